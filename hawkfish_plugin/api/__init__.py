@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The Redfish service, one file per resource.
+
+Owns the blueprint and what all of its views share: access, strict parsing of
+bodies and queries, answers and errors.  A view checks, calls once downwards
+and renders.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import flask
+from werkzeug import exceptions as http_errors
+
+from hawkfish_plugin import drivers, exceptions, messages, redfish
+
+LOG = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+_MAX_TOLD_CHARACTERS = 200
+
+blueprint = flask.Blueprint('hawkfish', __name__, url_prefix=redfish.ROOT)
+
+Body = dict[str, Any]
+
+
+def service() -> Any:
+    """The plugin of the running app: its ``snapshots`` and ``tasks``."""
+    return flask.current_app.extensions['hawkfish']
+
+
+# Access -------------------------------------------------------------------
+
+
+def find_system(identity: str) -> drivers.System:
+    """
+    The system of a URI, by UUID or name.
+
+    Raises ResourceMissingAtURI, also for one that the emulator may not serve.
+    """
+    try:
+        system = service().snapshots.system(identity)
+    except exceptions.SystemNotFound:
+        raise missing() from None
+    if not is_allowed(system.uuid, system.name):
+        raise missing()
+    return system
+
+
+def is_allowed(uuid: str, name: str) -> bool:
+    """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
+    allowed = flask.current_app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
+    return allowed is None or uuid in allowed or name in allowed
+
+
+def missing() -> exceptions.HawkFishError:
+    return exceptions.ResourceMissingAtURI(flask.request.path)
+
+
+def check_if_match(resource: Body) -> None:
+    """Raise PreconditionFailed where If-Match names another ETag."""
+    wanted = flask.request.if_match
+    if 'If-Match' in flask.request.headers and not wanted.contains(
+        resource['@odata.etag'].strip('"')
+    ):
+        raise exceptions.PreconditionFailed()
+
+
+# Parsing ------------------------------------------------------------------
+
+
+def read_body() -> Body:
+    """The JSON object of the request; without a body, an empty one."""
+    if any(name.startswith('$') for name in flask.request.args):
+        raise exceptions.QueryNotSupportedOnOperation()
+    data = flask.request.stream.read(MAX_BODY_BYTES + 1)
+    if len(data) > MAX_BODY_BYTES:
+        raise exceptions.RequestBodyTooLarge(MAX_BODY_BYTES)
+    if not data:
+        return {}
+    if not flask.request.is_json:
+        raise exceptions.UnsupportedMediaType(flask.request.mimetype)
+    try:
+        body = json.loads(data)
+    # RecursionError: a body of many brackets.
+    except (ValueError, RecursionError):
+        raise exceptions.MalformedJSON() from None
+    if not isinstance(body, dict):
+        raise exceptions.MalformedJSON()
+    return body
+
+
+def told(value: object) -> str:
+    """A client's value as an argument of a message, cut to a line."""
+    return json.dumps(value)[:_MAX_TOLD_CHARACTERS]
+
+
+def pointer(name: str) -> str:
+    """The JSON pointer of a property of the request."""
+    return '#/' + name.replace('~', '~0').replace('/', '~1')
+
+
+def expand_wanted() -> bool:
+    """Whether $expand asks for whole members instead of links."""
+    value = flask.request.args.get('$expand')
+    if value is None:
+        return False
+    kind, _, levels = value.partition('(')
+    # '~' asks for what stands under Links, which no collection has.
+    if kind not in ('.', '*', '~') or levels not in ('', '$levels=1)'):
+        raise exceptions.QueryParameterValueFormatError(value, '$expand')
+    return kind != '~'
+
+
+def _whole_number(name: str) -> int | None:
+    value = flask.request.args.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise exceptions.QueryParameterValueFormatError(value, name)
+    return int(value)
+
+
+def check_query(supported: Collection[str]) -> None:
+    """Raise for a query parameter that the standard reserves to others."""
+    for name in flask.request.args:
+        if name not in supported and (name.startswith('$') or name == 'only'):
+            if name in ('$top', '$skip', 'only', '$filter'):
+                raise exceptions.QueryNotSupportedOnResource()
+            raise exceptions.QueryParameterUnsupported(name)
+
+
+def members(
+    records: Sequence[Any], link: Callable[[Any], str],
+    render: Callable[[Any], Body],
+) -> list[Body]:
+    """The members that the query asks for, as links or whole."""
+    check_query(('$expand', '$top', '$skip'))
+    first = _whole_number('$skip') or 0
+    count = _whole_number('$top')
+    asked = records[first:] if count is None else records[first:first + count]
+    if expand_wanted():
+        return [render(record) for record in asked]
+    return [{'@odata.id': link(record)} for record in asked]
+
+
+# Answers ------------------------------------------------------------------
+
+
+def answer(
+    body: Body | None, status: int = 200, **headers: str
+) -> flask.Response:
+    """A JSON response; a body with an ETag can be answered by a 304."""
+    response = flask.Response(
+        '' if body is None else json.dumps(body),
+        status, headers, content_type='application/json',
+    )  # fmt: skip
+    if body and '@odata.etag' in body:
+        response.set_etag(body['@odata.etag'].strip('"'))
+        response.make_conditional(flask.request)
+    return response
+
+
+def accepted(task: Any) -> flask.Response:
+    """The 202 that says where to watch *task*."""
+    # No Retry-After: sushy cannot sleep for a number of seconds.
+    return answer(
+        redfish.task_accepted(task), 202,
+        Location=redfish.monitor_uri(task.id),
+    )  # fmt: skip
+
+
+@blueprint.after_request
+def _headers(response: flask.Response) -> flask.Response:
+    response.headers.setdefault('OData-Version', '4.0')
+    response.headers.setdefault('Cache-Control', 'no-store')
+    return response
+
+
+@blueprint.errorhandler(exceptions.HawkFishError)
+def _refuse(error: exceptions.HawkFishError) -> flask.Response:
+    if error.status >= 500:
+        LOG.error('%s %s: %s', flask.request.method, flask.request.path,
+                  messages.text(error))  # fmt: skip
+    return answer(redfish.error(error), error.status)
+
+
+@blueprint.errorhandler(Exception)
+def _crash(error: Exception) -> flask.Response:
+    if isinstance(error, http_errors.HTTPException) and error.code:
+        body = redfish.error(exceptions.GeneralError())
+        body['error']['message'] = error.description or str(error)
+        return answer(body, error.code)
+    LOG.exception('%s %s', flask.request.method, flask.request.path)
+    return answer(redfish.error(exceptions.InternalError()), 500)

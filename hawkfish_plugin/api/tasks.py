@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The task service over HTTP.
+
+Owns the routes below ``TaskService`` and what a task monitor answers when its
+operation has ended: the status and body that the operation would have had,
+had it been quick.
+"""
+
+import time
+from typing import Any
+
+import flask
+
+from hawkfish_plugin import exceptions, redfish, tasks
+from hawkfish_plugin.api import (
+    accepted, answer, blueprint, check_query, is_allowed, members, missing,
+    service,
+)  # fmt: skip
+
+_ALLOW = 'GET, HEAD'
+
+
+def show_task_service() -> flask.Response:
+    """In the place of the emulator's own stub (see ``plugin``)."""
+    return answer(redfish.task_service(time.time()))
+
+
+@blueprint.get('/TaskService/Tasks')
+def list_tasks() -> flask.Response:
+    known = [
+        task for task in service().tasks.list()
+        if is_allowed(task.system, task.system_name)
+    ]  # fmt: skip
+    shown = members(
+        known, lambda task: redfish.task_uri(task.id), redfish.task
+    )
+    return answer(redfish.task_collection(shown, len(known)))
+
+
+@blueprint.get('/TaskService/Tasks/<task_id>')
+def show_task(task_id: str) -> flask.Response:
+    check_query(())
+    task = _find(task_id)
+    return answer(redfish.with_etag(redfish.task(task)))
+
+
+@blueprint.delete('/TaskService/Tasks/<task_id>')
+@blueprint.delete('/TaskService/TaskMonitors/<task_id>')
+def cancel_task(task_id: str) -> flask.Response:
+    task = service().tasks.cancel(_find(task_id).id)
+    if task.state == tasks.CANCELLING:
+        return accepted(task)
+    return answer(None, 204)
+
+
+@blueprint.get('/TaskService/TaskMonitors/<task_id>')
+def watch_task(task_id: str) -> flask.Response:
+    task = _find(task_id)
+    if task.active:
+        response = accepted(task)
+        # sushy takes a monitor for cancellable where this is all it says.
+        cancellable = service().tasks.cancellable(task)
+        response.headers['Allow'] = 'DELETE' if cancellable else _ALLOW
+        return response
+    if task.error:
+        return answer(
+            redfish.error_of_task(task.error['messages']),
+            _final_status(task.error['status']),
+        )
+    return _result(task)
+
+
+def _find(task_id: str) -> Any:
+    if not (task_id.isascii() and task_id.isdigit() and len(task_id) < 19):
+        raise missing()
+    try:
+        task = service().tasks.get(int(task_id))
+    except exceptions.TaskNotFound:
+        raise missing() from None
+    if not is_allowed(task.system, task.system_name):
+        raise missing()
+    return task
+
+
+def _final_status(status: int) -> int:
+    # A monitor is read with GET, and clients repeat a GET that gets a 5xx:
+    # sushy for half a minute.  The operation is over; nothing will change.
+    return status if status < 500 else 409
+
+
+def _result(task: Any) -> flask.Response:
+    if task.operation == 'delete':
+        return answer(None, 204)
+    if task.operation == 'revert':
+        return answer(redfish.success())
+    uri = redfish.snapshot_uri(task.system, task.snapshot)
+    return answer(_created(task), 201, Location=uri)
+
+
+def _created(task: Any) -> dict[str, Any]:
+    snapshots = service().snapshots
+    try:
+        view = snapshots.get(snapshots.system(task.system), task.snapshot)
+    except exceptions.NotFound:
+        # Created, and gone since.
+        return redfish.success()
+    return redfish.snapshot(
+        task.system, view.record, view.state, view.children
+    )

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every option of the plugin, with its help.
+
+Owns the names, defaults and limits of the options and where they are read
+from.  Leaves their use to the modules that name them.  The emulator owns the
+command line, so the options live in a private ``ConfigOpts`` that is never
+shown ``sys.argv``.
+"""
+
+import os
+import pathlib
+
+from oslo_config import cfg
+
+from hawkfish_plugin import exceptions
+
+DEFAULT_FILE = '/etc/hawkfish/hawkfish.conf'
+FILE_VARIABLE = 'HAWKFISH_CONFIG_FILE'
+
+
+def _default_state_dir() -> str:
+    if os.geteuid() == 0:
+        return '/var/lib/hawkfish'
+    home = os.environ.get('XDG_STATE_HOME') or '~/.local/state'
+    return str(pathlib.Path(home).expanduser() / 'hawkfish')
+
+
+hawkfish_opts = [
+    cfg.StrOpt(
+        'state_dir',
+        default=_default_state_dir(),
+        sample_default='/var/lib/hawkfish',
+        help='Folder of the state database and the locks, one sub-folder for '
+        'each hypervisor. Emulators that serve the same hypervisor must '
+        'share it. Readable by its owner only. For an emulator that does '
+        'not run as root the default is ~/.local/state/hawkfish.',
+    ),
+    cfg.StrOpt(
+        'driver',
+        help='Name of the driver (an entry point of the group '
+        'hawkfish.drivers). By default it follows the emulator: fake for '
+        '"--fake", libvirt otherwise.',
+    ),
+]
+
+snapshots_opts = [
+    cfg.StrOpt(
+        'type',
+        default='auto',
+        choices=[
+            ('auto', 'external where this libvirt can revert and delete '
+                     'them, internal elsewhere'),
+            ('external', 'a new file for each disk, and one for the memory'),
+            ('internal', 'inside the qcow2 files of the system'),
+        ],
+        help='Where the data of a snapshot is kept. A system that already '
+        'has snapshots of one kind gets no other kind: mixing them has '
+        'lost data.',
+    ),
+    cfg.BoolOpt(
+        'include_memory',
+        default=True,
+        help='Save the memory of a running system where the request does '
+        'not say.',
+    ),
+    cfg.IntOpt(
+        'max_chain_depth',
+        default=0,
+        min=0,
+        max=200,
+        help='How many files may lie on top of each other below one disk. '
+        '0 is the depth that the libvirt in use is known to start again: '
+        '20 from libvirt 10.8 up to 12.0, else 150.',
+    ),
+]
+
+tasks_opts = [
+    cfg.IntOpt(
+        'workers',
+        default=4,
+        min=1,
+        max=64,
+        help='How many systems are worked on at the same time.',
+    ),
+    cfg.IntOpt(
+        'queue_limit',
+        default=1000,
+        min=1,
+        help='How many tasks may wait; one more is refused.',
+    ),
+    cfg.IntOpt(
+        'deadline',
+        default=3600,
+        min=1,
+        help='Seconds after which a running create is aborted.',
+    ),
+    cfg.IntOpt(
+        'keep_completed',
+        default=1000,
+        min=1,
+        help='How many ended tasks are remembered; the oldest go first.',
+    ),
+]
+
+GROUPS = {
+    'hawkfish': hawkfish_opts,
+    'snapshots': snapshots_opts,
+    'tasks': tasks_opts,
+}
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Every group with its options, for oslo-config-generator."""
+    return list(GROUPS.items())
+
+
+def load() -> cfg.ConfigOpts:
+    """
+    Read the configuration file and the environment.
+
+    The file is the one that ``HAWKFISH_CONFIG_FILE`` names, else
+    ``/etc/hawkfish/hawkfish.conf`` where it exists.  ``OS_<GROUP>__<OPTION>``
+    in the environment beats both.
+
+    Raises ConfigurationInvalid where the file cannot be read or a value does
+    not fit its option.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    files = [named] if named else []
+    if not named and os.path.exists(DEFAULT_FILE):
+        files = [DEFAULT_FILE]
+    conf = cfg.ConfigOpts()
+    for group, opts in GROUPS.items():
+        conf.register_opts(opts, group)
+    try:
+        conf(args=[], project='hawkfish', default_config_files=files)
+        _read_all(conf)
+    except (cfg.Error, ValueError) as exc:
+        raise exceptions.ConfigurationInvalid(str(exc)) from exc
+    return conf
+
+
+def _read_all(conf: cfg.ConfigOpts) -> None:
+    # oslo.config looks at a value when it is asked for; a typing error in
+    # the file has to show at the start, not in the middle of an operation.
+    for group, opts in GROUPS.items():
+        for opt in opts:
+            conf[group][opt.dest]

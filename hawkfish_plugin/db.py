@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The state database.
+
+Owns the SQLite file: its folder, its mode, its pragmas, its schema and the
+migrations from every released version.  Leaves the meaning of the tables to
+the modules whose SQL uses them.  No transaction may be held across a call to
+the hypervisor.
+"""
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+
+from hawkfish_plugin import exceptions
+
+BUSY_TIMEOUT_MS = 10_000
+
+# Append only: each entry takes a database from version N to N+1, and a
+# released entry is never changed.  Tasks count from 43, as the emulator has a
+# task 42 of its own.
+MIGRATIONS = (
+    """
+    CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        operation TEXT NOT NULL,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'New',
+        step TEXT NOT NULL DEFAULT '',
+        percent INTEGER NOT NULL DEFAULT 0,
+        journal TEXT NOT NULL DEFAULT '{}',
+        messages TEXT NOT NULL DEFAULT '[]',
+        payload TEXT NOT NULL,
+        result TEXT,
+        error TEXT,
+        owner TEXT NOT NULL DEFAULT '',
+        claims INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL
+    );
+    INSERT INTO sqlite_sequence VALUES ('tasks', 42);
+    CREATE INDEX tasks_by_state ON tasks (state, system);
+    CREATE UNIQUE INDEX one_active_task_a_snapshot ON tasks (system, snapshot)
+        WHERE state IN ('New', 'Running', 'Cancelling');
+    CREATE TABLE damaged (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    """,
+)
+
+
+class Database:
+    """
+    The SQLite file ``hawkfish.sqlite`` in *folder*, one connection a thread.
+
+    Raises StateUnavailable where the folder or the file cannot be used, and
+    StateTooNew where a newer release has written it.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.path = folder / 'hawkfish.sqlite'
+        self._local = threading.local()
+        with self._errors():
+            make_private_folder(folder)
+            # Made by us first, as SQLite would make it readable by others.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._migrate()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of the block is kept, or nothing."""
+        with self._errors():
+            connection = self._connection()
+            connection.execute('BEGIN IMMEDIATE')
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def query(self, sql: str, *args: object) -> list[sqlite3.Row]:
+        """The rows of one reading statement."""
+        with self._errors():
+            return self._connection().execute(sql, args).fetchall()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except (OSError, sqlite3.Error) as exc:
+            raise exceptions.StateUnavailable(self.path.parent, exc) from exc
+
+    def _connection(self) -> sqlite3.Connection:
+        # A connection must not be carried over a fork: the pid is checked.
+        if getattr(self._local, 'pid', None) != os.getpid():
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
+            connection.execute('PRAGMA journal_mode = WAL')
+            connection.execute('PRAGMA synchronous = FULL')
+            self._local.connection = connection
+            self._local.pid = os.getpid()
+        return self._local.connection
+
+    def _migrate(self) -> None:
+        with self.transaction() as connection:
+            (version,) = connection.execute('PRAGMA user_version').fetchone()
+            if version > len(MIGRATIONS):
+                raise exceptions.StateTooNew(
+                    self.path, version, len(MIGRATIONS)
+                )
+            for script in MIGRATIONS[version:]:
+                # Not executescript(), which would commit in between.
+                for statement in script.split(';'):
+                    connection.execute(statement)
+            connection.execute(f'PRAGMA user_version = {len(MIGRATIONS)}')
+
+
+def make_private_folder(folder: pathlib.Path) -> None:
+    """Make *folder* and those above it; it is readable by its owner only."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)

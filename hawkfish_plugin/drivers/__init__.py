@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The driver contract.
+
+Owns the records that drivers give and take, what a driver may ask of the job
+it works for, and the loading of a driver by name (entry points of the group
+``hawkfish.drivers``).  A driver knows hypervisors and nothing of HTTP, tasks
+or tables; whatever goes wrong in it leaves it as a ``HawkFishError``.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import stevedore
+from oslo_config import cfg
+from stevedore import exception as stevedore_errors
+
+from hawkfish_plugin import exceptions
+
+NAMESPACE = 'hawkfish.drivers'
+
+ON, OFF, PAUSED = 'On', 'Off', 'Paused'
+AS_CAPTURED = 'AsCaptured'
+TARGET_POWER_STATES = (AS_CAPTURED, ON, OFF, PAUSED)
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A virtual machine: its UUID is its identity, its name may change."""
+
+    uuid: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """
+    What the hypervisor knows of one snapshot.
+
+    *created* is in seconds since the epoch, *power_state* the system's when
+    it was captured (None until then), *external* whether its data is in files
+    of its own.
+    *damaged* says that its data is known to be half overwritten.
+    """
+
+    name: str
+    description: str
+    created: int
+    power_state: str | None
+    memory: bool
+    external: bool
+    parent: str | None = None
+    current: bool = False
+    damaged: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateRequest:
+    """*memory* None means: as the configuration says."""
+
+    name: str
+    description: str = ''
+    memory: bool | None = None
+
+
+class Job(Protocol):
+    """
+    What an operation may ask of the task it runs for.
+
+    *journal* holds the facts that were noted at the steps so far; it outlives
+    the process, and settling a broken-off operation starts from it.
+    """
+
+    journal: Mapping[str, Any]
+
+    def step(self, name: str, **facts: object) -> None:
+        """Note that step *name* begins, and *facts*, before it does."""
+
+    def progress(self, percent: int) -> None: ...
+
+    def warn(self, message_id: str, *args: object) -> None: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    @property
+    def overdue(self) -> bool: ...
+
+
+class Driver(Protocol):
+    """
+    A hypervisor that can snapshot its systems.
+
+    Systems are named by UUID, but for ``resolve``.  Each operation has a
+    settling twin: called after its process died, or after the hypervisor
+    went away, it waits until the hypervisor is done, cleans up what is half
+    made, returns normally if the operation did take place and raises
+    OperationInterrupted, saying what it found, if it did not.
+    """
+
+    def resolve(self, identity: str) -> System:
+        """The system with this UUID or name; raises SystemNotFound."""
+
+    def snapshots(self, uuid: str) -> Sequence[Snapshot]:
+        """Every snapshot of the system, oldest first."""
+
+    def check_create(self, uuid: str, request: CreateRequest) -> None:
+        """Raise what stands in the way of this create."""
+
+    def check_revert(self, uuid: str, name: str) -> None:
+        """Raise what stands in the way of a revert to *name*."""
+
+    def check_delete(self, uuid: str, name: str) -> None:
+        """Raise what stands in the way of deleting *name*."""
+
+    def create(self, uuid: str, request: CreateRequest, job: Job) -> None: ...
+
+    def revert(
+        self, uuid: str, name: str, power_state: str, job: Job
+    ) -> None: ...
+
+    def delete(self, uuid: str, name: str, job: Job) -> None: ...
+
+    def settle_create(
+        self, uuid: str, request: CreateRequest, job: Job
+    ) -> None: ...
+
+    def settle_revert(
+        self, uuid: str, name: str, power_state: str, job: Job
+    ) -> None: ...
+
+    def settle_delete(self, uuid: str, name: str, job: Job) -> None: ...
+
+
+def load(
+    name: str, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+    systems: Callable[[], Any],
+) -> Driver:
+    """
+    The driver registered as *name*.
+
+    *emulator* is the emulator's configuration, *systems* gives its own
+    systems driver when it is first needed.
+
+    Raises DriverNotSupported where there is none of that name.
+    """
+    try:
+        manager = stevedore.DriverManager(NAMESPACE, name)
+    except stevedore_errors.NoMatches as exc:
+        raise exceptions.DriverNotSupported(name) from exc
+    return manager.driver(conf, emulator, systems)
+
+
+def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
+    """
+    Which children keep *name* from being deleted.
+
+    libvirt merges an external snapshot into what lies below it only where
+    nothing else grows from there: a leaf, or an ancestor of the current
+    snapshot with exactly one child.  Internal snapshots stand alone.
+    """
+    children = [s.name for s in snapshots if s.parent == name]
+    snapshot = next(s for s in snapshots if s.name == name)
+    if not snapshot.external or not children:
+        return []
+    mergeable = len(children) == 1 and name in _ancestors(snapshots)
+    return [] if mergeable else children
+
+
+def _ancestors(snapshots: Sequence[Snapshot]) -> set[str]:
+    """The names above the current snapshot, without itself."""
+    parents = {s.name: s.parent for s in snapshots}
+    current = next((s.name for s in snapshots if s.current), None)
+    found: set[str] = set()
+    above = parents.get(current) if current else None
+    while above is not None and above not in found:
+        found.add(above)
+        above = parents.get(above)
+    return found

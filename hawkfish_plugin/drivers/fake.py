@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Snapshots of the emulator's fake systems.
+
+Owns the snapshot trees of ``--fake``, kept beside the emulator's own fake
+state so that every process sees them.  Can be told to be slow or to fail at a
+step, which makes it the driver to try clients with.  A system has no data
+here, only a power state.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+from sushy_tools import error
+from sushy_tools.emulator import memoize
+
+from hawkfish_plugin import drivers, exceptions
+
+_TO_POWER_STATE = {drivers.ON: 'On', drivers.OFF: 'ForceOff'}
+_POLL_SECONDS = 0.05
+
+
+class FakeDriver:
+    """
+    See ``drivers.Driver``.
+
+    *seconds* is how long each operation takes; *failures* maps the name of a
+    step to the error that is raised when it is reached.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+        systems: Callable[[], Any],
+    ) -> None:
+        self.seconds = 0.0
+        self.failures: dict[str, Exception] = {}
+        self._include_memory = conf.snapshots.include_memory
+        self._systems = systems
+        self._trees = memoize.PersistentDict()
+        folder = emulator.get('SUSHY_EMULATOR_STATE_DIR')
+        self._trees.make_permanent(folder, 'hawkfish-fake')
+        self.target = str(folder or self._trees.DBPATH)
+
+    def resolve(self, identity: str) -> drivers.System:
+        systems = self._systems()
+        try:
+            uuid = systems.uuid(identity)
+            return drivers.System(uuid, systems.name(uuid))
+        except error.NotFound:
+            raise exceptions.SystemNotFound(identity) from None
+
+    def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
+        return [
+            drivers.Snapshot(**fields) for fields in self._trees.get(uuid, ())
+        ]
+
+    def check_create(
+        self, uuid: str, request: drivers.CreateRequest
+    ) -> None:
+        """Everything can be snapshotted here."""
+
+    def check_revert(self, uuid: str, name: str) -> None:
+        """Every snapshot can be reverted to here."""
+
+    def check_delete(self, uuid: str, name: str) -> None:
+        """The tree alone decides, and the caller has looked at it."""
+
+    def create(
+        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
+    ) -> None:
+        self._step(job, 'prepare')
+        self._step(job, 'capture')
+        self._pass_time(job)
+        memory = request.memory
+        if memory is None:
+            memory = self._include_memory
+        tree = list(self.snapshots(uuid))
+        power_state = self._systems().get_power_state(uuid)
+        new = drivers.Snapshot(
+            name=request.name,
+            description=request.description,
+            created=int(time.time()),
+            power_state=power_state,
+            memory=memory and power_state == drivers.ON,
+            external=True,
+            parent=next((s.name for s in tree if s.current), None),
+            current=True,
+        )
+        self._keep(uuid, [*_without_current(tree), new])
+        self._step(job, 'finish')
+
+    def revert(
+        self, uuid: str, name: str, power_state: str, job: drivers.Job
+    ) -> None:
+        self._step(job, 'prepare')
+        tree = list(self.snapshots(uuid))
+        target = _find(tree, name)
+        self._step(job, 'revert')
+        self._pass_time(job)
+        if power_state == drivers.AS_CAPTURED:
+            power_state = target.power_state or drivers.OFF
+        self._systems().set_power_state(
+            uuid, _TO_POWER_STATE.get(power_state, 'On')
+        )
+        self._keep(uuid, [
+            dataclasses.replace(s, current=s.name == name) for s in tree
+        ])  # fmt: skip
+        self._step(job, 'finish')
+
+    def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+        self._step(job, 'prepare')
+        tree = list(self.snapshots(uuid))
+        gone = _find(tree, name)
+        self._step(job, 'merge')
+        self._pass_time(job)
+        self._keep(uuid, [
+            dataclasses.replace(
+                s,
+                parent=gone.parent if s.parent == name else s.parent,
+                current=s.current or gone.current and s.name == gone.parent,
+            )
+            for s in tree if s.name != name
+        ])  # fmt: skip
+        self._step(job, 'finish')
+
+    def settle_create(
+        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
+    ) -> None:
+        if all(s.name != request.name for s in self.snapshots(uuid)):
+            raise exceptions.OperationInterrupted(
+                'create', 'there is no such snapshot'
+            )
+
+    def settle_revert(
+        self, uuid: str, name: str, power_state: str, job: drivers.Job
+    ) -> None:
+        if not _find(self.snapshots(uuid), name).current:
+            raise exceptions.OperationInterrupted(
+                'revert', 'the system stands where it stood before'
+            )
+
+    def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+        if any(s.name == name for s in self.snapshots(uuid)):
+            self.delete(uuid, name, job)
+
+    def _keep(self, uuid: str, tree: Sequence[drivers.Snapshot]) -> None:
+        self._trees[uuid] = [dataclasses.asdict(s) for s in tree]
+
+    def _step(self, job: drivers.Job, name: str) -> None:
+        job.step(name)
+        if name in self.failures:
+            raise self.failures[name]
+
+    def _pass_time(self, job: drivers.Job) -> None:
+        begin = time.monotonic()
+        while (passed := time.monotonic() - begin) < self.seconds:
+            job.progress(int(100 * passed / self.seconds))
+            if job.cancelled:
+                raise exceptions.OperationCancelled('create')
+            time.sleep(_POLL_SECONDS)
+
+
+def _find(tree: Sequence[drivers.Snapshot], name: str) -> drivers.Snapshot:
+    for snapshot in tree:
+        if snapshot.name == name:
+            return snapshot
+    raise exceptions.SnapshotNotFound(name)
+
+
+def _without_current(
+    tree: Sequence[drivers.Snapshot],
+) -> list[drivers.Snapshot]:
+    return [dataclasses.replace(s, current=False) for s in tree]

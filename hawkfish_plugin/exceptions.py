@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+One base error and its leaves.
+
+Owns which HTTP status and which registry message an error has.  Leaves the
+words to the message registries (``data/registries``) and the JSON to
+``redfish``.  The arguments of an error are the arguments of its message, in
+the registry's order.
+"""
+
+from collections.abc import Iterable, Sequence
+
+BASE = 'Base.1.22'
+HAWKFISH = 'HawkFish.1.0'
+
+
+class HawkFishError(Exception):
+    """
+    An error that a user sees.
+
+    *args* are the arguments of the message, *related* the JSON pointers of
+    the properties of the request that are at fault.
+    """
+
+    status = 500
+    registry = HAWKFISH
+    key = ''
+
+    def __init__(self, *args: object, related: Iterable[str] = ()) -> None:
+        super().__init__(*(str(arg) for arg in args))
+        self.related = tuple(related)
+
+    @property
+    def message_id(self) -> str:
+        return f'{self.registry}.{self.key or type(self).__name__}'
+
+    @property
+    def parts(self) -> Sequence['HawkFishError']:
+        """The single errors, where this one stands for several."""
+        return (self,)
+
+
+class Refused(HawkFishError):
+    """Several things stand in the way; each is told."""
+
+    registry = BASE
+    key = 'GeneralError'
+
+    def __init__(self, errors: Sequence[HawkFishError]) -> None:
+        super().__init__()
+        self.errors = tuple(errors)
+        self.status = max(error.status for error in errors)
+
+    @property
+    def parts(self) -> Sequence[HawkFishError]:
+        return self.errors
+
+    def __str__(self) -> str:
+        return '; '.join(map(str, self.errors))
+
+
+class InternalError(HawkFishError):
+    registry = BASE
+
+
+class GeneralError(HawkFishError):
+    """What the web framework refused before a view was reached."""
+
+    registry = BASE
+
+
+# The request --------------------------------------------------------------
+
+
+class BadRequest(HawkFishError):
+    status = 400
+    registry = BASE
+
+
+class MalformedJSON(BadRequest):
+    """The body is no JSON, or no JSON object."""
+
+
+class PropertyUnknown(BadRequest):
+    """(property)"""
+
+
+class PropertyValueTypeError(BadRequest):
+    """(value, property)"""
+
+
+class PropertyValueFormatError(BadRequest):
+    """(value, property)"""
+
+
+class StringValueTooLong(BadRequest):
+    """(string, limit)"""
+
+
+class SnapshotNameInvalid(BadRequest):
+    """(name, rule that it breaks)"""
+
+    registry = HAWKFISH
+
+
+class ActionParameterUnknown(BadRequest):
+    """(action, parameter)"""
+
+
+class ActionParameterValueTypeError(BadRequest):
+    """(value, parameter, action)"""
+
+
+class ActionParameterValueNotInList(BadRequest):
+    """(value, parameter, action)"""
+
+
+class QueryParameterValueFormatError(BadRequest):
+    """(value, parameter)"""
+
+
+class QueryNotSupportedOnResource(BadRequest):
+    """()"""
+
+
+class QueryNotSupportedOnOperation(BadRequest):
+    """()"""
+
+
+class QueryParameterUnsupported(BadRequest):
+    """(parameter)"""
+
+    status = 501
+
+
+class RequestBodyTooLarge(BadRequest):
+    """(limit in bytes)"""
+
+    status = 413
+    registry = HAWKFISH
+
+
+class UnsupportedMediaType(BadRequest):
+    """(content type)"""
+
+    status = 415
+    registry = HAWKFISH
+
+
+class PreconditionFailed(BadRequest):
+    status = 412
+
+
+class OperationNotAllowed(BadRequest):
+    status = 405
+
+
+class ResourceMissingAtURI(BadRequest):
+    """(uri)"""
+
+    status = 404
+
+
+# What is not there, or there already --------------------------------------
+
+
+class NotFound(HawkFishError):
+    """(type, name)"""
+
+    status = 404
+    registry = BASE
+    key = 'ResourceNotFound'
+
+
+class SystemNotFound(NotFound):
+    def __init__(self, identity: str) -> None:
+        super().__init__('System', identity)
+
+
+class SnapshotNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__('Snapshot', name)
+
+
+class TaskNotFound(NotFound):
+    def __init__(self, task_id: object) -> None:
+        super().__init__('Task', task_id)
+
+
+class SnapshotExists(HawkFishError):
+    status = 409
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('Snapshot', 'Name', name, related=['#/Name'])
+
+
+# What cannot be done now --------------------------------------------------
+
+
+class Conflict(HawkFishError):
+    status = 409
+
+
+class SnapshotBusy(Conflict):
+    """(snapshot, operation, task)"""
+
+
+class SnapshotReferenced(Conflict):
+    """(snapshot, names of the snapshots that refer to it)"""
+
+
+class SnapshotDamaged(Conflict):
+    """(snapshot)"""
+
+
+class SnapshotFileMissing(Conflict):
+    """(snapshot, path)"""
+
+
+class SnapshotKindMixed(Conflict):
+    """(system, kind that it has)"""
+
+
+class ExternalNotSupported(Conflict):
+    """(libvirt version)"""
+
+
+class ExternalRevertNotSupported(Conflict):
+    """(snapshot, libvirt version)"""
+
+
+class InternalNeedsMemory(Conflict):
+    """(system)"""
+
+
+class InternalNeedsQcow2(Conflict):
+    """(disk, format)"""
+
+
+class InternalNeedsQcow2Nvram(Conflict):
+    """(system)"""
+
+
+class DiskNotRevertable(Conflict):
+    """(disk, source type)"""
+
+
+class DiskShareable(Conflict):
+    """(disk)"""
+
+
+class DiskTransient(Conflict):
+    """(disk)"""
+
+
+class DiskExcluded(Conflict):
+    """(disk)"""
+
+
+class NoDisks(Conflict):
+    """(system)"""
+
+
+class ChainTooDeep(Conflict):
+    """(disk, depth, limit)"""
+
+
+class BlockJobActive(Conflict):
+    """(disk)"""
+
+
+class ManagedSavePresent(Conflict):
+    """(system)"""
+
+
+class SystemPaused(Conflict):
+    """(system)"""
+
+
+class SystemTransient(Conflict):
+    """(system)"""
+
+
+class TaskNotCancellable(Conflict):
+    """(task, operation)"""
+
+
+# How an operation ended ---------------------------------------------------
+
+
+class OperationFailed(Conflict):
+    """(operation, what the hypervisor said)"""
+
+
+class MergeFailed(Conflict):
+    """(snapshot, what the hypervisor said)"""
+
+
+class OperationInterrupted(Conflict):
+    """(operation, what was found)"""
+
+
+class OperationTimedOut(Conflict):
+    """(operation, seconds)"""
+
+
+class OperationCancelled(Conflict):
+    """(operation)"""
+
+    # DSP0266 12.2: after a cancel the monitor is gone.
+    status = 404
+
+
+class RevertUndone(Conflict):
+    """(snapshot, what the hypervisor said, state the system is in now)"""
+
+
+class RevertNotUndone(Conflict):
+    """(snapshot, what the hypervisor said, why it could not be undone)"""
+
+
+# What is not there for the moment -----------------------------------------
+
+
+class Unavailable(HawkFishError):
+    status = 503
+
+
+class HypervisorUnavailable(Unavailable):
+    """(uri, what the client library said)"""
+
+
+class SystemLocked(Unavailable):
+    """(system, seconds waited)"""
+
+
+class StateUnavailable(Unavailable):
+    """(folder, what the operating system said)"""
+
+
+class StateTooNew(Unavailable):
+    """(database, its version, newest version known)"""
+
+
+class QueueFull(Unavailable):
+    """(limit)"""
+
+
+class ConfigurationInvalid(Unavailable):
+    """(what is wrong)"""
+
+
+class DriverNotSupported(HawkFishError):
+    """(driver)"""
+
+    status = 501

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Locks between the processes that serve one hypervisor.
+
+Owns two kinds of lock file: one for each system, which an operation and every
+mutating request of the emulator take in turn, and one that says which process
+runs the workers.  The kernel releases both when their holder dies, so nothing
+has to be cleaned up after a crash.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+
+from hawkfish_plugin import db, exceptions
+
+# flock() knows no time-out; this is how often it is tried until then.
+_POLL_SECONDS = 0.05
+
+
+class Locks:
+    """The lock files in *folder*."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        db.make_private_folder(folder)
+
+    @contextlib.contextmanager
+    def system(self, uuid: str, timeout: float) -> Iterator[None]:
+        """
+        Hold the lock of one system.
+
+        Raises SystemLocked when somebody else holds it for *timeout* seconds.
+        """
+        handle = self._open(f'system-{uuid}')
+        try:
+            if not _acquire(handle, timeout):
+                raise exceptions.SystemLocked(uuid, round(timeout))
+            yield
+        finally:
+            os.close(handle)
+
+    def own_workers(self) -> None:
+        """Wait until this process is the one that runs the workers."""
+        fcntl.flock(self._open('workers'), fcntl.LOCK_EX)
+
+    def _open(self, name: str) -> int:
+        path = self._folder / f'{name}.lock'
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o600)
+        except OSError as exc:
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
+
+
+def _acquire(handle: int, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The messages that the service sends, by their registry id.
+
+Owns the reading of the registries under ``data/registries`` and the putting
+of arguments into their texts.  ``HawkFish.1.0`` is ours and whole; of the
+DMTF's registries only the messages that are sent are kept.
+"""
+
+import functools
+import importlib.resources
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hawkfish_plugin import exceptions
+
+TASK_STARTED = 'TaskEvent.1.0.TaskStarted'
+TASK_COMPLETED = 'TaskEvent.1.0.TaskCompletedOK'
+TASK_WARNED = 'TaskEvent.1.0.TaskCompletedWarning'
+TASK_ABORTED = 'TaskEvent.1.0.TaskAborted'
+TASK_CANCELLED = 'TaskEvent.1.0.TaskCancelled'
+SUCCESS = 'Base.1.22.Success'
+
+MESSAGE_TYPE = '#Message.v1_3_0.Message'
+
+
+@functools.cache
+def registry() -> dict[str, dict[str, Any]]:
+    """Every message that the service may send, by its MessageId."""
+    folder = importlib.resources.files('hawkfish_plugin') / 'data/registries'
+    own = json.loads((folder / 'HawkFish.1.0.0.json').read_text())
+    found = json.loads((folder / 'standard.json').read_text())
+    found[exceptions.HAWKFISH] = own['Messages']
+    return {
+        f'{name}.{key}': message
+        for name, keys in found.items()
+        for key, message in keys.items()
+    }
+
+
+def message(
+    message_id: str, args: Sequence[object] = (), related: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A Redfish Message object; *related* are JSON pointers."""
+    entry = registry()[message_id]
+    rendered = {
+        '@odata.type': MESSAGE_TYPE,
+        'MessageId': message_id,
+        'Message': _fill(entry['Message'], args),
+        'MessageArgs': [str(arg) for arg in args],
+        'MessageSeverity': entry['MessageSeverity'],
+        # Deprecated, but sushy picks the text of its exception by it.
+        'Severity': entry['MessageSeverity'],
+        'Resolution': entry['Resolution'],
+    }
+    if related:
+        rendered['RelatedProperties'] = list(related)
+    return rendered
+
+
+def of_error(error: exceptions.HawkFishError) -> list[dict[str, Any]]:
+    """The messages that tell *error*, one for each of its parts."""
+    return [
+        message(part.message_id, part.args, part.related)
+        for part in error.parts
+    ]
+
+
+def text(error: exceptions.HawkFishError) -> str:
+    """*error* as one line for a log or for another message's argument."""
+    return ' '.join(entry['Message'] for entry in of_error(error))
+
+
+def _fill(template: str, args: Sequence[object]) -> str:
+    # From the highest number down, so that %1 does not eat into %10.
+    for number in range(len(args), 0, -1):
+        template = template.replace(f'%{number}', f'\0{number}\0')
+    for number, arg in enumerate(args, 1):
+        template = template.replace(f'\0{number}\0', str(arg))
+    return template

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The story: list, create, revert, delete.
+
+Owns the rules about names, the merging of what the hypervisor lists with what
+is still being done, and the operations that tasks run.  The hypervisor alone
+knows which snapshots exist; this module keeps no list of them, only the note
+that one of them is damaged.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from hawkfish_plugin import db, drivers, exceptions, tasks
+
+CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
+DELETING, FAILED = 'Deleting', 'Failed'
+
+_STATE_WHILE = {'create': CREATING, 'revert': REVERTING, 'delete': DELETING}
+
+MAX_NAME_CHARACTERS = 128
+MAX_NAME_BYTES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A snapshot as users see it: its record, state and place in the tree."""
+
+    record: drivers.Snapshot
+    state: str
+    children: tuple[str, ...] = ()
+
+
+class Snapshots:
+    """The snapshots of every system that *driver* serves."""
+
+    def __init__(
+        self, driver: drivers.Driver, task_table: tasks.Tasks,
+        database: db.Database,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._db = database
+        self.operations = {
+            'create': tasks.Operation(
+                self._run_create, self._settle_create, cancellable=True
+            ),
+            'revert': tasks.Operation(self._run_revert, self._settle_revert),
+            'delete': tasks.Operation(self._run_delete, self._settle_delete),
+        }
+
+    # Requests -------------------------------------------------------------
+
+    def system(self, identity: str) -> drivers.System:
+        """The system with this UUID or name; raises SystemNotFound."""
+        return self._driver.resolve(identity)
+
+    def list(self, system: drivers.System) -> list[View]:
+        """Every snapshot, oldest first, with those being created."""
+        # The tasks first: a create that ends in between is then shown once
+        # too long as Creating, never left out.
+        active = self._tasks.active(system.uuid)
+        records = list(self._driver.snapshots(system.uuid))
+        damaged = self._damaged(system)
+        known = {record.name for record in records}
+        records += [
+            _planned(task)
+            for name, task in active.items()
+            if name not in known and task.operation == 'create'
+        ]
+        children: dict[str | None, list[str]] = {}
+        for record in records:
+            children.setdefault(record.parent, []).append(record.name)
+        return [
+            View(
+                record,
+                _state(record, active, damaged),
+                tuple(children.get(record.name, ())),
+            )
+            for record in records
+        ]
+
+    def get(self, system: drivers.System, name: str) -> View:
+        """Raises SnapshotNotFound."""
+        for view in self.list(system):
+            if view.record.name == name:
+                return view
+        raise exceptions.SnapshotNotFound(name)
+
+    def create(
+        self, system: drivers.System, name: str | None, description: str,
+        memory: bool | None, payload: Mapping[str, Any],
+    ) -> tasks.Task:
+        """
+        Queue a create and return its task; *name* None takes the time.
+
+        Raises SnapshotNameInvalid, SnapshotExists, and everything that is
+        known beforehand to stand in the way.
+        """
+        if name is not None:
+            check_name(name)
+        taken = {view.record.name for view in self.list(system)}
+        if name in taken:
+            raise exceptions.SnapshotExists(name)
+        request = drivers.CreateRequest(
+            name or _timestamp_name(taken), description, memory
+        )
+        self._driver.check_create(system.uuid, request)
+        return self._tasks.submit(
+            'create', system, request.name, dataclasses.asdict(request),
+            payload,
+        )  # fmt: skip
+
+    def revert(
+        self, system: drivers.System, name: str, power_state: str,
+        payload: Mapping[str, Any],
+    ) -> tasks.Task:
+        """
+        Queue a revert to *name* and return its task.
+
+        Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
+        everything that is known beforehand to stand in the way.
+        """
+        self._check_free(self.get(system, name), system)
+        self._check_whole(system, name)
+        self._driver.check_revert(system.uuid, name)
+        return self._tasks.submit(
+            'revert', system, name, {'power_state': power_state}, payload
+        )
+
+    def delete(
+        self, system: drivers.System, name: str, payload: Mapping[str, Any]
+    ) -> tasks.Task:
+        """
+        Queue the deletion of *name* and return its task.
+
+        Raises SnapshotNotFound, SnapshotBusy, SnapshotReferenced, and
+        everything that is known beforehand to stand in the way.
+        """
+        self._check_free(self.get(system, name), system)
+        self._check_unreferenced(system, name)
+        self._driver.check_delete(system.uuid, name)
+        return self._tasks.submit('delete', system, name, {}, payload)
+
+    def _check_free(self, view: View, system: drivers.System) -> None:
+        name = view.record.name
+        task = self._tasks.active(system.uuid).get(name)
+        if task:
+            raise exceptions.SnapshotBusy(name, task.operation, task.id)
+
+    def _check_whole(self, system: drivers.System, name: str) -> None:
+        if self.get(system, name).state == FAILED:
+            raise exceptions.SnapshotDamaged(name)
+
+    def _check_unreferenced(self, system: drivers.System, name: str) -> None:
+        found = drivers.referrers(self._driver.snapshots(system.uuid), name)
+        if found:
+            raise exceptions.SnapshotReferenced(name, ', '.join(found))
+
+    # Operations: what was true at the request need not be true any more ----
+
+    def _run_create(self, job: tasks.Job) -> dict[str, Any]:
+        request = drivers.CreateRequest(**job.task.arguments)
+        self._driver.create(job.task.system, request, job)
+        return {'snapshot': request.name}
+
+    def _settle_create(self, job: tasks.Job) -> dict[str, Any]:
+        request = drivers.CreateRequest(**job.task.arguments)
+        self._driver.settle_create(job.task.system, request, job)
+        return {'snapshot': request.name}
+
+    def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
+        self._check_whole(_system(job), job.task.snapshot)
+        self._driver.revert(*_revert_arguments(job), job)
+        return {'snapshot': job.task.snapshot}
+
+    def _settle_revert(self, job: tasks.Job) -> dict[str, Any]:
+        self._driver.settle_revert(*_revert_arguments(job), job)
+        return {'snapshot': job.task.snapshot}
+
+    def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
+        self.get(_system(job), job.task.snapshot)
+        self._check_unreferenced(_system(job), job.task.snapshot)
+        return self._delete(job, self._driver.delete)
+
+    def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
+        return self._delete(job, self._driver.settle_delete)
+
+    def _delete(self, job: tasks.Job, call: Any) -> dict[str, Any]:
+        try:
+            call(job.task.system, job.task.snapshot, job)
+        except exceptions.MergeFailed:
+            self._note_damage(_system(job), job.task.snapshot)
+            raise
+        return {'snapshot': job.task.snapshot}
+
+    # Notes ----------------------------------------------------------------
+
+    def _note_damage(self, system: drivers.System, name: str) -> None:
+        record = self.get(system, name).record
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)',
+                (system.uuid, name, record.created),
+            )
+
+    def _damaged(self, system: drivers.System) -> set[tuple[str, int]]:
+        # With the time of creation: a new snapshot of that name is whole.
+        rows = self._db.query(
+            'SELECT snapshot, created FROM damaged WHERE system = ?',
+            system.uuid,
+        )
+        return {(row['snapshot'], row['created']) for row in rows}
+
+
+def check_name(name: str) -> None:
+    """
+    Raise the first rule that *name* breaks.
+
+    libvirt makes a file name of it, so its limits are those of a file name
+    with room for an ending.
+    """
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise exceptions.StringValueTooLong(
+            name, MAX_NAME_CHARACTERS, related=['#/Name']
+        )
+    broken = {
+        'it is empty or blank': not name.strip(),
+        'it contains a slash': '/' in name,
+        'it begins with a dot': name.startswith('.'),
+        'it contains a character that is not printable':
+            not name.isprintable(),
+        f'it is longer than {MAX_NAME_BYTES} bytes in UTF-8':
+            len(name.encode(errors='replace')) > MAX_NAME_BYTES,
+    }  # fmt: skip
+    for rule, is_broken in broken.items():
+        if is_broken:
+            raise exceptions.SnapshotNameInvalid(
+                _printable(name), rule, related=['#/Name']
+            )
+
+
+def _printable(name: str) -> str:
+    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def _timestamp_name(taken: set[str]) -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    stem = name = f'snapshot-{now:%Y%m%dT%H%M%SZ}'
+    number = 1
+    while name in taken:
+        number += 1
+        name = f'{stem}-{number}'
+    return name
+
+
+def _planned(task: tasks.Task) -> drivers.Snapshot:
+    """What is known of a snapshot before the hypervisor knows it."""
+    return drivers.Snapshot(
+        name=task.snapshot,
+        description=task.arguments['description'],
+        created=int(task.created),
+        power_state=None,
+        memory=bool(task.arguments['memory']),
+        external=True,
+    )
+
+
+def _state(
+    record: drivers.Snapshot, active: Mapping[str, tasks.Task],
+    damaged: set[tuple[str, int]],
+) -> str:
+    task = active.get(record.name)
+    # A task that waits has not begun to revert or delete anything.
+    if task and (task.operation == 'create' or task.state != tasks.NEW):
+        return _STATE_WHILE[task.operation]
+    if record.damaged or (record.name, record.created) in damaged:
+        return FAILED
+    return READY
+
+
+def _system(job: tasks.Job) -> drivers.System:
+    return drivers.System(job.task.system, job.task.system_name)
+
+
+def _revert_arguments(job: tasks.Job) -> tuple[str, str, str]:
+    task = job.task
+    return task.system, task.snapshot, task.arguments['power_state']

@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Tasks: the life of an operation that outlives its request.
+
+Owns the table ``tasks``, its SQL and the threads that work on it: submit,
+claim, run, cancel, settle, recover.  A task names its operation and holds its
+arguments as JSON, so it outlives the process.  One process runs the workers;
+any process may submit.  A task of a system never runs beside another of it.
+"""
+
+import dataclasses
+import json
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import db, drivers, exceptions, locks, messages
+
+LOG = logging.getLogger(__name__)
+
+NEW, RUNNING, CANCELLING = 'New', 'Running', 'Cancelling'
+COMPLETED, EXCEPTION, CANCELLED = 'Completed', 'Exception', 'Cancelled'
+ACTIVE = (NEW, RUNNING, CANCELLING)
+
+# How often an idle worker looks for tasks that another process submitted.
+_POLL_SECONDS = 0.25
+# How long to wait for a hypervisor, or a database, that went away.
+_RETRY_SECONDS = 1.0
+
+_CLAIM = """
+    UPDATE tasks SET
+        state = CASE state WHEN 'New' THEN 'Running' ELSE state END,
+        owner = :owner, claims = claims + 1, started = COALESCE(started, :now)
+    WHERE id = (
+        SELECT id FROM tasks AS candidate WHERE
+            (state IN ('Running', 'Cancelling') AND owner <> :owner)
+            OR (state = 'New' AND NOT EXISTS (
+                SELECT 1 FROM tasks AS running
+                WHERE running.system = candidate.system
+                AND running.state IN ('Running', 'Cancelling')))
+        ORDER BY state = 'New', id LIMIT 1)
+    RETURNING *
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """
+    One row.  Times are seconds since the epoch.
+
+    *step* and *journal* say how far the operation came; *claims* above 1 that
+    a process died over it; *error* is ``{"status", "messages"}`` with the
+    messages as pairs of MessageId and arguments, as in *messages*.
+    """
+
+    id: int
+    operation: str
+    system: str
+    system_name: str
+    snapshot: str
+    arguments: dict[str, Any]
+    state: str
+    step: str
+    percent: int
+    journal: dict[str, Any]
+    messages: list[tuple[str, list[str]]]
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    owner: str
+    claims: int
+    created: float
+    started: float | None
+    ended: float | None
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+
+_JSON_COLUMNS = (
+    'arguments', 'journal', 'messages', 'payload', 'result', 'error',
+)  # fmt: skip
+
+
+def _task(row: sqlite3.Row) -> Task:
+    values = dict(row)
+    for column in _JSON_COLUMNS:
+        if values[column] is not None:
+            values[column] = json.loads(values[column])
+    return Task(**values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """
+    What a task can be told to do.
+
+    Both functions return the result that the task keeps.  *settle* is called
+    instead of *run* where an earlier try broke off.
+    """
+
+    run: Callable[['Job'], dict[str, Any]]
+    settle: Callable[['Job'], dict[str, Any]]
+    cancellable: bool = False
+
+
+class Job:
+    """A claimed task, as its operation sees it (see ``drivers.Job``)."""
+
+    def __init__(self, tasks: 'Tasks', task: Task, deadline: float) -> None:
+        self.task = task
+        self.journal: dict[str, Any] = dict(task.journal)
+        self.warned = any(
+            messages.registry()[key]['MessageSeverity'] != 'OK'
+            for key, _ in task.messages
+        )
+        self.begun = bool(task.step)
+        self._tasks = tasks
+        self._deadline = time.monotonic() + deadline
+
+    def step(self, name: str, **facts: object) -> None:
+        LOG.debug(
+            'Task %s, system %s: %s', self.task.id, self.task.system, name
+        )
+        self.journal.update(facts)
+        self._tasks.update(
+            self.task.id, step=name, journal=json.dumps(self.journal)
+        )
+        self.begun = True
+
+    def progress(self, percent: int) -> None:
+        self._tasks.update(self.task.id, percent=percent)
+
+    def warn(self, message_id: str, *args: object) -> None:
+        self.warned = True
+        self._tasks.add_message(self.task.id, message_id, *args)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._tasks.get(self.task.id).state == CANCELLING
+
+    @property
+    def overdue(self) -> bool:
+        return time.monotonic() > self._deadline
+
+
+class Tasks:
+    """The task table of *database*, and the workers of this process."""
+
+    def __init__(
+        self, database: db.Database, lock_files: locks.Locks,
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._db = database
+        self._locks = lock_files
+        self._conf = conf.tasks
+        self._operations: Mapping[str, Operation] = {}
+        self._wake = threading.Event()
+        self._owner = uuid.uuid4().hex
+
+    # Any process ----------------------------------------------------------
+
+    def submit(
+        self, operation: str, system: drivers.System, snapshot: str,
+        arguments: Mapping[str, Any], payload: Mapping[str, Any],
+    ) -> Task:
+        """
+        Queue *operation* on one snapshot of *system*.
+
+        A snapshot has one active task at most: SnapshotBusy, or
+        SnapshotExists for a second create, says so.  Raises QueueFull.
+        """
+        with self._db.transaction() as connection:
+            waiting, = connection.execute(
+                "SELECT COUNT(*) FROM tasks WHERE state = 'New'"
+            ).fetchone()
+            if waiting >= self._conf.queue_limit:
+                raise exceptions.QueueFull(self._conf.queue_limit)
+            rival = connection.execute(
+                'SELECT * FROM tasks WHERE system = ? AND snapshot = ? AND '
+                "state IN ('New', 'Running', 'Cancelling')",
+                (system.uuid, snapshot),
+            ).fetchone()
+            if rival:
+                raise _busy(operation, _task(rival))
+            row = connection.execute(
+                'INSERT INTO tasks (operation, system, system_name, snapshot,'
+                ' arguments, payload, created) VALUES (?, ?, ?, ?, ?, ?, ?)'
+                ' RETURNING *',
+                (operation, system.uuid, system.name, snapshot,
+                 json.dumps(arguments), json.dumps(payload), time.time()),
+            ).fetchone()  # fmt: skip
+        self._wake.set()
+        return _task(row)
+
+    def get(self, task_id: int) -> Task:
+        """Raises TaskNotFound."""
+        rows = self._db.query('SELECT * FROM tasks WHERE id = ?', task_id)
+        if not rows:
+            raise exceptions.TaskNotFound(task_id)
+        return _task(rows[0])
+
+    def list(self) -> list[Task]:
+        """Every task that is remembered, oldest first."""
+        return [
+            _task(row)
+            for row in self._db.query('SELECT * FROM tasks ORDER BY id')
+        ]
+
+    def active(self, system: str) -> dict[str, Task]:
+        """The active tasks of one system, by the name of their snapshot."""
+        rows = self._db.query(
+            'SELECT * FROM tasks WHERE system = ? AND '
+            "state IN ('New', 'Running', 'Cancelling') ORDER BY id",
+            system,
+        )
+        return {row['snapshot']: _task(row) for row in rows}
+
+    def cancel(self, task_id: int) -> Task:
+        """
+        Cancel a task that waits, or ask a running one to stop.
+
+        An ended one is forgotten.  Raises TaskNotFound, and
+        TaskNotCancellable where its operation must not be broken off.
+        """
+        task = self.get(task_id)
+        if not task.active:
+            self._forget(task_id)
+            return task
+        if self._end(task, CANCELLED, _cancelled(task), while_state=NEW):
+            return self.get(task_id)
+        if not self._operations[task.operation].cancellable:
+            raise exceptions.TaskNotCancellable(task_id, task.operation)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "UPDATE tasks SET state = 'Cancelling' "
+                "WHERE id = ? AND state = 'Running'",
+                (task_id,),
+            )
+        return self.get(task_id)
+
+    def cancellable(self, task: Task) -> bool:
+        if task.state == RUNNING:
+            return self._operations[task.operation].cancellable
+        return task.state == NEW
+
+    def _forget(self, task_id: int) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(
+                'DELETE FROM tasks WHERE id = ? AND ended IS NOT NULL',
+                (task_id,),
+            )
+
+    def update(self, task_id: int, **columns: object) -> None:
+        """Set columns of an active task; for its Job only."""
+        names = ', '.join(f'{column} = ?' for column in columns)
+        with self._db.transaction() as connection:
+            connection.execute(
+                f'UPDATE tasks SET {names} WHERE id = ?',  # noqa: S608
+                (*columns.values(), task_id),
+            )
+
+    def add_message(self, task_id: int, key: str, *args: object) -> None:
+        """Append a message to an active task; for its Job only."""
+        entry = json.dumps([key, [str(arg) for arg in args]])
+        with self._db.transaction() as connection:
+            connection.execute(
+                "UPDATE tasks SET messages = json_insert(messages, '$[#]', "
+                'json(?)) WHERE id = ?',
+                (entry, task_id),
+            )
+
+    # The process that owns the workers ------------------------------------
+
+    def start(self, operations: Mapping[str, Operation]) -> None:
+        """
+        Make the operations known, and work on tasks once it is our turn.
+
+        Only one process of a state folder works at a time; the others wait
+        for it to die, and the next then recovers what it left.
+        """
+        self._operations = operations
+        self._thread('owner', self._own)
+
+    def _own(self) -> None:
+        self._locks.own_workers()
+        LOG.info('This process runs the snapshot tasks')
+        for number in range(self._conf.workers):
+            self._thread(f'worker-{number}', self._work)
+
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
+        threading.Thread(
+            target=target, name=f'hawkfish-{name}', daemon=True
+        ).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                task = self._claim()
+                if task:
+                    self._execute(task)
+                    continue
+            except exceptions.StateUnavailable as exc:
+                LOG.error('%s', messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+            self._wake.wait(_POLL_SECONDS)
+            self._wake.clear()
+
+    def _claim(self) -> Task | None:
+        """
+        Mark the oldest runnable task Running and return it, or None.
+
+        One statement does both, so two workers never hold the same task. A
+        system with a running task is skipped; its next task waits its turn.
+        What a dead owner left running comes first, and is claimed again.
+        """
+        if not self._db.query(
+            "SELECT 1 FROM tasks WHERE state = 'New' OR "
+            "(state IN ('Running', 'Cancelling') AND owner <> ?) LIMIT 1",
+            self._owner,
+        ):
+            return None
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                _CLAIM, {'owner': self._owner, 'now': time.time()}
+            ).fetchone()
+        return _task(row) if row else None
+
+    def _execute(self, task: Task) -> None:
+        LOG.info(
+            'Task %s: %s of snapshot %r of system %s',
+            task.id, task.operation, task.snapshot, task.system,
+        )  # fmt: skip
+        if task.claims == 1:
+            self.add_message(task.id, messages.TASK_STARTED, task.id)
+        job = Job(self, task, self._conf.deadline)
+        try:
+            with self._locks.system(task.system, self._conf.deadline):
+                result = self._carry_out(job)
+        except exceptions.OperationCancelled as exc:
+            self._finish(task, CANCELLED, exc)
+        except exceptions.HawkFishError as exc:
+            LOG.error('Task %s failed: %s', task.id, messages.text(exc))
+            self._finish(task, EXCEPTION, exc)
+        except Exception:
+            LOG.exception('Task %s failed unexpectedly', task.id)
+            self._finish(task, EXCEPTION, exceptions.InternalError())
+        else:
+            self._finish(task, COMPLETED, result, job.warned)
+
+    def _carry_out(self, job: Job) -> dict[str, Any]:
+        """
+        Run the operation, or settle it where an earlier try had begun.
+
+        When the hypervisor goes away in the middle nobody knows how far it
+        came, so the operation is settled as soon as it is back.
+        """
+        operation = self._operations[job.task.operation]
+        settling = job.begun
+        while True:
+            try:
+                return operation.settle(job) if settling else (
+                    operation.run(job)
+                )  # fmt: skip
+            except exceptions.HypervisorUnavailable as exc:
+                if not job.begun or job.overdue:
+                    raise
+                if not settling:
+                    job.warn(exc.message_id, *exc.args)
+                settling = True
+            time.sleep(_RETRY_SECONDS)
+
+    def _finish(
+        self, task: Task, state: str,
+        outcome: dict[str, Any] | exceptions.HawkFishError,
+        warned: bool = False,
+    ) -> None:
+        """End the task, however long the database takes to come back."""
+        while True:
+            try:
+                self._end(task, state, outcome, warned=warned)
+                break
+            except exceptions.StateUnavailable as exc:
+                LOG.error('Task %s: %s', task.id, messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+        self._wake.set()
+
+    def _end(
+        self, task: Task, state: str,
+        outcome: dict[str, Any] | exceptions.HawkFishError,
+        warned: bool = False, while_state: str | None = None,
+    ) -> bool:
+        """Write the end of *task*; False where it was not *while_state*."""
+        error = result = None
+        if isinstance(outcome, exceptions.HawkFishError):
+            error = _error(outcome)
+        else:
+            result = outcome
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                'SELECT messages, state FROM tasks WHERE id = ?', (task.id,)
+            ).fetchone()
+            if while_state and row['state'] != while_state:
+                return False
+            told = json.loads(row['messages']) + _last_words(
+                task, state, error, warned
+            )
+            connection.execute(
+                'UPDATE tasks SET state = ?, ended = ?, result = ?, '
+                'error = ?, messages = ?, percent = ? WHERE id = ?',
+                (state, time.time(), result and json.dumps(result),
+                 error and json.dumps(error), json.dumps(told),
+                 100 if state == COMPLETED else task.percent, task.id),
+            )  # fmt: skip
+            connection.execute(
+                'DELETE FROM tasks WHERE ended IS NOT NULL AND id <= '
+                '(SELECT id FROM tasks WHERE ended IS NOT NULL '
+                'ORDER BY id DESC LIMIT 1 OFFSET ?)',
+                (self._conf.keep_completed,),
+            )
+        return True
+
+
+def _busy(operation: str, rival: Task) -> exceptions.HawkFishError:
+    if operation == rival.operation == 'create':
+        return exceptions.SnapshotExists(rival.snapshot)
+    return exceptions.SnapshotBusy(rival.snapshot, rival.operation, rival.id)
+
+
+def _cancelled(task: Task) -> exceptions.HawkFishError:
+    return exceptions.OperationCancelled(task.operation)
+
+
+def _error(error: exceptions.HawkFishError) -> dict[str, Any]:
+    return {
+        'status': error.status,
+        'messages': [
+            (part.message_id, list(part.args)) for part in error.parts
+        ],
+    }
+
+
+def _last_words(
+    task: Task, state: str, error: dict[str, Any] | None, warned: bool
+) -> list[tuple[str, list[str]]]:
+    key = {
+        COMPLETED: messages.TASK_WARNED if warned else messages.TASK_COMPLETED,
+        EXCEPTION: messages.TASK_ABORTED,
+        CANCELLED: messages.TASK_CANCELLED,
+    }[state]
+    told = list(error['messages']) if error else []
+    return [*told, (key, [str(task.id)])]

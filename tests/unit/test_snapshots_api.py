@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots over HTTP: what a client sends, and what it is told."""
+
+import requests
+import time
+
+import pytest
+
+REDFISH_ACTION = 'HawkFishSnapshot.Revert'
+KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
+
+
+def message_ids(response):
+    info = response.json()['error']['@Message.ExtendedInfo']
+    return [entry['MessageId'].rpartition('.')[2] for entry in info]
+
+
+def test_create_list_show_revert_delete(emulator):
+    """A snapshot goes through its whole life, each step by its monitor."""
+    snapshot = emulator.created(Name='clean', Description='as installed')
+
+    assert snapshot['Id'] == snapshot['Name'] == 'clean'
+    assert snapshot['Description'] == 'as installed'
+    assert snapshot['SnapshotState'] == 'Ready'
+    assert snapshot['Current'] is True
+
+    listed = requests.get(emulator.snapshots_url).json()
+
+    assert listed['Members'] == [{'@odata.id': snapshot['@odata.id']}]
+
+    target = snapshot['Actions'][f'#{REDFISH_ACTION}']['target']
+    reverted = emulator.wait(requests.post(emulator.url + target, json={}))
+
+    assert reverted.status_code == 200
+    assert message_ids(reverted) == ['Success']
+
+    uri = emulator.url + snapshot['@odata.id']
+    assert emulator.wait(requests.delete(uri)).status_code == 204
+    assert requests.get(uri).status_code == 404
+
+
+@pytest.mark.parametrize('action', [REDFISH_ACTION, KNOWN_ACTION])
+def test_both_spellings_of_the_action_revert(emulator, action):
+    """The action that Redfish wants and the one users know do the same."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+
+    response = requests.post(f'{uri}/Actions/{action}', json={})
+
+    assert emulator.wait(response).status_code == 200
+
+
+def test_members_uri_creates_too(emulator):
+    """POST to the Members of the collection works like the collection."""
+    response = requests.post(
+        f'{emulator.snapshots_url}/Members', json={'Name': 'm'}
+    )
+
+    assert emulator.wait(response).status_code == 201
+
+
+def test_system_name_serves_as_id(emulator):
+    """A system can be named instead of giving its UUID."""
+    emulator.created(Name='a')
+    by_name = emulator.snapshots_url.replace(
+        emulator.system, emulator.system_name
+    )
+
+    body = requests.get(by_name, allow_redirects=False).json()
+
+    assert body['Members@odata.count'] == 1
+    assert emulator.system in body['@odata.id']
+
+
+def test_names_itself_by_the_time(emulator):
+    """Without a Name the time is taken, and never twice."""
+    names = {emulator.created()['Name'] for _ in range(3)}
+
+    assert len(names) == 3
+    assert all(name.startswith('snapshot-20') for name in names)
+
+
+def test_snapshot_being_created_is_listed(emulator):
+    """While it is being made a snapshot is listed and says Creating."""
+    emulator.driver.seconds = 1.0
+    response = emulator.create(Name='slow')
+
+    body = requests.get(f'{emulator.snapshots_url}/slow').json()
+
+    assert body['SnapshotState'] == 'Creating'
+    assert body['Status']['State'] == 'Starting'
+    assert emulator.wait(response).json()['SnapshotState'] == 'Ready'
+
+
+def test_reverting_and_deleting_show(emulator):
+    """While a revert or delete lasts, the snapshot says so."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+    emulator.driver.seconds = 0.7
+    for request, state in (
+        (requests.post(f'{uri}/Actions/{REDFISH_ACTION}'), 'Reverting'),
+        (None, 'Deleting'),
+    ):
+        response = request or requests.delete(uri)
+        seen = set()
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            seen.add(requests.get(uri).json()['SnapshotState'])
+        assert state in seen
+        emulator.wait(response)
+
+
+BAD_BODIES = [
+    (b'{', 'MalformedJSON'),
+    (b'[]', 'MalformedJSON'),
+    (b'"x"', 'MalformedJSON'),
+    (b'\xff', 'MalformedJSON'),
+    (b'[' * 60000, 'MalformedJSON'),
+    (b'{"Name": 5}', 'PropertyValueTypeError'),
+    (b'{"Name": null}', 'PropertyValueTypeError'),
+    (b'{"IncludeMemory": "yes"}', 'PropertyValueTypeError'),
+    (b'{"IncludeMemory": 1}', 'PropertyValueTypeError'),
+    (b'{"Size": 5}', 'PropertyUnknown'),
+    (b'{"name": "x"}', 'PropertyUnknown'),
+    (b'{"Name": ""}', 'SnapshotNameInvalid'),
+    (b'{"Name": "  "}', 'SnapshotNameInvalid'),
+    (b'{"Name": "a/b"}', 'SnapshotNameInvalid'),
+    (b'{"Name": ".a"}', 'SnapshotNameInvalid'),
+    (b'{"Name": "a\\u0007"}', 'SnapshotNameInvalid'),
+    (b'{"Name": "a\\nb"}', 'SnapshotNameInvalid'),
+    (b'{"Name": "\\ud800"}', 'SnapshotNameInvalid'),
+    (b'{"Name": "%s"}' % ('\u4e00' * 80).encode(), 'SnapshotNameInvalid'),
+    (b'{"Name": "%s"}' % (b'x' * 300), 'StringValueTooLong'),
+    (b'{"Description": "%s"}' % (b'x' * 5000), 'StringValueTooLong'),
+    (b'{"Description": "\\u001b[2J"}', 'PropertyValueFormatError'),
+]
+
+
+@pytest.mark.parametrize('data, key', BAD_BODIES)
+def test_bad_body_is_told_and_changes_nothing(emulator, data, key):
+    """A body that breaks a rule gets a 400 that names it; no task begins."""
+    before = requests.get(f'{emulator.url}/redfish/v1/TaskService/Tasks')
+
+    response = requests.post(
+        emulator.snapshots_url, data,
+        headers={'Content-Type': 'application/json'},
+    )
+
+    assert response.status_code == 400
+    assert message_ids(response) == [key]
+    entry = response.json()['error']['@Message.ExtendedInfo'][0]
+    assert entry['Resolution']
+    assert entry['Severity'] == entry['MessageSeverity']
+    after = requests.get(f'{emulator.url}/redfish/v1/TaskService/Tasks')
+    assert after.json() == before.json()
+
+
+def test_other_bodies_are_refused(emulator):
+    """A body that is no JSON by its type, or huge, is refused as such."""
+    form = requests.post(emulator.snapshots_url, data={'Name': 'x'})
+    huge = requests.post(
+        emulator.snapshots_url, b' ' * 100_000,
+        headers={'Content-Type': 'application/json'},
+    )
+
+    assert (form.status_code, message_ids(form)) == (
+        415, ['UnsupportedMediaType']
+    )
+    assert (huge.status_code, message_ids(huge)) == (
+        413, ['RequestBodyTooLarge']
+    )
+
+
+@pytest.mark.parametrize('name', [
+    'with space', "quo'te\"d", '<b>&amp;', 'ünïcödé', '-f', 'a%2Fb', 'a?b#c',
+    'Members', 'x' * 128, 'a..b', '日本語',
+])  # fmt: skip
+def test_odd_names_work_everywhere(emulator, name):
+    """Whatever name is accepted can be shown, reverted to and deleted."""
+    snapshot = emulator.created(Name=name, Description='<&>"\'')
+    uri = emulator.url + snapshot['@odata.id']
+
+    assert snapshot['Name'] == name
+    assert requests.get(uri).json()['Description'] == '<&>"\''
+    reverted = requests.post(f'{uri}/Actions/{REDFISH_ACTION}', json={})
+    assert emulator.wait(reverted).status_code == 200
+    assert emulator.wait(requests.delete(uri)).status_code == 204
+
+
+def test_a_name_twice_is_a_conflict(emulator):
+    """A name in use is a 409, also while its create still waits."""
+    emulator.created(Name='a')
+    emulator.driver.seconds = 0.5
+    slow = emulator.create(Name='b')
+
+    for name in 'ab':
+        response = emulator.create(Name=name)
+        assert response.status_code == 409
+        assert message_ids(response) == ['ResourceAlreadyExists']
+
+    assert emulator.wait(slow).status_code == 201
+
+
+def test_busy_snapshot_is_a_conflict(emulator):
+    """A snapshot being deleted can be neither reverted to nor deleted."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+    emulator.driver.seconds = 0.7
+    deleting = requests.delete(uri)
+
+    for response in (
+        requests.post(f'{uri}/Actions/{REDFISH_ACTION}', json={}),
+        requests.delete(uri),
+    ):
+        assert response.status_code == 409
+        assert message_ids(response) == ['SnapshotBusy']
+
+    assert emulator.wait(deleting).status_code == 204
+
+
+def test_unknown_system_snapshot_and_action(emulator):
+    """What is not there is a 404 that names the URI."""
+    emulator.created(Name='a')
+    for path in (
+        'Systems/nobody/Oem/HawkFish/Snapshots',
+        f'Systems/{emulator.system}/Oem/HawkFish/Snapshots/nothing',
+        'TaskService/Tasks/999999', 'TaskService/Tasks/x',
+        'TaskService/TaskMonitors/999999', f'TaskService/Tasks/{"9" * 30}',
+    ):  # fmt: skip
+        response = requests.get(f'{emulator.url}/redfish/v1/{path}')
+        assert response.status_code == 404
+        assert message_ids(response) == ['ResourceMissingAtURI']
+        assert response.json()['error']['@Message.ExtendedInfo'][0][
+            'MessageArgs'
+        ] == [f'/redfish/v1/{path}']
+    response = requests.post(
+        f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Burn', json={}
+    )
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize('body, key', [
+    ({'TargetPowerState': 'Sideways'}, 'ActionParameterValueNotInList'),
+    ({'TargetPowerState': 1}, 'ActionParameterValueTypeError'),
+    ({'Hurry': True}, 'ActionParameterUnknown'),
+])  # fmt: skip
+def test_bad_revert_parameters(emulator, body, key):
+    """A parameter that the action does not take is a 400 that names it."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+
+    response = requests.post(f'{uri}/Actions/{REDFISH_ACTION}', json=body)
+
+    assert response.status_code == 400
+    assert message_ids(response) == [key]
+
+
+def test_referenced_snapshot_is_not_deleted(emulator):
+    """A snapshot that two children grow from is kept, and both are named."""
+    root = emulator.url + emulator.created(Name='root')['@odata.id']
+    emulator.created(Name='left')
+    emulator.wait(requests.post(f'{root}/Actions/{REDFISH_ACTION}'))
+    emulator.created(Name='right')
+
+    response = requests.delete(root)
+
+    assert response.status_code == 409
+    assert message_ids(response) == ['SnapshotReferenced']
+    assert 'left, right' in response.json()['error']['message']
+
+
+def test_etags(emulator):
+    """An ETag saves a repeated read and guards a delete."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+    first = requests.get(uri)
+    etag = first.headers['ETag']
+
+    assert etag == first.json()['@odata.etag']
+    again = requests.get(uri, headers={'If-None-Match': etag})
+    assert again.status_code == 304
+    stale = requests.delete(uri, headers={'If-Match': '"0"'})
+    assert (stale.status_code, message_ids(stale)) == (
+        412, ['PreconditionFailed']
+    )
+    fresh = requests.delete(uri, headers={'If-Match': etag})
+    assert emulator.wait(fresh).status_code == 204
+
+
+def test_paging_and_expand(emulator):
+    """$skip and $top cut the list, $expand shows members whole."""
+    for name in 'abc':
+        emulator.created(Name=name)
+
+    page = requests.get(
+        f'{emulator.snapshots_url}?$skip=1&$top=1&$expand=.($levels=1)'
+    ).json()
+
+    assert page['Members@odata.count'] == 3
+    assert [member['Name'] for member in page['Members']] == ['b']
+
+
+@pytest.mark.parametrize('query, status', [
+    ('$top=-1', 400), ('$top=x', 400), ('$expand=foo', 400),
+    ('$orderby=Name', 501), ('other=1', 200),
+])  # fmt: skip
+def test_queries_that_are_not_served(emulator, query, status):
+    """An unknown $-parameter is a 501, a bad value a 400, others nothing."""
+    response = requests.get(f'{emulator.snapshots_url}?{query}')
+
+    assert response.status_code == status
+
+
+def test_allowed_instances_hold(emulator):
+    """A system that the emulator may not serve has no snapshots either."""
+    task = emulator.wait(emulator.create(Name='a'))
+    assert task.status_code == 201
+    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['other']
+
+    tasks = requests.get(f'{emulator.url}/redfish/v1/TaskService/Tasks')
+
+    assert requests.get(emulator.snapshots_url).status_code == 404
+    assert emulator.create(Name='b').status_code == 404
+    assert tasks.json()['Members'] == []
+
+    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = [
+        emulator.system
+    ]
+
+    assert requests.get(emulator.snapshots_url).status_code == 200
