@@ -9,7 +9,7 @@ or tables; whatever goes wrong in it leaves it as a ``HawkFishError``.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import stevedore
@@ -164,12 +164,13 @@ def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
     snapshot = next(s for s in snapshots if s.name == name)
     if not snapshot.external or not children:
         return []
-    mergeable = len(children) == 1 and name in _ancestors(snapshots)
+    mergeable = len(children) == 1 and name in ancestors(snapshots)
     return [] if mergeable else children
 
 
-def _ancestors(snapshots: Sequence[Snapshot]) -> set[str]:
+def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:
     """The names above the current snapshot, without itself."""
+    snapshots = list(snapshots)
     parents = {s.name: s.parent for s in snapshots}
     current = next((s.name for s in snapshots if s.current), None)
     found: set[str] = set()

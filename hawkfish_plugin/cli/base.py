@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the commands have in common.
+
+Owns how errors are told, how words from the server are cleaned, and how a
+command waits for a task. Standard output carries the data and nothing else.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cliff import command, lister, show
+
+from hawkfish_plugin.cli import errors, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hawkfish_plugin import client
+    from hawkfish_plugin.cli import app
+
+FOREVER = math.inf
+
+
+class Waitable(Protocol):
+    """A task, or the handle of one."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def wait(
+        self, timeout_sec: float, progress: 'Callable[[Any], None]'
+    ) -> 'client.Snapshot | None': ...
+
+
+def name(text: str) -> str:
+    """Refuse an empty name, the mark of a shell variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError('a name may not be empty')
+    return text
+
+
+def seconds(text: str) -> float:
+    """Read a time-out, with a word of help for ``--wait NAME``."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if value > 0:
+        return value
+    raise argparse.ArgumentTypeError(
+        f'{text!r} is not a number of seconds above 0 '
+        '(names come before this option)'
+    )
+
+
+class Command(command.Command):
+    """A command that tells errors in the server's words."""
+
+    app: 'app.HawkFishApp'
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        import requests
+        from sushy import exceptions
+
+        try:
+            return super().run(parsed_args)
+        except (exceptions.SushyError, requests.JSONDecodeError) as error:
+            raise errors.explain(error, self.app.options) from error
+
+    def wait(
+        self, work: Waitable, timeout_sec: float
+    ) -> 'tuple[client.Snapshot | None, client.Task]':
+        """
+        Wait for *work*; return the snapshot it created and its task.
+
+        The task's warnings go to stderr once it has ended.
+        """
+        from hawkfish_plugin import client
+
+        hint = f'watch it with: hawkfish task wait {work.identity}'
+        quiet = self.app.options.verbose_level == 0
+        try:
+            with output.Progress(self.app.stderr, quiet) as progress:
+                created = work.wait(timeout_sec, progress)
+        except KeyboardInterrupt:
+            self.app.LOG.error('task %s goes on; %s', work.identity, hint)
+            raise
+        except client.TaskTimeout as error:
+            raise errors.CommandError(f'{error}; {hint}') from error
+        ended = self.app.client.task(work.identity)
+        for warning in ended.warnings:
+            self.app.LOG.warning('Warning: %s', output.printable(warning))
+        return created, ended
+
+
+class Lister(Command, lister.Lister):
+    """A command that prints one row for each of many things."""
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        rows = [_cells(row, parsed_args.formatter) for row in data]
+        return super().produce_output(parsed_args, column_names, rows)
+
+
+class ShowOne(Command, show.ShowOne):
+    """A command that prints the fields of one thing."""
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Sequence[Any],
+    ) -> int:
+        cells = _cells(data, parsed_args.formatter)
+        return super().produce_output(parsed_args, column_names, cells)
+
+
+def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
+    # JSON and YAML escape by themselves, and keep what is null or a list.
+    if formatter in ('json', 'yaml'):
+        return list(values)
+    separator = '\n' if formatter == 'table' else ', '
+    return [output.cell(value, separator) for value in values]
+
+
+class WaitOption(Command):
+    """``--wait``: whether, and how long, to wait for the task's end."""
+
+    waits_by_default = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            '--wait',
+            nargs='?',
+            type=seconds,
+            metavar='SECONDS',
+            const=FOREVER,
+            default=FOREVER if self.waits_by_default else None,
+            help='Wait for the end, at most SECONDS if given.',
+        )
+        if self.waits_by_default:
+            group.add_argument(
+                '--no-wait',
+                dest='wait',
+                action='store_const',
+                const=None,
+                help='Return once the task has been started.',
+            )
+        return parser
+
+    def follow(
+        self, handle: 'client.TaskHandle', parsed_args: argparse.Namespace
+    ) -> 'tuple[client.Snapshot | None, client.Task]':
+        """Wait if asked to; return the snapshot created and the task."""
+        if parsed_args.wait is not None:
+            return self.wait(handle, parsed_args.wait)
+        return None, handle.task or self.app.client.task(handle.identity)

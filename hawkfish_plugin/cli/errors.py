@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the user is told when a command fails.
+
+Turns an error of ``client`` into the server's message and resolution, or,
+where there is no such message, into what went wrong and what to do about
+it. It leaves printing and the exit status to cliff.
+"""
+
+import argparse
+import ssl
+from typing import Any
+
+from hawkfish_plugin.cli import output
+
+NO_PLUGIN = """\
+%s: this emulator has no HawkFish plugin activated.
+Add "import hawkfish_plugin; hawkfish_plugin.activate()" to the emulator's \
+configuration file, or give another --url."""
+
+NO_CREDENTIALS = """\
+The emulator at %s asks for credentials.
+Give --username and --password, or HAWKFISH_USERNAME and HAWKFISH_PASSWORD."""
+
+BAD_CREDENTIALS = """\
+The emulator at %s refuses the credentials of user %s.
+Check --username and --password, or HAWKFISH_USERNAME and HAWKFISH_PASSWORD."""
+
+UNREACHABLE = """\
+Cannot reach the emulator at %s: %s.
+Check that it is running, and that --url or HAWKFISH_URL says where."""
+
+BAD_TLS = """\
+Cannot trust the emulator at %s: %s.
+Name its CA with --ca-file or HAWKFISH_CACERT; --insecure trusts anyone."""
+
+NOT_REDFISH = """\
+What answers at %s does not speak Redfish: its answer is not JSON.
+Check --url or HAWKFISH_URL."""
+
+
+class CommandError(Exception):
+    """A command failed; the text is all that its user needs."""
+
+
+def explain(error: Exception, options: argparse.Namespace) -> CommandError:
+    """Return what to tell the user about *error*."""
+    from sushy import exceptions
+
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, exceptions.ConnectionError):
+        text = _unreachable(error, options.url)
+    elif isinstance(error, exceptions.HTTPError):
+        text = _refusal(error, options)
+    elif isinstance(error, ValueError):
+        text = NOT_REDFISH % options.url
+    else:
+        text = output.printable(str(error))
+    return CommandError(text)
+
+
+def _unreachable(error: Exception, url: str) -> str:
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    reason = getattr(cause, 'strerror', None) or str(cause)
+    untrusted = isinstance(cause, ssl.SSLCertVerificationError)
+    words = BAD_TLS if untrusted else UNREACHABLE
+    return words % (url, output.printable(reason))
+
+
+def _refusal(error: Any, options: argparse.Namespace) -> str:
+    url: str = options.url
+    if error.status_code == 401:
+        if options.username:
+            return BAD_CREDENTIALS % (url, options.username)
+        return NO_CREDENTIALS % url
+    told = _messages(error.extended_info)
+    if told:
+        return '\n'.join(told)
+    if error.status_code == 404:
+        return NO_PLUGIN % url
+    reason = output.printable(error.detail or 'no reason given')
+    return f'{url} answered {error.status_code}: {reason}'
+
+
+def _messages(extended_info: Any) -> list[str]:
+    """
+    Return each message and its resolution, where the server has any.
+
+    The emulator's own errors carry a MessageId and nothing else.
+    """
+    lines = []
+    for info in extended_info if isinstance(extended_info, list) else ():
+        if info.get('Message'):
+            lines.append(info['Message'])
+            lines.append(info.get('Resolution', ''))
+    return [
+        output.printable(line)
+        for line in lines
+        if line.rstrip('.') not in ('', 'None')
+    ]

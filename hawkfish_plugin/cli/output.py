@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What reaches the user's terminal.
+
+Owns the cleaning of words that came from a server, and the progress line.
+Names and descriptions are written by whoever may create a snapshot: no
+control character of theirs reaches a terminal unescaped.
+"""
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from sushy.resources.taskservice import task
+
+TO_LINE_START = '\r\x1b[K'
+
+
+def printable(text: str) -> str:
+    """Return *text* with each control character as its Python escape."""
+    return ''.join(
+        char
+        if char.isprintable()
+        else char.encode('unicode_escape').decode('ascii')
+        for char in text
+    )
+
+
+def cell(value: Any, separator: str) -> Any:
+    """Return *value* as one cell of a table, safe to print."""
+    if value is None:
+        return ''
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return separator.join(map(printable, value))
+    return value
+
+
+class Progress:
+    """One line on a terminal that follows a task; silent elsewhere."""
+
+    def __init__(self, stream: TextIO, quiet: bool) -> None:
+        self._stream = stream if stream.isatty() and not quiet else None
+
+    def __call__(self, task: 'task.Task') -> None:
+        if self._stream is None:
+            return
+        steps = [message.message or '' for message in task.messages or ()]
+        step = steps[-1] if steps else task.name
+        line = f'{task.percent_complete or 0:3d}% {printable(step)}'
+        width = os.get_terminal_size(self._stream.fileno()).columns
+        self._stream.write(TO_LINE_START + line[: (width or 80) - 1])
+        self._stream.flush()
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._stream:
+            self._stream.write(TO_LINE_START)
+            self._stream.flush()

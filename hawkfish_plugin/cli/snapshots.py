@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish snapshot`` and its short forms ``snaps-ls`` and so on.
+
+Owns how a snapshot is shown. The short forms are the same commands, but
+they wait for the end by default, as the word "create" promises. The order
+of the rows is the service's: oldest first.
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, errors, tasks
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
+
+
+def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
+    values = {
+        'Name': snapshot.name,
+        'Description': snapshot.description,
+        'State': snapshot.snapshot_state,
+        'Health': snapshot.health,
+        'Type': snapshot.snapshot_type,
+        'Storage': snapshot.storage_type,
+        'Power': snapshot.power_state,
+        'Current': snapshot.is_current,
+        'Created': snapshot.created_time,
+        'Parent': snapshot.parent,
+        'Children': snapshot.children,
+    }
+    return tuple(values), tuple(values.values())
+
+
+def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    return (
+        snapshot.name,
+        snapshot.snapshot_state,
+        snapshot.snapshot_type,
+        snapshot.power_state,
+        snapshot.is_current,
+        snapshot.created_time,
+        snapshot.parent,
+    )
+
+
+class OfSystem(base.Command):
+    """A command on the snapshots of one system."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'system',
+            metavar='SYSTEM',
+            type=base.name,
+            help='UUID or name of the system.',
+        )
+        return parser
+
+    def snapshots(
+        self, parsed_args: argparse.Namespace
+    ) -> 'client.SnapshotCollection':
+        return self.app.client.snapshots(parsed_args.system)
+
+
+class OfSnapshot(OfSystem):
+    """A command on one snapshot of one system."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'snapshot',
+            metavar='SNAPSHOT',
+            type=base.name,
+            help='Name of the snapshot.',
+        )
+        return parser
+
+
+class ListSnapshots(OfSystem, base.Lister):
+    """List the snapshots of a system, oldest first."""
+
+    columns = (
+        'Name',
+        'State',
+        'Type',
+        'Power',
+        'Current',
+        'Created',
+        'Parent',
+    )
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        members = self.snapshots(parsed_args).get_members()
+        return self.columns, [_row(snapshot) for snapshot in members]
+
+
+class ShowSnapshot(OfSnapshot, base.ShowOne):
+    """Show one snapshot."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        collection = self.snapshots(parsed_args)
+        return _fields(collection.get(parsed_args.snapshot))
+
+
+class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
+    """Take a snapshot of a system; show it, or the task if not waiting."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name',
+            type=base.name,
+            help='Name of the snapshot; made from the time if not given.',
+        )
+        parser.add_argument('--description', help='What it is good for.')
+        parser.add_argument(
+            '--no-memory',
+            action='store_true',
+            help="Leave the running system's memory out.",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.snapshots(parsed_args).create(
+            parsed_args.name,
+            parsed_args.description,
+            False if parsed_args.no_memory else None,
+        )
+        created, task = self.follow(handle, parsed_args)
+        return _fields(created) if created else tasks.fields(task)
+
+
+class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
+    """
+    Bring a system back to a snapshot; show the task that does it.
+
+    What the system did since then is lost, except what another snapshot
+    holds.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--power',
+            choices=POWER_STATES,
+            help='Power state to end in; AsCaptured if not given.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
+        handle = snapshot.revert(parsed_args.power)
+        return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
+    """
+    Delete snapshots; list the tasks that do it.
+
+    The system's present state stays. A snapshot that cannot be deleted does
+    not stop the others. SECONDS are for each snapshot.
+    """
+
+    columns = ('Snapshot', 'Task', 'State')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'snapshots',
+            metavar='SNAPSHOT',
+            type=base.name,
+            nargs='+',
+            help='Names of the snapshots, deleted in this order.',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        from sushy import exceptions
+
+        names = parsed_args.snapshots
+        rows = []
+        for name in names:
+            try:
+                rows.append(self._delete(name, parsed_args))
+            except (exceptions.SushyError, errors.CommandError) as error:
+                if len(names) == 1:
+                    raise
+                reason = errors.explain(error, self.app.options)
+                self.app.LOG.error('%s: %s', name, reason)
+        return self.columns, rows
+
+    def _delete(
+        self, name: str, parsed_args: argparse.Namespace
+    ) -> tuple[Any, ...]:
+        snapshot = self.snapshots(parsed_args).get(name)
+        _, task = self.follow(snapshot.delete(), parsed_args)
+        return snapshot.name, task.identity, tasks.state(task)
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """Print what was done before telling that not all of it was."""
+        rows = list(data)
+        super().produce_output(parsed_args, column_names, rows)
+        asked = len(parsed_args.snapshots)
+        if len(rows) < asked:
+            raise errors.CommandError(f'{asked - len(rows)} of {asked} failed')
+        return 0
+
+
+class SnapsCreate(CreateSnapshot):
+    """Take a snapshot of a system, wait for its end, and show it."""
+
+    waits_by_default = True
+
+
+class SnapsRevert(RevertSnapshot):
+    """
+    Bring a system back to a snapshot, and wait for the end.
+
+    What the system did since then is lost, except what another snapshot
+    holds.
+    """
+
+    waits_by_default = True
+
+
+class SnapsRemove(DeleteSnapshots):
+    """
+    Delete snapshots, and wait for the end.
+
+    The system's present state stays. A snapshot that cannot be deleted does
+    not stop the others. SECONDS are for each snapshot.
+    """
+
+    waits_by_default = True

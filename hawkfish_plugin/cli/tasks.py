@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish task``: watch and stop what the service works on.
+
+Owns how a task is shown, also for the commands that start one. A task that
+has ended is never touched: to the service, cancelling one means forgetting
+it.
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, errors
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+Fields = tuple[tuple[str, ...], tuple[Any, ...]]
+
+ENDED = ('Completed', 'Exception', 'Cancelled', 'Killed')
+
+
+def fields(task: 'client.Task') -> Fields:
+    """Return the columns and the values that show *task*."""
+    values = {
+        **dict(zip(ListTasks.columns, _row(task), strict=True)),
+        'Ended': task.end_time,
+        'Messages': [message.message for message in task.messages or ()],
+    }
+    return tuple(values), tuple(values.values())
+
+
+def state(task: 'client.Task') -> str | None:
+    """Return the TaskState as on the wire."""
+    return task.task_state.value if task.task_state else None
+
+
+def _row(task: 'client.Task') -> tuple[Any, ...]:
+    return (
+        task.identity,
+        task.operation,
+        task.system,
+        task.snapshot,
+        state(task),
+        task.percent_complete,
+        task.start_time,
+    )
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'task', metavar='TASK', type=base.name, help='Id of the task.'
+    )
+
+
+class ListTasks(base.Lister):
+    """List the tasks of the service."""
+
+    columns = (
+        'ID',
+        'Operation',
+        'System',
+        'Snapshot',
+        'State',
+        'Percent',
+        'Started',
+    )
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        return self.columns, [_row(task) for task in self.app.client.tasks()]
+
+
+class ShowTask(base.ShowOne):
+    """Show one task."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_task(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Fields:
+        return fields(self.app.client.task(parsed_args.task))
+
+
+class WaitTask(base.ShowOne):
+    """Wait for the end of a task, and fail if the task failed."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_task(parser)
+        parser.add_argument(
+            '--timeout',
+            type=base.seconds,
+            metavar='SECONDS',
+            default=base.FOREVER,
+            help='Give up after SECONDS; the task goes on.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Fields:
+        task = self.app.client.task(parsed_args.task)
+        _, ended = self.wait(task, parsed_args.timeout)
+        return fields(ended)
+
+
+class CancelTask(base.Command):
+    """Cancel a task that has not ended."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_task(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        task = self.app.client.task(parsed_args.task)
+        if state(task) in ENDED:
+            raise errors.CommandError(
+                f'Task {task.identity} has already ended: {state(task)}.'
+            )
+        task.cancel()
+        self.app.LOG.info('Task %s was asked to stop.', task.identity)

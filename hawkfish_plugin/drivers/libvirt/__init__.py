@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The libvirt driver: the only place that imports libvirt.
+
+Owns the translation between the driver contract and libvirt's domains and
+snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
+``delete`` each hold an operation and its settling.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers.libvirt import (
+    connections, create, delete, plan, revert, xml,
+)  # fmt: skip
+
+DEFAULT_URI = 'qemu:///system'
+
+
+class LibvirtDriver:
+    """See ``drivers.Driver``; serves the domains of the emulator's URI."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+        systems: Callable[[], Any],
+    ) -> None:
+        self._conf = conf
+        self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
+        self._hypervisor = connections.Hypervisor(self.target)
+
+    def resolve(self, identity: str) -> drivers.System:
+        with self._hypervisor.domain(identity, 'look-up') as (_, domain):
+            return connections.system_of(domain)
+
+    def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
+        with self._hypervisor.domain(uuid, 'list') as (_, domain):
+            current = None
+            if domain.hasCurrentSnapshot():
+                current = domain.snapshotCurrent().getName()
+            roots = [
+                xml.parse(found.getXMLDesc())
+                for found in domain.listAllSnapshots()
+            ]
+        return xml.tree(roots, current)
+
+    def check_create(
+        self, uuid: str, request: drivers.CreateRequest
+    ) -> None:
+        with self._hypervisor.domain(uuid, 'create') as (connection, domain):
+            plan.make(connection, domain, request, self._conf)
+
+    def check_revert(self, uuid: str, name: str) -> None:
+        with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
+            revert.check(connection, domain, name)
+
+    def check_delete(self, uuid: str, name: str) -> None:
+        with self._hypervisor.domain(uuid, 'delete') as (_, domain):
+            delete.check(domain, name)
+
+    def create(
+        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
+    ) -> None:
+        create.run(self._hypervisor, uuid, request, self._conf, job)
+
+    def revert(
+        self, uuid: str, name: str, power_state: str, job: drivers.Job
+    ) -> None:
+        revert.run(self._hypervisor, uuid, name, power_state, job)
+
+    def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+        delete.run(self._hypervisor, uuid, name, job)
+
+    def settle_create(
+        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
+    ) -> None:
+        create.settle(self._hypervisor, uuid, request, job)
+
+    def settle_revert(
+        self, uuid: str, name: str, power_state: str, job: drivers.Job
+    ) -> None:
+        revert.settle(self._hypervisor, uuid, name, power_state, job)
+
+    def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+        delete.settle(self._hypervisor, uuid, name, job)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Create: one libvirt call, and what makes its result revertable.
+
+Steps: ``prepare`` notes the files to come, ``capture`` is the call,
+``finish`` names pool volumes by their paths.  Killed at any of them, settle
+finishes what libvirt has, or removes the files that it left.
+"""
+
+import contextlib
+import posixpath
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import libvirt
+from oslo_config import cfg
+
+from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin.drivers.libvirt import (
+    connections, plan, storage, waiting, xml,
+)  # fmt: skip
+
+_REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+_REDEFINE_CURRENT = _REDEFINE | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+
+
+def run(
+    hypervisor: connections.Hypervisor, uuid: str,
+    request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+) -> None:
+    with hypervisor.domain(uuid, 'create') as (connection, domain):
+        planned = plan.make(connection, domain, request, conf)
+        _check_name_free(domain, request.name)
+        text, files = _describe(request, planned)
+        job.step('prepare', files=files, volumes=planned.volumes)
+        if job.cancelled:
+            raise exceptions.OperationCancelled('create')
+        with waiting.watched(hypervisor, uuid, job) as watch:
+            job.step('capture')
+            try:
+                domain.snapshotCreateXML(text, _flags(planned))
+            except libvirt.libvirtError as exc:
+                _clean(connection, domain, files, job)
+                _check_aborted(exc, watch, conf)
+                raise
+        job.step('finish')
+        _finish(domain, request.name, planned.volumes)
+
+
+def settle(
+    hypervisor: connections.Hypervisor, uuid: str,
+    request: drivers.CreateRequest, job: drivers.Job,
+) -> None:
+    waiting.until_idle(hypervisor, uuid, job)
+    with hypervisor.domain(uuid, 'create') as (connection, domain):
+        if _is_listed(domain, request.name):
+            _finish(domain, request.name, job.journal['volumes'])
+            return
+        _clean(connection, domain, job.journal['files'], job)
+    raise exceptions.OperationInterrupted(
+        'create', 'there is no such snapshot, and what was left of it is gone'
+    )
+
+
+def _check_name_free(domain: Any, name: str) -> None:
+    if _is_listed(domain, name):
+        raise exceptions.SnapshotExists(name)
+
+
+def _is_listed(domain: Any, name: str) -> bool:
+    return name in domain.snapshotListNames()
+
+
+def _describe(
+    request: drivers.CreateRequest, planned: plan.Plan
+) -> tuple[str, list[str]]:
+    """The XML of the snapshot, and the files that it will bring."""
+    if not planned.external:
+        text = xml.internal_snapshot(
+            request.name, request.description, planned.paths,
+            planned.left_out,
+        )  # fmt: skip
+        return text, []
+    # libvirt overwrites a memory file that exists without a word, and a
+    # snapshot's name may be no file name: so the names are ours, and unique.
+    token = uuid.uuid4().hex[:12]
+    overlays = {
+        target: posixpath.join(
+            posixpath.dirname(path), f'hawkfish-{token}-{target}.qcow2'
+        )
+        for target, path in planned.paths.items()
+    }
+    memory = None
+    if planned.memory:
+        memory = posixpath.join(planned.folder(), f'hawkfish-{token}.mem')
+    text = xml.external_snapshot(
+        request.name, request.description, memory, overlays, planned.left_out
+    )
+    return text, [*overlays.values(), *([memory] if memory else [])]
+
+
+def _flags(planned: plan.Plan) -> int:
+    if not planned.external:
+        return 0
+    if planned.memory:
+        # The guest runs on while its memory is written, but for the end.
+        return int(libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE)
+    return int(
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+    )
+
+
+def _check_aborted(
+    error: libvirt.libvirtError, watch: waiting.Watch, conf: cfg.ConfigOpts
+) -> None:
+    if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
+        return
+    if watch.cancelled:
+        raise exceptions.OperationCancelled('create') from error
+    if watch.overdue:
+        raise exceptions.OperationTimedOut(
+            'create', conf.tasks.deadline
+        ) from error
+
+
+def _finish(domain: Any, name: str, volumes: dict[str, str]) -> None:
+    found = domain.snapshotLookupByName(name)
+    root = xml.parse(
+        found.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
+    )
+    if xml.resolve_volumes(root, volumes):
+        flags = _REDEFINE_CURRENT if found.isCurrent() else _REDEFINE
+        domain.snapshotCreateXML(xml.render(root), flags)
+
+
+def _clean(
+    connection: Any, domain: Any, files: Sequence[str], job: drivers.Job
+) -> None:
+    """Remove what a create left behind that did not take place."""
+    for path in files:
+        with contextlib.suppress(libvirt.libvirtError):
+            if _is_in_use(domain, path):
+                continue
+            try:
+                storage.remove(connection, path)
+            except libvirt.libvirtError as exc:
+                job.warn('HawkFish.1.0.CleanupFailed', path, exc)
+
+
+def _is_in_use(domain: Any, path: str) -> bool:
+    texts = [domain.XMLDesc(0)]
+    if domain.isPersistent():
+        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    texts += [found.getXMLDesc() for found in domain.listAllSnapshots()]
+    # Our file names need no escaping in XML, their folders might.
+    return any(posixpath.basename(path) in text for text in texts)

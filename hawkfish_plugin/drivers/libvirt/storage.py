@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Files on the host of the hypervisor.
+
+Owns looking for files and removing them, through libvirt's storage API alone:
+the host may be another machine, so no local path is ever opened.
+"""
+
+import contextlib
+import posixpath
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import libvirt
+
+
+def volume_path(connection: Any, pool: str, volume: str) -> str | None:
+    """The path of a volume that is a plain file, else None."""
+    found = connection.storagePoolLookupByName(pool).storageVolLookupByName(
+        volume
+    )
+    is_file = found.info()[0] == libvirt.VIR_STORAGE_VOL_FILE
+    return str(found.path()) if is_file else None
+
+
+def exists(connection: Any, path: str) -> bool:
+    """Whether the hypervisor sees a file at *path*."""
+    with _file(connection, path) as volume:
+        return volume is not None
+
+
+def remove(connection: Any, path: str) -> None:
+    """Remove the file at *path*, if there is one."""
+    with _file(connection, path) as volume:
+        if volume is not None:
+            volume.delete()
+
+
+@contextlib.contextmanager
+def _file(connection: Any, path: str) -> Iterator[Any]:
+    volume = _known(connection, path)
+    if volume is not None:
+        yield volume
+        return
+    with _folder(connection, posixpath.dirname(path)) as pool:
+        if pool is not None:
+            pool.refresh()
+        yield None if pool is None else _known(connection, path)
+
+
+def _known(connection: Any, path: str) -> Any:
+    try:
+        volume = connection.storageVolLookupByPath(path)
+        # Pools remember files that are gone; this looks at the file itself.
+        volume.info()
+    except libvirt.libvirtError:
+        if _is_lost(connection):
+            raise
+        return None
+    return volume
+
+
+@contextlib.contextmanager
+def _folder(connection: Any, folder: str) -> Iterator[Any]:
+    """The pool over *folder*, or one made for the moment, or None."""
+    pool = _find_pool(connection, folder)
+    made = None if pool else _make_pool(connection, folder)
+    try:
+        yield pool or made
+    finally:
+        if made:
+            made.destroy()
+
+
+def _find_pool(connection: Any, folder: str) -> Any:
+    try:
+        return connection.storagePoolLookupByTargetPath(folder)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return None
+
+
+def _make_pool(connection: Any, folder: str) -> Any:
+    root = ElementTree.Element('pool', type='dir')
+    ElementTree.SubElement(root, 'name').text = f'hawkfish-{uuid.uuid4().hex}'
+    target = ElementTree.SubElement(root, 'target')
+    ElementTree.SubElement(target, 'path').text = folder
+    try:
+        return connection.storagePoolCreateXML(
+            ElementTree.tostring(root, encoding='unicode')
+        )
+    except libvirt.libvirtError:
+        if _is_lost(connection):
+            raise
+        # No such folder, so no such file.
+        return None
+
+
+def _is_lost(connection: Any) -> bool:
+    return not connection.isAlive()

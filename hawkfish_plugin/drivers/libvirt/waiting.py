@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Watching libvirt's jobs from another connection.
+
+Owns the progress, the cancelling and the deadline of a call that blocks, and
+the waiting for a call whose caller has died.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import libvirt
+
+from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin.drivers.libvirt import connections
+
+_POLL_SECONDS = 0.2
+_IDLE_SECONDS = 0.5
+
+
+class Watch:
+    """Why a watched job was aborted, if it was."""
+
+    cancelled = False
+    overdue = False
+
+
+@contextlib.contextmanager
+def watched(
+    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job
+) -> Iterator[Watch]:
+    """
+    Tell the progress of the domain's job while the block runs.
+
+    The job is aborted when the task is cancelled or overdue.
+    """
+    watch, done = Watch(), threading.Event()
+    thread = threading.Thread(
+        target=_watch, args=(hypervisor, uuid, job, watch, done),
+        name='hawkfish-watch', daemon=True,
+    )  # fmt: skip
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+        thread.join()
+
+
+def _watch(
+    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job,
+    watch: Watch, done: threading.Event,
+) -> None:
+    # What goes wrong here shows in the watched call as well.
+    with (
+        contextlib.suppress(exceptions.HawkFishError),
+        hypervisor.domain(uuid, 'watch') as (_, domain),
+    ):
+        while not done.wait(_POLL_SECONDS):
+            watch.cancelled = watch.cancelled or job.cancelled
+            watch.overdue = watch.overdue or job.overdue
+            # The job may not have begun, or have ended: tried again.
+            with contextlib.suppress(libvirt.libvirtError):
+                if watch.cancelled or watch.overdue:
+                    domain.abortJob()
+                percent = _percent(domain.jobStats())
+                if percent is not None:
+                    job.progress(percent)
+
+
+def _percent(statistics: dict[str, Any]) -> int | None:
+    total = statistics.get('memory_total')
+    if not total:
+        return None
+    # libvirt counts what was left out as empty in neither of the others.
+    return int(100 * (1 - statistics.get('memory_remaining', 0) / total))
+
+
+def until_idle(
+    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job
+) -> None:
+    """
+    Wait until libvirt does nothing more for a caller that has died.
+
+    Raises OperationTimedOut when the task is overdue before that.
+    """
+    idle = 0
+    while idle < 2:
+        with hypervisor.domain(uuid, 'settle') as (_, domain):
+            # A revert stops and starts the domain; seen twice is done.
+            idle = 0 if _is_busy(domain) else idle + 1
+        if job.overdue:
+            raise exceptions.OperationTimedOut('settle', 'too many')
+        time.sleep(_IDLE_SECONDS)
+
+
+def _is_busy(domain: Any) -> bool:
+    if not domain.isActive():
+        return False
+    return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)

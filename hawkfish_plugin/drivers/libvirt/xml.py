@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The XML of domains and snapshots.
+
+Owns the reading of what libvirt tells and the few edits that its snapshots
+need.  No libvirt call is made here.  The XML is libvirt's own, so the parser
+of the standard library is safe for it; what users wrote is only ever set as
+text or attribute of an element.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from xml.etree import ElementTree
+
+from hawkfish_plugin import drivers
+
+_MEDIA = ('cdrom', 'floppy')
+_POWER_STATES = {
+    'running': drivers.ON,
+    'paused': drivers.PAUSED,
+    # Of the disks alone, while the system ran.
+    'disk-snapshot': drivers.ON,
+}
+
+Element = ElementTree.Element
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """
+    A disk of a domain.
+
+    *kind* is libvirt's source type (file, volume, block, ...), *path* the
+    file of kind file, *volume* the pool and volume of kind volume, *depth*
+    how many files lie below it.
+    """
+
+    target: str
+    device: str
+    kind: str
+    format: str
+    path: str | None
+    volume: tuple[str, str] | None
+    readonly: bool
+    shareable: bool
+    transient: bool
+    snapshot: str | None
+    depth: int
+
+    @property
+    def is_media(self) -> bool:
+        return self.device in _MEDIA
+
+
+def parse(text: str) -> Element:
+    return ElementTree.fromstring(text)  # noqa: S314
+
+
+def render(element: Element) -> str:
+    return ElementTree.tostring(element, encoding='unicode')
+
+
+# Domains ------------------------------------------------------------------
+
+
+def disks(domain: Element) -> list[Disk]:
+    return [_disk(element) for element in domain.findall('devices/disk')]
+
+
+def _disk(element: Element) -> Disk:
+    source = element.find('source')
+    if source is None:
+        source = Element('source')
+    driver = element.find('driver')
+    pool, volume = source.get('pool'), source.get('volume')
+    return Disk(
+        target=_place(element),
+        device=element.get('device', 'disk'),
+        kind=element.get('type', 'file'),
+        format='raw' if driver is None else driver.get('type', 'raw'),
+        path=source.get('file'),
+        volume=(pool, volume) if pool and volume else None,
+        readonly=element.find('readonly') is not None,
+        shareable=element.find('shareable') is not None,
+        transient=element.find('transient') is not None,
+        snapshot=element.get('snapshot'),
+        depth=_depth(element),
+    )
+
+
+def _depth(disk: Element) -> int:
+    depth = 0
+    below = disk.find('backingStore')
+    while below is not None and below.find('source') is not None:
+        depth += 1
+        below = below.find('backingStore')
+    return depth
+
+
+def nvram_format(domain: Element) -> str | None:
+    """The format of the UEFI variables; None without UEFI."""
+    loader, nvram = domain.find('os/loader'), domain.find('os/nvram')
+    is_flash = loader is not None and loader.get('type') == 'pflash'
+    if nvram is None and not is_flash:
+        return None
+    return 'raw' if nvram is None else nvram.get('format', 'raw')
+
+
+# Snapshots ----------------------------------------------------------------
+
+
+def snapshot(root: Element, current: str | None) -> drivers.Snapshot:
+    """The record of one ``<domainsnapshot>``."""
+    name = root.findtext('name', '')
+    memory = _memory_kind(root)
+    return drivers.Snapshot(
+        name=name,
+        description=root.findtext('description', ''),
+        created=int(root.findtext('creationTime', '0')),
+        power_state=_POWER_STATES.get(
+            root.findtext('state', ''), drivers.OFF
+        ),
+        memory=memory != 'no',
+        external=memory == 'external' or bool(external_disks(root)),
+        parent=root.findtext('parent/name'),
+        current=name == current,
+    )
+
+
+def tree(
+    roots: Sequence[Element], current: str | None
+) -> list[drivers.Snapshot]:
+    """The records of all snapshots of a domain, oldest first."""
+    records = {
+        record.name: record
+        for record in (snapshot(root, current) for root in roots)
+    }
+    targets = {
+        root.findtext('name') for root in roots if is_merge_target(root)
+    }
+    on_branch = {current, *drivers.ancestors(records.values())}
+    found = [
+        # A merge that breaks off marks where it was merging to.  What is half
+        # overwritten there is the state that the child stands for.
+        dataclasses.replace(record, damaged=True)
+        if record.parent in targets and record.name in on_branch else record
+        for record in records.values()
+    ]  # fmt: skip
+    # Those of one second in the order in which they grew.
+    return sorted(found, key=lambda r: (r.created, _height(r, records)))
+
+
+def _height(
+    record: drivers.Snapshot, records: Mapping[str, drivers.Snapshot]
+) -> int:
+    height = 0
+    while record.parent in records and height < len(records):
+        record = records[record.parent]
+        height += 1
+    return height
+
+
+def _memory_kind(root: Element) -> str:
+    memory = root.find('memory')
+    return 'no' if memory is None else memory.get('snapshot', 'no')
+
+
+def memory_file(root: Element) -> str | None:
+    memory = root.find('memory')
+    return None if memory is None else memory.get('file')
+
+
+def external_disks(root: Element) -> dict[str, str | None]:
+    """The overlay of each external disk of a snapshot, by its target."""
+    found = {}
+    for disk in root.findall('disks/disk'):
+        if disk.get('snapshot') == 'external':
+            source = disk.find('source')
+            path = None if source is None else source.get('file')
+            found[disk.get('name', '')] = path
+    return found
+
+
+def is_merge_target(root: Element) -> bool:
+    """Whether a merge into a disk of this snapshot has broken off."""
+    return root.find('disks/disk/snapshotDeleteInProgress') is not None
+
+
+def captured_disks(root: Element) -> list[Disk]:
+    """The disks as they were when the snapshot was taken."""
+    domain = root.find('domain')
+    return [] if domain is None else disks(domain)
+
+
+def external_snapshot(
+    name: str, description: str, memory: str | None,
+    overlays: Mapping[str, str], left_out: Iterable[str],
+) -> str:
+    """XML for an external snapshot: *overlays* are paths by target."""
+    root = _named(name, description)
+    if memory:
+        ElementTree.SubElement(
+            root, 'memory', snapshot='external', file=memory
+        )
+    else:
+        ElementTree.SubElement(root, 'memory', snapshot='no')
+    listed = ElementTree.SubElement(root, 'disks')
+    for target, path in overlays.items():
+        disk = ElementTree.SubElement(
+            listed, 'disk', name=target, snapshot='external', type='file'
+        )
+        ElementTree.SubElement(disk, 'driver', type='qcow2')
+        ElementTree.SubElement(disk, 'source', file=path)
+    _leave_out(listed, left_out)
+    return render(root)
+
+
+def internal_snapshot(
+    name: str, description: str, targets: Iterable[str],
+    left_out: Iterable[str],
+) -> str:
+    """XML for an internal snapshot of the disks *targets*."""
+    root = _named(name, description)
+    listed = ElementTree.SubElement(root, 'disks')
+    for target in targets:
+        ElementTree.SubElement(
+            listed, 'disk', name=target, snapshot='internal'
+        )
+    _leave_out(listed, left_out)
+    return render(root)
+
+
+def _named(name: str, description: str) -> Element:
+    root = Element('domainsnapshot')
+    ElementTree.SubElement(root, 'name').text = name
+    ElementTree.SubElement(root, 'description').text = description
+    return root
+
+
+def _leave_out(listed: Element, targets: Iterable[str]) -> None:
+    for target in targets:
+        ElementTree.SubElement(listed, 'disk', name=target, snapshot='no')
+
+
+def _captured(root: Element) -> list[Element]:
+    return [
+        disk
+        for domain in ('domain', 'inactiveDomain')
+        for disk in root.findall(f'{domain}/devices/disk')
+    ]
+
+
+def resolve_volumes(root: Element, paths: Mapping[str, str]) -> bool:
+    """
+    Name the files of pool volumes in a snapshot; *paths* are by target.
+
+    libvirt reverts to a volume only where it is named by its path.  Returns
+    whether anything was changed.
+    """
+    changed = False
+    for disk in _captured(root):
+        source, path = disk.find('source'), paths.get(_place(disk))
+        if disk.get('type') == 'volume' and source is not None and path:
+            disk.set('type', 'file')
+            for name in ('pool', 'volume', 'mode'):
+                source.attrib.pop(name, None)
+            source.set('file', path)
+            changed = True
+    return changed
+
+
+def eject_media(root: Element) -> bool:
+    """
+    Take the media out of the drives in a snapshot.
+
+    A revert would fail for a medium that is gone, and put an overlay over one
+    that is not.  Returns whether anything was changed.
+    """
+    changed = False
+    for disk in _captured(root):
+        if disk.get('device') in _MEDIA and disk.find('source') is not None:
+            for name in ('source', 'backingStore'):
+                for element in disk.findall(name):
+                    disk.remove(element)
+            changed = True
+    media = {disk.target for disk in captured_disks(root) if disk.is_media}
+    for disk in root.findall('disks/disk'):
+        if disk.get('name') in media and disk.get('snapshot') != 'no':
+            disk.set('snapshot', 'no')
+            for element in list(disk):
+                disk.remove(element)
+            changed = True
+    return changed
+
+
+def insert_media(root: Element, before: Element) -> bool:
+    """
+    Put the media of the snapshot *before* back into its later form *root*.
+
+    Returns whether anything was changed.
+    """
+    drives = {
+        _place(disk): disk
+        for disk in _captured(before)
+        if disk.get('device') in _MEDIA
+    }
+    changed = False
+    for disk in _captured(root):
+        drive = drives.get(_place(disk))
+        if drive is not None and disk.find('source') is None:
+            changed = changed or drive.find('source') is not None
+            disk.attrib.update(drive.attrib)
+            disk[:] = list(drive)
+    return changed
+
+
+def _place(disk: Element) -> str:
+    target = disk.find('target')
+    return '' if target is None else target.get('dev', '')
+
+
+def media(domain: Element) -> dict[str, str]:
+    """The XML of each drive with a file in it, by its target."""
+    found = {}
+    for element in domain.findall('devices/disk'):
+        disk = _disk(element)
+        if disk.is_media and disk.path:
+            found[disk.target] = render(element)
+    return found
+
+
+def source_file(disk: str) -> str:
+    """The file that the XML of a drive names."""
+    source = parse(disk).find('source')
+    return '' if source is None else source.get('file', '')

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``hawkfish`` command against the served emulator."""
+
+import json
+import logging
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import requests
+from sushy_tools.emulator import auth_basic
+from werkzeug import serving
+
+from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin.cli import app
+
+DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
+PROGRAM = (
+    sys.executable,
+    '-c',
+    'import sys; from hawkfish_plugin.cli import app; sys.exit(app.main())',
+)
+# Of "secret", with the least work bcrypt accepts.
+SECRET = '$2b$04$yCh5mfgPKAuFyEtypE5cueoZR.9.eKOSD.cuc5.A4hzO0DJZ6iGQm'
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith('HAWKFISH_'):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def quiet_server(monkeypatch):
+    """Keep the log of the server, which runs in this process, off stderr."""
+    monkeypatch.setattr(logging.getLogger('werkzeug'), 'disabled', True)
+    ours = logging.getLogger('hawkfish_plugin')
+    monkeypatch.setattr(ours, 'propagate', False)
+    monkeypatch.setattr(ours, 'handlers', [logging.NullHandler()])
+
+
+@pytest.fixture
+def run(capsys):
+    """Run ``hawkfish`` in this process; return status, stdout, stderr."""
+
+    def run_hawkfish(*args):
+        capsys.readouterr()
+        try:
+            status = app.main(args)
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run_hawkfish
+
+
+@pytest.fixture
+def hawkfish(emulator, run):
+    """Run ``hawkfish`` against the emulator."""
+    return lambda *args: run('--url', emulator.url, *args)
+
+
+@pytest.fixture
+def data(hawkfish):
+    """Run a command that must succeed, and return what it printed."""
+
+    def run_for_data(*args):
+        status, out, err = hawkfish(*args, '-f', 'json')
+        assert (status, err) == (0, '')
+        return json.loads(out)
+
+    return run_for_data
+
+
+def serve(wsgi_app):
+    server = serving.make_server('127.0.0.1', 0, wsgi_app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+# Snapshots
+
+
+def test_life_of_a_snapshot(data, emulator):
+    """Create, list, show, revert and delete do what they say."""
+    created = data('snaps-create', emulator.system, '--name', 'a')
+    assert created['State'] == 'Ready'
+
+    assert data('snapshot', 'show', emulator.system, 'a') == created
+    assert [s['Name'] for s in data('snaps-ls', emulator.system)] == ['a']
+    reverted = data('snaps-revert', emulator.system, 'a')
+    assert (reverted['Operation'], reverted['State']) == (
+        'revert',
+        'Completed',
+    )
+    deleted = data('snaps-rm', emulator.system, 'a')
+    assert [(d['Snapshot'], d['State']) for d in deleted] == [
+        ('a', 'Completed')
+    ]
+    assert data('snapshot', 'list', emulator.system) == []
+
+
+def test_options_of_create_reach_the_service(data, emulator):
+    """Name, description and memory are the user's, the rest is not sent."""
+    task = data(
+        *('snapshot', 'create', emulator.system_name, '--name', 'a'),
+        *('--description', 'as installed', '--no-memory'),
+    )
+
+    shown = requests.get(
+        f'{emulator.url}/redfish/v1/TaskService/Tasks/{task["ID"]}'
+    ).json()
+
+    assert json.loads(shown['Payload']['JsonBody']) == {
+        'Name': 'a',
+        'Description': 'as installed',
+        'IncludeMemory': False,
+    }
+
+
+def test_list_is_oldest_first_and_can_be_sorted(data, emulator):
+    """The service's order holds unless the user asks for another."""
+    for name in ('b', 'a', 'c'):
+        emulator.created(Name=name)
+    listing = ('snapshot', 'list', emulator.system)
+
+    served = data(*listing)
+    by_name = data(*listing, '--sort-column', 'Name')
+
+    assert [s['Name'] for s in served] == ['b', 'a', 'c']
+    assert [s['Parent'] for s in served] == [None, 'b', 'a']
+    assert [s['Current'] for s in served] == [False, False, True]
+    assert [s['Name'] for s in by_name] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize(
+    'form, printed',
+    [
+        ('value', 'a Ready\n'),
+        ('csv', '"Name","State"\n"a","Ready"\n'),
+        ('yaml', '- Name: a\n  State: Ready\n'),
+    ],
+)
+def test_every_format(hawkfish, emulator, form, printed):
+    """The listing prints as scripts want it, with the columns they want."""
+    emulator.created(Name='a')
+
+    status, out, err = hawkfish(
+        *('snapshot', 'list', emulator.system, '-f', form),
+        *('-c', 'Name', '-c', 'State'),
+    )
+
+    assert (status, out.replace('\r', ''), err) == (0, printed, '')
+
+
+def test_table_is_the_default(hawkfish, emulator):
+    """People get a table, with nothing where there is nothing to say."""
+    emulator.created(Name='a')
+
+    status, out, _ = hawkfish('snapshot', 'list', emulator.system)
+
+    assert status == 0
+    assert out.startswith('+')
+    assert 'None' not in out
+
+
+def test_snapshot_commands_do_not_wait(data, emulator):
+    """``snapshot create`` shows the task as soon as it is accepted."""
+    emulator.driver.seconds = 20
+    begin = time.monotonic()
+
+    task = data('snapshot', 'create', emulator.system, '--name', 'a')
+
+    assert time.monotonic() - begin < 10
+    assert (task['Operation'], task['Snapshot']) == ('create', 'a')
+
+
+def test_wait_shows_the_snapshot(data, emulator):
+    """``--wait`` returns at the real end, with the result."""
+    emulator.driver.seconds = 0.3
+
+    snapshot = data('snapshot', 'create', emulator.system, '--wait')
+
+    assert snapshot['State'] == 'Ready'
+
+
+def test_short_forms_can_be_told_not_to_wait(data, emulator):
+    """``--no-wait`` makes a short form return at once."""
+    emulator.driver.seconds = 20
+
+    task = data('snaps-create', emulator.system, '--no-wait')
+
+    assert task['State'] in ('New', 'Running')
+
+
+def test_wait_ends_in_time(hawkfish, emulator):
+    """A time-out fails the command, not the task, and says how to go on."""
+    emulator.driver.seconds = 20
+
+    status, out, err = hawkfish(
+        'snapshot', 'create', emulator.system, '--wait', '0.2'
+    )
+
+    assert (status, out) == (1, '')
+    assert 'still running after 0.2 seconds' in err
+    assert 'hawkfish task wait' in err
+
+
+def test_failed_task_fails_the_command(hawkfish, emulator):
+    """The server's message and resolution are on stderr, the status is 1."""
+    emulator.driver.failures = {'finish': DISK_FULL}
+
+    status, out, err = hawkfish('snaps-create', emulator.system)
+
+    assert (status, out) == (1, '')
+    message, resolution = err.splitlines()
+    assert 'the disk is full' in message
+    assert 'resubmit' in resolution
+
+
+def test_warnings_go_to_stderr(hawkfish, emulator):
+    """A success that has a flaw says so, outside of the data."""
+    lost = exceptions.HypervisorUnavailable('fake', 'connection reset')
+    emulator.driver.failures = {'finish': lost}
+
+    status, out, err = hawkfish(
+        'snaps-create', emulator.system, '--name', 'a', '-f', 'json'
+    )
+
+    assert (status, json.loads(out)['Name']) == (0, 'a')
+    assert 'connection reset' in err
+
+
+def test_revert_to_a_power_state(data, emulator):
+    """``--power`` reaches the service."""
+    emulator.created(Name='a')
+
+    task = data('snaps-revert', emulator.system, 'a', '--power', 'Off')
+
+    shown = requests.get(
+        f'{emulator.url}/redfish/v1/TaskService/Tasks/{task["ID"]}'
+    ).json()
+    assert json.loads(shown['Payload']['JsonBody']) == {
+        'TargetPowerState': 'Off'
+    }
+
+
+def test_bulk_delete_goes_on_after_an_error(hawkfish, emulator):
+    """One that cannot be deleted stops no other, and fails the command."""
+    emulator.created(Name='a')
+
+    status, out, err = hawkfish(
+        'snaps-rm', emulator.system, 'missing', 'a', '-f', 'json'
+    )
+
+    assert status == 1
+    assert [row['Snapshot'] for row in json.loads(out)] == ['a']
+    assert err.startswith('missing: ')
+    assert err.endswith('1 of 2 failed\n')
+
+
+def test_single_delete_fails_with_the_message_alone(hawkfish, emulator):
+    """Where one was asked for, nothing is counted and nothing printed."""
+    status, out, err = hawkfish('snaps-rm', emulator.system, 'missing')
+
+    assert (status, out) == (1, '')
+    assert 'missing' in err
+    assert ' of 1 failed' not in err
+
+
+@pytest.mark.parametrize('form', ['table', 'value', 'csv'])
+def test_control_characters_do_not_reach_the_terminal(
+    hawkfish, emulator, form
+):
+    """What somebody named a snapshot cannot command the terminal."""
+    evil = drivers.Snapshot(
+        name='red\x1b[31m',
+        description='bell\x07\nline',
+        created=1,
+        power_state='Off',
+        memory=False,
+        external=True,
+    )
+    emulator.driver._keep(emulator.system, [evil])
+
+    _, out, _ = hawkfish('snapshot', 'list', emulator.system, '-f', form)
+
+    # cliff's CSV doubles the backslash.
+    assert 'red\\x1b[31m' in out.replace('\\\\', '\\')
+    assert '\x1b' not in out
+
+    _, out, err = hawkfish('snapshot', 'show', emulator.system, evil.name)
+
+    assert 'bell\\x07\\nline' in out
+    assert '\x1b' not in out + err
+    assert data_of(hawkfish, emulator, evil)['Name'] == evil.name
+
+
+def data_of(hawkfish, emulator, snapshot):
+    _, out, _ = hawkfish(
+        'snapshot', 'show', emulator.system, snapshot.name, '-f', 'json'
+    )
+    return json.loads(out)
+
+
+# Tasks
+
+
+def test_tasks_are_listed_and_shown(data, emulator):
+    """A task can be found by its snapshot and looked at."""
+    created = data('snapshot', 'create', emulator.system, '--name', 'a')
+
+    ended = data('task', 'wait', created['ID'])
+    listed = [t for t in data('task', 'list') if t['ID'] == created['ID']]
+
+    assert ended['State'] == 'Completed'
+    assert ended['Percent'] == 100
+    assert ended['System'] == emulator.system
+    assert len(ended['Messages']) >= 2
+    assert [t['Snapshot'] for t in listed] == ['a']
+    assert data('task', 'show', created['ID']) == ended
+
+
+def test_task_wait_tells_why_it_failed(hawkfish, data, emulator):
+    """Waiting for a task later tells the same error as waiting at once."""
+    emulator.driver.failures = {'finish': DISK_FULL}
+    task = data('snapshot', 'create', emulator.system)
+
+    status, out, err = hawkfish('task', 'wait', task['ID'])
+
+    assert (status, out) == (1, '')
+    assert 'the disk is full' in err
+
+
+def test_task_cancel(hawkfish, data, emulator):
+    """A running create can be cancelled, and leaves nothing."""
+    emulator.driver.seconds = 20
+    task = data('snapshot', 'create', emulator.system)
+
+    assert hawkfish('task', 'cancel', task['ID'])[:2] == (0, '')
+
+    status, _, err = hawkfish('task', 'wait', task['ID'], '--timeout', '10')
+    assert status == 1
+    assert 'cancelled' in err
+    assert data('snapshot', 'list', emulator.system) == []
+
+
+def test_ended_task_is_not_forgotten_by_cancel(hawkfish, data, emulator):
+    """Cancelling too late fails, and the task's story is still there."""
+    task = data('snapshot', 'create', emulator.system)
+    data('task', 'wait', task['ID'])
+
+    status, _, err = hawkfish('task', 'cancel', task['ID'])
+
+    assert status == 1
+    assert 'already ended: Completed' in err
+    assert data('task', 'show', task['ID'])['State'] == 'Completed'
+
+
+# What goes wrong before the service can answer
+
+
+def test_usage_errors_are_2(hawkfish, emulator):
+    """What the user typed wrong never reaches the service."""
+    for args in (
+        ('snapshot', 'revert', emulator.system),
+        ('snapshot', 'revert', emulator.system, 'a', '--power', 'Up'),
+        ('snapshot', 'list', ''),
+        ('snapshot', 'create', '--wait', emulator.system),
+        ('snapshot', 'create', emulator.system, '--wait', '0'),
+        ('snapshot', 'creat', 'e', 'x'),
+        ('--url', 'localhost:8000', 'task', 'list'),
+    ):
+        status, out, err = hawkfish(*args)
+
+        assert (status, out) == (2, ''), args
+        assert err, args
+
+
+def test_unreachable_emulator(run):
+    """Where nothing listens, the URL and what to do are told."""
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        url = f'http://127.0.0.1:{unused.getsockname()[1]}'
+
+        status, out, err = run('--url', url, 'snapshot', 'list', 'x')
+
+    assert (status, out) == (1, '')
+    assert f'{url}: Connection refused' in err
+    assert '--url or HAWKFISH_URL' in err
+
+
+def test_url_from_the_environment(run, emulator, monkeypatch):
+    """HAWKFISH_URL says where the emulator is."""
+    monkeypatch.setenv('HAWKFISH_URL', emulator.url)
+
+    assert run('snapshot', 'list', emulator.system)[0] == 0
+
+
+def test_emulator_without_the_plugin(run, tmp_path):
+    """A stock emulator is told apart from a missing snapshot."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    stock = subprocess.Popen(
+        [
+            *(sys.executable, '-m', 'sushy_tools.emulator.main', '--fake'),
+            *('--interface', '127.0.0.1', '--port', str(port)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, 'TMPDIR': str(tmp_path)},
+    )
+    try:
+        await_port(port)
+        status, out, err = run(
+            '--url', f'http://127.0.0.1:{port}', 'snapshot', 'list', 'x'
+        )
+    finally:
+        stock.kill()
+        stock.wait()
+
+    assert (status, out) == (1, '')
+    assert 'this emulator has no HawkFish plugin activated' in err
+
+
+def await_port(port):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f'nothing listens on port {port}')
+
+
+def test_credentials(run, emulator, tmp_path):
+    """Missing and wrong credentials are told apart; right ones work."""
+    users = tmp_path / 'htpasswd'
+    users.write_text(f'admin:{SECRET}\n')
+    guarded = auth_basic.BasicAuthMiddleware(emulator.app, str(users))
+    server = serve(guarded)
+    url = f'http://127.0.0.1:{server.port}'
+    listing = ('snapshot', 'list', emulator.system)
+
+    missing = run('--url', url, *listing)
+    wrong = run(
+        *('--url', url, '--username', 'admin', '--password', 'no'), *listing
+    )
+    right = run(
+        *('--url', url, '--username', 'admin', '--password', 'secret'),
+        *listing,
+    )
+    server.shutdown()
+
+    assert missing[0] == wrong[0] == 1
+    assert '--username and --password' in missing[2]
+    assert 'refuses the credentials of user admin' in wrong[2]
+    assert right[0] == 0
+
+
+def test_not_redfish(run):
+    """Something else that answers is not taken for an emulator."""
+
+    def greet(environ, start_response):
+        start_response('200 OK', [('Content-Type', 'text/html')])
+        return [b'<h1>Welcome</h1>']
+
+    server = serve(greet)
+    url = f'http://127.0.0.1:{server.port}'
+
+    status, out, err = run('--url', url, 'snapshot', 'list', 'x')
+    server.shutdown()
+
+    assert (status, out) == (1, '')
+    assert f'{url} does not speak Redfish' in err
+
+
+# The program
+
+
+def test_help_is_quick():
+    """Asking for help loads neither sushy nor requests."""
+    script = (
+        'import atexit, sys\n'
+        'from hawkfish_plugin.cli import app\n'
+        "slow = {'sushy', 'requests', 'cmd2'}\n"
+        'atexit.register(lambda: print(slow & set(sys.modules)))\n'
+        "app.main(['--help'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True
+    )
+
+    assert done.stdout.endswith('set()\n')
+    for name in ('snapshot create', 'snaps-ls', 'task wait', '--ca-file'):
+        assert name in done.stdout
+
+
+def test_help_of_a_command(run):
+    """``--help`` after a command explains that command."""
+    status, out, _ = run('snapshot', 'create', '--help')
+
+    assert not status
+    assert '--no-memory' in out
+
+
+def test_interrupted_wait_leaves_the_task(emulator):
+    """Ctrl-C at a terminal ends the wait and says how to go on."""
+    emulator.driver.seconds = 20
+    terminal, stderr = pty.openpty()
+    program = subprocess.Popen(
+        [*PROGRAM, '--url', emulator.url, 'snaps-create', emulator.system],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )
+    os.close(stderr)
+    # Only a command that waits shows progress.
+    shown = read_terminal(terminal, until='%')
+
+    program.send_signal(signal.SIGINT)
+    shown += read_terminal(terminal, until='hawkfish task wait')
+    out, _ = program.communicate(timeout=20)
+    os.close(terminal)
+
+    assert (program.returncode, out) == (130, b'')
+    assert 'goes on; watch it with: hawkfish task wait' in shown
+    tasks = emulator.app.extensions['hawkfish'].tasks.list()
+    assert any(task.active for task in tasks)
+
+
+def read_terminal(terminal, until):
+    text, deadline = '', time.monotonic() + 20
+    while until not in text:
+        assert time.monotonic() < deadline, text
+        if select.select([terminal], [], [], 0.1)[0]:
+            text += os.read(terminal, 4096).decode()
+    return text
