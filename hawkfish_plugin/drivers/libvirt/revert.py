@@ -9,12 +9,15 @@ made (``revert``), and whatever goes wrong in it is undone at once: destroy,
 define what was, restore the power state.  ``finish`` puts media back.
 """
 
+import contextlib
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import libvirt
+import libvirt_qemu
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
@@ -42,8 +45,6 @@ def check(connection: Any, domain: Any, name: str) -> None:
             name, plan.version(connection)
         )
     plan.check_unsaved(domain)
-    if not snapshot.external:
-        return
     for path in _files(connection, root):
         if not storage.exists(connection, path):
             raise exceptions.SnapshotFileMissing(name, path)
@@ -96,13 +97,14 @@ def _describe(domain: Any, name: str) -> xml.Element:
 
 def _files(connection: Any, root: xml.Element) -> list[str]:
     """The files without which the snapshot cannot be reverted to."""
-    memory = xml.memory_file(root)
-    bases = [
+    memory, external = xml.memory_file(root), xml.external_disks(root)
+    disks = [
         plan.file_of(connection, disk)
         for disk in xml.captured_disks(root)
-        if disk.target in xml.external_disks(root)
+        # Media are taken out of an external snapshot before a revert.
+        if disk.target in external or not external
     ]
-    return [path for path in [memory, *bases] if path]
+    return [path for path in [memory, *disks] if path]
 
 
 def _note(domain: Any, root: xml.Element, job: drivers.Job) -> None:
@@ -122,7 +124,9 @@ def _note(domain: Any, root: xml.Element, job: drivers.Job) -> None:
 
 def _media(root: xml.Element) -> dict[str, str]:
     captured = root.find('domain')
-    return {} if captured is None else xml.media(captured)
+    if captured is None or not xml.snapshot(root, None).external:
+        return {}
+    return xml.media(captured)
 
 
 def _tell_loss(domain: Any, job: drivers.Job) -> None:
@@ -148,9 +152,9 @@ def _revert(domain: Any, name: str, target: str, job: drivers.Job) -> None:
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
     # A guest whose media were taken out waits until they are back; and one
     # with memory is never off, so it is stopped afterwards.
-    if target == drivers.PAUSED or captured.memory and (
-        job.journal['media'] or target == drivers.OFF
-    ):
+    waits = target == drivers.ON and job.journal['media']
+    stops = target == drivers.OFF and captured.memory
+    if target == drivers.PAUSED or waits or stops:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
     elif target == drivers.ON:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING
@@ -182,10 +186,37 @@ def _insert(
     if not storage.exists(connection, path):
         job.warn('HawkFish.1.0.MediaEjected', path, drive)
         return
-    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    # By force: the guest may have locked the door of the drive.
+    flags = libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
+    domain.updateDeviceFlags(
+        element, flags | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    )
     if domain.isActive():
-        flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
-    domain.updateDeviceFlags(element, flags)
+        with _tray_open(domain, drive):
+            domain.updateDeviceFlags(
+                element, flags | libvirt.VIR_DOMAIN_AFFECT_LIVE
+            )
+
+
+@contextlib.contextmanager
+def _tray_open(domain: Any, drive: str) -> Iterator[None]:
+    """
+    Keep the tray of *drive* open meanwhile.
+
+    libvirt does not know the tray of a QEMU that it started from a memory
+    file, and would not open it by itself (seen with 11.3).
+    """
+    alias = xml.alias(xml.parse(domain.XMLDesc(_SECURE)), drive)
+    _ask_qemu(domain, 'blockdev-open-tray', id=alias, force=True)
+    try:
+        yield
+    finally:
+        _ask_qemu(domain, 'blockdev-close-tray', id=alias)
+
+
+def _ask_qemu(domain: Any, command: str, **arguments: object) -> None:
+    text = json.dumps({'execute': command, 'arguments': arguments})
+    libvirt_qemu.qemuMonitorCommand(domain, text, 0)
 
 
 def _restore_media(

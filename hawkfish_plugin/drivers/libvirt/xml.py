@@ -333,3 +333,12 @@ def source_file(disk: str) -> str:
     """The file that the XML of a drive names."""
     source = parse(disk).find('source')
     return '' if source is None else source.get('file', '')
+
+
+def alias(domain: Element, target: str) -> str:
+    """What QEMU calls the device of a disk of a running domain."""
+    for element in domain.findall('devices/disk'):
+        found = element.find('alias')
+        if _place(element) == target and found is not None:
+            return found.get('name', '')
+    return ''

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Real libvirtd, QEMU and guests, behind the real emulator.
+
+A host of each release is started once; a test gets systems of its own, or
+the shared booted guest, and finds no file of a snapshot left at its end.
+"""
+
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import libvirt
+import pytest
+
+from tests.functional.emulator import Emulator
+from tests.lab import domains, roots
+from tests.lab.host import IMAGES, Host
+from tests.lab.shell import Guest
+
+_numbers = itertools.count(1)
+
+
+def releases() -> list[str]:
+    named = os.environ.get('HAWKFISH_LAB_RELEASES', '')
+    return named.split() or list(roots.default())
+
+
+@pytest.fixture(scope='session', params=releases())
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    # libvirt's client prints every error that it raises.
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with Host(f'test-{request.param}', request.param) as started:
+        yield started
+
+
+@pytest.fixture(scope='session')
+def emulator(
+    host: Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Emulator]:
+    """The stock emulator; restarted by tests that kill it."""
+    served = Emulator(tmp_path_factory.mktemp('emulator'), host.uri)
+    served.start()
+    yield served
+    served.stop()
+
+
+class System:
+    """A domain of the lab, seen from all sides."""
+
+    def __init__(self, host: Host, domain: domains.Domain) -> None:
+        self.host = host
+        self.description = domain
+        self.name = domain.name
+        self.uuid = domains.define(host, domain)
+        self.guest = Guest(host, domain.name)
+        self._connection: Any = None
+
+    @property
+    def domain(self) -> Any:
+        if self._connection is None or not self._connection.isAlive():
+            self._connection = self.host.connect()
+        return self._connection.lookupByName(self.name)
+
+    def boot(self) -> 'System':
+        self.domain.create()
+        self.guest.wait_booted()
+        return self
+
+    def sources(self) -> list[str]:
+        """The disk sources of the definition, as libvirt has it."""
+        text = self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        disks = re.findall(r"<disk type='\w+' device='disk'.*?</disk>", text,
+                           re.DOTALL)  # fmt: skip
+        return [
+            re.search(r"<source (?:file|pool)='([^']*)'", disk)[1]
+            for disk in disks
+        ]
+
+    def write(self, text: str) -> None:
+        """Put *text* on every disk of the running guest."""
+        for folder in self.folders():
+            self.guest.run(f'echo {text} > {folder}/data && sync')
+
+    def read(self) -> set[str]:
+        """What the running guest reads on its disks."""
+        return {
+            self.guest.run(f'cat {folder}/data').strip()
+            for folder in self.folders()
+        }
+
+    def folders(self) -> list[str]:
+        count = len(self.description.disks)
+        return ['/mnt' if n == 1 else f'/mnt{n}' for n in range(1, count + 1)]
+
+    def leftovers(self) -> list[str]:
+        """Files in the image folder that were not there at the start."""
+        own = re.compile(rf'{re.escape(self.name)}-\d+\.(qcow2|raw)$')
+        folder = self.host.path(IMAGES)
+        return sorted(
+            path.name for path in folder.iterdir()
+            if (path.name.startswith(f'{self.name}-')
+                or path.name.startswith('hawkfish-'))
+            and not own.match(path.name)
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        """Forget the domain, its snapshots and its files."""
+        if self.domain.isActive():
+            self.domain.destroy()
+        self.domain.undefineFlags(
+            libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        )
+        for path in self.host.path(IMAGES).glob(f'{self.name}-*'):
+            path.unlink()
+        for path in self.host.path(IMAGES).glob('hawkfish-*'):
+            path.unlink()
+
+
+@pytest.fixture
+def make_system(host: Host) -> Iterator[Callable[..., System]]:
+    """Define systems that are gone after the test."""
+    made = []
+
+    def make(**fields: Any) -> System:
+        name = f'node-{next(_numbers)}'
+        made.append(System(host, domains.Domain(name, **fields)))
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.remove()
+
+
+@pytest.fixture(scope='session')
+def external(host: Host) -> bool:
+    """Whether this libvirt makes external snapshots by default."""
+    return 'externalSnapshot' in host.connect().getCapabilities()
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emulator is killed with SIGKILL at each step, and started again."""
+
+import pytest
+import requests
+
+STEPS = {
+    'create': ('prepare', 'capture', 'finish'),
+    'revert': ('prepare', 'revert', 'finish'),
+    'delete': ('prepare', 'merge', 'finish'),
+}
+MOMENTS = [
+    (when, operation, step)
+    for operation, steps in STEPS.items()
+    for step in steps
+    for when in ('before', 'after')
+] + [
+    ('during=0.05', 'create', 'capture'),
+    ('during=0.3', 'revert', 'revert'),
+    ('during=1.2', 'revert', 'revert'),
+    ('during=0.01', 'delete', 'merge'),
+]
+
+
+@pytest.fixture
+def system(make_system, emulator):
+    """A running guest on a snapshot, with data before and after it."""
+    made = make_system().boot()
+    made.write('before')
+    emulator.create(made.uuid, Name='base')
+    made.write('after')
+    return made
+
+
+def begin(emulator, system, operation):
+    if operation == 'create':
+        return emulator.post_create(system.uuid, Name='new')
+    if operation == 'revert':
+        return emulator.post_revert(system.uuid, 'base')
+    return emulator.send_delete(system.uuid, 'base')
+
+
+@pytest.mark.parametrize('when, operation, step', MOMENTS)
+def test_killed(emulator, system, when, operation, step):
+    """
+    Whatever the moment, the task ends with the truth.
+
+    No snapshot is half made, no file is orphaned, and the guest's data is as
+    it was before the operation, or as it has to be after it.
+    """
+    emulator.die(when, operation, step)
+    accepted = begin(emulator, system, operation)
+    monitor = accepted.headers['Location']
+    emulator.wait_dead()
+    emulator.start()
+
+    final = emulator.watch(monitor)
+
+    task = requests.get(
+        emulator.url + monitor.replace('TaskMonitors', 'Tasks')
+    ).json()
+    names = {s['Name'] for s in emulator.snapshots(system.uuid)}
+    states = {s['SnapshotState'] for s in emulator.snapshots(system.uuid)}
+    done = task['TaskState'] == 'Completed'
+    assert final.ok is done
+    assert states <= {'Ready'}
+    assert done or task['TaskState'] == 'Exception'
+    system.guest.wait_booted()
+    if operation == 'create':
+        assert ('new' in names) is done
+        assert system.read() == {'after'}
+    elif operation == 'revert':
+        assert system.read() == {'before' if done else 'after'}
+    else:
+        assert done
+        assert names == set()
+        assert system.read() == {'after'}
+    for name in names:
+        emulator.revert(system.uuid, name)
+        expected = 'before' if name == 'base' else 'after'
+        assert system.read() == {expected}
+    for name in names:
+        emulator.delete(system.uuid, name)
+    assert system.leftovers() == []

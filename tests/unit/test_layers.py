@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The modules import downwards only, as the imports themselves say."""
+
+import ast
+import pathlib
+
+import pytest
+
+import hawkfish_plugin
+
+PACKAGE = 'hawkfish_plugin'
+ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
+
+# The longest entry that a module's name begins with is the module's own.
+LAYERS = {
+    'hawkfish_plugin': 8,
+    'hawkfish_plugin.plugin': 7,
+    'hawkfish_plugin.wsgi': 7,
+    'hawkfish_plugin.cli': 7,
+    'hawkfish_plugin.api': 6,
+    'hawkfish_plugin.snapshots': 5,
+    'hawkfish_plugin.tasks': 4,
+    'hawkfish_plugin.events': 3,
+    'hawkfish_plugin.drivers.libvirt': 2,
+    'hawkfish_plugin.drivers.fake': 2,
+    'hawkfish_plugin.drivers': 1,
+    'hawkfish_plugin.redfish': 1,
+    'hawkfish_plugin.messages': 1,
+    'hawkfish_plugin.db': 1,
+    'hawkfish_plugin.locks': 1,
+    'hawkfish_plugin.client': 1,
+    'hawkfish_plugin.conf': 0,
+    'hawkfish_plugin.exceptions': 0,
+}
+# The error classes of a library may be named where they are caught.
+HTTP = {'requests', 'sushy', 'urllib', 'urllib3', 'http', 'socket'}
+HTTP_BUT_NO_REQUESTS = {'sushy.exceptions', 'urllib.parse'}
+
+
+def name_of(path):
+    parts = (PACKAGE, *path.relative_to(ROOT).with_suffix('').parts)
+    return '.'.join(parts).removesuffix('.__init__')
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob('*.py'))}
+
+
+def is_for_types(node):
+    return isinstance(node, ast.If) and (
+        getattr(node.test, 'id', '') == 'TYPE_CHECKING'
+    )
+
+
+def walk(node, with_types):
+    """Every node below *node*, those under TYPE_CHECKING if asked for."""
+    for child in ast.iter_child_nodes(node):
+        if with_types or not is_for_types(child):
+            yield child
+            yield from walk(child, with_types)
+
+
+def imports(source, with_types=True):
+    """The modules, and names in modules, that *source* imports."""
+    for node in walk(ast.parse(source), with_types):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, 'imports are absolute here'
+            yield from (f'{node.module}.{a.name}' for a in node.names)
+
+
+def layer(name):
+    while name not in LAYERS:
+        name = name.rpartition('.')[0]
+    return LAYERS[name]
+
+
+def module_of(imported):
+    """The module of ours that an imported name is, or is in."""
+    while imported not in MODULES:
+        imported = imported.rpartition('.')[0]
+    return imported
+
+
+def arrows_up(module, source):
+    return [
+        f'{module} ({layer(module)}) -> {target} ({layer(target)})'
+        for target in map(
+            module_of,
+            (i for i in imports(source) if i.split('.')[0] == PACKAGE),
+        )
+        if layer(target) > layer(module)
+    ]
+
+
+def requests_used(source):
+    """What *source* uses of the requests library, but its errors."""
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and getattr(node.value, 'id', '') == 'requests'
+        and not node.attr.endswith('Error')
+    }
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_no_arrow_points_up(module):
+    """A module imports from its own layer and those below it only."""
+    assert not arrows_up(module, MODULES[module].read_text())
+
+
+def test_an_arrow_that_points_up_is_seen():
+    """An import inside a function or for types alone counts as well."""
+    source = 'def f():\n    from hawkfish_plugin import tasks\n'
+
+    assert arrows_up('hawkfish_plugin.db', source)
+    assert arrows_up('hawkfish_plugin.db', 'import hawkfish_plugin.cli.app')
+    assert not arrows_up('hawkfish_plugin.snapshots', source)
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_every_module_has_a_layer(module):
+    """No module but the package itself falls back on the package's layer."""
+    assert module == PACKAGE or layer(module) < LAYERS[PACKAGE]
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_libvirt_stays_in_its_driver(module):
+    """Nothing but the libvirt driver imports libvirt."""
+    found = {i.split('.')[0] for i in imports(MODULES[module].read_text())}
+
+    if not module.startswith('hawkfish_plugin.drivers.libvirt'):
+        assert not any(name.startswith('libvirt') for name in found)
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_sushy_stays_in_the_client(module):
+    """Nothing but the client uses sushy; others may know its errors."""
+    found = imports(MODULES[module].read_text(), with_types=False)
+
+    if module != 'hawkfish_plugin.client':
+        assert 'sushy' not in {
+            i.split('.')[0] for i in found if i not in HTTP_BUT_NO_REQUESTS
+        }
+
+
+@pytest.mark.parametrize(
+    'module', [m for m in MODULES if m.startswith('hawkfish_plugin.cli')]
+)
+def test_command_line_has_no_http_of_its_own(module):
+    """The command line reaches a service through the client alone."""
+    source = MODULES[module].read_text()
+    found = set(imports(source, with_types=False)) - HTTP_BUT_NO_REQUESTS
+
+    assert not {i for i in found if i.split('.')[0] in HTTP - {'requests'}}
+    assert not requests_used(source)

@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The life of a task, with operations made for it on a real database.
+
+Nothing is timed here: an operation goes on when its test tells it to.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from hawkfish_plugin import conf, db, drivers, exceptions, locks, tasks
+
+A, B = drivers.System('uuid-a', 'a'), drivers.System('uuid-b', 'b')
+PATIENCE = 20.0
+
+# Works as the owner of the state in argv[1] until it is killed.
+OWNER = """
+import pathlib, sys, threading, time
+from hawkfish_plugin import conf, db, locks, tasks
+
+def run(job):
+    job.step('half', made=['file'])
+    job.progress(50)
+    print('half', flush=True)
+    time.sleep(3600)
+
+folder = pathlib.Path(sys.argv[1])
+tasks.Tasks(db.Database(folder), locks.Locks(folder), conf.load()).start(
+    {'work': tasks.Operation(run, run), 'other': tasks.Operation(run, run)}
+)
+time.sleep(3600)
+"""
+
+
+class Work:
+    """An operation that says when it begins, and waits for its turn."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self.running, self.most, self.order = {}, {}, []
+        self.settled = []
+        self._lock = threading.Lock()
+
+    def run(self, job):
+        system = job.task.system
+        with self._lock:
+            self.order.append(job.task.snapshot)
+            self.running[system] = self.running.get(system, 0) + 1
+            self.most[system] = max(
+                self.most.get(system, 0), self.running[system]
+            )
+        job.step('working', note=job.task.arguments)
+        self.begun.release()
+        while not self.go.wait(0.02):
+            if job.cancelled:
+                raise exceptions.OperationCancelled('work')
+        with self._lock:
+            self.running[system] -= 1
+        return {'did': job.task.snapshot}
+
+    def settle(self, job):
+        self.settled.append((job.task.snapshot, job.task.claims))
+        return {'journal': job.journal}
+
+    def fail(self, job):
+        if job.task.arguments.get('ours'):
+            raise exceptions.OperationFailed('fail', 'the disk is full')
+        raise RuntimeError('not foreseen')
+
+    def warn(self, job):
+        job.warn('HawkFish.1.0.MediaEjected', '/iso', 'sda')
+        return {}
+
+    def operations(self):
+        return {
+            'work': tasks.Operation(self.run, self.settle, cancellable=True),
+            'other': tasks.Operation(self.run, self.settle),
+            'fail': tasks.Operation(self.fail, self.settle),
+            'warn': tasks.Operation(self.warn, self.settle),
+        }
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(('OS_', 'HAWKFISH_')):
+            monkeypatch.delenv(name)
+    return monkeypatch.setenv
+
+
+@pytest.fixture
+def work():
+    work = Work()
+    yield work
+    work.go.set()
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A task table whose workers are not started."""
+    return open_table(tmp_path)
+
+
+@pytest.fixture
+def started(table, work):
+    table.start(work.operations())
+    return table
+
+
+def open_table(folder):
+    return tasks.Tasks(db.Database(folder), locks.Locks(folder), conf.load())
+
+
+def submit(table, snapshot, system=A, operation='work', **arguments):
+    return table.submit(operation, system, snapshot, arguments, {})
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, 'it did not come'
+        time.sleep(0.01)
+    return found
+
+
+def ended(table, task):
+    """The task once it has ended."""
+
+    def look():
+        found = table.get(task.id)
+        return None if found.active else found
+
+    return wait_for(look)
+
+
+def begun(work, count=1):
+    for _ in range(count):
+        assert work.begun.acquire(timeout=PATIENCE)
+
+
+def message_ids(task):
+    return [key.rpartition('.')[2] for key, _ in task.messages]
+
+
+def test_a_task_runs_to_its_end(started, work):
+    """A task tells its result, and when it began and ended."""
+    work.go.set()
+
+    task = ended(started, submit(started, 's', note=1))
+
+    assert task.state == tasks.COMPLETED
+    assert task.result == {'did': 's'}
+    assert task.percent == 100
+    assert task.journal == {'note': {'note': 1}}
+    assert task.created <= task.started <= task.ended
+    assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
+
+
+def test_task_numbers_leave_out_the_emulators_own(table):
+    """The first task is 43, as the emulator serves a task 42 itself."""
+    assert submit(table, 's').id == 43
+
+
+def test_one_system_has_one_running_task(started, work):
+    """The tasks of one system run one after the other, in their order."""
+    made = [submit(started, f's{n}') for n in range(5)]
+    begun(work)
+    states = [started.get(task.id).state for task in made]
+    work.go.set()
+    for task in made:
+        assert ended(started, task).state == tasks.COMPLETED
+
+    assert states == [tasks.RUNNING] + 4 * [tasks.NEW]
+    assert work.order == ['s0', 's1', 's2', 's3', 's4']
+    assert work.most == {A.uuid: 1}
+
+
+def test_several_systems_run_at_once(started, work):
+    """A long operation of one system does not hold up another's."""
+    first, second = submit(started, 's', A), submit(started, 's', B)
+
+    begun(work, 2)
+
+    assert started.get(first.id).state == tasks.RUNNING
+    assert started.get(second.id).state == tasks.RUNNING
+
+
+def test_the_number_of_workers_is_the_limit(tmp_path, configured, work):
+    """No more systems are worked on at once than there are workers."""
+    configured('OS_TASKS__WORKERS', '1')
+    table = open_table(tmp_path)
+    table.start(work.operations())
+    submit(table, 's', A)
+    second = submit(table, 's', B)
+
+    begun(work)
+
+    assert table.get(second.id).state == tasks.NEW
+
+
+def test_two_claims_never_get_the_same_task(tmp_path):
+    """However many claim at once, each task goes to one of them."""
+    table = open_table(tmp_path)
+    made = [
+        submit(table, 's', drivers.System(f'uuid-{n}', str(n)))
+        for n in range(40)
+    ]
+    claimed = []
+
+    def claim():
+        while task := table._claim():
+            claimed.append(task.id)
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(claimed) == [task.id for task in made]
+
+
+def test_another_process_may_submit(started, work, tmp_path):
+    """A task that another process submits is found and run."""
+    work.go.set()
+    elsewhere = open_table(tmp_path)
+
+    task = ended(elsewhere, submit(elsewhere, 's'))
+
+    assert task.state == tasks.COMPLETED
+
+
+def test_a_snapshot_has_one_active_task(table):
+    """A second task for a snapshot in use names the first one."""
+    task = submit(table, 's')
+
+    with pytest.raises(exceptions.SnapshotBusy) as raised:
+        submit(table, 's', operation='other')
+
+    assert raised.value.args == ('s', 'work', str(task.id))
+    assert submit(table, 's', B).id == task.id + 1
+
+
+def test_a_second_create_of_a_name_finds_it_taken(table):
+    """Who creates what is being created is told that it exists."""
+    submit(table, 's', operation='create')
+
+    with pytest.raises(exceptions.SnapshotExists):
+        submit(table, 's', operation='create')
+
+
+def test_the_queue_has_an_end(tmp_path, configured):
+    """One task more than the queue may hold is refused, and not kept."""
+    configured('OS_TASKS__QUEUE_LIMIT', '2')
+    table = open_table(tmp_path)
+    submit(table, 'a')
+    submit(table, 'b')
+
+    with pytest.raises(exceptions.QueueFull) as raised:
+        submit(table, 'c')
+
+    assert raised.value.args == ('2',)
+    assert [task.snapshot for task in table.list()] == ['a', 'b']
+
+
+def test_a_waiting_task_is_cancelled_at_once(started, work):
+    """A task that waits is cancelled and never runs."""
+    submit(started, 'first')
+    waiting = submit(started, 'second', operation='other')
+    begun(work)
+
+    cancelled = started.cancel(waiting.id)
+    work.go.set()
+    last = ended(started, submit(started, 'third'))
+
+    assert cancelled.state == tasks.CANCELLED
+    assert cancelled.error['status'] == 404
+    assert message_ids(cancelled) == ['OperationCancelled', 'TaskCancelled']
+    assert last.state == tasks.COMPLETED
+    assert work.order == ['first', 'third']
+
+
+def test_a_running_task_is_asked_to_stop(started, work):
+    """A running operation that can stop does, and says so."""
+    task = submit(started, 's')
+    begun(work)
+
+    assert started.cancellable(started.get(task.id))
+    assert started.cancel(task.id).state == tasks.CANCELLING
+    assert ended(started, task).state == tasks.CANCELLED
+
+
+def test_a_running_task_that_must_go_on_goes_on(started, work):
+    """Cancelling what must not be broken off is refused."""
+    task = submit(started, 's', operation='other')
+    begun(work)
+
+    assert not started.cancellable(started.get(task.id))
+    with pytest.raises(exceptions.TaskNotCancellable):
+        started.cancel(task.id)
+    work.go.set()
+
+    assert ended(started, task).state == tasks.COMPLETED
+
+
+def test_cancelling_an_ended_task_forgets_it(started, work):
+    """An ended task is gone after it was deleted."""
+    work.go.set()
+    task = ended(started, submit(started, 's'))
+
+    started.cancel(task.id)
+
+    with pytest.raises(exceptions.TaskNotFound):
+        started.get(task.id)
+
+
+def test_an_error_of_ours_is_told_in_its_words(started):
+    """A failed task keeps the error's status, message and arguments."""
+    task = ended(started, submit(started, 's', operation='fail', ours=True))
+
+    assert task.state == tasks.EXCEPTION
+    assert task.error == {
+        'status': 409,
+        'messages': [
+            ['HawkFish.1.0.OperationFailed', ['fail', 'the disk is full']]
+        ],
+    }
+    assert message_ids(task) == [
+        'TaskStarted', 'OperationFailed', 'TaskAborted',
+    ]  # fmt: skip
+
+
+def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
+    """After an error that nobody foresaw the worker takes the next task."""
+    task = ended(started, submit(started, 's', operation='fail'))
+    work.go.set()
+    later = ended(started, submit(started, 's'))
+
+    assert task.state == tasks.EXCEPTION
+    assert task.error['messages'] == [['Base.1.22.InternalError', []]]
+    assert 'not foreseen' not in json.dumps(task.messages)
+    assert later.state == tasks.COMPLETED
+
+
+def test_a_warning_is_kept_with_the_task(started):
+    """A task that warned has completed, and says that it warned."""
+    task = ended(started, submit(started, 's', operation='warn'))
+
+    assert task.state == tasks.COMPLETED
+    assert task.messages[1] == [
+        'HawkFish.1.0.MediaEjected', ['/iso', 'sda'],
+    ]  # fmt: skip
+    assert message_ids(task)[-1] == 'TaskCompletedWarning'
+
+
+def test_the_oldest_ended_tasks_are_forgotten(tmp_path, configured, work):
+    """Only so many ended tasks are kept, and no active one is dropped."""
+    configured('OS_TASKS__KEEP_COMPLETED', '2')
+    table = open_table(tmp_path)
+    table.start(work.operations())
+    submit(table, 'held', B)
+    begun(work)
+    for number in range(5):
+        ended(table, submit(table, f's{number}', operation='warn'))
+
+    # The end of a task and the forgetting of others are one transaction.
+    assert [task.snapshot for task in table.list()] == ['held', 's3', 's4']
+
+
+def test_active_tasks_are_found_by_their_snapshot(table):
+    """The active tasks of a system are those of that system alone."""
+    submit(table, 'a')
+    submit(table, 'b', B)
+
+    assert list(table.active(A.uuid)) == ['a']
+
+
+@pytest.fixture
+def killed(tmp_path, table):
+    """A state whose owner was killed over the task that is returned."""
+    task = submit(table, 'half')
+    process = subprocess.Popen(
+        [sys.executable, '-c', OWNER, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout.readline() == b'half\n'
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    return task
+
+
+def test_what_a_killed_process_left_is_settled(killed, table, work):
+    """The next owner settles a half-done task from its journal."""
+    assert table.get(killed.id).state == tasks.RUNNING
+
+    table.start(work.operations())
+    task = ended(table, killed)
+
+    assert work.settled == [('half', 2)]
+    assert work.order == []
+    assert task.state == tasks.COMPLETED
+    assert task.result == {'journal': {'made': ['file']}}
+    assert message_ids(task).count('TaskStarted') == 1
+
+
+def test_settling_comes_before_anything_new(killed, table, work):
+    """No new task of the system runs before the half-done one is settled."""
+    work.go.set()
+    later = submit(table, 'later')
+
+    table.start(work.operations())
+    settled, ran = ended(table, killed), ended(table, later)
+
+    assert settled.ended <= ran.started
+    assert work.order == ['later']
+
+
+def test_a_stop_asked_of_a_killed_process_is_remembered(killed, table, work):
+    """A task that was to stop when its owner died is settled, not run."""
+    database = db.Database(table._db.path.parent)
+    with database.transaction() as connection:
+        connection.execute("UPDATE tasks SET state = 'Cancelling'")
+
+    table.start(work.operations())
+
+    assert not ended(table, killed).active
+    assert work.settled == [('half', 2)]
+    assert work.order == []
+
+
+def test_a_second_owner_waits_for_the_first(tmp_path, table, work):
+    """While an owner lives no other process runs its tasks."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', OWNER, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    try:
+        submit(table, 'theirs', A)
+        assert process.stdout.readline() == b'half\n'
+        table.start(work.operations())
+        submit(table, 'theirs too', B)
+        assert process.stdout.readline() == b'half\n'
+    finally:
+        process.kill()
+        process.communicate()
+
+    wait_for(lambda: len(work.settled) == 2)
+    assert work.order == []
