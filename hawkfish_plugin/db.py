@@ -70,8 +70,8 @@ class Database:
     def __init__(self, folder: pathlib.Path) -> None:
         self.path = folder / 'hawkfish.sqlite'
         self._local = threading.local()
+        make_private_folder(folder)
         with self._errors():
-            make_private_folder(folder)
             # Made by us first, as SQLite would make it readable by others.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             self._migrate()
@@ -132,5 +132,12 @@ class Database:
 
 
 def make_private_folder(folder: pathlib.Path) -> None:
-    """Make *folder* and those above it; it is readable by its owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """
+    Make *folder* and those above it; it is readable by its owner only.
+
+    Raises StateUnavailable.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise exceptions.StateUnavailable(folder, exc) from exc

@@ -240,7 +240,7 @@ class InternalNeedsQcow2(Conflict):
 
 
 class InternalNeedsQcow2Nvram(Conflict):
-    """(system)"""
+    """(system, libvirt version, power state)"""
 
 
 class DiskNotRevertable(Conflict):
@@ -308,9 +308,6 @@ class OperationTimedOut(Conflict):
 
 class OperationCancelled(Conflict):
     """(operation)"""
-
-    # DSP0266 12.2: after a cancel the monitor is gone.
-    status = 404
 
 
 class RevertUndone(Conflict):

@@ -88,6 +88,7 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
+        self._losses = 0
 
     # The layers below -----------------------------------------------------
 
@@ -181,9 +182,28 @@ class Plugin:
         self.start()
         if flask.request.endpoint == 'simple_task_service':
             return tasks_api.show_task_service()
+        if flask.request.blueprint == blueprint.name:
+            return None
+        self._drop_dead_handles()
         if flask.request.method in _MUTATING:
             return self._lock_system()
         return None
+
+    def _drop_dead_handles(self) -> None:
+        """
+        Let the emulator look its domains up anew after a libvirtd restart.
+
+        It keeps the handle of every domain that it has ever found, and would
+        answer every request for it with an error until it is restarted too.
+        """
+        try:
+            losses = self.driver.losses()
+        except exceptions.HawkFishError as exc:
+            LOG.debug('Not watched: %s', messages.text(exc))
+            return
+        if losses != self._losses:
+            self._losses = losses
+            vars(self._systems()).pop('_cache', None)
 
     def _lock_system(self) -> flask.Response | None:
         """
@@ -193,7 +213,7 @@ class Plugin:
         again; crossing a snapshot that could bring back the base image.
         """
         identity = (flask.request.view_args or {}).get('identity')
-        if identity is None or flask.request.blueprint == blueprint.name:
+        if identity is None:
             return None
         flask.g.hawkfish_lock = stack = contextlib.ExitStack()
         try:

@@ -66,7 +66,7 @@ def watch_task(task_id: str) -> flask.Response:
     if task.error:
         return answer(
             redfish.error_of_task(task.error['messages']),
-            _final_status(task.error['status']),
+            _final_status(task),
         )
     return _result(task)
 
@@ -83,10 +83,15 @@ def _find(task_id: str) -> Any:
     return task
 
 
-def _final_status(status: int) -> int:
-    # A monitor is read with GET, and clients repeat a GET that gets a 5xx:
-    # sushy for half a minute.  The operation is over; nothing will change.
-    return status if status < 500 else 409
+def _final_status(task: Any) -> int:
+    """A 4xx in any case; the operation is over and nothing will change."""
+    # DSP0266 12.2: a monitor is gone after a cancel.
+    if task.state == tasks.CANCELLED:
+        return 404
+    status: int = task.error['status']
+    # sushy repeats a GET that gets a 5xx for half a minute, and does not
+    # read what a 404 says.
+    return status if 400 <= status < 500 and status != 404 else 409
 
 
 def _result(task: Any) -> flask.Response:

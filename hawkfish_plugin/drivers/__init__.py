@@ -99,6 +99,12 @@ class Driver(Protocol):
     OperationInterrupted, saying what it found, if it did not.
     """
 
+    target: str
+    """Which hypervisor this is: what tells it from every other one."""
+
+    def losses(self) -> int:
+        """How often the hypervisor went away; more means: it restarted."""
+
     def resolve(self, identity: str) -> System:
         """The system with this UUID or name; raises SystemNotFound."""
 

@@ -44,6 +44,9 @@ class FakeDriver:
         self._trees.make_permanent(folder, 'hawkfish-fake')
         self.target = str(folder or self._trees.DBPATH)
 
+    def losses(self) -> int:
+        return 0
+
     def resolve(self, identity: str) -> drivers.System:
         systems = self._systems()
         try:

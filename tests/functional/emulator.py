@@ -23,12 +23,13 @@ BIN = pathlib.Path(sys.executable).parent
 
 ACTIVATE = 'import hawkfish_plugin; hawkfish_plugin.activate()\n'
 
-# The file named here says when to die: "before|after|during OPERATION STEP".
-KILLER = '''
+# The file named here says what to do, and at which step of which operation:
+# "before", "after" or "during=SECONDS" to die, "sleep=SECONDS" to wait.
+OBEY = '''
 import os as _os, threading as _threading, time as _time
 from hawkfish_plugin import tasks as _tasks
 
-def _die_at(order, _step=_tasks.Job.step):
+def _obey(order, _step=_tasks.Job.step):
     def step(self, name, **facts):
         try:
             when, operation, where = open(order).read().split()
@@ -42,15 +43,18 @@ def _die_at(order, _step=_tasks.Job.step):
         _step(self, name, **facts)
         if here and when == 'after':
             _os.kill(_os.getpid(), 9)
-        if here and when.startswith('during'):
+        if here and '=' in when:
             seconds = float(when.partition('=')[2])
+        if here and when.startswith('sleep'):
+            _time.sleep(seconds)
+        if here and when.startswith('during'):
             def die():
                 _time.sleep(seconds)
                 _os.kill(_os.getpid(), 9)
             _threading.Thread(target=die).start()
     _tasks.Job.step = step
 
-_die_at({order!r})
+_obey({order!r})
 '''
 
 
@@ -77,18 +81,25 @@ class Emulator:
             'OS_HAWKFISH__STATE_DIR': str(folder / 'state'),
             **environment,
         }
-        self._order = folder / 'die'
+        self._order = folder / 'order'
         self.config = folder / 'emulator.conf'
         self.config.write_text(
             ACTIVATE
-            + KILLER.replace('{order!r}', repr(str(self._order)))
+            + OBEY.replace('{order!r}', repr(str(self._order)))
             + f'SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n'
+            + f'SUSHY_EMULATOR_LIBVIRT_URI = {uri!r}\n'
             + config
         )
 
-    def command(self) -> list[str]:
+        # Where the configuration does not come by the environment.
+        self.command = [
+            'sushy-emulator', '--config', str(self.config),
+            *self.options(),
+        ]  # fmt: skip
+
+    def options(self) -> list[str]:
+        """The options of the emulator's script, without --config."""
         return [
-            str(BIN / 'sushy-emulator'), '--config', str(self.config),
             '--libvirt-uri', self.uri, '--port', str(self.port),
             '--interface', '127.0.0.1',
         ]  # fmt: skip
@@ -96,8 +107,9 @@ class Emulator:
     def start(self) -> None:
         with (self.folder / 'log').open('ab') as log:
             self.process = subprocess.Popen(
-                self.command(), env=self.environment, stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                [str(BIN / self.command[0]), *self.command[1:]],
+                env=self.environment, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self.wait_up()
 
@@ -114,8 +126,8 @@ class Emulator:
     def log(self) -> str:
         return (self.folder / 'log').read_text()[-4000:]
 
-    def die(self, when: str, operation: str, step: str) -> None:
-        """Order the process to kill itself at a step."""
+    def order(self, when: str, operation: str, step: str) -> None:
+        """Let the process kill itself, or wait, when it is at a step."""
         self._order.write_text(f'{when} {operation} {step}')
 
     def wait_dead(self, seconds: float = 60) -> None:

@@ -48,7 +48,7 @@ def test_killed(emulator, system, when, operation, step):
     No snapshot is half made, no file is orphaned, and the guest's data is as
     it was before the operation, or as it has to be after it.
     """
-    emulator.die(when, operation, step)
+    emulator.order(when, operation, step)
     accepted = begin(emulator, system, operation)
     monitor = accepted.headers['Location']
     emulator.wait_dead()

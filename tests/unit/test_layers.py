@@ -146,7 +146,7 @@ def test_sushy_stays_in_the_client(module):
 
 
 @pytest.mark.parametrize(
-    'module', [m for m in MODULES if m.startswith('hawkfish_plugin.cli')]
+    'module', [m for m in MODULES if f'{m}.'.startswith(f'{PACKAGE}.cli.')]
 )
 def test_command_line_has_no_http_of_its_own(module):
     """The command line reaches a service through the client alone."""

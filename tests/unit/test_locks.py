@@ -39,7 +39,9 @@ def holder(script, *args):
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
 
 
 def take(folder, system='a', timeout=0.0):

@@ -77,6 +77,9 @@ class Work:
 
     def warn(self, job):
         job.warn('HawkFish.1.0.MediaEjected', '/iso', 'sda')
+        return {'did': job.task.snapshot}
+
+    def say_nothing(self, job):
         return {}
 
     def operations(self):
@@ -85,6 +88,7 @@ class Work:
             'other': tasks.Operation(self.run, self.settle),
             'fail': tasks.Operation(self.fail, self.settle),
             'warn': tasks.Operation(self.warn, self.settle),
+            'silent': tasks.Operation(self.say_nothing, self.settle),
         }
 
 
@@ -162,6 +166,14 @@ def test_a_task_runs_to_its_end(started, work):
     assert task.journal == {'note': {'note': 1}}
     assert task.created <= task.started <= task.ended
     assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
+
+
+def test_an_operation_may_have_nothing_to_tell(started):
+    """An empty result is a result, and ends the task."""
+    task = ended(started, submit(started, 's', operation='silent'))
+
+    assert task.state == tasks.COMPLETED
+    assert task.result == {}
 
 
 def test_task_numbers_leave_out_the_emulators_own(table):

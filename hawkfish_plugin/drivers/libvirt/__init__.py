@@ -31,6 +31,9 @@ class LibvirtDriver:
         self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
         self._hypervisor = connections.Hypervisor(self.target)
 
+    def losses(self) -> int:
+        return self._hypervisor.losses()
+
     def resolve(self, identity: str) -> drivers.System:
         with self._hypervisor.domain(identity, 'look-up') as (_, domain):
             return connections.system_of(domain)

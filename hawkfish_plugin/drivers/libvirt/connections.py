@@ -31,6 +31,7 @@ class Hypervisor:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._idle: collections.deque[Any] = collections.deque()
+        self._losses = 0
 
     @contextlib.contextmanager
     def connection(self, operation: str) -> Iterator[Any]:
@@ -62,6 +63,11 @@ class Hypervisor:
         with self.connection(operation) as connection:
             yield connection, find(connection, uuid)
 
+    def losses(self) -> int:
+        """How many connections were lost so far; sees to it that one is up."""
+        with self.connection('watch'):
+            return self._losses
+
     def _take(self) -> Any:
         while True:
             try:
@@ -80,10 +86,14 @@ class Hypervisor:
             raise exceptions.HypervisorUnavailable(
                 self.uri, _text(exc)
             ) from exc
-        # Connections without a daemon behind them have no keep-alive.
+        # Connections without a daemon behind them have neither.
         with contextlib.suppress(libvirt.libvirtError):
+            connection.registerCloseCallback(self._lose, None)
             connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
         return connection
+
+    def _lose(self, _connection: Any, _reason: int, _opaque: None) -> None:
+        self._losses += 1
 
 
 def find(connection: Any, identity: str) -> Any:

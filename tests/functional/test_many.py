@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many systems at once, and many requests on one."""
+
+import concurrent.futures
+import threading
+import time
+
+import libvirt
+import requests
+
+from tests.functional.emulator import told
+from tests.lab import domains
+from tests.lab.domains import Disk
+
+SMALL = {
+    'boot_guest': False,
+    'agent': False,
+    'memory_mib': 32,
+    'disks': (Disk(size_mib=16, formatted=False),),
+}
+
+
+def test_twenty_systems_at_once(make_system, emulator):
+    """Each of twenty running systems gets its snapshot, and only its own."""
+    systems = [make_system(**SMALL) for _ in range(20)]
+    for system in systems:
+        system.domain.create()
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        made = list(pool.map(
+            lambda s: emulator.create(s.uuid, Name='all'), systems
+        ))  # fmt: skip
+
+    assert {s['SnapshotState'] for s in made} == {'Ready'}
+    for system in systems:
+        assert system.domain.snapshotListNames() == ['all']
+        assert system.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+
+
+def test_two_creates_at_once_succeed_in_turn(make_system, emulator):
+    """Of two creates at once on one system both are made, one by one."""
+    system = make_system().boot()
+
+    first = emulator.post_create(system.uuid, Name='first')
+    second = emulator.post_create(system.uuid, Name='second')
+
+    assert emulator.wait(first).status_code == 201
+    assert emulator.wait(second).status_code == 201
+    parent = emulator.snapshot(system.uuid, 'second')['Links']
+    assert parent['ParentSnapshot']['@odata.id'].endswith('/first')
+
+
+def test_a_running_create_is_cancelled(make_system, emulator, external):
+    """A DELETE of its monitor stops a create, and leaves nothing of it."""
+    if not external:
+        return
+    system = make_system(memory_mib=1024, full_kernel=True).boot()
+    system.guest.run(
+        'mkdir -p /run/big && mount -t tmpfs -o size=90% none /run/big && '
+        'dd if=/dev/urandom of=/run/big/x bs=1M count=350 2>/dev/null',
+        timeout=60,
+    )
+    accepted = emulator.post_create(system.uuid, Name='big')
+    task = emulator.url + accepted.json()['TaskMonitor'].replace(
+        'TaskMonitors', 'Tasks'
+    )
+    deadline = time.monotonic() + 30
+    while requests.get(task).json()['PercentComplete'] < 5:
+        assert time.monotonic() < deadline, requests.get(task).text
+        time.sleep(0.02)
+
+    cancelled = requests.delete(task)
+
+    assert cancelled.status_code == 202
+    final = emulator.wait(accepted)
+    assert (final.status_code, told(final)) == (404, ['OperationCancelled'])
+    assert requests.get(task).json()['TaskState'] == 'Cancelled'
+    assert emulator.snapshots(system.uuid) == []
+    assert system.leftovers() == []
+    assert system.guest.wait_ticks(2)
+
+
+def test_setters_of_the_emulator_wait(make_system, emulator, external):
+    """A boot device set during a revert is not lost, nor does it harm."""
+    system = make_system(cdrom='empty').boot()
+    emulator.create(system.uuid, Name='s')
+    accepted = emulator.post_revert(system.uuid, 's')
+    time.sleep(0.2)
+
+    response = requests.patch(
+        emulator.system(system.uuid),
+        json={'Boot': {'BootSourceOverrideTarget': 'Cd'}},
+    )
+
+    assert response.status_code == 204, response.text
+    assert emulator.wait(accepted).status_code == 200
+    boot = requests.get(emulator.system(system.uuid)).json()['Boot']
+    assert boot['BootSourceOverrideTarget'] == 'Cd'
+    base = domains.disk_path(system.description, 1)
+    assert (system.sources() == [base]) is not external
+
+
+def test_the_emulator_stays_quick(make_system, emulator):
+    """Its own resources are served while operations run."""
+    system = make_system().boot()
+    other = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    accepted = emulator.post_revert(system.uuid, 's')
+    slowest = 0.0
+    done = threading.Event()
+    threading.Thread(
+        target=lambda: (emulator.wait(accepted), done.set()), daemon=True
+    ).start()
+
+    while not done.wait(0.05):
+        begin = time.monotonic()
+        response = requests.get(emulator.system(other.uuid))
+        slowest = max(slowest, time.monotonic() - begin)
+        assert response.status_code == 200
+
+    assert slowest < 5

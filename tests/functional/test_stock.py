@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emulator's own unit tests, with the plugin in it and without."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import sushy_tools
+
+from tests.functional.emulator import ACTIVATE
+
+# These compare the whole service root, which gains its link to Tasks; they
+# are listed in doc/source/reference/stock-changes.rst as well.
+MEANT = {
+    'CommonTestCase::test_root_resource_minimum',
+    'CommonTestCase::test_root_resource_only_vmedia',
+}
+
+
+def failures(**environment: str) -> set[str]:
+    # The tests read their data from below this folder.
+    folder = pathlib.Path(sushy_tools.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', 'sushy_tools/tests/unit', '-q',
+         '-p', 'no:cacheprovider', '-c', os.devnull, '--rootdir', folder],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    count = re.search(r'(\d+) passed', done.stdout)
+    assert count and int(count[1]) > 200, done.stdout[-4000:]
+    return set(re.findall(r'^FAILED \S+?::(\S+)', done.stdout, re.MULTILINE))
+
+
+def test_stock_behaviour_is_unchanged(folder):
+    """What passes without the plugin passes with it, but for what we mean."""
+    config = folder / 'emulator.conf'
+    config.write_text(ACTIVATE)
+
+    new = failures(
+        SUSHY_EMULATOR_CONFIG=str(config),
+        OS_HAWKFISH__STATE_DIR=str(folder / 'state'),
+    ) - failures()
+
+    assert new == MEANT
