@@ -117,10 +117,7 @@ class Job:
     def __init__(self, tasks: 'Tasks', task: Task, deadline: float) -> None:
         self.task = task
         self.journal: dict[str, Any] = dict(task.journal)
-        self.warned = any(
-            messages.registry()[key]['MessageSeverity'] != 'OK'
-            for key, _ in task.messages
-        )
+        self.warned = any(_is_warning(key) for key, _ in task.messages)
         self.begun = bool(task.step)
         self._tasks = tasks
         self._deadline = time.monotonic() + deadline
@@ -138,8 +135,8 @@ class Job:
     def progress(self, percent: int) -> None:
         self._tasks.update(self.task.id, percent=percent)
 
-    def warn(self, message_id: str, *args: object) -> None:
-        self.warned = True
+    def tell(self, message_id: str, *args: object) -> None:
+        self.warned = self.warned or _is_warning(message_id)
         self._tasks.add_message(self.task.id, message_id, *args)
 
     @property
@@ -373,7 +370,7 @@ class Tasks:
                 if not job.begun or job.overdue:
                     raise
                 if not settling:
-                    job.warn(exc.message_id, *exc.args)
+                    job.tell(exc.message_id, *exc.args)
                 settling = True
             time.sleep(_RETRY_SECONDS)
 
@@ -426,6 +423,11 @@ class Tasks:
                 (self._conf.keep_completed,),
             )
         return True
+
+
+def _is_warning(message_id: str) -> bool:
+    severity: str = messages.registry()[message_id]['MessageSeverity']
+    return severity != 'OK'
 
 
 def _busy(operation: str, rival: Task) -> exceptions.HawkFishError:

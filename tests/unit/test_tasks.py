@@ -75,8 +75,8 @@ class Work:
             raise exceptions.OperationFailed('fail', 'the disk is full')
         raise RuntimeError('not foreseen')
 
-    def warn(self, job):
-        job.warn('HawkFish.1.0.MediaEjected', '/iso', 'sda')
+    def tell(self, job):
+        job.tell('HawkFish.1.0.MediaEjected', '/iso', 'sda')
         return {'did': job.task.snapshot}
 
     def say_nothing(self, job):

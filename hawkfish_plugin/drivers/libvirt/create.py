@@ -146,7 +146,7 @@ def _clean(
             try:
                 storage.remove(connection, path)
             except libvirt.libvirtError as exc:
-                job.warn('HawkFish.1.0.CleanupFailed', path, exc)
+                job.tell('HawkFish.1.0.CleanupFailed', path, exc)
 
 
 def _is_in_use(domain: Any, path: str) -> bool:

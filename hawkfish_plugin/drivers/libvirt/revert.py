@@ -131,7 +131,7 @@ def _media(root: xml.Element) -> dict[str, str]:
 
 def _tell_loss(domain: Any, job: drivers.Job) -> None:
     since = job.journal['current'] or 'the first one'
-    job.warn('HawkFish.1.0.StateDiscarded', domain.name(), since)
+    job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
 
 
 def _target_state(root: xml.Element, power_state: str) -> str:
@@ -184,7 +184,7 @@ def _insert(
 ) -> None:
     path = xml.source_file(element)
     if not storage.exists(connection, path):
-        job.warn('HawkFish.1.0.MediaEjected', path, drive)
+        job.tell('HawkFish.1.0.MediaEjected', path, drive)
         return
     # By force: the guest may have locked the door of the drive.
     flags = libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
