@@ -6,6 +6,7 @@ A host of each release is started once; a test gets systems of its own, or
 the shared booted guest, and finds no file of a snapshot left at its end.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -61,8 +62,10 @@ class System:
 
     @property
     def domain(self) -> Any:
-        if self._connection is None or not self._connection.isAlive():
-            self._connection = self.host.connect()
+        # A client without an event loop learns of a dead daemon by trying.
+        with contextlib.suppress(libvirt.libvirtError, AttributeError):
+            return self._connection.lookupByName(self.name)
+        self._connection = self.host.connect()
         return self._connection.lookupByName(self.name)
 
     def boot(self) -> 'System':

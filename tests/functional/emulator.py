@@ -24,7 +24,8 @@ BIN = pathlib.Path(sys.executable).parent
 ACTIVATE = 'import hawkfish_plugin; hawkfish_plugin.activate()\n'
 
 # The file named here says what to do, and at which step of which operation:
-# "before", "after" or "during=SECONDS" to die, "sleep=SECONDS" to wait.
+# "before", "after" or "during=SECONDS" to die, "sleep=SECONDS" to wait,
+# "kill=SECONDS" to kill the process that a fourth word names, a bit later.
 OBEY = '''
 import os as _os, threading as _threading, time as _time
 from hawkfish_plugin import tasks as _tasks
@@ -32,9 +33,10 @@ from hawkfish_plugin import tasks as _tasks
 def _obey(order, _step=_tasks.Job.step):
     def step(self, name, **facts):
         try:
-            when, operation, where = open(order).read().split()
+            words = open(order).read().split()
         except FileNotFoundError:
-            when = operation = where = None
+            words = [None, None, None]
+        when, operation, where = words[:3]
         here = (operation, where) == (self.task.operation, name)
         if here:
             _os.unlink(order)
@@ -47,11 +49,12 @@ def _obey(order, _step=_tasks.Job.step):
             seconds = float(when.partition('=')[2])
         if here and when.startswith('sleep'):
             _time.sleep(seconds)
-        if here and when.startswith('during'):
-            def die():
+        if here and when.startswith(('during', 'kill')):
+            victim = int(words[3]) if words[3:] else _os.getpid()
+            def kill():
                 _time.sleep(seconds)
-                _os.kill(_os.getpid(), 9)
-            _threading.Thread(target=die).start()
+                _os.kill(victim, 9)
+            _threading.Thread(target=kill).start()
     _tasks.Job.step = step
 
 _obey({order!r})
@@ -126,9 +129,13 @@ class Emulator:
     def log(self) -> str:
         return (self.folder / 'log').read_text()[-4000:]
 
-    def order(self, when: str, operation: str, step: str) -> None:
+    def order(
+        self, when: str, operation: str, step: str, victim: int | str = ''
+    ) -> None:
         """Let the process kill itself, or wait, when it is at a step."""
-        self._order.write_text(f'{when} {operation} {step}')
+        unfinished = self._order.with_suffix('.unfinished')
+        unfinished.write_text(f'{when} {operation} {step} {victim}')
+        unfinished.rename(self._order)
 
     def wait_dead(self, seconds: float = 60) -> None:
         assert self.process

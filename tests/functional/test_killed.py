@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emulator is killed with SIGKILL at each step, and started again."""
+"""
+The emulator, libvirtd or QEMU is killed in the middle of an operation.
+
+Whatever the moment, the task ends with the truth.
+"""
+
+import time
 
 import pytest
 import requests
@@ -54,6 +60,46 @@ def test_killed(emulator, system, when, operation, step):
     emulator.wait_dead()
     emulator.start()
 
+    check_end(emulator, system, operation, monitor)
+
+
+LIBVIRTD_MOMENTS = [
+    ('create', 'capture', 0.02), ('create', 'capture', 0.08),
+    ('revert', 'revert', 0.05), ('revert', 'revert', 0.3),
+    ('revert', 'revert', 0.5), ('delete', 'merge', 0.005),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('operation, step, seconds', LIBVIRTD_MOMENTS)
+def test_libvirtd_killed(emulator, host, system, operation, step, seconds):
+    """When libvirtd comes back, what it left is cleaned up or finished."""
+    emulator.order(f'kill={seconds}', operation, step, host.daemon_pid())
+    monitor = begin(emulator, system, operation).headers['Location']
+    deadline = time.monotonic() + 30
+    while host.daemon_pid() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    host.start_daemon()
+
+    check_end(emulator, system, operation, monitor)
+
+
+@pytest.mark.parametrize('operation, step, seconds', [
+    ('create', 'capture', 0.05), ('revert', 'revert', 0.001),
+])  # fmt: skip
+def test_qemu_killed(emulator, host, system, operation, step, seconds):
+    """A QEMU that dies takes no snapshot and no data on disk with it."""
+    victim = host.qemu_pid(system.name)
+    emulator.order(f'kill={seconds}', operation, step, victim)
+    monitor = begin(emulator, system, operation).headers['Location']
+    emulator.watch(monitor)
+    if not system.domain.isActive():
+        system.domain.create()
+
+    check_end(emulator, system, operation, monitor)
+
+
+def check_end(emulator, system, operation, monitor):
+    """The task is over, and everything is as it says."""
     final = emulator.watch(monitor)
 
     task = requests.get(

@@ -147,6 +147,10 @@ class Host:
         """Return where a path of the host is seen from outside."""
         return self.root / inside.lstrip("/")
 
+    def daemon_pid(self) -> int:
+        """Return the process of libvirtd, or 0 when it does not run."""
+        return self._pid("libvirtd.pid")
+
     def qemu_pid(self, domain: str) -> int:
         """Return the process of a running domain, as seen from outside."""
         return int(self.path(f"/run/libvirt/qemu/{domain}.pid").read_text())

@@ -117,19 +117,22 @@ def test_errors_are_raised_with_the_arguments_of_their_message():
     assert not wrong
 
 
-def test_warnings_are_given_the_arguments_of_their_message():
-    """A warning of an operation gets as many arguments as its text."""
-    wrong = [
-        f'{where}: {args[0].value}'
+def test_what_operations_tell_has_the_arguments_of_its_message():
+    """What an operation tells has as many arguments as its text."""
+    told = [
+        (where, args)
         for where, name, args in calls()
-        if name == 'warn'
-        and args
+        if name == 'tell'
         and isinstance(args[0], ast.Constant)
         and not is_spread(args)
-        and len(args) - 1 != number_of_args(REGISTRY[args[0].value])
     ]
 
-    assert not wrong
+    assert told
+    assert not [
+        f'{where}: {args[0].value}'
+        for where, args in told
+        if len(args) - 1 != number_of_args(REGISTRY[args[0].value])
+    ]
 
 
 def test_every_message_in_the_code_exists():

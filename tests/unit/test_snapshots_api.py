@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots over HTTP: what a client sends, and what it is told."""
 
-import requests
 import time
 
 import pytest
+import requests
+
+from hawkfish_plugin import plugin
 
 REDFISH_ACTION = 'HawkFishSnapshot.Revert'
 KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
@@ -323,3 +325,25 @@ def test_allowed_instances_hold(emulator):
     ]
 
     assert requests.get(emulator.snapshots_url).status_code == 200
+
+
+def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
+    """A setter of the emulator waits for a bounded time, then gets a 503."""
+    monkeypatch.setattr(plugin, 'LOCK_SECONDS', 0.3)
+    emulator.driver.seconds = 1.5
+    accepted = emulator.create(Name='slow')
+    while requests.get(
+        emulator.url + accepted.headers['Location']
+    ).json()['TaskState'] != 'Running':
+        time.sleep(0.01)
+    system = f'{emulator.url}/redfish/v1/Systems/{emulator.system}'
+    change = {'Boot': {'BootSourceOverrideTarget': 'Pxe'}}
+
+    refused = requests.patch(system, json=change)
+
+    assert refused.status_code == 503
+    assert message_ids(refused) == ['SystemLocked']
+    assert 'Retry-After' not in refused.headers
+    assert requests.get(system).status_code == 200
+    emulator.wait(accepted)
+    assert requests.patch(system, json=change).status_code == 204

@@ -76,7 +76,7 @@ class Work:
         raise RuntimeError('not foreseen')
 
     def tell(self, job):
-        job.tell('HawkFish.1.0.MediaEjected', '/iso', 'sda')
+        job.tell('HawkFish.1.0.CleanupFailed', '/overlay', 'busy')
         return {'did': job.task.snapshot}
 
     def say_nothing(self, job):
@@ -87,7 +87,7 @@ class Work:
             'work': tasks.Operation(self.run, self.settle, cancellable=True),
             'other': tasks.Operation(self.run, self.settle),
             'fail': tasks.Operation(self.fail, self.settle),
-            'warn': tasks.Operation(self.warn, self.settle),
+            'tell': tasks.Operation(self.tell, self.settle),
             'silent': tasks.Operation(self.say_nothing, self.settle),
         }
 
@@ -294,7 +294,7 @@ def test_a_waiting_task_is_cancelled_at_once(started, work):
     last = ended(started, submit(started, 'third'))
 
     assert cancelled.state == tasks.CANCELLED
-    assert cancelled.error['status'] == 404
+    assert cancelled.error['status'] == exceptions.OperationCancelled.status
     assert message_ids(cancelled) == ['OperationCancelled', 'TaskCancelled']
     assert last.state == tasks.COMPLETED
     assert work.order == ['first', 'third']
@@ -364,11 +364,11 @@ def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
 
 def test_a_warning_is_kept_with_the_task(started):
     """A task that warned has completed, and says that it warned."""
-    task = ended(started, submit(started, 's', operation='warn'))
+    task = ended(started, submit(started, 's', operation='tell'))
 
     assert task.state == tasks.COMPLETED
     assert task.messages[1] == [
-        'HawkFish.1.0.MediaEjected', ['/iso', 'sda'],
+        'HawkFish.1.0.CleanupFailed', ['/overlay', 'busy'],
     ]  # fmt: skip
     assert message_ids(task)[-1] == 'TaskCompletedWarning'
 
@@ -381,7 +381,7 @@ def test_the_oldest_ended_tasks_are_forgotten(tmp_path, configured, work):
     submit(table, 'held', B)
     begun(work)
     for number in range(5):
-        ended(table, submit(table, f's{number}', operation='warn'))
+        ended(table, submit(table, f's{number}', operation='tell'))
 
     # The end of a task and the forgetting of others are one transaction.
     assert [task.snapshot for task in table.list()] == ['held', 's3', 's4']

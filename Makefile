@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# "make test" and "make demo" do all set-up that a fresh machine needs.
+
+VENV := .venv
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+PYTEST := $(PYTHON) -m pytest
+SETUP ?= tools/setup
+
+# The lab mounts and starts daemons. What root runs here leaves no files of
+# root's behind.
+ifeq ($(shell id -u),0)
+AS_ROOT :=
+else
+AS_ROOT := sudo --preserve-env
+endif
+IN_VENV := env PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
+# Without a lab nobody has to be root to clean up.
+LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
+HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
+
+.PHONY: help setup test unit functional demo lint docs genconfig clean
+.PHONY: distclean
+
+help:
+	@echo 'make test        all tests; the functional ones need root or sudo'
+	@echo 'make unit        the tests that need no hypervisor, in a minute'
+	@echo 'make functional  the tests against real hypervisors, in the lab'
+	@echo 'make demo        a tour of the plugin on a real hypervisor'
+	@echo 'make lint        ruff, codespell and mypy'
+	@echo 'make docs        the documentation, into doc/build/html'
+	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
+	@echo 'make clean       remove build products; take the lab down'
+	@echo 'make distclean   the same, and remove what the lab has built'
+
+setup:
+	@$(SETUP)
+
+test: setup
+	$(PYTEST) tests/unit
+	@$(MAKE) --no-print-directory run-functional
+
+unit: setup
+	$(PYTEST) tests/unit
+
+functional: setup run-functional
+
+.PHONY: run-functional
+run-functional:
+	@$(IN_LAB) $(PYTHON) -m tests.lab check
+	$(IN_LAB) $(PYTEST) -p no:cacheprovider tests/functional
+
+demo: setup
+	@$(IN_LAB) tools/demo
+
+lint: setup
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/codespell
+	$(PYTHON) -m mypy
+
+docs: setup
+	$(PYTHON) -m sphinx -q -W --keep-going -b html \
+		-d doc/build/doctrees doc/source doc/build/html
+	@echo 'See doc/build/html/index.html'
+
+genconfig: setup
+	$(VENV)/bin/oslo-config-generator \
+		--config-file tools/config/hawkfish-config-generator.conf
+
+clean: lab-down
+	rm -rf build dist doc/build releasenotes/build cover *.egg-info .tox
+	rm -rf .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf AUTHORS ChangeLog $(VENV)
+	find hawkfish_plugin tests tools doc -name __pycache__ -prune \
+		-exec rm -rf {} +
+
+distclean: lab-down
+	@if $(HAS_LAB); then $(IN_LAB) $(PYTHON) -m tests.lab clean; fi
+	@$(MAKE) --no-print-directory clean
+
+.PHONY: lab-down
+lab-down:
+	@if $(HAS_LAB); then \
+		hosts=$$($(IN_LAB) $(PYTHON) -m tests.lab list | cut -f 1) && \
+		{ [ -z "$$hosts" ] || \
+			$(IN_LAB) $(PYTHON) -m tests.lab down $$hosts; }; \
+	fi

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the documentation is built."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'ext'))
+
+project = 'HawkFish Snapshots'
+copyright = 'HawkFish developers'
+
+extensions = [
+    'cliff.sphinxext',
+    'openstackdocstheme',
+    'oslo_config.sphinxext',
+    'registry',
+]
+html_theme = 'openstackdocs'
+html_theme_options = {'show_other_versions': False}
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+openstackdocs_use_storyboard = False
+autoprogram_cliff_application = 'hawkfish'
+autoprogram_cliff_app_dist_name = 'hawkfish-snapshots'
