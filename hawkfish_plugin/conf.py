@@ -26,7 +26,7 @@ def _default_state_dir() -> str:
     return str(pathlib.Path(home).expanduser() / 'hawkfish')
 
 
-hawkfish_opts = [
+hawkfish_opts: list[cfg.Opt] = [
     cfg.StrOpt(
         'state_dir',
         default=_default_state_dir(),
@@ -44,7 +44,7 @@ hawkfish_opts = [
     ),
 ]
 
-snapshots_opts = [
+snapshots_opts: list[cfg.Opt] = [
     cfg.StrOpt(
         'type',
         default='auto',
@@ -75,7 +75,7 @@ snapshots_opts = [
     ),
 ]
 
-tasks_opts = [
+tasks_opts: list[cfg.Opt] = [
     cfg.IntOpt(
         'workers',
         default=4,
@@ -93,7 +93,8 @@ tasks_opts = [
         'deadline',
         default=3600,
         min=1,
-        help='Seconds after which a running create is aborted.',
+        help='Seconds after which a running create is aborted, and after '
+        'which a task that still waits is no longer begun.',
     ),
     cfg.IntOpt(
         'keep_completed',
@@ -103,7 +104,7 @@ tasks_opts = [
     ),
 ]
 
-GROUPS = {
+GROUPS: dict[str, list[cfg.Opt]] = {
     'hawkfish': hawkfish_opts,
     'snapshots': snapshots_opts,
     'tasks': tasks_opts,

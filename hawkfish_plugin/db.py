@@ -98,7 +98,7 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.IntegrityError:
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except (OSError, sqlite3.Error) as exc:
             raise exceptions.StateUnavailable(self.path.parent, exc) from exc
@@ -115,7 +115,8 @@ class Database:
             connection.execute('PRAGMA synchronous = FULL')
             self._local.connection = connection
             self._local.pid = os.getpid()
-        return self._local.connection
+        found: sqlite3.Connection = self._local.connection
+        return found
 
     def _migrate(self) -> None:
         with self.transaction() as connection:
@@ -133,11 +134,12 @@ class Database:
 
 def make_private_folder(folder: pathlib.Path) -> None:
     """
-    Make *folder* and those above it; it is readable by its owner only.
+    Make *folder* and the one above it, readable by their owner only.
 
     Raises StateUnavailable.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as exc:
         raise exceptions.StateUnavailable(folder, exc) from exc

@@ -151,10 +151,6 @@ class PreconditionFailed(BadRequest):
     status = 412
 
 
-class OperationNotAllowed(BadRequest):
-    status = 405
-
-
 class ResourceMissingAtURI(BadRequest):
     """(uri)"""
 
@@ -209,6 +205,14 @@ class SnapshotBusy(Conflict):
 
 class SnapshotReferenced(Conflict):
     """(snapshot, names of the snapshots that refer to it)"""
+
+
+class SnapshotReplaced(Conflict):
+    """(snapshot)"""
+
+
+class SnapshotBelowSystem(Conflict):
+    """(snapshot, path)"""
 
 
 class SnapshotDamaged(Conflict):
@@ -310,6 +314,10 @@ class OperationCancelled(Conflict):
     """(operation)"""
 
 
+class RevertNotStarted(Conflict):
+    """(snapshot, what the hypervisor said)"""
+
+
 class RevertUndone(Conflict):
     """(snapshot, what the hypervisor said, state the system is in now)"""
 
@@ -329,8 +337,16 @@ class HypervisorUnavailable(Unavailable):
     """(uri, what the client library said)"""
 
 
+class HypervisorBusy(Unavailable):
+    """(operation, what the hypervisor said)"""
+
+
 class SystemLocked(Unavailable):
     """(system, seconds waited)"""
+
+
+class SystemUnsettled(Unavailable):
+    """(system, operation, task)"""
 
 
 class StateUnavailable(Unavailable):

@@ -29,23 +29,35 @@ class Locks:
         db.make_private_folder(folder)
 
     @contextlib.contextmanager
-    def system(self, uuid: str, timeout: float) -> Iterator[None]:
+    def system(
+        self, uuid: str, timeout: float, shared: bool = False
+    ) -> Iterator[None]:
         """
-        Hold the lock of one system.
+        Hold the lock of one system; *shared* with others that share it.
 
         Raises SystemLocked when somebody else holds it for *timeout* seconds.
         """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         handle = self._open(f'system-{uuid}')
         try:
-            if not _acquire(handle, timeout):
+            if not self._acquire(handle, kind, timeout):
                 raise exceptions.SystemLocked(uuid, round(timeout))
             yield
         finally:
             os.close(handle)
 
     def own_workers(self) -> None:
-        """Wait until this process is the one that runs the workers."""
-        fcntl.flock(self._open('workers'), fcntl.LOCK_EX)
+        """
+        Wait until this process is the one that runs the workers.
+
+        Raises StateUnavailable.
+        """
+        handle = self._open('workers')
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as exc:
+            os.close(handle)
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
 
     def _open(self, name: str) -> int:
         path = self._folder / f'{name}.lock'
@@ -55,14 +67,15 @@ class Locks:
         except OSError as exc:
             raise exceptions.StateUnavailable(self._folder, exc) from exc
 
-
-def _acquire(handle: int, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-        time.sleep(_POLL_SECONDS)
+    def _acquire(self, handle: int, kind: int, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+            except OSError as exc:
+                raise exceptions.StateUnavailable(self._folder, exc) from exc
+            time.sleep(_POLL_SECONDS)

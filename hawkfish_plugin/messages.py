@@ -43,7 +43,8 @@ def message(
     message_id: str, args: Sequence[object] = (), related: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A Redfish Message object; *related* are JSON pointers."""
-    entry = registry()[message_id]
+    # A task of a newer release may have kept a message that is not known.
+    entry = registry().get(message_id) or _unknown(message_id, args)
     rendered = {
         '@odata.type': MESSAGE_TYPE,
         'MessageId': message_id,
@@ -57,6 +58,14 @@ def message(
     if related:
         rendered['RelatedProperties'] = list(related)
     return rendered
+
+
+def _unknown(message_id: str, args: Sequence[object]) -> dict[str, Any]:
+    return {
+        'Message': f'{message_id}: {", ".join(map(str, args))}',
+        'MessageSeverity': 'Warning',
+        'Resolution': 'None.',
+    }
 
 
 def of_error(error: exceptions.HawkFishError) -> list[dict[str, Any]]:

@@ -2,16 +2,13 @@
 """
 The way into the emulator.
 
-Owns ``setup(app)``, in which every way in ends, the wiring of the layers
-below, and what is added to the emulator's own resources and requests.  All is
-lazy: the emulator applies its command line after its configuration file has
-run, so nothing is built before the first request.
+Owns ``setup(app)``, in which every way in ends, and the wiring of the layers
+below.  All is lazy: the emulator applies its command line after its
+configuration file has run, so nothing is built before the first request.
 """
 
-import contextlib
 import functools
 import hashlib
-import json
 import logging
 import os
 import pathlib
@@ -22,17 +19,12 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import (
-    conf, db, drivers, exceptions, locks, messages, redfish, snapshots, tasks,
+    conf, db, drivers, exceptions, locks, messages, neighbours, snapshots,
+    tasks,
 )  # fmt: skip
-from hawkfish_plugin.api import blueprint, snapshots as _, tasks as tasks_api
+from hawkfish_plugin.api import blueprint, snapshots as _
 
 LOG = logging.getLogger(__name__)
-
-# How long a mutating request of the emulator waits for an operation of ours
-# on the same system; well below the 60 s after which sushy gives up.
-LOCK_SECONDS = 15.0
-
-_MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
 
 
 def setup(app: flask.Flask) -> None:
@@ -47,8 +39,8 @@ def setup(app: flask.Flask) -> None:
     app.extensions['hawkfish'] = plugin = Plugin(app)
     app.register_blueprint(blueprint)
     app.before_request(plugin.before_request)
-    app.after_request(plugin.after_request)
-    app.teardown_request(plugin.teardown_request)
+    app.after_request(plugin.neighbours.after_request)
+    app.teardown_request(plugin.neighbours.teardown_request)
     app.run = plugin.run_after(app.run)  # type: ignore[method-assign]
 
 
@@ -78,7 +70,8 @@ def main() -> int:
     from sushy_tools.emulator import main as emulator
 
     setup(emulator.app)
-    return emulator.main()
+    status: int = emulator.main()
+    return status
 
 
 class Plugin:
@@ -88,7 +81,7 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
-        self._losses = 0
+        self.neighbours = neighbours.Neighbours(self, self._systems)
 
     # The layers below -----------------------------------------------------
 
@@ -145,6 +138,17 @@ class Plugin:
 
     # Life -----------------------------------------------------------------
 
+    @property
+    def started(self) -> bool:
+        """Whether this process has started; a fork of it has not."""
+        return self._started_in == os.getpid()
+
+    def before_request(self) -> flask.Response | None:
+        self.start()
+        if flask.request.blueprint == blueprint.name:
+            return None
+        return self.neighbours.before_request()
+
     def start(self) -> None:
         """
         Build everything and start the workers, once in each process.
@@ -152,10 +156,10 @@ class Plugin:
         What is missing (a state folder, a configuration) is logged and tried
         again at the next request: the emulator itself must go on.
         """
-        if self._started_in == os.getpid():
+        if self.started:
             return
         with self._lock:
-            if self._started_in == os.getpid():
+            if self.started:
                 return
             try:
                 self.tasks.start(self.snapshots.operations)
@@ -175,83 +179,3 @@ class Plugin:
             return run(*args, **kwargs)
 
         return start_and_run
-
-    # The emulator's own requests ------------------------------------------
-
-    def before_request(self) -> flask.Response | None:
-        self.start()
-        if flask.request.endpoint == 'simple_task_service':
-            return tasks_api.show_task_service()
-        if flask.request.blueprint == blueprint.name:
-            return None
-        self._drop_dead_handles()
-        if flask.request.method in _MUTATING:
-            return self._lock_system()
-        return None
-
-    def _drop_dead_handles(self) -> None:
-        """
-        Let the emulator look its domains up anew after a libvirtd restart.
-
-        It keeps the handle of every domain that it has ever found, and would
-        answer every request for it with an error until it is restarted too.
-        """
-        try:
-            losses = self.driver.losses()
-        except exceptions.HawkFishError as exc:
-            LOG.debug('Not watched: %s', messages.text(exc))
-            return
-        if losses != self._losses:
-            self._losses = losses
-            vars(self._systems()).pop('_cache', None)
-
-    def _lock_system(self) -> flask.Response | None:
-        """
-        Let the emulator change a system only while no operation of ours does.
-
-        Its setters read the definition of a system, change it and define it
-        again; crossing a snapshot that could bring back the base image.
-        """
-        identity = (flask.request.view_args or {}).get('identity')
-        if identity is None:
-            return None
-        flask.g.hawkfish_lock = stack = contextlib.ExitStack()
-        try:
-            system = self.driver.resolve(identity)
-            stack.enter_context(self.locks.system(system.uuid, LOCK_SECONDS))
-        except exceptions.SystemLocked as exc:
-            body = json.dumps(redfish.error(exc))
-            return flask.Response(
-                body, exc.status, content_type='application/json'
-            )
-        except exceptions.HawkFishError as exc:
-            # No such system, or nothing of ours can run: not our request.
-            LOG.debug('Not locked: %s', messages.text(exc))
-        return None
-
-    def teardown_request(self, _error: BaseException | None) -> None:
-        stack = flask.g.pop('hawkfish_lock', None)
-        if stack:
-            stack.close()
-
-    def after_request(self, response: flask.Response) -> flask.Response:
-        request = flask.request
-        if request.method != 'GET' or response.status_code != 200:
-            return response
-        if request.endpoint == 'system_resource':
-            self._graft_system(response)
-        elif request.endpoint == 'root_resource':
-            _graft(response, 'Tasks', {'@odata.id': redfish.TASK_SERVICE})
-        return response
-
-    def _graft_system(self, response: flask.Response) -> None:
-        body = json.loads(response.get_data())
-        oem = dict(body.get('Oem') or {})
-        oem['HawkFish'] = redfish.system_oem(body['@odata.id'])
-        response.set_data(json.dumps({**body, 'Oem': oem}))
-
-
-def _graft(response: flask.Response, name: str, value: object) -> None:
-    body = json.loads(response.get_data())
-    body.setdefault(name, value)
-    response.set_data(json.dumps(body))

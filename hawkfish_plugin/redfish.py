@@ -241,8 +241,8 @@ def timestamp(seconds: float) -> str:
 
 def _task_status(record: Any) -> str:
     warned = any(
-        messages.registry()[key]['MessageSeverity'] != 'OK'
-        for key, _ in record.messages
+        messages.message(key, args)['MessageSeverity'] != 'OK'
+        for key, args in record.messages
     )
     return _TASK_STATUS.get(record.state, 'Warning' if warned else 'OK')
 

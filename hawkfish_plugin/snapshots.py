@@ -8,9 +8,10 @@ knows which snapshots exist; this module keeps no list of them, only the note
 that one of them is damaged.
 """
 
+import contextlib
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hawkfish_plugin import db, drivers, exceptions, tasks
@@ -101,17 +102,23 @@ class Snapshots:
         """
         if name is not None:
             check_name(name)
-        taken = {view.record.name for view in self.list(system)}
-        if name in taken:
-            raise exceptions.SnapshotExists(name)
-        request = drivers.CreateRequest(
-            name or _timestamp_name(taken), description, memory
-        )
-        self._driver.check_create(system.uuid, request)
-        return self._tasks.submit(
-            'create', system, request.name, dataclasses.asdict(request),
-            payload,
-        )  # fmt: skip
+        while True:
+            taken = {view.record.name for view in self.list(system)}
+            if name in taken:
+                raise exceptions.SnapshotExists(name)
+            request = drivers.CreateRequest(
+                name or _timestamp_name(taken), description, memory
+            )
+            self._driver.check_create(system.uuid, request)
+            try:
+                return self._tasks.submit(
+                    'create', system, request.name,
+                    dataclasses.asdict(request), payload,
+                )  # fmt: skip
+            except exceptions.SnapshotExists:
+                # Another request has taken the same second: the next name.
+                if name is not None:
+                    raise
 
     def revert(
         self, system: drivers.System, name: str, power_state: str,
@@ -123,12 +130,14 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
         everything that is known beforehand to stand in the way.
         """
-        self._check_free(self.get(system, name), system)
-        self._check_whole(system, name)
+        view = self.get(system, name)
+        self._check_free(view, system)
+        _check_whole(view)
         self._driver.check_revert(system.uuid, name)
-        return self._tasks.submit(
-            'revert', system, name, {'power_state': power_state}, payload
-        )
+        arguments = {
+            'created': view.record.created, 'power_state': power_state,
+        }  # fmt: skip
+        return self._tasks.submit('revert', system, name, arguments, payload)
 
     def delete(
         self, system: drivers.System, name: str, payload: Mapping[str, Any]
@@ -139,20 +148,18 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, SnapshotReferenced, and
         everything that is known beforehand to stand in the way.
         """
-        self._check_free(self.get(system, name), system)
+        view = self.get(system, name)
+        self._check_free(view, system)
         self._check_unreferenced(system, name)
         self._driver.check_delete(system.uuid, name)
-        return self._tasks.submit('delete', system, name, {}, payload)
+        arguments = {'created': view.record.created}
+        return self._tasks.submit('delete', system, name, arguments, payload)
 
     def _check_free(self, view: View, system: drivers.System) -> None:
         name = view.record.name
         task = self._tasks.active(system.uuid).get(name)
         if task:
             raise exceptions.SnapshotBusy(name, task.operation, task.id)
-
-    def _check_whole(self, system: drivers.System, name: str) -> None:
-        if self.get(system, name).state == FAILED:
-            raise exceptions.SnapshotDamaged(name)
 
     def _check_unreferenced(self, system: drivers.System, name: str) -> None:
         found = drivers.referrers(self._driver.snapshots(system.uuid), name)
@@ -172,39 +179,75 @@ class Snapshots:
         return {'snapshot': request.name}
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
-        self._check_whole(_system(job), job.task.snapshot)
+        self._check_same(job)
+        record = self.get(_system(job), job.task.snapshot).record
+        if self._is_damaged(_system(job), record):
+            raise exceptions.SnapshotDamaged(record.name)
         self._driver.revert(*_revert_arguments(job), job)
         return {'snapshot': job.task.snapshot}
 
     def _settle_revert(self, job: tasks.Job) -> dict[str, Any]:
+        self._check_same(job)
         self._driver.settle_revert(*_revert_arguments(job), job)
         return {'snapshot': job.task.snapshot}
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
-        self.get(_system(job), job.task.snapshot)
+        self._check_same(job)
         self._check_unreferenced(_system(job), job.task.snapshot)
         return self._delete(job, self._driver.delete)
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
+        with contextlib.suppress(exceptions.SnapshotNotFound):
+            self._check_same(job)
         return self._delete(job, self._driver.settle_delete)
 
-    def _delete(self, job: tasks.Job, call: Any) -> dict[str, Any]:
+    def _check_same(self, job: tasks.Job) -> None:
+        """Raise where the name is another snapshot's by now."""
+        record = self.get(_system(job), job.task.snapshot).record
+        if record.created != job.task.arguments['created']:
+            raise exceptions.SnapshotReplaced(record.name)
+
+    def _delete(
+        self, job: tasks.Job,
+        call: Callable[[str, str, tasks.Job], None],
+    ) -> dict[str, Any]:
+        broken_off = job.journal.get('step') == 'merge'
         try:
             call(job.task.system, job.task.snapshot, job)
         except exceptions.MergeFailed:
-            self._note_damage(_system(job), job.task.snapshot)
+            self._note_damage(job)
             raise
+        except exceptions.Conflict:
+            # The first try may have begun to merge, whatever stands in the
+            # way of the second.
+            if broken_off:
+                self._note_damage(job)
+            raise
+        self._forget_damage(job)
         return {'snapshot': job.task.snapshot}
 
     # Notes ----------------------------------------------------------------
 
-    def _note_damage(self, system: drivers.System, name: str) -> None:
-        record = self.get(system, name).record
+    def _note_damage(self, job: tasks.Job) -> None:
+        task = job.task
         with self._db.transaction() as connection:
             connection.execute(
                 'INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)',
-                (system.uuid, name, record.created),
+                (task.system, task.snapshot, task.arguments['created']),
             )
+
+    def _forget_damage(self, job: tasks.Job) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(
+                'DELETE FROM damaged WHERE system = ? AND snapshot = ?',
+                (job.task.system, job.task.snapshot),
+            )
+
+    def _is_damaged(
+        self, system: drivers.System, record: drivers.Snapshot
+    ) -> bool:
+        noted = (record.name, record.created) in self._damaged(system)
+        return record.damaged or noted
 
     def _damaged(self, system: drivers.System) -> set[tuple[str, int]]:
         # With the time of creation: a new snapshot of that name is whole.
@@ -213,6 +256,11 @@ class Snapshots:
             system.uuid,
         )
         return {(row['snapshot'], row['created']) for row in rows}
+
+
+def _check_whole(view: View) -> None:
+    if view.state == FAILED:
+        raise exceptions.SnapshotDamaged(view.record.name)
 
 
 def check_name(name: str) -> None:

@@ -8,6 +8,7 @@ arguments as JSON, so it outlives the process.  One process runs the workers;
 any process may submit.  A task of a system never runs beside another of it.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -117,7 +118,6 @@ class Job:
     def __init__(self, tasks: 'Tasks', task: Task, deadline: float) -> None:
         self.task = task
         self.journal: dict[str, Any] = dict(task.journal)
-        self.warned = any(_is_warning(key) for key, _ in task.messages)
         self.begun = bool(task.step)
         self._tasks = tasks
         self._deadline = time.monotonic() + deadline
@@ -126,7 +126,7 @@ class Job:
         LOG.debug(
             'Task %s, system %s: %s', self.task.id, self.task.system, name
         )
-        self.journal.update(facts)
+        self.journal.update(facts, step=name)
         self._tasks.update(
             self.task.id, step=name, journal=json.dumps(self.journal)
         )
@@ -136,7 +136,6 @@ class Job:
         self._tasks.update(self.task.id, percent=percent)
 
     def tell(self, message_id: str, *args: object) -> None:
-        self.warned = self.warned or _is_warning(message_id)
         self._tasks.add_message(self.task.id, message_id, *args)
 
     @property
@@ -233,7 +232,7 @@ class Tasks:
             return task
         if self._end(task, CANCELLED, _cancelled(task), while_state=NEW):
             return self.get(task_id)
-        if not self._operations[task.operation].cancellable:
+        if not self.cancellable(self.get(task_id)):
             raise exceptions.TaskNotCancellable(task_id, task.operation)
         with self._db.transaction() as connection:
             connection.execute(
@@ -244,9 +243,10 @@ class Tasks:
         return self.get(task_id)
 
     def cancellable(self, task: Task) -> bool:
+        operation = self._operations.get(task.operation)
         if task.state == RUNNING:
-            return self._operations[task.operation].cancellable
-        return task.state == NEW
+            return operation is not None and operation.cancellable
+        return task.state in (NEW, CANCELLING)
 
     def _forget(self, task_id: int) -> None:
         with self._db.transaction() as connection:
@@ -287,7 +287,13 @@ class Tasks:
         self._thread('owner', self._own)
 
     def _own(self) -> None:
-        self._locks.own_workers()
+        while True:
+            try:
+                self._locks.own_workers()
+                break
+            except exceptions.StateUnavailable as exc:
+                LOG.error('%s', messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
         LOG.info('This process runs the snapshot tasks')
         for number in range(self._conf.workers):
             self._thread(f'worker-{number}', self._work)
@@ -306,6 +312,9 @@ class Tasks:
                     continue
             except exceptions.StateUnavailable as exc:
                 LOG.error('%s', messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+            except Exception:
+                LOG.exception('A worker failed; it goes on')
                 time.sleep(_RETRY_SECONDS)
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
@@ -335,54 +344,73 @@ class Tasks:
             'Task %s: %s of snapshot %r of system %s',
             task.id, task.operation, task.snapshot, task.system,
         )  # fmt: skip
-        if task.claims == 1:
-            self.add_message(task.id, messages.TASK_STARTED, task.id)
-        job = Job(self, task, self._conf.deadline)
+        outcome: dict[str, Any] | exceptions.HawkFishError
         try:
-            with self._locks.system(task.system, self._conf.deadline):
-                result = self._carry_out(job)
+            state, outcome = COMPLETED, self._locked_run(task)
         except exceptions.OperationCancelled as exc:
-            self._finish(task, CANCELLED, exc)
+            state, outcome = CANCELLED, exc
         except exceptions.HawkFishError as exc:
-            LOG.error('Task %s failed: %s', task.id, messages.text(exc))
-            self._finish(task, EXCEPTION, exc)
+            LOG.error('Task %s failed: %r', task.id, messages.text(exc))
+            state, outcome = EXCEPTION, exc
         except Exception:
             LOG.exception('Task %s failed unexpectedly', task.id)
-            self._finish(task, EXCEPTION, exceptions.InternalError())
-        else:
-            self._finish(task, COMPLETED, result, job.warned)
+            state, outcome = EXCEPTION, exceptions.InternalError()
+        self._finish(task, state, outcome)
+
+    def _locked_run(self, task: Task) -> dict[str, Any]:
+        deadline = self._conf.deadline
+        job = Job(self, task, deadline)
+        if not job.begun:
+            # What nobody expects any more is not done hours later, when
+            # an emulator that was down comes back.
+            if time.time() - task.created > deadline:
+                raise exceptions.OperationTimedOut(task.operation, deadline)
+            self.add_message(task.id, messages.TASK_STARTED, task.id)
+        with self._locks.system(task.system, deadline):
+            return self._carry_out(job)
 
     def _carry_out(self, job: Job) -> dict[str, Any]:
         """
         Run the operation, or settle it where an earlier try had begun.
 
-        When the hypervisor goes away in the middle nobody knows how far it
-        came, so the operation is settled as soon as it is back.
+        When the hypervisor or the database goes away in the middle nobody
+        knows how far it came, so it is settled as soon as both are back,
+        however long that takes: left as it is, a system may be half changed.
         """
         operation = self._operations[job.task.operation]
-        settling = job.begun
+        settling, told = job.begun, False
         while True:
             try:
-                return operation.settle(job) if settling else (
-                    operation.run(job)
-                )  # fmt: skip
-            except exceptions.HypervisorUnavailable as exc:
-                if not job.begun or job.overdue:
-                    raise
+                if settling:
+                    return operation.settle(job)
+                return operation.run(job)
+            except exceptions.HypervisorBusy:
                 if not settling:
-                    job.tell(exc.message_id, *exc.args)
+                    raise
+            except (
+                exceptions.HypervisorUnavailable, exceptions.StateUnavailable
+            ) as exc:  # fmt: skip
+                if not job.begun:
+                    raise
+                LOG.error('Task %s waits: %r', job.task.id, exc)
+                told = told or self._tell(job, exc)
                 settling = True
             time.sleep(_RETRY_SECONDS)
+
+    def _tell(self, job: Job, error: exceptions.HawkFishError) -> bool:
+        with contextlib.suppress(exceptions.StateUnavailable):
+            job.tell(error.message_id, *error.args)
+            return True
+        return False
 
     def _finish(
         self, task: Task, state: str,
         outcome: dict[str, Any] | exceptions.HawkFishError,
-        warned: bool = False,
     ) -> None:
         """End the task, however long the database takes to come back."""
         while True:
             try:
-                self._end(task, state, outcome, warned=warned)
+                self._end(task, state, outcome)
                 break
             except exceptions.StateUnavailable as exc:
                 LOG.error('Task %s: %s', task.id, messages.text(exc))
@@ -392,7 +420,7 @@ class Tasks:
     def _end(
         self, task: Task, state: str,
         outcome: dict[str, Any] | exceptions.HawkFishError,
-        warned: bool = False, while_state: str | None = None,
+        while_state: str | None = None,
     ) -> bool:
         """Write the end of *task*; False where it was not *while_state*."""
         error = result = None
@@ -402,32 +430,47 @@ class Tasks:
             result = outcome
         with self._db.transaction() as connection:
             row = connection.execute(
-                'SELECT messages, state FROM tasks WHERE id = ?', (task.id,)
+                'SELECT messages, state, percent FROM tasks WHERE id = ?',
+                (task.id,),
             ).fetchone()
-            if while_state and row['state'] != while_state:
+            if row is None or while_state not in (None, row['state']):
                 return False
-            told = json.loads(row['messages']) + _last_words(
-                task, state, error, warned
-            )
+            told = json.loads(row['messages'])
+            told += _last_words(task, state, error, told)
             connection.execute(
                 'UPDATE tasks SET state = ?, ended = ?, result = ?, '
                 'error = ?, messages = ?, percent = ? WHERE id = ?',
-                (state, time.time(), result and json.dumps(result),
-                 error and json.dumps(error), json.dumps(told),
-                 100 if state == COMPLETED else task.percent, task.id),
+                (state, time.time(), _json(result), _json(error),
+                 json.dumps(told),
+                 100 if state == COMPLETED else row['percent'], task.id),
             )  # fmt: skip
-            connection.execute(
-                'DELETE FROM tasks WHERE ended IS NOT NULL AND id <= '
-                '(SELECT id FROM tasks WHERE ended IS NOT NULL '
-                'ORDER BY id DESC LIMIT 1 OFFSET ?)',
-                (self._conf.keep_completed,),
-            )
+            if not isinstance(outcome, exceptions.RevertNotUndone):
+                # It holds the whole definition of a system; nobody but
+                # who has to repair one needs it any more.
+                connection.execute(
+                    "UPDATE tasks SET journal = '{}' WHERE id = ?",
+                    (task.id,),
+                )
+            self._forget_oldest(connection)
         return True
+
+    def _forget_oldest(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
+            'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
+            'LIMIT -1 OFFSET ?)',
+            (self._conf.keep_completed,),
+        )
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def _is_warning(message_id: str) -> bool:
-    severity: str = messages.registry()[message_id]['MessageSeverity']
-    return severity != 'OK'
+    # A row of a newer release may hold a message that is not known here.
+    entry = messages.registry().get(message_id, {})
+    return bool(entry.get('MessageSeverity', 'OK') != 'OK')
 
 
 def _busy(operation: str, rival: Task) -> exceptions.HawkFishError:
@@ -450,12 +493,14 @@ def _error(error: exceptions.HawkFishError) -> dict[str, Any]:
 
 
 def _last_words(
-    task: Task, state: str, error: dict[str, Any] | None, warned: bool
+    task: Task, state: str, error: dict[str, Any] | None,
+    told: list[tuple[str, list[str]]],
 ) -> list[tuple[str, list[str]]]:
+    warned = any(_is_warning(key) for key, _ in told)
     key = {
         COMPLETED: messages.TASK_WARNED if warned else messages.TASK_COMPLETED,
         EXCEPTION: messages.TASK_ABORTED,
         CANCELLED: messages.TASK_CANCELLED,
     }[state]
-    told = list(error['messages']) if error else []
-    return [*told, (key, [str(task.id)])]
+    last = list(error['messages']) if error else []
+    return [*last, (key, [str(task.id)])]

@@ -42,7 +42,7 @@ def find_system(identity: str) -> drivers.System:
     Raises ResourceMissingAtURI, also for one that the emulator may not serve.
     """
     try:
-        system = service().snapshots.system(identity)
+        system: drivers.System = service().snapshots.system(identity)
     except exceptions.SystemNotFound:
         raise missing() from None
     if not is_allowed(system.uuid, system.name):
@@ -183,7 +183,7 @@ def _headers(response: flask.Response) -> flask.Response:
 @blueprint.errorhandler(exceptions.HawkFishError)
 def _refuse(error: exceptions.HawkFishError) -> flask.Response:
     if error.status >= 500:
-        LOG.error('%s %s: %s', flask.request.method, flask.request.path,
+        LOG.error('%s %r: %r', flask.request.method, flask.request.path,
                   messages.text(error))  # fmt: skip
     return answer(redfish.error(error), error.status)
 
@@ -194,5 +194,5 @@ def _crash(error: Exception) -> flask.Response:
         body = redfish.error(exceptions.GeneralError())
         body['error']['message'] = error.description or str(error)
         return answer(body, error.code)
-    LOG.exception('%s %s', flask.request.method, flask.request.path)
+    LOG.exception('%s %r', flask.request.method, flask.request.path)
     return answer(redfish.error(exceptions.InternalError()), 500)

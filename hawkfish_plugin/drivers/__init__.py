@@ -72,7 +72,8 @@ class Job(Protocol):
     the process, and settling a broken-off operation starts from it.
     """
 
-    journal: Mapping[str, Any]
+    @property
+    def journal(self) -> Mapping[str, Any]: ...
 
     def step(self, name: str, **facts: object) -> None:
         """Note that step *name* begins, and *facts*, before it does."""
@@ -107,6 +108,9 @@ class Driver(Protocol):
 
     def resolve(self, identity: str) -> System:
         """The system with this UUID or name; raises SystemNotFound."""
+
+    def changes_when_read(self, uuid: str) -> bool:
+        """Whether the emulator would redefine the system to show it."""
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
@@ -152,10 +156,11 @@ def load(
     Raises DriverNotSupported where there is none of that name.
     """
     try:
-        manager = stevedore.DriverManager(NAMESPACE, name)
+        manager: Any = stevedore.DriverManager(NAMESPACE, name)
     except stevedore_errors.NoMatches as exc:
         raise exceptions.DriverNotSupported(name) from exc
-    return manager.driver(conf, emulator, systems)
+    driver: Driver = manager.driver(conf, emulator, systems)
+    return driver
 
 
 def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
@@ -167,8 +172,8 @@ def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
     snapshot with exactly one child.  Internal snapshots stand alone.
     """
     children = [s.name for s in snapshots if s.parent == name]
-    snapshot = next(s for s in snapshots if s.name == name)
-    if not snapshot.external or not children:
+    external = any(s.external for s in snapshots if s.name == name)
+    if not external or not children:
         return []
     mergeable = len(children) == 1 and name in ancestors(snapshots)
     return [] if mergeable else children

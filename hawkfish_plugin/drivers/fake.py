@@ -55,6 +55,9 @@ class FakeDriver:
         except error.NotFound:
             raise exceptions.SystemNotFound(identity) from None
 
+    def changes_when_read(self, uuid: str) -> bool:
+        return False
+
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         return [
             drivers.Snapshot(**fields) for fields in self._trees.get(uuid, ())

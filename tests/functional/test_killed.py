@@ -66,8 +66,10 @@ def test_killed(emulator, system, when, operation, step):
 LIBVIRTD_MOMENTS = [
     ('create', 'capture', 0.02), ('create', 'capture', 0.08),
     ('revert', 'revert', 0.05), ('revert', 'revert', 0.3),
-    ('revert', 'revert', 0.5), ('delete', 'merge', 0.005),
+    ('revert', 'revert', 0.5),
 ]  # fmt: skip
+# No delete: libvirtd 11.3 that was killed in a merge crashes at every start
+# until the QEMU of that domain has ended.
 
 
 @pytest.mark.parametrize('operation, step, seconds', LIBVIRTD_MOMENTS)
@@ -128,3 +130,49 @@ def check_end(emulator, system, operation, monitor):
     for name in names:
         emulator.delete(system.uuid, name)
     assert system.leftovers() == []
+
+
+@pytest.mark.parametrize('step', ['prepare', 'revert', 'finish'])
+def test_somebody_was_faster(emulator, system, step):
+    """
+    What others did while the emulator was down is not undone.
+
+    A guest that they have booted is neither stopped nor set back.
+    """
+    emulator.order('after', 'revert', step)
+    monitor = begin(emulator, system, 'revert').headers['Location']
+    emulator.wait_dead()
+    time.sleep(3)
+    if system.domain.isActive():
+        system.domain.destroy()
+    system.boot()
+    system.write('theirs')
+    number = system.domain.ID()
+    emulator.start()
+
+    emulator.watch(monitor)
+
+    assert system.domain.ID() == number
+    assert system.read() == {'theirs'}
+
+
+def test_a_system_is_not_changed_before_it_is_settled(emulator, system):
+    """The emulator starts nothing whose revert was broken off."""
+    emulator.order('after', 'revert', 'revert')
+    begin(emulator, system, 'revert')
+    emulator.wait_dead()
+    emulator.start()
+
+    answers = set()
+    for _ in range(3):
+        reset = requests.post(
+            f'{emulator.system(system.uuid)}/Actions/ComputerSystem.Reset',
+            json={'ResetType': 'On'},
+        )
+        answers.add(reset.status_code)
+
+    # Settled at once, the guest runs and On has nothing to do.
+    assert answers <= {204, 503}
+    for task in emulator.tasks():
+        emulator.watch(task['TaskMonitor'])
+    assert system.read() == {'after'}

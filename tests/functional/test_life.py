@@ -267,3 +267,76 @@ def test_medium_in_the_drive(make_system, emulator, host, external):
         assert told(response) == ['SnapshotFileMissing']
     emulator.delete(system.uuid, 's')
     assert system.leftovers() == []
+
+
+def test_medium_and_branches(make_system, emulator, host):
+    """Putting a medium back takes nothing from the other branches."""
+    path = domains.make_medium(host, 'node-branches.iso')
+    system = make_system(cdrom=path).boot()
+    for name in ('root', 'left'):
+        system.write(name)
+        emulator.create(system.uuid, Name=name)
+
+    for name in ('root', 'root', 'left', 'root', 'left'):
+        emulator.revert(system.uuid, name)
+        assert system.read() == {name}
+
+    emulator.delete(system.uuid, 'root')
+    emulator.revert(system.uuid, 'left')
+    assert system.read() == {'left'}
+    emulator.delete(system.uuid, 'left')
+    assert system.leftovers() == []
+
+
+def test_a_start_that_fails_after_a_revert(make_system, emulator, external):
+    """A system that cannot be started is reverted all the same, and off."""
+    system = make_system(cdrom='empty')
+    emulator.create(system.uuid, Name='off')
+    system.boot().write('two')
+    serial = system.host.path('/var/log/hawkfish-lab')
+    serial.rename(serial.with_suffix('.away'))
+    try:
+        response = emulator.wait(emulator.post_revert(
+            system.uuid, 'off', TargetPowerState='On'
+        ))  # fmt: skip
+    finally:
+        serial.with_suffix('.away').rename(serial)
+
+    assert response.status_code == 409
+    assert told(response) == ['RevertNotStarted']
+    assert not system.domain.isActive()
+    system.boot()
+    assert system.guest.run('ls /mnt/data 2>/dev/null || true') == ''
+    emulator.delete(system.uuid, 'off')
+    assert system.leftovers() == []
+
+
+def test_a_revert_that_fails_is_undone(make_system, emulator, external):
+    """A damaged memory file costs the guest its memory, and no data."""
+    if not external:
+        return
+    system = make_system().boot()
+    system.write('one')
+    emulator.create(system.uuid, Name='s')
+    system.write('two')
+    memory, = system.host.path(domains.IMAGES).glob('hawkfish-*.mem')
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:len(whole) // 2])
+
+    response = emulator.wait(emulator.post_revert(system.uuid, 's'))
+
+    assert response.status_code == 409
+    assert told(response) == ['RevertUndone']
+    system.guest.wait_booted()
+    assert system.read() == {'two'}
+    memory.write_bytes(whole)
+    emulator.revert(system.uuid, 's')
+    assert system.read() == {'one'}
+    memory.unlink()
+    ticks = system.guest.wait_ticks(1)
+    refused = emulator.post_revert(system.uuid, 's')
+    assert refused.status_code == 409
+    assert told(refused) == ['SnapshotFileMissing']
+    assert system.guest.wait_ticks(1) > ticks
+    emulator.delete(system.uuid, 's')
+    assert system.leftovers() == []

@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from hawkfish_plugin import plugin
+from hawkfish_plugin import neighbours
 
 REDFISH_ACTION = 'HawkFishSnapshot.Revert'
 KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
@@ -329,7 +329,7 @@ def test_allowed_instances_hold(emulator):
 
 def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
     """A setter of the emulator waits for a bounded time, then gets a 503."""
-    monkeypatch.setattr(plugin, 'LOCK_SECONDS', 0.3)
+    monkeypatch.setattr(neighbours, 'LOCK_SECONDS', 0.3)
     emulator.driver.seconds = 1.5
     accepted = emulator.create(Name='slow')
     while requests.get(

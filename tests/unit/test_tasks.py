@@ -163,7 +163,8 @@ def test_a_task_runs_to_its_end(started, work):
     assert task.state == tasks.COMPLETED
     assert task.result == {'did': 's'}
     assert task.percent == 100
-    assert task.journal == {'note': {'note': 1}}
+    # Notes may hold secrets of a definition: gone with the end.
+    assert task.journal == {}
     assert task.created <= task.started <= task.ended
     assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
 
@@ -420,7 +421,7 @@ def test_what_a_killed_process_left_is_settled(killed, table, work):
     assert work.settled == [('half', 2)]
     assert work.order == []
     assert task.state == tasks.COMPLETED
-    assert task.result == {'journal': {'made': ['file']}}
+    assert task.result == {'journal': {'made': ['file'], 'step': 'half'}}
     assert message_ids(task).count('TaskStarted') == 1
 
 

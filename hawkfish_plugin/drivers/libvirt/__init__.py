@@ -10,11 +10,12 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import libvirt
 from oslo_config import cfg
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    connections, create, delete, plan, revert, xml,
+    connections, create, delete, plan, revert, snapshots, xml,
 )  # fmt: skip
 
 DEFAULT_URI = 'qemu:///system'
@@ -35,18 +36,19 @@ class LibvirtDriver:
         return self._hypervisor.losses()
 
     def resolve(self, identity: str) -> drivers.System:
-        with self._hypervisor.domain(identity, 'look-up') as (_, domain):
-            return connections.system_of(domain)
+        with self._hypervisor.connection('look-up') as connection:
+            domain = connections.find_any(connection, identity)
+            return drivers.System(domain.UUIDString(), domain.name())
+
+    def changes_when_read(self, uuid: str) -> bool:
+        with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
+            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        return not xml.has_emulator_defaults(xml.parse(text))
 
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
-            current = None
-            if domain.hasCurrentSnapshot():
-                current = domain.snapshotCurrent().getName()
-            roots = [
-                xml.parse(found.getXMLDesc())
-                for found in domain.listAllSnapshots()
-            ]
+            current = snapshots.current(domain)
+            roots = snapshots.describe_all(domain)
         return xml.tree(roots, current)
 
     def check_create(

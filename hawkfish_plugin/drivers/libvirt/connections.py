@@ -9,17 +9,23 @@ uses it: calls that share one can wait seconds behind a long call.
 
 import collections
 import contextlib
+import logging
+import queue
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+
+LOG = logging.getLogger(__name__)
 
 # A daemon that is silent for so long is given up, with all that waits for it.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 10, 3
+_OPEN_SECONDS = 15
 
 _event_loop = threading.Lock()
 _event_loop_running = False
@@ -32,6 +38,7 @@ class Hypervisor:
         self.uri = uri
         self._idle: collections.deque[Any] = collections.deque()
         self._losses = 0
+        self._watching = False
 
     @contextlib.contextmanager
     def connection(self, operation: str) -> Iterator[Any]:
@@ -65,8 +72,19 @@ class Hypervisor:
 
     def losses(self) -> int:
         """How many connections were lost so far; sees to it that one is up."""
-        with self.connection('watch'):
-            return self._losses
+        if not self._idle and not self._watching:
+            self._watching = True
+            threading.Thread(target=self._watch, daemon=True).start()
+        return self._losses
+
+    def _watch(self) -> None:
+        try:
+            with self.connection('watch'):
+                pass
+        except exceptions.HawkFishError as exc:
+            LOG.debug('Not watched: %s', exc)
+        finally:
+            self._watching = False
 
     def _take(self) -> Any:
         while True:
@@ -80,30 +98,60 @@ class Hypervisor:
 
     def _open(self) -> Any:
         _run_event_loop()
-        try:
-            connection = libvirt.open(self.uri)
-        except libvirt.libvirtError as exc:
-            raise exceptions.HypervisorUnavailable(
-                self.uri, _text(exc)
-            ) from exc
+        connection = self._open_in_time()
         # Connections without a daemon behind them have neither.
         with contextlib.suppress(libvirt.libvirtError):
             connection.registerCloseCallback(self._lose, None)
             connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
         return connection
 
+    def _open_in_time(self) -> Any:
+        """
+        ``libvirt.open``, given up after a while.
+
+        A daemon that accepts connections and says nothing would keep its
+        caller for ever; keep-alive begins only after the opening.
+        """
+        opened: queue.Queue[Any] = queue.Queue()
+        threading.Thread(
+            target=self._put_opened, args=(opened,), daemon=True,
+            name='hawkfish-open',
+        ).start()  # fmt: skip
+        try:
+            outcome = opened.get(timeout=_OPEN_SECONDS)
+        except queue.Empty:
+            said = f'it has not answered for {_OPEN_SECONDS} seconds'
+            raise exceptions.HypervisorUnavailable(self.uri, said) from None
+        if isinstance(outcome, libvirt.libvirtError):
+            raise exceptions.HypervisorUnavailable(
+                self.uri, _text(outcome)
+            ) from outcome
+        return outcome
+
+    def _put_opened(self, opened: 'queue.Queue[Any]') -> None:
+        try:
+            opened.put(libvirt.open(self.uri))
+        except libvirt.libvirtError as exc:
+            opened.put(exc)
+
     def _lose(self, _connection: Any, _reason: int, _opaque: None) -> None:
         self._losses += 1
 
 
-def find(connection: Any, identity: str) -> Any:
-    """The domain with this UUID, else with this name."""
+def find(connection: Any, uuid: str) -> Any:
+    """The domain *uuid*, looked up anew; raises SystemNotFound."""
     try:
-        with contextlib.suppress(ValueError):
-            return connection.lookupByUUIDString(str(uuid.UUID(identity)))
+        return connection.lookupByUUIDString(uuid)
     except libvirt.libvirtError as exc:
         if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
+        raise exceptions.SystemNotFound(uuid) from exc
+
+
+def find_any(connection: Any, identity: str) -> Any:
+    """The domain with this UUID, else with this name."""
+    with contextlib.suppress(ValueError, exceptions.SystemNotFound):
+        return find(connection, str(uuid.UUID(identity)))
     try:
         return connection.lookupByName(identity)
     except libvirt.libvirtError as exc:
@@ -112,14 +160,12 @@ def find(connection: Any, identity: str) -> Any:
         raise exceptions.SystemNotFound(identity) from exc
 
 
-def system_of(domain: Any) -> drivers.System:
-    return drivers.System(domain.UUIDString(), domain.name())
-
-
 def translate(
     error: libvirt.libvirtError, operation: str
 ) -> exceptions.HawkFishError:
     """What libvirt said, as an error of ours."""
+    if error.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT:
+        return exceptions.HypervisorBusy(operation, _text(error))
     return exceptions.OperationFailed(operation, _text(error))
 
 
@@ -140,7 +186,7 @@ def _close(connection: Any) -> None:
 
 
 def _run_event_loop() -> None:
-    """Keep-alive messages need the event loop, before the first open."""
+    """Run what keep-alive messages need; before the first open."""
     global _event_loop_running
     with _event_loop:
         if _event_loop_running:
@@ -156,4 +202,8 @@ def _run_event_loop() -> None:
 
 def _loop() -> None:
     while True:
-        libvirt.virEventRunDefaultImpl()
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except libvirt.libvirtError as exc:
+            LOG.error('The event loop of libvirt failed: %s', _text(exc))
+            time.sleep(1)

@@ -7,10 +7,9 @@ Steps: ``prepare`` notes the files to come, ``capture`` is the call,
 finishes what libvirt has, or removes the files that it left.
 """
 
-import contextlib
 import posixpath
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import libvirt
@@ -18,11 +17,8 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, plan, storage, waiting, xml,
+    connections, leftovers, plan, snapshots, waiting, xml,
 )  # fmt: skip
-
-_REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-_REDEFINE_CURRENT = _REDEFINE | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
 
 
 def run(
@@ -41,7 +37,7 @@ def run(
             try:
                 domain.snapshotCreateXML(text, _flags(planned))
             except libvirt.libvirtError as exc:
-                _clean(connection, domain, files, job)
+                leftovers.remove(connection, domain, files, job)
                 _check_aborted(exc, watch, conf)
                 raise
         job.step('finish')
@@ -52,12 +48,12 @@ def settle(
     hypervisor: connections.Hypervisor, uuid: str,
     request: drivers.CreateRequest, job: drivers.Job,
 ) -> None:
-    waiting.until_idle(hypervisor, uuid, job)
+    waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'create') as (connection, domain):
-        if _is_listed(domain, request.name):
+        if _is_made(domain, request.name, job.journal['files']):
             _finish(domain, request.name, job.journal['volumes'])
             return
-        _clean(connection, domain, job.journal['files'], job)
+        leftovers.remove(connection, domain, job.journal['files'], job)
     raise exceptions.OperationInterrupted(
         'create', 'there is no such snapshot, and what was left of it is gone'
     )
@@ -70,6 +66,14 @@ def _check_name_free(domain: Any, name: str) -> None:
 
 def _is_listed(domain: Any, name: str) -> bool:
     return name in domain.snapshotListNames()
+
+
+def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
+    """Whether *name* is there, and is not another one of that name."""
+    if not _is_listed(domain, name):
+        return False
+    overlays = xml.external_disks(snapshots.describe(domain, name))
+    return set(overlays.values()) <= set(files)
 
 
 def _describe(
@@ -126,33 +130,6 @@ def _check_aborted(
 
 
 def _finish(domain: Any, name: str, volumes: dict[str, str]) -> None:
-    found = domain.snapshotLookupByName(name)
-    root = xml.parse(
-        found.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
-    )
+    root = snapshots.describe(domain, name)
     if xml.resolve_volumes(root, volumes):
-        flags = _REDEFINE_CURRENT if found.isCurrent() else _REDEFINE
-        domain.snapshotCreateXML(xml.render(root), flags)
-
-
-def _clean(
-    connection: Any, domain: Any, files: Sequence[str], job: drivers.Job
-) -> None:
-    """Remove what a create left behind that did not take place."""
-    for path in files:
-        with contextlib.suppress(libvirt.libvirtError):
-            if _is_in_use(domain, path):
-                continue
-            try:
-                storage.remove(connection, path)
-            except libvirt.libvirtError as exc:
-                job.tell('HawkFish.1.0.CleanupFailed', path, exc)
-
-
-def _is_in_use(domain: Any, path: str) -> bool:
-    texts = [domain.XMLDesc(0)]
-    if domain.isPersistent():
-        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    texts += [found.getXMLDesc() for found in domain.listAllSnapshots()]
-    # Our file names need no escaping in XML, their folders might.
-    return any(posixpath.basename(path) in text for text in texts)
+        snapshots.redefine(domain, root)

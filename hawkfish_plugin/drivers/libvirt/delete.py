@@ -13,10 +13,8 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, plan, storage, waiting, xml,
+    connections, leftovers, plan, snapshots, waiting, xml,
 )  # fmt: skip
-
-_REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
 
 # libvirt says these before it has touched any data.
 _REFUSALS = frozenset((
@@ -31,67 +29,78 @@ _REFUSALS = frozenset((
 
 def check(domain: Any, name: str) -> None:
     """Raise what stands in the way of deleting *name*."""
-    find(domain, name)
+    root = snapshots.describe(domain, name)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
+    if snapshots.current(domain) != name:
+        _check_not_below(domain, root, name)
+
+
+def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
+    """
+    Raise where the domain would lose what it stands on.
+
+    libvirt merges nothing where it takes a snapshot for one of another
+    branch, but removes its files; and it takes every leaf for that where no
+    snapshot is current, as after an undefine and a redefinition.
+    """
+    if any(
+        other.findtext('parent/name') == name
+        for other in snapshots.describe_all(domain)
+    ):
+        return
+    external = xml.external_disks(root)
+    captured = {
+        disk.path for disk in xml.captured_disks(root)
+        if disk.target in external and disk.path
+    }  # fmt: skip
+    in_use = captured & xml.chain(xml.parse(domain.XMLDesc(0)))
+    if in_use:
+        raise exceptions.SnapshotBelowSystem(name, min(in_use))
 
 
 def run(
     hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
 ) -> None:
-    with hypervisor.domain(uuid, 'delete') as (connection, domain):
-        check(domain, name)
-        found = find(domain, name)
-        root = xml.parse(
-            found.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
-        )
-        job.step('prepare', memory_file=xml.memory_file(root))
-        _forget_media(domain, found, root)
-        job.step('merge')
-        _merge(find(domain, name), name)
-        job.step('finish')
-        _remove_memory(connection, domain, job)
+    _run(hypervisor, uuid, name, job, again=False)
 
 
 def settle(
     hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
 ) -> None:
-    waiting.until_idle(hypervisor, uuid, job)
+    waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         if name not in domain.snapshotListNames():
             _remove_memory(connection, domain, job)
             return
-    run(hypervisor, uuid, name, job)
+    _run(hypervisor, uuid, name, job, again=job.journal['step'] != 'prepare')
 
 
-def find(domain: Any, name: str) -> Any:
-    """Raises SnapshotNotFound."""
+def _run(
+    hypervisor: connections.Hypervisor, uuid: str, name: str,
+    job: drivers.Job, again: bool,
+) -> None:
+    with hypervisor.domain(uuid, 'delete') as (connection, domain):
+        check(domain, name)
+        root = snapshots.describe(domain, name)
+        job.step('prepare', memory_file=xml.memory_file(root))
+        # libvirt would merge the overlay of a drive that may be long gone,
+        # and refuse to delete the snapshot for ever.
+        if xml.external_disks(root) and xml.eject_media(root):
+            snapshots.redefine(domain, root)
+        job.step('merge')
+        _merge(domain, name, again)
+        job.step('finish')
+        _remove_memory(connection, domain, job)
+
+
+def _merge(domain: Any, name: str, again: bool) -> None:
     try:
-        return domain.snapshotLookupByName(name)
+        snapshots.find(domain, name).delete()
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
+        if not domain.connect().isAlive():
             raise
-        raise exceptions.SnapshotNotFound(name) from exc
-
-
-def _forget_media(domain: Any, found: Any, root: xml.Element) -> None:
-    # libvirt would merge the overlay of a drive that may be long gone, and
-    # refuse to delete the snapshot for ever.
-    if xml.eject_media(root) and xml.external_disks(root):
-        flags = _REDEFINE
-        if found.isCurrent():
-            flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-        domain.snapshotCreateXML(xml.render(root), flags)
-
-
-def _merge(found: Any, name: str) -> None:
-    try:
-        found.delete()
-    except libvirt.libvirtError as exc:
-        if (
-            exc.get_error_code() in _REFUSALS
-            or not found.getConnect().isAlive()
-        ):
+        if exc.get_error_code() in _REFUSALS and not again:
             raise
         raise exceptions.MergeFailed(
             name, str(exc.get_error_message()).strip()
@@ -101,8 +110,5 @@ def _merge(found: Any, name: str) -> None:
 def _remove_memory(connection: Any, domain: Any, job: drivers.Job) -> None:
     # libvirt before 9.1 leaves it behind.
     path = job.journal['memory_file']
-    if path and not any(
-        xml.memory_file(xml.parse(other.getXMLDesc())) == path
-        for other in domain.listAllSnapshots()
-    ):
-        storage.remove(connection, path)
+    if path:
+        leftovers.remove(connection, domain, [path], job)

@@ -15,7 +15,7 @@ import libvirt
 from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
-from hawkfish_plugin.drivers.libvirt import storage, xml
+from hawkfish_plugin.drivers.libvirt import snapshots, storage, xml
 
 # json-c in libvirt 10.8 to 11.x cannot parse QEMU's answers about longer
 # chains; a domain with more does not start, and a daemon restart kills it.
@@ -38,7 +38,6 @@ class Plan:
 
     external: bool
     memory: bool
-    active: bool
     paths: dict[str, str]
     volumes: dict[str, str]
     left_out: list[str]
@@ -78,7 +77,6 @@ def make(
     return Plan(
         external=external,
         memory=active and wanted,
-        active=active,
         paths=paths,
         volumes={d.target: paths[d.target] for d in captured if d.volume},
         left_out=[
@@ -167,8 +165,8 @@ def _choose_kind(
 
 def _existing_kinds(domain: Any) -> set[bool]:
     return {
-        xml.snapshot(xml.parse(found.getXMLDesc()), None).external
-        for found in domain.listAllSnapshots()
+        xml.snapshot(root, None).external
+        for root in snapshots.describe_all(domain)
     }
 
 

@@ -4,9 +4,11 @@ Revert: the dangerous one.
 
 libvirt stops the guest first and checks later, and a revert that fails leaves
 the definition pointing at the base image, where the next start would destroy
-every snapshot.  So all is checked and noted before (``prepare``), one call is
-made (``revert``), and whatever goes wrong in it is undone at once: destroy,
-define what was, restore the power state.  ``finish`` puts media back.
+every snapshot.  So what can be checked is checked and noted before
+(``prepare``), one call is made (``revert``), and whatever goes wrong in it is
+undone at once: destroy, define what was, restore the power state.  ``finish``
+puts media back and starts the system.  Nothing is ever done on an old note
+alone: what is found decides.
 """
 
 import contextlib
@@ -21,13 +23,23 @@ import libvirt_qemu
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, delete, plan, storage, waiting, xml,
+    connections, leftovers, plan, snapshots, storage, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
-_REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-_CURRENT = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+
+# What was found after a call of which nobody knows how it ended.
+_BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
+
+# A domain that libvirt's revert, or its end, has stopped; and no operator.
+_STOPPED_BY_REVERT = frozenset((
+    libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN,
+    libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
+    libvirt.VIR_DOMAIN_SHUTOFF_FAILED,
+    libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
+    libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
+))  # fmt: skip
 
 # libvirt names the new overlays by the second of the clock, and stops the
 # guest before it finds out that the name is taken.
@@ -38,7 +50,7 @@ _last_lock = threading.Lock()
 
 def check(connection: Any, domain: Any, name: str) -> None:
     """Raise what stands in the way of a revert to *name*."""
-    root = _describe(domain, name)
+    root = snapshots.describe(domain, name)
     snapshot = xml.snapshot(root, None)
     if snapshot.external and not plan.supports_external(connection):
         raise exceptions.ExternalRevertNotSupported(
@@ -56,16 +68,18 @@ def run(
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
         check(connection, domain, name)
-        root = _describe(domain, name)
-        _note(domain, root, job)
-        _tell_loss(domain, job)
-        if xml.snapshot(root, None).external and xml.eject_media(root):
-            _redefine(domain, name, xml.render(root))
+        root = snapshots.describe(domain, name)
+        captured = xml.snapshot(root, None)
+        target = _target_state(captured, power_state)
+        _note(connection, uuid, root, job)
+        since = job.journal['current'] or 'the first one'
+        job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
+        if captured.external and xml.eject_media(root):
+            snapshots.redefine(domain, root)
         _wait_a_second(uuid)
         job.step('revert')
-        target = _target_state(root, power_state)
         try:
-            _revert(domain, name, target, job)
+            _call(domain, captured, target, job.journal)
         except libvirt.libvirtError as exc:
             if not connection.isAlive():
                 raise
@@ -78,21 +92,22 @@ def settle(
     hypervisor: connections.Hypervisor, uuid: str, name: str,
     power_state: str, job: drivers.Job,
 ) -> None:
-    waiting.until_idle(hypervisor, uuid, job)
+    waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        root = xml.parse(job.journal['snapshot_xml'])
-        if _took_place(domain, name, job.journal):
-            target = _target_state(root, power_state)
-            _finish(connection, uuid, name, target, job)
-            return
-        _undo(connection, uuid, name, 'it was broken off', job)
+        journal = job.journal
+        root = xml.parse(journal['snapshot_xml'])
+        target = _target_state(xml.snapshot(root, None), power_state)
+        if journal['step'] == 'prepare':
+            _restore_media(domain, name, journal)
+            raise exceptions.OperationInterrupted(
+                'revert', 'the system is as it was'
+            )
+        if journal['step'] == 'revert':
+            _undo(connection, uuid, name, 'it was broken off', job)
+        _finish(connection, uuid, name, target, job)
 
 
-def _describe(domain: Any, name: str) -> xml.Element:
-    found = delete.find(domain, name)
-    return xml.parse(
-        found.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
-    )
+# Before --------------------------------------------------------------------
 
 
 def _files(connection: Any, root: xml.Element) -> list[str]:
@@ -107,18 +122,30 @@ def _files(connection: Any, root: xml.Element) -> list[str]:
     return [path for path in [memory, *disks] if path]
 
 
-def _note(domain: Any, root: xml.Element, job: drivers.Job) -> None:
-    current = None
-    if domain.hasCurrentSnapshot():
-        current = domain.snapshotCurrent().getName()
+def _bases(connection: Any, root: xml.Element) -> list[str]:
+    """The files that a revert puts new overlays over."""
+    external = xml.external_disks(root)
+    disks = [d for d in xml.captured_disks(root) if d.target in external]
+    return [path for d in disks if (path := plan.file_of(connection, d))]
+
+
+def _note(
+    connection: Any, uuid: str, root: xml.Element, job: drivers.Job
+) -> None:
+    # The id of a domain is that of the handle's look-up: looked up anew.
+    domain = connections.find(connection, uuid)
+    bases = _bases(connection, root)
     job.step(
         'prepare',
         snapshot_xml=xml.render(root),
         domain_xml=domain.XMLDesc(_INACTIVE),
-        power_state=power_state_of(domain),
+        live_xml=domain.XMLDesc(_SECURE),
+        power_state=_power_state(domain),
         domain_id=domain.ID(),
-        current=current,
+        current=snapshots.current(domain),
         media=_media(root),
+        bases=bases,
+        overlays=leftovers.revert_overlays(connection, bases),
     )
 
 
@@ -129,15 +156,16 @@ def _media(root: xml.Element) -> dict[str, str]:
     return xml.media(captured)
 
 
-def _tell_loss(domain: Any, job: drivers.Job) -> None:
-    since = job.journal['current'] or 'the first one'
-    job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
+def _power_state(domain: Any) -> str:
+    if not domain.isActive():
+        return drivers.OFF
+    return drivers.PAUSED if plan.is_paused(domain) else drivers.ON
 
 
-def _target_state(root: xml.Element, power_state: str) -> str:
+def _target_state(captured: drivers.Snapshot, power_state: str) -> str:
     if power_state != drivers.AS_CAPTURED:
         return power_state
-    return xml.snapshot(root, None).power_state or drivers.OFF
+    return captured.power_state or drivers.OFF
 
 
 def _wait_a_second(uuid: str) -> None:
@@ -146,23 +174,30 @@ def _wait_a_second(uuid: str) -> None:
     time.sleep(max(0.0, ready - time.monotonic()))
 
 
-def _revert(domain: Any, name: str, target: str, job: drivers.Job) -> None:
-    captured = xml.snapshot(xml.parse(job.journal['snapshot_xml']), None)
-    # Without it libvirt refuses what needs a new QEMU process.
+def _call(
+    domain: Any, captured: drivers.Snapshot, target: str,
+    journal: Mapping[str, Any],
+) -> None:
+    # Without FORCE libvirt refuses what needs a new QEMU process.
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
-    # A guest whose media were taken out waits until they are back; and one
-    # with memory is never off, so it is stopped afterwards.
-    waits = target == drivers.ON and job.journal['media']
-    stops = target == drivers.OFF and captured.memory
-    if target == drivers.PAUSED or waits or stops:
-        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
-    elif target == drivers.ON:
+    if captured.memory and target == drivers.ON and not journal['media']:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING
+    elif captured.memory:
+        # It waits for its media, or until it is stopped.
+        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
+    # One without memory is left off, and started afterwards: libvirt deletes
+    # the old overlays before it starts it, so there is no way back from a
+    # start that fails in this call.
     try:
-        domain.revertToSnapshot(delete.find(domain, name), flags)
+        domain.revertToSnapshot(
+            snapshots.find(domain, captured.name), flags
+        )
     finally:
         with _last_lock:
             _last[domain.UUIDString()] = time.monotonic()
+
+
+# After ---------------------------------------------------------------------
 
 
 def _finish(
@@ -170,22 +205,71 @@ def _finish(
 ) -> None:
     """Put back what was taken out for the call; may be called again."""
     domain = connections.find(connection, uuid)
-    _restore_media(domain, name, job.journal)
-    for drive, element in job.journal['media'].items():
-        _insert(connection, domain, drive, element, job)
-    if target == drivers.OFF and domain.isActive():
+    try:
+        _restore_media(domain, name, job.journal)
+        for drive, element in job.journal['media'].items():
+            _insert(connection, domain, drive, element, job)
+    finally:
+        _set_power(domain, name, target, job.journal)
+
+
+def _set_power(
+    domain: Any, name: str, target: str, journal: Mapping[str, Any]
+) -> None:
+    root = xml.parse(journal['snapshot_xml'])
+    memory = xml.snapshot(root, None).memory
+    paused = domain.isActive() and plan.is_paused(domain)
+    # Only what the call has left to do: whoever was here since then may
+    # have had reasons.
+    if memory and paused and target == drivers.OFF:
         domain.destroy()
-    if target == drivers.ON and plan.is_paused(domain):
+    elif memory and paused and target == drivers.ON and journal['media']:
         domain.resume()
+    elif not memory and target != drivers.OFF and not domain.isActive():
+        _start(domain, name, target)
+
+
+def _start(domain: Any, name: str, target: str) -> None:
+    paused = libvirt.VIR_DOMAIN_START_PAUSED
+    try:
+        domain.createWithFlags(paused if target == drivers.PAUSED else 0)
+    except libvirt.libvirtError as exc:
+        if not domain.connect().isAlive():
+            raise
+        raise exceptions.RevertNotStarted(
+            name, exc.get_error_message()
+        ) from exc
+
+
+def _restore_media(
+    domain: Any, name: str, journal: Mapping[str, Any]
+) -> None:
+    """Let the snapshot have its media again, for the next revert to it."""
+    # What libvirt has noted in it since is kept, such as the new overlays.
+    root = snapshots.describe(domain, name)
+    if xml.insert_media(root, xml.parse(journal['snapshot_xml'])):
+        snapshots.redefine(domain, root)
 
 
 def _insert(
     connection: Any, domain: Any, drive: str, element: str, job: drivers.Job
 ) -> None:
     path = xml.source_file(element)
-    if not storage.exists(connection, path):
-        job.tell('HawkFish.1.0.MediaEjected', path, drive)
-        return
+    try:
+        if path and not storage.exists(connection, path):
+            job.tell('HawkFish.1.0.MediaEjected', path, drive, 'it is gone')
+            return
+        _change_media(domain, drive, element)
+    except libvirt.libvirtError as exc:
+        if not connection.isAlive():
+            raise
+        job.tell(
+            'HawkFish.1.0.MediaEjected', path or 'of the network', drive,
+            exc.get_error_message(),
+        )  # fmt: skip
+
+
+def _change_media(domain: Any, drive: str, element: str) -> None:
     # By force: the guest may have locked the door of the drive.
     flags = libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
     domain.updateDeviceFlags(
@@ -219,67 +303,31 @@ def _ask_qemu(domain: Any, command: str, **arguments: object) -> None:
     libvirt_qemu.qemuMonitorCommand(domain, text, 0)
 
 
-def _restore_media(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    """Let the snapshot have its media again, for the next revert to it."""
-    # What libvirt has noted in it since is kept, such as the new overlays.
-    root = _describe(domain, name)
-    if xml.insert_media(root, xml.parse(journal['snapshot_xml'])):
-        _redefine(domain, name, xml.render(root))
-
-
-def _redefine(domain: Any, name: str, text: str) -> None:
-    found = delete.find(domain, name)
-    flags = _REDEFINE | (_CURRENT if found.isCurrent() else 0)
-    domain.snapshotCreateXML(text, flags)
-
-
-def _took_place(domain: Any, name: str, journal: Mapping[str, Any]) -> bool:
-    """
-    Whether the domain now stands on the snapshot.
-
-    An external revert gives every disk a new overlay: the disks are neither
-    what they were before, nor the snapshot's own files.
-    """
-    if not domain.hasCurrentSnapshot():
-        return False
-    if domain.snapshotCurrent().getName() != name:
-        return False
-    root = xml.parse(journal['snapshot_xml'])
-    if not xml.snapshot(root, None).external:
-        return bool(journal['current'] != name)
-    now = _sources(xml.parse(domain.XMLDesc(_SECURE)), root)
-    before = _sources(xml.parse(journal['domain_xml']), root)
-    return now.isdisjoint(before | _sources(root.find('domain'), root))
-
-
-def _sources(domain: xml.Element | None, root: xml.Element) -> set[Any]:
-    captured = xml.external_disks(root)
-    listed = [] if domain is None else xml.disks(domain)
-    return {d.path or d.volume for d in listed if d.target in captured}
+# When it went wrong --------------------------------------------------------
 
 
 def _undo(
     connection: Any, uuid: str, name: str, reason: str, job: drivers.Job
 ) -> None:
     """
-    Bring the domain back to where it was before the call; always raises.
+    Bring the domain back to where it was before the call, and raise.
 
-    Never starts anything before the definition is right again.
+    Returns only where the revert did take place. Never starts anything
+    before the definition is right again.
     """
     journal = job.journal
-    try:
-        domain = connections.find(connection, uuid)
-        if domain.isActive() and domain.ID() == journal['domain_id']:
-            # Refused before the guest was stopped: it must not suffer.
-            _restore_snapshots(domain, name, journal)
-            raise exceptions.OperationFailed('revert', reason)
-        if domain.isActive():
-            domain.destroy()
-        domain = connection.defineXML(journal['domain_xml'])
+    domain = connections.find(connection, uuid)
+    found = _found(domain, name, journal)
+    if found == _REVERTED:
+        return
+    if found == _BEFORE and domain.ID() == journal['domain_id']:
+        # Refused before the guest was stopped: it must not suffer.
         _restore_snapshots(domain, name, journal)
-        now = _restore_power(domain, journal['power_state'])
+        raise exceptions.OperationFailed('revert', reason)
+    if found == _OTHER:
+        raise exceptions.RevertNotUndone(name, reason, _why_not(journal))
+    try:
+        now = _restore(connection, domain, name, found, job)
     except libvirt.libvirtError as exc:
         if not connection.isAlive():
             raise
@@ -289,30 +337,93 @@ def _undo(
     raise exceptions.RevertUndone(name, reason, now)
 
 
+def _why_not(journal: Mapping[str, Any]) -> str:
+    if _is_external(journal):
+        return 'the system has been changed by others meanwhile'
+    return 'its disks may be those of the snapshot already'
+
+
+def _is_external(journal: Mapping[str, Any]) -> bool:
+    root = xml.parse(journal['snapshot_xml'])
+    return xml.snapshot(root, None).external
+
+
+def _found(domain: Any, name: str, journal: Mapping[str, Any]) -> str:
+    """
+    Where the domain stands after the call.
+
+    An external revert gives every disk a new overlay: then the disks are
+    neither what they were before, nor the snapshot's own files, which a
+    revert that broke off leaves in the definition. An internal one leaves no
+    trace but the snapshot that is current.
+    """
+    stands_on = snapshots.current(domain) == name
+    if not _is_external(journal):
+        if domain.isActive() and domain.ID() == journal['domain_id']:
+            return _BEFORE
+        moved = stands_on and journal['current'] != name
+        return _REVERTED if moved else _OTHER
+    root = xml.parse(journal['snapshot_xml'])
+    now = _sources(xml.parse(domain.XMLDesc(_SECURE)), root)
+    before = _sources(xml.parse(journal['live_xml']), root)
+    if now == before:
+        return _BEFORE
+    if now & _sources(root.find('domain'), root):
+        return _BASE
+    return _REVERTED if stands_on and not now & before else _OTHER
+
+
+def _sources(domain: xml.Element | None, root: xml.Element) -> set[Any]:
+    captured = xml.external_disks(root)
+    listed = [] if domain is None else xml.disks(domain)
+    return {d.path or d.volume for d in listed if d.target in captured}
+
+
+def _restore(
+    connection: Any, domain: Any, name: str, found: str, job: drivers.Job
+) -> str:
+    """Define what was before; returns what became of the system."""
+    journal = job.journal
+    if found == _BASE:
+        _check_whole(connection, name, journal)
+        if domain.isActive():
+            domain.destroy()
+        domain = connection.defineXML(journal['domain_xml'])
+    _restore_snapshots(domain, name, journal)
+    leftovers.remove_new_overlays(
+        connection, domain, journal['bases'], journal['overlays'], job
+    )
+    return _restore_power(domain, journal['power_state'])
+
+
+def _check_whole(
+    connection: Any, name: str, journal: Mapping[str, Any]
+) -> None:
+    """Raise where a file of the definition to restore is gone."""
+    root = xml.parse(journal['domain_xml'])
+    for disk in xml.disks(root):
+        path = None if disk.is_media else disk.path
+        if path and not storage.exists(connection, path):
+            raise exceptions.RevertNotUndone(
+                name, 'it broke off', f'{path} is deleted already'
+            )
+
+
 def _restore_snapshots(
     domain: Any, name: str, journal: Mapping[str, Any]
 ) -> None:
     _restore_media(domain, name, journal)
-    current = journal['current']
-    if current is None or domain.snapshotLookupByName(current).isCurrent():
-        return
-    text = domain.snapshotLookupByName(current).getXMLDesc(
-        libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
-    )
-    domain.snapshotCreateXML(text, _REDEFINE | _CURRENT)
+    if journal['current'] and snapshots.current(domain) is None:
+        snapshots.make_current(domain, journal['current'])
 
 
 def _restore_power(domain: Any, power_state: str) -> str:
+    if domain.isActive():
+        return 'running'
     if power_state == drivers.OFF:
         return 'off'
-    flags = 0
-    if power_state == drivers.PAUSED:
-        flags = libvirt.VIR_DOMAIN_START_PAUSED
-    domain.createWithFlags(flags)
+    if domain.state()[1] not in _STOPPED_BY_REVERT:
+        return 'off, as somebody has stopped it since'
+    paused = libvirt.VIR_DOMAIN_START_PAUSED
+    domain.createWithFlags(paused if power_state == drivers.PAUSED else 0)
     return 'started anew, as its memory was lost'
-
-
-def power_state_of(domain: Any) -> str:
-    if not domain.isActive():
-        return drivers.OFF
-    return drivers.PAUSED if plan.is_paused(domain) else drivers.ON

@@ -8,12 +8,16 @@ the host may be another machine, so no local path is ever opened.
 
 import contextlib
 import posixpath
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import libvirt
+
+# Two pools over one folder are refused: those of the moment take turns.
+_folders = threading.Lock()
 
 
 def volume_path(connection: Any, pool: str, volume: str) -> str | None:
@@ -38,6 +42,14 @@ def remove(connection: Any, path: str) -> None:
             volume.delete()
 
 
+def listing(connection: Any, folder: str) -> list[str]:
+    """The paths of the files in *folder*; none where it is not there."""
+    with _folder(connection, folder) as pool:
+        if pool is None:
+            return []
+        return [str(volume.path()) for volume in pool.listAllVolumes()]
+
+
 @contextlib.contextmanager
 def _file(connection: Any, path: str) -> Iterator[Any]:
     volume = _known(connection, path)
@@ -45,8 +57,6 @@ def _file(connection: Any, path: str) -> Iterator[Any]:
         yield volume
         return
     with _folder(connection, posixpath.dirname(path)) as pool:
-        if pool is not None:
-            pool.refresh()
         yield None if pool is None else _known(connection, path)
 
 
@@ -56,7 +66,7 @@ def _known(connection: Any, path: str) -> Any:
         # Pools remember files that are gone; this looks at the file itself.
         volume.info()
     except libvirt.libvirtError:
-        if _is_lost(connection):
+        if not connection.isAlive():
             raise
         return None
     return volume
@@ -64,14 +74,17 @@ def _known(connection: Any, path: str) -> Any:
 
 @contextlib.contextmanager
 def _folder(connection: Any, folder: str) -> Iterator[Any]:
-    """The pool over *folder*, or one made for the moment, or None."""
-    pool = _find_pool(connection, folder)
-    made = None if pool else _make_pool(connection, folder)
-    try:
-        yield pool or made
-    finally:
-        if made:
-            made.destroy()
+    """A fresh pool over *folder*, if need be one of the moment, or None."""
+    with _folders:
+        pool = _find_pool(connection, folder)
+        made = None if pool else _make_pool(connection, folder)
+        try:
+            if pool:
+                pool.refresh()
+            yield pool or made
+        finally:
+            if made:
+                made.destroy()
 
 
 def _find_pool(connection: Any, folder: str) -> Any:
@@ -92,12 +105,10 @@ def _make_pool(connection: Any, folder: str) -> Any:
         return connection.storagePoolCreateXML(
             ElementTree.tostring(root, encoding='unicode')
         )
-    except libvirt.libvirtError:
-        if _is_lost(connection):
+    except libvirt.libvirtError as exc:
+        # No such folder, so no such file; all else is to be told.
+        if exc.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR:
             raise
-        # No such folder, so no such file.
+        if not connection.isAlive():
+            raise
         return None
-
-
-def _is_lost(connection: Any) -> bool:
-    return not connection.isAlive()

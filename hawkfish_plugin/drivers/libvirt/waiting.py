@@ -19,6 +19,7 @@ from hawkfish_plugin.drivers.libvirt import connections
 
 _POLL_SECONDS = 0.2
 _IDLE_SECONDS = 0.5
+_SNAPSHOT = libvirt.VIR_DOMAIN_JOB_OPERATION_SNAPSHOT
 
 
 class Watch:
@@ -56,19 +57,28 @@ def _watch(
 ) -> None:
     # What goes wrong here shows in the watched call as well.
     with (
-        contextlib.suppress(exceptions.HawkFishError),
+        contextlib.suppress(exceptions.HypervisorUnavailable),
         hypervisor.domain(uuid, 'watch') as (_, domain),
     ):
         while not done.wait(_POLL_SECONDS):
-            watch.cancelled = watch.cancelled or job.cancelled
-            watch.overdue = watch.overdue or job.overdue
-            # The job may not have begun, or have ended: tried again.
-            with contextlib.suppress(libvirt.libvirtError):
-                if watch.cancelled or watch.overdue:
-                    domain.abortJob()
-                percent = _percent(domain.jobStats())
-                if percent is not None:
-                    job.progress(percent)
+            with contextlib.suppress(
+                libvirt.libvirtError, exceptions.StateUnavailable
+            ):
+                _look(domain, job, watch)
+
+
+def _look(domain: Any, job: drivers.Job, watch: Watch) -> None:
+    statistics = domain.jobStats()
+    # Another client's job may have to end before ours begins.
+    if statistics.get('operation') != _SNAPSHOT:
+        return
+    watch.cancelled = watch.cancelled or job.cancelled
+    watch.overdue = watch.overdue or job.overdue
+    if watch.cancelled or watch.overdue:
+        domain.abortJob()
+    percent = _percent(statistics)
+    if percent is not None:
+        job.progress(percent)
 
 
 def _percent(statistics: dict[str, Any]) -> int | None:
@@ -79,25 +89,21 @@ def _percent(statistics: dict[str, Any]) -> int | None:
     return int(100 * (1 - statistics.get('memory_remaining', 0) / total))
 
 
-def until_idle(
-    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job
-) -> None:
-    """
-    Wait until libvirt does nothing more for a caller that has died.
-
-    Raises OperationTimedOut when the task is overdue before that.
-    """
+def until_idle(hypervisor: connections.Hypervisor, uuid: str) -> None:
+    """Wait until libvirt does nothing more for a caller that has died."""
     idle = 0
     while idle < 2:
         with hypervisor.domain(uuid, 'settle') as (_, domain):
             # A revert stops and starts the domain; seen twice is done.
             idle = 0 if _is_busy(domain) else idle + 1
-        if job.overdue:
-            raise exceptions.OperationTimedOut('settle', 'too many')
         time.sleep(_IDLE_SECONDS)
 
 
 def _is_busy(domain: Any) -> bool:
-    if not domain.isActive():
+    try:
+        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+    except libvirt.libvirtError:
+        # An inactive domain has no job.
+        if not domain.connect().isAlive():
+            raise
         return False
-    return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)

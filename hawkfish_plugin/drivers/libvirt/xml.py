@@ -22,6 +22,8 @@ _POWER_STATES = {
     'disk-snapshot': drivers.ON,
 }
 
+_SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
+
 Element = ElementTree.Element
 
 
@@ -97,6 +99,23 @@ def _depth(disk: Element) -> int:
     return depth
 
 
+def has_emulator_defaults(domain: Element) -> bool:
+    """Whether the emulator has noted its BIOS defaults in a definition."""
+    return all(
+        domain.find(f'metadata/{_SUSHY}bios/{_SUSHY}{name}') is not None
+        for name in ('attributes', 'versions')
+    )
+
+
+def chain(domain: Element) -> set[str]:
+    """Every file that the disks of a domain name, backing files included."""
+    return {
+        source.get('file', '')
+        for disk in domain.findall('devices/disk')
+        for source in disk.iter('source')
+    } - {''}
+
+
 def nvram_format(domain: Element) -> str | None:
     """The format of the UEFI variables; None without UEFI."""
     loader, nvram = domain.find('os/loader'), domain.find('os/nvram')
@@ -135,26 +154,27 @@ def tree(
         record.name: record
         for record in (snapshot(root, current) for root in roots)
     }
-    targets = {
-        root.findtext('name') for root in roots if is_merge_target(root)
-    }
-    on_branch = {current, *drivers.ancestors(records.values())}
-    found = [
-        # A merge that breaks off marks where it was merging to.  What is half
-        # overwritten there is the state that the child stands for.
-        dataclasses.replace(record, damaged=True)
-        if record.parent in targets and record.name in on_branch else record
-        for record in records.values()
-    ]  # fmt: skip
+    # A merge that breaks off marks where it was merging to: files of the
+    # parent.  What is half overwritten there is the state of the child.
+    damaged = {
+        path for root in roots if is_merge_target(root)
+        for path in external_disks(root).values()
+    }  # fmt: skip
+    for root in roots:
+        if damaged & {disk.path for disk in captured_disks(root)}:
+            name = root.findtext('name', '')
+            records[name] = dataclasses.replace(records[name], damaged=True)
     # Those of one second in the order in which they grew.
-    return sorted(found, key=lambda r: (r.created, _height(r, records)))
+    return sorted(
+        records.values(), key=lambda r: (r.created, _height(r, records))
+    )
 
 
 def _height(
     record: drivers.Snapshot, records: Mapping[str, drivers.Snapshot]
 ) -> int:
     height = 0
-    while record.parent in records and height < len(records):
+    while record.parent and record.parent in records:
         record = records[record.parent]
         height += 1
     return height
@@ -320,17 +340,17 @@ def _place(disk: Element) -> str:
 
 
 def media(domain: Element) -> dict[str, str]:
-    """The XML of each drive with a file in it, by its target."""
-    found = {}
-    for element in domain.findall('devices/disk'):
-        disk = _disk(element)
-        if disk.is_media and disk.path:
-            found[disk.target] = render(element)
-    return found
+    """The XML of each drive with a medium in it, by its target."""
+    return {
+        _place(element): render(element)
+        for element in domain.findall('devices/disk')
+        if element.get('device') in _MEDIA
+        and element.find('source') is not None
+    }
 
 
 def source_file(disk: str) -> str:
-    """The file that the XML of a drive names."""
+    """The file that the XML of a drive names, or '' where it names none."""
     source = parse(disk).find('source')
     return '' if source is None else source.get('file', '')
 

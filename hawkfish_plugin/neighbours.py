@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the emulator's own requests get from us.
+
+Owns the lock that they share with our operations, the dropping of handles
+that a libvirtd restart has killed, and the links that are grafted into the
+emulator's resources.  Whatever of ours is missing or broken, the emulator
+goes on; only where it could destroy data it is told to wait.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import flask
+
+from hawkfish_plugin import exceptions, messages, redfish, tasks
+from hawkfish_plugin.api import tasks as tasks_api
+
+LOG = logging.getLogger(__name__)
+
+# How long a request of the emulator waits for an operation of ours on the
+# same system; well below the 60 s after which sushy gives up.
+LOCK_SECONDS = 15.0
+
+_MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
+# The emulator adds its defaults to the definition when it first reads them.
+_MUTATING_READS = frozenset(('system_resource', 'bios', 'bios_settings'))
+
+
+class Neighbours:
+    """The hooks around the requests of the emulator that has *plugin*."""
+
+    def __init__(self, plugin: Any, systems: Callable[[], Any]) -> None:
+        self._plugin = plugin
+        self._systems = systems
+        self._losses = 0
+
+    def before_request(self) -> flask.Response | None:
+        """Prepare a request of the emulator, or answer in its place."""
+        request = flask.request
+        if request.endpoint == 'simple_task_service':
+            return tasks_api.show_task_service()
+        try:
+            self._drop_dead_handles()
+            self._lock_systems()
+        except exceptions.HawkFishError as exc:
+            if self._is_harmless(exc):
+                LOG.debug('Not locked: %r', messages.text(exc))
+                return None
+            self.teardown_request(None)
+            return flask.Response(
+                json.dumps(redfish.error(exc)), exc.status,
+                content_type='application/json',
+            )  # fmt: skip
+        return None
+
+    def _is_harmless(self, error: exceptions.HawkFishError) -> bool:
+        """Whether the emulator may go on without the lock."""
+        if isinstance(
+            error, exceptions.SystemLocked | exceptions.SystemUnsettled
+        ):
+            return False
+        # Before anything of ours has started there is nothing to cross.
+        return not (
+            isinstance(error, exceptions.StateUnavailable)
+            and self._plugin.started
+        )
+
+    def _drop_dead_handles(self) -> None:
+        """
+        Let the emulator look its domains up anew after a libvirtd restart.
+
+        It keeps the handle of every domain that it has ever found, and would
+        answer every request for it with an error until it is restarted too.
+        """
+        losses = self._plugin.driver.losses()
+        if losses != self._losses:
+            self._losses = losses
+            vars(self._systems()).pop('_cache', None)
+
+    def _lock_systems(self) -> None:
+        """
+        Let the emulator change a system only while no operation of ours does.
+
+        Its setters read the definition of a system, change it and define it
+        again; crossing a snapshot that could bring back the base image.
+        """
+        request = flask.request
+        flask.g.hawkfish_locks = stack = contextlib.ExitStack()
+        if request.method in _MUTATING:
+            for identity in _touched():
+                self._lock(stack, identity)
+        elif request.endpoint in _MUTATING_READS:
+            self._lock_reading(stack, (request.view_args or {})['identity'])
+
+    def _lock(self, stack: contextlib.ExitStack, identity: str) -> None:
+        uuid = self._plugin.driver.resolve(identity).uuid
+        stack.enter_context(self._plugin.locks.system(uuid, LOCK_SECONDS))
+        # Whoever works holds the lock: a task that has begun and does not
+        # hold it was broken off, and its system may be half changed.
+        for task in self._plugin.tasks.active(uuid).values():
+            if task.step and task.state != tasks.NEW:
+                raise exceptions.SystemUnsettled(
+                    uuid, task.operation, task.id
+                )
+
+    def _lock_reading(
+        self, stack: contextlib.ExitStack, identity: str
+    ) -> None:
+        driver, locks = self._plugin.driver, self._plugin.locks
+        uuid = driver.resolve(identity).uuid
+        try:
+            stack.enter_context(locks.system(uuid, 0, shared=True))
+        except exceptions.SystemLocked:
+            # Reading goes on while we work, where it does only read.
+            if driver.changes_when_read(uuid):
+                stack.enter_context(
+                    locks.system(uuid, LOCK_SECONDS, shared=True)
+                )
+
+    def teardown_request(self, _error: BaseException | None) -> None:
+        stack = flask.g.pop('hawkfish_locks', None)
+        if stack:
+            stack.close()
+
+    def after_request(self, response: flask.Response) -> flask.Response:
+        """Graft our links into what the emulator has rendered."""
+        request = flask.request
+        if request.method != 'GET' or response.status_code != 200:
+            return response
+        if request.endpoint == 'system_resource':
+            body = json.loads(response.get_data())
+            oem = body.setdefault('Oem', {})
+            oem['HawkFish'] = redfish.system_oem(body['@odata.id'])
+            response.set_data(json.dumps(body))
+        elif request.endpoint == 'root_resource':
+            body = json.loads(response.get_data())
+            body.setdefault('Tasks', {'@odata.id': redfish.TASK_SERVICE})
+            response.set_data(json.dumps(body))
+        return response
+
+
+def _touched() -> list[str]:
+    """The systems that a mutating request of the emulator names."""
+    request = flask.request
+    identity = (request.view_args or {}).get('identity')
+    if identity is not None:
+        return [identity]
+    if 'SimpleUpdate' not in request.path:
+        return []
+    body = request.get_json(silent=True)
+    targets = body.get('Targets') if isinstance(body, dict) else None
+    if not isinstance(targets, list):
+        return []
+    # In one order, so that two such requests cannot wait for each other.
+    return sorted({
+        str(target).rstrip('/').rpartition('/')[2] for target in targets
+    })  # fmt: skip
