@@ -322,6 +322,10 @@ class RevertUndone(Conflict):
     """(snapshot, what the hypervisor said, state the system is in now)"""
 
 
+class RevertUnknown(Conflict):
+    """(snapshot, what the hypervisor said, power state)"""
+
+
 class RevertNotUndone(Conflict):
     """(snapshot, what the hypervisor said, why it could not be undone)"""
 

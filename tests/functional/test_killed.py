@@ -10,6 +10,8 @@ import time
 import pytest
 import requests
 
+from tests.functional.emulator import told
+
 STEPS = {
     'create': ('prepare', 'capture', 'finish'),
     'revert': ('prepare', 'revert', 'finish'),
@@ -47,7 +49,7 @@ def begin(emulator, system, operation):
 
 
 @pytest.mark.parametrize('when, operation, step', MOMENTS)
-def test_killed(emulator, system, when, operation, step):
+def test_killed(emulator, system, external, when, operation, step):
     """
     Whatever the moment, the task ends with the truth.
 
@@ -60,7 +62,7 @@ def test_killed(emulator, system, when, operation, step):
     emulator.wait_dead()
     emulator.start()
 
-    check_end(emulator, system, operation, monitor)
+    check_end(emulator, system, operation, monitor, external)
 
 
 LIBVIRTD_MOMENTS = [
@@ -73,8 +75,12 @@ LIBVIRTD_MOMENTS = [
 
 
 @pytest.mark.parametrize('operation, step, seconds', LIBVIRTD_MOMENTS)
-def test_libvirtd_killed(emulator, host, system, operation, step, seconds):
+def test_libvirtd_killed(
+    emulator, host, system, external, operation, step, seconds
+):
     """When libvirtd comes back, what it left is cleaned up or finished."""
+    if not external:
+        pytest.skip('QEMU 7.2 ends internal snapshots without its libvirtd')
     emulator.order(f'kill={seconds}', operation, step, host.daemon_pid())
     monitor = begin(emulator, system, operation).headers['Location']
     deadline = time.monotonic() + 30
@@ -82,13 +88,15 @@ def test_libvirtd_killed(emulator, host, system, operation, step, seconds):
         time.sleep(0.05)
     host.start_daemon()
 
-    check_end(emulator, system, operation, monitor)
+    check_end(emulator, system, operation, monitor, external)
 
 
 @pytest.mark.parametrize('operation, step, seconds', [
     ('create', 'capture', 0.05), ('revert', 'revert', 0.001),
 ])  # fmt: skip
-def test_qemu_killed(emulator, host, system, operation, step, seconds):
+def test_qemu_killed(
+    emulator, host, system, external, operation, step, seconds
+):
     """A QEMU that dies takes no snapshot and no data on disk with it."""
     victim = host.qemu_pid(system.name)
     emulator.order(f'kill={seconds}', operation, step, victim)
@@ -97,10 +105,10 @@ def test_qemu_killed(emulator, host, system, operation, step, seconds):
     if not system.domain.isActive():
         system.domain.create()
 
-    check_end(emulator, system, operation, monitor)
+    check_end(emulator, system, operation, monitor, external)
 
 
-def check_end(emulator, system, operation, monitor):
+def check_end(emulator, system, operation, monitor, external):
     """The task is over, and everything is as it says."""
     final = emulator.watch(monitor)
 
@@ -113,12 +121,18 @@ def check_end(emulator, system, operation, monitor):
     assert final.ok is done
     assert states <= {'Ready'}
     assert done or task['TaskState'] == 'Exception'
+    if not external and not system.domain.isActive():
+        # The task says that an internal revert left it as it is.
+        system.domain.create()
     system.guest.wait_booted()
     if operation == 'create':
         assert ('new' in names) is done
         assert system.read() == {'after'}
     elif operation == 'revert':
-        assert system.read() == {'before' if done else 'after'}
+        unknown = not done and told(final) == ['RevertUnknown']
+        possible = {'before'} if done else {'after'}
+        assert system.read() <= possible | ({'before'} if unknown else set())
+        assert not (unknown and external)
     else:
         assert done
         assert names == set()

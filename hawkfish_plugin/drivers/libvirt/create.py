@@ -29,7 +29,10 @@ def run(
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
         text, files = _describe(request, planned)
-        job.step('prepare', files=files, volumes=planned.volumes)
+        job.step(
+            'prepare', files=files, volumes=planned.volumes,
+            power_state=plan.power_state(domain),
+        )  # fmt: skip
         if job.cancelled:
             raise exceptions.OperationCancelled('create')
         with waiting.watched(hypervisor, uuid, job) as watch:
@@ -54,6 +57,7 @@ def settle(
             _finish(domain, request.name, job.journal['volumes'])
             return
         leftovers.remove(connection, domain, job.journal['files'], job)
+        _resume(domain, job)
     raise exceptions.OperationInterrupted(
         'create', 'there is no such snapshot, and what was left of it is gone'
     )
@@ -127,6 +131,15 @@ def _check_aborted(
         raise exceptions.OperationTimedOut(
             'create', conf.tasks.deadline
         ) from error
+
+
+def _resume(domain: Any, job: drivers.Job) -> None:
+    # A libvirtd that died while it saved the memory left the guest paused.
+    stopped = [
+        libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE,
+    ]  # fmt: skip
+    if job.journal['power_state'] == drivers.ON and domain.state() == stopped:
+        domain.resume()
 
 
 def _finish(domain: Any, name: str, volumes: dict[str, str]) -> None:

@@ -209,3 +209,9 @@ def check_unsaved(domain: Any) -> None:
 
 def is_paused(domain: Any) -> bool:
     return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
+
+
+def power_state(domain: Any) -> str:
+    if not domain.isActive():
+        return drivers.OFF
+    return drivers.PAUSED if is_paused(domain) else drivers.ON

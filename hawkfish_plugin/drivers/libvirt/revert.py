@@ -140,7 +140,7 @@ def _note(
         snapshot_xml=xml.render(root),
         domain_xml=domain.XMLDesc(_INACTIVE),
         live_xml=domain.XMLDesc(_SECURE),
-        power_state=_power_state(domain),
+        power_state=plan.power_state(domain),
         domain_id=domain.ID(),
         current=snapshots.current(domain),
         media=_media(root),
@@ -154,12 +154,6 @@ def _media(root: xml.Element) -> dict[str, str]:
     if captured is None or not xml.snapshot(root, None).external:
         return {}
     return xml.media(captured)
-
-
-def _power_state(domain: Any) -> str:
-    if not domain.isActive():
-        return drivers.OFF
-    return drivers.PAUSED if plan.is_paused(domain) else drivers.ON
 
 
 def _target_state(captured: drivers.Snapshot, power_state: str) -> str:
@@ -324,8 +318,12 @@ def _undo(
         # Refused before the guest was stopped: it must not suffer.
         _restore_snapshots(domain, name, journal)
         raise exceptions.OperationFailed('revert', reason)
+    if not _is_external(journal):
+        raise exceptions.RevertUnknown(name, reason, plan.power_state(domain))
     if found == _OTHER:
-        raise exceptions.RevertNotUndone(name, reason, _why_not(journal))
+        raise exceptions.RevertNotUndone(
+            name, reason, 'the system has been changed by others meanwhile'
+        )
     try:
         now = _restore(connection, domain, name, found, job)
     except libvirt.libvirtError as exc:
@@ -335,12 +333,6 @@ def _undo(
             name, reason, exc.get_error_message()
         ) from exc
     raise exceptions.RevertUndone(name, reason, now)
-
-
-def _why_not(journal: Mapping[str, Any]) -> str:
-    if _is_external(journal):
-        return 'the system has been changed by others meanwhile'
-    return 'its disks may be those of the snapshot already'
 
 
 def _is_external(journal: Mapping[str, Any]) -> bool:
