@@ -177,6 +177,12 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
     storage_type = base.Field('StorageType')
     """``External`` or ``Internal``"""
 
+    consistency = base.Field('Consistency')
+    """``Memory``, ``FileSystem``, ``Crash`` or ``Off``"""
+
+    quiesce_status = base.Field('QuiesceStatus')
+    """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
+
     power_state = base.Field('PowerState')
     """The system's power state in the snapshot: On, Off or Paused"""
 
@@ -234,6 +240,7 @@ class SnapshotCollection:
         name: str | None = None,
         description: str | None = None,
         include_memory: bool | None = None,
+        quiesce: str | None = None,
     ) -> TaskHandle:
         """Start a snapshot; what is None is left to the service to choose."""
         return _post(
@@ -242,6 +249,7 @@ class SnapshotCollection:
             Name=name,
             Description=description,
             IncludeMemory=include_memory,
+            Quiesce=quiesce,
         )
 
 

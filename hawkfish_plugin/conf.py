@@ -64,6 +64,26 @@ snapshots_opts: list[cfg.Opt] = [
         help='Save the memory of a running system where the request does '
         'not say.',
     ),
+    cfg.StrOpt(
+        'quiesce',
+        default='preferred',
+        choices=[
+            ('preferred', 'go on with a warning where it is not possible'),
+            ('required', 'fail where it is not possible'),
+            ('never', 'do not ask the guest agent'),
+        ],
+        help='Whether the file systems of a running system are quiesced '
+        'through the QEMU guest agent, where the request does not say: '
+        'frozen while its disks are captured, or flushed right before its '
+        'memory is saved.',
+    ),
+    cfg.IntOpt(
+        'quiesce_timeout',
+        default=5,
+        min=1,
+        max=300,
+        help='Seconds that the guest agent has to answer each command.',
+    ),
     cfg.IntOpt(
         'max_chain_depth',
         default=0,
@@ -72,6 +92,16 @@ snapshots_opts: list[cfg.Opt] = [
         help='How many files may lie on top of each other below one disk. '
         '0 is the depth that the libvirt in use is known to start again: '
         '20 from libvirt 10.8 up to 12.0, else 150.',
+    ),
+]
+
+revert_opts: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        'sync_guest_time',
+        default=True,
+        help="Set the guest's clock through the guest agent after a revert "
+        'that brought its memory back; it would go on from the time of the '
+        'snapshot.',
     ),
 ]
 
@@ -107,6 +137,7 @@ tasks_opts: list[cfg.Opt] = [
 GROUPS: dict[str, list[cfg.Opt]] = {
     'hawkfish': hawkfish_opts,
     'snapshots': snapshots_opts,
+    'revert': revert_opts,
     'tasks': tasks_opts,
 }
 

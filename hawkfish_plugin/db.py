@@ -56,6 +56,16 @@ MIGRATIONS = (
         PRIMARY KEY (system, snapshot, created)
     );
     """,
+    """
+    CREATE TABLE quiesced (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    """,
 )
 
 

@@ -93,6 +93,10 @@ class PropertyValueFormatError(BadRequest):
     """(value, property)"""
 
 
+class PropertyValueNotInList(BadRequest):
+    """(value, property)"""
+
+
 class StringValueTooLong(BadRequest):
     """(string, limit)"""
 
@@ -277,6 +281,10 @@ class BlockJobActive(Conflict):
 
 class ManagedSavePresent(Conflict):
     """(system)"""
+
+
+class QuiesceFailed(Conflict):
+    """(system, why)"""
 
 
 class SystemPaused(Conflict):

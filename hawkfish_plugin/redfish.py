@@ -92,9 +92,10 @@ def snapshot_collection(
 
 
 def snapshot(
-    uuid: str, record: drivers.Snapshot, state: str, children: Sequence[str]
+    uuid: str, record: drivers.Snapshot, state: str,
+    quiesce: drivers.Quiesce | None, children: Sequence[str],
 ) -> Resource:
-    """One HawkFishSnapshot, with its ETag."""
+    """One HawkFishSnapshot, with its ETag; *quiesce* None: not known."""
     uri = snapshot_uri(uuid, record.name)
     status, health = _STATUS[state]
     action = {
@@ -115,6 +116,9 @@ def snapshot(
         'StorageType': 'External' if record.external else 'Internal',
         'PowerState': record.power_state,
         'Current': record.current,
+        'Consistency': _consistency(record, quiesce),
+        'QuiesceStatus': quiesce and quiesce.status,
+        'QuiesceReason': quiesce and (quiesce.reason or None),
         'Status': {'State': status, 'Health': health},
         'Actions': {f'#{REVERT_ACTION}': action},
         'Links': {
@@ -127,6 +131,20 @@ def snapshot(
             ],
         },
     })  # fmt: skip
+
+
+def _consistency(
+    record: drivers.Snapshot, quiesce: drivers.Quiesce | None
+) -> str | None:
+    """What a system that is started from the snapshot will find."""
+    if record.power_state is None:
+        return None
+    if record.memory:
+        return 'Memory'
+    if record.power_state == drivers.OFF:
+        return 'Off'
+    frozen = quiesce is not None and quiesce.status == drivers.QUIESCED
+    return 'FileSystem' if frozen else 'Crash'
 
 
 def task_service(now: float) -> Resource:

@@ -31,6 +31,7 @@ class View:
 
     record: drivers.Snapshot
     state: str
+    quiesce: drivers.Quiesce | None = None
     children: tuple[str, ...] = ()
 
 
@@ -65,6 +66,7 @@ class Snapshots:
         active = self._tasks.active(system.uuid)
         records = list(self._driver.snapshots(system.uuid))
         damaged = self._damaged(system)
+        quiesced = self._quiesced(system)
         known = {record.name for record in records}
         records += [
             _planned(task)
@@ -78,6 +80,7 @@ class Snapshots:
             View(
                 record,
                 _state(record, active, damaged),
+                quiesced.get((record.name, record.created)),
                 tuple(children.get(record.name, ())),
             )
             for record in records
@@ -92,7 +95,8 @@ class Snapshots:
 
     def create(
         self, system: drivers.System, name: str | None, description: str,
-        memory: bool | None, payload: Mapping[str, Any],
+        memory: bool | None, quiesce: str | None,
+        payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
         Queue a create and return its task; *name* None takes the time.
@@ -107,7 +111,7 @@ class Snapshots:
             if name in taken:
                 raise exceptions.SnapshotExists(name)
             request = drivers.CreateRequest(
-                name or _timestamp_name(taken), description, memory
+                name or _timestamp_name(taken), description, memory, quiesce
             )
             self._driver.check_create(system.uuid, request)
             try:
@@ -170,12 +174,14 @@ class Snapshots:
 
     def _run_create(self, job: tasks.Job) -> dict[str, Any]:
         request = drivers.CreateRequest(**job.task.arguments)
-        self._driver.create(job.task.system, request, job)
+        quiesced = self._driver.create(job.task.system, request, job)
+        self._note_quiesce(job, quiesced)
         return {'snapshot': request.name}
 
     def _settle_create(self, job: tasks.Job) -> dict[str, Any]:
         request = drivers.CreateRequest(**job.task.arguments)
-        self._driver.settle_create(job.task.system, request, job)
+        quiesced = self._driver.settle_create(job.task.system, request, job)
+        self._note_quiesce(job, quiesced)
         return {'snapshot': request.name}
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
@@ -223,7 +229,7 @@ class Snapshots:
             if broken_off:
                 self._note_damage(job)
             raise
-        self._forget_damage(job)
+        self._forget_notes(job)
         return {'snapshot': job.task.snapshot}
 
     # Notes ----------------------------------------------------------------
@@ -236,12 +242,40 @@ class Snapshots:
                 (task.system, task.snapshot, task.arguments['created']),
             )
 
-    def _forget_damage(self, job: tasks.Job) -> None:
+    def _note_quiesce(
+        self, job: tasks.Job, quiesced: drivers.Quiesce
+    ) -> None:
+        task = job.task
+        record = self.get(_system(job), task.snapshot).record
         with self._db.transaction() as connection:
             connection.execute(
-                'DELETE FROM damaged WHERE system = ? AND snapshot = ?',
-                (job.task.system, job.task.snapshot),
+                'INSERT OR REPLACE INTO quiesced VALUES (?, ?, ?, ?, ?)',
+                (task.system, record.name, record.created, quiesced.status,
+                 quiesced.reason),
+            )  # fmt: skip
+
+    def _quiesced(
+        self, system: drivers.System
+    ) -> dict[tuple[str, int], drivers.Quiesce]:
+        rows = self._db.query(
+            'SELECT * FROM quiesced WHERE system = ?', system.uuid
+        )
+        return {
+            (row['snapshot'], row['created']): drivers.Quiesce(
+                row['status'], row['reason']
             )
+            for row in rows
+        }
+
+    def _forget_notes(self, job: tasks.Job) -> None:
+        of_snapshot = (job.task.system, job.task.snapshot)
+        with self._db.transaction() as connection:
+            for table in ('damaged', 'quiesced'):
+                connection.execute(
+                    f'DELETE FROM {table} '  # noqa: S608
+                    'WHERE system = ? AND snapshot = ?',
+                    of_snapshot,
+                )
 
     def _is_damaged(
         self, system: drivers.System, record: drivers.Snapshot

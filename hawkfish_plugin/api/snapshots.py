@@ -26,7 +26,7 @@ REVERT_ACTIONS = (redfish.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 MAX_DESCRIPTION_CHARACTERS = 4096
 
 _CREATE_PROPERTIES = {
-    'Name': str, 'Description': str, 'IncludeMemory': bool,
+    'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def create_snapshot(identity: str) -> flask.Response:
     _check_create(body)
     task = service().snapshots.create(
         system, body.get('Name'), body.get('Description', ''),
-        body.get('IncludeMemory'), _payload(body),
+        body.get('IncludeMemory'), body.get('Quiesce'), _payload(body),
     )  # fmt: skip
     return accepted(task)
 
@@ -93,7 +93,7 @@ def _resource(system: drivers.System, name: str) -> Body:
 
 def _render(system: drivers.System, view: Any) -> Body:
     return redfish.snapshot(
-        system.uuid, view.record, view.state, view.children
+        system.uuid, view.record, view.state, view.quiesce, view.children
     )
 
 
@@ -111,6 +111,11 @@ def _check_create(body: Body) -> None:
                 told(value), name, related=[pointer(name)]
             )
     _check_description(body.get('Description', ''))
+    quiesce = body.get('Quiesce', drivers.PREFERRED)
+    if quiesce not in drivers.QUIESCE_MODES:
+        raise exceptions.PropertyValueNotInList(
+            told(quiesce), 'Quiesce', related=['#/Quiesce']
+        )
 
 
 def _check_description(text: str) -> None:

@@ -111,5 +111,5 @@ def _created(task: Any) -> dict[str, Any]:
         # Created, and gone since.
         return redfish.success()
     return redfish.snapshot(
-        task.system, view.record, view.state, view.children
+        task.system, view.record, view.state, view.quiesce, view.children
     )

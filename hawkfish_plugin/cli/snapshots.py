@@ -16,6 +16,7 @@ from hawkfish_plugin.cli import base, errors, tasks
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
+QUIESCE_MODES = ('Preferred', 'Required', 'Never')
 POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
 
 
@@ -27,6 +28,8 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
         'Health': snapshot.health,
         'Type': snapshot.snapshot_type,
         'Storage': snapshot.storage_type,
+        'Consistency': snapshot.consistency,
+        'Quiesce': snapshot.quiesce_status,
         'Power': snapshot.power_state,
         'Current': snapshot.is_current,
         'Created': snapshot.created_time,
@@ -110,7 +113,7 @@ class ShowSnapshot(OfSnapshot, base.ShowOne):
 
 
 class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
-    """Take a snapshot of a system; show it, or the task if not waiting."""
+    """Create a snapshot of a system; show it, or the task if not waiting."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -125,6 +128,12 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
             action='store_true',
             help="Leave the running system's memory out.",
         )
+        parser.add_argument(
+            '--quiesce',
+            choices=QUIESCE_MODES,
+            help='Whether the guest agent must flush or freeze the file '
+            'systems: Preferred goes on with a warning without it.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
@@ -132,6 +141,7 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
             parsed_args.name,
             parsed_args.description,
             False if parsed_args.no_memory else None,
+            parsed_args.quiesce,
         )
         created, task = self.follow(handle, parsed_args)
         return _fields(created) if created else tasks.fields(task)

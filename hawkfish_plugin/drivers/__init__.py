@@ -55,13 +55,33 @@ class Snapshot:
     damaged: bool = False
 
 
+PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
+QUIESCE_MODES = (PREFERRED, REQUIRED, NEVER)
+
+QUIESCED, NOT_NEEDED = 'Quiesced', 'NotNeeded'
+NOT_REQUESTED, QUIESCE_FAILED = 'NotRequested', 'Failed'
+
+
 @dataclasses.dataclass(frozen=True)
 class CreateRequest:
-    """*memory* None means: as the configuration says."""
+    """
+    *memory* and *quiesce* None mean: as the configuration says.
+
+    *quiesce* is one of QUIESCE_MODES.
+    """
 
     name: str
     description: str = ''
     memory: bool | None = None
+    quiesce: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Quiesce:
+    """How it went with the file systems; *reason* where it failed."""
+
+    status: str
+    reason: str = ''
 
 
 class Job(Protocol):
@@ -124,7 +144,9 @@ class Driver(Protocol):
     def check_delete(self, uuid: str, name: str) -> None:
         """Raise what stands in the way of deleting *name*."""
 
-    def create(self, uuid: str, request: CreateRequest, job: Job) -> None: ...
+    def create(
+        self, uuid: str, request: CreateRequest, job: Job
+    ) -> Quiesce: ...
 
     def revert(
         self, uuid: str, name: str, power_state: str, job: Job
@@ -134,7 +156,7 @@ class Driver(Protocol):
 
     def settle_create(
         self, uuid: str, request: CreateRequest, job: Job
-    ) -> None: ...
+    ) -> Quiesce: ...
 
     def settle_revert(
         self, uuid: str, name: str, power_state: str, job: Job

@@ -76,7 +76,7 @@ class FakeDriver:
 
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> None:
+    ) -> drivers.Quiesce:
         self._step(job, 'prepare')
         self._step(job, 'capture')
         self._pass_time(job)
@@ -97,6 +97,7 @@ class FakeDriver:
         )
         self._keep(uuid, [*_without_current(tree), new])
         self._step(job, 'finish')
+        return _quiesce(request, power_state)
 
     def revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
@@ -134,11 +135,13 @@ class FakeDriver:
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> None:
-        if all(s.name != request.name for s in self.snapshots(uuid)):
-            raise exceptions.OperationInterrupted(
-                'create', 'there is no such snapshot'
-            )
+    ) -> drivers.Quiesce:
+        for snapshot in self.snapshots(uuid):
+            if snapshot.name == request.name:
+                return _quiesce(request, snapshot.power_state)
+        raise exceptions.OperationInterrupted(
+            'create', 'there is no such snapshot'
+        )
 
     def settle_revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
@@ -167,6 +170,16 @@ class FakeDriver:
             if job.cancelled:
                 raise exceptions.OperationCancelled('create')
             time.sleep(_POLL_SECONDS)
+
+
+def _quiesce(
+    request: drivers.CreateRequest, power_state: str | None
+) -> drivers.Quiesce:
+    if power_state != drivers.ON:
+        return drivers.Quiesce(drivers.NOT_NEEDED)
+    if request.quiesce == drivers.NEVER:
+        return drivers.Quiesce(drivers.NOT_REQUESTED)
+    return drivers.Quiesce(drivers.QUIESCED)
 
 
 def _find(tree: Sequence[drivers.Snapshot], name: str) -> drivers.Snapshot:

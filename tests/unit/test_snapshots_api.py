@@ -120,6 +120,8 @@ BAD_BODIES = [
     (b'{"Name": null}', 'PropertyValueTypeError'),
     (b'{"IncludeMemory": "yes"}', 'PropertyValueTypeError'),
     (b'{"IncludeMemory": 1}', 'PropertyValueTypeError'),
+    (b'{"Quiesce": "Maybe"}', 'PropertyValueNotInList'),
+    (b'{"Quiesce": true}', 'PropertyValueTypeError'),
     (b'{"Size": 5}', 'PropertyUnknown'),
     (b'{"name": "x"}', 'PropertyUnknown'),
     (b'{"Name": ""}', 'SnapshotNameInvalid'),

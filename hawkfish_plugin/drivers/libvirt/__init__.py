@@ -67,26 +67,32 @@ class LibvirtDriver:
 
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> None:
-        create.run(self._hypervisor, uuid, request, self._conf, job)
+    ) -> drivers.Quiesce:
+        return create.run(self._hypervisor, uuid, request, self._conf, job)
 
     def revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
     ) -> None:
-        revert.run(self._hypervisor, uuid, name, power_state, job)
+        revert.run(
+            self._hypervisor, uuid, name, power_state, self._conf, job
+        )
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
         delete.run(self._hypervisor, uuid, name, job)
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> None:
-        create.settle(self._hypervisor, uuid, request, job)
+    ) -> drivers.Quiesce:
+        return create.settle(
+            self._hypervisor, uuid, request, self._conf, job
+        )
 
     def settle_revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
     ) -> None:
-        revert.settle(self._hypervisor, uuid, name, power_state, job)
+        revert.settle(
+            self._hypervisor, uuid, name, power_state, self._conf, job
+        )
 
     def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
         delete.settle(self._hypervisor, uuid, name, job)

@@ -2,11 +2,13 @@
 """
 Create: one libvirt call, and what makes its result revertable.
 
-Steps: ``prepare`` notes the files to come, ``capture`` is the call,
-``finish`` names pool volumes by their paths.  Killed at any of them, settle
-finishes what libvirt has, or removes the files that it left.
+Steps: ``prepare`` notes the files to come, ``freeze`` flushes the guest's
+file systems, ``capture`` is the call, ``finish`` names pool volumes by their
+paths.  Killed at any of them, settle thaws the guest and finishes what libvirt
+has, or removes the files that it left.
 """
 
+import dataclasses
 import posixpath
 import uuid
 from collections.abc import Collection
@@ -17,45 +19,71 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, leftovers, plan, snapshots, waiting, xml,
+    agent, connections, leftovers, plan, quiesce, snapshots, waiting, xml,
 )  # fmt: skip
+
+_LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
+_QUIESCE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
 
 
 def run(
     hypervisor: connections.Hypervisor, uuid: str,
     request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
-) -> None:
+) -> drivers.Quiesce:
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
         text, files = _describe(request, planned)
         job.step(
-            'prepare', files=files, volumes=planned.volumes,
+            'prepare', files=files, volumes=planned.volumes, frozen=False,
             power_state=plan.power_state(domain),
         )  # fmt: skip
         if job.cancelled:
             raise exceptions.OperationCancelled('create')
+        quiesced = quiesce.before(domain, planned, conf, job)
         with waiting.watched(hypervisor, uuid, job) as watch:
-            job.step('capture')
             try:
-                domain.snapshotCreateXML(text, _flags(planned))
+                quiesced = _capture(domain, text, planned, quiesced, conf, job)
             except libvirt.libvirtError as exc:
                 leftovers.remove(connection, domain, files, job)
                 _check_aborted(exc, watch, conf)
                 raise
-        job.step('finish')
+        job.step('finish', frozen=False)
         _finish(domain, request.name, planned.volumes)
+        return quiesced
+
+
+def _capture(
+    domain: Any, text: str, planned: plan.Plan, quiesced: drivers.Quiesce,
+    conf: cfg.ConfigOpts, job: drivers.Job,
+) -> drivers.Quiesce:
+    flags = _flags(planned)
+    # Memory is flushed before; libvirt freezes disks alone by itself.
+    if quiesced.status == drivers.QUIESCED and not flags & _LIVE and flags:
+        job.step('capture', frozen=True, quiesce=dataclasses.asdict(quiesced))
+        try:
+            with agent.failures():
+                domain.snapshotCreateXML(text, flags | _QUIESCE)
+            return quiesced
+        except agent.AgentError as exc:
+            agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
+            quiesced = quiesce.failed(domain, planned, exc, job)
+    job.step('capture', frozen=False, quiesce=dataclasses.asdict(quiesced))
+    domain.snapshotCreateXML(text, flags)
+    return quiesced
 
 
 def settle(
     hypervisor: connections.Hypervisor, uuid: str,
-    request: drivers.CreateRequest, job: drivers.Job,
-) -> None:
+    request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+) -> drivers.Quiesce:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'create') as (connection, domain):
+        if job.journal['frozen'] and domain.isActive():
+            agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
         if _is_made(domain, request.name, job.journal['files']):
             _finish(domain, request.name, job.journal['volumes'])
-            return
+            return drivers.Quiesce(**job.journal['quiesce'])
         leftovers.remove(connection, domain, job.journal['files'], job)
         _resume(domain, job)
     raise exceptions.OperationInterrupted(
@@ -113,7 +141,7 @@ def _flags(planned: plan.Plan) -> int:
         return 0
     if planned.memory:
         # The guest runs on while its memory is written, but for the end.
-        return int(libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE)
+        return int(_LIVE)
     return int(
         libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
         | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC

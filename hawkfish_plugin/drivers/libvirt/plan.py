@@ -31,13 +31,14 @@ class Plan:
     """
     A snapshot that can be made.
 
-    *paths* are the files of the disks to capture, by target; *volumes* those
-    of them that the domain names as pool volumes; *left_out* the targets of
-    media and read-only disks.
+    *quiesce* is one of drivers.QUIESCE_MODES, *paths* are the files of the
+    disks to capture, by target; *volumes* those of them that the domain names
+    as pool volumes; *left_out* the targets of media and read-only disks.
     """
 
     external: bool
     memory: bool
+    quiesce: str
     paths: dict[str, str]
     volumes: dict[str, str]
     left_out: list[str]
@@ -77,6 +78,7 @@ def make(
     return Plan(
         external=external,
         memory=active and wanted,
+        quiesce=request.quiesce or conf.snapshots.quiesce.capitalize(),
         paths=paths,
         volumes={d.target: paths[d.target] for d in captured if d.volume},
         left_out=[

@@ -20,10 +20,11 @@ from typing import Any
 
 import libvirt
 import libvirt_qemu
+from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, leftovers, plan, snapshots, storage, waiting, xml,
+    agent, connections, leftovers, plan, snapshots, storage, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
@@ -64,7 +65,7 @@ def check(connection: Any, domain: Any, name: str) -> None:
 
 def run(
     hypervisor: connections.Hypervisor, uuid: str, name: str,
-    power_state: str, job: drivers.Job,
+    power_state: str, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
         check(connection, domain, name)
@@ -86,17 +87,19 @@ def run(
             _undo(connection, uuid, name, exc.get_error_message(), job)
         job.step('finish')
         _finish(connection, uuid, name, target, job)
+        _set_clock(connection, uuid, captured, conf, job)
 
 
 def settle(
     hypervisor: connections.Hypervisor, uuid: str, name: str,
-    power_state: str, job: drivers.Job,
+    power_state: str, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
         journal = job.journal
         root = xml.parse(journal['snapshot_xml'])
-        target = _target_state(xml.snapshot(root, None), power_state)
+        captured = xml.snapshot(root, None)
+        target = _target_state(captured, power_state)
         if journal['step'] == 'prepare':
             _restore_media(domain, name, journal)
             raise exceptions.OperationInterrupted(
@@ -105,6 +108,7 @@ def settle(
         if journal['step'] == 'revert':
             _undo(connection, uuid, name, 'it was broken off', job)
         _finish(connection, uuid, name, target, job)
+        _set_clock(connection, uuid, captured, conf, job)
 
 
 # Before --------------------------------------------------------------------
@@ -221,6 +225,16 @@ def _set_power(
         domain.resume()
     elif not memory and target != drivers.OFF and not domain.isActive():
         _start(domain, name, target)
+
+
+def _set_clock(
+    connection: Any, uuid: str, captured: drivers.Snapshot,
+    conf: cfg.ConfigOpts, job: drivers.Job,
+) -> None:
+    domain = connections.find(connection, uuid)
+    running = plan.power_state(domain) == drivers.ON
+    if captured.memory and running and conf.revert.sync_guest_time:
+        agent.set_clock(domain, conf.snapshots.quiesce_timeout, job)
 
 
 def _start(domain: Any, name: str, target: str) -> None:
