@@ -49,7 +49,7 @@ functional: setup run-functional
 .PHONY: run-functional
 run-functional:
 	@$(IN_LAB) $(PYTHON) -m tests.lab check
-	$(IN_LAB) $(PYTEST) -p no:cacheprovider tests/functional
+	@$(IN_LAB) tools/functional
 
 demo: setup
 	@$(IN_LAB) tools/demo

@@ -85,6 +85,14 @@ snapshots_opts: list[cfg.Opt] = [
         help='Seconds that the guest agent has to answer each command.',
     ),
     cfg.IntOpt(
+        'space_headroom',
+        default=256,
+        min=0,
+        help='MiB that must be free beside the disks of a system for a '
+        'snapshot, apart from its memory: the new files for its disks grow '
+        'with everything that the system writes from then on.',
+    ),
+    cfg.IntOpt(
         'max_chain_depth',
         default=0,
         min=0,

@@ -283,6 +283,12 @@ class ManagedSavePresent(Conflict):
     """(system)"""
 
 
+class InsufficientSpace(Conflict):
+    """(folder, bytes needed, bytes available)"""
+
+    status = 507
+
+
 class QuiesceFailed(Conflict):
     """(system, why)"""
 

@@ -62,8 +62,8 @@ class LibvirtDriver:
             revert.check(connection, domain, name)
 
     def check_delete(self, uuid: str, name: str) -> None:
-        with self._hypervisor.domain(uuid, 'delete') as (_, domain):
-            delete.check(domain, name)
+        with self._hypervisor.domain(uuid, 'delete') as (connection, domain):
+            delete.check(connection, domain, name)
 
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job

@@ -38,6 +38,11 @@ def run(
             'prepare', files=files, volumes=planned.volumes, frozen=False,
             power_state=plan.power_state(domain),
         )  # fmt: skip
+        for need in planned.needs:
+            job.tell(
+                'HawkFish.1.0.SpaceEstimated', need.folder, need.needed,
+                need.available,
+            )  # fmt: skip
         if job.cancelled:
             raise exceptions.OperationCancelled('create')
         quiesced = quiesce.before(domain, planned, conf, job)

@@ -13,7 +13,7 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, leftovers, plan, snapshots, waiting, xml,
+    connections, leftovers, plan, snapshots, space, waiting, xml,
 )  # fmt: skip
 
 # libvirt says these before it has touched any data.
@@ -27,13 +27,22 @@ _REFUSALS = frozenset((
 ))  # fmt: skip
 
 
-def check(domain: Any, name: str) -> None:
+def check(connection: Any, domain: Any, name: str) -> None:
     """Raise what stands in the way of deleting *name*."""
     root = snapshots.describe(domain, name)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
-    if snapshots.current(domain) != name:
+    if snapshots.current(domain) != name and _is_leaf(domain, name):
         _check_not_below(domain, root, name)
+    else:
+        space.check(space.for_delete(connection, root))
+
+
+def _is_leaf(domain: Any, name: str) -> bool:
+    return all(
+        other.findtext('parent/name') != name
+        for other in snapshots.describe_all(domain)
+    )
 
 
 def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
@@ -44,11 +53,6 @@ def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
     branch, but removes its files; and it takes every leaf for that where no
     snapshot is current, as after an undefine and a redefinition.
     """
-    if any(
-        other.findtext('parent/name') == name
-        for other in snapshots.describe_all(domain)
-    ):
-        return
     external = xml.external_disks(root)
     captured = {
         disk.path for disk in xml.captured_disks(root)
@@ -81,7 +85,7 @@ def _run(
     job: drivers.Job, again: bool,
 ) -> None:
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
-        check(domain, name)
+        check(connection, domain, name)
         root = snapshots.describe(domain, name)
         job.step('prepare', memory_file=xml.memory_file(root))
         # libvirt would merge the overlay of a drive that may be long gone,

@@ -15,7 +15,7 @@ import libvirt
 from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
-from hawkfish_plugin.drivers.libvirt import snapshots, storage, xml
+from hawkfish_plugin.drivers.libvirt import snapshots, space, storage, xml
 
 # json-c in libvirt 10.8 to 11.x cannot parse QEMU's answers about longer
 # chains; a domain with more does not start, and a daemon restart kills it.
@@ -33,7 +33,8 @@ class Plan:
 
     *quiesce* is one of drivers.QUIESCE_MODES, *paths* are the files of the
     disks to capture, by target; *volumes* those of them that the domain names
-    as pool volumes; *left_out* the targets of media and read-only disks.
+    as pool volumes; *left_out* the targets of media and read-only disks;
+    *needs* the space that it takes at the most.
     """
 
     external: bool
@@ -42,6 +43,7 @@ class Plan:
     paths: dict[str, str]
     volumes: dict[str, str]
     left_out: list[str]
+    needs: list[space.Need]
 
     def folder(self) -> str:
         """Where the memory goes: beside the first disk."""
@@ -75,15 +77,22 @@ def make(
     if refusals:
         raise exceptions.Refused(refusals)
     paths = {d.target: file_of(connection, d) or '' for d in captured}
+    memory = active and wanted
+    needs = space.for_create(
+        connection, domain, paths.values(), memory,
+        conf.snapshots.space_headroom,
+    )  # fmt: skip
+    space.check(needs)
     return Plan(
         external=external,
-        memory=active and wanted,
+        memory=memory,
         quiesce=request.quiesce or conf.snapshots.quiesce.capitalize(),
         paths=paths,
         volumes={d.target: paths[d.target] for d in captured if d.volume},
         left_out=[
             d.target for d in xml.disks(root) if d.target not in paths
         ],
+        needs=needs,
     )  # fmt: skip
 
 

@@ -50,6 +50,21 @@ def listing(connection: Any, folder: str) -> list[str]:
         return [str(volume.path()) for volume in pool.listAllVolumes()]
 
 
+def available(connection: Any, folder: str) -> int:
+    """The free bytes of the file system of *folder*; none without it."""
+    with _folder(connection, folder) as pool:
+        return 0 if pool is None else int(pool.info()[3])
+
+
+def size(connection: Any, path: str) -> tuple[int, int]:
+    """Capacity and allocation of the disk file at *path*, in bytes."""
+    with _file(connection, path) as volume:
+        if volume is None:
+            return 0, 0
+        _, capacity, allocation = volume.info()
+        return int(capacity), int(allocation)
+
+
 @contextlib.contextmanager
 def _file(connection: Any, path: str) -> Iterator[Any]:
     volume = _known(connection, path)

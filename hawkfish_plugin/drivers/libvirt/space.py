@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How much space an operation needs, and how much there is.
+
+Owns the estimates.  They are upper bounds of what is written while the
+operation runs, and the free space is that of the file system that will hold
+it, asked for through the storage API.
+"""
+
+import dataclasses
+import posixpath
+from collections.abc import Iterable
+from typing import Any
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import storage, xml
+
+_KIB, _MIB = 2**10, 2**20
+# Pages that change while they are written are written again.
+_MEMORY_FACTOR = 1.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """*needed* and *available* bytes in *folder*."""
+
+    folder: str
+    needed: int
+    available: int
+
+
+def for_create(
+    connection: Any, domain: Any, paths: Iterable[str], memory: bool,
+    headroom_mib: int,
+) -> list[Need]:
+    """
+    What a create needs beside the disks *paths*.
+
+    The memory goes to the folder of the first; every folder keeps the
+    headroom, for overlays that grow from then on.
+    """
+    needed: dict[str, int] = {}
+    for path in paths:
+        needed.setdefault(posixpath.dirname(path), headroom_mib * _MIB)
+    if memory and needed:
+        needed[next(iter(needed))] += _memory(domain)
+    return [
+        Need(folder, size, storage.available(connection, folder))
+        for folder, size in needed.items()
+    ]
+
+
+def _memory(domain: Any) -> int:
+    size = domain.info()[2]
+    try:
+        # What the guest has never touched is not written.
+        size = min(size, domain.memoryStats().get('rss', size))
+    except libvirt.libvirtError:
+        if not domain.connect().isAlive():
+            raise
+    return int(size * _KIB * _MEMORY_FACTOR)
+
+
+def for_delete(connection: Any, root: xml.Element) -> list[Need]:
+    """What merging the overlays of a snapshot into their bases needs."""
+    needed: dict[str, int] = {}
+    overlays = xml.external_disks(root)
+    for disk in xml.captured_disks(root):
+        overlay = overlays.get(disk.target)
+        if overlay and disk.path:
+            folder = posixpath.dirname(disk.path)
+            needed[folder] = needed.get(folder, 0) + _growth(
+                connection, disk.path, overlay
+            )
+    return [
+        Need(folder, size, storage.available(connection, folder))
+        for folder, size in needed.items()
+    ]
+
+
+def _growth(connection: Any, base: str, overlay: str) -> int:
+    """By how much *base* can grow when *overlay* is merged into it."""
+    capacity, allocation = storage.size(connection, base)
+    merged = storage.size(connection, overlay)[1]
+    return min(merged, max(0, capacity - allocation))
+
+
+def shortages(needs: Iterable[Need]) -> list[exceptions.HawkFishError]:
+    return [
+        exceptions.InsufficientSpace(need.folder, need.needed, need.available)
+        for need in needs
+        if need.needed > need.available
+    ]
+
+
+def check(needs: Iterable[Need]) -> None:
+    """Raise where one of *needs* cannot be met."""
+    found = shortages(needs)
+    if found:
+        raise exceptions.Refused(found)

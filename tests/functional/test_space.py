@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Too little space is told beforehand, and running out of it costs nothing."""
+
+import os
+
+import pytest
+import requests
+
+from tests.functional.emulator import Emulator, told
+from tests.lab.domains import Disk
+
+FOLDER = '/var/lib/small'
+MIB = 2**20
+
+
+@pytest.fixture
+def small(host):
+    """A file system of 512 MiB for disks."""
+    mounted = host.mount_small(FOLDER, 512)
+    yield mounted
+    host.unmount(FOLDER)
+
+
+@pytest.fixture
+def system(small, make_system):
+    made = make_system(disks=(Disk(folder=FOLDER),)).boot()
+    yield made
+    if made.domain.isActive():
+        made.domain.destroy()
+
+
+def fill(folder, free_mib):
+    """Leave so much free in *folder*."""
+    ballast = folder / 'ballast'
+    ballast.unlink(missing_ok=True)
+    usage = os.statvfs(folder)
+    size = usage.f_bavail * usage.f_frsize - free_mib * MIB
+    with ballast.open('wb') as file:
+        for _ in range(size // MIB):
+            file.write(b'x' * MIB)
+    return ballast
+
+
+def test_too_little_space_is_refused(system, small, emulator):
+    """A 507 says how much is needed and how much there is; nothing is made."""
+    fill(small, 100)
+
+    refused = emulator.post_create(system.uuid, Name='s')
+
+    assert refused.status_code == 507
+    assert told(refused) == ['InsufficientSpace']
+    entry = refused.json()['error']['@Message.ExtendedInfo'][0]
+    folder, needed, available = entry['MessageArgs']
+    assert folder == FOLDER
+    assert int(needed) > 256 * MIB > 110 * MIB > int(available) > 80 * MIB
+    assert system.domain.snapshotListNames() == []
+    assert system.guest.wait_ticks(1)
+
+
+def test_the_estimate_is_in_the_task(system, emulator, folder, host):
+    """Every create says what it needs at the most."""
+    roomy = Emulator(
+        folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='16'
+    )
+    roomy.start()
+    try:
+        accepted = roomy.post_create(system.uuid, Name='s')
+        assert roomy.wait(accepted).status_code == 201
+        task = requests.get(
+            roomy.url + accepted.headers['Location'].replace(
+                'TaskMonitors', 'Tasks'
+            )
+        ).json()
+        told_args = [
+            message['MessageArgs'] for message in task['Messages']
+            if message['MessageId'].endswith('SpaceEstimated')
+        ]
+        assert [args[0] for args in told_args] == [FOLDER]
+        roomy.delete(system.uuid, 's')
+    finally:
+        roomy.stop()
+
+
+def test_space_that_runs_out_meanwhile(
+    system, small, folder, host, external
+):
+    """A memory file that finds no room leaves the guest, and nothing else."""
+    if not external:
+        pytest.skip('QEMU 7.2 stops the guest')
+    roomy = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='0')
+    roomy.start()
+    try:
+        system.write('one')
+        roomy.order('sleep=2', 'create', 'prepare')
+        accepted = roomy.post_create(system.uuid, Name='s')
+        fill(small, 20)
+
+        response = roomy.wait(accepted)
+
+        assert response.status_code == 409
+        assert told(response) == ['OperationFailed']
+        assert system.domain.snapshotListNames() == []
+        assert [p.name for p in small.iterdir() if 'hawkfish' in p.name] == []
+        assert system.read() == {'one'}
+    finally:
+        roomy.stop()
+
+
+def test_a_merge_without_space_is_refused(system, small, folder, host,
+                                          external):  # fmt: skip
+    """A delete whose data would not fit below is refused beforehand."""
+    if not external:
+        pytest.skip('an internal snapshot is merged into nothing')
+    roomy = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='0')
+    roomy.start()
+    try:
+        roomy.create(system.uuid, Name='s', IncludeMemory=False)
+        system.guest.run(
+            'dd if=/dev/urandom of=/mnt/big bs=1M count=30 2>/dev/null; sync',
+            timeout=60,
+        )
+        ballast = fill(small, 10)
+
+        refused = roomy.send_delete(system.uuid, 's')
+
+        assert refused.status_code == 507
+        assert told(refused) == ['InsufficientSpace']
+        ballast.unlink()
+        roomy.delete(system.uuid, 's')
+        assert system.guest.run('ls /mnt/big').strip() == '/mnt/big'
+    finally:
+        roomy.stop()
