@@ -217,7 +217,7 @@ class Snapshots:
         self, job: tasks.Job,
         call: Callable[[str, str, tasks.Job], None],
     ) -> dict[str, Any]:
-        broken_off = job.journal.get('step') == 'merge'
+        broken_off = job.journal.get('merging', False)
         try:
             call(job.task.system, job.task.snapshot, job)
         except exceptions.MergeFailed:

@@ -366,8 +366,14 @@ class Tasks:
             if time.time() - task.created > deadline:
                 raise exceptions.OperationTimedOut(task.operation, deadline)
             self.add_message(task.id, messages.TASK_STARTED, task.id)
-        with self._locks.system(task.system, deadline):
-            return self._carry_out(job)
+        while True:
+            try:
+                with self._locks.system(task.system, deadline):
+                    return self._carry_out(job)
+            except exceptions.SystemLocked:
+                # What has begun is settled, whoever holds the system.
+                if not job.begun:
+                    raise
 
     def _carry_out(self, job: Job) -> dict[str, Any]:
         """

@@ -89,7 +89,9 @@ class Job(Protocol):
     What an operation may ask of the task it runs for.
 
     *journal* holds the facts that were noted at the steps so far; it outlives
-    the process, and settling a broken-off operation starts from it.
+    the process, and settling a broken-off operation starts from it.  Its
+    ``step`` is the last one; a delete notes ``merging`` in it before it
+    touches data.
     """
 
     @property

@@ -121,7 +121,7 @@ class FakeDriver:
         self._step(job, 'prepare')
         tree = list(self.snapshots(uuid))
         gone = _find(tree, name)
-        self._step(job, 'merge')
+        self._step(job, 'merge', merging=True)
         self._pass_time(job)
         self._keep(uuid, [
             dataclasses.replace(
@@ -158,8 +158,8 @@ class FakeDriver:
     def _keep(self, uuid: str, tree: Sequence[drivers.Snapshot]) -> None:
         self._trees[uuid] = [dataclasses.asdict(s) for s in tree]
 
-    def _step(self, job: drivers.Job, name: str) -> None:
-        job.step(name)
+    def _step(self, job: drivers.Job, name: str, **facts: object) -> None:
+        job.step(name, **facts)
         if name in self.failures:
             raise self.failures[name]
 

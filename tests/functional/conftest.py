@@ -24,6 +24,14 @@ from tests.lab.shell import Guest
 
 _numbers = itertools.count(1)
 
+# A domain that costs nearly nothing: it sits in its firmware when started.
+SMALL: dict[str, Any] = {
+    'boot_guest': False,
+    'agent': False,
+    'memory_mib': 32,
+    'disks': (domains.Disk(size_mib=16, formatted=False),),
+}
+
 
 def releases() -> list[str]:
     named = os.environ.get('HAWKFISH_LAB_RELEASES', '')

@@ -6,16 +6,9 @@ import pathlib
 import pytest
 import requests
 
+from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
-from tests.lab.domains import Disk
 from tests.lab.host import Host
-
-SMALL = {
-    'boot_guest': False,
-    'agent': False,
-    'memory_mib': 32,
-    'disks': (Disk(size_mib=16, formatted=False),),
-}
 
 
 @pytest.fixture

@@ -8,16 +8,9 @@ import time
 import libvirt
 import requests
 
+from tests.functional.conftest import SMALL
 from tests.functional.emulator import told
 from tests.lab import domains
-from tests.lab.domains import Disk
-
-SMALL = {
-    'boot_guest': False,
-    'agent': False,
-    'memory_mib': 32,
-    'disks': (Disk(size_mib=16, formatted=False),),
-}
 
 
 def test_twenty_systems_at_once(make_system, emulator):

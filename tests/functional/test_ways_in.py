@@ -6,15 +6,9 @@ import concurrent.futures
 import pytest
 import requests
 
+from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
-from tests.lab.domains import Disk
 
-SMALL = {
-    'boot_guest': False,
-    'agent': False,
-    'memory_mib': 32,
-    'disks': (Disk(size_mib=16, formatted=False),),
-}
 GUNICORN = ['gunicorn', '--workers', '3', '--threads', '4', '--bind']
 
 

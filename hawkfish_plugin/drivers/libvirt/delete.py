@@ -66,7 +66,19 @@ def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
 def run(
     hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
 ) -> None:
-    _run(hypervisor, uuid, name, job, again=False)
+    with hypervisor.domain(uuid, 'delete') as (connection, domain):
+        check(connection, domain, name)
+        root = snapshots.describe(domain, name)
+        job.step('prepare', memory_file=xml.memory_file(root))
+        # libvirt would merge the overlay of a drive that may be long gone,
+        # and refuse to delete the snapshot for ever.
+        if xml.external_disks(root) and xml.eject_media(root):
+            snapshots.redefine(domain, root)
+        again = job.journal.get('merging', False)
+        job.step('merge', merging=True)
+        _merge(domain, name, again)
+        job.step('finish')
+        _remove_memory(connection, domain, job)
 
 
 def settle(
@@ -77,25 +89,7 @@ def settle(
         if name not in domain.snapshotListNames():
             _remove_memory(connection, domain, job)
             return
-    _run(hypervisor, uuid, name, job, again=job.journal['step'] != 'prepare')
-
-
-def _run(
-    hypervisor: connections.Hypervisor, uuid: str, name: str,
-    job: drivers.Job, again: bool,
-) -> None:
-    with hypervisor.domain(uuid, 'delete') as (connection, domain):
-        check(connection, domain, name)
-        root = snapshots.describe(domain, name)
-        job.step('prepare', memory_file=xml.memory_file(root))
-        # libvirt would merge the overlay of a drive that may be long gone,
-        # and refuse to delete the snapshot for ever.
-        if xml.external_disks(root) and xml.eject_media(root):
-            snapshots.redefine(domain, root)
-        job.step('merge')
-        _merge(domain, name, again)
-        job.step('finish')
-        _remove_memory(connection, domain, job)
+    run(hypervisor, uuid, name, job)
 
 
 def _merge(domain: Any, name: str, again: bool) -> None:
