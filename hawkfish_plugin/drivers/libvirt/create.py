@@ -11,7 +11,7 @@ has, or removes the files that it left.
 import dataclasses
 import posixpath
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import libvirt
@@ -19,10 +19,13 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, leftovers, plan, quiesce, snapshots, waiting, xml,
+    agent, connections, leftovers, plan, quiesce, snapshots, storage, waiting,
+    xml,
 )  # fmt: skip
 
 _LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
+# CVE-2025-13193: before it the overlays of a domain that is off were 0644.
+_PRIVATE_SINCE = 11_010_000
 _QUIESCE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
 
 
@@ -33,7 +36,7 @@ def run(
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
-        text, files = _describe(request, planned)
+        text, overlays, files = _describe(request, planned)
         job.step(
             'prepare', files=files, volumes=planned.volumes, frozen=False,
             power_state=plan.power_state(domain),
@@ -48,7 +51,12 @@ def run(
         quiesced = quiesce.before(domain, planned, conf, job)
         with waiting.watched(hypervisor, uuid, job) as watch:
             try:
-                quiesced = _capture(domain, text, planned, quiesced, conf, job)
+                flags = _flags(planned)
+                if _would_be_readable(connection, domain, overlays):
+                    flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+                    _make_overlays(connection, planned, overlays)
+                quiesced = _capture(domain, text, flags, planned, quiesced,
+                                    conf, job)  # fmt: skip
             except libvirt.libvirtError as exc:
                 leftovers.remove(connection, domain, files, job)
                 _check_aborted(exc, watch, conf)
@@ -59,10 +67,9 @@ def run(
 
 
 def _capture(
-    domain: Any, text: str, planned: plan.Plan, quiesced: drivers.Quiesce,
-    conf: cfg.ConfigOpts, job: drivers.Job,
+    domain: Any, text: str, flags: int, planned: plan.Plan,
+    quiesced: drivers.Quiesce, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> drivers.Quiesce:
-    flags = _flags(planned)
     # Memory is flushed before; libvirt freezes disks alone by itself.
     if quiesced.status == drivers.QUIESCED and not flags & _LIVE and flags:
         job.step('capture', frozen=True, quiesce=dataclasses.asdict(quiesced))
@@ -115,14 +122,14 @@ def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
 
 def _describe(
     request: drivers.CreateRequest, planned: plan.Plan
-) -> tuple[str, list[str]]:
-    """The XML of the snapshot, and the files that it will bring."""
+) -> tuple[str, dict[str, str], list[str]]:
+    """The XML of the snapshot, its overlays by target, and all its files."""
     if not planned.external:
         text = xml.internal_snapshot(
             request.name, request.description, planned.paths,
             planned.left_out,
         )  # fmt: skip
-        return text, []
+        return text, {}, []
     # libvirt overwrites a memory file that exists without a word, and a
     # snapshot's name may be no file name: so the names are ours, and unique.
     token = uuid.uuid4().hex[:12]
@@ -138,7 +145,25 @@ def _describe(
     text = xml.external_snapshot(
         request.name, request.description, memory, overlays, planned.left_out
     )
-    return text, [*overlays.values(), *([memory] if memory else [])]
+    files = [*overlays.values(), *([memory] if memory else [])]
+    return text, overlays, files
+
+
+def _would_be_readable(
+    connection: Any, domain: Any, overlays: Mapping[str, str]
+) -> bool:
+    """Whether libvirt would make the overlays readable by all users."""
+    old = connection.getLibVersion() < _PRIVATE_SINCE
+    return bool(overlays and old and not domain.isActive())
+
+
+def _make_overlays(
+    connection: Any, planned: plan.Plan, overlays: Mapping[str, str]
+) -> None:
+    for target, path in overlays.items():
+        storage.make_overlay(
+            connection, path, planned.paths[target], planned.formats[target]
+        )
 
 
 def _flags(planned: plan.Plan) -> int:

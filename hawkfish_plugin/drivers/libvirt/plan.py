@@ -32,15 +32,16 @@ class Plan:
     A snapshot that can be made.
 
     *quiesce* is one of drivers.QUIESCE_MODES, *paths* are the files of the
-    disks to capture, by target; *volumes* those of them that the domain names
-    as pool volumes; *left_out* the targets of media and read-only disks;
-    *needs* the space that it takes at the most.
+    disks to capture and *formats* theirs, by target; *volumes* those of them
+    that the domain names as pool volumes; *left_out* the targets of media and
+    read-only disks; *needs* the space that it takes at the most.
     """
 
     external: bool
     memory: bool
     quiesce: str
     paths: dict[str, str]
+    formats: dict[str, str]
     volumes: dict[str, str]
     left_out: list[str]
     needs: list[space.Need]
@@ -88,6 +89,7 @@ def make(
         memory=memory,
         quiesce=request.quiesce or conf.snapshots.quiesce.capitalize(),
         paths=paths,
+        formats={d.target: d.format for d in captured},
         volumes={d.target: paths[d.target] for d in captured if d.volume},
         left_out=[
             d.target for d in xml.disks(root) if d.target not in paths

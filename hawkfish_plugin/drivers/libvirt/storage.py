@@ -65,6 +65,30 @@ def size(connection: Any, path: str) -> tuple[int, int]:
         return int(capacity), int(allocation)
 
 
+def make_overlay(
+    connection: Any, path: str, base: str, base_format: str
+) -> None:
+    """Make an empty qcow2 file over *base* that only its owner can read."""
+    with _file(connection, base) as volume:
+        like = ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
+    root = ElementTree.Element('volume')
+    ElementTree.SubElement(root, 'name').text = posixpath.basename(path)
+    capacity = ElementTree.SubElement(root, 'capacity', unit='bytes')
+    capacity.text = like.findtext('capacity')
+    target = ElementTree.SubElement(root, 'target')
+    ElementTree.SubElement(target, 'format', type='qcow2')
+    permissions = ElementTree.SubElement(target, 'permissions')
+    ElementTree.SubElement(permissions, 'mode').text = '0600'
+    for name in ('owner', 'group'):
+        text = like.findtext(f'target/permissions/{name}')
+        ElementTree.SubElement(permissions, name).text = text
+    backing = ElementTree.SubElement(root, 'backingStore')
+    ElementTree.SubElement(backing, 'path').text = base
+    ElementTree.SubElement(backing, 'format', type=base_format)
+    with _folder(connection, posixpath.dirname(path)) as pool:
+        pool.createXML(ElementTree.tostring(root, encoding='unicode'))
+
+
 @contextlib.contextmanager
 def _file(connection: Any, path: str) -> Iterator[Any]:
     volume = _known(connection, path)
