@@ -201,16 +201,25 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
-    def revert(self, target_power_state: str | None = None) -> TaskHandle:
+    def revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+    ) -> TaskHandle:
         """
         Bring the system back; what it did since the snapshot is lost.
 
         *target_power_state* is AsCaptured (the service's default), On, Off
-        or Paused.
+        or Paused. With *safety_snapshot* the present state is kept first.
         """
         # Where no target is offered, the service can say why.
         target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
-        return _post(self._conn, target, TargetPowerState=target_power_state)
+        return _post(
+            self._conn,
+            target,
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+        )
 
     def delete(self) -> TaskHandle:
         """Delete the snapshot; the system's present state stays."""

@@ -105,6 +105,13 @@ snapshots_opts: list[cfg.Opt] = [
 
 revert_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
+        'safety_snapshot',
+        default=False,
+        help='Create a snapshot of the present state before a revert, where '
+        'the request does not say. Where it cannot be made, the system is '
+        'not reverted.',
+    ),
+    cfg.BoolOpt(
         'sync_guest_time',
         default=True,
         help="Set the guest's clock through the guest agent after a revert "

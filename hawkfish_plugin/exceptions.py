@@ -328,6 +328,10 @@ class OperationCancelled(Conflict):
     """(operation)"""
 
 
+class SafetySnapshotFailed(Conflict):
+    """(snapshot to revert to, safety snapshot, task)"""
+
+
 class RevertNotStarted(Conflict):
     """(snapshot, what the hypervisor said)"""
 

@@ -117,7 +117,9 @@ class Plugin:
 
     @functools.cached_property
     def snapshots(self) -> snapshots.Snapshots:
-        return snapshots.Snapshots(self.driver, self.tasks, self._database)
+        return snapshots.Snapshots(
+            self.driver, self.tasks, self._database, self.conf
+        )
 
     def _driver_name(self) -> str:
         config = self._app.config

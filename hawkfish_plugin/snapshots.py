@@ -14,6 +14,8 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oslo_config import cfg
+
 from hawkfish_plugin import db, drivers, exceptions, tasks
 
 CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
@@ -40,9 +42,10 @@ class Snapshots:
 
     def __init__(
         self, driver: drivers.Driver, task_table: tasks.Tasks,
-        database: db.Database,
+        database: db.Database, conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
+        self._conf = conf
         self._tasks = task_table
         self._db = database
         self.operations = {
@@ -96,10 +99,12 @@ class Snapshots:
     def create(
         self, system: drivers.System, name: str | None, description: str,
         memory: bool | None, quiesce: str | None,
-        payload: Mapping[str, Any],
+        payload: Mapping[str, Any], stem: str = 'snapshot',
     ) -> tasks.Task:
         """
-        Queue a create and return its task; *name* None takes the time.
+        Queue a create and return its task.
+
+        *name* None takes *stem* and the time.
 
         Raises SnapshotNameInvalid, SnapshotExists, and everything that is
         known beforehand to stand in the way.
@@ -111,8 +116,9 @@ class Snapshots:
             if name in taken:
                 raise exceptions.SnapshotExists(name)
             request = drivers.CreateRequest(
-                name or _timestamp_name(taken), description, memory, quiesce
-            )
+                name or _timestamp_name(stem, taken), description, memory,
+                quiesce,
+            )  # fmt: skip
             self._driver.check_create(system.uuid, request)
             try:
                 return self._tasks.submit(
@@ -126,10 +132,13 @@ class Snapshots:
 
     def revert(
         self, system: drivers.System, name: str, power_state: str,
-        payload: Mapping[str, Any],
+        safety: bool | None, payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
         Queue a revert to *name* and return its task.
+
+        With *safety* a snapshot of the present state is created before it;
+        None means: as the configuration says.
 
         Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
         everything that is known beforehand to stand in the way.
@@ -138,10 +147,23 @@ class Snapshots:
         self._check_free(view, system)
         _check_whole(view)
         self._driver.check_revert(system.uuid, name)
+        if safety is None:
+            safety = self._conf.revert.safety_snapshot
         arguments = {
             'created': view.record.created, 'power_state': power_state,
+            'safety': self._keep_present(system, name, payload).id
+            if safety else None,
         }  # fmt: skip
         return self._tasks.submit('revert', system, name, arguments, payload)
+
+    def _keep_present(
+        self, system: drivers.System, name: str, payload: Mapping[str, Any]
+    ) -> tasks.Task:
+        # The tasks of a system run in the order of their submission.
+        return self.create(
+            system, None, f'Safety snapshot before the revert to {name}',
+            None, None, payload, stem='safety',
+        )  # fmt: skip
 
     def delete(
         self, system: drivers.System, name: str, payload: Mapping[str, Any]
@@ -185,6 +207,7 @@ class Snapshots:
         return {'snapshot': request.name}
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
+        self._check_kept(job)
         self._check_same(job)
         record = self.get(_system(job), job.task.snapshot).record
         if self._is_damaged(_system(job), record):
@@ -206,6 +229,21 @@ class Snapshots:
         with contextlib.suppress(exceptions.SnapshotNotFound):
             self._check_same(job)
         return self._delete(job, self._driver.settle_delete)
+
+    def _check_kept(self, job: tasks.Job) -> None:
+        """Raise where the safety snapshot that was asked for is not there."""
+        number = job.task.arguments.get('safety')
+        if number is None:
+            return
+        name = ''
+        with contextlib.suppress(exceptions.TaskNotFound):
+            safety = self._tasks.get(number)
+            if safety.state == tasks.COMPLETED:
+                return
+            name = safety.snapshot
+        raise exceptions.SafetySnapshotFailed(
+            job.task.snapshot, name, number
+        )
 
     def _check_same(self, job: tasks.Job) -> None:
         """Raise where the name is another snapshot's by now."""
@@ -328,13 +366,13 @@ def _printable(name: str) -> str:
     return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def _timestamp_name(taken: set[str]) -> str:
+def _timestamp_name(stem: str, taken: set[str]) -> str:
     now = datetime.datetime.now(datetime.UTC)
-    stem = name = f'snapshot-{now:%Y%m%dT%H%M%SZ}'
+    first = name = f'{stem}-{now:%Y%m%dT%H%M%SZ}'
     number = 1
     while name in taken:
         number += 1
-        name = f'{stem}-{number}'
+        name = f'{first}-{number}'
     return name
 
 

@@ -28,6 +28,7 @@ MAX_DESCRIPTION_CHARACTERS = 4096
 _CREATE_PROPERTIES = {
     'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
 }  # fmt: skip
+_REVERT_PARAMETERS = {'TargetPowerState': str, 'SafetySnapshot': bool}
 
 
 @blueprint.get(COLLECTION)
@@ -76,11 +77,12 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
-    power_state = _revert_parameters(body)
+    _check_revert(body)
     check_if_match(_resource(system, name))
     task = service().snapshots.revert(
-        system, name, power_state, _payload(body)
-    )
+        system, name, body.get('TargetPowerState', drivers.AS_CAPTURED),
+        body.get('SafetySnapshot'), _payload(body),
+    )  # fmt: skip
     return accepted(task)
 
 
@@ -131,21 +133,21 @@ def _check_description(text: str) -> None:
         )
 
 
-def _revert_parameters(body: Body) -> str:
-    action, parameter = redfish.REVERT_ACTION, 'TargetPowerState'
-    for name in body:
-        if name != parameter:
+def _check_revert(body: Body) -> None:
+    action = redfish.REVERT_ACTION
+    for name, value in body.items():
+        wanted = _REVERT_PARAMETERS.get(name)
+        if wanted is None:
             raise exceptions.ActionParameterUnknown(
                 action, name, related=[pointer(name)]
             )
-    value = body.get(parameter, drivers.AS_CAPTURED)
-    related = [pointer(parameter)]
-    if not isinstance(value, str):
-        raise exceptions.ActionParameterValueTypeError(
-            told(value), parameter, action, related=related
-        )
+        if not isinstance(value, wanted):
+            raise exceptions.ActionParameterValueTypeError(
+                told(value), name, action, related=[pointer(name)]
+            )
+    value = body.get('TargetPowerState', drivers.AS_CAPTURED)
     if value not in drivers.TARGET_POWER_STATES:
         raise exceptions.ActionParameterValueNotInList(
-            told(value), parameter, action, related=related
-        )
-    return value
+            told(value), 'TargetPowerState', action,
+            related=['#/TargetPowerState'],
+        )  # fmt: skip

@@ -162,11 +162,19 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
             choices=POWER_STATES,
             help='Power state to end in; AsCaptured if not given.',
         )
+        parser.add_argument(
+            '--safety-snapshot',
+            action='store_true',
+            default=None,
+            help='Create a snapshot of the present state first.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
-        handle = snapshot.revert(parsed_args.power)
+        handle = snapshot.revert(
+            parsed_args.power, parsed_args.safety_snapshot
+        )
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 

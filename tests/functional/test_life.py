@@ -340,3 +340,23 @@ def test_a_revert_that_fails_is_undone(make_system, emulator, external):
     assert system.guest.wait_ticks(1) > ticks
     emulator.delete(system.uuid, 's')
     assert system.leftovers() == []
+
+
+def test_safety_snapshot(make_system, emulator):
+    """What the revert would have lost can be reverted to afterwards."""
+    system = make_system().boot()
+    system.write('one')
+    emulator.create(system.uuid, Name='s')
+    system.write('two')
+
+    emulator.revert(system.uuid, 's', SafetySnapshot=True)
+
+    assert system.read() == {'one'}
+    safety, = [
+        s['Name'] for s in emulator.snapshots(system.uuid) if s['Name'] != 's'
+    ]
+    emulator.revert(system.uuid, safety)
+    assert system.read() == {'two'}
+    for name in (safety, 's'):
+        emulator.delete(system.uuid, name)
+    assert system.leftovers() == []

@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from hawkfish_plugin import neighbours
+from hawkfish_plugin import exceptions, neighbours
 
 REDFISH_ACTION = 'HawkFishSnapshot.Revert'
 KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
@@ -244,6 +244,7 @@ def test_unknown_system_snapshot_and_action(emulator):
     ({'TargetPowerState': 'Sideways'}, 'ActionParameterValueNotInList'),
     ({'TargetPowerState': 1}, 'ActionParameterValueTypeError'),
     ({'Hurry': True}, 'ActionParameterUnknown'),
+    ({'SafetySnapshot': 'yes'}, 'ActionParameterValueTypeError'),
 ])  # fmt: skip
 def test_bad_revert_parameters(emulator, body, key):
     """A parameter that the action does not take is a 400 that names it."""
@@ -349,3 +350,37 @@ def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
     assert requests.get(system).status_code == 200
     emulator.wait(accepted)
     assert requests.patch(system, json=change).status_code == 204
+
+
+def test_a_safety_snapshot_keeps_the_present(emulator):
+    """The present state is in a snapshot of its own before the revert."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+
+    reverted = emulator.wait(requests.post(
+        f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
+    ))  # fmt: skip
+
+    assert reverted.status_code == 200
+    listed = requests.get(f'{emulator.snapshots_url}?$expand=.').json()
+    first, safety = listed['Members']
+    assert safety['Name'].startswith('safety-20')
+    assert safety['Links']['ParentSnapshot']['@odata.id'].endswith('/a')
+    assert first['Current'] is True
+
+
+def test_without_its_safety_snapshot_nothing_is_reverted(emulator):
+    """Where the present state cannot be kept, the system stays as it is."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+    emulator.created(Name='b')
+    emulator.driver.failures = {
+        'capture': exceptions.OperationFailed('create', 'no room')
+    }
+
+    response = emulator.wait(requests.post(
+        f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
+    ))  # fmt: skip
+
+    assert response.status_code == 409
+    assert message_ids(response) == ['SafetySnapshotFailed']
+    current = requests.get(f'{emulator.snapshots_url}/b').json()
+    assert current['Current'] is True
