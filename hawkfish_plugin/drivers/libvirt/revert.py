@@ -108,6 +108,9 @@ def settle(
         if journal['step'] == 'revert':
             _undo(connection, uuid, name, 'it was broken off', job)
         _finish(connection, uuid, name, target, job)
+        leftovers.remove_new_overlays(
+            connection, domain, journal['bases'], journal['overlays'], job
+        )
         _set_clock(connection, uuid, captured, conf, job)
 
 
