@@ -106,6 +106,8 @@ def settle(
                 'revert', 'the system is as it was'
             )
         if journal['step'] == 'revert':
+            if not captured.external:
+                _check_moved(domain, name, journal)
             _undo(connection, uuid, name, 'it was broken off', job)
         _finish(connection, uuid, name, target, job)
         leftovers.remove_new_overlays(
@@ -350,6 +352,17 @@ def _undo(
             name, reason, exc.get_error_message()
         ) from exc
     raise exceptions.RevertUndone(name, reason, now)
+
+
+def _check_moved(
+    domain: Any, name: str, journal: Mapping[str, Any]
+) -> None:
+    # QEMU may have gone back to an internal snapshot in the same process,
+    # without a trace: only another current snapshot tells.
+    if _found(domain, name, journal) != _REVERTED:
+        raise exceptions.RevertUnknown(
+            name, 'nobody saw its end', plan.power_state(domain)
+        )
 
 
 def _is_external(journal: Mapping[str, Any]) -> bool:
