@@ -344,20 +344,38 @@ class Tasks:
             'Task %s: %s of snapshot %r of system %s',
             task.id, task.operation, task.snapshot, task.system,
         )  # fmt: skip
-        outcome: dict[str, Any] | exceptions.HawkFishError
+        while True:
+            try:
+                with self._locks.system(task.system, self._conf.deadline):
+                    # Ended before the lock is free: who takes it next must
+                    # not find a task that has begun and does not hold it.
+                    self._finish(task, *self._outcome(task))
+                return
+            except exceptions.SystemLocked as exc:
+                # What has begun is settled, whoever holds the system.
+                if not task.step:
+                    self._finish(task, EXCEPTION, exc)
+                    return
+            except exceptions.StateUnavailable as exc:
+                LOG.error('Task %s waits: %r', task.id, messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+
+    def _outcome(
+        self, task: Task
+    ) -> tuple[str, dict[str, Any] | exceptions.HawkFishError]:
+        """The state that the task ends in, and its result or error."""
         try:
-            state, outcome = COMPLETED, self._locked_run(task)
+            return COMPLETED, self._run_in_time(task)
         except exceptions.OperationCancelled as exc:
-            state, outcome = CANCELLED, exc
+            return CANCELLED, exc
         except exceptions.HawkFishError as exc:
             LOG.error('Task %s failed: %r', task.id, messages.text(exc))
-            state, outcome = EXCEPTION, exc
+            return EXCEPTION, exc
         except Exception:
             LOG.exception('Task %s failed unexpectedly', task.id)
-            state, outcome = EXCEPTION, exceptions.InternalError()
-        self._finish(task, state, outcome)
+            return EXCEPTION, exceptions.InternalError()
 
-    def _locked_run(self, task: Task) -> dict[str, Any]:
+    def _run_in_time(self, task: Task) -> dict[str, Any]:
         deadline = self._conf.deadline
         job = Job(self, task, deadline)
         if not job.begun:
@@ -366,14 +384,7 @@ class Tasks:
             if time.time() - task.created > deadline:
                 raise exceptions.OperationTimedOut(task.operation, deadline)
             self.add_message(task.id, messages.TASK_STARTED, task.id)
-        while True:
-            try:
-                with self._locks.system(task.system, deadline):
-                    return self._carry_out(job)
-            except exceptions.SystemLocked:
-                # What has begun is settled, whoever holds the system.
-                if not job.begun:
-                    raise
+        return self._carry_out(job)
 
     def _carry_out(self, job: Job) -> dict[str, Any]:
         """
