@@ -2,9 +2,9 @@
 """
 Removing files that an operation left behind.
 
-Owns the only removal of files in this package.  A file goes only when it has
-a name that we or libvirt's revert gave it, and neither the domain's
-definitions, its snapshots nor its QEMU know it.
+Owns the only removal of files in this package.  A file goes only when it is
+one that an operation has noted, or that has appeared since with the name of a
+revert's overlay, and when no domain's definition, snapshots or QEMU know it.
 """
 
 import json
@@ -26,7 +26,7 @@ def remove(
     """Remove those of *paths* that nothing uses; tell what cannot be."""
     for path in paths:
         try:
-            if not _is_in_use(domain, path):
+            if not _is_in_use(connection, path):
                 storage.remove(connection, path)
         except libvirt.libvirtError as exc:
             if not connection.isAlive():
@@ -64,9 +64,17 @@ def remove_new_overlays(
     remove(connection, domain, set(now) - set(before), job)
 
 
-def _is_in_use(domain: Any, path: str) -> bool:
+def _is_in_use(connection: Any, path: str) -> bool:
+    # Any domain's: disks that differ only in the ending of their names get
+    # overlays of the same names from their reverts.
+    return any(
+        _knows(domain, posixpath.basename(path))
+        for domain in connection.listAllDomains()
+    )
+
+
+def _knows(domain: Any, name: str) -> bool:
     # File names of ours need no escaping in XML or JSON; folders might.
-    name = posixpath.basename(path)
     texts = [domain.XMLDesc(0)]
     if domain.isPersistent():
         texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
