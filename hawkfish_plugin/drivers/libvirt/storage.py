@@ -9,8 +9,9 @@ the host may be another machine, so no local path is ever opened.
 import contextlib
 import posixpath
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,14 @@ import libvirt
 
 # Two pools over one folder are refused: those of the moment take turns.
 _folders = threading.Lock()
+_PREFIX = 'hawkfish-'
+
+# A pool in which another client makes a volume can be neither refreshed nor
+# stopped, and another process may be quicker to make one of the moment.
+_BUSY = frozenset((
+    libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED,
+))  # fmt: skip
+_BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
 
 
 def volume_path(connection: Any, pool: str, volume: str) -> str | None:
@@ -115,18 +124,56 @@ def _known(connection: Any, path: str) -> Any:
 def _folder(connection: Any, folder: str) -> Iterator[Any]:
     """A fresh pool over *folder*, if need be one of the moment, or None."""
     with _folders:
-        pool = _find_pool(connection, folder)
-        made = None if pool else _make_pool(connection, folder)
+        pool, passing = _enter(connection, folder)
         try:
-            if pool:
-                pool.refresh()
-            yield pool or made
+            yield pool
         finally:
-            if made:
-                made.destroy()
+            if passing:
+                _stop(connection, pool)
 
 
-def _find_pool(connection: Any, folder: str) -> Any:
+def _enter(connection: Any, folder: str) -> tuple[Any, bool]:
+    """The pool, and whether it is to be stopped at the end."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        found = _find_active(connection, folder)
+        if found is None:
+            made = _patiently(connection, lambda: _open(connection, folder))
+            return made, made is not None
+        passing = found.name().startswith(_PREFIX)
+        # Another process looks into the folder, or died while it did.
+        if not passing or time.monotonic() > until:
+            _patiently(connection, found.refresh)
+            return found, passing
+        time.sleep(_BUSY_POLL_SECONDS)
+
+
+def _patiently(connection: Any, call: Callable[[], Any]) -> Any:
+    """Call, and again while another client keeps the pool busy."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return call()
+        except libvirt.libvirtError as exc:
+            if (
+                exc.get_error_code() not in _BUSY
+                or time.monotonic() > until
+                or not connection.isAlive()
+            ):
+                raise
+        time.sleep(_BUSY_POLL_SECONDS)
+
+
+def _stop(connection: Any, pool: Any) -> None:
+    try:
+        _patiently(connection, pool.destroy)
+    except libvirt.libvirtError as exc:
+        # Taken for one that was left behind, and stopped by who did.
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+
+
+def _find_active(connection: Any, folder: str) -> Any:
     try:
         return connection.storagePoolLookupByTargetPath(folder)
     except libvirt.libvirtError as exc:
@@ -135,9 +182,20 @@ def _find_pool(connection: Any, folder: str) -> Any:
         return None
 
 
+def _open(connection: Any, folder: str) -> Any:
+    """Start the pool over *folder*, made for the moment where it has none."""
+    inactive = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE
+    for pool in connection.listAllStoragePools(inactive):
+        root = ElementTree.fromstring(pool.XMLDesc())  # noqa: S314
+        if root.findtext('target/path') == folder:
+            pool.create()
+            return pool
+    return _make_pool(connection, folder)
+
+
 def _make_pool(connection: Any, folder: str) -> Any:
     root = ElementTree.Element('pool', type='dir')
-    ElementTree.SubElement(root, 'name').text = f'hawkfish-{uuid.uuid4().hex}'
+    ElementTree.SubElement(root, 'name').text = _PREFIX + uuid.uuid4().hex
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'path').text = folder
     try:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking into folders while others do the same, or work in them."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+
+import pytest
+
+from tests.lab.host import IMAGES
+
+FOLDER = '/var/lib/elsewhere'
+VOLUME = """
+<volume>
+  <name>{name}</name>
+  <capacity unit='MiB'>256</capacity><allocation unit='MiB'>256</allocation>
+  <target><format type='raw'/></target>
+</volume>"""
+
+
+def look(uri, folder, rounds):
+    """Another process of the emulator: what it sees in each round."""
+    import libvirt
+
+    from hawkfish_plugin.drivers.libvirt import storage
+
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with contextlib.closing(libvirt.open(uri)) as connection:
+        return [
+            (storage.exists(connection, f'{folder}/file'),
+             storage.available(connection, folder) > 0)
+            for _ in range(rounds)
+        ]  # fmt: skip
+
+
+@pytest.fixture
+def processes():
+    context = multiprocessing.get_context('spawn')
+    with concurrent.futures.ProcessPoolExecutor(3, context) as pool:
+        yield pool
+
+
+def pools(host):
+    with contextlib.closing(host.connect()) as connection:
+        return {pool.name() for pool in connection.listAllStoragePools()}
+
+
+def test_processes_look_at_once(host, processes):
+    """Processes that look into one folder see what is in it, and leave."""
+    folder = host.path(FOLDER)
+    folder.mkdir()
+    (folder / 'file').write_text('')
+
+    seen = list(processes.map(look, [host.uri] * 3, [FOLDER] * 3, [10] * 3))
+
+    assert seen == [[(True, True)] * 10] * 3
+    assert pools(host) == {'default'}
+
+
+def test_a_volume_is_made_meanwhile(host, processes):
+    """A pool that is busy with a new volume is waited for."""
+    look_at = [host.uri], [IMAGES], [30]
+    with contextlib.closing(host.connect()) as connection:
+        pool = connection.storagePoolLookupByName('default')
+        seen = processes.map(look, *look_at)
+        for number in range(4):
+            volume = pool.createXML(VOLUME.format(name=f'big-{number}'))
+            volume.delete()
+
+    assert list(seen) == [[(False, True)] * 30]
+
+
+def test_a_pool_that_is_stopped(host, processes):
+    """A folder whose own pool is stopped can be looked into; it stays so."""
+    with contextlib.closing(host.connect()) as connection:
+        pool = connection.storagePoolLookupByName('default')
+        pool.destroy()
+        try:
+            seen = list(processes.map(look, [host.uri], [IMAGES], [2]))
+            assert seen == [[(False, True)] * 2]
+            assert not pool.isActive()
+        finally:
+            if not pool.isActive():
+                pool.create()
+
+
+def test_a_look_that_was_broken_off(host, processes):
+    """What a process that died has left of its look is cleared away."""
+    host.path(FOLDER).mkdir(exist_ok=True)
+    with contextlib.closing(host.connect()) as connection:
+        connection.storagePoolCreateXML(
+            "<pool type='dir'><name>hawkfish-left</name>"
+            f'<target><path>{FOLDER}</path></target></pool>'
+        )
+
+    list(processes.map(look, [host.uri], [FOLDER], [1]))
+
+    assert pools(host) == {'default'}
