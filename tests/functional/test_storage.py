@@ -51,9 +51,9 @@ def test_processes_look_at_once(host, processes):
     folder.mkdir()
     (folder / 'file').write_text('')
 
-    seen = list(processes.map(look, [host.uri] * 3, [FOLDER] * 3, [10] * 3))
+    seen = list(processes.map(look, [host.uri] * 3, [FOLDER] * 3, [40] * 3))
 
-    assert seen == [[(True, True)] * 10] * 3
+    assert seen == [[(True, True)] * 40] * 3
     assert pools(host) == {'default'}
 
 
@@ -63,9 +63,11 @@ def test_a_volume_is_made_meanwhile(host, processes):
     with contextlib.closing(host.connect()) as connection:
         pool = connection.storagePoolLookupByName('default')
         seen = processes.map(look, *look_at)
+        big = pool.createXML(VOLUME.format(name='big'))
         for number in range(4):
-            volume = pool.createXML(VOLUME.format(name=f'big-{number}'))
-            volume.delete()
+            text = VOLUME.format(name=f'copy-{number}')
+            pool.createXMLFrom(text, big).delete()
+        big.delete()
 
     assert list(seen) == [[(False, True)] * 30]
 
