@@ -227,6 +227,14 @@ class SnapshotFileMissing(Conflict):
     """(snapshot, path)"""
 
 
+class SnapshotFileDamaged(Conflict):
+    """(snapshot, path, what is wrong with it)"""
+
+
+class FolderMissing(Conflict):
+    """(folder)"""
+
+
 class SnapshotKindMixed(Conflict):
     """(system, kind that it has)"""
 
@@ -248,7 +256,7 @@ class InternalNeedsQcow2(Conflict):
 
 
 class InternalNeedsQcow2Nvram(Conflict):
-    """(system, libvirt version, power state)"""
+    """(system, libvirt version)"""
 
 
 class DiskNotRevertable(Conflict):

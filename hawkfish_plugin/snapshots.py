@@ -131,11 +131,11 @@ class Snapshots:
                     raise
 
     def revert(
-        self, system: drivers.System, name: str, power_state: str,
+        self, system: drivers.System, request: drivers.RevertRequest,
         safety: bool | None, payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
-        Queue a revert to *name* and return its task.
+        Queue a revert and return its task.
 
         With *safety* a snapshot of the present state is created before it;
         None means: as the configuration says.
@@ -143,14 +143,17 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
         everything that is known beforehand to stand in the way.
         """
+        name = request.name
         view = self.get(system, name)
         self._check_free(view, system)
         _check_whole(view)
-        self._driver.check_revert(system.uuid, name)
+        request = dataclasses.replace(request, ours=view.quiesce is not None)
+        self._driver.check_revert(system.uuid, request)
         if safety is None:
             safety = self._conf.revert.safety_snapshot
         arguments = {
-            'created': view.record.created, 'power_state': power_state,
+            'created': view.record.created, 'power_state': request.power_state,
+            'force': request.force, 'ours': request.ours,
             'safety': self._keep_present(system, name, payload).id
             if safety else None,
         }  # fmt: skip
@@ -212,12 +215,14 @@ class Snapshots:
         record = self.get(_system(job), job.task.snapshot).record
         if self._is_damaged(_system(job), record):
             raise exceptions.SnapshotDamaged(record.name)
-        self._driver.revert(*_revert_arguments(job), job)
+        self._driver.revert(job.task.system, _revert_request(job), job)
         return {'snapshot': job.task.snapshot}
 
     def _settle_revert(self, job: tasks.Job) -> dict[str, Any]:
         self._check_same(job)
-        self._driver.settle_revert(*_revert_arguments(job), job)
+        self._driver.settle_revert(
+            job.task.system, _revert_request(job), job
+        )
         return {'snapshot': job.task.snapshot}
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
@@ -405,6 +410,9 @@ def _system(job: tasks.Job) -> drivers.System:
     return drivers.System(job.task.system, job.task.system_name)
 
 
-def _revert_arguments(job: tasks.Job) -> tuple[str, str, str]:
-    task = job.task
-    return task.system, task.snapshot, task.arguments['power_state']
+def _revert_request(job: tasks.Job) -> drivers.RevertRequest:
+    arguments = job.task.arguments
+    return drivers.RevertRequest(
+        job.task.snapshot, arguments['power_state'], arguments['force'],
+        arguments['ours'],
+    )

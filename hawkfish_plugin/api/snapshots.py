@@ -28,7 +28,9 @@ MAX_DESCRIPTION_CHARACTERS = 4096
 _CREATE_PROPERTIES = {
     'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
 }  # fmt: skip
-_REVERT_PARAMETERS = {'TargetPowerState': str, 'SafetySnapshot': bool}
+_REVERT_PARAMETERS = {
+    'TargetPowerState': str, 'SafetySnapshot': bool, 'Force': bool,
+}  # fmt: skip
 
 
 @blueprint.get(COLLECTION)
@@ -80,7 +82,11 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     _check_revert(body)
     check_if_match(_resource(system, name))
     task = service().snapshots.revert(
-        system, name, body.get('TargetPowerState', drivers.AS_CAPTURED),
+        system,
+        drivers.RevertRequest(
+            name, body.get('TargetPowerState', drivers.AS_CAPTURED),
+            body.get('Force', False),
+        ),
         body.get('SafetySnapshot'), _payload(body),
     )  # fmt: skip
     return accepted(task)

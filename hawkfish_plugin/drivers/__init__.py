@@ -77,6 +77,24 @@ class CreateRequest:
 
 
 @dataclasses.dataclass(frozen=True)
+class RevertRequest:
+    """
+    *power_state* is one of TARGET_POWER_STATES.
+
+    *ours*: the snapshot was made by this service, and so has copies of the
+    state of the firmware; *force*: go on without those that cannot be used.
+    *memory_size* is what the memory had in bytes when it was captured, where
+    that is known.
+    """
+
+    name: str
+    power_state: str = AS_CAPTURED
+    force: bool = False
+    ours: bool = False
+    memory_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Quiesce:
     """How it went with the file systems; *reason* where it failed."""
 
@@ -140,8 +158,8 @@ class Driver(Protocol):
     def check_create(self, uuid: str, request: CreateRequest) -> None:
         """Raise what stands in the way of this create."""
 
-    def check_revert(self, uuid: str, name: str) -> None:
-        """Raise what stands in the way of a revert to *name*."""
+    def check_revert(self, uuid: str, request: RevertRequest) -> None:
+        """Raise what stands in the way of this revert."""
 
     def check_delete(self, uuid: str, name: str) -> None:
         """Raise what stands in the way of deleting *name*."""
@@ -151,7 +169,7 @@ class Driver(Protocol):
     ) -> Quiesce: ...
 
     def revert(
-        self, uuid: str, name: str, power_state: str, job: Job
+        self, uuid: str, request: RevertRequest, job: Job
     ) -> None: ...
 
     def delete(self, uuid: str, name: str, job: Job) -> None: ...
@@ -161,7 +179,7 @@ class Driver(Protocol):
     ) -> Quiesce: ...
 
     def settle_revert(
-        self, uuid: str, name: str, power_state: str, job: Job
+        self, uuid: str, request: RevertRequest, job: Job
     ) -> None: ...
 
     def settle_delete(self, uuid: str, name: str, job: Job) -> None: ...

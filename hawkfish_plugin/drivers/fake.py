@@ -68,7 +68,9 @@ class FakeDriver:
     ) -> None:
         """Everything can be snapshotted here."""
 
-    def check_revert(self, uuid: str, name: str) -> None:
+    def check_revert(
+        self, uuid: str, request: drivers.RevertRequest
+    ) -> None:
         """Every snapshot can be reverted to here."""
 
     def check_delete(self, uuid: str, name: str) -> None:
@@ -100,20 +102,22 @@ class FakeDriver:
         return _quiesce(request, power_state)
 
     def revert(
-        self, uuid: str, name: str, power_state: str, job: drivers.Job
+        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
         self._step(job, 'prepare')
         tree = list(self.snapshots(uuid))
-        target = _find(tree, name)
+        target = _find(tree, request.name)
         self._step(job, 'revert')
         self._pass_time(job)
+        power_state = request.power_state
         if power_state == drivers.AS_CAPTURED:
             power_state = target.power_state or drivers.OFF
         self._systems().set_power_state(
             uuid, _TO_POWER_STATE.get(power_state, 'On')
         )
         self._keep(uuid, [
-            dataclasses.replace(s, current=s.name == name) for s in tree
+            dataclasses.replace(s, current=s.name == request.name)
+            for s in tree
         ])  # fmt: skip
         self._step(job, 'finish')
 
@@ -144,9 +148,9 @@ class FakeDriver:
         )
 
     def settle_revert(
-        self, uuid: str, name: str, power_state: str, job: drivers.Job
+        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        if not _find(self.snapshots(uuid), name).current:
+        if not _find(self.snapshots(uuid), request.name).current:
             raise exceptions.OperationInterrupted(
                 'revert', 'the system stands where it stood before'
             )

@@ -14,7 +14,7 @@ from tests.functional.emulator import told
 
 STEPS = {
     'create': ('prepare', 'capture', 'finish'),
-    'revert': ('prepare', 'revert', 'finish'),
+    'revert': ('prepare', 'revert', 'finish', 'start'),
     'delete': ('prepare', 'merge', 'finish'),
 }
 MOMENTS = [

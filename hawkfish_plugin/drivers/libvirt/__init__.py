@@ -57,9 +57,11 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'create') as (connection, domain):
             plan.make(connection, domain, request, self._conf)
 
-    def check_revert(self, uuid: str, name: str) -> None:
+    def check_revert(
+        self, uuid: str, request: drivers.RevertRequest
+    ) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
-            revert.check(connection, domain, name)
+            revert.check(connection, domain, request)
 
     def check_delete(self, uuid: str, name: str) -> None:
         with self._hypervisor.domain(uuid, 'delete') as (connection, domain):
@@ -71,11 +73,9 @@ class LibvirtDriver:
         return create.run(self._hypervisor, uuid, request, self._conf, job)
 
     def revert(
-        self, uuid: str, name: str, power_state: str, job: drivers.Job
+        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        revert.run(
-            self._hypervisor, uuid, name, power_state, self._conf, job
-        )
+        revert.run(self._hypervisor, uuid, request, self._conf, job)
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
         delete.run(self._hypervisor, uuid, name, job)
@@ -88,11 +88,9 @@ class LibvirtDriver:
         )
 
     def settle_revert(
-        self, uuid: str, name: str, power_state: str, job: drivers.Job
+        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        revert.settle(
-            self._hypervisor, uuid, name, power_state, self._conf, job
-        )
+        revert.settle(self._hypervisor, uuid, request, self._conf, job)
 
     def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
         delete.settle(self._hypervisor, uuid, name, job)

@@ -4,8 +4,9 @@ Create: one libvirt call, and what makes its result revertable.
 
 Steps: ``prepare`` notes the files to come, ``freeze`` flushes the guest's
 file systems, ``capture`` is the call, ``finish`` names pool volumes by their
-paths.  Killed at any of them, settle thaws the guest and finishes what libvirt
-has, or removes the files that it left.
+paths and copies of the firmware by their snapshot.  Killed at any of them,
+settle thaws the guest and finishes what libvirt has, or removes the files that
+it left.
 """
 
 import dataclasses
@@ -19,8 +20,8 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, leftovers, plan, quiesce, snapshots, storage, waiting,
-    xml,
+    agent, connections, firmware, leftovers, plan, quiesce, snapshots,
+    storage, waiting, xml,
 )  # fmt: skip
 
 _LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
@@ -36,10 +37,13 @@ def run(
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
-        text, overlays, files = _describe(request, planned)
+        definition = xml.parse(domain.XMLDesc(0))
+        text, overlays, files, copies = _describe(
+            request, planned, definition, not domain.isActive()
+        )
         job.step(
-            'prepare', files=files, volumes=planned.volumes, frozen=False,
-            power_state=plan.power_state(domain),
+            'prepare', files=files, volumes=planned.volumes, firmware=copies,
+            frozen=False, power_state=plan.power_state(domain),
         )  # fmt: skip
         for need in planned.needs:
             job.tell(
@@ -48,6 +52,10 @@ def run(
             )  # fmt: skip
         if job.cancelled:
             raise exceptions.OperationCancelled('create')
+        if not planned.external and not planned.memory and (
+            'tpm' in xml.firmware(definition, off=True)
+        ):
+            job.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
         quiesced = quiesce.before(domain, planned, conf, job)
         with waiting.watched(hypervisor, uuid, job) as watch:
             try:
@@ -55,6 +63,7 @@ def run(
                 if _would_be_readable(connection, domain, overlays):
                     flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
                     _make_overlays(connection, planned, overlays)
+                firmware.capture(connection, definition, copies)
                 quiesced = _capture(domain, text, flags, planned, quiesced,
                                     conf, job)  # fmt: skip
             except libvirt.libvirtError as exc:
@@ -62,7 +71,7 @@ def run(
                 _check_aborted(exc, watch, conf)
                 raise
         job.step('finish', frozen=False)
-        _finish(domain, request.name, planned.volumes)
+        _finish(connection, domain, request.name, job)
         return quiesced
 
 
@@ -94,7 +103,7 @@ def settle(
         if job.journal['frozen'] and domain.isActive():
             agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
         if _is_made(domain, request.name, job.journal['files']):
-            _finish(domain, request.name, job.journal['volumes'])
+            _finish(connection, domain, request.name, job)
             return drivers.Quiesce(**job.journal['quiesce'])
         leftovers.remove(connection, domain, job.journal['files'], job)
         _resume(domain, job)
@@ -121,15 +130,19 @@ def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
 
 
 def _describe(
-    request: drivers.CreateRequest, planned: plan.Plan
-) -> tuple[str, dict[str, str], list[str]]:
-    """The XML of the snapshot, its overlays by target, and all its files."""
+    request: drivers.CreateRequest, planned: plan.Plan,
+    definition: xml.Element, off: bool,
+) -> tuple[str, dict[str, str], list[str], dict[str, str]]:
+    """
+    The XML of the snapshot, its overlays by target, all its files, and those
+    of them that copy the firmware's state, by kind.
+    """
     if not planned.external:
         text = xml.internal_snapshot(
             request.name, request.description, planned.paths,
             planned.left_out,
         )  # fmt: skip
-        return text, {}, []
+        return text, {}, [], {}
     # libvirt overwrites a memory file that exists without a word, and a
     # snapshot's name may be no file name: so the names are ours, and unique.
     token = uuid.uuid4().hex[:12]
@@ -145,8 +158,11 @@ def _describe(
     text = xml.external_snapshot(
         request.name, request.description, memory, overlays, planned.left_out
     )
-    files = [*overlays.values(), *([memory] if memory else [])]
-    return text, overlays, files
+    copies = firmware.files(definition, planned.folder(), token, off)
+    files = [
+        *overlays.values(), *([memory] if memory else []), *copies.values(),
+    ]  # fmt: skip
+    return text, overlays, files, copies
 
 
 def _would_be_readable(
@@ -200,7 +216,11 @@ def _resume(domain: Any, job: drivers.Job) -> None:
         domain.resume()
 
 
-def _finish(domain: Any, name: str, volumes: dict[str, str]) -> None:
+def _finish(
+    connection: Any, domain: Any, name: str, job: drivers.Job
+) -> None:
     root = snapshots.describe(domain, name)
-    if xml.resolve_volumes(root, volumes):
+    if xml.resolve_volumes(root, job.journal['volumes']):
         snapshots.redefine(domain, root)
+    if job.journal['firmware']:
+        firmware.keep(connection, root, job.journal['firmware'])

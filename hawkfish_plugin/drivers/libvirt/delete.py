@@ -2,7 +2,7 @@
 """
 Delete: merge the data of a snapshot into what lies below it.
 
-Steps: ``prepare`` notes the memory file, ``merge`` is the libvirt call,
+Steps: ``prepare`` notes the other files, ``merge`` is the libvirt call,
 ``finish`` removes what libvirt left.  A merge that broke off is begun again,
 which libvirt allows; until it has succeeded the snapshot is damaged.
 """
@@ -13,7 +13,7 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, leftovers, plan, snapshots, space, waiting, xml,
+    connections, firmware, leftovers, plan, snapshots, space, waiting, xml,
 )  # fmt: skip
 
 # libvirt says these before it has touched any data.
@@ -69,7 +69,7 @@ def run(
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         check(connection, domain, name)
         root = snapshots.describe(domain, name)
-        job.step('prepare', memory_file=xml.memory_file(root))
+        job.step('prepare', files=_other_files(root))
         # libvirt would merge the overlay of a drive that may be long gone,
         # and refuse to delete the snapshot for ever.
         if xml.external_disks(root) and xml.eject_media(root):
@@ -78,7 +78,7 @@ def run(
         job.step('merge', merging=True)
         _merge(domain, name, again)
         job.step('finish')
-        _remove_memory(connection, domain, job)
+        leftovers.remove(connection, domain, job.journal['files'], job)
 
 
 def settle(
@@ -87,7 +87,7 @@ def settle(
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         if name not in domain.snapshotListNames():
-            _remove_memory(connection, domain, job)
+            leftovers.remove(connection, domain, job.journal['files'], job)
             return
     run(hypervisor, uuid, name, job)
 
@@ -105,8 +105,8 @@ def _merge(domain: Any, name: str, again: bool) -> None:
         ) from exc
 
 
-def _remove_memory(connection: Any, domain: Any, job: drivers.Job) -> None:
-    # libvirt before 9.1 leaves it behind.
-    path = job.journal['memory_file']
-    if path:
-        leftovers.remove(connection, domain, [path], job)
+def _other_files(root: xml.Element) -> list[str]:
+    """The files beside the overlays, which libvirt removes."""
+    # libvirt before 9.1 leaves the memory behind.
+    memory = xml.memory_file(root)
+    return [*([memory] if memory else []), *firmware.copies(root).values()]

@@ -22,9 +22,6 @@ from hawkfish_plugin.drivers.libvirt import snapshots, space, storage, xml
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _DEPTH_WITH_JSON_BUG, _DEPTH = 20, 150
 
-# Before it libvirt makes no internal snapshot of a system with UEFI at all.
-_FIRMWARE_SINCE = 10_009_000
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -192,11 +189,9 @@ def _internal_refusals(
             yield exceptions.InternalNeedsQcow2(disk.target, disk.format)
     if active and memory is False:
         yield exceptions.InternalNeedsMemory(domain.name())
-    connection = domain.connect()
-    old = connection.getLibVersion() < _FIRMWARE_SINCE
-    if xml.nvram_format(root) == 'raw' and (active or old):
+    if xml.nvram_format(root) == 'raw':
         yield exceptions.InternalNeedsQcow2Nvram(
-            domain.name(), version(connection), 'on' if active else 'off'
+            domain.name(), version(domain.connect())
         )
 
 

@@ -7,24 +7,27 @@ the definition pointing at the base image, where the next start would destroy
 every snapshot.  So what can be checked is checked and noted before
 (``prepare``), one call is made (``revert``), and whatever goes wrong in it is
 undone at once: destroy, define what was, restore the power state.  ``finish``
-puts media back and starts the system.  Nothing is ever done on an old note
-alone: what is found decides.
+puts media and firmware back, ``start`` starts the system.  Nothing is ever
+done on an old note alone: what is found decides.
 """
 
 import contextlib
 import json
+import posixpath
+import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import libvirt
 import libvirt_qemu
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, leftovers, plan, snapshots, storage, waiting, xml,
+    agent, connections, firmware, images, leftovers, plan, snapshots, space,
+    storage, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
@@ -49,8 +52,11 @@ _last: dict[str, float] = {}
 _last_lock = threading.Lock()
 
 
-def check(connection: Any, domain: Any, name: str) -> None:
-    """Raise what stands in the way of a revert to *name*."""
+def check(
+    connection: Any, domain: Any, request: drivers.RevertRequest
+) -> None:
+    """Raise what stands in the way of a revert."""
+    name = request.name
     root = snapshots.describe(domain, name)
     snapshot = xml.snapshot(root, None)
     if snapshot.external and not plan.supports_external(connection):
@@ -58,21 +64,37 @@ def check(connection: Any, domain: Any, name: str) -> None:
             name, plan.version(connection)
         )
     plan.check_unsaved(domain)
-    for path in _files(connection, root):
-        if not storage.exists(connection, path):
-            raise exceptions.SnapshotFileMissing(name, path)
+    missing = storage.missing(connection, _disk_files(connection, root))
+    if missing:
+        raise exceptions.SnapshotFileMissing(name, missing)
+    memory = xml.memory_file(root)
+    if memory:
+        images.check(
+            connection, name, memory, domain.UUIDString(), request.memory_size
+        )
+    if request.ours and not request.force:
+        firmware.check(connection, name, _firmware_copies(root, request))
+    space.check(space.for_revert(connection, _bases(connection, root)))
 
 
 def run(
-    hypervisor: connections.Hypervisor, uuid: str, name: str,
-    power_state: str, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor, uuid: str,
+    request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        check(connection, domain, name)
+        check(connection, domain, request)
+        name = request.name
         root = snapshots.describe(domain, name)
         captured = xml.snapshot(root, None)
-        target = _target_state(captured, power_state)
         _note(connection, uuid, root, job)
+        try:
+            firmware.capture(
+                connection, xml.parse(job.journal['live_xml']),
+                job.journal['firmware'],
+            )  # fmt: skip
+        except (libvirt.libvirtError, exceptions.FolderMissing):
+            _forget_firmware(connection, domain, job)
+            raise
         since = job.journal['current'] or 'the first one'
         job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
         if captured.external and xml.eject_media(root):
@@ -80,28 +102,28 @@ def run(
         _wait_a_second(uuid)
         job.step('revert')
         try:
-            _call(domain, captured, target, job.journal)
+            _call(domain, captured, _target(captured, request), job.journal)
         except libvirt.libvirtError as exc:
             if not connection.isAlive():
                 raise
             _undo(connection, uuid, name, exc.get_error_message(), job)
         job.step('finish')
-        _finish(connection, uuid, name, target, job)
+        _finish(connection, uuid, request, job)
         _set_clock(connection, uuid, captured, conf, job)
 
 
 def settle(
-    hypervisor: connections.Hypervisor, uuid: str, name: str,
-    power_state: str, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor, uuid: str,
+    request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        journal = job.journal
+        journal, name = job.journal, request.name
         root = xml.parse(journal['snapshot_xml'])
         captured = xml.snapshot(root, None)
-        target = _target_state(captured, power_state)
         if journal['step'] == 'prepare':
             _restore_media(domain, name, journal)
+            _forget_firmware(connection, domain, job)
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )
@@ -109,7 +131,7 @@ def settle(
             if not captured.external:
                 _check_moved(domain, name, journal)
             _undo(connection, uuid, name, 'it was broken off', job)
-        _finish(connection, uuid, name, target, job)
+        _finish(connection, uuid, request, job)
         leftovers.remove_new_overlays(
             connection, domain, journal['bases'], journal['overlays'], job
         )
@@ -119,16 +141,37 @@ def settle(
 # Before --------------------------------------------------------------------
 
 
-def _files(connection: Any, root: xml.Element) -> list[str]:
-    """The files without which the snapshot cannot be reverted to."""
-    memory, external = xml.memory_file(root), xml.external_disks(root)
+def _disk_files(connection: Any, root: xml.Element) -> list[str]:
+    """The disks without which the snapshot cannot be reverted to."""
+    external = xml.external_disks(root)
     disks = [
         plan.file_of(connection, disk)
         for disk in xml.captured_disks(root)
         # Media are taken out of an external snapshot before a revert.
         if disk.target in external or not external
     ]
-    return [path for path in [memory, *disks] if path]
+    return [path for path in disks if path]
+
+
+def _firmware_copies(
+    root: xml.Element, request: drivers.RevertRequest
+) -> dict[str, str]:
+    """
+    The copies that a revert has to put back, by their kind.
+
+    QEMU does so itself where it lets the guest go on with its memory.
+    """
+    captured = xml.snapshot(root, None)
+    off = _target(captured, request) == drivers.OFF
+    return firmware.copies(root) if off or not captured.memory else {}
+
+
+def _forget_firmware(
+    connection: Any, domain: Any, job: drivers.Job
+) -> None:
+    """Remove what would have brought the present firmware back."""
+    paths = job.journal['firmware'].values()
+    leftovers.remove(connection, domain, paths, job)
 
 
 def _bases(connection: Any, root: xml.Element) -> list[str]:
@@ -155,7 +198,18 @@ def _note(
         media=_media(root),
         bases=bases,
         overlays=leftovers.revert_overlays(connection, bases),
+        firmware=_new_copies(domain, bases),
     )
+
+
+def _new_copies(domain: Any, bases: Sequence[str]) -> dict[str, str]:
+    """Where the present state of the firmware is kept meanwhile."""
+    if not bases:
+        return {}
+    return firmware.files(
+        xml.parse(domain.XMLDesc(_SECURE)), posixpath.dirname(bases[0]),
+        secrets.token_hex(6), not domain.isActive(),
+    )  # fmt: skip
 
 
 def _media(root: xml.Element) -> dict[str, str]:
@@ -165,9 +219,11 @@ def _media(root: xml.Element) -> dict[str, str]:
     return xml.media(captured)
 
 
-def _target_state(captured: drivers.Snapshot, power_state: str) -> str:
-    if power_state != drivers.AS_CAPTURED:
-        return power_state
+def _target(
+    captured: drivers.Snapshot, request: drivers.RevertRequest
+) -> str:
+    if request.power_state != drivers.AS_CAPTURED:
+        return request.power_state
     return captured.power_state or drivers.OFF
 
 
@@ -204,32 +260,69 @@ def _call(
 
 
 def _finish(
-    connection: Any, uuid: str, name: str, target: str, job: drivers.Job
+    connection: Any, uuid: str, request: drivers.RevertRequest,
+    job: drivers.Job,
 ) -> None:
     """Put back what was taken out for the call; may be called again."""
     domain = connections.find(connection, uuid)
+    root = xml.parse(job.journal['snapshot_xml'])
     try:
-        _restore_media(domain, name, job.journal)
+        _restore_media(domain, request.name, job.journal)
         for drive, element in job.journal['media'].items():
             _insert(connection, domain, drive, element, job)
     finally:
-        _set_power(domain, name, target, job.journal)
+        captured = xml.snapshot(root, None)
+        target = _target(captured, request)
+        if job.journal['step'] != 'start':
+            _stop(domain, captured, target)
+            _restore_firmware(connection, domain, root, request, job)
+            job.step('start')
+        _set_power(domain, captured, target, job.journal)
+    _forget_firmware(connection, domain, job)
+
+
+def _is_paused(domain: Any) -> bool:
+    return bool(domain.isActive()) and plan.is_paused(domain)
+
+
+def _stop(domain: Any, captured: drivers.Snapshot, target: str) -> None:
+    if captured.memory and target == drivers.OFF and _is_paused(domain):
+        domain.destroy()
 
 
 def _set_power(
-    domain: Any, name: str, target: str, journal: Mapping[str, Any]
+    domain: Any, captured: drivers.Snapshot, target: str,
+    journal: Mapping[str, Any],
 ) -> None:
-    root = xml.parse(journal['snapshot_xml'])
-    memory = xml.snapshot(root, None).memory
-    paused = domain.isActive() and plan.is_paused(domain)
     # Only what the call has left to do: whoever was here since then may
     # have had reasons.
-    if memory and paused and target == drivers.OFF:
-        domain.destroy()
-    elif memory and paused and target == drivers.ON and journal['media']:
-        domain.resume()
-    elif not memory and target != drivers.OFF and not domain.isActive():
-        _start(domain, name, target)
+    if captured.memory:
+        if target == drivers.ON and journal['media'] and _is_paused(domain):
+            domain.resume()
+    elif target != drivers.OFF and not domain.isActive():
+        _start(domain, captured.name, target)
+
+
+def _restore_firmware(
+    connection: Any, domain: Any, root: xml.Element,
+    request: drivers.RevertRequest, job: drivers.Job,
+) -> None:
+    if domain.isActive():
+        return
+    definition = xml.parse(domain.XMLDesc(_INACTIVE))
+    for kind, path in _firmware_copies(root, request).items():
+        try:
+            firmware.restore(
+                connection, request.name, definition, {kind: path}
+            )
+        except (
+            exceptions.SnapshotFileMissing, exceptions.SnapshotFileDamaged,
+            exceptions.FolderMissing,
+        ) as exc:  # fmt: skip
+            job.tell(
+                'HawkFish.1.0.FirmwareNotRestored', request.name,
+                messages.text(exc).removesuffix('.'),
+            )  # fmt: skip
 
 
 def _set_clock(
@@ -336,6 +429,7 @@ def _undo(
     if found == _BEFORE and domain.ID() == journal['domain_id']:
         # Refused before the guest was stopped: it must not suffer.
         _restore_snapshots(domain, name, journal)
+        _forget_firmware(connection, domain, job)
         raise exceptions.OperationFailed('revert', reason)
     if not _is_external(journal):
         raise exceptions.RevertUnknown(name, reason, plan.power_state(domain))
@@ -415,7 +509,13 @@ def _restore(
     leftovers.remove_new_overlays(
         connection, domain, journal['bases'], journal['overlays'], job
     )
-    return _restore_power(domain, journal['power_state'])
+    if not domain.isActive():
+        # QEMU has those of the snapshot written when it loaded the memory.
+        definition = xml.parse(domain.XMLDesc(_INACTIVE))
+        firmware.restore(connection, name, definition, journal['firmware'])
+    now = _restore_power(domain, journal['power_state'])
+    _forget_firmware(connection, domain, job)
+    return now
 
 
 def _check_whole(

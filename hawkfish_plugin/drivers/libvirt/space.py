@@ -20,6 +20,8 @@ from hawkfish_plugin.drivers.libvirt import storage, xml
 _KIB, _MIB = 2**10, 2**20
 # Pages that change while they are written are written again.
 _MEMORY_FACTOR = 1.1
+# An empty qcow2 file takes 196 KiB; copies of the firmware come beside it.
+_EMPTY_OVERLAY = _MIB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,18 @@ def for_delete(connection: Any, root: xml.Element) -> list[Need]:
             needed[folder] = needed.get(folder, 0) + _growth(
                 connection, disk.path, overlay
             )
+    return [
+        Need(folder, size, storage.available(connection, folder))
+        for folder, size in needed.items()
+    ]
+
+
+def for_revert(connection: Any, bases: Iterable[str]) -> list[Need]:
+    """What the new overlays over *bases* need."""
+    needed: dict[str, int] = {}
+    for path in bases:
+        folder = posixpath.dirname(path)
+        needed[folder] = needed.get(folder, 0) + _EMPTY_OVERLAY
     return [
         Need(folder, size, storage.available(connection, folder))
         for folder, size in needed.items()

@@ -11,14 +11,16 @@ import posixpath
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import libvirt
 
+from hawkfish_plugin import exceptions
+
 # Two pools over one folder are refused: those of the moment take turns.
-_folders = threading.Lock()
+_folders = threading.RLock()
 _PREFIX = 'hawkfish-'
 
 # A pool in which another client makes a volume can be neither refreshed nor
@@ -26,6 +28,9 @@ _PREFIX = 'hawkfish-'
 _BUSY = frozenset((
     libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED,
 ))  # fmt: skip
+# libvirt sends no more in one message.
+_PART_BYTES = 256 * 2**10
+
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
 
 
@@ -57,6 +62,91 @@ def listing(connection: Any, folder: str) -> list[str]:
         if pool is None:
             return []
         return [str(volume.path()) for volume in pool.listAllVolumes()]
+
+
+def missing(connection: Any, paths: Iterable[str]) -> str | None:
+    """The first of *paths*, or of the files below them, that is not there."""
+    pending, seen = list(paths), set[str]()
+    with contextlib.ExitStack() as stack:
+        folders = set[str]()
+        while pending:
+            path = pending.pop(0)
+            if path in seen:
+                continue
+            seen.add(path)
+            folder = posixpath.dirname(path)
+            if folder not in folders:
+                folders.add(folder)
+                stack.enter_context(_folder(connection, folder))
+            volume = _known(connection, path)
+            if volume is None:
+                return path
+            below = _describe(volume).findtext('backingStore/path')
+            if below:
+                pending.append(below)
+    return None
+
+
+def read(connection: Any, path: str, most: int) -> bytes | None:
+    """The first *most* bytes of a file; None where there is none."""
+    with _file(connection, path) as volume:
+        if volume is None:
+            return None
+        stream = connection.newStream()
+        volume.download(stream, 0, min(most, _size_of(volume)))
+        data = b''
+        while part := stream.recv(_PART_BYTES):
+            data += part
+        stream.finish()
+    return data
+
+
+def write(connection: Any, path: str, data: bytes) -> None:
+    """
+    Let the file at *path* hold *data*; a new one is its owner's only.
+
+    Raises FolderMissing.
+    """
+    with _folder(connection, posixpath.dirname(path)) as pool:
+        if pool is None:
+            raise exceptions.FolderMissing(posixpath.dirname(path))
+        volume, like = _known(connection, path), None
+        if volume is not None and _size_of(volume) != len(data):
+            like = _describe(volume).find('target/permissions')
+            volume.delete()
+            volume = None
+        if volume is None:
+            volume = pool.createXML(_new_file(path, len(data), like))
+        stream = connection.newStream()
+        volume.upload(stream, 0, len(data))
+        for begin in range(0, len(data), _PART_BYTES):
+            stream.send(data[begin:begin + _PART_BYTES])
+        stream.finish()
+
+
+def _new_file(
+    path: str, size: int, like: ElementTree.Element | None
+) -> str:
+    root = ElementTree.Element('volume')
+    ElementTree.SubElement(root, 'name').text = posixpath.basename(path)
+    ElementTree.SubElement(root, 'capacity', unit='bytes').text = str(size)
+    target = ElementTree.SubElement(root, 'target')
+    ElementTree.SubElement(target, 'format', type='raw')
+    permissions = ElementTree.SubElement(target, 'permissions')
+    ElementTree.SubElement(permissions, 'mode').text = '0600'
+    if like is not None:
+        for name in ('owner', 'group'):
+            found = like.findtext(name)
+            ElementTree.SubElement(permissions, name).text = found
+    return ElementTree.tostring(root, encoding='unicode')
+
+
+def _size_of(volume: Any) -> int:
+    return int(volume.info()[1])
+
+
+def _describe(volume: Any) -> ElementTree.Element:
+    return ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
 
 
 def available(connection: Any, folder: str) -> int:

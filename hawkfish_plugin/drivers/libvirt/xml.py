@@ -25,6 +25,7 @@ _POWER_STATES = {
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
 
 Element = ElementTree.Element
+ParseError = ElementTree.ParseError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +124,39 @@ def nvram_format(domain: Element) -> str | None:
     if nvram is None and not is_flash:
         return None
     return 'raw' if nvram is None else nvram.get('format', 'raw')
+
+
+def firmware(domain: Element, off: bool) -> dict[str, str]:
+    """
+    The files of the UEFI variables and of the virtual TPM, by their kind.
+
+    Without those that cannot be copied unless the domain is *off*: QEMU keeps
+    parts of a qcow2 file in its memory.
+    """
+    found = {}
+    nvram = domain.find('os/nvram')
+    if nvram is not None and (off or nvram_format(domain) == 'raw'):
+        source = nvram.find('source')
+        path = nvram.text if source is None else source.get('file')
+        found['nvram'] = (path or '').strip()
+    backend = domain.find('devices/tpm/backend')
+    if backend is not None and backend.get('type') == 'emulator':
+        found['tpm'] = _tpm_file(domain, backend)
+    return {kind: path for kind, path in found.items() if path}
+
+
+def _tpm_file(domain: Element, backend: Element) -> str:
+    # swtpm's own names; the folder is libvirt's for a system daemon.
+    old = backend.get('version') == '1.2'
+    folder, file = ('tpm1.2', 'tpm-00') if old else ('tpm2', 'tpm2-00')
+    source = backend.find('source')
+    if source is not None and source.get('type') == 'file':
+        return source.get('path', '')
+    uuid = domain.findtext('uuid', '')
+    own = f'/var/lib/libvirt/swtpm/{uuid}/{folder}'
+    if source is not None:
+        own = source.get('path', own)
+    return f'{own}/{file}.permall'
 
 
 # Snapshots ----------------------------------------------------------------
