@@ -259,6 +259,10 @@ class InternalNeedsQcow2Nvram(Conflict):
     """(system, libvirt version)"""
 
 
+class DeviceHoldsMemory(Conflict):
+    """(system, device)"""
+
+
 class DiskNotRevertable(Conflict):
     """(disk, source type)"""
 

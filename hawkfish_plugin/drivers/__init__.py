@@ -102,6 +102,36 @@ class Quiesce:
     reason: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class DiskReport:
+    """*reason* says why the disk is left out of snapshots, where it is."""
+
+    target: str
+    device: str
+    kind: str
+    format: str
+    reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Capabilities:
+    """
+    What snapshots a system can have as it is now.
+
+    *storage* is where the next one would be kept, External or Internal;
+    *findings* is what stands in its way, the same as the refusal of a create.
+    """
+
+    version: str
+    external: bool
+    internal: bool
+    memory: bool
+    quiesce: bool
+    storage: str
+    findings: tuple[exceptions.HawkFishError, ...] = ()
+    disks: tuple[DiskReport, ...] = ()
+
+
 class Job(Protocol):
     """
     What an operation may ask of the task it runs for.
@@ -154,6 +184,9 @@ class Driver(Protocol):
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
+
+    def capabilities(self, uuid: str) -> Capabilities:
+        """What snapshots the system can have as it is now."""
 
     def check_create(self, uuid: str, request: CreateRequest) -> None:
         """Raise what stands in the way of this create."""

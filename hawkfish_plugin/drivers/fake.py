@@ -63,6 +63,12 @@ class FakeDriver:
             drivers.Snapshot(**fields) for fields in self._trees.get(uuid, ())
         ]
 
+    def capabilities(self, uuid: str) -> drivers.Capabilities:
+        return drivers.Capabilities(
+            version='fake', external=True, internal=False, memory=True,
+            quiesce=True, storage='External',
+        )  # fmt: skip
+
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
     ) -> None:

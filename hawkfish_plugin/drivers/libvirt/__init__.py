@@ -51,6 +51,10 @@ class LibvirtDriver:
             roots = snapshots.describe_all(domain)
         return xml.tree(roots, current)
 
+    def capabilities(self, uuid: str) -> drivers.Capabilities:
+        with self._hypervisor.domain(uuid, 'look-up') as (connection, domain):
+            return plan.capabilities(connection, domain, self._conf)
+
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
     ) -> None:

@@ -8,7 +8,7 @@ a refusal.  Looks and decides; changes nothing.
 
 import dataclasses
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import libvirt
@@ -57,25 +57,16 @@ def make(
 
     Raises Refused with everything that stands in its way.
     """
-    active = bool(domain.isActive())
-    root = xml.parse(domain.XMLDesc(0))
-    captured = [disk for disk in xml.disks(root) if _is_captured(disk)]
+    seen = _look(connection, domain)
+    external = _is_external(seen, conf)
     wanted = request.memory
     if wanted is None:
-        wanted = conf.snapshots.include_memory
-    refusals = [*_domain_refusals(domain, captured)]
-    for disk in captured:
-        refusals += _disk_refusals(connection, domain, disk, active)
-    external, reasons = _choose_kind(
-        connection, domain, root, captured, request.memory, active, conf
-    )
-    refusals += reasons
-    if external:
-        refusals += _too_deep(connection, captured, conf)
+        wanted = _wants_memory(external, conf)
+    memory = seen.active and wanted
+    refusals = _refusals(seen, external, memory, conf)
     if refusals:
         raise exceptions.Refused(refusals)
-    paths = {d.target: file_of(connection, d) or '' for d in captured}
-    memory = active and wanted
+    paths = {d.target: file_of(connection, d) or '' for d in seen.captured}
     needs = space.for_create(
         connection, domain, paths.values(), memory,
         conf.snapshots.space_headroom,
@@ -86,13 +77,47 @@ def make(
         memory=memory,
         quiesce=request.quiesce or conf.snapshots.quiesce.capitalize(),
         paths=paths,
-        formats={d.target: d.format for d in captured},
-        volumes={d.target: paths[d.target] for d in captured if d.volume},
+        formats={d.target: d.format for d in seen.captured},
+        volumes={d.target: paths[d.target] for d in seen.captured if d.volume},
         left_out=[
-            d.target for d in xml.disks(root) if d.target not in paths
+            d.target for d in xml.disks(seen.root) if d.target not in paths
         ],
         needs=needs,
     )  # fmt: skip
+
+
+def capabilities(
+    connection: Any, domain: Any, conf: cfg.ConfigOpts
+) -> drivers.Capabilities:
+    """What snapshots the domain can have as it is now, and why no others."""
+    seen = _look(connection, domain)
+    external = _is_external(seen, conf)
+    memory = seen.active and _wants_memory(external, conf)
+    findings = _refusals(seen, external, memory, conf)
+    general = [*_general_refusals(seen)]
+    return drivers.Capabilities(
+        version=version(connection),
+        external=not general and not _external_refusals(seen, conf),
+        internal=not general and not _internal_refusals(seen, seen.active),
+        memory=not _memory_refusals(seen),
+        quiesce=xml.agent_state(seen.root) != 'absent' and (
+            not seen.active or xml.agent_state(seen.root) == 'connected'
+        ),
+        storage='External' if external else 'Internal',
+        findings=tuple(findings),
+        disks=tuple(_report(disk) for disk in xml.disks(seen.root)),
+    )  # fmt: skip
+
+
+def _report(disk: xml.Disk) -> drivers.DiskReport:
+    reason = None
+    if disk.is_media:
+        reason = 'It is a removable medium.'
+    elif disk.readonly:
+        reason = 'It is read-only.'
+    return drivers.DiskReport(
+        disk.target, disk.device, disk.kind, disk.format, reason
+    )
 
 
 def supports_external(connection: Any) -> bool:
@@ -117,19 +142,72 @@ def _is_captured(disk: xml.Disk) -> bool:
     return not disk.is_media and not disk.readonly
 
 
-def _domain_refusals(
-    domain: Any, captured: Sequence[xml.Disk]
-) -> Iterator[exceptions.HawkFishError]:
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """A domain, as it is while a decision is made."""
+
+    connection: Any
+    domain: Any
+    root: xml.Element
+    active: bool
+    captured: list[xml.Disk]
+    has_external: bool
+    has_internal: bool
+
+
+def _look(connection: Any, domain: Any) -> _Seen:
+    root = xml.parse(domain.XMLDesc(0))
+    kinds = {
+        xml.snapshot(snapshot, None).external
+        for snapshot in snapshots.describe_all(domain)
+    }
+    return _Seen(
+        connection, domain, root, bool(domain.isActive()),
+        [disk for disk in xml.disks(root) if _is_captured(disk)],
+        has_external=True in kinds, has_internal=False in kinds,
+    )  # fmt: skip
+
+
+def _is_external(seen: _Seen, conf: cfg.ConfigOpts) -> bool:
+    if conf.snapshots.type != 'auto':
+        return bool(conf.snapshots.type == 'external')
+    # Never both on one system: libvirt lost data that way before 11.0.
+    only_internal = seen.has_internal and not seen.has_external
+    return supports_external(seen.connection) and not only_internal
+
+
+def _wants_memory(external: bool, conf: cfg.ConfigOpts) -> bool:
+    # An internal snapshot of a running system has it in any case.
+    return bool(conf.snapshots.include_memory) or not external
+
+
+def _refusals(
+    seen: _Seen, external: bool, memory: bool, conf: cfg.ConfigOpts
+) -> list[exceptions.HawkFishError]:
+    refusals = [*_general_refusals(seen)]
+    if external:
+        refusals += _external_refusals(seen, conf)
+    else:
+        refusals += _internal_refusals(seen, memory)
+    if memory:
+        refusals += _memory_refusals(seen)
+    return refusals
+
+
+def _general_refusals(seen: _Seen) -> Iterator[exceptions.HawkFishError]:
+    domain = seen.domain
     if not domain.isPersistent():
         yield exceptions.SystemTransient(domain.name())
     if domain.hasManagedSaveImage():
         yield exceptions.ManagedSavePresent(domain.name())
-    if not captured:
+    if not seen.captured:
         yield exceptions.NoDisks(domain.name())
+    for disk in seen.captured:
+        yield from _disk_refusals(seen, disk)
 
 
 def _disk_refusals(
-    connection: Any, domain: Any, disk: xml.Disk, active: bool
+    seen: _Seen, disk: xml.Disk
 ) -> Iterator[exceptions.HawkFishError]:
     if disk.shareable:
         yield exceptions.DiskShareable(disk.target)
@@ -137,71 +215,56 @@ def _disk_refusals(
         yield exceptions.DiskTransient(disk.target)
     if disk.snapshot == 'no':
         yield exceptions.DiskExcluded(disk.target)
-    if file_of(connection, disk) is None:
+    if file_of(seen.connection, disk) is None:
         yield exceptions.DiskNotRevertable(disk.target, disk.kind)
-    if active and domain.blockJobInfo(disk.target):
+    if seen.active and seen.domain.blockJobInfo(disk.target):
         yield exceptions.BlockJobActive(disk.target)
 
 
-def _choose_kind(
-    connection: Any, domain: Any, root: xml.Element,
-    captured: Sequence[xml.Disk], memory: bool | None, active: bool,
-    conf: cfg.ConfigOpts,
-) -> tuple[bool, list[exceptions.HawkFishError]]:
-    """Whether to make it external, and what stands in the way of that."""
-    existing = _existing_kinds(domain)
-    supported = supports_external(connection)
-    kind = conf.snapshots.type
-    if kind == 'auto':
-        # Never both on one system: libvirt lost data that way before 11.0.
-        kind = 'internal' if not supported or existing == {False} else (
-            'external'
-        )  # fmt: skip
-    if kind == 'external':
-        if not supported:
-            return True, [exceptions.ExternalNotSupported(version(connection))]
-        if False in existing:
-            return True, [
-                exceptions.SnapshotKindMixed(domain.name(), 'internal')
-            ]
-        return True, []
-    refusals = list(_internal_refusals(domain, root, captured, memory, active))
-    if True in existing:
-        refusals.append(
-            exceptions.SnapshotKindMixed(domain.name(), 'external')
+def _external_refusals(
+    seen: _Seen, conf: cfg.ConfigOpts
+) -> list[exceptions.HawkFishError]:
+    found: list[exceptions.HawkFishError] = []
+    if not supports_external(seen.connection):
+        found.append(
+            exceptions.ExternalNotSupported(version(seen.connection))
         )
-    return False, refusals
-
-
-def _existing_kinds(domain: Any) -> set[bool]:
-    return {
-        xml.snapshot(root, None).external
-        for root in snapshots.describe_all(domain)
-    }
+    if seen.has_internal:
+        found.append(
+            exceptions.SnapshotKindMixed(seen.domain.name(), 'internal')
+        )
+    limit = conf.snapshots.max_chain_depth or _safe_depth(seen.connection)
+    found += [
+        exceptions.ChainTooDeep(disk.target, disk.depth, limit)
+        for disk in seen.captured if disk.depth >= limit
+    ]  # fmt: skip
+    return found
 
 
 def _internal_refusals(
-    domain: Any, root: xml.Element, captured: Sequence[xml.Disk],
-    memory: bool | None, active: bool,
-) -> Iterator[exceptions.HawkFishError]:
-    for disk in captured:
-        if disk.format != 'qcow2':
-            yield exceptions.InternalNeedsQcow2(disk.target, disk.format)
-    if active and memory is False:
-        yield exceptions.InternalNeedsMemory(domain.name())
-    if xml.nvram_format(root) == 'raw':
-        yield exceptions.InternalNeedsQcow2Nvram(
-            domain.name(), version(domain.connect())
+    seen: _Seen, memory: bool
+) -> list[exceptions.HawkFishError]:
+    name = seen.domain.name()
+    found: list[exceptions.HawkFishError] = [
+        exceptions.InternalNeedsQcow2(disk.target, disk.format)
+        for disk in seen.captured if disk.format != 'qcow2'
+    ]  # fmt: skip
+    if seen.active and not memory:
+        found.append(exceptions.InternalNeedsMemory(name))
+    if xml.nvram_format(seen.root) == 'raw':
+        found.append(
+            exceptions.InternalNeedsQcow2Nvram(name, version(seen.connection))
         )
+    if seen.has_external:
+        found.append(exceptions.SnapshotKindMixed(name, 'external'))
+    return found
 
 
-def _too_deep(
-    connection: Any, captured: Sequence[xml.Disk], conf: cfg.ConfigOpts
-) -> Iterator[exceptions.HawkFishError]:
-    limit = conf.snapshots.max_chain_depth or _safe_depth(connection)
-    for disk in captured:
-        if disk.depth >= limit:
-            yield exceptions.ChainTooDeep(disk.target, disk.depth, limit)
+def _memory_refusals(seen: _Seen) -> list[exceptions.HawkFishError]:
+    return [
+        exceptions.DeviceHoldsMemory(seen.domain.name(), device)
+        for device in xml.devices_of_the_host(seen.root)
+    ]
 
 
 def _safe_depth(connection: Any) -> int:

@@ -126,6 +126,29 @@ def nvram_format(domain: Element) -> str | None:
     return 'raw' if nvram is None else nvram.get('format', 'raw')
 
 
+def agent_state(domain: Element) -> str:
+    """The channel of the guest agent: connected, disconnected or absent."""
+    for target in domain.findall('devices/channel/target'):
+        if target.get('name') == 'org.qemu.guest_agent.0':
+            return target.get('state', 'disconnected')
+    return 'absent'
+
+
+def devices_of_the_host(domain: Element) -> list[str]:
+    """The devices whose state QEMU cannot save with the memory."""
+    assigned = [
+        f'hostdev of type {device.get("type")}'
+        for device in domain.findall('devices/hostdev')
+        if device.get('type') != 'usb'
+    ]
+    shared = [
+        'filesystem of type virtiofs'
+        for driver in domain.findall('devices/filesystem/driver')
+        if driver.get('type') == 'virtiofs'
+    ]
+    return assigned + shared
+
+
 def firmware(domain: Element, off: bool) -> dict[str, str]:
     """
     The files of the UEFI variables and of the virtual TPM, by their kind.
