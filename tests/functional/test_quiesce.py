@@ -109,6 +109,18 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
     assert system.leftovers() == []
 
 
+def test_an_agent_that_answers_late(system, emulator):
+    """An agent that answers in its time is waited for."""
+    system.guest.run(
+        '(kill -STOP $(pidof qemu-ga); sleep 2; kill -CONT $(pidof qemu-ga))'
+        ' >/dev/null 2>&1 &'
+    )
+    snapshot = emulator.create(system.uuid, Name='s', Quiesce='Required')
+
+    assert snapshot['QuiesceStatus'] == 'Quiesced'
+    system.guest.run('echo x > /mnt/x && sync', timeout=5)
+
+
 def test_what_others_froze_stays_frozen(system, emulator):
     """A guest that somebody else has frozen is not thawed by us."""
     system.domain.fsFreeze()

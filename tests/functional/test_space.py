@@ -3,11 +3,13 @@
 
 import os
 
+import libvirt
 import pytest
 import requests
 
 from tests.functional.emulator import Emulator, told
 from tests.lab.domains import Disk
+from tests.lab.shell import CommandError
 
 FOLDER = '/var/lib/small'
 MIB = 2**20
@@ -130,3 +132,81 @@ def test_a_merge_without_space_is_refused(system, small, folder, host,
         assert system.guest.run('ls /mnt/big').strip() == '/mnt/big'
     finally:
         roomy.stop()
+
+
+@pytest.fixture
+def roomy(folder, host):
+    """An emulator that keeps no headroom."""
+    made = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='0')
+    made.start()
+    yield made
+    made.stop()
+
+
+def write_much(system, name, mib):
+    system.guest.run(
+        f'dd if=/dev/urandom of=/mnt/{name} bs=1M count={mib} 2>/dev/null; '
+        'sync', timeout=60,
+    )  # fmt: skip
+    return system.guest.checksum(f'/mnt/{name}')
+
+
+def test_an_overlay_that_fills_up(system, small, roomy, external):
+    """
+    A guest that finds no room is paused by QEMU and loses nothing.
+
+    What cannot be done meanwhile is refused; with room it all goes on.
+    """
+    if not external:
+        pytest.skip('an internal snapshot has no overlay')
+    system.write('one')
+    roomy.create(system.uuid, Name='s', IncludeMemory=False)
+    ballast = fill(small, 8)
+    with pytest.raises(CommandError):
+        system.guest.run(
+            'dd if=/dev/zero of=/mnt/big bs=1M count=30; sync', timeout=15
+        )
+    assert system.domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED
+
+    refused = [
+        roomy.post_create(system.uuid, Name='t'),
+        roomy.send_delete(system.uuid, 's'),
+    ]
+
+    assert [r.status_code for r in refused] == [507, 409]
+    assert told(refused[1]) == ['SystemPaused']
+    ballast.unlink()
+    system.domain.resume()
+    system.guest.wait_ticks(1)
+    assert system.read() == {'one'}
+    roomy.delete(system.uuid, 's')
+    assert system.read() == {'one'}
+
+
+def test_a_merge_that_fills_the_disk(system, small, roomy, external):
+    """
+    A snapshot whose merge broke off is Failed: it is never reverted to, but
+    can be deleted again, and the present state is whole all the time.
+    """
+    if not external:
+        pytest.skip('an internal snapshot is merged into nothing')
+    roomy.create(system.uuid, Name='s', IncludeMemory=False)
+    checksum = write_much(system, 'big', 30)
+    roomy.order('sleep=2', 'delete', 'merge')
+    accepted = roomy.send_delete(system.uuid, 's')
+    ballast = fill(small, 10)
+
+    failed = roomy.wait(accepted)
+
+    assert told(failed) == ['MergeFailed']
+    assert system.guest.checksum('/mnt/big') == checksum
+    snapshot = roomy.snapshot(system.uuid, 's')
+    assert snapshot['SnapshotState'] == 'Failed'
+    assert snapshot['Status'] == {
+        'State': 'UnavailableOffline', 'Health': 'Critical'
+    }
+    refused = roomy.post_revert(system.uuid, 's')
+    assert told(refused) == ['SnapshotDamaged']
+    ballast.unlink()
+    roomy.delete(system.uuid, 's')
+    assert system.guest.checksum('/mnt/big') == checksum

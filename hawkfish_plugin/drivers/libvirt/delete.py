@@ -23,6 +23,7 @@ _REFUSALS = frozenset((
     libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
     libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
     libvirt.VIR_ERR_OPERATION_TIMEOUT,
+    libvirt.VIR_ERR_NO_DOMAIN,
     libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
 ))  # fmt: skip
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Daemons that are gone and folders that cannot be written to."""
+"""Daemons that are gone, folders that cannot be written to."""
 
 import pathlib
 
