@@ -4,8 +4,9 @@ What the emulator's own requests get from us.
 
 Owns the lock that they share with our operations, the dropping of handles
 that a libvirtd restart has killed, and the links that are grafted into the
-emulator's resources.  Whatever of ours is missing or broken, the emulator
-goes on; only where it could destroy data it is told to wait.
+emulator's resources; ``media`` keeps its note of virtual media true.
+Whatever of ours is missing or broken, the emulator goes on; only where it
+could destroy data it is told to wait.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, messages, redfish, tasks
+from hawkfish_plugin import exceptions, media, messages, redfish, tasks
 from hawkfish_plugin.api import tasks as tasks_api
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Neighbours:
         try:
             self._drop_dead_handles()
             self._lock_systems()
+            if request.endpoint == 'VirtualMedia.virtual_media_resource':
+                self._follow_media()
         except exceptions.HawkFishError as exc:
             if self._is_harmless(exc):
                 LOG.debug('Not locked: %r', messages.text(exc))
@@ -119,6 +122,21 @@ class Neighbours:
             if driver.changes_when_read(uuid):
                 stack.enter_context(
                     locks.system(uuid, LOCK_SECONDS, shared=True)
+                )
+
+    def _follow_media(self) -> None:
+        driver, args = self._plugin.driver, flask.request.view_args or {}
+        uuid = driver.resolve(args['identity']).uuid
+        # While an operation, or an insertion, is under way nothing is known.
+        with (
+            contextlib.suppress(exceptions.SystemLocked),
+            self._plugin.locks.system(uuid, 0, shared=True),
+        ):
+            drives = driver.drives(uuid)
+            if drives is not None:
+                vmedia = flask.current_app.vmedia  # type: ignore[attr-defined]
+                media.follow(
+                    vmedia, args['identity'], args['device'], uuid, drives
                 )
 
     def teardown_request(self, _error: BaseException | None) -> None:

@@ -182,6 +182,14 @@ class Driver(Protocol):
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 
+    def drives(self, uuid: str) -> Mapping[str, str] | None:
+        """
+        The files in the drives of the definition, by Redfish's name.
+
+        Cd and Floppy; without those that are empty. None where the emulator
+        alone knows.
+        """
+
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
 

@@ -58,6 +58,9 @@ class FakeDriver:
     def changes_when_read(self, uuid: str) -> bool:
         return False
 
+    def drives(self, uuid: str) -> None:
+        return None
+
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         return [
             drivers.Snapshot(**fields) for fields in self._trees.get(uuid, ())

@@ -16,6 +16,7 @@ LAYERS = {
     'hawkfish_plugin': 8,
     'hawkfish_plugin.plugin': 7,
     'hawkfish_plugin.neighbours': 7,
+    'hawkfish_plugin.media': 7,
     'hawkfish_plugin.wsgi': 7,
     'hawkfish_plugin.cli': 7,
     'hawkfish_plugin.api': 6,

@@ -19,6 +19,7 @@ from hawkfish_plugin.drivers.libvirt import (
 )  # fmt: skip
 
 DEFAULT_URI = 'qemu:///system'
+_DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
 
 
 class LibvirtDriver:
@@ -44,6 +45,15 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
             text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         return not xml.has_emulator_defaults(xml.parse(text))
+
+    def drives(self, uuid: str) -> Mapping[str, str]:
+        with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
+            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        return {
+            _DRIVES[disk.device]: disk.path
+            for disk in xml.disks(xml.parse(text))
+            if disk.device in _DRIVES and disk.path
+        }
 
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
