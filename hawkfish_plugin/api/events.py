@@ -161,6 +161,9 @@ def stream_events() -> flask.Response:
 
 def _lines(stream: streams.Stream) -> Iterator[str]:
     context = stream.subscription.context
+    # An id alone: who loses the stream before its first event can say as well
+    # from where to go on.
+    yield f': hawkfish\nid: {stream.last}\n\n'
     for found in stream:
         if not found:
             yield ': hawkfish\n\n'

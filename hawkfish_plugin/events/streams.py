@@ -26,7 +26,8 @@ class Stream:
     """
     The events after the one with the id *last* that are *wanted*.
 
-    Goes on until its subscription is deleted, or it is closed.
+    Goes on until its subscription is deleted, or it is closed.  *last* moves
+    on with what was looked at.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Stream:
         self.subscription = subscription
         newest = subscription.delivered
         # An id that was never given is another database's.
-        self._last = newest if last is None else min(last, newest)
+        self.last = newest if last is None else min(last, newest)
         self._wanted = wanted
 
     def __iter__(self) -> Iterator[list[events.Event]]:
@@ -52,9 +53,8 @@ class Stream:
 
     def _listen(self) -> Iterator[list[events.Event]]:
         number, told = self.subscription.id, time.monotonic()
-        yield []
         while self._subscriptions.is_open(number):
-            found = self._events.after(self._last, _BATCH)
+            found = self._events.after(self.last, _BATCH)
             if time.monotonic() - told > KEEP_ALIVE_SECONDS:
                 self._subscriptions.keep_alive(number)
                 told = time.monotonic()
@@ -62,7 +62,7 @@ class Stream:
             if not found:
                 time.sleep(_POLL_SECONDS)
                 continue
-            self._last = found[-1].id
+            self.last = found[-1].id
             wanted = [e for e in found if e.is_loss or self._wanted(e)]
             if wanted:
                 yield wanted

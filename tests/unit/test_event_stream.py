@@ -27,8 +27,10 @@ class Listener:
         )  # fmt: skip
         self._lines = self.response.iter_lines(chunk_size=1)
         if self.response.status_code == 200:
-            # The first comment says that the stream listens.
+            # The first lines say that the stream listens, and from where.
             assert next(self._lines).startswith(b':')
+            self.begin = int(next(self._lines).removeprefix(b'id: '))
+            assert next(self._lines) == b''
 
     def event(self):
         """The id, and the entry, of the next event."""
@@ -118,6 +120,17 @@ def test_who_comes_back_has_missed_nothing(emulator, listen):
     ids = [number for number, _ in seen + again]
     assert ids == list(range(ids[0], ids[0] + 8))
     assert again[3][1]['MessageArgs'] == ['b', 'fake']
+
+
+def test_who_lost_a_stream_before_its_first_event(emulator, listen):
+    """A stream says at once from where to go on when it is lost."""
+    first = listen()
+    first.close()
+    emulator.created(Name='a')
+
+    again = listen(last=first.begin)
+
+    assert keys(again.events(2)) == ['TaskStarted', 'SnapshotCreated']
 
 
 @pytest.mark.parametrize('last', [10**15, 'nonsense', -1])
