@@ -122,7 +122,8 @@ def _is_formed(name: str, value: Any) -> bool:
     if name == 'MessageArgs':
         return all(isinstance(arg, str) for arg in value)
     if name == 'OriginOfCondition':
-        return bool(value.startswith('/'))
+        plain = value.isascii() and value.isprintable()
+        return bool(plain and value.startswith('/'))
     if name == 'EventTimestamp':
         with contextlib.suppress(ValueError):
             moment = datetime.datetime.fromisoformat(value)

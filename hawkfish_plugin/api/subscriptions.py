@@ -48,6 +48,10 @@ _WRITABLE = {
     ),
     subscriptions.STREAMED: ('Context',),
 }  # fmt: skip
+_COLUMNS = {
+    'Context': 'context', 'DeliveryRetryPolicy': 'retry_policy',
+    'VerifyCertificate': 'verify',
+}  # fmt: skip
 # What only one value, or a few, can be given for; of a list, each member.
 _CHOICES = {
     'Protocol': ('Redfish',),
@@ -127,15 +131,13 @@ def change_subscription(subscription_id: str) -> flask.Response:
     _check_types(body, _CREATE_PROPERTIES)
     _check_values(body)
     check_if_match(shapes.destination(record))
-    if body:
-        service().subscriptions.update(
-            record.id, context=body.get('Context', record.context),
-            retry_policy=body.get('DeliveryRetryPolicy', record.retry_policy),
-            verify=body.get('VerifyCertificate', record.verify),
-            headers=subscriptions.as_text(
-                _headers(body) if 'HttpHeaders' in body else record.headers
-            ),
-        )  # fmt: skip
+    changes = {
+        column: body[name] for name, column in _COLUMNS.items() if name in body
+    }
+    if 'HttpHeaders' in body:
+        changes['headers'] = subscriptions.as_text(_headers(body))
+    if changes:
+        service().subscriptions.update(record.id, **changes)
     return answer(shapes.destination(_find(subscription_id)))
 
 

@@ -185,13 +185,13 @@ class Delivery:
             LOG.error('Subscription %s is terminated', number)
             self._subscriptions.delete(number)
             return _RETRY_SECONDS
-        suspended = given_up and policy == subscriptions.SUSPEND
-        self._subscriptions.update(
-            number, failures=failures, suspended=suspended
-        )
-        if suspended:
+        if given_up and policy == subscriptions.SUSPEND:
             LOG.error('Subscription %s is suspended', number)
+            self._subscriptions.update(
+                number, failures=failures, suspended=True
+            )
             return _RETRY_SECONDS
+        self._subscriptions.update(number, failures=failures)
         return self._pause(policy, failures)
 
     def _pause(self, policy: str, failures: int) -> float:

@@ -345,6 +345,34 @@ def test_changing_one_thing_leaves_the_others(api, receiver):
     assert (headers['X-Token'], body['Context']) == ('secret', 'new')
 
 
+def test_words_that_are_no_text(api, receiver):
+    """Halves of characters in a test event are passed on as they are."""
+    api.subscribe(receiver.url)
+
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent',
+        MessageId='A.1.0.B', Message='\ud800', MessageArgs=['\udfff'],
+        EventId='\ud800',
+    )  # fmt: skip
+
+    assert response.status_code == 204
+    assert receiver.wait(lambda r: r.taken)[0]['Message'] == '\ud800'
+
+
+def test_suspending_while_a_push_fails(api, receiver):
+    """A push that fails does not undo what its subscriber has asked for."""
+    receiver.delay, receiver.status = 0.5, 500
+    uri = api.subscribe(receiver.url)
+    api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
+    time.sleep(0.3)
+
+    api.post(f'{uri}/Actions/EventDestination.SuspendSubscription')
+    receiver.wait(lambda r: r.pushes)
+    time.sleep(0.2)
+
+    assert api.get(uri).json()['Status']['State'] == 'Disabled'
+
+
 def test_a_subscription_is_suspended_and_resumed(api, receiver):
     """What happens while it is suspended is delivered afterwards."""
     uri = api.subscribe(receiver.url)
@@ -505,6 +533,7 @@ def test_a_test_event_is_as_its_sender_wants_it(api, receiver):
         ({'EventGroupId': 2 ** 64}, 'ActionParameterValueFormatError'),
         ({'Severity': 'Bad'}, 'ActionParameterValueNotInList'),
         ({'OriginOfCondition': 'x'}, 'ActionParameterValueFormatError'),
+        ({'OriginOfCondition': '/\ud800'}, 'ActionParameterValueFormatError'),
         ({'Nonsense': 5}, 'ActionParameterUnknown'),
     ],
 )  # fmt: skip
