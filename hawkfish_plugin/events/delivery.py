@@ -142,6 +142,8 @@ class Delivery:
             return last, self._note_failure(subscription, exc)
         if subscription.failures:
             self._subscriptions.update(number, failures=0)
+        # So that it is noted soon, and seldom pushed again after a crash.
+        self._events.news.set()
         return last_taken, 0
 
     def _is_wanted(self, event: events.Event, wanted: Wanted) -> bool:

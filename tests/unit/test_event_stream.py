@@ -198,7 +198,8 @@ def test_a_client_that_goes_is_noticed(emulator, listen, monkeypatch):
 
     stream.close()
 
-    wait_for(lambda: not streams_listed(emulator.url))
+    # Well before a stream that says nothing is taken for dead.
+    wait_for(lambda: not streams_listed(emulator.url), 8)
 
 
 def test_a_quiet_stream_is_kept_open(emulator, listen, monkeypatch):
