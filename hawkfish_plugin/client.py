@@ -427,11 +427,12 @@ class HawkFish:
         misses nothing.
         """
         last, pause = after, FIRST_PAUSE
-        opened = False
+        opened = is_open = False
         while True:
             try:
                 for identity, data in self._listen(last, wanted):
-                    opened, pause, last = True, FIRST_PAUSE, identity
+                    pause, last = FIRST_PAUSE, identity
+                    opened = is_open = True
                     yield from _events(identity, data)
             except (exceptions.ConnectionError, exceptions.ServerSideError):
                 if not opened:
@@ -439,8 +440,9 @@ class HawkFish:
             except requests.RequestException:
                 # It broke off; what came of it was whole.
                 pass
-            if lost:
+            if is_open and lost:
                 lost()
+            is_open = False
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
 

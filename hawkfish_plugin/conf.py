@@ -10,8 +10,10 @@ shown ``sys.argv``.
 
 import os
 import pathlib
+from typing import Any
+from urllib import parse
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from hawkfish_plugin import exceptions
 
@@ -24,6 +26,22 @@ def _default_state_dir() -> str:
         return '/var/lib/hawkfish'
     home = os.environ.get('XDG_STATE_HOME') or '~/.local/state'
     return str(pathlib.Path(home).expanduser() / 'hawkfish')
+
+
+class _Place(types.String):
+    """A pattern of hosts, or an http or https URL."""
+
+    def __call__(self, value: Any) -> str:
+        text = str(super().__call__(value)).strip()
+        parts = parse.urlsplit(text)
+        # Asking for the port raises ValueError where it is none.
+        if '://' in text and not (
+            parts.scheme in ('http', 'https')
+            and parts.hostname
+            and parts.port != 0
+        ):
+            raise ValueError(f'{text} is no http or https URL')
+        return text
 
 
 hawkfish_opts: list[cfg.Opt] = [
@@ -192,6 +210,7 @@ events_opts: list[cfg.Opt] = [
     cfg.ListOpt(
         'allowed_destinations',
         default=[],
+        item_type=_Place(),
         help='Where events may be sent, separated by commas: URLs, which '
         'allow what lies below their path, and names or addresses of hosts, '
         'in which * stands for any characters. By default events may be '

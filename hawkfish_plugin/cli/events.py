@@ -70,4 +70,4 @@ class WatchEvents(base.Command):
             self.app.stdout.flush()
 
     def _tell_of_loss(self) -> None:
-        self.app.LOG.debug('The stream was lost; opening it again.')
+        self.app.LOG.warning('The stream was lost; trying to open it again.')

@@ -121,10 +121,11 @@ def test_a_watch_outlives_the_emulator(tmp_path):
     """Events around a restart of the emulator come all, and come once."""
     served = Process(tmp_path)
     served.start()
-    seen, enough = [], threading.Event()
+    seen, lost, enough = [], [], threading.Event()
 
     def watch():
-        for event in client.HawkFish(served.url).events('0'):
+        service = client.HawkFish(served.url)
+        for event in service.events('0', lost=lambda: lost.append(1)):
             seen.append(event)
             if len(seen) == 3:
                 enough.set()
@@ -145,6 +146,7 @@ def test_a_watch_outlives_the_emulator(tmp_path):
         assert [event.identity for event in seen] == ['1', '2', '3']
         assert seen[0].message_id.endswith('TestMessage')
         assert seen[0].severity == 'OK'
+        assert lost == [1]
     finally:
         served.kill()
 
