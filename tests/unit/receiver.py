@@ -21,15 +21,16 @@ class Receiver:
     """
     Takes what is pushed to ``url``, and remembers it.
 
-    *status* is what it answers, after *delay* seconds and with *headers*;
-    *refuse* is how many pushes it first answers with a 500.
+    *begun* counts what has come, answered or not.  *status* is what it
+    answers, after *delay* seconds and with *headers*; *refuse* is how many
+    pushes it first answers with a 500.
     """
 
     def __init__(self, context=None, port=0):
         self.status, self.delay, self.headers = 204, 0.0, {}
         self.refuse = 0
         self.body = b''
-        self.pushes = []
+        self.pushes, self.begun = [], 0
         self.changed = threading.Condition()
         self._server = _Server(('127.0.0.1', port), self._handler())
         if context:
@@ -57,6 +58,9 @@ class Receiver:
         return Handler
 
     def take(self, handler, body):
+        with self.changed:
+            self.begun += 1
+            self.changed.notify_all()
         time.sleep(self.delay)
         with self.changed:
             status = self.status

@@ -434,7 +434,7 @@ def test_nothing_is_open_while_a_receiver_is_slow(service, receiver):
     service.subscribe(receiver.url)
     service.delivery.start()
     service.happen()
-    time.sleep(0.5)
+    receiver.wait(lambda r: r.begun)
 
     begin = time.monotonic()
     service.happen(20)

@@ -364,11 +364,11 @@ def test_suspending_while_a_push_fails(api, receiver):
     receiver.delay, receiver.status = 0.5, 500
     uri = api.subscribe(receiver.url)
     api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
-    time.sleep(0.3)
+    receiver.wait(lambda r: r.begun)
 
     api.post(f'{uri}/Actions/EventDestination.SuspendSubscription')
-    receiver.wait(lambda r: r.pushes)
-    time.sleep(0.2)
+    while api.get(uri).json()['Status']['Health'] == 'OK':
+        time.sleep(0.02)
 
     assert api.get(uri).json()['Status']['State'] == 'Disabled'
 
