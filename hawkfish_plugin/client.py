@@ -9,9 +9,11 @@ returns a :class:`TaskHandle`, and only the server's task monitor says that
 a task has ended, and how.
 """
 
+import dataclasses
+import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib import parse
 
@@ -23,6 +25,8 @@ from sushy.resources.taskservice import task as sushy_task
 
 SYSTEMS = '/redfish/v1/Systems'
 TASKS = '/redfish/v1/TaskService/Tasks'
+SUBSCRIPTIONS = '/redfish/v1/EventService/Subscriptions'
+EVENT_STREAM = '/redfish/v1/EventService/SSE'
 REVERT = '#HawkFishSnapshot.Revert'
 
 # Short operations are seen to end at once; long ones cost a request a second.
@@ -30,6 +34,8 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 # A task outlives a restart of the emulator, so a wait does as well.
 RESTART_GRACE = 10.0
+# A quiet stream has a comment every few seconds; without, it is dead.
+STREAM_SILENCE = 30.0
 
 
 # What sushy's own wait raises is a ConnectionError as well.
@@ -262,6 +268,72 @@ class SnapshotCollection:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One event; *identity* is where a stream can go on after it."""
+
+    identity: str
+    json: dict[str, Any]
+
+    @property
+    def timestamp(self) -> str:
+        """When it happened."""
+        return str(self.json.get('EventTimestamp', ''))
+
+    @property
+    def severity(self) -> str:
+        """``OK``, ``Warning`` or ``Critical``"""
+        return str(self.json.get('MessageSeverity', ''))
+
+    @property
+    def message_id(self) -> str:
+        """What kind of event it is, as in the message registries."""
+        return str(self.json.get('MessageId', ''))
+
+    @property
+    def message(self) -> str:
+        """The event in words."""
+        return str(self.json.get('Message', ''))
+
+
+class Subscription(base.ResourceBase):  # type: ignore[misc]
+    """Where the service sends events, and which."""
+
+    identity = base.Field('Id', required=True)
+    type = base.Field('SubscriptionType')
+    """``RedfishEvent`` for a destination, ``SSE`` for an open stream"""
+
+    destination = base.Field('Destination')
+    context = base.Field('Context')
+    """What the subscriber has chosen to know its events by"""
+
+    retry_policy = base.Field('DeliveryRetryPolicy')
+    verify_certificate = base.Field('VerifyCertificate')
+    state = base.Field(['Status', 'State'])
+    """``Enabled``, or ``Disabled`` for one that is suspended"""
+
+    health = base.Field(['Status', 'Health'])
+
+    def delete(self) -> None:
+        """End the subscription; a stream is closed."""
+        self._conn.delete(self.path)
+
+
+def _blocks(response: requests.Response) -> Iterator[tuple[str, str]]:
+    """The id and the data of each block of a stream; either may be empty."""
+    # As they come, whatever their size; unknown without chunks.
+    chunk = None if getattr(response.raw, 'chunked', False) else 1
+    block: dict[str, str] = {}
+    for line in response.iter_lines(chunk_size=chunk):
+        if not line:
+            yield block.get('id', ''), block.get('data', '')
+            block = {}
+        name, _, value = line.decode(errors='replace').partition(': ')
+        if name == 'data' and 'data' in block:
+            value = f'{block["data"]}\n{value}'
+        block[name] = value
+
+
 class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
     """HawkFish's part of a sushy System."""
 
@@ -315,3 +387,83 @@ class HawkFish:
     def task(self, identity: str) -> Task:
         """Return the task whose id is *identity*."""
         return Task(self._conn, f'{TASKS}/{parse.quote(identity, "")}')
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return every subscription, read in one request."""
+        return [
+            Subscription(self._conn, member['@odata.id'], json_doc=member)
+            for member in _members(self._conn, SUBSCRIPTIONS)
+        ]
+
+    def subscription(self, identity: str) -> Subscription:
+        """Return the subscription whose id is *identity*."""
+        path = f'{SUBSCRIPTIONS}/{parse.quote(identity, "")}'
+        return Subscription(self._conn, path)
+
+    def subscribe(self, destination: str, **properties: Any) -> Subscription:
+        """
+        Have events sent to *destination*, an http or https URL.
+
+        *properties* are those of an EventDestination, as on the wire.
+        """
+        given = {k: v for k, v in properties.items() if v is not None}
+        body = {'Destination': destination, 'Protocol': 'Redfish', **given}
+        response = self._conn.post(SUBSCRIPTIONS, data=body)
+        path = response.headers['Location']
+        return Subscription(self._conn, path, json_doc=response.json())
+
+    def events(
+        self,
+        after: str | None = None,
+        wanted: str | None = None,
+        lost: Callable[[], None] | None = None,
+    ) -> Iterator[Event]:
+        """
+        Yield events as they happen, for ever.
+
+        Begins after the event whose identity is *after*, if that is given,
+        and leaves out what the ``$filter`` *wanted* does. A stream that was
+        open is opened again when it is lost, of which *lost* is told, and
+        misses nothing.
+        """
+        last, pause = after, FIRST_PAUSE
+        opened = is_open = False
+        while True:
+            try:
+                for identity, data in self._listen(last, wanted):
+                    pause, last = FIRST_PAUSE, identity
+                    opened = is_open = True
+                    yield from _events(identity, data)
+            except (exceptions.ConnectionError, exceptions.ServerSideError):
+                if not opened:
+                    raise
+            except requests.RequestException:
+                # It broke off; what came of it was whole.
+                pass
+            if is_open and lost:
+                lost()
+            is_open = False
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _listen(
+        self, last: str | None, wanted: str | None
+    ) -> Iterator[tuple[str, str]]:
+        headers = {} if last is None else {'Last-Event-ID': last}
+        response = self._conn.get(
+            EVENT_STREAM,
+            headers=headers,
+            params={'$filter': wanted} if wanted else None,
+            timeout=STREAM_SILENCE,
+            stream=True,
+        )
+        with response:
+            for identity, data in _blocks(response):
+                if identity:
+                    last = identity
+                yield last or '', data
+
+
+def _events(identity: str, data: str) -> Iterable[Event]:
+    entries = json.loads(data)['Events'] if data else ()
+    return [Event(identity, entry) for entry in entries]

@@ -10,8 +10,10 @@ shown ``sys.argv``.
 
 import os
 import pathlib
+from typing import Any
+from urllib import parse
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from hawkfish_plugin import exceptions
 
@@ -24,6 +26,22 @@ def _default_state_dir() -> str:
         return '/var/lib/hawkfish'
     home = os.environ.get('XDG_STATE_HOME') or '~/.local/state'
     return str(pathlib.Path(home).expanduser() / 'hawkfish')
+
+
+class _Place(types.String):
+    """A pattern of hosts, or an http or https URL."""
+
+    def __call__(self, value: Any) -> str:
+        text = str(super().__call__(value)).strip()
+        parts = parse.urlsplit(text)
+        # Asking for the port raises ValueError where it is none.
+        if '://' in text and not (
+            parts.scheme in ('http', 'https')
+            and parts.hostname
+            and parts.port != 0
+        ):
+            raise ValueError(f'{text} is no http or https URL')
+        return text
 
 
 hawkfish_opts: list[cfg.Opt] = [
@@ -149,11 +167,68 @@ tasks_opts: list[cfg.Opt] = [
     ),
 ]
 
+events_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'delivery_retry_attempts',
+        default=3,
+        min=0,
+        max=1000,
+        help='How often the delivery of an event is tried again before its '
+        'subscription is ended or suspended, where the subscription asks '
+        'for that.',
+    ),
+    cfg.IntOpt(
+        'delivery_retry_interval',
+        default=60,
+        min=1,
+        max=86400,
+        help='Seconds between two tries to deliver an event.',
+    ),
+    cfg.IntOpt(
+        'max_subscriptions',
+        default=64,
+        min=1,
+        max=1000,
+        help='How many subscriptions with a destination there may be.',
+    ),
+    cfg.IntOpt(
+        'max_streams',
+        default=16,
+        min=0,
+        max=1000,
+        help='How many streams of server-sent events may be open. Each takes '
+        'a thread of the web server.',
+    ),
+    cfg.IntOpt(
+        'keep',
+        default=10000,
+        min=1,
+        help='How many events are remembered, for streams that come back. '
+        'Of what a destination has not received yet, up to ten times as '
+        'many are kept.',
+    ),
+    cfg.ListOpt(
+        'allowed_destinations',
+        default=[],
+        item_type=_Place(),
+        help='Where events may be sent, separated by commas: URLs, which '
+        'allow what lies below their path, and names or addresses of hosts, '
+        'in which * stands for any characters. By default events may be '
+        'sent to any http or https URL.',
+    ),
+    cfg.StrOpt(
+        'ca_file',
+        help='File with the certificates that https destinations are '
+        'verified with; by default those of public authorities.',
+    ),
+]
+
 GROUPS: dict[str, list[cfg.Opt]] = {
     'hawkfish': hawkfish_opts,
     'snapshots': snapshots_opts,
     'revert': revert_opts,
     'tasks': tasks_opts,
+    'events': events_opts,
 }
 
 

@@ -66,6 +66,35 @@ MIGRATIONS = (
         PRIMARY KEY (system, snapshot, created)
     );
     """,
+    """
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_group INTEGER NOT NULL,
+        time REAL NOT NULL,
+        message TEXT NOT NULL,
+        args TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        origin_type TEXT NOT NULL,
+        origin_gone INTEGER NOT NULL,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        given TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE TABLE subscriptions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        type TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        context TEXT NOT NULL,
+        retry_policy TEXT NOT NULL,
+        verify INTEGER NOT NULL,
+        headers TEXT NOT NULL,
+        filters TEXT NOT NULL,
+        suspended INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        delivered INTEGER NOT NULL,
+        seen REAL NOT NULL
+    );
+    """,
 )
 
 

@@ -101,10 +101,40 @@ class StringValueTooLong(BadRequest):
     """(string, limit)"""
 
 
+class PropertyNotWritable(BadRequest):
+    """(property)"""
+
+
+class PropertyValueConflict(BadRequest):
+    """(property, property that it conflicts with)"""
+
+
+class ArraySizeTooLong(BadRequest):
+    """(property, limit)"""
+
+
+class CreateFailedMissingReqProperties(BadRequest):
+    """(property)"""
+
+
+class DestinationNotAllowed(BadRequest):
+    """(destination)"""
+
+    registry = HAWKFISH
+
+
 class SnapshotNameInvalid(BadRequest):
     """(name, rule that it breaks)"""
 
     registry = HAWKFISH
+
+
+class ActionParameterMissing(BadRequest):
+    """(action, parameter)"""
+
+
+class ActionParameterValueFormatError(BadRequest):
+    """(value, parameter, action)"""
 
 
 class ActionParameterUnknown(BadRequest):
@@ -185,6 +215,11 @@ class SnapshotNotFound(NotFound):
 class TaskNotFound(NotFound):
     def __init__(self, task_id: object) -> None:
         super().__init__('Task', task_id)
+
+
+class SubscriptionNotFound(NotFound):
+    def __init__(self, subscription_id: object) -> None:
+        super().__init__('EventDestination', subscription_id)
 
 
 class SnapshotExists(HawkFishError):
@@ -393,6 +428,12 @@ class StateTooNew(Unavailable):
 
 class QueueFull(Unavailable):
     """(limit)"""
+
+
+class EventSubscriptionLimitExceeded(Unavailable):
+    """()"""
+
+    registry = BASE
 
 
 class ConfigurationInvalid(Unavailable):

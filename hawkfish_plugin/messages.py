@@ -22,6 +22,16 @@ TASK_ABORTED = 'TaskEvent.1.0.TaskAborted'
 TASK_CANCELLED = 'TaskEvent.1.0.TaskCancelled'
 SUCCESS = 'Base.1.22.Success'
 
+RESOURCE_CREATED = 'ResourceEvent.1.4.ResourceCreated'
+RESOURCE_REMOVED = 'ResourceEvent.1.4.ResourceRemoved'
+TEST_MESSAGE = 'ResourceEvent.1.4.TestMessage'
+SNAPSHOT_CREATED = 'HawkFish.1.0.SnapshotCreated'
+SNAPSHOT_REVERTED = 'HawkFish.1.0.SnapshotReverted'
+SNAPSHOT_DELETED = 'HawkFish.1.0.SnapshotDeleted'
+SNAPSHOT_FAILED = 'HawkFish.1.0.SnapshotFailed'
+QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
+EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
+
 MESSAGE_TYPE = '#Message.v1_3_0.Message'
 
 

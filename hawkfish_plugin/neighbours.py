@@ -19,6 +19,7 @@ import flask
 
 from hawkfish_plugin import exceptions, media, messages, redfish, tasks
 from hawkfish_plugin.api import tasks as tasks_api
+from hawkfish_plugin.redfish.events import EVENT_SERVICE
 
 LOG = logging.getLogger(__name__)
 
@@ -157,6 +158,7 @@ class Neighbours:
         elif request.endpoint == 'root_resource':
             body = json.loads(response.get_data())
             body.setdefault('Tasks', {'@odata.id': redfish.TASK_SERVICE})
+            body.setdefault('EventService', {'@odata.id': EVENT_SERVICE})
             response.set_data(json.dumps(body))
         return response
 

@@ -22,7 +22,11 @@ from hawkfish_plugin import (
     conf, db, drivers, exceptions, locks, messages, neighbours, snapshots,
     tasks,
 )  # fmt: skip
-from hawkfish_plugin.api import blueprint, snapshots as _
+from hawkfish_plugin.api import (
+    blueprint, events as _events, snapshots as _snapshots,
+    subscriptions as _subscriptions,
+)  # fmt: skip
+from hawkfish_plugin.events import Event, Events, delivery, subscriptions
 
 LOG = logging.getLogger(__name__)
 
@@ -121,6 +125,30 @@ class Plugin:
             self.driver, self.tasks, self._database, self.conf
         )
 
+    @property
+    def events(self) -> Events:
+        return self.tasks.events
+
+    @functools.cached_property
+    def subscriptions(self) -> subscriptions.Subscriptions:
+        return subscriptions.Subscriptions(self._database, self.conf)
+
+    @functools.cached_property
+    def _delivery(self) -> delivery.Delivery:
+        return delivery.Delivery(
+            self.events, self.subscriptions, self.conf, self.may_show
+        )
+
+    def is_allowed(self, uuid: str, name: str) -> bool:
+        """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
+        allowed = self._app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
+        return allowed is None or uuid in allowed or name in allowed
+
+    def may_show(self, event: Event) -> bool:
+        """Whether *event* is of no system, or of one that may be served."""
+        system = event.origin.system
+        return system is None or self.is_allowed(system.uuid, system.name)
+
     def _driver_name(self) -> str:
         config = self._app.config
         if self.conf.hawkfish.driver:
@@ -164,7 +192,9 @@ class Plugin:
             if self.started:
                 return
             try:
-                self.tasks.start(self.snapshots.operations)
+                self.tasks.start(
+                    self.snapshots.operations, self._delivery.start
+                )
             except exceptions.HawkFishError as exc:
                 LOG.error('No snapshots yet: %s', messages.text(exc))
             else:

@@ -11,12 +11,14 @@ that one of them is damaged.
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, drivers, exceptions, tasks
+from hawkfish_plugin import (
+    db, drivers, events, exceptions, messages, tasks,
+)  # fmt: skip
 
 CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
 DELETING, FAILED = 'Deleting', 'Failed'
@@ -50,10 +52,17 @@ class Snapshots:
         self._db = database
         self.operations = {
             'create': tasks.Operation(
-                self._run_create, self._settle_create, cancellable=True
+                self._run_create, self._settle_create, cancellable=True,
+                announce=_events_of_create,
             ),
-            'revert': tasks.Operation(self._run_revert, self._settle_revert),
-            'delete': tasks.Operation(self._run_delete, self._settle_delete),
+            'revert': tasks.Operation(
+                self._run_revert, self._settle_revert,
+                announce=_events_of_revert,
+            ),
+            'delete': tasks.Operation(
+                self._run_delete, self._settle_delete,
+                announce=_events_of_delete,
+            ),
         }
 
     # Requests -------------------------------------------------------------
@@ -333,6 +342,71 @@ class Snapshots:
             system.uuid,
         )
         return {(row['snapshot'], row['created']) for row in rows}
+
+
+# What the end of a task is for others --------------------------------------
+
+
+def _events_of_create(
+    task: tasks.Task, error: exceptions.HawkFishError | None
+) -> Sequence[events.Occurrence]:
+    if error:
+        there = isinstance(error, exceptions.SnapshotExists)
+        return [failure(task, error, gone=not there)]
+    origin = events.snapshot_origin(task.of_system, task.snapshot)
+    return [
+        events.Occurrence(
+            messages.SNAPSHOT_CREATED, [task.snapshot, task.system_name],
+            origin,
+        ),
+        events.Occurrence(messages.RESOURCE_CREATED, [], origin),
+    ]  # fmt: skip
+
+
+def _events_of_revert(
+    task: tasks.Task, error: exceptions.HawkFishError | None
+) -> Sequence[events.Occurrence]:
+    if error:
+        return [failure(task, error)]
+    return [
+        events.Occurrence(
+            messages.SNAPSHOT_REVERTED, [task.snapshot, task.system_name],
+            events.snapshot_origin(task.of_system, task.snapshot),
+        ),
+    ]  # fmt: skip
+
+
+def _events_of_delete(
+    task: tasks.Task, error: exceptions.HawkFishError | None
+) -> Sequence[events.Occurrence]:
+    if error:
+        return [failure(task, error)]
+    origin = events.snapshot_origin(task.of_system, task.snapshot, gone=True)
+    reason = task.arguments.get('pruned') or 'Request'
+    return [
+        events.Occurrence(
+            messages.SNAPSHOT_DELETED,
+            [task.snapshot, task.system_name, reason], origin,
+        ),
+        events.Occurrence(messages.RESOURCE_REMOVED, [], origin),
+    ]  # fmt: skip
+
+
+def failure(
+    task: tasks.Task, error: exceptions.HawkFishError, gone: bool = False
+) -> events.Occurrence:
+    """
+    The event that tells the failure of any operation.
+
+    *gone* says that there is no such snapshot, whatever the error is.
+    """
+    gone = gone or isinstance(error, exceptions.SnapshotNotFound)
+    return events.Occurrence(
+        messages.SNAPSHOT_FAILED,
+        [task.snapshot or '*', task.system_name, task.operation,
+         messages.text(error).rstrip('.')],
+        events.snapshot_origin(task.of_system, task.snapshot, gone),
+    )  # fmt: skip
 
 
 def _check_whole(view: View) -> None:

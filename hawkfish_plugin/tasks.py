@@ -16,18 +16,23 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, drivers, exceptions, locks, messages
+from hawkfish_plugin import (
+    db, drivers, events, exceptions, locks, messages,
+)  # fmt: skip
 
 LOG = logging.getLogger(__name__)
 
 NEW, RUNNING, CANCELLING = 'New', 'Running', 'Cancelling'
 COMPLETED, EXCEPTION, CANCELLED = 'Completed', 'Exception', 'Cancelled'
 ACTIVE = (NEW, RUNNING, CANCELLING)
+
+# What is an event as well as soon as an operation tells it.
+_ANNOUNCED = frozenset((messages.QUIESCE_FAILED,))
 
 # How often an idle worker looks for tasks that another process submitted.
 _POLL_SECONDS = 0.25
@@ -84,6 +89,10 @@ class Task:
     def active(self) -> bool:
         return self.state in ACTIVE
 
+    @property
+    def of_system(self) -> drivers.System:
+        return drivers.System(self.system, self.system_name)
+
 
 _JSON_COLUMNS = (
     'arguments', 'journal', 'messages', 'payload', 'result', 'error',
@@ -98,18 +107,29 @@ def _task(row: sqlite3.Row) -> Task:
     return Task(**values)
 
 
+def _no_events(
+    task: Task, error: exceptions.HawkFishError | None
+) -> Sequence[events.Occurrence]:
+    return ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Operation:
     """
     What a task can be told to do.
 
-    Both functions return the result that the task keeps.  *settle* is called
-    instead of *run* where an earlier try broke off.
+    *run* and *settle* return the result that the task keeps.  *settle* is
+    called instead of *run* where an earlier try broke off.  *announce* gives
+    what the end of a task is for others, from the task and its error, if it
+    failed; it is not asked where the task was cancelled.
     """
 
     run: Callable[['Job'], dict[str, Any]]
     settle: Callable[['Job'], dict[str, Any]]
     cancellable: bool = False
+    announce: Callable[
+        [Task, exceptions.HawkFishError | None], Sequence[events.Occurrence]
+    ] = _no_events
 
 
 class Job:
@@ -159,6 +179,9 @@ class Tasks:
         self._conf = conf.tasks
         self._operations: Mapping[str, Operation] = {}
         self._wake = threading.Event()
+        # What becomes of a task and the events that tell it are written in
+        # one transaction.
+        self.events = events.Events(database, conf)
         self._owner = uuid.uuid4().hex
 
     # Any process ----------------------------------------------------------
@@ -266,27 +289,31 @@ class Tasks:
 
     def add_message(self, task_id: int, key: str, *args: object) -> None:
         """Append a message to an active task; for its Job only."""
-        entry = json.dumps([key, [str(arg) for arg in args]])
         with self._db.transaction() as connection:
-            connection.execute(
-                "UPDATE tasks SET messages = json_insert(messages, '$[#]', "
-                'json(?)) WHERE id = ?',
-                (entry, task_id),
-            )
+            task = _append(connection, task_id, key, args)
+            if key in _ANNOUNCED:
+                origin = events.snapshot_origin(task.of_system, task.snapshot)
+                self.events.record(
+                    connection, [events.Occurrence(key, args, origin)]
+                )
 
     # The process that owns the workers ------------------------------------
 
-    def start(self, operations: Mapping[str, Operation]) -> None:
+    def start(
+        self, operations: Mapping[str, Operation],
+        *also: Callable[[], None],
+    ) -> None:  # fmt: skip
         """
         Make the operations known, and work on tasks once it is our turn.
 
         Only one process of a state folder works at a time; the others wait
-        for it to die, and the next then recovers what it left.
+        for it to die, and the next then recovers what it left.  What *also*
+        is the work of that process alone is started then too.
         """
         self._operations = operations
-        self._thread('owner', self._own)
+        self._thread('owner', lambda: self._own(also))
 
-    def _own(self) -> None:
+    def _own(self, also: Sequence[Callable[[], None]]) -> None:
         while True:
             try:
                 self._locks.own_workers()
@@ -297,6 +324,8 @@ class Tasks:
         LOG.info('This process runs the snapshot tasks')
         for number in range(self._conf.workers):
             self._thread(f'worker-{number}', self._work)
+        for start in also:
+            start()
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         threading.Thread(
@@ -337,7 +366,21 @@ class Tasks:
             row = connection.execute(
                 _CLAIM, {'owner': self._owner, 'now': time.time()}
             ).fetchone()
-        return _task(row) if row else None
+            if row is None:
+                return None
+            task = _task(row)
+            if task.claims == 1:
+                self._note_start(connection, task)
+        return task
+
+    def _note_start(
+        self, connection: sqlite3.Connection, task: Task
+    ) -> None:
+        args = [str(task.id)]
+        _append(connection, task.id, messages.TASK_STARTED, args)
+        self.events.record(connection, [
+            _of_task(task, messages.TASK_STARTED, args)
+        ])  # fmt: skip
 
     def _execute(self, task: Task) -> None:
         LOG.info(
@@ -383,7 +426,6 @@ class Tasks:
             # an emulator that was down comes back.
             if time.time() - task.created > deadline:
                 raise exceptions.OperationTimedOut(task.operation, deadline)
-            self.add_message(task.id, messages.TASK_STARTED, task.id)
         return self._carry_out(job)
 
     def _carry_out(self, job: Job) -> dict[str, Any]:
@@ -439,7 +481,11 @@ class Tasks:
         outcome: dict[str, Any] | exceptions.HawkFishError,
         while_state: str | None = None,
     ) -> bool:
-        """Write the end of *task*; False where it was not *while_state*."""
+        """
+        Write the end of *task*, and the events that tell it.
+
+        False where it was not *while_state*, or had ended already.
+        """
         error = result = None
         if isinstance(outcome, exceptions.HawkFishError):
             error = _error(outcome)
@@ -450,7 +496,9 @@ class Tasks:
                 'SELECT messages, state, percent FROM tasks WHERE id = ?',
                 (task.id,),
             ).fetchone()
-            if row is None or while_state not in (None, row['state']):
+            if row is None or row['state'] not in (
+                ACTIVE if while_state is None else (while_state,)
+            ):
                 return False
             told = json.loads(row['messages'])
             told += _last_words(task, state, error, told)
@@ -468,8 +516,23 @@ class Tasks:
                     "UPDATE tasks SET journal = '{}' WHERE id = ?",
                     (task.id,),
                 )
+            self.events.record(connection, [
+                *self._events_of_end(task, state, outcome),
+                _of_task(task, *told[-1]),
+            ])  # fmt: skip
             self._forget_oldest(connection)
         return True
+
+    def _events_of_end(
+        self, task: Task, state: str,
+        outcome: dict[str, Any] | exceptions.HawkFishError,
+    ) -> Sequence[events.Occurrence]:
+        operation = self._operations.get(task.operation)
+        if operation is None or state == CANCELLED:
+            return ()
+        if isinstance(outcome, exceptions.HawkFishError):
+            return operation.announce(task, outcome)
+        return operation.announce(task, None)
 
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
@@ -478,6 +541,26 @@ class Tasks:
             'LIMIT -1 OFFSET ?)',
             (self._conf.keep_completed,),
         )
+
+
+def _append(
+    connection: sqlite3.Connection, task_id: int, key: str,
+    args: Sequence[object],
+) -> Task:  # fmt: skip
+    """Add a message to a task, and return the task."""
+    entry = json.dumps([key, [str(arg) for arg in args]])
+    return _task(connection.execute(
+        "UPDATE tasks SET messages = json_insert(messages, '$[#]', json(?)) "
+        'WHERE id = ? RETURNING *',
+        (entry, task_id),
+    ).fetchone())  # fmt: skip
+
+
+def _of_task(
+    task: Task, key: str, args: Sequence[object]
+) -> events.Occurrence:
+    origin = events.task_origin(task.id, task.of_system)
+    return events.Occurrence(key, args, origin)
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -52,8 +52,8 @@ def find_system(identity: str) -> drivers.System:
 
 def is_allowed(uuid: str, name: str) -> bool:
     """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
-    allowed = flask.current_app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-    return allowed is None or uuid in allowed or name in allowed
+    allowed: bool = service().is_allowed(uuid, name)
+    return allowed
 
 
 def missing() -> exceptions.HawkFishError:

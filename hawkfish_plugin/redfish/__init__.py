@@ -155,7 +155,7 @@ def task_service(now: float) -> Resource:
         'Name': 'Tasks Service',
         'DateTime': timestamp(now),
         'CompletedTaskOverWritePolicy': 'Oldest',
-        'LifeCycleEventOnTaskStateChange': False,
+        'LifeCycleEventOnTaskStateChange': True,
         'ServiceEnabled': True,
         'Status': {'State': 'Enabled', 'Health': 'OK'},
         'Tasks': _link(TASKS),

@@ -61,6 +61,9 @@ def test_the_environment_beats_the_file(write, monkeypatch):
     '[tasks]\nworkers = 65\n',
     '[snapshots]\ntype = sideways\n',
     '[snapshots]\ninclude_memory = perhaps\n',
+    '[events]\nallowed_destinations = ok.example, https://h:port/\n',
+    '[events]\nallowed_destinations = ftp://h/\n',
+    '[events]\nallowed_destinations = https:///path\n',
     'no section\n',
 ])  # fmt: skip
 def test_a_bad_file_is_refused_at_once(write, text):

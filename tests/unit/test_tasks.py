@@ -169,6 +169,19 @@ def test_a_task_runs_to_its_end(started, work):
     assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
 
 
+def test_the_end_of_a_task_is_told_once(started, work):
+    """A task that has ended cannot end again, and no event says so."""
+    work.go.set()
+    task = ended(started, submit(started, 's'))
+    told = started.events.newest()
+
+    again = started._end(task, tasks.EXCEPTION, exceptions.InternalError())
+
+    assert not again
+    assert started.get(task.id).state == tasks.COMPLETED
+    assert started.events.newest() == told == 2
+
+
 def test_an_operation_may_have_nothing_to_tell(started):
     """An empty result is a result, and ends the task."""
     task = ended(started, submit(started, 's', operation='silent'))

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish subscription``: where the service sends its events.
+
+Owns the words for what a subscription can be told; which of them the service
+takes is the service's to say.
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, errors
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+Fields = tuple[tuple[str, ...], tuple[Any, ...]]
+
+RETRY_POLICIES = (
+    'TerminateAfterRetries',
+    'SuspendRetries',
+    'RetryForever',
+    'RetryForeverWithBackoff',
+)
+# Each can be given several times: the option, its property, its value.
+FILTERS = (
+    ('registry', 'RegistryPrefixes', 'PREFIX'),
+    ('exclude-registry', 'ExcludeRegistryPrefixes', 'PREFIX'),
+    ('message', 'MessageIds', 'ID'),
+    ('exclude-message', 'ExcludeMessageIds', 'ID'),
+    ('resource-type', 'ResourceTypes', 'TYPE'),
+    ('severity', 'Severities', 'SEVERITY'),
+)
+
+
+def _header(text: str) -> dict[str, str]:
+    name, colon, value = text.partition(':')
+    if not colon:
+        raise argparse.ArgumentTypeError('a header is NAME: VALUE')
+    return {name.strip(): value.strip()}
+
+
+def _row(subscription: 'client.Subscription') -> tuple[Any, ...]:
+    return (
+        subscription.identity,
+        subscription.type,
+        subscription.destination,
+        subscription.context,
+        subscription.state,
+        subscription.health,
+    )
+
+
+def _fields(subscription: 'client.Subscription') -> Fields:
+    values = {
+        **dict(
+            zip(ListSubscriptions.columns, _row(subscription), strict=True)
+        ),
+        'Retry policy': subscription.retry_policy,
+        'Verify': subscription.verify_certificate,
+    }
+    for name in (*(f[1] for f in FILTERS), 'OriginResources'):
+        found = subscription.json.get(name)
+        if found:
+            values[name] = [_word(value) for value in found]
+    return tuple(values), tuple(values.values())
+
+
+def _word(value: Any) -> str:
+    return str(value['@odata.id'] if isinstance(value, dict) else value)
+
+
+class ListSubscriptions(base.Lister):
+    """List the subscriptions to events, with those of open streams."""
+
+    columns = ('ID', 'Type', 'Destination', 'Context', 'State', 'Health')
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        found = self.app.client.subscriptions()
+        return self.columns, [_row(subscription) for subscription in found]
+
+
+class ShowSubscription(base.ShowOne):
+    """Show one subscription."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'subscription',
+            metavar='SUBSCRIPTION',
+            type=base.name,
+            help='Id of the subscription.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Fields:
+        client = self.app.client
+        return _fields(client.subscription(parsed_args.subscription))
+
+
+class CreateSubscription(base.ShowOne):
+    """
+    Have events sent to a destination, and show the subscription.
+
+    Without a filter all events are sent. A filter that is given several
+    times lets each of its values through.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'destination',
+            metavar='URL',
+            type=base.name,
+            help='Where to send them: an http or https URL.',
+        )
+        parser.add_argument(
+            '--context', help='Text that each event is sent with.'
+        )
+        parser.add_argument(
+            '--retry-policy',
+            choices=RETRY_POLICIES,
+            help='What to do when the destination does not take an event.',
+        )
+        parser.add_argument(
+            '--no-verify',
+            action='store_false',
+            dest='verify',
+            default=None,
+            help='Do not verify the certificate of the destination.',
+        )
+        parser.add_argument(
+            '--header',
+            action='append',
+            type=_header,
+            metavar='HEADER',
+            help='Header to send with the events, as "NAME: VALUE".',
+        )
+        for option, name, value in FILTERS:
+            parser.add_argument(
+                f'--{option}',
+                dest=name,
+                action='append',
+                metavar=value,
+                help=f'Filter, as in {name}.',
+            )
+        parser.add_argument(
+            '--origin',
+            action='append',
+            metavar='URI',
+            help='Send only events of this resource and what is below it.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Fields:
+        origins = [{'@odata.id': uri} for uri in parsed_args.origin or ()]
+        created = self.app.client.subscribe(
+            parsed_args.destination,
+            Context=parsed_args.context,
+            DeliveryRetryPolicy=parsed_args.retry_policy,
+            VerifyCertificate=parsed_args.verify,
+            HttpHeaders=parsed_args.header,
+            OriginResources=origins or None,
+            SubordinateResources=True if origins else None,
+            **{name: getattr(parsed_args, name) for _, name, _ in FILTERS},
+        )
+        return _fields(created)
+
+
+class DeleteSubscriptions(base.Command):
+    """
+    Delete subscriptions; a stream of events is closed.
+
+    A subscription that cannot be deleted does not stop the others.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'subscriptions',
+            metavar='SUBSCRIPTION',
+            type=base.name,
+            nargs='+',
+            help='Ids of the subscriptions.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        numbers: Sequence[str] = parsed_args.subscriptions
+        failed = list(self._delete(numbers))
+        if failed:
+            raise errors.CommandError(
+                f'{len(failed)} of {len(numbers)} failed'
+            )
+
+    def _delete(self, numbers: Iterable[str]) -> Iterable[str]:
+        from sushy import exceptions
+
+        for number in numbers:
+            try:
+                self.app.client.subscription(number).delete()
+            except exceptions.SushyError as error:
+                reason = errors.explain(error, self.app.options)
+                self.app.LOG.error('%s: %s', number, reason)
+                yield number

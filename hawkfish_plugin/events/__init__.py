@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Events: what happened, in one order, for whoever listens.
+
+Owns the table ``events``.  An event is recorded in the transaction that
+changes what it tells of, so none is lost and none is invented; its id orders
+all events of the service and has no gaps.  Who gets them is left to
+``subscriptions``, ``delivery`` and ``streams``.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import db, drivers, messages, redfish
+from hawkfish_plugin.redfish import events as shapes
+
+# How many times as many events as are remembered anyway are kept for a
+# destination that cannot be reached.
+_BUFFER_FACTOR = 10
+# A hypervisor's words can be long, and a push has a limit.
+_MAX_ARGUMENT_CHARACTERS = 2000
+
+_NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """
+    What an event is about: a resource, and the system that it belongs to.
+
+    *system* None stands for the service itself, *gone* says that the resource
+    is not there any more, or never was.
+    """
+
+    uri: str
+    type: str
+    system: drivers.System | None = None
+    gone: bool = False
+
+
+SERVICE = Origin(shapes.EVENT_SERVICE, 'EventService')
+
+
+def snapshot_origin(
+    system: drivers.System, snapshot: str, gone: bool = False
+) -> Origin:
+    """A snapshot, or all of them where *snapshot* is empty."""
+    if not snapshot:
+        uri = redfish.snapshots_uri(system.uuid)
+        return Origin(uri, 'HawkFishSnapshotCollection', system)
+    uri = redfish.snapshot_uri(system.uuid, snapshot)
+    return Origin(uri, 'HawkFishSnapshot', system, gone)
+
+
+def task_origin(task_id: int, system: drivers.System) -> Origin:
+    return Origin(redfish.task_uri(task_id), 'Task', system)
+
+
+@dataclasses.dataclass(frozen=True)
+class Occurrence:
+    """Something to record; *given* is what a client chose for a test."""
+
+    message_id: str
+    args: Sequence[object]
+    origin: Origin
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One row; *group* is the id of the first event of the same cause."""
+
+    id: int
+    group: int
+    time: float
+    message_id: str
+    args: list[str]
+    origin: Origin
+    given: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether this stands for events that are not kept any more."""
+        return self.message_id == messages.EVENTS_LOST
+
+
+class Events:
+    """The event table of *database*."""
+
+    def __init__(self, database: db.Database, conf: cfg.ConfigOpts) -> None:
+        self._db = database
+        self._keep = conf.events.keep
+        self.news = threading.Event()
+        """Set when this process records; others are found by looking"""
+
+    def record(
+        self, connection: sqlite3.Connection, happened: Sequence[Occurrence]
+    ) -> None:
+        """
+        Note what *happened*, of one cause, in the caller's transaction.
+
+        Forgets the oldest events that nobody waits for.
+        """
+        now, group = time.time(), newest(connection) + 1
+        connection.executemany(
+            'INSERT INTO events (event_group, time, message, args, origin, '
+            'origin_type, origin_gone, system, system_name, given) '
+            'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+            [(group, now, *_columns(occurrence)) for occurrence in happened],
+        )
+        self._forget_oldest(connection, group + len(happened) - 1)
+        self.news.set()
+
+    def submit(self, occurrence: Occurrence) -> None:
+        """Record something that changes nothing else."""
+        with self._db.transaction() as connection:
+            self.record(connection, [occurrence])
+
+    def after(self, last: int, limit: int) -> list[Event]:
+        """
+        The events after the one with the id *last*, oldest first.
+
+        Where the next ones are not kept any more, the first of the list says
+        so, under the id of the last of them.
+        """
+        found = [
+            _event(row)
+            for row in self._db.query(
+                'SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?',
+                last, limit,
+            )
+        ]  # fmt: skip
+        if found and found[0].id > last + 1:
+            lost = found[0].id - 1
+            found.insert(0, Event(
+                lost, lost, found[0].time, messages.EVENTS_LOST, [], SERVICE
+            ))  # fmt: skip
+        return found
+
+    def newest(self) -> int:
+        """The id of the newest event, or 0."""
+        rows = self._db.query(_NEWEST)
+        return rows[0]['seq'] if rows else 0
+
+    def _forget_oldest(
+        self, connection: sqlite3.Connection, last_id: int
+    ) -> None:
+        last = last_id - self._keep
+        if last <= 0:
+            return
+        (delivered,) = connection.execute(
+            'SELECT MIN(delivered) FROM subscriptions '
+            "WHERE type = 'RedfishEvent' AND NOT suspended"
+        ).fetchone()
+        if delivered is not None and delivered < last:
+            last = max(delivered, last_id - _BUFFER_FACTOR * self._keep)
+        connection.execute('DELETE FROM events WHERE id <= ?', (last,))
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """The id of the newest event as a transaction sees it, or 0."""
+    row = connection.execute(_NEWEST).fetchone()
+    return row['seq'] if row else 0
+
+
+def severity(event: Event) -> str:
+    """OK, Warning or Critical."""
+    told = messages.message(event.message_id, event.args)
+    return str(event.given.get('MessageSeverity', told['MessageSeverity']))
+
+
+def _columns(occurrence: Occurrence) -> tuple[object, ...]:
+    origin = occurrence.origin
+    system = origin.system or drivers.System('', '')
+    args = [str(arg)[:_MAX_ARGUMENT_CHARACTERS] for arg in occurrence.args]
+    return (
+        occurrence.message_id, json.dumps(args), origin.uri, origin.type,
+        origin.gone, system.uuid, system.name, json.dumps(occurrence.given),
+    )  # fmt: skip
+
+
+def _event(row: sqlite3.Row) -> Event:
+    system = None
+    if row['system']:
+        system = drivers.System(row['system'], row['system_name'])
+    return Event(
+        row['id'], row['event_group'], row['time'], row['message'],
+        json.loads(row['args']),
+        Origin(
+            row['origin'], row['origin_type'], system,
+            bool(row['origin_gone']),
+        ),
+        json.loads(row['given']),
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where events may be sent.
+
+Owns what a destination must look like, which of them the configuration
+allows, and which headers a subscriber may choose.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from urllib import parse
+
+MAX_CHARACTERS = 2048
+
+_PORTS = {'http': 80, 'https': 443}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# Those of the connection, and those that say how the body is to be read.
+_RESERVED_HEADERS = frozenset((
+    'connection', 'content-encoding', 'content-length', 'content-type',
+    'expect', 'host', 'http2-settings', 'keep-alive', 'te', 'trailer',
+    'transfer-encoding', 'upgrade',
+))  # fmt: skip
+
+
+def is_valid(destination: str) -> bool:
+    """
+    Whether this is an http or https URL that says where it leads.
+
+    One with a user in it is none, nor one with dots for folders: what is
+    allowed below a path must stay below it.
+    """
+    if len(destination) > MAX_CHARACTERS or not _is_plain(destination):
+        return False
+    try:
+        parts = parse.urlsplit(destination)
+        port = parts.port
+    except ValueError:
+        return False
+    return bool(
+        parts.scheme in _PORTS
+        and parts.hostname
+        and '@' not in parts.netloc
+        and '\\' not in destination
+        and not parts.fragment
+        and port != 0
+        and not {'.', '..'} & set(parse.unquote(parts.path).split('/'))
+    )
+
+
+def is_allowed(destination: str, allowed: Iterable[str]) -> bool:
+    """Whether one of *allowed* lets a valid *destination* be used."""
+    patterns = list(allowed)
+    return not patterns or any(
+        _is_below(destination, pattern)
+        if '://' in pattern
+        else _is_host(destination, pattern)
+        for pattern in patterns
+    )
+
+
+def shown(destination: str) -> str:
+    """*destination* without what may be secret in it."""
+    parts = parse.urlsplit(destination)
+    return parse.urlunsplit((parts.scheme, parts.netloc, parts.path, '', ''))
+
+
+def is_valid_header(name: str, value: str) -> bool:
+    """Whether a subscriber may have this header sent with its events."""
+    lowered = name.lower()
+    return bool(
+        _HEADER_NAME.fullmatch(name)
+        and lowered not in _RESERVED_HEADERS
+        and not lowered.startswith('proxy-')
+        and len(name) + len(value) <= MAX_CHARACTERS
+        and value == value.strip()
+        and all(' ' <= char <= '~' for char in value)
+    )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and ' ' not in text
+
+
+def _is_host(destination: str, pattern: str) -> bool:
+    host = parse.urlsplit(destination).hostname or ''
+    return fnmatch.fnmatchcase(host, pattern.strip('[]').lower())
+
+
+def _is_below(destination: str, allowed: str) -> bool:
+    found, wanted = parse.urlsplit(destination), parse.urlsplit(allowed)
+    path = wanted.path.rstrip('/')
+    return _place(found) == _place(wanted) and (
+        found.path == path or found.path.startswith(f'{path}/') or not path
+    )
+
+
+def _place(parts: parse.SplitResult) -> tuple[str, str | None, int | None]:
+    port = parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, port

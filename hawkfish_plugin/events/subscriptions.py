@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who gets the events.
+
+Owns the table ``subscriptions``: those with a destination, which outlive the
+process, and those of open streams, which last as long as their stream says
+that it lives.  ``delivered`` is how far a destination has come.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import db, events, exceptions
+
+PUSHED, STREAMED = 'RedfishEvent', 'SSE'
+
+TERMINATE, SUSPEND = 'TerminateAfterRetries', 'SuspendRetries'
+FOREVER, BACKOFF = 'RetryForever', 'RetryForeverWithBackoff'
+RETRY_POLICIES = (TERMINATE, SUSPEND, FOREVER, BACKOFF)
+
+# A stream that has not been heard of for so long died with its process.
+STREAM_SECONDS = 15.0
+
+Headers = list[tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subscription:
+    """One row; *headers* may hold secrets and are never shown."""
+
+    id: int
+    type: str
+    destination: str
+    context: str
+    retry_policy: str
+    verify: bool
+    headers: Headers
+    filters: dict[str, Any]
+    suspended: bool
+    failures: int
+    delivered: int
+
+
+# The class below has a method of that name.
+Found = list[Subscription]
+
+
+class Subscriptions:
+    """The subscription table of *database*."""
+
+    def __init__(self, database: db.Database, conf: cfg.ConfigOpts) -> None:
+        self._db = database
+        self._conf = conf.events
+
+    def create(
+        self, destination: str, context: str, retry_policy: str,
+        verify: bool, headers: Headers, filters: Mapping[str, Any],
+    ) -> Subscription:
+        """
+        Have the events from now on sent to *destination*.
+
+        Raises EventSubscriptionLimitExceeded.
+        """
+        return self._insert(
+            self._conf.max_subscriptions, type=PUSHED,
+            destination=destination, context=context,
+            retry_policy=retry_policy, verify=verify,
+            headers=as_text(headers), filters=json.dumps(filters),
+        )  # fmt: skip
+
+    def open_stream(self, destination: str, context: str) -> Subscription:
+        """Raises EventSubscriptionLimitExceeded."""
+        self.forget_dead_streams()
+        return self._insert(
+            self._conf.max_streams, type=STREAMED, destination=destination,
+            context=context, retry_policy=FOREVER, verify=False,
+            headers='[]', filters='{}',
+        )  # fmt: skip
+
+    def _insert(self, limit: int, **columns: object) -> Subscription:
+        names = ', '.join(columns)
+        marks = ', '.join('?' * len(columns))
+        with self._db.transaction() as connection:
+            (there,) = connection.execute(
+                'SELECT COUNT(*) FROM subscriptions WHERE type = ?',
+                (columns['type'],),
+            ).fetchone()
+            if there >= limit:
+                raise exceptions.EventSubscriptionLimitExceeded()
+            row = connection.execute(
+                f'INSERT INTO subscriptions ({names}, delivered, seen) '  # noqa: S608
+                f'VALUES ({marks}, ?, ?) RETURNING *',
+                (*columns.values(), events.newest(connection), time.time()),
+            ).fetchone()
+        return _subscription(row)
+
+    def list(self) -> Found:
+        """Every subscription, oldest first, without those of dead streams."""
+        return self._alive('1')
+
+    def get(self, subscription_id: int) -> Subscription:
+        """Raises SubscriptionNotFound."""
+        for subscription in self._alive('id = ?', subscription_id):
+            return subscription
+        raise exceptions.SubscriptionNotFound(subscription_id)
+
+    def _alive(self, condition: str, *args: object) -> Found:
+        return [
+            _subscription(row)
+            for row in self._db.query(
+                'SELECT * FROM subscriptions WHERE (type <> ? OR seen > ?) '  # noqa: S608
+                f'AND {condition} ORDER BY id',
+                STREAMED, time.time() - STREAM_SECONDS, *args,
+            )
+        ]  # fmt: skip
+
+    def update(self, subscription_id: int, **columns: object) -> None:
+        """Set columns of a subscription that may be gone by now."""
+        names = ', '.join(f'{column} = ?' for column in columns)
+        with self._db.transaction() as connection:
+            connection.execute(
+                f'UPDATE subscriptions SET {names} WHERE id = ?',  # noqa: S608
+                (*columns.values(), subscription_id),
+            )
+
+    def resume(self, subscription_id: int, seconds: float | None) -> None:
+        """
+        Go on with what has not been delivered.
+
+        Of that, only what is at most *seconds* old, if given.
+        """
+        oldest = -1.0 if seconds is None else time.time() - seconds
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE subscriptions SET suspended = 0, failures = 0, '
+                'delivered = MAX(delivered, COALESCE('
+                '(SELECT MAX(id) FROM events WHERE time < ?), 0)) '
+                'WHERE id = ? AND suspended',
+                (oldest, subscription_id),
+            )
+
+    def delete(self, subscription_id: int) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(
+                'DELETE FROM subscriptions WHERE id = ?', (subscription_id,)
+            )
+
+    def note_delivered(self, delivered: Mapping[int, int]) -> None:
+        """Remember, by subscription, the last event that was delivered."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                'UPDATE subscriptions SET delivered = MAX(delivered, ?) '
+                'WHERE id = ?',
+                [(last, number) for number, last in delivered.items()],
+            )
+
+    # Streams --------------------------------------------------------------
+
+    def is_open(self, subscription_id: int) -> bool:
+        return bool(self._db.query(
+            'SELECT 1 FROM subscriptions WHERE id = ?', subscription_id
+        ))  # fmt: skip
+
+    def keep_alive(self, subscription_id: int) -> None:
+        self.update(subscription_id, seen=time.time())
+
+    def forget_dead_streams(self) -> None:
+        """Remove what streams have left that died with their process."""
+        dead = (STREAMED, time.time() - STREAM_SECONDS)
+        if self._db.query(
+            'SELECT 1 FROM subscriptions WHERE type = ? AND seen <= ?', *dead
+        ):
+            with self._db.transaction() as connection:
+                connection.execute(
+                    'DELETE FROM subscriptions WHERE type = ? AND seen <= ?',
+                    dead,
+                )
+
+
+def as_text(headers: Headers) -> str:
+    """Headers as their column holds them."""
+    return json.dumps(headers)
+
+
+def _subscription(row: sqlite3.Row) -> Subscription:
+    return Subscription(
+        row['id'], row['type'], row['destination'], row['context'],
+        row['retry_policy'], bool(row['verify']),
+        [(name, value) for name, value in json.loads(row['headers'])],
+        json.loads(row['filters']), bool(row['suspended']), row['failures'],
+        row['delivered'],
+    )  # fmt: skip

@@ -1,0 +1,661 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The event service over HTTP: what is recorded, and who is told."""
+
+import threading
+import time
+
+import pytest
+import requests
+import sushy
+
+from hawkfish_plugin import drivers, events, exceptions, messages
+from hawkfish_plugin.events import destinations, filters
+from tests.unit.receiver import Receiver
+
+SERVICE = '/redfish/v1/EventService'
+SUBSCRIPTIONS = f'{SERVICE}/Subscriptions'
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def api(emulator):
+    """Requests to the event service; its subscriptions go with the test."""
+
+    class Api:
+        url = emulator.url
+
+        def post(self, path=SUBSCRIPTIONS, **body):
+            return requests.post(f'{self.url}{path}', json=body, timeout=10)
+
+        def get(self, path, **headers):
+            return requests.get(
+                f'{self.url}{path}', headers=headers, timeout=10
+            )
+
+        def patch(self, path, _headers=None, **body):
+            return requests.patch(
+                f'{self.url}{path}', json=body, headers=_headers, timeout=10
+            )
+
+        def delete(self, path):
+            return requests.delete(f'{self.url}{path}', timeout=10)
+
+        def subscribe(self, destination='https://192.0.2.1/', **body):
+            response = self.post(
+                Destination=destination, Protocol='Redfish', **body
+            )
+            assert response.status_code == 201, response.text
+            return response.headers['Location']
+
+    yield Api()
+    table = emulator.app.extensions['hawkfish'].subscriptions
+    for subscription in table.list():
+        table.delete(subscription.id)
+
+
+@pytest.fixture
+def recorded(emulator):
+    """What has been recorded since the beginning of the test."""
+    table = emulator.app.extensions['hawkfish'].events
+    begin = table.newest()
+
+    def look():
+        return table.after(begin, 1000)
+
+    return look
+
+
+def keys(found):
+    return [event.message_id.rpartition('.')[2] for event in found]
+
+
+def code(response):
+    told = response.json()['error']['@Message.ExtendedInfo']
+    return response.status_code, told[0]['MessageId'].rpartition('.')[2]
+
+
+# What operations tell
+
+
+def test_a_life_in_events(emulator, recorded):
+    """Create, revert and delete each tell their begin and their end."""
+    emulator.created(Name='a b')
+    [snapshot] = requests.get(f'{emulator.snapshots_url}?$expand=.').json()[
+        'Members'
+    ]
+    emulator.wait(requests.post(
+        emulator.url
+        + snapshot['Actions']['#HawkFishSnapshot.Revert']['target']
+    ))  # fmt: skip
+    emulator.wait(requests.delete(f'{emulator.snapshots_url}/a%20b'))
+
+    found = recorded()
+    assert keys(found) == [
+        'TaskStarted', 'SnapshotCreated', 'ResourceCreated',
+        'TaskCompletedOK',
+        'TaskStarted', 'SnapshotReverted', 'TaskCompletedOK',
+        'TaskStarted', 'SnapshotDeleted', 'ResourceRemoved',
+        'TaskCompletedOK',
+    ]  # fmt: skip
+    created, deleted = found[1], found[8]
+    assert created.args == ['a b', 'fake']
+    assert created.origin.uri == snapshot['@odata.id']
+    assert not created.origin.gone
+    assert deleted.args == ['a b', 'fake', 'Request']
+    assert deleted.origin.uri == snapshot['@odata.id'] and deleted.origin.gone
+    # One cause, one group.
+    assert [e.group for e in found[1:4]] == 3 * [created.id]
+    assert found[0].group != created.group
+    assert '/TaskService/Tasks/' in found[0].origin.uri
+    ids = [event.id for event in found]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+def test_a_failure_is_told_with_its_reason(emulator, recorded):
+    """A failed create tells why, of a snapshot that is not there."""
+    emulator.driver.failures = {
+        'capture': exceptions.OperationFailed('create', 'the disk is full')
+    }
+    emulator.wait(emulator.create(Name='a'))
+
+    found = recorded()
+    assert keys(found) == ['TaskStarted', 'SnapshotFailed', 'TaskAborted']
+    assert found[1].args[:3] == ['a', 'fake', 'create']
+    assert 'the disk is full' in found[1].args[3]
+    assert found[1].origin.gone
+    assert events.severity(found[1]) == 'Critical'
+
+
+def test_a_cancelled_task_is_no_failure(emulator, recorded):
+    """Whether it waited or ran, a cancelled task is told as cancelled."""
+    emulator.driver.seconds = 20
+    running = emulator.create(Name='a').headers['Location']
+    waiting = emulator.create(Name='b').headers['Location']
+    while keys(recorded()) != ['TaskStarted']:
+        time.sleep(0.02)
+
+    for monitor in (waiting, running):
+        requests.delete(emulator.url + monitor)
+        emulator.watch(monitor)
+
+    assert keys(recorded()) == [
+        'TaskStarted', 'TaskCancelled', 'TaskCancelled',
+    ]  # fmt: skip
+
+
+def test_a_create_that_could_not_quiesce_is_told(emulator, recorded):
+    """The event is there together with the message of the task."""
+    table = emulator.app.extensions['hawkfish'].tasks
+    emulator.driver.seconds = 1
+    emulator.create(Name='a')
+    [task] = [task for task in table.list() if task.active]
+
+    table.add_message(task.id, messages.QUIESCE_FAILED, 'fake', 'no agent')
+
+    told = recorded()[-1]
+    assert (told.message_id, told.args) == (
+        messages.QUIESCE_FAILED, ['fake', 'no agent'],
+    )  # fmt: skip
+    assert told.origin.uri == f'{emulator.snapshots_url}/a'.removeprefix(
+        emulator.url
+    )
+
+
+@pytest.mark.parametrize('rule', ['MaxSnapshots', 'MaxAge', 'Expired'])
+def test_a_delete_tells_whether_retention_asked_for_it(
+    emulator, recorded, rule
+):
+    """The reason of a delete is the limit that was reached."""
+    emulator.created(Name='a')
+    plugin = emulator.app.extensions['hawkfish']
+    system = plugin.snapshots.system('fake')
+    created = plugin.snapshots.get(system, 'a').record.created
+
+    task = plugin.tasks.submit(
+        'delete', system, 'a', {'created': created, 'pruned': rule}, {}
+    )
+    emulator.watch(f'/redfish/v1/TaskService/TaskMonitors/{task.id}')
+
+    [deleted] = [e for e in recorded() if 'SnapshotDeleted' in e.message_id]
+    assert deleted.args == ['a', 'fake', rule]
+
+
+def test_a_task_of_no_single_snapshot_is_told(emulator, recorded):
+    """Where an operation is on all snapshots, the origin is the collection."""
+    from hawkfish_plugin import snapshots
+
+    plugin = emulator.app.extensions['hawkfish']
+    system = plugin.snapshots.system('fake')
+    task = plugin.tasks.submit('purge-of-nobody', system, '', {}, {})
+    emulator.watch(f'/redfish/v1/TaskService/TaskMonitors/{task.id}')
+
+    told = snapshots.failure(task, exceptions.InternalError())
+
+    assert keys(recorded()) == ['TaskStarted', 'TaskAborted']
+    assert told.origin.uri == emulator.snapshots_url.removeprefix(emulator.url)
+    assert told.args[0] == '*'
+
+
+# The service and its subscriptions
+
+
+def test_the_service_root_leads_to_the_stream(api, emulator):
+    """From the root one finds the service, subscriptions and the stream."""
+    root = api.get('/redfish/v1/').json()
+    service = api.get(root['EventService']['@odata.id']).json()
+
+    assert service['ServerSentEventUri'] == f'{SERVICE}/SSE'
+    assert service['DeliveryRetryAttempts'] == 3
+    assert service['DeliveryRetryIntervalSeconds'] == 60
+    assert api.get(service['Subscriptions']['@odata.id']).status_code == 200
+    for action in service['Actions'].values():
+        assert action['target'].startswith(SERVICE)
+
+
+def test_the_subscription_of_the_protocol_validator(api):
+    """What DMTF's validator sends is taken, and shown without secrets."""
+    response = api.post(
+        Context='PV', Protocol='Redfish',
+        Destination='https://192.168.1.50/Destination1',
+        HttpHeaders=[{'Authorization': 'secret'}],
+    )  # fmt: skip
+
+    assert response.status_code == 201
+    uri = response.headers['Location']
+    shown = api.get(uri)
+    assert shown.json() == response.json()
+    assert shown.json()['HttpHeaders'] == []
+    assert shown.json()['Context'] == 'PV'
+    assert 'secret' not in shown.text
+    listed = api.get(SUBSCRIPTIONS).json()
+    assert listed['Members'] == [{'@odata.id': uri}]
+    assert api.delete(uri).status_code == 204
+    assert api.get(uri).status_code == 404
+    assert api.delete(uri).status_code == 404
+
+
+def test_what_ironic_sends_is_taken(api):
+    """EventTypes are deprecated, and still no reason to refuse."""
+    api.subscribe(Context='', EventTypes=['Alert'])
+
+
+@pytest.mark.parametrize(
+    'body, told',
+    [
+        ({'Destination': None}, 'CreateFailedMissingReqProperties'),
+        ({'Protocol': None}, 'CreateFailedMissingReqProperties'),
+        ({'Protocol': 'FTP'}, 'PropertyValueNotInList'),
+        ({'Protocol': 5}, 'PropertyValueTypeError'),
+        ({'Destination': 'ftp://h/'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http://u:p@h/'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http://h/a/../b'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http://h/%2e%2E/b'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http://h/\r\nX: y'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http://h:99999/'}, 'PropertyValueFormatError'),
+        ({'Destination': 'http:///'}, 'PropertyValueFormatError'),
+        ({'Destination': '/events'}, 'PropertyValueFormatError'),
+        ({'Context': 'x' * 300}, 'StringValueTooLong'),
+        ({'Context': '\x1b'}, 'PropertyValueFormatError'),
+        ({'SubscriptionType': 'SSE'}, 'PropertyValueNotInList'),
+        ({'EventFormatType': 'MetricReport'}, 'PropertyValueNotInList'),
+        ({'DeliveryRetryPolicy': 'Never'}, 'PropertyValueNotInList'),
+        ({'VerifyCertificate': 'no'}, 'PropertyValueTypeError'),
+        ({'RegistryPrefixes': ['Nobody']}, 'PropertyValueNotInList'),
+        ({'RegistryPrefixes': [5]}, 'PropertyValueTypeError'),
+        ({'ResourceTypes': ['Task.v1_2_0']}, 'PropertyValueNotInList'),
+        ({'Severities': ['Bad']}, 'PropertyValueNotInList'),
+        ({'MessageIds': ['no id']}, 'PropertyValueFormatError'),
+        ({'MessageIds': 100 * ['A.B']}, 'ArraySizeTooLong'),
+        ({'OriginResources': ['/redfish/v1']}, 'PropertyValueTypeError'),
+        ({'OriginResources': [{'@odata.id': 'x'}]},
+         'PropertyValueFormatError'),
+        ({'OriginResources': [{'@odata.id': 5}]}, 'PropertyValueTypeError'),
+        ({'HttpHeaders': ['X']}, 'PropertyValueTypeError'),
+        ({'HttpHeaders': [{'X': 5}]}, 'PropertyValueTypeError'),
+        ({'HttpHeaders': [{'X': 'a\r\nY: b'}]}, 'PropertyValueFormatError'),
+        ({'HttpHeaders': [{'X\n': 'a'}]}, 'PropertyValueFormatError'),
+        ({'HttpHeaders': [{'Host': 'a'}]}, 'PropertyValueFormatError'),
+        ({'HttpHeaders': [{'Proxy-X': 'a'}]}, 'PropertyValueFormatError'),
+        ({'HttpHeaders': [{'Content-Length': '9'}]},
+         'PropertyValueFormatError'),
+        ({'RegistryPrefixes': ['HawkFish'], 'MessageIds': ['A.B']},
+         'PropertyValueConflict'),
+        ({'Nonsense': 1}, 'PropertyUnknown'),
+    ],
+)  # fmt: skip
+def test_a_bad_subscription_is_refused(api, body, told):
+    """Each mistake is a 400 that names it, and nothing is kept."""
+    wanted = {'Destination': 'http://h/', 'Protocol': 'Redfish'} | body
+    response = api.post(**{k: v for k, v in wanted.items() if v is not None})
+
+    assert code(response) == (400, told)
+    assert api.get(SUBSCRIPTIONS).json()['Members@odata.count'] == 0
+
+
+def test_a_wrong_header_is_not_told_with_its_value(api):
+    """The secret in a header that is refused is not sent back."""
+    response = api.post(
+        Destination='http://h/', Protocol='Redfish',
+        HttpHeaders=[{'Authorization': 'secret\n'}],
+    )  # fmt: skip
+
+    assert response.status_code == 400
+    assert 'secret' not in response.text
+
+
+def test_a_subscription_can_be_changed(api):
+    """What is writable changes, with If-Match where it is given."""
+    uri = api.subscribe(Context='old')
+    etag = api.get(uri).headers['ETag']
+
+    changed = api.patch(
+        uri, {'If-Match': etag}, Context='new', VerifyCertificate=False,
+        DeliveryRetryPolicy='SuspendRetries', HttpHeaders=[{'X': 'y'}],
+    )  # fmt: skip
+
+    assert changed.status_code == 200
+    assert changed.json() == api.get(uri).json()
+    assert changed.json()['Context'] == 'new'
+    assert changed.json()['VerifyCertificate'] is False
+    assert changed.json()['DeliveryRetryPolicy'] == 'SuspendRetries'
+    assert api.patch(uri, {'If-Match': etag}, Context='x').status_code == 412
+    assert code(api.patch(uri, Destination='http://h/')) == (
+        400, 'PropertyNotWritable',
+    )  # fmt: skip
+    assert code(api.patch(uri, Nonsense=1)) == (400, 'PropertyUnknown')
+    assert code(api.patch(uri, Context=5)) == (400, 'PropertyValueTypeError')
+    assert api.get(uri).json() == changed.json()
+
+
+def test_changing_one_thing_leaves_the_others(api, receiver):
+    """The headers of a subscription survive a change of its context."""
+    uri = api.subscribe(receiver.url, HttpHeaders=[{'X-Token': 'secret'}])
+    api.patch(uri, Context='new')
+
+    api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
+
+    receiver.wait_for('TestMessage')
+    _, headers, _, body = receiver.pushes[0]
+    assert (headers['X-Token'], body['Context']) == ('secret', 'new')
+
+
+def test_words_that_are_no_text(api, receiver):
+    """Halves of characters in a test event are passed on as they are."""
+    api.subscribe(receiver.url)
+
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent',
+        MessageId='A.1.0.B', Message='\ud800', MessageArgs=['\udfff'],
+        EventId='\ud800',
+    )  # fmt: skip
+
+    assert response.status_code == 204
+    assert receiver.wait(lambda r: r.taken)[0]['Message'] == '\ud800'
+
+
+def test_suspending_while_a_push_fails(api, receiver):
+    """A push that fails does not undo what its subscriber has asked for."""
+    receiver.delay, receiver.status = 0.5, 500
+    uri = api.subscribe(receiver.url)
+    api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
+    receiver.wait(lambda r: r.begun)
+
+    api.post(f'{uri}/Actions/EventDestination.SuspendSubscription')
+    while api.get(uri).json()['Status']['Health'] == 'OK':
+        time.sleep(0.02)
+
+    assert api.get(uri).json()['Status']['State'] == 'Disabled'
+
+
+def test_a_subscription_is_suspended_and_resumed(api, receiver):
+    """What happens while it is suspended is delivered afterwards."""
+    uri = api.subscribe(receiver.url)
+    actions = api.get(uri).json()['Actions']
+    suspend, resume = (action['target'] for action in actions.values())
+
+    assert api.post(suspend).status_code == 204
+    assert api.get(uri).json()['Status'] == {
+        'State': 'Disabled', 'Health': 'OK',
+    }  # fmt: skip
+    api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
+    assert code(api.post(resume, DeliverBufferedEventDuration='soon')) == (
+        400, 'ActionParameterValueFormatError',
+    )  # fmt: skip
+    assert not receiver.pushes
+    assert api.post(
+        resume, DeliverBufferedEventDuration='PT1H'
+    ).status_code == 204
+
+    receiver.wait_for('TestMessage')
+    assert api.get(uri).json()['Status']['State'] == 'Enabled'
+    assert api.post(f'{uri}/Actions/EventDestination.Nothing').status_code == (
+        404
+    )
+
+
+def test_there_is_a_limit(api, emulator):
+    """One subscription too many is a 503 that says so."""
+    conf = emulator.app.extensions['hawkfish'].conf
+    conf.set_override('max_subscriptions', 1, 'events')
+    try:
+        api.subscribe()
+        response = api.post(Destination='http://h/', Protocol='Redfish')
+    finally:
+        conf.clear_override('max_subscriptions', 'events')
+
+    assert code(response) == (503, 'EventSubscriptionLimitExceeded')
+
+
+def test_only_allowed_destinations(api, emulator):
+    """A destination that the configuration does not allow is refused."""
+    conf = emulator.app.extensions['hawkfish'].conf
+    conf.set_override('allowed_destinations', ['*.example'], 'events')
+    try:
+        api.subscribe('https://a.example/')
+        response = api.post(
+            Destination='http://h/p?token=secret', Protocol='Redfish'
+        )
+    finally:
+        conf.clear_override('allowed_destinations', 'events')
+
+    assert code(response) == (400, 'DestinationNotAllowed')
+    assert 'secret' not in response.text
+
+
+@pytest.mark.parametrize(
+    'destination, allowed, is_allowed',
+    [
+        ('http://h/', [], True),
+        ('http://a.example/x', ['*.example'], True),
+        ('http://A.Example/x', ['*.example'], True),
+        ('http://a.example.org/', ['*.example'], False),
+        ('http://192.168.1.7/', ['192.168.1.*'], True),
+        ('http://[fd00::1]/', ['[fd00::1]'], True),
+        ('https://h/hooks/1', ['https://h/hooks'], True),
+        ('https://h:443/hooks', ['https://h/hooks/'], True),
+        ('https://h/hooks2', ['https://h/hooks'], False),
+        ('http://h/hooks', ['https://h/hooks'], False),
+        ('https://h.example/', ['https://h'], False),
+        ('https://h:8443/', ['https://h'], False),
+    ],
+)
+def test_destinations_are_allowed_by_place(destination, allowed, is_allowed):
+    """A pattern holds for whole hosts, ports and folders, not for parts."""
+    assert destinations.is_valid(destination)
+    assert destinations.is_allowed(destination, allowed) is is_allowed
+
+
+def test_an_operation_reaches_a_subscriber(api, emulator, receiver):
+    """From a create to the receiver, in the form of the standard."""
+    api.subscribe(
+        receiver.url, Context='lab', MessageIds=['HawkFish.SnapshotCreated'],
+        Severities=['OK'], ResourceTypes=['HawkFishSnapshot'],
+    )  # fmt: skip
+
+    emulator.created(Name='a')
+
+    receiver.wait_for('SnapshotCreated')
+    [event] = receiver.taken
+    number = event.pop('EventId')
+    event.pop('EventTimestamp'), event.pop('EventGroupId')
+    assert event == {
+        'MemberId': number,
+        'EventType': 'Other',
+        'MessageId': 'HawkFish.1.0.SnapshotCreated',
+        'Message': "Snapshot 'a' of system 'fake' was created.",
+        'MessageArgs': ['a', 'fake'],
+        'MessageSeverity': 'OK',
+        'Severity': 'OK',
+        'Resolution': 'None.',
+        'OriginOfCondition': {
+            '@odata.id': f'/redfish/v1/Systems/{emulator.system}'
+            '/Oem/HawkFish/Snapshots/a',
+        },
+    }
+
+
+def test_events_of_systems_not_served_stay_here(api, emulator, receiver):
+    """With allowed instances the events of others are not delivered."""
+    api.subscribe(receiver.url)
+    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['other']
+    plugin = emulator.app.extensions['hawkfish']
+    system = plugin.snapshots.system('fake')
+    task = plugin.tasks.submit('create', system, 'a', {
+        'name': 'a', 'description': '', 'memory': None, 'quiesce': None,
+    }, {})  # fmt: skip
+    while plugin.tasks.get(task.id).active:
+        time.sleep(0.02)
+    api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
+
+    receiver.wait_for('TestMessage')
+    assert receiver.messages == ['TestMessage']
+
+
+def test_a_test_event_is_as_its_sender_wants_it(api, receiver):
+    """SubmitTestEvent sends what it was given, and keeps our order."""
+    api.subscribe(receiver.url)
+    given = {
+        'MessageId': 'HawkFish.1.0.SnapshotCreated',
+        'MessageArgs': ['a', 'b'], 'EventId': 'mine', 'EventType': 'Alert',
+        'EventTimestamp': '2026-11-23T05:00:10Z', 'EventGroupId': 7,
+        'Severity': 'Warning', 'OriginOfCondition': '/redfish/v1/Systems/1',
+    }  # fmt: skip
+
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent', **given
+    )
+
+    assert response.status_code == 204
+    receiver.wait_for('SnapshotCreated')
+    [event] = receiver.taken
+    given['OriginOfCondition'] = {'@odata.id': '/redfish/v1/Systems/1'}
+    assert {name: event[name] for name in given} == given
+    assert event['Message'] == "Snapshot 'a' of system 'b' was created."
+    assert event['MessageSeverity'] == 'Warning'
+    assert event['MemberId'].isdigit()
+
+
+@pytest.mark.parametrize(
+    'body, told',
+    [
+        ({}, 'ActionParameterMissing'),
+        ({'MessageId': 'x'}, 'ActionParameterValueFormatError'),
+        ({'MessageId': 5}, 'ActionParameterValueTypeError'),
+        ({'MessageArgs': [5]}, 'ActionParameterValueFormatError'),
+        ({'EventTimestamp': 'now'}, 'ActionParameterValueFormatError'),
+        ({'EventGroupId': True}, 'ActionParameterValueTypeError'),
+        ({'EventGroupId': 2 ** 64}, 'ActionParameterValueFormatError'),
+        ({'Severity': 'Bad'}, 'ActionParameterValueNotInList'),
+        ({'OriginOfCondition': 'x'}, 'ActionParameterValueFormatError'),
+        ({'OriginOfCondition': '/\ud800'}, 'ActionParameterValueFormatError'),
+        ({'Nonsense': 5}, 'ActionParameterUnknown'),
+    ],
+)  # fmt: skip
+def test_a_bad_test_event_is_refused(api, recorded, body, told):
+    """Each mistake is a 400 that names it, and nothing is recorded."""
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent', **body
+    )
+
+    assert code(response) == (400, told)
+    assert not recorded()
+
+
+def test_sushy_subscribes(api, emulator, receiver):
+    """sushy's own client creates, finds and deletes a subscription."""
+    service = sushy.Sushy(f'{emulator.url}/redfish/v1').get_event_service()
+    created = service.subscriptions.create({
+        'Destination': receiver.url, 'Protocol': 'Redfish', 'Context': 'c',
+        'EventTypes': ['Alert'],
+    })  # fmt: skip
+
+    service.submit_test_event(
+        'id', '2026-11-23T05:00:10Z', 'Alert', 'text', [],
+        'ResourceEvent.1.4.TestMessage', '/redfish/v1/Systems/1', 'OK',
+    )  # fmt: skip
+
+    receiver.wait_for('TestMessage')
+    assert created.destination == receiver.url
+    assert created.context == 'c'
+    created.delete()
+    assert api.get(SUBSCRIPTIONS).json()['Members@odata.count'] == 0
+
+
+def test_many_subscribe_at_once(api):
+    """Subscriptions made at the same time all get numbers of their own."""
+    made = []
+
+    def subscribe():
+        made.append(api.subscribe())
+
+    threads = [threading.Thread(target=subscribe) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(made)) == 10
+
+
+# Filters
+
+
+def event_of(message_id='HawkFish.1.0.SnapshotCreated', uri='/r/a/b'):
+    origin = events.Origin(uri, 'HawkFishSnapshot', drivers.System('u', 'n'))
+    return events.Event(1, 1, 0.0, message_id, ['s', 'n'], origin)
+
+
+@pytest.mark.parametrize(
+    'properties, passes',
+    [
+        ({}, True),
+        ({'RegistryPrefixes': ['HawkFish']}, True),
+        ({'RegistryPrefixes': ['TaskEvent']}, False),
+        ({'ExcludeRegistryPrefixes': ['HawkFish']}, False),
+        ({'ExcludeRegistryPrefixes': ['TaskEvent']}, True),
+        ({'MessageIds': ['HawkFish.SnapshotCreated']}, True),
+        ({'MessageIds': ['HawkFish.1.0.SnapshotCreated']}, True),
+        ({'MessageIds': ['HawkFish.2.3.4.SnapshotCreated']}, True),
+        ({'MessageIds': ['HawkFish.SnapshotDeleted']}, False),
+        ({'ExcludeMessageIds': ['HawkFish.1.9.SnapshotCreated']}, False),
+        ({'ResourceTypes': ['HawkFishSnapshot']}, True),
+        ({'ResourceTypes': ['Task']}, False),
+        ({'Severities': ['Critical']}, False),
+        ({'OriginResources': ['/r/a/b/']}, True),
+        ({'OriginResources': ['/r/a']}, False),
+        ({'OriginResources': ['/r/a'], 'SubordinateResources': True}, True),
+        ({'OriginResources': ['/r/a/bc'], 'SubordinateResources': True},
+         False),
+    ],
+)  # fmt: skip
+def test_the_filters_of_a_subscription(properties, passes):
+    """Each property lets through what the standard says."""
+    assert filters.of_subscription(properties)(event_of()) is passes
+
+
+@pytest.mark.parametrize(
+    'text, passes',
+    [
+        ('RegistryPrefix eq HawkFish', True),
+        ("(RegistryPrefix eq 'HawkFish')", True),
+        ('RegistryPrefix ne HawkFish', False),
+        ('not RegistryPrefix eq HawkFish', False),
+        ('RegistryPrefix eq TaskEvent or ResourceType eq HawkFishSnapshot',
+         True),
+        ('RegistryPrefix eq TaskEvent and ResourceType eq HawkFishSnapshot',
+         False),
+        ('MessageId eq HawkFish.1.0.SnapshotCreated', True),
+        ("EventFormatType eq 'Event'", True),
+        ('EventFormatType eq MetricReport', False),
+        ('OriginResource eq /r/a', False),
+        ('OriginResource eq /r/a and SubordinateResources eq true', True),
+        ('RegistryPrefix eq A or (RegistryPrefix eq HawkFish '
+         'and (OriginResource eq /r/a/b))', True),
+        ("RegistryPrefix eq 'a ''b'''", False),
+    ],
+)  # fmt: skip
+def test_the_filter_of_a_stream(text, passes):
+    """``$filter`` compares, combines and nests."""
+    assert filters.parse(text)(event_of()) is passes
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '', 'x', 'RegistryPrefix', 'RegistryPrefix eq', "RegistryPrefix eq '",
+        'Nonsense eq 5', 'RegistryPrefix gt A', '(RegistryPrefix eq A',
+        'RegistryPrefix eq A)', 'RegistryPrefix eq A and',
+        'RegistryPrefix eq (', 'SubordinateResources eq maybe',
+        'RegistryPrefix eq A RegistryPrefix eq B', '(' * 200, 'not ' * 200,
+    ],
+)  # fmt: skip
+def test_a_filter_that_is_none(text):
+    """What cannot be understood is told, whatever it is."""
+    with pytest.raises(ValueError):
+        filters.parse(text)
