@@ -217,8 +217,8 @@ def task(record: Any, gone: bool = False) -> Resource:
             'HawkFish': {
                 '@odata.type': '#HawkFishTask.v1_0_0.Task',
                 'Operation': record.operation,
-                'Snapshot': record.snapshot,
-                'Step': record.step,
+                'Snapshot': record.snapshot or None,
+                'Step': record.step or None,
                 'System': _link(system_uri(record.system)),
             },
         },

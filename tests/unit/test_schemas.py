@@ -63,9 +63,9 @@ def retrieve(uri):
 
 def errors(body):
     """What the schema of its @odata.type has against *body*."""
-    name = body['@odata.type'].lstrip('#').rpartition('.')[0]
+    name, _, definition = body['@odata.type'].lstrip('#').rpartition('.')
     file = f'{BASE}/redfish/v1/JsonSchemas/{name}.json'
-    main = json.loads(schemas.json_files()[f'{name}.json'])['$ref']
+    main = f'#/definitions/{definition}'
     validator = jsonschema.Draft7Validator(
         {'$id': BASE + '/check', '$ref': file + main},
         registry=referencing.Registry(retrieve=retrieve),
