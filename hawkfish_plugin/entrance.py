@@ -75,6 +75,8 @@ class Entrance:
         return answer
 
     def _user(self, users: str, token: str) -> str | None:
+        # It builds what is below, once, whoever comes first.
+        self._plugin.start()
         try:
             user: str | None = self._plugin.sessions.user(users, token)
         except exceptions.HawkFishError as exc:

@@ -31,14 +31,12 @@ def before_request() -> flask.Response | None:
 
 def after_request(response: flask.Response) -> flask.Response:
     """Add the headers that an answer lacks."""
-    request = flask.request
     if response.status_code == 405:
         if _is_ours():
             response = _refusal(exceptions.OperationNotAllowed())
-        response.headers.setdefault('Allow', _allowed())
-    elif request.method in _READING:
-        # A monitor has said it already: sushy reads it there.
-        response.headers.setdefault('Allow', _allowed())
+        _allow(response)
+    elif flask.request.method in _READING:
+        _allow(response)
         _describe(response)
         if _is_ours() and response.status_code == 200:
             return _acceptable(response)
@@ -53,13 +51,15 @@ def _adapter() -> Any:
     return flask.current_app.create_url_adapter(flask.request)
 
 
-def _allowed() -> str:
-    """The methods that some route has for the path of the request."""
+def _allow(response: flask.Response) -> None:
+    """Say which methods some route has for the path of the request."""
     methods = set(_adapter().allowed_methods())
     # That knows nothing of a path whose last slash is missing.
     if flask.request.url_rule:
         methods |= flask.request.url_rule.methods or set()
-    return ', '.join(sorted(methods - {'OPTIONS'}))
+    # A monitor has said it already: sushy reads it there.
+    if methods and 'Allow' not in response.headers:
+        response.headers['Allow'] = ', '.join(sorted(methods - {'OPTIONS'}))
 
 
 def _is_ours() -> bool:

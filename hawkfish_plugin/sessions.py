@@ -29,7 +29,7 @@ MIN_TIMEOUT, MAX_TIMEOUT = 30, 86400
 
 # Clients that never log out must not fill the disk: one more ends the one
 # that has not been used for longest.
-MAX_SESSIONS = 64
+MAX_SESSIONS = 128
 
 # How much later than it could a session may time out; a write for each
 # request would cost more than the request.

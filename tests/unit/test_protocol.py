@@ -138,6 +138,7 @@ def test_errors_are_not_cached_either(url):
     assert response.status_code == 404
     assert response.headers['OData-Version'] == '4.0'
     assert response.headers['Cache-Control'] == 'no-store'
+    assert 'Allow' not in response.headers
 
 
 def test_nothing_is_claimed_for_the_whole_service(url):
