@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Login sessions over the emulator's own file of users."""
 
+import concurrent.futures
 import logging
 import time
 
@@ -231,6 +232,18 @@ def test_the_number_of_sessions_is_bounded(emulator):
     uris = [member['@odata.id'] for member in listed['Members']]
     assert first.headers['Location'] not in uris
     assert last.headers['Location'] in uris
+
+
+def test_many_log_in_at_once(guarded):
+    """Clients that come together get sessions of their own, all good."""
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        made = list(pool.map(login, [guarded.url] * 40))
+    tokens = [with_token(response) for response in made]
+
+    assert len({token['X-Auth-Token'] for token in tokens}) == 40
+    for token in tokens:
+        response = requests.get(guarded.snapshots_url, headers=token)
+        assert response.status_code == 200
 
 
 def test_without_users_anybody_gets_a_session(emulator, users):
