@@ -20,8 +20,8 @@ IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
 LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
-.PHONY: help setup test unit functional demo lint docs genconfig clean
-.PHONY: distclean
+.PHONY: help setup test unit functional demo lint docs genconfig
+.PHONY: genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -31,6 +31,7 @@ help:
 	@echo 'make lint        ruff, codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
+	@echo 'make genschemas  the JSON schemas, from the CSDL'
 	@echo 'make clean       remove build products; take the lab down'
 	@echo 'make distclean   the same, and remove what the lab has built'
 
@@ -67,6 +68,9 @@ docs: setup
 genconfig: setup
 	$(VENV)/bin/oslo-config-generator \
 		--config-file tools/config/hawkfish-config-generator.conf
+
+genschemas: setup
+	$(PYTHON) tools/genschemas
 
 clean: lab-down
 	rm -rf build dist doc/build releasenotes/build cover *.egg-info .tox

@@ -95,6 +95,18 @@ MIGRATIONS = (
         seen REAL NOT NULL
     );
     """,
+    """
+    CREATE TABLE sessions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user TEXT NOT NULL,
+        entry TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        created REAL NOT NULL,
+        used REAL NOT NULL
+    );
+    CREATE TABLE session_timeout (seconds INTEGER NOT NULL);
+    INSERT INTO session_timeout VALUES (1800);
+    """,
 )
 
 

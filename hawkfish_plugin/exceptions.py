@@ -85,6 +85,18 @@ class PropertyUnknown(BadRequest):
     """(property)"""
 
 
+class PropertyMissing(BadRequest):
+    """(property)"""
+
+
+class PropertyNotWritable(BadRequest):
+    """(property)"""
+
+
+class PropertyValueOutOfRange(BadRequest):
+    """(value, property)"""
+
+
 class PropertyValueTypeError(BadRequest):
     """(value, property)"""
 
@@ -99,10 +111,6 @@ class PropertyValueNotInList(BadRequest):
 
 class StringValueTooLong(BadRequest):
     """(string, limit)"""
-
-
-class PropertyNotWritable(BadRequest):
-    """(property)"""
 
 
 class PropertyValueConflict(BadRequest):
@@ -165,6 +173,35 @@ class QueryParameterUnsupported(BadRequest):
     """(parameter)"""
 
     status = 501
+
+
+class QueryCombinationInvalid(BadRequest):
+    """()"""
+
+
+class HeaderInvalid(BadRequest):
+    """(header)"""
+
+    status = 412
+
+
+class NotAcceptable(BadRequest):
+    """(what the client accepts)"""
+
+    status = 406
+    registry = HAWKFISH
+
+
+class OperationNotAllowed(BadRequest):
+    """()"""
+
+    status = 405
+
+
+class ResourceAtUriUnauthorized(BadRequest):
+    """(uri, what is wrong)"""
+
+    status = 401
 
 
 class RequestBodyTooLarge(BadRequest):

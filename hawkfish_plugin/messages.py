@@ -10,6 +10,7 @@ DMTF's registries only the messages that are sent are kept.
 import functools
 import importlib.resources
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,20 +34,86 @@ QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
 EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
 
 MESSAGE_TYPE = '#Message.v1_3_0.Message'
+REGISTRY_TYPE = '#MessageRegistry.v1_7_0.MessageRegistry'
+
+# The registries of the DMTF whose messages are in standard.json.
+FULL_VERSIONS = {
+    'Base.1.22': '1.22.1',
+    'ResourceEvent.1.4': '1.4.3',
+    'TaskEvent.1.0': '1.0.5',
+}
 
 
 @functools.cache
 def registry() -> dict[str, dict[str, Any]]:
     """Every message that the service may send, by its MessageId."""
-    folder = importlib.resources.files('hawkfish_plugin') / 'data/registries'
-    own = json.loads((folder / 'HawkFish.1.0.0.json').read_text())
-    found = json.loads((folder / 'standard.json').read_text())
-    found[exceptions.HAWKFISH] = own['Messages']
+    ours = {exceptions.HAWKFISH: _own()['Messages']}
     return {
         f'{name}.{key}': message
-        for name, keys in found.items()
+        for name, keys in {**_standard(), **ours}.items()
         for key, message in keys.items()
     }
+
+
+@functools.cache
+def published() -> dict[str, dict[str, Any]]:
+    """
+    The registries as they are served, by what their MessageIds begin with.
+
+    Of a registry of the DMTF it has the messages that are sent, so that a
+    client without a way to the Internet can read those.
+    """
+    made = {
+        name: _excerpt(name, keys) for name, keys in _standard().items()
+    }
+    messages = {
+        key: without_deprecated(message)
+        for key, message in _own()['Messages'].items()
+    }
+    made[exceptions.HAWKFISH] = {**_own(), 'Messages': messages}
+    return made
+
+
+def _standard() -> dict[str, dict[str, dict[str, Any]]]:
+    found: dict[str, Any] = json.loads(_read('standard.json'))
+    return found
+
+
+def _own() -> dict[str, Any]:
+    own: dict[str, Any] = json.loads(_read('HawkFish.1.0.0.json'))
+    return own
+
+
+def _read(name: str) -> str:
+    folder = importlib.resources.files('hawkfish_plugin') / 'data/registries'
+    return (folder / name).read_text()
+
+
+def _excerpt(name: str, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    prefix = name.split('.')[0]
+    version = FULL_VERSIONS[name]
+    return {
+        '@odata.type': REGISTRY_TYPE,
+        'Id': f'{prefix}.{version}',
+        'Name': f'{prefix} Message Registry',
+        'Language': 'en',
+        'Description': 'Of the registry of the DMTF, what this service sends.',
+        'RegistryPrefix': prefix,
+        'RegistryVersion': version,
+        'OwningEntity': 'DMTF',
+        'Messages': {
+            key: {
+                'Description': message['Message'],
+                'NumberOfArgs': _number_of_args(message['Message']),
+                **message,
+            }
+            for key, message in keys.items()
+        },
+    }
+
+
+def _number_of_args(template: str) -> int:
+    return max(map(int, re.findall(r'%(\d+)', template)), default=0)
 
 
 def message(
@@ -68,6 +135,16 @@ def message(
     if related:
         rendered['RelatedProperties'] = list(related)
     return rendered
+
+
+def without_deprecated(message: dict[str, Any]) -> dict[str, Any]:
+    """
+    *message* for a resource, where nobody needs its ``Severity``.
+
+    In an error it stays, as sushy looks for it there; here it would be no
+    more than a warning of the DMTF's validator.
+    """
+    return {k: v for k, v in message.items() if k != 'Severity'}
 
 
 def _unknown(message_id: str, args: Sequence[object]) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import exceptions, media, messages, redfish, tasks
-from hawkfish_plugin.api import tasks as tasks_api
-from hawkfish_plugin.redfish.events import EVENT_SERVICE
+from hawkfish_plugin.api import schemas as schemas_api, tasks as tasks_api
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +44,8 @@ class Neighbours:
         request = flask.request
         if request.endpoint == 'simple_task_service':
             return tasks_api.show_task_service()
+        if request.endpoint == 'registry_file_collection' and not _is_full():
+            return schemas_api.list_no_registries()
         try:
             self._drop_dead_handles()
             self._lock_systems()
@@ -148,19 +149,38 @@ class Neighbours:
     def after_request(self, response: flask.Response) -> flask.Response:
         """Graft our links into what the emulator has rendered."""
         request = flask.request
-        if request.method != 'GET' or response.status_code != 200:
-            return response
-        if request.endpoint == 'system_resource':
-            body = json.loads(response.get_data())
-            oem = body.setdefault('Oem', {})
-            oem['HawkFish'] = redfish.system_oem(body['@odata.id'])
-            response.set_data(json.dumps(body))
-        elif request.endpoint == 'root_resource':
-            body = json.loads(response.get_data())
-            body.setdefault('Tasks', {'@odata.id': redfish.TASK_SERVICE})
-            body.setdefault('EventService', {'@odata.id': EVENT_SERVICE})
-            response.set_data(json.dumps(body))
+        graft = _GRAFTS.get(request.endpoint or '')
+        # The emulator renders nothing for some HEAD requests.
+        if graft and response.status_code == 200 and response.get_data():
+            response.set_data(json.dumps(graft(json.loads(
+                response.get_data()
+            ))))  # fmt: skip
         return response
+
+
+def _is_full() -> bool:
+    """Whether the emulator serves all that it has."""
+    config = flask.current_app.config
+    return bool(config.get('SUSHY_EMULATOR_FEATURE_SET', 'full') == 'full')
+
+
+def _graft_system(body: redfish.Resource) -> redfish.Resource:
+    oem = body.setdefault('Oem', {})
+    oem['HawkFish'] = redfish.system_oem(body['@odata.id'])
+    return body
+
+
+def _graft_registries(body: redfish.Resource) -> redfish.Resource:
+    """Our registries behind the emulator's, whose places clients may know."""
+    listed = [*body['Members'], *schemas_api.registry_links()]
+    return {**body, 'Members': listed, 'Members@odata.count': len(listed)}
+
+
+_GRAFTS: dict[str, Callable[[redfish.Resource], redfish.Resource]] = {
+    'root_resource': redfish.service_root,
+    'system_resource': _graft_system,
+    'registry_file_collection': _graft_registries,
+}
 
 
 def _touched() -> list[str]:

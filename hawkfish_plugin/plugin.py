@@ -19,8 +19,8 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import (
-    conf, db, drivers, exceptions, locks, messages, neighbours, snapshots,
-    tasks,
+    conf, db, drivers, entrance, exceptions, locks, messages, neighbours,
+    protocol, sessions, snapshots, tasks,
 )  # fmt: skip
 from hawkfish_plugin.api import (
     blueprint, events as _events, snapshots as _snapshots,
@@ -42,9 +42,13 @@ def setup(app: flask.Flask) -> None:
         return
     app.extensions['hawkfish'] = plugin = Plugin(app)
     app.register_blueprint(blueprint)
+    app.before_request(protocol.before_request)
     app.before_request(plugin.before_request)
+    # The last one that is named is the first one that is called.
+    app.after_request(protocol.after_request)
     app.after_request(plugin.neighbours.after_request)
     app.teardown_request(plugin.neighbours.teardown_request)
+    entrance.stand_before(app, plugin)
     app.run = plugin.run_after(app.run)  # type: ignore[method-assign]
 
 
@@ -118,6 +122,10 @@ class Plugin:
     @functools.cached_property
     def tasks(self) -> tasks.Tasks:
         return tasks.Tasks(self._database, self.locks, self.conf)
+
+    @functools.cached_property
+    def sessions(self) -> sessions.Sessions:
+        return sessions.Sessions(self._database)
 
     @functools.cached_property
     def snapshots(self) -> snapshots.Snapshots:

@@ -3,13 +3,11 @@
 The Redfish service, one file per resource.
 
 Owns the blueprint and what all of its views share: access, strict parsing of
-bodies and queries, answers and errors.  A view checks, calls once downwards
-and renders.
+bodies, answers and errors.  A view checks, calls once downwards and renders.
 """
 
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import flask
@@ -21,6 +19,7 @@ LOG = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 _MAX_TOLD_CHARACTERS = 200
+_CHALLENGE = 'Basic realm="Redfish"'
 
 blueprint = flask.Blueprint('hawkfish', __name__, url_prefix=redfish.ROOT)
 
@@ -103,50 +102,6 @@ def pointer(name: str) -> str:
     return '#/' + name.replace('~', '~0').replace('/', '~1')
 
 
-def expand_wanted() -> bool:
-    """Whether $expand asks for whole members instead of links."""
-    value = flask.request.args.get('$expand')
-    if value is None:
-        return False
-    kind, _, levels = value.partition('(')
-    # '~' asks for what stands under Links, which no collection has.
-    if kind not in ('.', '*', '~') or levels not in ('', '$levels=1)'):
-        raise exceptions.QueryParameterValueFormatError(value, '$expand')
-    return kind != '~'
-
-
-def _whole_number(name: str) -> int | None:
-    value = flask.request.args.get(name)
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise exceptions.QueryParameterValueFormatError(value, name)
-    return int(value)
-
-
-def check_query(supported: Collection[str]) -> None:
-    """Raise for a query parameter that the standard reserves to others."""
-    for name in flask.request.args:
-        if name not in supported and (name.startswith('$') or name == 'only'):
-            if name in ('$top', '$skip', 'only', '$filter'):
-                raise exceptions.QueryNotSupportedOnResource()
-            raise exceptions.QueryParameterUnsupported(name)
-
-
-def members(
-    records: Sequence[Any], link: Callable[[Any], str],
-    render: Callable[[Any], Body],
-) -> list[Body]:
-    """The members that the query asks for, as links or whole."""
-    check_query(('$expand', '$top', '$skip'))
-    first = _whole_number('$skip') or 0
-    count = _whole_number('$top')
-    asked = records[first:] if count is None else records[first:first + count]
-    if expand_wanted():
-        return [render(record) for record in asked]
-    return [{'@odata.id': link(record)} for record in asked]
-
-
 # Answers ------------------------------------------------------------------
 
 
@@ -175,8 +130,8 @@ def accepted(task: Any) -> flask.Response:
 
 @blueprint.after_request
 def _headers(response: flask.Response) -> flask.Response:
-    response.headers.setdefault('OData-Version', '4.0')
-    response.headers.setdefault('Cache-Control', 'no-store')
+    if response.status_code == 401:
+        response.headers.setdefault('WWW-Authenticate', _CHALLENGE)
     return response
 
 

@@ -21,8 +21,8 @@ import flask
 
 from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, check_query, missing, pointer, read_body,
-    service, told,
+    Body, answer, blueprint, missing, pointer, queries, read_body, service,
+    told,
 )  # fmt: skip
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as shapes
@@ -43,7 +43,7 @@ _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
 
 @blueprint.get('/EventService')
 def show_event_service() -> flask.Response:
-    check_query(())
+    queries.check(())
     conf = service().conf.events
     return answer(shapes.event_service(
         conf.delivery_retry_attempts, conf.delivery_retry_interval,
@@ -139,7 +139,7 @@ def _is_formed(name: str, value: Any) -> bool:
 
 @blueprint.get('/EventService/SSE')
 def stream_events() -> flask.Response:
-    check_query(('$filter',))
+    queries.check(('$filter',))
     wanted = _wanted()
     if flask.request.method == 'HEAD':
         return flask.Response(content_type='text/event-stream')

@@ -12,8 +12,8 @@ import flask
 
 from hawkfish_plugin import drivers, exceptions, redfish
 from hawkfish_plugin.api import (
-    Body, accepted, answer, blueprint, check_if_match, check_query,
-    find_system, members, missing, pointer, read_body, service, told,
+    Body, accepted, answer, blueprint, check_if_match, find_system, missing,
+    pointer, queries, read_body, service, told,
 )  # fmt: skip
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
@@ -36,13 +36,14 @@ _REVERT_PARAMETERS = {
 @blueprint.get(COLLECTION)
 def list_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
-    views = service().snapshots.list(system)
-    shown = members(
-        views,
+    return answer(queries.listing(
+        service().snapshots.list(system),
         lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
         lambda view: _render(system, view),
-    )
-    return answer(redfish.snapshot_collection(system.uuid, shown, len(views)))
+        lambda shown, total: redfish.snapshot_collection(
+            system.uuid, shown, total
+        ),
+    ))  # fmt: skip
 
 
 @blueprint.post(COLLECTION)
@@ -60,7 +61,7 @@ def create_snapshot(identity: str) -> flask.Response:
 
 @blueprint.get(MEMBER)
 def show_snapshot(identity: str, name: str) -> flask.Response:
-    check_query(())
+    queries.check(())
     return answer(_resource(find_system(identity), name))
 
 

@@ -15,8 +15,8 @@ import flask
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, check_if_match, check_query, members, missing,
-    pointer, read_body, service, told,
+    Body, answer, blueprint, check_if_match, missing, pointer, queries,
+    read_body, service, told,
 )  # fmt: skip
 from hawkfish_plugin.events import destinations, subscriptions
 from hawkfish_plugin.redfish import events as shapes
@@ -79,12 +79,11 @@ _DURATION = re.compile(
 
 @blueprint.get(COLLECTION)
 def list_subscriptions() -> flask.Response:
-    known = service().subscriptions.list()
-    shown = members(
-        known, lambda record: shapes.subscription_uri(record.id),
-        shapes.destination,
-    )
-    return answer(shapes.subscription_collection(shown, len(known)))
+    return answer(queries.listing(
+        service().subscriptions.list(),
+        lambda record: shapes.subscription_uri(record.id),
+        shapes.destination, shapes.subscription_collection,
+    ))  # fmt: skip
 
 
 @blueprint.post(COLLECTION)
@@ -117,7 +116,7 @@ def create_subscription() -> flask.Response:
 
 @blueprint.get(MEMBER)
 def show_subscription(subscription_id: str) -> flask.Response:
-    check_query(())
+    queries.check(())
     return answer(shapes.destination(_find(subscription_id)))
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, redfish, tasks
+from hawkfish_plugin import drivers, exceptions, redfish, tasks
 from hawkfish_plugin.api import (
-    accepted, answer, blueprint, check_query, is_allowed, members, missing,
-    service,
+    Body, accepted, answer, blueprint, is_allowed, missing, queries,
+    read_body, service,
 )  # fmt: skip
 
 _ALLOW = 'GET, HEAD'
@@ -32,22 +32,22 @@ def list_tasks() -> flask.Response:
         task for task in service().tasks.list()
         if is_allowed(task.system, task.system_name)
     ]  # fmt: skip
-    shown = members(
-        known, lambda task: redfish.task_uri(task.id), redfish.task
-    )
-    return answer(redfish.task_collection(shown, len(known)))
+    return answer(queries.listing(
+        known, lambda task: redfish.task_uri(task.id), _render,
+        redfish.task_collection,
+    ))  # fmt: skip
 
 
 @blueprint.get('/TaskService/Tasks/<task_id>')
 def show_task(task_id: str) -> flask.Response:
-    check_query(())
-    task = _find(task_id)
-    return answer(redfish.with_etag(redfish.task(task)))
+    queries.check(())
+    return answer(redfish.with_etag(_render(_find(task_id))))
 
 
 @blueprint.delete('/TaskService/Tasks/<task_id>')
 @blueprint.delete('/TaskService/TaskMonitors/<task_id>')
 def cancel_task(task_id: str) -> flask.Response:
+    read_body()
     task = service().tasks.cancel(_find(task_id).id)
     if task.state == tasks.CANCELLING:
         return accepted(task)
@@ -69,6 +69,34 @@ def watch_task(task_id: str) -> flask.Response:
             _final_status(task),
         )
     return _result(task)
+
+
+def _render(task: Any) -> Body:
+    gone = redfish.has_created(task) and not _is_there(task)
+    return redfish.task(task, gone)
+
+
+def _is_there(task: Any) -> bool:
+    """Whether the snapshot of *task* exists, as far as can be told now."""
+    # A list of tasks asks for the snapshots of each system once.
+    known = flask.g.setdefault('hawkfish_snapshots', {})
+    if task.system not in known:
+        known[task.system] = _names(
+            drivers.System(task.system, task.system_name)
+        )
+    names = known[task.system]
+    return names is None or task.snapshot in names
+
+
+def _names(system: drivers.System) -> set[str] | None:
+    """The names of the snapshots of *system*; None where nobody can tell."""
+    try:
+        views = service().snapshots.list(system)
+    except exceptions.NotFound:
+        return set()
+    except exceptions.HawkFishError:
+        return None
+    return {view.record.name for view in views}
 
 
 def _find(task_id: str) -> Any:

@@ -45,7 +45,7 @@ class Origin:
     gone: bool = False
 
 
-SERVICE = Origin(shapes.EVENT_SERVICE, 'EventService')
+SERVICE = Origin(redfish.EVENT_SERVICE, 'EventService')
 
 
 def snapshot_origin(

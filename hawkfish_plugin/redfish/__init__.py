@@ -20,6 +20,9 @@ ROOT = '/redfish/v1'
 TASK_SERVICE = f'{ROOT}/TaskService'
 TASKS = f'{TASK_SERVICE}/Tasks'
 TASK_MONITORS = f'{TASK_SERVICE}/TaskMonitors'
+SESSION_SERVICE = f'{ROOT}/SessionService'
+EVENT_SERVICE = f'{ROOT}/EventService'
+SESSIONS = f'{SESSION_SERVICE}/Sessions'
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
 
 _STATUS = {
@@ -52,6 +55,21 @@ def task_uri(task_id: int) -> str:
 
 def monitor_uri(task_id: int) -> str:
     return f'{TASK_MONITORS}/{task_id}'
+
+
+def service_root(root: Resource) -> Resource:
+    """The emulator's ServiceRoot, with the links to what it lacks."""
+    added = {
+        'Tasks': _link(TASK_SERVICE),
+        'EventService': _link(EVENT_SERVICE),
+        'SessionService': _link(SESSION_SERVICE),
+        'Registries': _link(f'{ROOT}/Registries'),
+        'JsonSchemas': _link(f'{ROOT}/JsonSchemas'),
+    }
+    links = {'Sessions': _link(SESSIONS)} | root.get('Links', {})
+    return {**root, 'Links': links, **{
+        name: link for name, link in added.items() if name not in root
+    }}  # fmt: skip
 
 
 def system_oem(system: str) -> Resource:
@@ -109,7 +127,7 @@ def snapshot(
         '@odata.type': '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
         'Id': record.name,
         'Name': record.name,
-        'Description': record.description,
+        'Description': record.description or None,
         'CreatedTime': timestamp(record.created),
         'SnapshotState': state,
         'SnapshotType': 'DiskAndMemory' if record.memory else 'Disk',
@@ -169,9 +187,13 @@ def task_collection(members: Sequence[Resource], total: int) -> Resource:
     )  # fmt: skip
 
 
-def task(record: Any) -> Resource:
-    """One Task; *record* is a row of the task table (``tasks.Task``)."""
-    created = record.state == 'Completed' and record.operation == 'create'
+def task(record: Any, gone: bool = False) -> Resource:
+    """
+    One Task; *record* is a row of the task table (``tasks.Task``).
+
+    *gone* says that what it has created is no longer there to link to.
+    """
+    created = not gone and has_created(record)
     resource = {
         '@odata.id': task_uri(record.id),
         '@odata.type': '#Task.v1_7_4.Task',
@@ -185,7 +207,8 @@ def task(record: Any) -> Resource:
         'HidePayload': False,
         'Payload': record.payload,
         'Messages': [
-            messages.message(key, args) for key, args in record.messages
+            messages.without_deprecated(messages.message(key, args))
+            for key, args in record.messages
         ],
         'Links': {
             'CreatedResources': [
@@ -196,8 +219,8 @@ def task(record: Any) -> Resource:
             'HawkFish': {
                 '@odata.type': '#HawkFishTask.v1_0_0.Task',
                 'Operation': record.operation,
-                'Snapshot': record.snapshot,
-                'Step': record.step,
+                'Snapshot': record.snapshot or None,
+                'Step': record.step or None,
                 'System': _link(system_uri(record.system)),
             },
         },
@@ -205,6 +228,11 @@ def task(record: Any) -> Resource:
     if record.ended:
         resource['EndTime'] = timestamp(record.ended)
     return resource
+
+
+def has_created(record: Any) -> bool:
+    """Whether a task has ended with a snapshot that was not there before."""
+    return bool(record.state == 'Completed' and record.operation == 'create')
 
 
 def task_accepted(record: Any) -> Resource:

@@ -11,10 +11,9 @@ from typing import Any
 
 from hawkfish_plugin import messages
 from hawkfish_plugin.redfish import (
-    ROOT, Resource, collection, timestamp, with_etag,
+    EVENT_SERVICE, Resource, collection, timestamp, with_etag,
 )  # fmt: skip
 
-EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 STREAM = f'{EVENT_SERVICE}/SSE'
 

@@ -384,3 +384,19 @@ def test_without_its_safety_snapshot_nothing_is_reverted(emulator):
     assert message_ids(response) == ['SafetySnapshotFailed']
     current = requests.get(f'{emulator.snapshots_url}/b').json()
     assert current['Current'] is True
+
+
+def test_a_task_links_to_what_is_there(emulator):
+    """The task of a create links to its snapshot until that is gone."""
+    accepted = emulator.create(Name='a')
+    emulator.wait(accepted)
+    task = emulator.url + accepted.headers['Location'].replace(
+        'TaskMonitors', 'Tasks'
+    )
+    uri = f'{emulator.snapshots_url}/a'
+
+    (link,) = requests.get(task).json()['Links']['CreatedResources']
+    assert uri == emulator.url + link['@odata.id']
+
+    emulator.wait(requests.delete(uri))
+    assert requests.get(task).json()['Links']['CreatedResources'] == []

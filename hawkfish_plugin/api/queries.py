@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Query parameters.
+
+Owns which ones are served and in which order they take effect: ``$filter``,
+``$skip``, ``$top``, then ``$expand`` and ``$select``; or ``only`` alone.
+They are served for our own collections, so the service root claims none of
+them: a claim holds for every resource of the service.
+"""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import flask
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.api import filters
+
+Body = dict[str, Any]
+
+COLLECTION = ('$expand', '$filter', '$select', '$skip', '$top', 'only')
+
+_SELECT = re.compile(r'[\w@.#-]+(/[\w@.#-]+)*(,[\w@.#-]+(/[\w@.#-]+)*)*')
+# A collection without these is none.
+_ALWAYS = ('Members', 'Members@odata.count')
+
+
+def check(supported: Collection[str]) -> None:
+    """Raise for a query parameter that the standard reserves to others."""
+    for name in flask.request.args:
+        if name not in supported and (name.startswith('$') or name == 'only'):
+            if name in ('$top', '$skip', 'only', '$filter'):
+                raise exceptions.QueryNotSupportedOnResource()
+            raise exceptions.QueryParameterUnsupported(name)
+
+
+def listing(
+    records: Sequence[Any], link: Callable[[Any], str],
+    render: Callable[[Any], Body],
+    collection: Callable[[Sequence[Body], int], Body],
+) -> Body:
+    """
+    What the query asks of a collection of *records*.
+
+    *link* gives the URI of a record, *render* all of it, and *collection* the
+    resource around members and their total.
+    """
+    check(COLLECTION)
+    only, whole = _only(), _expand()
+    wanted, paths = _filter(), _select()
+    first, count = _whole_number('$skip') or 0, _whole_number('$top')
+    found = [
+        record for record in records if wanted is None
+        or wanted(render(record))
+    ]  # fmt: skip
+    if only and len(found) == 1:
+        return render(found[0])
+    shown = found[first:] if count is None else found[first:first + count]
+    members = [
+        render(record) if whole else {'@odata.id': link(record)}
+        for record in shown
+    ]
+    body = collection(members, len(found))
+    return body if paths is None else _selected(body, paths)
+
+
+def _only() -> bool:
+    value = flask.request.args.get('only')
+    if value:
+        raise exceptions.QueryParameterValueFormatError(value, 'only')
+    if value is not None and set(flask.request.args) & set(COLLECTION[:-1]):
+        raise exceptions.QueryCombinationInvalid()
+    return value is not None
+
+
+def _expand() -> bool:
+    """Whether $expand asks for whole members instead of links."""
+    value = flask.request.args.get('$expand')
+    if value is None:
+        return False
+    kind, _, levels = value.partition('(')
+    # '~' asks for what stands under Links, which no collection has.
+    if kind not in ('.', '*', '~') or levels not in ('', '$levels=1)'):
+        raise exceptions.QueryParameterValueFormatError(value, '$expand')
+    return kind != '~'
+
+
+def _filter() -> filters.Filter | None:
+    value = flask.request.args.get('$filter')
+    if value is None:
+        return None
+    try:
+        return filters.parse(value)
+    except ValueError:
+        raise exceptions.QueryParameterValueFormatError(
+            value[:200], '$filter'
+        ) from None
+
+
+def _select() -> list[list[str]] | None:
+    value = flask.request.args.get('$select')
+    if value is None:
+        return None
+    if not _SELECT.fullmatch(value):
+        raise exceptions.QueryParameterValueFormatError(
+            value[:200], '$select'
+        )
+    return [path.split('/') for path in value.split(',')]
+
+
+def _whole_number(name: str) -> int | None:
+    value = flask.request.args.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise exceptions.QueryParameterValueFormatError(value[:200], name)
+    return int(value)
+
+
+def _selected(body: Body, paths: list[list[str]]) -> Body:
+    """
+    *body* with what *paths* lead to, and the annotations on the way.
+
+    ``Members/Name`` leads to the names of expanded members.
+    """
+    kept = _pick(body, paths)
+    return {
+        name: kept.get(name, value) for name, value in body.items()
+        if name in kept or name in _ALWAYS
+    }  # fmt: skip
+
+
+def _pick(value: Any, paths: list[list[str]]) -> Any:
+    if not all(paths):
+        return value
+    if isinstance(value, list):
+        return [_pick(item, paths) for item in value]
+    if not isinstance(value, dict):
+        return value
+    below: dict[str, list[list[str]]] = {}
+    for head, *tail in paths:
+        below.setdefault(head, []).append(tail)
+    return {
+        name: _pick(item, below[name]) if name in below else item
+        for name, item in value.items()
+        if name in below or name.startswith('@odata.')
+    }

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the service says about itself, over HTTP.
+
+Owns ``/redfish``, ``odata``, ``$metadata``, and the files of schemas and
+message registries.  The collection of registries is the emulator's, and ours
+only where the emulator serves none (see ``neighbours``).
+"""
+
+import json
+from typing import Any
+
+import flask
+
+from hawkfish_plugin import messages, redfish
+from hawkfish_plugin.api import Body, answer, blueprint, missing, queries
+from hawkfish_plugin.redfish import schemas
+
+XML = 'application/xml'
+
+
+def show_versions() -> flask.Response:
+    return answer(schemas.versions())
+
+
+@blueprint.record
+def _above_the_prefix(state: flask.blueprints.BlueprintSetupState) -> None:
+    state.app.add_url_rule(
+        '/redfish', f'{blueprint.name}.show_versions', show_versions
+    )
+
+
+@blueprint.get('/odata')
+def show_service_document() -> flask.Response:
+    shown: Any = flask.current_app.view_functions['root_resource']()
+    root = redfish.service_root(json.loads(shown.get_data()))
+    return answer(schemas.service_document(root))
+
+
+@blueprint.get('/$metadata')
+def show_metadata() -> flask.Response:
+    return flask.Response(schemas.metadata(), content_type=XML)
+
+
+@blueprint.get('/Schemas/<name>')
+def show_csdl(name: str) -> flask.Response:
+    if name not in schemas.csdl_files():
+        raise missing()
+    return flask.Response(schemas.csdl_files()[name], content_type=XML)
+
+
+@blueprint.get('/JsonSchemas')
+def list_json_schemas() -> flask.Response:
+    return answer(queries.listing(
+        schemas.json_schema_ids(), schemas.json_schema_uri,
+        schemas.json_schema_file, schemas.json_schema_collection,
+    ))  # fmt: skip
+
+
+@blueprint.get('/JsonSchemas/<name>')
+def show_json_schema(name: str) -> flask.Response:
+    """The resource of a schema file, or the file itself."""
+    queries.check(())
+    if name in schemas.json_files():
+        return flask.Response(
+            schemas.json_files()[name], content_type='application/json'
+        )
+    if f'{name}.json' not in schemas.json_files():
+        raise missing()
+    return answer(schemas.json_schema_file(name))
+
+
+def list_no_registries() -> flask.Response:
+    """In the place of the emulator's own list, where it serves none."""
+    return answer(schemas.registry_collection(()))
+
+
+def registry_links() -> list[Body]:
+    return [
+        {'@odata.id': schemas.registry_uri(name)}
+        for name in messages.published()
+    ]
+
+
+@blueprint.get('/Registries/<name>')
+def show_registry(name: str) -> flask.Response:
+    """The resource of a registry file, or the file itself."""
+    queries.check(())
+    known = messages.published()
+    if name in known:
+        return answer(schemas.registry_file(name))
+    for content in known.values():
+        if name == f'{content["Id"]}.json':
+            return answer(content)
+    raise missing()

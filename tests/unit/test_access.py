@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may use which path, and how much may be sent there."""
+
+import http.client
+import re
+import urllib.parse
+
+import pytest
+import requests
+
+from hawkfish_plugin.api import blueprint
+from tests.fake import entry
+
+ROOT = '/redfish/v1'
+OPEN = {
+    ('GET', '/redfish'), ('HEAD', '/redfish'),
+    ('GET', f'{ROOT}/odata'), ('HEAD', f'{ROOT}/odata'),
+    ('GET', f'{ROOT}/$metadata'), ('HEAD', f'{ROOT}/$metadata'),
+    ('POST', f'{ROOT}/SessionService/Sessions'),
+    ('POST', f'{ROOT}/SessionService/Sessions/Members'),
+}  # fmt: skip
+METHODS = ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'FAKE')
+
+
+@pytest.fixture
+def guarded(emulator, tmp_path):
+    """The emulator with a file of users."""
+    users = tmp_path / 'users'
+    users.write_text(entry('admin', 'secret'))
+    app, before = emulator.app, emulator.app.wsgi_app
+    app.configure(extra_config={'SUSHY_EMULATOR_AUTH_FILE': str(users)})
+    yield emulator
+    app.wsgi_app = before
+    del app.config['SUSHY_EMULATOR_AUTH_FILE']
+
+
+def our_routes(app):
+    """Each path of ours with its methods, arguments filled in."""
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(f'{blueprint.name}.'):
+            path = rule.rule.replace('<identity>', 'fake')
+            path = path.replace('<action>', 'HawkFishSnapshot.Revert')
+            yield re.sub('<[^>]*>', 'a', path), rule.methods
+
+
+def test_every_path_of_ours_needs_authentication(guarded):
+    """But for the open ones, nothing answers to who is not logged in."""
+    paths = {path for path, _ in our_routes(guarded.app)}
+
+    assert len(paths) > 15
+    for path in paths:
+        for method in METHODS:
+            response = requests.request(method, guarded.url + path)
+            is_open = response.status_code != 401
+            if path == f'{ROOT}/SessionService/Sessions' or (
+                path == f'{ROOT}/SessionService/Sessions/Members'
+            ):
+                # Open, but the login itself may be refused.
+                assert response.status_code in (400, 401)
+            elif path == '/redfish':
+                # The emulator leaves it open for every method.
+                assert is_open
+            else:
+                assert is_open == ((method, path) in OPEN), (method, path)
+
+
+@pytest.mark.parametrize('path', [
+    '/redfish/v1/odata/../Systems', '/redfish/v1/$metadata/../Systems',
+    '//redfish/v1/Systems', '/redfish/v1/odata/x', '/redfish/v1/Odata',
+    '/redfish/v1/SessionService/Sessions/../../Systems',
+    '/redfish/v1/%24metadata/Systems', '/redfish/v1/Systems?/odata',
+    '/redfish/v1/odata;/Systems', '/./redfish/v1/Systems',
+])  # fmt: skip
+def test_no_way_around(guarded, path):
+    """No spelling of another path is taken for an open one."""
+    for method in ('GET', 'POST'):
+        host = urllib.parse.urlsplit(guarded.url).netloc
+        connection = http.client.HTTPConnection(host, timeout=10)
+        connection.putrequest(method, path)
+        connection.putheader('Content-Length', '0')
+        connection.endheaders()
+
+        assert connection.getresponse().status == 401
+        connection.close()
+
+
+@pytest.mark.parametrize('method', ['POST', 'PATCH', 'DELETE'])
+def test_bodies_are_bounded(emulator, method):
+    """Whatever takes a request with a body refuses a huge one."""
+    emulator.created(Name='a')
+    tasks = requests.get(f'{emulator.url}{ROOT}/TaskService/Tasks').json()
+    task = tasks['Members'][0]['@odata.id'].rpartition('/')[2]
+    answers = {}
+    for path, methods in our_routes(emulator.app):
+        if method in methods:
+            if '/TaskService/' in path:
+                path = path.replace('/a', f'/{task}')
+            if path.endswith('EventService/Actions/HawkFishSnapshot.Revert'):
+                path = path.replace(
+                    'HawkFishSnapshot.Revert', 'EventService.SubmitTestEvent'
+                )
+            answers[path] = requests.request(
+                method, emulator.url + path, data=b' ' * 100_000,
+                headers={'Content-Type': 'application/json'},
+            ).status_code
+
+    # Where there is nothing, nothing is read.
+    assert set(answers.values()) <= {404, 413}
+    assert not {
+        path for path, status in answers.items()
+        if status == 404 and 'Sessions/a' not in path
+        and 'Subscriptions/a' not in path
+    }  # fmt: skip
