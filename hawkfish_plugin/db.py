@@ -66,6 +66,28 @@ MIGRATIONS = (
         PRIMARY KEY (system, snapshot, created)
     );
     """,
+    """
+    CREATE TABLE locked (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE expiry (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE policies (
+        system TEXT PRIMARY KEY,
+        max_snapshots INTEGER,
+        max_age INTEGER,
+        max_bytes INTEGER,
+        on_limit TEXT
+    );
+    """,
 )
 
 

@@ -59,6 +59,14 @@ class Refused(HawkFishError):
         return '; '.join(map(str, self.errors))
 
 
+def check(errors: Sequence[HawkFishError]) -> None:
+    """Raise what *errors* say stands in the way, if anything does."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Refused(errors)
+
+
 class InternalError(HawkFishError):
     registry = BASE
 
@@ -97,12 +105,36 @@ class PropertyValueNotInList(BadRequest):
     """(value, property)"""
 
 
+class PropertyValueOutOfRange(BadRequest):
+    """(value, property)"""
+
+
+class PropertyNotWritable(BadRequest):
+    """(property)"""
+
+
 class StringValueTooLong(BadRequest):
     """(string, limit)"""
 
 
 class SnapshotNameInvalid(BadRequest):
     """(name, rule that it breaks)"""
+
+    registry = HAWKFISH
+
+
+class ExpiryInPast(BadRequest):
+    """(time)"""
+
+    registry = HAWKFISH
+
+
+class CreateLimitReachedForResource(BadRequest):
+    """()"""
+
+
+class SnapshotLimitReached(BadRequest):
+    """(system, limit, its value, snapshots that can be deleted)"""
 
     registry = HAWKFISH
 
@@ -209,6 +241,18 @@ class SnapshotBusy(Conflict):
 
 class SnapshotReferenced(Conflict):
     """(snapshot, names of the snapshots that refer to it)"""
+
+
+class SnapshotCloned(Conflict):
+    """(snapshot, systems and files that are backed by it)"""
+
+
+class SnapshotLocked(Conflict):
+    """(snapshot)"""
+
+
+class SystemBeingPurged(Conflict):
+    """(system, task)"""
 
 
 class SnapshotReplaced(Conflict):

@@ -19,10 +19,10 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import (
-    conf, db, drivers, exceptions, locks, messages, neighbours, snapshots,
-    tasks,
+    conf, db, drivers, exceptions, locks, messages, neighbours, notes,
+    policies, pruning, purging, snapshots, tasks,
 )  # fmt: skip
-from hawkfish_plugin.api import blueprint, snapshots as _
+from hawkfish_plugin.api import blueprint, may_serve, policy, snapshots as _
 
 LOG = logging.getLogger(__name__)
 
@@ -118,8 +118,28 @@ class Plugin:
     @functools.cached_property
     def snapshots(self) -> snapshots.Snapshots:
         return snapshots.Snapshots(
-            self.driver, self.tasks, self._database, self.conf
-        )
+            self.driver, self.tasks, self.locks, self._notes, self.policies,
+            self.conf,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _notes(self) -> notes.Notes:
+        return notes.Notes(self._database)
+
+    @functools.cached_property
+    def policies(self) -> policies.Policies:
+        return policies.Policies(self._database, self.conf)
+
+    @functools.cached_property
+    def purging(self) -> purging.Purging:
+        return purging.Purging(self.driver, self.tasks, self.snapshots)
+
+    @functools.cached_property
+    def pruning(self) -> pruning.Pruning:
+        return pruning.Pruning(
+            self.driver, self.tasks, self.snapshots, self._notes,
+            self.policies, lambda system: may_serve(self._app, system),
+        )  # fmt: skip
 
     def _driver_name(self) -> str:
         config = self._app.config
@@ -164,7 +184,14 @@ class Plugin:
             if self.started:
                 return
             try:
-                self.tasks.start(self.snapshots.operations)
+                self.tasks.start(
+                    {
+                        **self.snapshots.operations,
+                        **self.purging.operations,
+                        **self.pruning.operations,
+                    },
+                    self.pruning.chore,
+                )
             except exceptions.HawkFishError as exc:
                 LOG.error('No snapshots yet: %s', messages.text(exc))
             else:

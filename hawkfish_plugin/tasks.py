@@ -33,6 +33,7 @@ ACTIVE = (NEW, RUNNING, CANCELLING)
 _POLL_SECONDS = 0.25
 # How long to wait for a hypervisor, or a database, that went away.
 _RETRY_SECONDS = 1.0
+CHORE_SECONDS = 5.0
 
 _CLAIM = """
     UPDATE tasks SET
@@ -104,12 +105,14 @@ class Operation:
     What a task can be told to do.
 
     Both functions return the result that the task keeps.  *settle* is called
-    instead of *run* where an earlier try broke off.
+    instead of *run* where an earlier try broke off.  *after* is called when a
+    task has ended Completed; what it raises is logged and no more.
     """
 
     run: Callable[['Job'], dict[str, Any]]
     settle: Callable[['Job'], dict[str, Any]]
     cancellable: bool = False
+    after: Callable[[Task], None] | None = None
 
 
 class Job:
@@ -276,17 +279,21 @@ class Tasks:
 
     # The process that owns the workers ------------------------------------
 
-    def start(self, operations: Mapping[str, Operation]) -> None:
+    def start(
+        self, operations: Mapping[str, Operation],
+        chore: Callable[[], None] | None = None,
+    ) -> None:
         """
         Make the operations known, and work on tasks once it is our turn.
 
         Only one process of a state folder works at a time; the others wait
-        for it to die, and the next then recovers what it left.
+        for it to die, and the next then recovers what it left.  That process
+        also does the *chore* every few seconds.
         """
         self._operations = operations
-        self._thread('owner', self._own)
+        self._thread('owner', lambda: self._own(chore))
 
-    def _own(self) -> None:
+    def _own(self, chore: Callable[[], None] | None) -> None:
         while True:
             try:
                 self._locks.own_workers()
@@ -297,6 +304,9 @@ class Tasks:
         LOG.info('This process runs the snapshot tasks')
         for number in range(self._conf.workers):
             self._thread(f'worker-{number}', self._work)
+        while chore:
+            _attempt('A chore', chore)
+            time.sleep(CHORE_SECONDS)
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         threading.Thread(
@@ -349,7 +359,11 @@ class Tasks:
                 with self._locks.system(task.system, self._conf.deadline):
                     # Ended before the lock is free: who takes it next must
                     # not find a task that has begun and does not hold it.
-                    self._finish(task, *self._outcome(task))
+                    state, outcome = self._outcome(task)
+                    self._finish(task, state, outcome)
+                after = self._operations[task.operation].after
+                if after and state == COMPLETED:
+                    _attempt(f'What follows task {task.id}', after, task)
                 return
             except exceptions.SystemLocked as exc:
                 # What has begun is settled, whoever holds the system.
@@ -478,6 +492,16 @@ class Tasks:
             'LIMIT -1 OFFSET ?)',
             (self._conf.keep_completed,),
         )
+
+
+def _attempt(what: str, call: Callable[..., None], *args: object) -> None:
+    """*call* with *args*, whose failure is nobody's but its own."""
+    try:
+        call(*args)
+    except exceptions.HawkFishError as exc:
+        LOG.error('%s failed: %r', what, messages.text(exc))
+    except Exception:
+        LOG.exception('%s failed', what)
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

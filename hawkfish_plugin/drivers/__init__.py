@@ -84,6 +84,48 @@ class Quiesce:
     reason: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """
+    The bytes on disk of one external snapshot.
+
+    *own* are those that no other snapshot needs: memory, firmware variables.
+    *disks* hold what the disks had got since the parent; nothing for the
+    first snapshot, whose disks are those that the system began with.
+    *removable* says that a delete would free them, and merge nothing.
+    """
+
+    own: int = 0
+    disks: int = 0
+    removable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """
+    What a create would make, of *size* at the most.
+
+    *needs* are the bytes that are needed and available in each folder.
+    """
+
+    external: bool
+    memory: bool
+    size: Size = Size()
+    needs: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Clone:
+    """
+    Who else is backed by a file of a snapshot.
+
+    The name and UUID of a system, or the path of a file that belongs to none.
+    """
+
+    name: str
+    uuid: str | None = None
+
+
 class Job(Protocol):
     """
     What an operation may ask of the task it runs for.
@@ -137,8 +179,26 @@ class Driver(Protocol):
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
 
-    def check_create(self, uuid: str, request: CreateRequest) -> None:
-        """Raise what stands in the way of this create."""
+    def systems(self) -> Sequence[System]:
+        """Every system that has snapshots."""
+
+    def sizes(self, uuid: str) -> Mapping[str, Size]:
+        """What the snapshots take, by name; internal ones are left out."""
+
+    def clones(
+        self, uuid: str, fresh: bool = True
+    ) -> Mapping[str, Sequence[Clone]]:
+        """
+        Who else is backed by the files of which snapshots, by name.
+
+        Unless *fresh*, what was found seconds ago will do.
+        """
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        """Give the snapshot *name* another description."""
+
+    def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
+        """What would be made; raises what stands in the way of it."""
 
     def check_revert(self, uuid: str, name: str) -> None:
         """Raise what stands in the way of a revert to *name*."""
@@ -188,19 +248,34 @@ def load(
 
 
 def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
+    """Which children keep *name* from being deleted."""
+    return all_referrers(snapshots).get(name, [])
+
+
+def all_referrers(snapshots: Sequence[Snapshot]) -> dict[str, list[str]]:
     """
-    Which children keep *name* from being deleted.
+    Which children keep which snapshots from being deleted.
 
     libvirt merges an external snapshot into what lies below it only where
     nothing else grows from there: a leaf, or an ancestor of the current
     snapshot with exactly one child.  Internal snapshots stand alone.
     """
-    children = [s.name for s in snapshots if s.parent == name]
-    external = any(s.external for s in snapshots if s.name == name)
-    if not external or not children:
-        return []
-    mergeable = len(children) == 1 and name in ancestors(snapshots)
-    return [] if mergeable else children
+    above, below = ancestors(snapshots), children(snapshots)
+    return {
+        s.name: below[s.name]
+        for s in snapshots
+        if s.external and s.name in below
+        and not (len(below[s.name]) == 1 and s.name in above)
+    }  # fmt: skip
+
+
+def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:
+    """The names of the children of each snapshot that has any."""
+    found: dict[str, list[str]] = {}
+    for snapshot in snapshots:
+        if snapshot.parent is not None:
+            found.setdefault(snapshot.parent, []).append(snapshot.name)
+    return found
 
 
 def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:
