@@ -128,9 +128,29 @@ class Snapshots:
             wish.name or names.of_now(wish.stem, taken), wish.description,
             wish.memory, wish.quiesce,
         )  # fmt: skip
-        forecast = self._driver.check_create(system.uuid, request)
-        self._check_room(system, request)
+        forecast = self._forecast(system, request)
+        self._check_room(system, request, forecast)
         return request, forecast
+
+    def _forecast(
+        self, system: drivers.System, request: drivers.CreateRequest
+    ) -> drivers.Forecast:
+        merging = self._is_merging(system)
+        try:
+            return self._driver.check_create(system.uuid, request)
+        except exceptions.HawkFishError as exc:
+            jobs = [isinstance(e, exceptions.BlockJobActive)
+                    for e in exc.parts]  # fmt: skip
+            # A merge of ours is over when the turn of this create comes.
+            if all(jobs) and (merging or self._is_merging(system)):
+                return drivers.Forecast(True, bool(request.memory))
+            raise
+
+    def _is_merging(self, system: drivers.System) -> bool:
+        return any(
+            task.operation in ('delete', 'purge')
+            for task in self._tasks.active(system.uuid).values()
+        )
 
     def create(
         self, system: drivers.System, wish: Wish, payload: Mapping[str, Any]
@@ -152,13 +172,14 @@ class Snapshots:
                     raise
 
     def _check_room(
-        self, system: drivers.System, request: drivers.CreateRequest
+        self, system: drivers.System, request: drivers.CreateRequest,
+        forecast: drivers.Forecast | None = None,
     ) -> None:
         """Raise where the policy refuses one more snapshot."""
         limits = self._policies.get(system.uuid)
         if limits.on_limit != retention.REFUSE:
             return
-        forecast = self._driver.check_create(system.uuid, request)
+        forecast = forecast or self._forecast(system, request)
         subjects = [
             s for s in self.subjects(system, measured=bool(limits.size))
             if s.name != request.name

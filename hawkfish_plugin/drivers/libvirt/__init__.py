@@ -7,7 +7,8 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 ``delete`` each hold an operation and its settling.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import libvirt
@@ -15,7 +16,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    connections, create, delete, plan, revert, snapshots, xml,
+    clones, connections, create, delete, plan, revert, sizes, snapshots, xml,
 )  # fmt: skip
 
 DEFAULT_URI = 'qemu:///system'
@@ -31,6 +32,8 @@ class LibvirtDriver:
         self._conf = conf
         self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
         self._hypervisor = connections.Hypervisor(self.target)
+        self._sizes = sizes.Sizes()
+        self._clones = clones.Clones()
 
     def losses(self) -> int:
         return self._hypervisor.losses()
@@ -51,11 +54,40 @@ class LibvirtDriver:
             roots = snapshots.describe_all(domain)
         return xml.tree(roots, current)
 
+    def systems(self) -> Sequence[drivers.System]:
+        with self._hypervisor.connection('list') as connection:
+            return [
+                drivers.System(domain.UUIDString(), domain.name())
+                for domain in connection.listAllDomains(
+                    libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
+                )
+            ]
+
+    def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
+        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
+            return sizes.measure(connection, domain, self._sizes)
+
+    def clones(
+        self, uuid: str, fresh: bool = True
+    ) -> Mapping[str, Sequence[drivers.Clone]]:
+        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
+            return self._clones.of(connection, domain, fresh)
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        with self._hypervisor.domain(uuid, 'change') as (_, domain):
+            root = snapshots.describe(domain, name)
+            xml.set_description(root, description)
+            snapshots.redefine(domain, root)
+
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
-    ) -> None:
+    ) -> drivers.Forecast:
         with self._hypervisor.domain(uuid, 'create') as (connection, domain):
-            plan.make(connection, domain, request, self._conf)
+            planned = plan.make(connection, domain, request, self._conf)
+            return sizes.forecast(
+                connection, domain, planned,
+                self._conf.snapshots.space_headroom,
+            )  # fmt: skip
 
     def check_revert(self, uuid: str, name: str) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
@@ -68,31 +100,47 @@ class LibvirtDriver:
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Quiesce:
-        return create.run(self._hypervisor, uuid, request, self._conf, job)
+        with self._changing():
+            return create.run(
+                self._hypervisor, uuid, request, self._conf, job
+            )
 
     def revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
     ) -> None:
-        revert.run(
-            self._hypervisor, uuid, name, power_state, self._conf, job
-        )
+        with self._changing():
+            revert.run(
+                self._hypervisor, uuid, name, power_state, self._conf, job
+            )
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        delete.run(self._hypervisor, uuid, name, job)
+        with self._changing():
+            delete.run(self._hypervisor, uuid, name, job)
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Quiesce:
-        return create.settle(
-            self._hypervisor, uuid, request, self._conf, job
-        )
+        with self._changing():
+            return create.settle(
+                self._hypervisor, uuid, request, self._conf, job
+            )
 
     def settle_revert(
         self, uuid: str, name: str, power_state: str, job: drivers.Job
     ) -> None:
-        revert.settle(
-            self._hypervisor, uuid, name, power_state, self._conf, job
-        )
+        with self._changing():
+            revert.settle(
+                self._hypervisor, uuid, name, power_state, self._conf, job
+            )
 
     def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        delete.settle(self._hypervisor, uuid, name, job)
+        with self._changing():
+            delete.settle(self._hypervisor, uuid, name, job)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Remember no sizes from before, or from the middle, of the block."""
+        try:
+            yield
+        finally:
+            self._sizes.forget()

@@ -10,7 +10,7 @@ import contextlib
 import posixpath
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -63,6 +63,47 @@ def size(connection: Any, path: str) -> tuple[int, int]:
             return 0, 0
         _, capacity, allocation = volume.info()
         return int(capacity), int(allocation)
+
+
+def allocations(
+    connection: Any, folder: str, paths: Iterable[str]
+) -> dict[str, int]:
+    """The bytes that *paths* in *folder* take, but for those that are gone."""
+    found = {}
+    with _folder(connection, folder) as pool:
+        for path in paths if pool else ():
+            with _broken(connection):
+                volume = pool.storageVolLookupByName(posixpath.basename(path))
+                found[path] = int(volume.info()[2])
+    return found
+
+
+def backing(connection: Any, folder: str) -> dict[str, str]:
+    """What the files in *folder* are backed by, for those that are."""
+    with _folder(connection, folder) as pool:
+        seen = list(volumes(pool)) if pool else []
+    return {path: below for _, path, below in seen if below}
+
+
+def volumes(pool: Any) -> Iterator[tuple[str, str, str | None]]:
+    """Name, path and backing file of every volume in *pool*."""
+    for volume in pool.listAllVolumes():
+        with _broken(pool.connect()):
+            root = ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
+            yield (
+                root.findtext('name', ''), root.findtext('target/path', ''),
+                root.findtext('backingStore/path'),
+            )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _broken(connection: Any) -> Iterator[None]:
+    """Mind no volume that is gone, or that the host cannot read."""
+    try:
+        yield
+    except libvirt.libvirtError:
+        if not connection.isAlive():
+            raise
 
 
 def make_overlay(
