@@ -2,16 +2,18 @@
 """
 Prune: what the policy no longer allows is deleted, by ordinary tasks.
 
-Owns when that happens: after each create, and from time to time for what has
-become too old.  What goes is the decision of ``retention``.  A prune that
-fails costs nothing but a line in the log.
+Owns when that happens: after each create, before one that has no room
+otherwise, and from time to time for what has become too old.  What goes is
+the decision of ``retention``.  A prune that fails costs nothing but a line in
+the log.
 """
 
 import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hawkfish_plugin import (
     drivers, exceptions, messages, notes, policies, retention, snapshots,
@@ -28,11 +30,16 @@ _PATIENCE_SECONDS = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What a create would make, and what would become of the others."""
+    """
+    What a create would make, and what would become of the others.
+
+    *first* says that those that go would go before it.
+    """
 
     record: drivers.Snapshot
     forecast: drivers.Forecast
     plan: retention.Plan
+    first: bool
 
 
 class Pruning:
@@ -59,12 +66,48 @@ class Pruning:
             ),
         }
 
+    def create(
+        self, system: drivers.System, wish: snapshots.Wish,
+        payload: Mapping[str, Any],
+    ) -> tasks.Task:
+        """
+        Queue a create and return its task.
+
+        Where depth or space does not allow it, what the policy would prune
+        for it goes before it; in all other cases, after it.
+        """
+        try:
+            return self._snapshots.create(system, wish, payload)
+        except exceptions.HawkFishError as exc:
+            if not _is_too_much(exc):
+                raise
+        with self._lock:
+            seen = self.preview(system, wish)
+            self._submit(system, seen.plan.pruned)
+        return self._snapshots.create(
+            system, wish, payload, making_way=True
+        )
+
     def preview(
         self, system: drivers.System, wish: snapshots.Wish
     ) -> Preview:
         """What a create would do; raises what it would raise."""
-        request, forecast = self._snapshots.prepare(system, wish)
-        subjects = list(self._snapshots.subjects(system))
+        try:
+            return self._preview(system, wish)
+        except exceptions.HawkFishError as exc:
+            if not _is_too_much(exc):
+                raise
+            seen = self._preview(system, wish, first=True)
+            if not seen.plan.pruned:
+                raise
+            return seen
+
+    def _preview(
+        self, system: drivers.System, wish: snapshots.Wish,
+        first: bool = False,
+    ) -> Preview:
+        request, forecast = self._snapshots.prepare(system, wish, first)
+        subjects = self._snapshots.subjects(system)
         now = time.time()
         parent = next((s.name for s in subjects if s.record.current), None)
         record = drivers.Snapshot(
@@ -72,14 +115,12 @@ class Pruning:
             forecast.memory, forecast.external, parent, current=True,
         )  # fmt: skip
         keep = (retention.LOCKED,) if wish.locked else ()
-        subjects = [
-            *map(_not_current, subjects),
-            retention.Subject(record, forecast.size, wish.expires, keep),
-        ]
+        coming = retention.Subject(record, forecast.size, wish.expires, keep)
         limits = self._policies.get(system.uuid)
-        return Preview(
-            record, forecast, retention.plan(subjects, limits, now)
+        planned = retention.plan(
+            [*map(_not_current, subjects), coming], limits, now
         )
+        return Preview(record, forecast, planned, first)
 
     def _after_create(self, task: tasks.Task) -> None:
         system = drivers.System(task.system, task.system_name)
@@ -127,14 +168,22 @@ class Pruning:
             )  # fmt: skip
             if not planned.pruned:
                 return
-            self._driver.check_delete(system.uuid, planned.pruned[0][0])
-            records = {s.name: s.record for s in subjects}
-            for name, reason in planned.pruned:
-                if patient and self._tried_lately(system, records[name]):
-                    return
-                self._snapshots.submit_delete(
-                    system, records[name], {}, pruned=reason
-                )
+            first = next(
+                s.record for s in subjects if s.name == planned.pruned[0][0]
+            )
+            if not patient or not self._tried_lately(system, first):
+                self._submit(system, planned.pruned)
+
+    def _submit(
+        self, system: drivers.System, pruned: Sequence[tuple[str, str]]
+    ) -> None:
+        records = {s.name: s for s in self._driver.snapshots(system.uuid)}
+        # The others may have to wait for it.
+        self._driver.check_delete(system.uuid, pruned[0][0])
+        for name, reason in pruned:
+            self._snapshots.submit_delete(
+                system, records[name], {}, pruned=reason
+            )
 
     def _tried_lately(
         self, system: drivers.System, record: drivers.Snapshot
@@ -146,6 +195,10 @@ class Pruning:
         }  # fmt: skip
         key = system.uuid, record.name, record.created
         return self._tried.setdefault(key, now) != now
+
+
+def _is_too_much(error: exceptions.HawkFishError) -> bool:
+    return all(isinstance(e, snapshots.TOO_MUCH) for e in error.parts)
 
 
 def _not_current(subject: retention.Subject) -> retention.Subject:

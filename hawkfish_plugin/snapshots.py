@@ -24,6 +24,9 @@ from hawkfish_plugin import (
 # 60 s after which sushy gives up.
 LOCK_SECONDS = 15.0
 
+# What deleting others can help against.
+TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
+
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
@@ -111,10 +114,13 @@ class Snapshots:
         ]
 
     def prepare(
-        self, system: drivers.System, wish: Wish
+        self, system: drivers.System, wish: Wish, making_way: bool = False
     ) -> tuple[drivers.CreateRequest, drivers.Forecast]:
         """
         What a create would ask of the driver, and what that would make.
+
+        *making_way* says that others are deleted first, so that neither
+        depth nor space is a reason.
 
         Raises SnapshotNameInvalid, SnapshotExists, and everything that is
         known beforehand to stand in the way.
@@ -128,21 +134,25 @@ class Snapshots:
             wish.name or names.of_now(wish.stem, taken), wish.description,
             wish.memory, wish.quiesce,
         )  # fmt: skip
-        forecast = self._forecast(system, request)
+        forecast = self._forecast(system, request, making_way)
         self._check_room(system, request, forecast)
         return request, forecast
 
     def _forecast(
-        self, system: drivers.System, request: drivers.CreateRequest
+        self, system: drivers.System, request: drivers.CreateRequest,
+        making_way: bool = False,
     ) -> drivers.Forecast:
         merging = self._is_merging(system)
         try:
             return self._driver.check_create(system.uuid, request)
         except exceptions.HawkFishError as exc:
-            jobs = [isinstance(e, exceptions.BlockJobActive)
-                    for e in exc.parts]  # fmt: skip
-            # A merge of ours is over when the turn of this create comes.
-            if all(jobs) and (merging or self._is_merging(system)):
+            passing: tuple[type[Exception], ...] = ()
+            if merging or self._is_merging(system):
+                # It is over when the turn of this create comes.
+                passing += (exceptions.BlockJobActive,)
+            if making_way:
+                passing += TOO_MUCH
+            if all(isinstance(part, passing) for part in exc.parts):
                 return drivers.Forecast(True, bool(request.memory))
             raise
 
@@ -153,11 +163,12 @@ class Snapshots:
         )
 
     def create(
-        self, system: drivers.System, wish: Wish, payload: Mapping[str, Any]
+        self, system: drivers.System, wish: Wish,
+        payload: Mapping[str, Any], making_way: bool = False,
     ) -> tasks.Task:
         """Queue a create and return its task; raises as ``prepare`` does."""
         while True:
-            request, _ = self.prepare(system, wish)
+            request, _ = self.prepare(system, wish, making_way)
             arguments = {
                 **dataclasses.asdict(request), 'locked': wish.locked,
                 'expires': wish.expires, 'spare': wish.spare,

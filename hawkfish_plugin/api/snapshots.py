@@ -67,7 +67,7 @@ def list_snapshots(identity: str) -> flask.Response:
 def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    task = service().snapshots.create(system, read_wish(body), _payload(body))
+    task = service().pruning.create(system, read_wish(body), _payload(body))
     return accepted(task)
 
 

@@ -30,7 +30,8 @@ class FakeDriver:
 
     *seconds* is how long each operation takes; *failures* maps the name of a
     step to the error that is raised when it is reached.  *cloned* are the
-    clones of snapshots, by the names of these.
+    clones of snapshots, by the names of these; *depth* how many snapshots
+    there is room for, where that is limited.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FakeDriver:
     ) -> None:
         self.seconds = 0.0
         self.failures: dict[str, Exception] = {}
+        self.depth: int | None = None
         self.cloned: dict[str, list[drivers.Clone]] = {}
         self._include_memory = conf.snapshots.include_memory
         self._systems = systems
@@ -97,12 +99,13 @@ class FakeDriver:
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
     ) -> drivers.Forecast:
-        """Everything can be snapshotted here."""
+        tree = self.snapshots(uuid)
+        if self.depth is not None and len(tree) >= self.depth:
+            raise exceptions.ChainTooDeep('vda', len(tree), self.depth)
         memory = self._has_memory(uuid, request)
         own = _MEMORY_BYTES if memory else 0
-        grown = bool(self.snapshots(uuid))
         return drivers.Forecast(
-            True, memory, drivers.Size(own, _DISK_BYTES if grown else 0)
+            True, memory, drivers.Size(own, _DISK_BYTES if tree else 0)
         )
 
     def _has_memory(self, uuid: str, request: drivers.CreateRequest) -> bool:
@@ -121,6 +124,7 @@ class FakeDriver:
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Quiesce:
+        self.check_create(uuid, request)
         self._step(job, 'prepare')
         self._step(job, 'capture')
         self._pass_time(job)

@@ -69,6 +69,7 @@ def preview(uuid: str, seen: Any) -> redfish.Resource:
             }
             for name, reason in plan.pruned
         ],
+        'PrunedFirst': seen.first,
         'Kept': [
             {'Name': name, 'Reasons': list(reasons)}
             for name, reasons in plan.kept.items()

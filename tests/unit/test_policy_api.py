@@ -676,6 +676,31 @@ def test_preview_is_refused_like_the_create(emulator, policy):
         assert message_ids(told) == message_ids(real)
 
 
+def test_what_has_no_room_makes_way_first(emulator, policy):
+    """Only where the chain is too deep the oldest goes before the create."""
+    for name in 'ab':
+        emulator.created(Name=name)
+    emulator.driver.depth = 2
+
+    refused = emulator.create(Name='c')
+
+    assert (refused.status_code, message_ids(refused)) == (
+        409, ['ChainTooDeep']
+    )
+    assert preview(policy, Name='c').status_code == 409
+    set_policy(policy, MaxSnapshots=2)
+    seen = preview(policy, Name='c').json()
+    assert seen['PrunedFirst'] is True
+    assert [p['Name'] for p in seen['Pruned']] == ['a']
+    assert emulator.created(Name='c')['Links']['ParentSnapshot']
+    assert names(emulator) == ['b', 'c']
+    assert pruned(emulator)[-1].snapshot == 'a'
+    set_policy(policy, OnLimit='Refuse')
+    assert message_ids(emulator.create(Name='d')) == [
+        'CreateLimitReachedForResource', 'SnapshotLimitReached'
+    ]
+
+
 @OVER_HTTP
 @given(
     history=trees.histories(7), most=st.integers(1, 4),

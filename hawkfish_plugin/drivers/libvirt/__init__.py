@@ -8,6 +8,7 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
     clones, connections, create, delete, plan, revert, sizes, snapshots, xml,
 )  # fmt: skip
+
+LOG = logging.getLogger(__name__)
 
 DEFAULT_URI = 'qemu:///system'
 
@@ -65,7 +68,14 @@ class LibvirtDriver:
 
     def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
-            return sizes.measure(connection, domain, self._sizes)
+            try:
+                return sizes.measure(connection, domain, self._sizes)
+            except libvirt.libvirtError as exc:
+                # A pool that is busy, say; the snapshots can be listed.
+                if not connection.isAlive():
+                    raise
+                LOG.warning('Not measured: %s', exc.get_error_message())
+                return {}
 
     def clones(
         self, uuid: str, fresh: bool = True

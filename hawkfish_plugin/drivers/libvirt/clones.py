@@ -105,9 +105,14 @@ def _look(connection: Any, folders: Iterable[str]) -> Host:
     begin = time.monotonic()
     volumes: dict[tuple[str, str], str] = {}
     backing: dict[str, str] = {}
-    # Those that are not in any pool, and those that appeared by themselves.
+    # Those that are in no pool, and those that appeared by themselves.
     for folder in folders:
-        backing |= storage.backing(connection, folder)
+        try:
+            backing |= storage.backing(connection, folder)
+        except libvirt.libvirtError:
+            # A pool that is busy is not refreshed; it is looked at below.
+            if not connection.isAlive():
+                raise
     for pool in connection.listAllStoragePools(
         libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
     ):
