@@ -361,9 +361,8 @@ class Tasks:
                     # not find a task that has begun and does not hold it.
                     state, outcome = self._outcome(task)
                     self._finish(task, state, outcome)
-                after = self._operations[task.operation].after
-                if after and state == COMPLETED:
-                    _attempt(f'What follows task {task.id}', after, task)
+                if state == COMPLETED:
+                    self._follow(task)
                 return
             except exceptions.SystemLocked as exc:
                 # What has begun is settled, whoever holds the system.
@@ -373,6 +372,11 @@ class Tasks:
             except exceptions.StateUnavailable as exc:
                 LOG.error('Task %s waits: %r', task.id, messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
+
+    def _follow(self, task: Task) -> None:
+        after = self._operations[task.operation].after
+        if after:
+            _attempt(f'What follows task {task.id}', after, task)
 
     def _outcome(
         self, task: Task
