@@ -62,14 +62,23 @@ class Tree:
         return sum(self.own.values()) + sum(self.files.values())
 
 
-def is_met(tree, subjects, limits):
-    """Whether a system keeps to its limits."""
-    left = [s for s in subjects if s.name in tree.parents]
+def has_room(tree, limits):
+    """Whether a system keeps to its number and bytes."""
     return not (
-        (limits.snapshots and len(left) > limits.snapshots)
+        (limits.snapshots and len(tree.parents) > limits.snapshots)
         or (limits.size and tree.total() > limits.size)
-        or any(is_old(s, limits) for s in left)
     )
+
+
+def is_young(tree, subjects, limits):
+    """Whether a system has nothing that is too old."""
+    return not any(
+        is_old(s, limits) for s in subjects if s.name in tree.parents
+    )
+
+
+def is_met(tree, subjects, limits):
+    return has_room(tree, limits) and is_young(tree, subjects, limits)
 
 
 def is_old(subject, limits):
@@ -79,16 +88,17 @@ def is_old(subject, limits):
     )
 
 
-def may_go(subjects, limits, everything):
+def free(subjects):
     """The names that may go at all, whatever the tree says."""
-    return {
-        s.name for s in subjects[:-1]
-        if not s.keep and (everything or is_old(s, limits))
-    }  # fmt: skip
+    return {s.name for s in subjects[:-1] if not s.keep}
+
+
+def old(subjects, limits):
+    return {s.name for s in subjects if is_old(s, limits)}
 
 
 def outcomes(subjects, allowed):
-    """Every set of snapshots of *allowed* that libvirt could delete."""
+    """What is left of every set of *allowed* that libvirt could delete."""
     seen, waiting = set(), [()]
     while waiting:
         order = waiting.pop()
@@ -98,7 +108,7 @@ def outcomes(subjects, allowed):
         tree = Tree(subjects)
         for name in order:
             tree.delete(name)
-        yield order, tree
+        yield tree
         waiting += [
             (*order, name) for name in allowed
             if name in tree.parents and tree.may_be_deleted(name)
@@ -132,15 +142,16 @@ def test_reaches_the_limit_where_that_is_possible(subjects, limits):
     for name, _ in planned.pruned:
         tree.delete(name)
 
-    beyond = bool(limits.snapshots or limits.size)
-    possible = any(
-        is_met(left, subjects, limits)
-        for _, left in outcomes(subjects, may_go(subjects, limits, beyond))
-    )
-
+    may_go = free(subjects)
+    # What is young goes for the room it takes, and for nothing else.
+    if any(
+        is_young(left, subjects, limits)
+        for left in outcomes(subjects, may_go & old(subjects, limits))
+    ):
+        assert is_young(tree, subjects, limits)
+    if any(has_room(left, limits) for left in outcomes(subjects, may_go)):
+        assert has_room(tree, limits)
     assert is_met(tree, subjects, limits) is (not planned.unmet)
-    if possible:
-        assert not planned.unmet
 
 
 @many
