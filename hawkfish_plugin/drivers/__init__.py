@@ -41,7 +41,8 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten.
+    *damaged* says that its data is known to be half overwritten, *system_off*
+    that the system is off now, which is the same for all of them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
+    system_off: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
@@ -248,25 +250,43 @@ def load(
 
 
 def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
-    """Which children keep *name* from being deleted."""
+    """Which snapshots keep *name* from being deleted."""
     return all_referrers(snapshots).get(name, [])
 
 
 def all_referrers(snapshots: Sequence[Snapshot]) -> dict[str, list[str]]:
     """
-    Which children keep which snapshots from being deleted.
+    Which snapshots keep which from being deleted.
 
     libvirt merges an external snapshot into what lies below it only where
     nothing else grows from there: a leaf, or an ancestor of the current
     snapshot with exactly one child.  Internal snapshots stand alone.
+
+    While the system is off, nothing may grow beside the branch above it
+    either: libvirtd 11.3 crashes in that merge.
     """
     above, below = ancestors(snapshots), children(snapshots)
-    return {
-        s.name: below[s.name]
-        for s in snapshots
-        if s.external and s.name in below
-        and not (len(below[s.name]) == 1 and s.name in above)
-    }  # fmt: skip
+    branch = above | {s.name for s in snapshots if s.current}
+    found = {}
+    for snapshot in snapshots:
+        name = snapshot.name
+        if not snapshot.external or name not in below:
+            continue
+        if len(below[name]) > 1 or name not in above:
+            found[name] = below[name]
+        elif snapshot.system_off:
+            beside = [n for n in _descendants(below, name) if n not in branch]
+            if beside:
+                found[name] = beside
+    return found
+
+
+def _descendants(below: Mapping[str, list[str]], name: str) -> list[str]:
+    """Every snapshot that grows from *name*, near ones first."""
+    found = list(below.get(name, ()))
+    for child in found:
+        found += below.get(child, ())
+    return found
 
 
 def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:

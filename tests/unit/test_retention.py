@@ -27,6 +27,7 @@ class Tree:
         self.parents = {s.name: s.record.parent for s in subjects}
         self.own = {s.name: s.size.own for s in subjects}
         self.files = {s.name: s.size.disks for s in subjects}
+        self.off = any(s.record.system_off for s in subjects)
         self.current = next(
             (s.name for s in subjects if s.record.current), None
         )
@@ -34,17 +35,28 @@ class Tree:
     def children(self, name):
         return [n for n, parent in self.parents.items() if parent == name]
 
-    def is_ancestor(self, name):
-        above = self.parents.get(self.current)
-        while above is not None and above != name:
-            above = self.parents[above]
-        return above == name
+    def path(self):
+        """The snapshots from the current one up to the first."""
+        found, name = [], self.current
+        while name is not None:
+            found.append(name)
+            name = self.parents[name]
+        return found
+
+    def below(self, name):
+        return set(self.children(name)).union(
+            *(self.below(child) for child in self.children(name))
+        )
 
     def may_be_deleted(self, name):
-        children = self.children(name)
-        return not children or (
-            len(children) == 1 and self.is_ancestor(name)
-        )
+        children, path = self.children(name), self.path()
+        if not children:
+            return True
+        beside = self.below(name) - set(path)
+        return (
+            len(children) == 1 and name in path[1:]
+            and not (self.off and beside)
+        )  # fmt: skip
 
     def delete(self, name):
         assert self.may_be_deleted(name)
@@ -247,6 +259,27 @@ def test_the_one_that_others_grow_from_stays():
     assert [name for name, _ in planned.pruned] == ['c', 'b']
     assert planned.kept['root'] == (retention.REFERENCED,)
     assert planned.unmet == (retention.MAX_SNAPSHOTS,)
+
+
+def test_what_grows_beside_keeps_while_off():
+    """While the system is off the tips of other branches go first."""
+    tree = [
+        snapshot('a'), snapshot('b', 'a'), snapshot('c', 'b'),
+        snapshot('d', 'b', current=True),
+    ]  # fmt: skip
+    off = [
+        dataclasses.replace(
+            s, record=dataclasses.replace(s.record, system_off=True)
+        )
+        for s in tree
+    ]
+
+    running = retention.plan(tree, Limits(snapshots=1), NOW)
+    stopped = retention.plan(off, Limits(snapshots=1), NOW)
+
+    assert [name for name, _ in running.pruned] == ['a', 'c', 'b']
+    assert [name for name, _ in stopped.pruned] == ['c', 'a', 'b']
+    assert drivers.referrers([s.record for s in off], 'a') == ['c']
 
 
 def test_what_is_being_created_counts_for_nothing():

@@ -39,7 +39,9 @@ def _with_few_creates(
     return kept
 
 
-def play(history: Sequence[str | int]) -> list[drivers.Snapshot]:
+def play(
+    history: Sequence[str | int], off: bool = False
+) -> list[drivers.Snapshot]:
     """The snapshots that *history* leaves, named by their numbers."""
     made: list[drivers.Snapshot] = []
     current: str | None = None
@@ -48,7 +50,7 @@ def play(history: Sequence[str | int]) -> list[drivers.Snapshot]:
             name = str(len(made))
             made.append(drivers.Snapshot(
                 name, '', NOW - 1000 + 10 * len(made), 'Off', False, True,
-                parent=current,
+                parent=current, system_off=off,
             ))  # fmt: skip
             current = name
         else:
@@ -77,7 +79,7 @@ def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
             draw(st.none() | st.sampled_from([NOW - 1, NOW, NOW + 1])),
             draw(KEEP),
         )
-        for record in play(draw(histories(most)))
+        for record in play(draw(histories(most)), draw(st.booleans()))
     ]
 
 

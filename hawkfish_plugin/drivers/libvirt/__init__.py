@@ -53,9 +53,7 @@ class LibvirtDriver:
 
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
-            current = snapshots.current(domain)
-            roots = snapshots.describe_all(domain)
-        return xml.tree(roots, current)
+            return snapshots.tree(domain)
 
     def systems(self) -> Sequence[drivers.System]:
         with self._hypervisor.connection('list') as connection:
