@@ -137,8 +137,8 @@ class Plugin:
     @functools.cached_property
     def pruning(self) -> pruning.Pruning:
         return pruning.Pruning(
-            self.driver, self.tasks, self.snapshots, self._notes,
-            self.policies, lambda system: may_serve(self._app, system),
+            self.driver, self.snapshots, self._notes, self.policies,
+            lambda system: may_serve(self._app, system),
         )  # fmt: skip
 
     def _driver_name(self) -> str:

@@ -46,13 +46,11 @@ class Pruning:
     """The retention of every system that *serves* is true of."""
 
     def __init__(
-        self, driver: drivers.Driver, task_table: tasks.Tasks,
-        stories: snapshots.Snapshots, note_table: notes.Notes,
-        policy_table: policies.Policies,
+        self, driver: drivers.Driver, stories: snapshots.Snapshots,
+        note_table: notes.Notes, policy_table: policies.Policies,
         serves: Callable[[drivers.System], bool],
     ) -> None:
         self._driver = driver
-        self._tasks = task_table
         self._snapshots = stories
         self._notes = note_table
         self._policies = policy_table

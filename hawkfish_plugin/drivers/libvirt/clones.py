@@ -34,10 +34,11 @@ _LEFTOVER = re.compile(r'hawkfish-[0-9a-f]{12}-.*|.*\.\d{10}')
 @dataclasses.dataclass(frozen=True)
 class Host:
     """
-    What stands on what: the *backing* file of each file, and the files of
-    each domain, by its UUID.
+    What stands on what: the *backing* file of each file, and name and files
+    of each domain, by its UUID.  *volumes* are what that was read from.
     """
 
+    volumes: Mapping[storage.Place, storage.Layers]
     backing: Mapping[str, str]
     domains: Mapping[str, tuple[str, frozenset[str]]]
     taken: float
@@ -97,39 +98,30 @@ class Clones:
         with self._lock:
             host, now = self._host, time.monotonic()
             if fresh or not host or now - host.taken > _REMEMBERED_SECONDS:
-                self._host = host = _look(connection, folders)
+                # A volume that is replaced by one of its name is rare.
+                known = {} if fresh or not host else host.volumes
+                self._host = host = _look(connection, folders, known)
             return host
 
 
-def _look(connection: Any, folders: Iterable[str]) -> Host:
+def _look(
+    connection: Any, folders: Iterable[str],
+    known: Mapping[storage.Place, storage.Layers],
+) -> Host:
     begin = time.monotonic()
-    volumes: dict[tuple[str, str], str] = {}
-    backing: dict[str, str] = {}
-    # Those that are in no pool, and those that appeared by themselves.
-    for folder in folders:
-        try:
-            backing |= storage.backing(connection, folder)
-        except libvirt.libvirtError:
-            # A pool that is busy is not refreshed; it is looked at below.
-            if not connection.isAlive():
-                raise
-    for pool in connection.listAllStoragePools(
-        libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
-    ):
-        for volume, path, below in storage.volumes(pool):
-            volumes[pool.name(), volume] = path
-            if below:
-                backing[path] = below
+    volumes = storage.layers(connection, folders, known)
+    paths = {place: path for place, (path, _) in volumes.items()}
+    backing = {path: below for path, below in volumes.values() if below}
     domains = {}
     for domain in connection.listAllDomains():
         try:
             domains[domain.UUIDString()] = (
-                domain.name(), frozenset(_files_of(domain, volumes))
+                domain.name(), frozenset(_files_of(domain, paths))
             )
         except libvirt.libvirtError as exc:
             if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-    return Host(backing, domains, begin)
+    return Host(volumes, backing, domains, begin)
 
 
 def _files_of(

@@ -8,9 +8,10 @@ the host may be another machine, so no local path is ever opened.
 
 import contextlib
 import posixpath
+import re
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,12 @@ import libvirt
 
 # Two pools over one folder are refused: those of the moment take turns.
 _folders = threading.Lock()
+# Of a pool that is, or was, not active.
+_STOPPED = (
+    libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID,
+)  # fmt: skip
+_PREFIX = 'hawkfish-'
+_OF_THE_MOMENT = re.compile(_PREFIX + '[0-9a-f]{32}')
 
 
 def volume_path(connection: Any, pool: str, volume: str) -> str | None:
@@ -78,27 +85,59 @@ def allocations(
     return found
 
 
-def backing(connection: Any, folder: str) -> dict[str, str]:
-    """What the files in *folder* are backed by, for those that are."""
-    with _folder(connection, folder) as pool:
-        seen = list(volumes(pool)) if pool else []
-    return {path: below for _, path, below in seen if below}
+# What holds a volume, and its name; its path, and what that is backed by.
+Place = tuple[str, str]
+Layers = tuple[str, str | None]
 
 
-def volumes(pool: Any) -> Iterator[tuple[str, str, str | None]]:
-    """Name, path and backing file of every volume in *pool*."""
-    for volume in pool.listAllVolumes():
+def layers(
+    connection: Any, folders: Iterable[str], known: Mapping[Place, Layers]
+) -> dict[Place, Layers]:
+    """
+    Every volume of all active pools, and of *folders* if they are in none.
+
+    Those in *known* are not looked at again.
+    """
+    found: dict[Place, Layers] = {}
+    for folder in folders:
+        # A busy pool is not refreshed; its volumes are looked at below.
+        with _broken(connection), _folder(connection, folder) as pool:
+            if pool is not None and _is_of_the_moment(pool):
+                found |= _layers(pool, folder, known)
+    for pool in connection.listAllStoragePools(
+        libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
+    ):
+        if not _is_of_the_moment(pool):
+            found |= _layers(pool, pool.name(), known)
+    return found
+
+
+def _layers(
+    pool: Any, where: str, known: Mapping[Place, Layers]
+) -> dict[Place, Layers]:
+    found: dict[Place, Layers] = {}
+    try:
+        volumes = pool.listAllVolumes()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() not in _STOPPED:
+            raise
+        return found
+    for volume in volumes:
+        place = where, volume.name()
         with _broken(pool.connect()):
-            root = ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
-            yield (
-                root.findtext('name', ''), root.findtext('target/path', ''),
-                root.findtext('backingStore/path'),
-            )  # fmt: skip
+            found[place] = known.get(place) or _read_layers(volume)
+    return found
+
+
+def _read_layers(volume: Any) -> Layers:
+    root = ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
+    path = root.findtext('target/path', '')
+    return path, root.findtext('backingStore/path')
 
 
 @contextlib.contextmanager
 def _broken(connection: Any) -> Iterator[None]:
-    """Mind no volume that is gone, or that the host cannot read."""
+    """Mind no volume that is gone or unreadable, and no pool that is busy."""
     try:
         yield
     except libvirt.libvirtError:
@@ -176,9 +215,13 @@ def _find_pool(connection: Any, folder: str) -> Any:
         return None
 
 
+def _is_of_the_moment(pool: Any) -> bool:
+    return bool(_OF_THE_MOMENT.fullmatch(pool.name()))
+
+
 def _make_pool(connection: Any, folder: str) -> Any:
     root = ElementTree.Element('pool', type='dir')
-    ElementTree.SubElement(root, 'name').text = f'hawkfish-{uuid.uuid4().hex}'
+    ElementTree.SubElement(root, 'name').text = _PREFIX + uuid.uuid4().hex
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'path').text = folder
     try:
