@@ -28,6 +28,8 @@ TASKS = '/redfish/v1/TaskService/Tasks'
 SUBSCRIPTIONS = '/redfish/v1/EventService/Subscriptions'
 EVENT_STREAM = '/redfish/v1/EventService/SSE'
 REVERT = '#HawkFishSnapshot.Revert'
+PURGE = '#HawkFishSnapshotCollection.Purge'
+PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
 
 # Short operations are seen to end at once; long ones cost a request a second.
 FIRST_PAUSE = 0.1
@@ -47,6 +49,10 @@ class TaskTimeout(exceptions.ConnectionError):  # type: ignore[misc]
 
 def _name_in(link: dict[str, str]) -> str:
     return parse.unquote(link['@odata.id'].rpartition('/')[2])
+
+
+def _path(system: str, what: str) -> str:
+    return f'{SYSTEMS}/{parse.quote(system, "")}/Oem/HawkFish/{what}'
 
 
 def _names_in(links: list[dict[str, str]]) -> list[str]:
@@ -167,6 +173,15 @@ def _post(conn: Any, path: str, **values: Any) -> TaskHandle:
     return _handle(conn, conn.post(path, data=given))
 
 
+def _patch(resource: Any, changes: dict[str, Any]) -> Any:
+    # Given the ETag as such, sushy would try again without it.
+    headers = {'If-Match': resource.json['@odata.etag']}
+    response = resource._conn.patch(
+        resource.path, data=changes, headers=headers
+    )
+    return response.json()
+
+
 class Snapshot(base.ResourceBase):  # type: ignore[misc]
     """One snapshot of a system, as it was when it was read."""
 
@@ -199,11 +214,26 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
     size_bytes = base.Field('SizeBytes')
     """Bytes that the snapshot takes, or None where the service is silent"""
 
+    exclusive_size_bytes = base.Field('ExclusiveSizeBytes')
+    """Bytes that its delete frees at the least, or None"""
+
+    locked = base.Field('Locked')
+    """Whether it may be neither deleted nor pruned"""
+
+    expires_time = base.Field('ExpiresTime')
+    """When it may be pruned, or None"""
+
     parent = base.Field(['Links', 'ParentSnapshot'], adapter=_name_in)
     """Name of the snapshot that this one was made on top of, or None"""
 
     children = base.Field(['Links', 'ChildSnapshots'], adapter=_names_in)
     """Names of the snapshots made on top of this one"""
+
+    referenced_by = base.Field(['Links', 'ReferencedBy'], adapter=_names_in)
+    """Snapshots and systems that keep it from being deleted"""
+
+    referenced_by_files = base.Field('ReferencedByFiles')
+    """Paths of files that do, and belong to no system"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
@@ -226,6 +256,15 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
             TargetPowerState=target_power_state,
             SafetySnapshot=safety_snapshot,
         )
+
+    def update(self, **changes: Any) -> 'Snapshot':
+        """
+        Change ``Description``, ``Locked`` or ``ExpiresTime``.
+
+        Refused where the snapshot has changed since it was read.
+        """
+        body = _patch(self, changes)
+        return Snapshot(self._conn, self.path, json_doc=body)
 
     def delete(self) -> TaskHandle:
         """Delete the snapshot; the system's present state stays."""
@@ -256,6 +295,8 @@ class SnapshotCollection:
         description: str | None = None,
         include_memory: bool | None = None,
         quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: str | None = None,
     ) -> TaskHandle:
         """Start a snapshot; what is None is left to the service to choose."""
         return _post(
@@ -265,7 +306,70 @@ class SnapshotCollection:
             Description=description,
             IncludeMemory=include_memory,
             Quiesce=quiesce,
+            Locked=locked,
+            ExpiresTime=expires_time,
         )
+
+    def purge(self, force: bool | None = None) -> TaskHandle:
+        """Delete every snapshot, with *force* locked ones as well."""
+        return _post(
+            self._conn, f'{self.path}/Actions/{PURGE[1:]}', Force=force
+        )
+
+
+class Preview(base.ResourceBase):  # type: ignore[misc]
+    """What a create would do, as it was when it was asked."""
+
+    name = base.Field('Name')
+    snapshot_type = base.Field('SnapshotType')
+    storage_type = base.Field('StorageType')
+    size_bytes = base.Field('SizeBytes')
+    """Bytes that the snapshot takes at the most, or None"""
+
+    needs = base.Field('Needs')
+    """For each folder the bytes that are needed, and those available"""
+
+    pruned = base.Field('Pruned')
+    """The snapshots that would go, in this order, each with the reason"""
+
+    kept = base.Field('Kept')
+    """The snapshots that would stay, each with the reasons"""
+
+    unmet_limits = base.Field('UnmetLimits')
+    """The limits that could not be reached"""
+
+
+class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
+    """The limits of one system; 0 is no limit."""
+
+    max_snapshots = base.Field('MaxSnapshots')
+    max_age_seconds = base.Field('MaxAgeSeconds')
+    max_bytes = base.Field('MaxBytes')
+    on_limit = base.Field('OnLimit')
+    """``Prune`` or ``Refuse``"""
+
+    snapshot_count = base.Field(['Usage', 'SnapshotCount'])
+    size_bytes = base.Field(['Usage', 'SizeBytes'])
+
+    _preview_target = base.Field(
+        ['Actions', PREVIEW, 'target'], required=True
+    )
+
+    def update(self, **changes: Any) -> 'SnapshotPolicy':
+        """
+        Set limits by their names on the wire; None is the configuration's.
+
+        Refused where the policy has changed since it was read.
+        """
+        body = _patch(self, changes)
+        return SnapshotPolicy(self._conn, self.path, json_doc=body)
+
+    def preview(self, **wish: Any) -> Preview:
+        """What a create with the properties *wish* would do."""
+        target = self._preview_target
+        given = {k: v for k, v in wish.items() if v is not None}
+        response = self._conn.post(target, data=given)
+        return Preview(self._conn, target, json_doc=response.json())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,11 +442,17 @@ class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
     """HawkFish's part of a sushy System."""
 
     _snapshots_path = base.Field(['Snapshots', '@odata.id'], required=True)
+    _policy_path = base.Field(['SnapshotPolicy', '@odata.id'])
 
     @property
     def snapshots(self) -> SnapshotCollection:
         """The snapshots of this system."""
         return SnapshotCollection(self._conn, self._snapshots_path)
+
+    @property
+    def snapshot_policy(self) -> SnapshotPolicy:
+        """The limits of this system."""
+        return SnapshotPolicy(self._conn, self._policy_path)
 
 
 def get_extension() -> type[HawkFishSystem]:
@@ -374,8 +484,11 @@ class HawkFish:
 
     def snapshots(self, system: str) -> SnapshotCollection:
         """The snapshots of *system*, a UUID or a name."""
-        path = f'{SYSTEMS}/{parse.quote(system, "")}/Oem/HawkFish/Snapshots'
-        return SnapshotCollection(self._conn, path)
+        return SnapshotCollection(self._conn, _path(system, 'Snapshots'))
+
+    def policy(self, system: str) -> SnapshotPolicy:
+        """The limits of *system*, a UUID or a name."""
+        return SnapshotPolicy(self._conn, _path(system, 'SnapshotPolicy'))
 
     def tasks(self) -> list[Task]:
         """Return every task, as served, read in one request."""

@@ -121,6 +121,52 @@ snapshots_opts: list[cfg.Opt] = [
     ),
 ]
 
+# Above these a limit is a mistake: a hundred years, an exbibyte.
+LARGEST_LIMITS = {
+    'max_snapshots': 10_000,
+    'max_age': 100 * 366 * 86_400,
+    'max_bytes': 2**60,
+}
+
+retention_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'max_snapshots',
+        default=0,
+        min=0,
+        max=LARGEST_LIMITS['max_snapshots'],
+        help='How many snapshots a system keeps; after a create the oldest '
+        'that may go are deleted. 0 is no limit.',
+    ),
+    cfg.IntOpt(
+        'max_age',
+        default=0,
+        min=0,
+        max=LARGEST_LIMITS['max_age'],
+        help='Seconds after which a snapshot is deleted, if it may go. 0 is '
+        'no limit.',
+    ),
+    cfg.IntOpt(
+        'max_bytes',
+        default=0,
+        min=0,
+        max=LARGEST_LIMITS['max_bytes'],
+        help='How many bytes the external snapshots of a system may take '
+        'together; after a create the oldest that may go are deleted. 0 is '
+        'no limit.',
+    ),
+    cfg.StrOpt(
+        'on_limit',
+        default='prune',
+        choices=[
+            ('prune', 'delete the oldest that may go, after the create'),
+            ('refuse', 'refuse the create, and name what can be deleted'),
+        ],
+        help='What happens to a create beyond max_snapshots or max_bytes. '
+        'All of these limits can be set for a single system over HTTP, '
+        'which beats this file.',
+    ),
+]
+
 revert_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
         'safety_snapshot',
@@ -226,6 +272,7 @@ events_opts: list[cfg.Opt] = [
 GROUPS: dict[str, list[cfg.Opt]] = {
     'hawkfish': hawkfish_opts,
     'snapshots': snapshots_opts,
+    'retention': retention_opts,
     'revert': revert_opts,
     'tasks': tasks_opts,
     'events': events_opts,

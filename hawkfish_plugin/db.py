@@ -107,6 +107,35 @@ MIGRATIONS = (
     CREATE TABLE session_timeout (seconds INTEGER NOT NULL);
     INSERT INTO session_timeout VALUES (1800);
     """,
+    """
+    CREATE TABLE locked (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE expiry (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE memory (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE policies (
+        system TEXT PRIMARY KEY,
+        max_snapshots INTEGER,
+        max_age INTEGER,
+        max_bytes INTEGER,
+        on_limit TEXT
+    );
+    """,
 )
 
 

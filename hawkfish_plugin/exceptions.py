@@ -39,6 +39,11 @@ class HawkFishError(Exception):
         """The single errors, where this one stands for several."""
         return (self,)
 
+    @property
+    def disk(self) -> str | None:
+        """The target name of the disk that is at fault, if it is one."""
+        return None
+
 
 class Refused(HawkFishError):
     """Several things stand in the way; each is told."""
@@ -57,6 +62,14 @@ class Refused(HawkFishError):
 
     def __str__(self) -> str:
         return '; '.join(map(str, self.errors))
+
+
+def check(errors: Sequence[HawkFishError]) -> None:
+    """Raise what *errors* say stands in the way, if anything does."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Refused(errors)
 
 
 class InternalError(HawkFishError):
@@ -143,6 +156,20 @@ class ActionParameterMissing(BadRequest):
 
 class ActionParameterValueFormatError(BadRequest):
     """(value, parameter, action)"""
+class ExpiryInPast(BadRequest):
+    """(time)"""
+
+    registry = HAWKFISH
+
+
+class CreateLimitReachedForResource(BadRequest):
+    """()"""
+
+
+class SnapshotLimitReached(BadRequest):
+    """(system, limit, its value, snapshots that can be deleted)"""
+
+    registry = HAWKFISH
 
 
 class ActionParameterUnknown(BadRequest):
@@ -275,12 +302,32 @@ class Conflict(HawkFishError):
     status = 409
 
 
+class OfDisk(Conflict):
+    """What one disk stands in the way of; it is the first argument."""
+
+    @property
+    def disk(self) -> str | None:
+        return str(self.args[0])
+
+
 class SnapshotBusy(Conflict):
     """(snapshot, operation, task)"""
 
 
 class SnapshotReferenced(Conflict):
     """(snapshot, names of the snapshots that refer to it)"""
+
+
+class SnapshotCloned(Conflict):
+    """(snapshot, systems and files that are backed by it)"""
+
+
+class SnapshotLocked(Conflict):
+    """(snapshot)"""
+
+
+class SystemBeingPurged(Conflict):
+    """(system, task)"""
 
 
 class SnapshotReplaced(Conflict):
@@ -323,7 +370,7 @@ class InternalNeedsMemory(Conflict):
     """(system)"""
 
 
-class InternalNeedsQcow2(Conflict):
+class InternalNeedsQcow2(OfDisk):
     """(disk, format)"""
 
 
@@ -335,19 +382,19 @@ class DeviceHoldsMemory(Conflict):
     """(system, device)"""
 
 
-class DiskNotRevertable(Conflict):
+class DiskNotRevertable(OfDisk):
     """(disk, source type)"""
 
 
-class DiskShareable(Conflict):
+class DiskShareable(OfDisk):
     """(disk)"""
 
 
-class DiskTransient(Conflict):
+class DiskTransient(OfDisk):
     """(disk)"""
 
 
-class DiskExcluded(Conflict):
+class DiskExcluded(OfDisk):
     """(disk)"""
 
 
@@ -355,11 +402,11 @@ class NoDisks(Conflict):
     """(system)"""
 
 
-class ChainTooDeep(Conflict):
+class ChainTooDeep(OfDisk):
     """(disk, depth, limit)"""
 
 
-class BlockJobActive(Conflict):
+class BlockJobActive(OfDisk):
     """(disk)"""
 
 

@@ -2,10 +2,10 @@
 """
 Locks between the processes that serve one hypervisor.
 
-Owns two kinds of lock file: one for each system, which an operation and every
-mutating request of the emulator take in turn, and one that says which process
-runs the workers.  The kernel releases both when their holder dies, so nothing
-has to be cleaned up after a crash.
+Owns the lock files: one for each system, which an operation and every
+mutating request of the emulator take in turn, one for each policy, and one
+that says which process runs the workers.  The kernel releases them when their
+holder dies, so nothing has to be cleaned up after a crash.
 """
 
 import contextlib
@@ -19,6 +19,8 @@ from hawkfish_plugin import db, exceptions
 
 # flock() knows no time-out; this is how often it is tried until then.
 _POLL_SECONDS = 0.05
+# Whoever needs longer for a change of a few numbers does not come back.
+_MOMENT_SECONDS = 15.0
 
 
 class Locks:
@@ -38,7 +40,20 @@ class Locks:
         Raises SystemLocked when somebody else holds it for *timeout* seconds.
         """
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        handle = self._open(f'system-{uuid}')
+        with self._hold('system', uuid, kind, timeout):
+            yield
+
+    @contextlib.contextmanager
+    def policy(self, uuid: str) -> Iterator[None]:
+        """Hold the lock of the policy of one system, for a moment."""
+        with self._hold('policy', uuid, fcntl.LOCK_EX, _MOMENT_SECONDS):
+            yield
+
+    @contextlib.contextmanager
+    def _hold(
+        self, what: str, uuid: str, kind: int, timeout: float
+    ) -> Iterator[None]:
+        handle = self._open(f'{what}-{uuid}')
         try:
             if not self._acquire(handle, kind, timeout):
                 raise exceptions.SystemLocked(uuid, round(timeout))

@@ -20,11 +20,11 @@ import flask
 
 from hawkfish_plugin import (
     conf, db, drivers, entrance, exceptions, locks, messages, neighbours,
-    protocol, sessions, snapshots, tasks,
+    notes, policies, protocol, pruning, purging, sessions, snapshots, tasks,
 )  # fmt: skip
 from hawkfish_plugin.api import (
-    blueprint, events as _events, snapshots as _snapshots,
-    subscriptions as _subscriptions,
+    blueprint, events as _events, may_serve, policy as _policy,
+    snapshots as _snapshots, subscriptions as _subscriptions,
 )  # fmt: skip
 from hawkfish_plugin.events import Event, Events, delivery, subscriptions
 
@@ -130,8 +130,28 @@ class Plugin:
     @functools.cached_property
     def snapshots(self) -> snapshots.Snapshots:
         return snapshots.Snapshots(
-            self.driver, self.tasks, self._database, self.conf
-        )
+            self.driver, self.tasks, self.locks, self._notes, self.policies,
+            self.conf,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _notes(self) -> notes.Notes:
+        return notes.Notes(self._database)
+
+    @functools.cached_property
+    def policies(self) -> policies.Policies:
+        return policies.Policies(self._database, self.conf)
+
+    @functools.cached_property
+    def purging(self) -> purging.Purging:
+        return purging.Purging(self.driver, self.tasks, self.snapshots)
+
+    @functools.cached_property
+    def pruning(self) -> pruning.Pruning:
+        return pruning.Pruning(
+            self.driver, self.snapshots, self._notes, self.policies,
+            lambda system: may_serve(self._app, system),
+        )  # fmt: skip
 
     @property
     def events(self) -> Events:
@@ -147,15 +167,10 @@ class Plugin:
             self.events, self.subscriptions, self.conf, self.may_show
         )
 
-    def is_allowed(self, uuid: str, name: str) -> bool:
-        """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
-        allowed = self._app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-        return allowed is None or uuid in allowed or name in allowed
-
     def may_show(self, event: Event) -> bool:
         """Whether *event* is of no system, or of one that may be served."""
         system = event.origin.system
-        return system is None or self.is_allowed(system.uuid, system.name)
+        return system is None or may_serve(self._app, system)
 
     def _driver_name(self) -> str:
         config = self._app.config
@@ -201,7 +216,12 @@ class Plugin:
                 return
             try:
                 self.tasks.start(
-                    self.snapshots.operations, self._delivery.start
+                    {
+                        **self.snapshots.operations,
+                        **self.purging.operations,
+                        **self.pruning.operations,
+                    },
+                    self._delivery.start, chore=self.pruning.chore,
                 )
             except exceptions.HawkFishError as exc:
                 LOG.error('No snapshots yet: %s', messages.text(exc))

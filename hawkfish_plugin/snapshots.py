@@ -1,42 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The story: list, create, revert, delete.
+The story: list, create, revert, change, delete.
 
 Owns the rules about names, the merging of what the hypervisor lists with what
-is still being done, and the operations that tasks run.  The hypervisor alone
-knows which snapshots exist; this module keeps no list of them, only the note
-that one of them is damaged.
+is still being done and with what is noted, what stands in the way of a
+delete, and the operations that tasks run.  The hypervisor alone knows which
+snapshots exist; this module keeps no list of them.
 """
 
 import contextlib
 import dataclasses
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
 from hawkfish_plugin import (
-    db, drivers, events, exceptions, messages, tasks,
+    announcements, drivers, exceptions, locks, names, notes, policies,
+    retention, tasks, views,
 )  # fmt: skip
 
-CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
-DELETING, FAILED = 'Deleting', 'Failed'
+# How long a change waits for an operation on the same system; well below the
+# 60 s after which sushy gives up.
+LOCK_SECONDS = 15.0
 
-_STATE_WHILE = {'create': CREATING, 'revert': REVERTING, 'delete': DELETING}
-
-MAX_NAME_CHARACTERS = 128
-MAX_NAME_BYTES = 200
+# What deleting others can help against.
+TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
-    """A snapshot as users see it: its record, state and place in the tree."""
+class Wish:
+    """
+    What a client asks of a create; see also ``drivers.CreateRequest``.
 
-    record: drivers.Snapshot
-    state: str
-    quiesce: drivers.Quiesce | None = None
-    children: tuple[str, ...] = ()
+    *name* None takes *stem* and the time.  *spare* is a snapshot that must
+    not be pruned for this one.
+    """
+
+    name: str | None = None
+    description: str = ''
+    memory: bool | None = None
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+    stem: str = 'snapshot'
+    spare: str | None = None
 
 
 class Snapshots:
@@ -44,24 +52,27 @@ class Snapshots:
 
     def __init__(
         self, driver: drivers.Driver, task_table: tasks.Tasks,
-        database: db.Database, conf: cfg.ConfigOpts,
+        lock_files: locks.Locks, note_table: notes.Notes,
+        policy_table: policies.Policies, conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
         self._conf = conf
         self._tasks = task_table
-        self._db = database
+        self._locks = lock_files
+        self._notes = note_table
+        self._policies = policy_table
         self.operations = {
             'create': tasks.Operation(
                 self._run_create, self._settle_create, cancellable=True,
-                announce=_events_of_create,
+                announce=announcements.of_create,
             ),
             'revert': tasks.Operation(
                 self._run_revert, self._settle_revert,
-                announce=_events_of_revert,
+                announce=announcements.of_revert,
             ),
             'delete': tasks.Operation(
                 self._run_delete, self._settle_delete,
-                announce=_events_of_delete,
+                announce=announcements.of_delete,
             ),
         }
 
@@ -71,73 +82,133 @@ class Snapshots:
         """The system with this UUID or name; raises SystemNotFound."""
         return self._driver.resolve(identity)
 
-    def list(self, system: drivers.System) -> list[View]:
-        """Every snapshot, oldest first, with those being created."""
+    def list(
+        self, system: drivers.System, measured: bool = False,
+        fresh: bool = False,
+    ) -> list[views.View]:
+        """
+        Every snapshot, oldest first, with those being created.
+
+        *measured* adds sizes and clones; with *fresh* these are of this
+        moment, and not of some seconds ago.
+        """
         # The tasks first: a create that ends in between is then shown once
         # too long as Creating, never left out.
         active = self._tasks.active(system.uuid)
-        records = list(self._driver.snapshots(system.uuid))
-        damaged = self._damaged(system)
-        quiesced = self._quiesced(system)
-        known = {record.name for record in records}
-        records += [
-            _planned(task)
-            for name, task in active.items()
-            if name not in known and task.operation == 'create'
-        ]
-        children: dict[str | None, list[str]] = {}
-        for record in records:
-            children.setdefault(record.parent, []).append(record.name)
-        return [
-            View(
-                record,
-                _state(record, active, damaged),
-                quiesced.get((record.name, record.created)),
-                tuple(children.get(record.name, ())),
-            )
-            for record in records
-        ]
+        records = self._driver.snapshots(system.uuid)
+        noted = self._notes.read(system.uuid)
+        sizes = self._driver.sizes(system.uuid) if measured else {}
+        clones = self._driver.clones(system.uuid, fresh) if measured else {}
+        return views.gather(records, active, noted, sizes, clones)
 
-    def get(self, system: drivers.System, name: str) -> View:
+    def get(
+        self, system: drivers.System, name: str, measured: bool = False
+    ) -> views.View:
         """Raises SnapshotNotFound."""
-        for view in self.list(system):
+        for view in self.list(system, measured):
             if view.record.name == name:
                 return view
         raise exceptions.SnapshotNotFound(name)
 
-    def create(
-        self, system: drivers.System, name: str | None, description: str,
-        memory: bool | None, quiesce: str | None,
-        payload: Mapping[str, Any], stem: str = 'snapshot',
-    ) -> tasks.Task:
-        """
-        Queue a create and return its task.
+    def subjects(
+        self, system: drivers.System, measured: bool = True,
+        fresh: bool = True,
+    ) -> Sequence[retention.Subject]:
+        """Every snapshot, as the policy sees it."""
+        return [
+            views.subject(view)
+            for view in self.list(system, measured, fresh)
+        ]
 
-        *name* None takes *stem* and the time.
+    def prepare(
+        self, system: drivers.System, wish: Wish, making_way: bool = False
+    ) -> tuple[drivers.CreateRequest, drivers.Forecast]:
+        """
+        What a create would ask of the driver, and what that would make.
+
+        *making_way* says that others are deleted first, so that neither
+        depth nor space is a reason.
 
         Raises SnapshotNameInvalid, SnapshotExists, and everything that is
         known beforehand to stand in the way.
         """
-        if name is not None:
-            check_name(name)
+        if wish.name is not None:
+            names.check(wish.name)
+        taken = {view.record.name for view in self.list(system)}
+        if wish.name in taken:
+            raise exceptions.SnapshotExists(wish.name)
+        request = drivers.CreateRequest(
+            wish.name or names.of_now(wish.stem, taken), wish.description,
+            wish.memory, wish.quiesce,
+        )  # fmt: skip
+        forecast = self._forecast(system, request, making_way)
+        self._check_room(system, request, forecast)
+        return request, forecast
+
+    def _forecast(
+        self, system: drivers.System, request: drivers.CreateRequest,
+        making_way: bool = False,
+    ) -> drivers.Forecast:
+        merging = self._is_merging(system)
+        try:
+            return self._driver.check_create(system.uuid, request)
+        except exceptions.HawkFishError as exc:
+            passing: tuple[type[Exception], ...] = ()
+            if merging or self._is_merging(system):
+                # It is over when the turn of this create comes.
+                passing += (exceptions.BlockJobActive,)
+            if making_way:
+                passing += TOO_MUCH
+            if all(isinstance(part, passing) for part in exc.parts):
+                return drivers.Forecast(True, bool(request.memory))
+            raise
+
+    def _is_merging(self, system: drivers.System) -> bool:
+        return any(
+            task.operation in ('delete', 'purge')
+            for task in self._tasks.active(system.uuid).values()
+        )
+
+    def create(
+        self, system: drivers.System, wish: Wish,
+        payload: Mapping[str, Any], making_way: bool = False,
+    ) -> tasks.Task:
+        """Queue a create and return its task; raises as ``prepare`` does."""
         while True:
-            taken = {view.record.name for view in self.list(system)}
-            if name in taken:
-                raise exceptions.SnapshotExists(name)
-            request = drivers.CreateRequest(
-                name or _timestamp_name(stem, taken), description, memory,
-                quiesce,
-            )  # fmt: skip
-            self._driver.check_create(system.uuid, request)
+            request, _ = self.prepare(system, wish, making_way)
+            arguments = {
+                **dataclasses.asdict(request), 'locked': wish.locked,
+                'expires': wish.expires, 'spare': wish.spare,
+            }  # fmt: skip
             try:
                 return self._tasks.submit(
-                    'create', system, request.name,
-                    dataclasses.asdict(request), payload,
-                )  # fmt: skip
+                    'create', system, request.name, arguments, payload
+                )
             except exceptions.SnapshotExists:
                 # Another request has taken the same second: the next name.
-                if name is not None:
+                if wish.name is not None:
                     raise
+
+    def _check_room(
+        self, system: drivers.System, request: drivers.CreateRequest,
+        forecast: drivers.Forecast | None = None,
+    ) -> None:
+        """Raise where the policy refuses one more snapshot."""
+        limits = self._policies.get(system.uuid)
+        if limits.on_limit != retention.REFUSE:
+            return
+        forecast = forecast or self._forecast(system, request)
+        subjects = [
+            s for s in self.subjects(system, measured=bool(limits.size))
+            if s.name != request.name
+        ]  # fmt: skip
+        limit = retention.exceeded(subjects, limits, forecast.size)
+        if limit:
+            free = ', '.join(retention.deletable(subjects)) or 'none'
+            raise exceptions.Refused([
+                exceptions.CreateLimitReachedForResource(),
+                exceptions.SnapshotLimitReached(system.name, *limit, free),
+            ])
 
     def revert(
         self, system: drivers.System, request: drivers.RevertRequest,
@@ -156,13 +227,17 @@ class Snapshots:
         view = self.get(system, name)
         self._check_free(view, system)
         _check_whole(view)
-        request = dataclasses.replace(request, ours=view.quiesce is not None)
+        request = dataclasses.replace(
+            request, ours=view.note.quiesce is not None,
+            memory_size=view.note.memory_size,
+        )
         self._driver.check_revert(system.uuid, request)
         if safety is None:
             safety = self._conf.revert.safety_snapshot
         arguments = {
             'created': view.record.created, 'power_state': request.power_state,
             'force': request.force, 'ours': request.ours,
+            'memory_size': request.memory_size,
             'safety': self._keep_present(system, name, payload).id
             if safety else None,
         }  # fmt: skip
@@ -172,58 +247,122 @@ class Snapshots:
         self, system: drivers.System, name: str, payload: Mapping[str, Any]
     ) -> tasks.Task:
         # The tasks of a system run in the order of their submission.
-        return self.create(
-            system, None, f'Safety snapshot before the revert to {name}',
-            None, None, payload, stem='safety',
+        wish = Wish(
+            description=f'Safety snapshot before the revert to {name}',
+            stem='safety', spare=name,
         )  # fmt: skip
+        return self.create(system, wish, payload)
+
+    def update(
+        self, system: drivers.System, name: str,
+        changes: Mapping[str, Any], check: Callable[[views.View], None],
+    ) -> views.View:
+        """
+        Set ``description``, ``locked`` and ``expires`` as *changes* have it.
+
+        *check* may refuse, by what the snapshot is when nobody else changes
+        it any more.  Raises SnapshotNotFound, SnapshotBusy, SystemLocked.
+        """
+        self._check_free(self.get(system, name), system)
+        with self._locks.system(system.uuid, LOCK_SECONDS):
+            view = self.get(system, name, measured=True)
+            check(view)
+            self._check_free(view, system)
+            self._check_settled(system)
+            if changes.get('description', view.record.description) != (
+                view.record.description
+            ):
+                self._driver.describe(
+                    system.uuid, name, changes['description']
+                )
+            self._notes.update(system.uuid, view.record, changes)
+            return self.get(system, name, measured=True)
+
+    def _check_settled(self, system: drivers.System) -> None:
+        # Whoever works holds the lock: a task that has begun and does not
+        # hold it was broken off, and its system may be half changed.
+        for task in self._tasks.active(system.uuid).values():
+            if task.step and task.state != tasks.NEW:
+                raise exceptions.SystemUnsettled(
+                    system.uuid, task.operation, task.id
+                )
 
     def delete(
-        self, system: drivers.System, name: str, payload: Mapping[str, Any]
+        self, system: drivers.System, name: str, payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
         Queue the deletion of *name* and return its task.
 
-        Raises SnapshotNotFound, SnapshotBusy, SnapshotReferenced, and
-        everything that is known beforehand to stand in the way.
+        Raises SnapshotNotFound, SnapshotBusy, and everything that is known
+        beforehand to stand in the way.
         """
         view = self.get(system, name)
         self._check_free(view, system)
-        self._check_unreferenced(system, name)
+        self._check_deletable(system, name)
         self._driver.check_delete(system.uuid, name)
-        arguments = {'created': view.record.created}
-        return self._tasks.submit('delete', system, name, arguments, payload)
+        return self.submit_delete(system, view.record, payload)
 
-    def _check_free(self, view: View, system: drivers.System) -> None:
-        name = view.record.name
-        task = self._tasks.active(system.uuid).get(name)
-        if task:
-            raise exceptions.SnapshotBusy(name, task.operation, task.id)
+    def submit_delete(
+        self, system: drivers.System, record: drivers.Snapshot,
+        payload: Mapping[str, Any], pruned: str | None = None,
+    ) -> tasks.Task:
+        """
+        Queue the deletion of *record*, which may have to wait for others.
 
-    def _check_unreferenced(self, system: drivers.System, name: str) -> None:
-        found = drivers.referrers(self._driver.snapshots(system.uuid), name)
-        if found:
-            raise exceptions.SnapshotReferenced(name, ', '.join(found))
+        *pruned* is the reason where the policy wants it.
+        """
+        arguments: dict[str, Any] = {'created': record.created}
+        if pruned:
+            arguments['pruned'] = pruned
+        return self._tasks.submit(
+            'delete', system, record.name, arguments, payload
+        )
+
+    def _check_free(self, view: views.View, system: drivers.System) -> None:
+        if view.task is None:
+            return
+        if view.task.operation == 'purge':
+            raise exceptions.SystemBeingPurged(system.name, view.task.id)
+        raise exceptions.SnapshotBusy(
+            view.record.name, view.task.operation, view.task.id
+        )
+
+    def _check_deletable(self, system: drivers.System, name: str) -> None:
+        """Raise everything that refers to *name*, and its lock."""
+        for view in self.list(system, measured=True, fresh=True):
+            if view.record.name == name:
+                exceptions.check(views.obstacles(view))
 
     # Operations: what was true at the request need not be true any more ----
 
     def _run_create(self, job: tasks.Job) -> dict[str, Any]:
-        request = drivers.CreateRequest(**job.task.arguments)
-        quiesced = self._driver.create(job.task.system, request, job)
-        self._note_quiesce(job, quiesced)
+        request = _request(job.task)
+        self._check_room(_system(job), request)
+        made = self._driver.create(job.task.system, request, job)
+        self._note_create(job, made)
         return {'snapshot': request.name}
 
     def _settle_create(self, job: tasks.Job) -> dict[str, Any]:
-        request = drivers.CreateRequest(**job.task.arguments)
-        quiesced = self._driver.settle_create(job.task.system, request, job)
-        self._note_quiesce(job, quiesced)
+        request = _request(job.task)
+        made = self._driver.settle_create(job.task.system, request, job)
+        self._note_create(job, made)
         return {'snapshot': request.name}
+
+    def _note_create(self, job: tasks.Job, made: drivers.Created) -> None:
+        task = job.task
+        record = self.get(_system(job), task.snapshot).record
+        self._notes.create(
+            task.system, record, made,
+            task.arguments.get('locked', False),
+            task.arguments.get('expires'),
+        )  # fmt: skip
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
         self._check_kept(job)
         self._check_same(job)
-        record = self.get(_system(job), job.task.snapshot).record
-        if self._is_damaged(_system(job), record):
-            raise exceptions.SnapshotDamaged(record.name)
+        view = self.get(_system(job), job.task.snapshot)
+        if views.is_damaged(view.record, view.note):
+            raise exceptions.SnapshotDamaged(view.record.name)
         self._driver.revert(job.task.system, _revert_request(job), job)
         return {'snapshot': job.task.snapshot}
 
@@ -235,8 +374,14 @@ class Snapshots:
         return {'snapshot': job.task.snapshot}
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
+        task = job.task
         self._check_same(job)
-        self._check_unreferenced(_system(job), job.task.snapshot)
+        self._check_deletable(_system(job), task.snapshot)
+        if 'pruned' in task.arguments:
+            job.tell(
+                'HawkFish.1.0.SnapshotPruned', task.snapshot,
+                task.system_name, task.arguments['pruned'],
+            )  # fmt: skip
         return self._delete(job, self._driver.delete)
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
@@ -266,218 +411,47 @@ class Snapshots:
             raise exceptions.SnapshotReplaced(record.name)
 
     def _delete(
-        self, job: tasks.Job,
-        call: Callable[[str, str, tasks.Job], None],
+        self, job: tasks.Job, call: 'DriverDelete'
     ) -> dict[str, Any]:
+        task = job.task
+        self.merge(
+            task.system, task.snapshot, task.arguments['created'], job, call
+        )
+        return {'snapshot': task.snapshot}
+
+    def merge(
+        self, system: str, name: str, created: int, job: drivers.Job,
+        call: 'DriverDelete',
+    ) -> None:
+        """Let *call* of the driver delete a snapshot; its notes follow."""
         broken_off = job.journal.get('merging', False)
         try:
-            call(job.task.system, job.task.snapshot, job)
+            call(system, name, job)
         except exceptions.MergeFailed:
-            self._note_damage(job)
+            self._notes.damage(system, name, created)
             raise
         except exceptions.Conflict:
             # The first try may have begun to merge, whatever stands in the
             # way of the second.
             if broken_off:
-                self._note_damage(job)
+                self._notes.damage(system, name, created)
             raise
-        self._forget_notes(job)
-        return {'snapshot': job.task.snapshot}
-
-    # Notes ----------------------------------------------------------------
-
-    def _note_damage(self, job: tasks.Job) -> None:
-        task = job.task
-        with self._db.transaction() as connection:
-            connection.execute(
-                'INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)',
-                (task.system, task.snapshot, task.arguments['created']),
-            )
-
-    def _note_quiesce(
-        self, job: tasks.Job, quiesced: drivers.Quiesce
-    ) -> None:
-        task = job.task
-        record = self.get(_system(job), task.snapshot).record
-        with self._db.transaction() as connection:
-            connection.execute(
-                'INSERT OR REPLACE INTO quiesced VALUES (?, ?, ?, ?, ?)',
-                (task.system, record.name, record.created, quiesced.status,
-                 quiesced.reason),
-            )  # fmt: skip
-
-    def _quiesced(
-        self, system: drivers.System
-    ) -> dict[tuple[str, int], drivers.Quiesce]:
-        rows = self._db.query(
-            'SELECT * FROM quiesced WHERE system = ?', system.uuid
-        )
-        return {
-            (row['snapshot'], row['created']): drivers.Quiesce(
-                row['status'], row['reason']
-            )
-            for row in rows
-        }
-
-    def _forget_notes(self, job: tasks.Job) -> None:
-        of_snapshot = (job.task.system, job.task.snapshot)
-        with self._db.transaction() as connection:
-            for table in ('damaged', 'quiesced'):
-                connection.execute(
-                    f'DELETE FROM {table} '  # noqa: S608
-                    'WHERE system = ? AND snapshot = ?',
-                    of_snapshot,
-                )
-
-    def _is_damaged(
-        self, system: drivers.System, record: drivers.Snapshot
-    ) -> bool:
-        noted = (record.name, record.created) in self._damaged(system)
-        return record.damaged or noted
-
-    def _damaged(self, system: drivers.System) -> set[tuple[str, int]]:
-        # With the time of creation: a new snapshot of that name is whole.
-        rows = self._db.query(
-            'SELECT snapshot, created FROM damaged WHERE system = ?',
-            system.uuid,
-        )
-        return {(row['snapshot'], row['created']) for row in rows}
+        self._notes.forget(system, name)
 
 
-# What the end of a task is for others --------------------------------------
+DriverDelete = Callable[[str, str, drivers.Job], None]
 
 
-def _events_of_create(
-    task: tasks.Task, error: exceptions.HawkFishError | None
-) -> Sequence[events.Occurrence]:
-    if error:
-        there = isinstance(error, exceptions.SnapshotExists)
-        return [failure(task, error, gone=not there)]
-    origin = events.snapshot_origin(task.of_system, task.snapshot)
-    return [
-        events.Occurrence(
-            messages.SNAPSHOT_CREATED, [task.snapshot, task.system_name],
-            origin,
-        ),
-        events.Occurrence(messages.RESOURCE_CREATED, [], origin),
-    ]  # fmt: skip
-
-
-def _events_of_revert(
-    task: tasks.Task, error: exceptions.HawkFishError | None
-) -> Sequence[events.Occurrence]:
-    if error:
-        return [failure(task, error)]
-    return [
-        events.Occurrence(
-            messages.SNAPSHOT_REVERTED, [task.snapshot, task.system_name],
-            events.snapshot_origin(task.of_system, task.snapshot),
-        ),
-    ]  # fmt: skip
-
-
-def _events_of_delete(
-    task: tasks.Task, error: exceptions.HawkFishError | None
-) -> Sequence[events.Occurrence]:
-    if error:
-        return [failure(task, error)]
-    origin = events.snapshot_origin(task.of_system, task.snapshot, gone=True)
-    reason = task.arguments.get('pruned') or 'Request'
-    return [
-        events.Occurrence(
-            messages.SNAPSHOT_DELETED,
-            [task.snapshot, task.system_name, reason], origin,
-        ),
-        events.Occurrence(messages.RESOURCE_REMOVED, [], origin),
-    ]  # fmt: skip
-
-
-def failure(
-    task: tasks.Task, error: exceptions.HawkFishError, gone: bool = False
-) -> events.Occurrence:
-    """
-    The event that tells the failure of any operation.
-
-    *gone* says that there is no such snapshot, whatever the error is.
-    """
-    gone = gone or isinstance(error, exceptions.SnapshotNotFound)
-    return events.Occurrence(
-        messages.SNAPSHOT_FAILED,
-        [task.snapshot or '*', task.system_name, task.operation,
-         messages.text(error).rstrip('.')],
-        events.snapshot_origin(task.of_system, task.snapshot, gone),
-    )  # fmt: skip
-
-
-def _check_whole(view: View) -> None:
-    if view.state == FAILED:
+def _check_whole(view: views.View) -> None:
+    if view.state == views.FAILED:
         raise exceptions.SnapshotDamaged(view.record.name)
 
 
-def check_name(name: str) -> None:
-    """
-    Raise the first rule that *name* breaks.
-
-    libvirt makes a file name of it, so its limits are those of a file name
-    with room for an ending.
-    """
-    if len(name) > MAX_NAME_CHARACTERS:
-        raise exceptions.StringValueTooLong(
-            name, MAX_NAME_CHARACTERS, related=['#/Name']
-        )
-    broken = {
-        'it is empty or blank': not name.strip(),
-        'it contains a slash': '/' in name,
-        'it begins with a dot': name.startswith('.'),
-        'it contains a character that is not printable':
-            not name.isprintable(),
-        f'it is longer than {MAX_NAME_BYTES} bytes in UTF-8':
-            len(name.encode(errors='replace')) > MAX_NAME_BYTES,
-    }  # fmt: skip
-    for rule, is_broken in broken.items():
-        if is_broken:
-            raise exceptions.SnapshotNameInvalid(
-                _printable(name), rule, related=['#/Name']
-            )
-
-
-def _printable(name: str) -> str:
-    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
-
-
-def _timestamp_name(stem: str, taken: set[str]) -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    first = name = f'{stem}-{now:%Y%m%dT%H%M%SZ}'
-    number = 1
-    while name in taken:
-        number += 1
-        name = f'{first}-{number}'
-    return name
-
-
-def _planned(task: tasks.Task) -> drivers.Snapshot:
-    """What is known of a snapshot before the hypervisor knows it."""
-    return drivers.Snapshot(
-        name=task.snapshot,
-        description=task.arguments['description'],
-        created=int(task.created),
-        power_state=None,
-        memory=bool(task.arguments['memory']),
-        external=True,
-    )
-
-
-def _state(
-    record: drivers.Snapshot, active: Mapping[str, tasks.Task],
-    damaged: set[tuple[str, int]],
-) -> str:
-    task = active.get(record.name)
-    # A task that waits has not begun to revert or delete anything.
-    if task and (task.operation == 'create' or task.state != tasks.NEW):
-        return _STATE_WHILE[task.operation]
-    if record.damaged or (record.name, record.created) in damaged:
-        return FAILED
-    return READY
+def _request(task: tasks.Task) -> drivers.CreateRequest:
+    fields = dataclasses.fields(drivers.CreateRequest)
+    return drivers.CreateRequest(**{
+        field.name: task.arguments[field.name] for field in fields
+    })  # fmt: skip
 
 
 def _system(job: tasks.Job) -> drivers.System:
@@ -488,5 +462,5 @@ def _revert_request(job: tasks.Job) -> drivers.RevertRequest:
     arguments = job.task.arguments
     return drivers.RevertRequest(
         job.task.snapshot, arguments['power_state'], arguments['force'],
-        arguments['ours'],
+        arguments['ours'], arguments['memory_size'],
     )

@@ -38,6 +38,7 @@ _ANNOUNCED = frozenset((messages.QUIESCE_FAILED,))
 _POLL_SECONDS = 0.25
 # How long to wait for a hypervisor, or a database, that went away.
 _RETRY_SECONDS = 1.0
+CHORE_SECONDS = 5.0
 
 _CLAIM = """
     UPDATE tasks SET
@@ -121,7 +122,8 @@ class Operation:
     *run* and *settle* return the result that the task keeps.  *settle* is
     called instead of *run* where an earlier try broke off.  *announce* gives
     what the end of a task is for others, from the task and its error, if it
-    failed; it is not asked where the task was cancelled.
+    failed or was cancelled.  *after* is called
+    when a task has ended Completed; what it raises is logged and no more.
     """
 
     run: Callable[['Job'], dict[str, Any]]
@@ -130,6 +132,7 @@ class Operation:
     announce: Callable[
         [Task, exceptions.HawkFishError | None], Sequence[events.Occurrence]
     ] = _no_events
+    after: Callable[[Task], None] | None = None
 
 
 class Job:
@@ -302,18 +305,23 @@ class Tasks:
     def start(
         self, operations: Mapping[str, Operation],
         *also: Callable[[], None],
-    ) -> None:  # fmt: skip
+        chore: Callable[[], None] | None = None,
+    ) -> None:
         """
         Make the operations known, and work on tasks once it is our turn.
 
         Only one process of a state folder works at a time; the others wait
         for it to die, and the next then recovers what it left.  What *also*
-        is the work of that process alone is started then too.
+        is the work of that process alone is started then too, and it does the
+        *chore* every few seconds.
         """
         self._operations = operations
-        self._thread('owner', lambda: self._own(also))
+        self._thread('owner', lambda: self._own(also, chore))
 
-    def _own(self, also: Sequence[Callable[[], None]]) -> None:
+    def _own(
+        self, also: Sequence[Callable[[], None]],
+        chore: Callable[[], None] | None,
+    ) -> None:
         while True:
             try:
                 self._locks.own_workers()
@@ -325,7 +333,10 @@ class Tasks:
         for number in range(self._conf.workers):
             self._thread(f'worker-{number}', self._work)
         for start in also:
-            start()
+            _attempt('A start', start)
+        while chore:
+            _attempt('A chore', chore)
+            time.sleep(CHORE_SECONDS)
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         threading.Thread(
@@ -392,7 +403,10 @@ class Tasks:
                 with self._locks.system(task.system, self._conf.deadline):
                     # Ended before the lock is free: who takes it next must
                     # not find a task that has begun and does not hold it.
-                    self._finish(task, *self._outcome(task))
+                    state, outcome = self._outcome(task)
+                    self._finish(task, state, outcome)
+                if state == COMPLETED:
+                    self._follow(task)
                 return
             except exceptions.SystemLocked as exc:
                 # What has begun is settled, whoever holds the system.
@@ -402,6 +416,11 @@ class Tasks:
             except exceptions.StateUnavailable as exc:
                 LOG.error('Task %s waits: %r', task.id, messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
+
+    def _follow(self, task: Task) -> None:
+        after = self._operations[task.operation].after
+        if after:
+            _attempt(f'What follows task {task.id}', after, task)
 
     def _outcome(
         self, task: Task
@@ -493,7 +512,8 @@ class Tasks:
             result = outcome
         with self._db.transaction() as connection:
             row = connection.execute(
-                'SELECT messages, state, percent FROM tasks WHERE id = ?',
+                'SELECT messages, state, percent, journal FROM tasks '
+                'WHERE id = ?',
                 (task.id,),
             ).fetchone()
             if row is None or row['state'] not in (
@@ -516,19 +536,20 @@ class Tasks:
                     "UPDATE tasks SET journal = '{}' WHERE id = ?",
                     (task.id,),
                 )
+            journal = json.loads(row['journal'])
+            ended = dataclasses.replace(task, journal=journal, result=result)
             self.events.record(connection, [
-                *self._events_of_end(task, state, outcome),
+                *self._events_of_end(ended, outcome),
                 _of_task(task, *told[-1]),
             ])  # fmt: skip
             self._forget_oldest(connection)
         return True
 
     def _events_of_end(
-        self, task: Task, state: str,
-        outcome: dict[str, Any] | exceptions.HawkFishError,
+        self, task: Task, outcome: dict[str, Any] | exceptions.HawkFishError
     ) -> Sequence[events.Occurrence]:
         operation = self._operations.get(task.operation)
-        if operation is None or state == CANCELLED:
+        if operation is None:
             return ()
         if isinstance(outcome, exceptions.HawkFishError):
             return operation.announce(task, outcome)
@@ -561,6 +582,16 @@ def _of_task(
 ) -> events.Occurrence:
     origin = events.task_origin(task.id, task.of_system)
     return events.Occurrence(key, args, origin)
+
+
+def _attempt(what: str, call: Callable[..., None], *args: object) -> None:
+    """*call* with *args*, whose failure is nobody's but its own."""
+    try:
+        call(*args)
+    except exceptions.HawkFishError as exc:
+        LOG.error('%s failed: %r', what, messages.text(exc))
+    except Exception:
+        LOG.exception('%s failed', what)
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -8,6 +8,7 @@ bodies, answers and errors.  A view checks, calls once downwards and renders.
 
 import json
 import logging
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import flask
@@ -44,15 +45,22 @@ def find_system(identity: str) -> drivers.System:
         system: drivers.System = service().snapshots.system(identity)
     except exceptions.SystemNotFound:
         raise missing() from None
-    if not is_allowed(system.uuid, system.name):
+    if not may_serve(flask.current_app, system):
         raise missing()
     return system
 
 
 def is_allowed(uuid: str, name: str) -> bool:
+    """``may_serve`` of the running app."""
+    return may_serve(flask.current_app, drivers.System(uuid, name))
+
+
+def may_serve(app: flask.Flask, system: drivers.System) -> bool:
     """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
-    allowed: bool = service().is_allowed(uuid, name)
-    return allowed
+    allowed = app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
+    return (
+        allowed is None or system.uuid in allowed or system.name in allowed
+    )
 
 
 def missing() -> exceptions.HawkFishError:
@@ -90,6 +98,25 @@ def read_body() -> Body:
     if not isinstance(body, dict):
         raise exceptions.MalformedJSON()
     return body
+
+
+def check_properties(
+    body: Body, known: Mapping[str, tuple[type, ...]],
+    readonly: Collection[str] = (),
+) -> None:
+    """Raise the first property that is not of its type in *known*."""
+    for name, value in body.items():
+        if name in readonly:
+            raise exceptions.PropertyNotWritable(
+                name, related=[pointer(name)]
+            )
+        if name not in known:
+            raise exceptions.PropertyUnknown(name, related=[pointer(name)])
+        # To Python true is a number.
+        if type(value) not in known[name]:
+            raise exceptions.PropertyValueTypeError(
+                told(value), name, related=[pointer(name)]
+            )
 
 
 def told(value: object) -> str:

@@ -6,14 +6,18 @@ Owns the parsing of what clients send about snapshots, and the routes below
 ``Systems/{id}/Oem/HawkFish``.  All else is in ``hawkfish_plugin.snapshots``.
 """
 
+import datetime
+import re
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import flask
 
-from hawkfish_plugin import drivers, exceptions, redfish
+from hawkfish_plugin import drivers, exceptions, redfish, snapshots
 from hawkfish_plugin.api import (
-    Body, accepted, answer, blueprint, check_if_match, find_system, missing,
-    pointer, queries, read_body, service, told,
+    Body, accepted, answer, blueprint, check_if_match, check_properties,
+    find_system, missing, pointer, queries, read_body, service, told,
 )  # fmt: skip
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
@@ -26,8 +30,22 @@ REVERT_ACTIONS = (redfish.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 MAX_DESCRIPTION_CHARACTERS = 4096
 
 _CREATE_PROPERTIES = {
-    'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
+    'Name': (str,), 'Description': (str,), 'IncludeMemory': (bool,),
+    'Quiesce': (str,), 'Locked': (bool,), 'ExpiresTime': (str,),
 }  # fmt: skip
+_CHANGES = {
+    'Description': (str,), 'Locked': (bool,),
+    'ExpiresTime': (str, type(None)),
+}  # fmt: skip
+_FIELDS = {
+    'Description': 'description', 'Locked': 'locked',
+    'ExpiresTime': 'expires',
+}  # fmt: skip
+_MOMENT = re.compile(
+    r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)',
+    re.ASCII,
+)
+_PURGE_PARAMETERS = {'Force': bool}
 _REVERT_PARAMETERS = {
     'TargetPowerState': str, 'SafetySnapshot': bool, 'Force': bool,
 }  # fmt: skip
@@ -37,7 +55,7 @@ _REVERT_PARAMETERS = {
 def list_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
     return answer(queries.listing(
-        service().snapshots.list(system),
+        service().snapshots.list(system, measured=True),
         lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
         lambda view: _render(system, view),
         lambda shown, total: redfish.snapshot_collection(
@@ -51,11 +69,18 @@ def list_snapshots(identity: str) -> flask.Response:
 def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    _check_create(body)
-    task = service().snapshots.create(
-        system, body.get('Name'), body.get('Description', ''),
-        body.get('IncludeMemory'), body.get('Quiesce'), _payload(body),
-    )  # fmt: skip
+    task = service().pruning.create(system, read_wish(body), _payload(body))
+    return accepted(task)
+
+
+@blueprint.post(f'{COLLECTION}/Actions/{redfish.PURGE_ACTION}')
+def purge_snapshots(identity: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    check_parameters(body, redfish.PURGE_ACTION, _PURGE_PARAMETERS)
+    task = service().purging.submit(
+        system, body.get('Force', False), _payload(body)
+    )
     return accepted(task)
 
 
@@ -63,6 +88,26 @@ def create_snapshot(identity: str) -> flask.Response:
 def show_snapshot(identity: str, name: str) -> flask.Response:
     queries.check(())
     return answer(_resource(find_system(identity), name))
+
+
+@blueprint.patch(MEMBER)
+def change_snapshot(identity: str, name: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    current = _resource(system, name)
+    check_properties(body, _CHANGES, set(current) - set(_CHANGES))
+    _check_description(body.get('Description', ''))
+    changes = {_FIELDS[key]: value for key, value in body.items()}
+    if body.get('ExpiresTime') is not None:
+        changes['expires'] = read_expiry(body['ExpiresTime'])
+    try:
+        view = service().snapshots.update(
+            system, name, changes,
+            lambda view: check_if_match(_render(system, view)),
+        )  # fmt: skip
+    except exceptions.SnapshotNotFound:
+        raise missing() from None
+    return answer(_render(system, view))
 
 
 @blueprint.delete(MEMBER)
@@ -95,36 +140,56 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
 
 def _resource(system: drivers.System, name: str) -> Body:
     try:
-        return _render(system, service().snapshots.get(system, name))
+        return _render(
+            system, service().snapshots.get(system, name, measured=True)
+        )
     except exceptions.SnapshotNotFound:
         raise missing() from None
 
 
 def _render(system: drivers.System, view: Any) -> Body:
-    return redfish.snapshot(
-        system.uuid, view.record, view.state, view.quiesce, view.children
-    )
+    return redfish.snapshot(system.uuid, view)
 
 
 def _payload(body: Body) -> Body:
     return redfish.payload(flask.request.method, flask.request.path, body)
 
 
-def _check_create(body: Body) -> None:
-    for name, value in body.items():
-        wanted = _CREATE_PROPERTIES.get(name)
-        if wanted is None:
-            raise exceptions.PropertyUnknown(name, related=[pointer(name)])
-        if not isinstance(value, wanted):
-            raise exceptions.PropertyValueTypeError(
-                told(value), name, related=[pointer(name)]
-            )
+def read_wish(body: Body) -> snapshots.Wish:
+    """What the body of a create asks for."""
+    check_properties(body, _CREATE_PROPERTIES)
     _check_description(body.get('Description', ''))
     quiesce = body.get('Quiesce', drivers.PREFERRED)
     if quiesce not in drivers.QUIESCE_MODES:
         raise exceptions.PropertyValueNotInList(
             told(quiesce), 'Quiesce', related=['#/Quiesce']
         )
+    expires = body.get('ExpiresTime')
+    return snapshots.Wish(
+        body.get('Name'), body.get('Description', ''),
+        body.get('IncludeMemory'), body.get('Quiesce'),
+        body.get('Locked', False),
+        None if expires is None else read_expiry(expires),
+    )  # fmt: skip
+
+
+def read_expiry(text: str) -> int:
+    """The seconds since the epoch of an ExpiresTime that is to come."""
+    related = ['#/ExpiresTime']
+    try:
+        # Python would take times without a zone, and dates, as well.
+        if not _MOMENT.fullmatch(text):
+            raise ValueError
+        moment = datetime.datetime.fromisoformat(text)
+        # At the ends of the calendar a zone can lead beyond it.
+        seconds = int(moment.astimezone(datetime.UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise exceptions.PropertyValueFormatError(
+            told(text), 'ExpiresTime', related=related
+        ) from None
+    if seconds <= time.time():
+        raise exceptions.ExpiryInPast(text, related=related)
+    return seconds
 
 
 def _check_description(text: str) -> None:
@@ -140,10 +205,12 @@ def _check_description(text: str) -> None:
         )
 
 
-def _check_revert(body: Body) -> None:
-    action = redfish.REVERT_ACTION
+def check_parameters(
+    body: Body, action: str, known: Mapping[str, type]
+) -> None:
+    """Raise the first parameter of *action* that is not as in *known*."""
     for name, value in body.items():
-        wanted = _REVERT_PARAMETERS.get(name)
+        wanted = known.get(name)
         if wanted is None:
             raise exceptions.ActionParameterUnknown(
                 action, name, related=[pointer(name)]
@@ -152,6 +219,11 @@ def _check_revert(body: Body) -> None:
             raise exceptions.ActionParameterValueTypeError(
                 told(value), name, action, related=[pointer(name)]
             )
+
+
+def _check_revert(body: Body) -> None:
+    action = redfish.REVERT_ACTION
+    check_parameters(body, action, _REVERT_PARAMETERS)
     value = body.get('TargetPowerState', drivers.AS_CAPTURED)
     if value not in drivers.TARGET_POWER_STATES:
         raise exceptions.ActionParameterValueNotInList(

@@ -125,7 +125,7 @@ def _final_status(task: Any) -> int:
 def _result(task: Any) -> flask.Response:
     if task.operation == 'delete':
         return answer(None, 204)
-    if task.operation == 'revert':
+    if task.operation in ('revert', 'purge'):
         return answer(redfish.success())
     uri = redfish.snapshot_uri(task.system, task.snapshot)
     return answer(_created(task), 201, Location=uri)
@@ -134,10 +134,9 @@ def _result(task: Any) -> flask.Response:
 def _created(task: Any) -> dict[str, Any]:
     snapshots = service().snapshots
     try:
-        view = snapshots.get(snapshots.system(task.system), task.snapshot)
+        system = snapshots.system(task.system)
+        view = snapshots.get(system, task.snapshot, measured=True)
     except exceptions.NotFound:
         # Created, and gone since.
         return redfish.success()
-    return redfish.snapshot(
-        task.system, view.record, view.state, view.quiesce, view.children
-    )
+    return redfish.snapshot(task.system, view)

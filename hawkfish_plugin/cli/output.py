@@ -38,6 +38,18 @@ def cell(value: Any, separator: str) -> Any:
     return value
 
 
+def size(count: int | None) -> str | None:
+    """Return a number of bytes as people read it; None stays None."""
+    if count is None:
+        return None
+    value, unit = float(count), 'B'
+    for larger in ('KiB', 'MiB', 'GiB', 'TiB', 'PiB'):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'
+
+
 class Progress:
     """One line on a terminal that follows a task; silent elsewhere."""
 

@@ -8,10 +8,11 @@ of the rows is the service's: oldest first.
 """
 
 import argparse
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, tasks
+from hawkfish_plugin.cli import base, errors, policies, tasks, times, tree
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -33,8 +34,16 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
         'Power': snapshot.power_state,
         'Current': snapshot.is_current,
         'Created': snapshot.created_time,
+        'Expires': snapshot.expires_time,
+        'Locked': snapshot.locked,
+        'Size': snapshot.size_bytes,
+        'Exclusive Size': snapshot.exclusive_size_bytes,
         'Parent': snapshot.parent,
         'Children': snapshot.children,
+        'Referenced By': [
+            *(snapshot.referenced_by or ()),
+            *(snapshot.referenced_by_files or ()),
+        ],
     }
     return tuple(values), tuple(values.values())
 
@@ -47,6 +56,8 @@ def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
         snapshot.power_state,
         snapshot.is_current,
         snapshot.created_time,
+        snapshot.size_bytes,
+        snapshot.locked,
         snapshot.parent,
     )
 
@@ -94,6 +105,8 @@ class ListSnapshots(OfSystem, base.Lister):
         'Power',
         'Current',
         'Created',
+        'Size',
+        'Locked',
         'Parent',
     )
 
@@ -134,17 +147,109 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
             help='Whether the guest agent must flush or freeze the file '
             'systems: Preferred goes on with a warning without it.',
         )
+        parser.add_argument(
+            '--lock',
+            action='store_true',
+            default=None,
+            help='Keep it from being deleted and pruned.',
+        )
+        times.add_option(parser)
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Create nothing; show what would be made, what it needs, '
+            'and which snapshots would be pruned and kept, and why.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        handle = self.snapshots(parsed_args).create(
+        wish = (
             parsed_args.name,
             parsed_args.description,
             False if parsed_args.no_memory else None,
             parsed_args.quiesce,
+            parsed_args.lock,
+            parsed_args.expires,
         )
+        if parsed_args.dry_run:
+            policy = self.app.client.policy(parsed_args.system)
+            return policies.explain(policy, *wish)
+        handle = self.snapshots(parsed_args).create(*wish)
         created, task = self.follow(handle, parsed_args)
         return _fields(created) if created else tasks.fields(task)
+
+
+class SetSnapshot(OfSnapshot, base.ShowOne):
+    """Change the description, the lock or the expiry of a snapshot."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--description', help='What it is good for.')
+        lock = parser.add_mutually_exclusive_group()
+        lock.add_argument(
+            '--lock',
+            dest='locked',
+            action='store_true',
+            default=None,
+            help='Keep it from being deleted and pruned.',
+        )
+        lock.add_argument(
+            '--unlock',
+            dest='locked',
+            action='store_false',
+            help='Let it be deleted and pruned again.',
+        )
+        expiry = parser.add_mutually_exclusive_group()
+        times.add_option(expiry)
+        expiry.add_argument(
+            '--no-expiry',
+            action='store_true',
+            help='Let it not expire.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        changes = {
+            'Description': parsed_args.description,
+            'Locked': parsed_args.locked,
+            'ExpiresTime': parsed_args.expires,
+        }
+        changes = {k: v for k, v in changes.items() if v is not None}
+        if parsed_args.no_expiry:
+            changes['ExpiresTime'] = None
+        snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
+        return _fields(snapshot.update(**changes))
+
+
+class PurgeSnapshots(base.WaitOption, OfSystem, base.ShowOne):
+    """
+    Delete every snapshot of a system; show the task that does it.
+
+    The system's present state stays, and it can be undefined afterwards.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--force',
+            action='store_true',
+            default=None,
+            help='Delete locked snapshots as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.snapshots(parsed_args).purge(parsed_args.force)
+        return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class ShowTree(OfSystem):
+    """Draw the snapshots of a system as the tree that they grow in."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        members = self.snapshots(parsed_args).get_members()
+        for line in tree.draw(members, time.time()):
+            self.app.stdout.write(f'{line}\n')
 
 
 class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):

@@ -41,7 +41,8 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten.
+    *damaged* says that its data is known to be half overwritten, *system_off*
+    that the system is off now, which is the same for all of them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
+    system_off: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
@@ -132,6 +134,56 @@ class Capabilities:
     disks: tuple[DiskReport, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """
+    The bytes on disk of one external snapshot.
+
+    *own* are those that no other snapshot needs: memory, firmware variables.
+    *disks* hold what the disks had got since the parent; nothing for the
+    first snapshot, whose disks are those that the system began with.
+    *removable* says that a delete would free them, and merge nothing.
+    """
+
+    own: int = 0
+    disks: int = 0
+    removable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """
+    What a create would make, of *size* at the most.
+
+    *needs* are the bytes that are needed and available in each folder.
+    """
+
+    external: bool
+    memory: bool
+    size: Size = Size()
+    needs: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Clone:
+    """
+    Who else is backed by a file of a snapshot.
+
+    The name and UUID of a system, or the path of a file that belongs to none.
+    """
+
+    name: str
+    uuid: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Created:
+    """What is to be noted of a new snapshot; *memory_size* is in bytes."""
+
+    quiesce: Quiesce
+    memory_size: int | None = None
+
+
 class Job(Protocol):
     """
     What an operation may ask of the task it runs for.
@@ -196,8 +248,26 @@ class Driver(Protocol):
     def capabilities(self, uuid: str) -> Capabilities:
         """What snapshots the system can have as it is now."""
 
-    def check_create(self, uuid: str, request: CreateRequest) -> None:
-        """Raise what stands in the way of this create."""
+    def systems(self) -> Sequence[System]:
+        """Every system that has snapshots."""
+
+    def sizes(self, uuid: str) -> Mapping[str, Size]:
+        """What the snapshots take, by name; internal ones are left out."""
+
+    def clones(
+        self, uuid: str, fresh: bool = True
+    ) -> Mapping[str, Sequence[Clone]]:
+        """
+        Who else is backed by the files of which snapshots, by name.
+
+        Unless *fresh*, what was found seconds ago will do.
+        """
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        """Give the snapshot *name* another description."""
+
+    def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
+        """What would be made; raises what stands in the way of it."""
 
     def check_revert(self, uuid: str, request: RevertRequest) -> None:
         """Raise what stands in the way of this revert."""
@@ -207,7 +277,7 @@ class Driver(Protocol):
 
     def create(
         self, uuid: str, request: CreateRequest, job: Job
-    ) -> Quiesce: ...
+    ) -> Created: ...
 
     def revert(
         self, uuid: str, request: RevertRequest, job: Job
@@ -217,7 +287,7 @@ class Driver(Protocol):
 
     def settle_create(
         self, uuid: str, request: CreateRequest, job: Job
-    ) -> Quiesce: ...
+    ) -> Created: ...
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, job: Job
@@ -247,19 +317,52 @@ def load(
 
 
 def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
+    """Which snapshots keep *name* from being deleted."""
+    return all_referrers(snapshots).get(name, [])
+
+
+def all_referrers(snapshots: Sequence[Snapshot]) -> dict[str, list[str]]:
     """
-    Which children keep *name* from being deleted.
+    Which snapshots keep which from being deleted.
 
     libvirt merges an external snapshot into what lies below it only where
     nothing else grows from there: a leaf, or an ancestor of the current
     snapshot with exactly one child.  Internal snapshots stand alone.
+
+    While the system is off, nothing may grow beside the branch above it
+    either: libvirtd 11.3 crashes in that merge.
     """
-    children = [s.name for s in snapshots if s.parent == name]
-    external = any(s.external for s in snapshots if s.name == name)
-    if not external or not children:
-        return []
-    mergeable = len(children) == 1 and name in ancestors(snapshots)
-    return [] if mergeable else children
+    above, below = ancestors(snapshots), children(snapshots)
+    branch = above | {s.name for s in snapshots if s.current}
+    found = {}
+    for snapshot in snapshots:
+        name = snapshot.name
+        if not snapshot.external or name not in below:
+            continue
+        if len(below[name]) > 1 or name not in above:
+            found[name] = below[name]
+        elif snapshot.system_off:
+            beside = [n for n in _descendants(below, name) if n not in branch]
+            if beside:
+                found[name] = beside
+    return found
+
+
+def _descendants(below: Mapping[str, list[str]], name: str) -> list[str]:
+    """Every snapshot that grows from *name*, near ones first."""
+    found = list(below.get(name, ()))
+    for child in found:
+        found += below.get(child, ())
+    return found
+
+
+def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:
+    """The names of the children of each snapshot that has any."""
+    found: dict[str, list[str]] = {}
+    for snapshot in snapshots:
+        if snapshot.parent is not None:
+            found.setdefault(snapshot.parent, []).append(snapshot.name)
+    return found
 
 
 def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:

@@ -21,6 +21,7 @@ from hawkfish_plugin import drivers, exceptions
 
 _TO_POWER_STATE = {drivers.ON: 'On', drivers.OFF: 'ForceOff'}
 _POLL_SECONDS = 0.05
+_MEMORY_BYTES, _DISK_BYTES = 2**20, 2**16
 
 
 class FakeDriver:
@@ -28,7 +29,9 @@ class FakeDriver:
     See ``drivers.Driver``.
 
     *seconds* is how long each operation takes; *failures* maps the name of a
-    step to the error that is raised when it is reached.
+    step to the error that is raised when it is reached.  *cloned* are the
+    clones of snapshots, by the names of these; *depth* how many snapshots
+    there is room for, where that is limited.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class FakeDriver:
     ) -> None:
         self.seconds = 0.0
         self.failures: dict[str, Exception] = {}
+        self.depth: int | None = None
+        self.cloned: dict[str, list[drivers.Clone]] = {}
         self._include_memory = conf.snapshots.include_memory
         self._systems = systems
         self._trees = memoize.PersistentDict()
@@ -72,10 +77,52 @@ class FakeDriver:
             quiesce=True, storage='External',
         )  # fmt: skip
 
+    def systems(self) -> Sequence[drivers.System]:
+        return [self.resolve(uuid) for uuid in self._trees if uuid]
+
+    def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
+        """As if each had a disk that is written to, and some memory."""
+        tree = self.snapshots(uuid)
+        above, below = drivers.ancestors(tree), drivers.children(tree)
+        return {
+            s.name: drivers.Size(
+                _MEMORY_BYTES if s.memory else 0,
+                _DISK_BYTES if s.parent else 0,
+                not (s.current or s.name in above or s.name in below),
+            )
+            for s in tree
+        }
+
+    def clones(
+        self, uuid: str, fresh: bool = True
+    ) -> Mapping[str, Sequence[drivers.Clone]]:
+        return self.cloned
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        self._keep(uuid, [
+            dataclasses.replace(s, description=description)
+            if s.name == name else s
+            for s in self.snapshots(uuid)
+        ])  # fmt: skip
+
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
-    ) -> None:
-        """Everything can be snapshotted here."""
+    ) -> drivers.Forecast:
+        tree = self.snapshots(uuid)
+        if self.depth is not None and len(tree) >= self.depth:
+            raise exceptions.ChainTooDeep('vda', len(tree), self.depth)
+        memory = self._has_memory(uuid, request)
+        own = _MEMORY_BYTES if memory else 0
+        return drivers.Forecast(
+            True, memory, drivers.Size(own, _DISK_BYTES if tree else 0)
+        )
+
+    def _has_memory(self, uuid: str, request: drivers.CreateRequest) -> bool:
+        memory = request.memory
+        if memory is None:
+            memory = self._include_memory
+        on = self._systems().get_power_state(uuid) == drivers.ON
+        return bool(memory and on)
 
     def check_revert(
         self, uuid: str, request: drivers.RevertRequest
@@ -87,13 +134,12 @@ class FakeDriver:
 
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Quiesce:
+    ) -> drivers.Created:
+        self.check_create(uuid, request)
         self._step(job, 'prepare')
         self._step(job, 'capture')
         self._pass_time(job)
-        memory = request.memory
-        if memory is None:
-            memory = self._include_memory
+        memory = self._has_memory(uuid, request)
         tree = list(self.snapshots(uuid))
         power_state = self._systems().get_power_state(uuid)
         new = drivers.Snapshot(
@@ -101,14 +147,14 @@ class FakeDriver:
             description=request.description,
             created=int(time.time()),
             power_state=power_state,
-            memory=memory and power_state == drivers.ON,
+            memory=memory,
             external=True,
             parent=next((s.name for s in tree if s.current), None),
             current=True,
         )
         self._keep(uuid, [*_without_current(tree), new])
         self._step(job, 'finish')
-        return _quiesce(request, power_state)
+        return drivers.Created(_quiesce(request, power_state))
 
     def revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
@@ -134,6 +180,8 @@ class FakeDriver:
         self._step(job, 'prepare')
         tree = list(self.snapshots(uuid))
         gone = _find(tree, name)
+        if drivers.referrers(tree, name):
+            raise exceptions.OperationFailed('delete', 'others need it')
         self._step(job, 'merge', merging=True)
         self._pass_time(job)
         self._keep(uuid, [
@@ -148,10 +196,12 @@ class FakeDriver:
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Quiesce:
+    ) -> drivers.Created:
         for snapshot in self.snapshots(uuid):
             if snapshot.name == request.name:
-                return _quiesce(request, snapshot.power_state)
+                return drivers.Created(
+                    _quiesce(request, snapshot.power_state)
+                )
         raise exceptions.OperationInterrupted(
             'create', 'there is no such snapshot'
         )

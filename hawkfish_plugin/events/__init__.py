@@ -19,7 +19,6 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import db, drivers, messages, redfish
-from hawkfish_plugin.redfish import events as shapes
 
 # How many times as many events as are remembered anyway are kept for a
 # destination that cannot be reached.

@@ -24,6 +24,7 @@ SESSION_SERVICE = f'{ROOT}/SessionService'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SESSIONS = f'{SESSION_SERVICE}/Sessions'
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
+PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 
 _STATUS = {
     'Creating': ('Starting', 'OK'),
@@ -49,6 +50,10 @@ def snapshot_uri(uuid: str, name: str) -> str:
     return f'{snapshots_uri(uuid)}/{parse.quote(name, safe="")}'
 
 
+def policy_uri(uuid: str) -> str:
+    return f'{system_uri(uuid)}/Oem/HawkFish/SnapshotPolicy'
+
+
 def task_uri(task_id: int) -> str:
     return f'{TASKS}/{task_id}'
 
@@ -60,13 +65,13 @@ def monitor_uri(task_id: int) -> str:
 def service_root(root: Resource) -> Resource:
     """The emulator's ServiceRoot, with the links to what it lacks."""
     added = {
-        'Tasks': _link(TASK_SERVICE),
-        'EventService': _link(EVENT_SERVICE),
-        'SessionService': _link(SESSION_SERVICE),
-        'Registries': _link(f'{ROOT}/Registries'),
-        'JsonSchemas': _link(f'{ROOT}/JsonSchemas'),
+        'Tasks': link(TASK_SERVICE),
+        'EventService': link(EVENT_SERVICE),
+        'SessionService': link(SESSION_SERVICE),
+        'Registries': link(f'{ROOT}/Registries'),
+        'JsonSchemas': link(f'{ROOT}/JsonSchemas'),
     }
-    links = {'Sessions': _link(SESSIONS)} | root.get('Links', {})
+    links = {'Sessions': link(SESSIONS)} | root.get('Links', {})
     return {**root, 'Links': links, **{
         name: link for name, link in added.items() if name not in root
     }}  # fmt: skip
@@ -76,7 +81,8 @@ def system_oem(system: str) -> Resource:
     """What a ComputerSystem has under ``Oem.HawkFish``; *system* its URI."""
     return {
         '@odata.type': '#HawkFishComputerSystem.v1_0_0.ComputerSystem',
-        'Snapshots': _link(f'{system}/Oem/HawkFish/Snapshots'),
+        'Snapshots': link(f'{system}/Oem/HawkFish/Snapshots'),
+        'SnapshotPolicy': link(f'{system}/Oem/HawkFish/SnapshotPolicy'),
     }
 
 
@@ -102,26 +108,29 @@ def collection(
 def snapshot_collection(
     uuid: str, members: Sequence[Resource], total: int
 ) -> Resource:
-    return collection(
-        snapshots_uri(uuid),
-        '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
+    uri = snapshots_uri(uuid)
+    shown = collection(
+        uri, '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
         'Snapshot Collection', members, total,
     )  # fmt: skip
+    shown['Actions'] = {
+        f'#{PURGE_ACTION}': {'target': f'{uri}/Actions/{PURGE_ACTION}'}
+    }
+    return shown
 
 
-def snapshot(
-    uuid: str, record: drivers.Snapshot, state: str,
-    quiesce: drivers.Quiesce | None, children: Sequence[str],
-) -> Resource:
-    """One HawkFishSnapshot, with its ETag; *quiesce* None: not known."""
+def snapshot(uuid: str, view: Any) -> Resource:
+    """One HawkFishSnapshot (``views.View``, measured), with its ETag."""
+    record, quiesce = view.record, view.note.quiesce
     uri = snapshot_uri(uuid, record.name)
-    status, health = _STATUS[state]
+    status, health = _STATUS[view.state]
     action = {
         'target': f'{uri}/Actions/{REVERT_ACTION}',
         'TargetPowerState@Redfish.AllowableValues': list(
             drivers.TARGET_POWER_STATES
         ),
     }
+    expires = view.note.expires
     return with_etag({
         '@odata.id': uri,
         '@odata.type': '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
@@ -129,9 +138,13 @@ def snapshot(
         'Name': record.name,
         'Description': record.description or None,
         'CreatedTime': timestamp(record.created),
-        'SnapshotState': state,
+        'ExpiresTime': None if expires is None else timestamp(expires),
+        'Locked': view.note.locked,
+        'SnapshotState': view.state,
         'SnapshotType': 'DiskAndMemory' if record.memory else 'Disk',
         'StorageType': 'External' if record.external else 'Internal',
+        'SizeBytes': size_bytes(view.size),
+        'ExclusiveSizeBytes': exclusive_size_bytes(view.size),
         'PowerState': record.power_state,
         'Current': record.current,
         'Consistency': _consistency(record, quiesce),
@@ -139,16 +152,35 @@ def snapshot(
         'QuiesceReason': quiesce and (quiesce.reason or None),
         'Status': {'State': status, 'Health': health},
         'Actions': {f'#{REVERT_ACTION}': action},
+        'ReferencedByFiles': [
+            clone.name for clone in view.clones if clone.uuid is None
+        ],
         'Links': {
-            'ComputerSystem': _link(system_uri(uuid)),
-            'ParentSnapshot': record.parent and _link(
+            'ComputerSystem': link(system_uri(uuid)),
+            'ParentSnapshot': record.parent and link(
                 snapshot_uri(uuid, record.parent)
             ),
             'ChildSnapshots': [
-                _link(snapshot_uri(uuid, child)) for child in children
+                link(snapshot_uri(uuid, child)) for child in view.children
+            ],
+            'ReferencedBy': [
+                *(link(snapshot_uri(uuid, n)) for n in view.referrers),
+                *(link(system_uri(c.uuid)) for c in view.clones if c.uuid),
             ],
         },
     })  # fmt: skip
+
+
+def size_bytes(size: drivers.Size | None) -> int | None:
+    """What a snapshot takes; of an internal one nobody can say."""
+    return None if size is None else size.own + size.disks
+
+
+def exclusive_size_bytes(size: drivers.Size | None) -> int | None:
+    """What a delete frees at the least."""
+    if size is None:
+        return None
+    return size.own + (size.disks if size.removable else 0)
 
 
 def _consistency(
@@ -176,7 +208,7 @@ def task_service(now: float) -> Resource:
         'LifeCycleEventOnTaskStateChange': True,
         'ServiceEnabled': True,
         'Status': {'State': 'Enabled', 'Health': 'OK'},
-        'Tasks': _link(TASKS),
+        'Tasks': link(TASKS),
     }
 
 
@@ -198,21 +230,21 @@ def task(record: Any, gone: bool = False) -> Resource:
         '@odata.id': task_uri(record.id),
         '@odata.type': '#Task.v1_7_4.Task',
         'Id': str(record.id),
-        'Name': f'{record.operation.capitalize()} snapshot {record.snapshot}',
+        'Name': _task_name(record),
         'TaskState': record.state,
         'TaskStatus': _task_status(record),
         'PercentComplete': record.percent,
         'StartTime': timestamp(record.started or record.created),
         'TaskMonitor': monitor_uri(record.id),
-        'HidePayload': False,
-        'Payload': record.payload,
+        # What the policy wants was no request of anybody's.
+        'HidePayload': not record.payload,
         'Messages': [
             messages.without_deprecated(messages.message(key, args))
             for key, args in record.messages
         ],
         'Links': {
             'CreatedResources': [
-                _link(snapshot_uri(record.system, record.snapshot))
+                link(snapshot_uri(record.system, record.snapshot))
             ] if created else [],
         },
         'Oem': {
@@ -221,10 +253,12 @@ def task(record: Any, gone: bool = False) -> Resource:
                 'Operation': record.operation,
                 'Snapshot': record.snapshot or None,
                 'Step': record.step or None,
-                'System': _link(system_uri(record.system)),
+                'System': link(system_uri(record.system)),
             },
         },
     }  # fmt: skip
+    if record.payload:
+        resource['Payload'] = record.payload
     if record.ended:
         resource['EndTime'] = timestamp(record.ended)
     return resource
@@ -233,6 +267,12 @@ def task(record: Any, gone: bool = False) -> Resource:
 def has_created(record: Any) -> bool:
     """Whether a task has ended with a snapshot that was not there before."""
     return bool(record.state == 'Completed' and record.operation == 'create')
+
+
+def _task_name(record: Any) -> str:
+    if record.operation == 'purge':
+        return f'Purge snapshots of {record.system_name}'
+    return f'{record.operation.capitalize()} snapshot {record.snapshot}'
 
 
 def task_accepted(record: Any) -> Resource:
@@ -309,5 +349,5 @@ def _error_body(told: list[Resource]) -> Resource:
     }
 
 
-def _link(uri: str) -> Resource:
+def link(uri: str) -> Resource:
     return {'@odata.id': uri}

@@ -88,9 +88,11 @@ def emulator(served_app: tuple[Any, str]) -> Any:
     found = Emulator(url, app)
     _wait_idle(app)
     found.driver.seconds, found.driver.failures = 0.0, {}
+    found.driver.cloned, found.driver.depth = {}, None
     found.driver._trees.clear()
     yield found
     found.driver.seconds, found.driver.failures = 0.0, {}
+    found.driver.cloned, found.driver.depth = {}, None
     app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES', None)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``hawkfish`` command against the served emulator."""
 
+import datetime
 import json
 import logging
 import os
@@ -309,6 +310,149 @@ def data_of(hawkfish, emulator, snapshot):
         'snapshot', 'show', emulator.system, snapshot.name, '-f', 'json'
     )
     return json.loads(out)
+
+
+# Limits, locks, trees
+
+
+def test_lock_and_expiry_are_set(data, emulator):
+    """``snapshot set`` changes what it names, and shows the snapshot."""
+    data(
+        *('snaps-create', emulator.system, '--name', 'a', '--lock'),
+        *('--expires', '2h'),
+    )
+    made = data('snapshot', 'show', emulator.system, 'a')
+
+    kept = data(
+        *('snapshot', 'set', emulator.system, 'a', '--unlock'),
+        *('--expires', '2999-01-31T14:00:00+02:00'),
+    )
+    changed = data(
+        *('snapshot', 'set', emulator.system, 'a', '--no-expiry'),
+        *('--description', 'golden', '--lock'),
+    )
+
+    assert made['Locked'] is True
+    left = datetime.datetime.fromisoformat(made['Expires']).timestamp()
+    assert 7100 < left - time.time() <= 7200
+    assert (kept['Locked'], kept['Expires']) == (
+        False, '2999-01-31T12:00:00Z'
+    )
+    assert (changed['Locked'], changed['Expires']) == (True, None)
+    assert changed['Description'] == 'golden'
+    listed, = data('snapshot', 'list', emulator.system)
+    assert listed['Locked'] is True
+    assert listed['Size'] == changed['Size']
+
+
+def test_purge_command(hawkfish, data, emulator):
+    """``snapshot purge`` deletes all; locked ones only by force."""
+    emulator.created(Name='a', Locked=True)
+    emulator.created(Name='b')
+
+    status, out, err = hawkfish('snapshot', 'purge', emulator.system)
+    assert (status, out) == (1, '')
+    assert "Snapshot 'a' is locked" in err
+    task = data('snapshot', 'purge', emulator.system, '--force', '--wait')
+
+    assert (task['Operation'], task['State']) == ('purge', 'Completed')
+    assert data('snapshot', 'list', emulator.system) == []
+
+
+def test_policy_commands(data, emulator):
+    """Limits are set as people write them, shown and explained."""
+    emulator.created(Name='a')
+    try:
+        changed = data(
+            *('policy', 'set', emulator.system, '--max-snapshots', '1'),
+            *('--max-age', '4w', '--max-bytes', '20G'),
+            *('--on-limit', 'Prune'),
+        )
+        explained = data('policy', 'show', emulator.system, '--explain')
+        dry = data(
+            *('snapshot', 'create', emulator.system, '--name', 'b'),
+            *('--dry-run', '--lock'),
+        )
+    finally:
+        back = data(
+            *('policy', 'set', emulator.system, '--max-snapshots', 'default'),
+            *('--max-age', 'default', '--max-bytes', 'default'),
+        )
+
+    assert changed['Max Snapshots'] == 1
+    assert changed['Max Age'] == 4 * 7 * 86_400
+    assert changed['Max Bytes'] == 20 * 2**30
+    assert explained['Snapshots'] == 1
+    assert explained['Pruned'] == ['a: MaxSnapshots']
+    assert dry['Name'] == 'b'
+    assert dry['Pruned'] == ['a: MaxSnapshots']
+    assert dry['Kept'] == ['b: Locked, Newest']
+    assert back['Max Bytes'] == 0
+    assert [s['Name'] for s in data('snapshot', 'list', emulator.system)] == [
+        'a'
+    ]
+
+
+def test_tree_is_drawn(hawkfish, emulator):
+    """The tree shows who grows from whom, and where the system is."""
+    old = 1_000_000
+    for name, parent, current in (
+        ('root', None, False), ('left', 'root', False),
+        ('tip\x1b', 'left', False), ('right', 'root', True),
+        ('alone', None, False),
+    ):  # fmt: skip
+        tree = list(emulator.driver.snapshots(emulator.system))
+        tree.append(drivers.Snapshot(
+            name, '', old, 'On', True, True, parent, current
+        ))  # fmt: skip
+        emulator.driver._keep(emulator.system, tree)
+
+    status, out, err = hawkfish('snapshot', 'tree', emulator.system)
+
+    assert (status, err) == (0, '')
+    shape = [line.partition('  (')[0] for line in out.splitlines()]
+    assert shape == [
+        'root',
+        '|-- left',
+        '|   `-- tip\\x1b',
+        '`-- right',
+        '    `-- * the system is here',
+        'alone',
+    ]
+    assert 'Ready, 1.1 MiB, ' in out
+
+
+def test_tree_of_a_long_chain(hawkfish, emulator):
+    """No chain is too long to be drawn."""
+    emulator.driver._keep(emulator.system, [
+        drivers.Snapshot(str(n), '', n, 'Off', False, True,
+                         str(n - 1) if n else None)
+        for n in range(1200)
+    ])  # fmt: skip
+
+    status, out, _ = hawkfish('snapshot', 'tree', emulator.system)
+
+    assert (status, len(out.splitlines())) == (0, 1200)
+
+
+@pytest.mark.parametrize('args', [
+    ('snapshot', 'create', 's', '--expires', 'soon'),
+    ('snapshot', 'create', 's', '--expires', '2030-01-01T00:00:00'),
+    ('snapshot', 'create', 's', '--expires', '999999999w'),
+    ('snapshot', 'set', 's', 'a', '--lock', '--unlock'),
+    ('snapshot', 'set', 's', 'a', '--expires', '1d', '--no-expiry'),
+    ('policy', 'set', 's', '--max-snapshots', '-1'),
+    ('policy', 'set', 's', '--max-snapshots', 'many'),
+    ('policy', 'set', 's', '--max-age', '1y'),
+    ('policy', 'set', 's', '--max-bytes', 'G'),
+    ('policy', 'set', 's', '--on-limit', 'Panic'),
+])  # fmt: skip
+def test_bad_limits_and_times_are_usage_errors(hawkfish, args):
+    """What makes no sense is told before anything is asked."""
+    status, out, err = hawkfish(*args)
+
+    assert (status, out) == (2, '')
+    assert args[-1] in err or 'not allowed with' in err
 
 
 # Tasks

@@ -303,3 +303,59 @@ def test_refusals_are_sushys_errors(snapshots):
 
     with pytest.raises(sushy.exceptions.ResourceNotFoundError):
         snapshots.get('missing')
+
+
+def test_changes_of_a_snapshot(snapshots):
+    """What is changed is in the answer, and in the next reading."""
+    created = snapshots.create('a', locked=True).wait()
+
+    changed = created.update(
+        Description='new', Locked=False, ExpiresTime='2999-01-01T00:00:00Z'
+    )
+
+    read = snapshots.get('a')
+    for seen in (changed, read):
+        assert (seen.description, seen.locked) == ('new', False)
+        assert seen.expires_time == '2999-01-01T00:00:00Z'
+    assert read.update(ExpiresTime=None).expires_time is None
+
+
+def test_a_change_of_what_has_changed_is_refused(snapshots):
+    """Nobody's change is lost: sushy's habit to insist is not ours."""
+    snapshots.create('a').wait()
+    mine, theirs = snapshots.get('a'), snapshots.get('a')
+    theirs.update(Description='theirs')
+
+    with pytest.raises(sushy.exceptions.HTTPError) as caught:
+        mine.update(Description='mine')
+
+    assert caught.value.status_code == 412
+    assert snapshots.get('a').description == 'theirs'
+
+
+def test_the_policy_of_a_system(emulator, service, extension, snapshots):
+    """Limits are set, shown, and tell what a create would do."""
+    policy = service.policy(emulator.system)
+    assert extension.snapshot_policy.max_snapshots == policy.max_snapshots
+    snapshots.create('a').wait()
+
+    changed = service.policy(emulator.system).update(MaxSnapshots=1)
+
+    assert (changed.max_snapshots, changed.snapshot_count) == (1, 1)
+    seen = changed.preview(Name='b', Locked=None)
+    assert seen.name == 'b'
+    assert [(p['Name'], p['Reason']) for p in seen.pruned] == [
+        ('a', 'MaxSnapshots')
+    ]
+    assert changed.update(MaxSnapshots=None).max_snapshots == 0
+
+
+def test_purge(snapshots):
+    """Every snapshot goes, locked ones by force."""
+    snapshots.create('a', locked=True).wait()
+
+    with pytest.raises(sushy.exceptions.HTTPError, match='locked'):
+        snapshots.purge()
+    snapshots.purge(force=True).wait()
+
+    assert snapshots.get_members() == []

@@ -186,20 +186,35 @@ def test_a_delete_tells_whether_retention_asked_for_it(
     assert deleted.args == ['a', 'fake', rule]
 
 
-def test_a_task_of_no_single_snapshot_is_told(emulator, recorded):
+def purge(emulator):
+    return emulator.wait(requests.post(
+        f'{emulator.snapshots_url}/Actions/HawkFishSnapshotCollection.Purge',
+        json={},
+    ))  # fmt: skip
+
+
+def test_a_purge_tells_every_deletion(emulator, recorded):
+    """One task for all, and an event for each snapshot that is gone."""
+    for name in ('a', 'b'):
+        emulator.created(Name=name)
+
+    assert purge(emulator).ok
+
+    gone = [e for e in recorded() if 'SnapshotDeleted' in e.message_id]
+    assert {e.args[0] for e in gone} == {'a', 'b'}
+
+
+def test_a_purge_that_fails_is_told(emulator, recorded):
     """Where an operation is on all snapshots, the origin is the collection."""
-    from hawkfish_plugin import snapshots
+    emulator.created(Name='a')
+    emulator.driver.failures = {'merge': exceptions.MergeFailed('a', 'full')}
 
-    plugin = emulator.app.extensions['hawkfish']
-    system = plugin.snapshots.system('fake')
-    task = plugin.tasks.submit('purge-of-nobody', system, '', {}, {})
-    emulator.watch(f'/redfish/v1/TaskService/TaskMonitors/{task.id}')
+    assert not purge(emulator).ok
 
-    told = snapshots.failure(task, exceptions.InternalError())
-
-    assert keys(recorded()) == ['TaskStarted', 'TaskAborted']
-    assert told.origin.uri == emulator.snapshots_url.removeprefix(emulator.url)
-    assert told.args[0] == '*'
+    [failed] = [e for e in recorded() if 'SnapshotFailed' in e.message_id]
+    assert failed.args[:3] == ['*', 'fake', 'purge']
+    uri = emulator.snapshots_url.removeprefix(emulator.url)
+    assert failed.origin.uri == uri
 
 
 # The service and its subscriptions

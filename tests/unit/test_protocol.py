@@ -78,7 +78,7 @@ def test_allow_has_the_methods_of_every_route(url):
         return requests.get(url(path)).headers['Allow']
 
     assert allow(OURS[0]) == 'GET, HEAD, POST'
-    assert allow(OURS[1]) == 'DELETE, GET, HEAD'
+    assert allow(OURS[1]) == 'DELETE, GET, HEAD, PATCH'
     assert allow('SessionService') == 'GET, HEAD, PATCH'
     assert allow('') == 'GET, HEAD'
 

@@ -5,6 +5,7 @@ The life of a task, with operations made for it on a real database.
 Nothing is timed here: an operation goes on when its test tells it to.
 """
 
+import dataclasses
 import json
 import os
 import signal
@@ -188,6 +189,49 @@ def test_an_operation_may_have_nothing_to_tell(started):
 
     assert task.state == tasks.COMPLETED
     assert task.result == {}
+
+
+def test_what_follows_a_success(table, work):
+    """It comes after the end, only of a success, and costs it nothing."""
+    seen = []
+
+    def follow(task):
+        seen.append((task.snapshot, table.get(task.id).state))
+        # Nobody holds the system any more.
+        with table._locks.system(A.uuid, 0):
+            raise RuntimeError('not foreseen')
+
+    operations = work.operations()
+    for name in ('silent', 'fail'):
+        operations[name] = dataclasses.replace(
+            operations[name], after=follow
+        )
+    table.start(operations)
+
+    failed = ended(table, submit(table, 'f', operation='fail'))
+    ended(table, submit(table, 's', operation='silent'))
+    last = ended(table, submit(table, 't', operation='silent'))
+
+    assert (failed.state, last.state) == (tasks.EXCEPTION, tasks.COMPLETED)
+    wait_for(lambda: len(seen) == 2)
+    assert seen == [('s', tasks.COMPLETED), ('t', tasks.COMPLETED)]
+
+
+def test_the_chore_is_done_again_and_again(table, work, monkeypatch):
+    """Whoever owns the workers does the chore, though it failed before."""
+    monkeypatch.setattr(tasks, 'CHORE_SECONDS', 0.02)
+    times = []
+
+    def chore():
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise exceptions.StateUnavailable('folder', 'full')
+        if len(times) == 2:
+            raise RuntimeError('not foreseen')
+
+    table.start(work.operations(), chore=chore)
+
+    wait_for(lambda: len(times) > 3)
 
 
 def test_task_numbers_leave_out_the_emulators_own(table):

@@ -7,7 +7,9 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 ``delete`` each hold an operation and its settling.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import libvirt
@@ -15,8 +17,10 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    connections, create, delete, plan, revert, snapshots, xml,
+    clones, connections, create, delete, plan, revert, sizes, snapshots, xml,
 )  # fmt: skip
+
+LOG = logging.getLogger(__name__)
 
 DEFAULT_URI = 'qemu:///system'
 _DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
@@ -32,6 +36,8 @@ class LibvirtDriver:
         self._conf = conf
         self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
         self._hypervisor = connections.Hypervisor(self.target)
+        self._sizes = sizes.Sizes()
+        self._clones = clones.Clones()
 
     def losses(self) -> int:
         return self._hypervisor.losses()
@@ -57,9 +63,39 @@ class LibvirtDriver:
 
     def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
-            current = snapshots.current(domain)
-            roots = snapshots.describe_all(domain)
-        return xml.tree(roots, current)
+            return snapshots.tree(domain)
+
+    def systems(self) -> Sequence[drivers.System]:
+        with self._hypervisor.connection('list') as connection:
+            return [
+                drivers.System(domain.UUIDString(), domain.name())
+                for domain in connection.listAllDomains(
+                    libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
+                )
+            ]
+
+    def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
+        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
+            try:
+                return sizes.measure(connection, domain, self._sizes)
+            except libvirt.libvirtError as exc:
+                # A pool that is busy, say; the snapshots can be listed.
+                if not connection.isAlive():
+                    raise
+                LOG.warning('Not measured: %s', exc.get_error_message())
+                return {}
+
+    def clones(
+        self, uuid: str, fresh: bool = True
+    ) -> Mapping[str, Sequence[drivers.Clone]]:
+        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
+            return self._clones.of(connection, domain, fresh)
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        with self._hypervisor.domain(uuid, 'change') as (_, domain):
+            root = snapshots.describe(domain, name)
+            xml.set_description(root, description)
+            snapshots.redefine(domain, root)
 
     def capabilities(self, uuid: str) -> drivers.Capabilities:
         with self._hypervisor.domain(uuid, 'look-up') as (connection, domain):
@@ -67,9 +103,13 @@ class LibvirtDriver:
 
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
-    ) -> None:
+    ) -> drivers.Forecast:
         with self._hypervisor.domain(uuid, 'create') as (connection, domain):
-            plan.make(connection, domain, request, self._conf)
+            planned = plan.make(connection, domain, request, self._conf)
+            return sizes.forecast(
+                connection, domain, planned,
+                self._conf.snapshots.space_headroom,
+            )  # fmt: skip
 
     def check_revert(
         self, uuid: str, request: drivers.RevertRequest
@@ -83,28 +123,44 @@ class LibvirtDriver:
 
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Quiesce:
-        return create.run(self._hypervisor, uuid, request, self._conf, job)
+    ) -> drivers.Created:
+        with self._changing():
+            return create.run(
+                self._hypervisor, uuid, request, self._conf, job
+            )
 
     def revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        revert.run(self._hypervisor, uuid, request, self._conf, job)
+        with self._changing():
+            revert.run(self._hypervisor, uuid, request, self._conf, job)
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        delete.run(self._hypervisor, uuid, name, job)
+        with self._changing():
+            delete.run(self._hypervisor, uuid, name, job)
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Quiesce:
-        return create.settle(
-            self._hypervisor, uuid, request, self._conf, job
-        )
+    ) -> drivers.Created:
+        with self._changing():
+            return create.settle(
+                self._hypervisor, uuid, request, self._conf, job
+            )
 
     def settle_revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        revert.settle(self._hypervisor, uuid, request, self._conf, job)
+        with self._changing():
+            revert.settle(self._hypervisor, uuid, request, self._conf, job)
 
     def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        delete.settle(self._hypervisor, uuid, name, job)
+        with self._changing():
+            delete.settle(self._hypervisor, uuid, name, job)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Remember no sizes from before, or from the middle, of the block."""
+        try:
+            yield
+        finally:
+            self._sizes.forget()

@@ -33,7 +33,7 @@ _QUIESCE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
 def run(
     hypervisor: connections.Hypervisor, uuid: str,
     request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
-) -> drivers.Quiesce:
+) -> drivers.Created:
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
@@ -71,8 +71,8 @@ def run(
                 _check_aborted(exc, watch, conf)
                 raise
         job.step('finish', frozen=False)
-        _finish(connection, domain, request.name, job)
-        return quiesced
+        size = _finish(connection, domain, request.name, job)
+        return drivers.Created(quiesced, size)
 
 
 def _capture(
@@ -97,14 +97,15 @@ def _capture(
 def settle(
     hypervisor: connections.Hypervisor, uuid: str,
     request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
-) -> drivers.Quiesce:
+) -> drivers.Created:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         if job.journal['frozen'] and domain.isActive():
             agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
         if _is_made(domain, request.name, job.journal['files']):
-            _finish(connection, domain, request.name, job)
-            return drivers.Quiesce(**job.journal['quiesce'])
+            size = _finish(connection, domain, request.name, job)
+            quiesced = drivers.Quiesce(**job.journal['quiesce'])
+            return drivers.Created(quiesced, size)
         leftovers.remove(connection, domain, job.journal['files'], job)
         _resume(domain, job)
     raise exceptions.OperationInterrupted(
@@ -218,9 +219,12 @@ def _resume(domain: Any, job: drivers.Job) -> None:
 
 def _finish(
     connection: Any, domain: Any, name: str, job: drivers.Job
-) -> None:
+) -> int | None:
+    """Complete what libvirt has made; returns the size of its memory."""
     root = snapshots.describe(domain, name)
     if xml.resolve_volumes(root, job.journal['volumes']):
         snapshots.redefine(domain, root)
     if job.journal['firmware']:
         firmware.keep(connection, root, job.journal['firmware'])
+    memory = xml.memory_file(root)
+    return storage.size(connection, memory)[0] if memory else None

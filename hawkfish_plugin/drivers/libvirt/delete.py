@@ -33,6 +33,10 @@ def check(connection: Any, domain: Any, name: str) -> None:
     root = snapshots.describe(domain, name)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
+    # Asked again right before the merge: the system may be off by now.
+    referrers = drivers.referrers(snapshots.tree(domain), name)
+    if referrers:
+        raise exceptions.SnapshotReferenced(name, ', '.join(referrers))
     if snapshots.current(domain) != name and _is_leaf(domain, name):
         _check_not_below(domain, root, name)
     else:

@@ -7,11 +7,12 @@ may vanish at any time under another client's hands.
 """
 
 import contextlib
+import dataclasses
 from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import xml
 
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
@@ -50,6 +51,16 @@ def current(domain: Any) -> str | None:
         if domain.hasCurrentSnapshot():
             return str(domain.snapshotCurrent().getName())
     return None
+
+
+def tree(domain: Any) -> list[drivers.Snapshot]:
+    """The records of all snapshots, oldest first."""
+    now = current(domain)
+    off = not domain.isActive()
+    return [
+        dataclasses.replace(record, system_off=off)
+        for record in xml.tree(describe_all(domain), now)
+    ]
 
 
 def redefine(domain: Any, root: xml.Element) -> None:

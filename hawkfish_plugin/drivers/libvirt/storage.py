@@ -8,10 +8,11 @@ the host may be another machine, so no local path is ever opened.
 
 import contextlib
 import posixpath
+import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,6 +23,11 @@ from hawkfish_plugin import exceptions
 # Two pools over one folder are refused: those of the moment take turns.
 _folders = threading.RLock()
 _PREFIX = 'hawkfish-'
+_OF_THE_MOMENT = re.compile(_PREFIX + '[0-9a-f]{32}')
+# Of a pool that is, or was, not active.
+_STOPPED = (
+    libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID,
+)  # fmt: skip
 
 # A pool in which another client makes a volume can be neither refreshed nor
 # stopped, and another process may be quicker to make one of the moment.
@@ -164,6 +170,81 @@ def size(connection: Any, path: str) -> tuple[int, int]:
         return int(capacity), int(allocation)
 
 
+def allocations(
+    connection: Any, folder: str, paths: Iterable[str]
+) -> dict[str, int]:
+    """The bytes that *paths* in *folder* take, but for those that are gone."""
+    found = {}
+    with _folder(connection, folder) as pool:
+        for path in paths if pool else ():
+            with _broken(connection):
+                volume = pool.storageVolLookupByName(posixpath.basename(path))
+                found[path] = int(volume.info()[2])
+    return found
+
+
+# What holds a volume, and its name; its path, and what that is backed by.
+Place = tuple[str, str]
+Layers = tuple[str, str | None]
+
+
+def layers(
+    connection: Any, folders: Iterable[str], known: Mapping[Place, Layers]
+) -> dict[Place, Layers]:
+    """
+    Every volume of all active pools, and of *folders* if they are in none.
+
+    Those in *known* are not looked at again.
+    """
+    found: dict[Place, Layers] = {}
+    active = {
+        pool.name(): pool for pool in connection.listAllStoragePools(
+            libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
+        ) if not _is_of_the_moment(pool)
+    }  # fmt: skip
+    for folder in folders:
+        # A busy pool is not refreshed; its volumes are looked at below.
+        with _broken(connection), _folder(connection, folder) as pool:
+            if pool is not None and pool.name() not in active:
+                found |= _layers(pool, folder, known)
+    for name, pool in active.items():
+        found |= _layers(pool, name, known)
+    return found
+
+
+def _layers(
+    pool: Any, where: str, known: Mapping[Place, Layers]
+) -> dict[Place, Layers]:
+    found: dict[Place, Layers] = {}
+    try:
+        volumes = pool.listAllVolumes()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() not in _STOPPED:
+            raise
+        return found
+    for volume in volumes:
+        place = where, volume.name()
+        with _broken(pool.connect()):
+            found[place] = known.get(place) or _read_layers(volume)
+    return found
+
+
+def _read_layers(volume: Any) -> Layers:
+    root = ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
+    path = root.findtext('target/path', '')
+    return path, root.findtext('backingStore/path')
+
+
+@contextlib.contextmanager
+def _broken(connection: Any) -> Iterator[None]:
+    """Mind no volume that is gone or unreadable, and no pool that is busy."""
+    try:
+        yield
+    except libvirt.libvirtError:
+        if not connection.isAlive():
+            raise
+
+
 def make_overlay(
     connection: Any, path: str, base: str, base_format: str
 ) -> None:
@@ -230,7 +311,7 @@ def _enter(connection: Any, folder: str) -> tuple[Any, bool]:
         if found is None:
             made = _patiently(connection, lambda: _open(connection, folder))
             return made, made is not None
-        passing = found.name().startswith(_PREFIX)
+        passing = _is_of_the_moment(found)
         # Another process looks into the folder, or died while it did.
         if not passing or time.monotonic() > until:
             _patiently(connection, found.refresh)
@@ -281,6 +362,10 @@ def _open(connection: Any, folder: str) -> Any:
             pool.create()
             return pool
     return _make_pool(connection, folder)
+
+
+def _is_of_the_moment(pool: Any) -> bool:
+    return bool(_OF_THE_MOMENT.fullmatch(pool.name()))
 
 
 def _make_pool(connection: Any, folder: str) -> Any:

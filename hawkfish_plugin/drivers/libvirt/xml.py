@@ -314,6 +314,14 @@ def _named(name: str, description: str) -> Element:
     return root
 
 
+def set_description(root: Element, description: str) -> None:
+    """Let a snapshot have another description."""
+    element = root.find('description')
+    if element is None:
+        element = ElementTree.SubElement(root, 'description')
+    element.text = description
+
+
 def _leave_out(listed: Element, targets: Iterable[str]) -> None:
     for target in targets:
         ElementTree.SubElement(listed, 'disk', name=target, snapshot='no')

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish policy``: how many snapshots a system keeps, and what that means.
+
+Owns how limits are typed and shown, and how the answer to "what would a
+create do" is, for ``snapshot create --dry-run`` as well.
+"""
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, output, tasks, times
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+ON_LIMIT = ('Prune', 'Refuse')
+DEFAULT = 'default'
+_UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+_SIZE = re.compile(r'(\d{1,20})([kmgt]?)', re.ASCII | re.IGNORECASE)
+
+
+def explain(
+    policy: 'client.SnapshotPolicy',
+    name: str | None = None,
+    description: str | None = None,
+    include_memory: bool | None = None,
+    quiesce: str | None = None,
+    locked: bool | None = None,
+    expires_time: str | None = None,
+) -> tasks.Fields:
+    """Return what shows what a create would do."""
+    seen = policy.preview(
+        Name=name,
+        Description=description,
+        IncludeMemory=include_memory,
+        Quiesce=quiesce,
+        Locked=locked,
+        ExpiresTime=expires_time,
+    )
+    values = {
+        'Name': seen.name,
+        'Type': seen.snapshot_type,
+        'Storage': seen.storage_type,
+        'Size': seen.size_bytes,
+        'Needs': [
+            f'{need["Folder"]}: {output.size(need["NeededBytes"])} of '
+            f'{output.size(need["AvailableBytes"])}'
+            for need in seen.needs
+        ],
+        'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
+        'Kept': [
+            f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept
+        ],
+        'Unmet Limits': seen.unmet_limits,
+    }
+    return tuple(values), tuple(values.values())
+
+
+def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
+    values = {
+        'Max Snapshots': policy.max_snapshots,
+        'Max Age': policy.max_age_seconds,
+        'Max Bytes': policy.max_bytes,
+        'On Limit': policy.on_limit,
+        'Snapshots': policy.snapshot_count,
+        'Size': policy.size_bytes,
+    }
+    return tuple(values), tuple(values.values())
+
+
+def _number(text: str) -> int | str:
+    if text == DEFAULT:
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number')
+    return int(text)
+
+
+def _span(text: str) -> int | str:
+    return text if text == DEFAULT else times.span(text)
+
+
+def _bytes(text: str) -> int | str:
+    if text == DEFAULT:
+        return text
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no size like 20G or 500M'
+        )
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+class OfSystem(base.Command):
+    """A command on the policy of one system."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'system',
+            metavar='SYSTEM',
+            type=base.name,
+            help='UUID or name of the system.',
+        )
+        return parser
+
+    def policy(
+        self, parsed_args: argparse.Namespace
+    ) -> 'client.SnapshotPolicy':
+        return self.app.client.policy(parsed_args.system)
+
+
+class ShowPolicy(OfSystem, base.ShowOne):
+    """Show the limits of a system and their use; 0 is no limit."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--explain',
+            action='store_true',
+            help='Add what a create would make now, what it needs, and which '
+            'snapshots would be pruned and kept, and why.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        policy = self.policy(parsed_args)
+        names, values = _fields(policy)
+        if parsed_args.explain:
+            more_names, more_values = explain(policy)
+            # What is there now is told already; this is what would be.
+            names += tuple(f'New {name}' if name in names else name
+                           for name in more_names)  # fmt: skip
+            values += more_values
+        return names, values
+
+
+class SetPolicy(OfSystem, base.ShowOne):
+    """
+    Set limits of a system; 0 is no limit, default the configuration's.
+
+    What is not given stays as it is.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--max-snapshots',
+            metavar='N',
+            type=_number,
+            help='How many snapshots the system keeps.',
+        )
+        parser.add_argument(
+            '--max-age',
+            metavar='SPAN',
+            type=_span,
+            help='After which time a snapshot goes: seconds, or 12h, 7d, 4w.',
+        )
+        parser.add_argument(
+            '--max-bytes',
+            metavar='SIZE',
+            type=_bytes,
+            help='How many bytes they may take together: a number, or 20G.',
+        )
+        parser.add_argument(
+            '--on-limit',
+            choices=(*ON_LIMIT, DEFAULT),
+            help='Delete the oldest after a create, or refuse the create.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        given: dict[str, Any] = {
+            'MaxSnapshots': parsed_args.max_snapshots,
+            'MaxAgeSeconds': parsed_args.max_age,
+            'MaxBytes': parsed_args.max_bytes,
+            'OnLimit': parsed_args.on_limit,
+        }
+        changes = {
+            name: None if value == DEFAULT else value
+            for name, value in given.items()
+            if value is not None
+        }
+        return _fields(self.policy(parsed_args).update(**changes))

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who else is backed by the files of a domain's snapshots.
+
+Found through the libvirt API alone: what other domains name in their chains,
+and what the volumes of all active pools, and of the folders of the snapshots,
+are backed by.  A delete merges into such a file, or removes it, and would
+take the ground from under whoever stands on it.
+"""
+
+import contextlib
+import dataclasses
+import posixpath
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import libvirt
+
+from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin.drivers.libvirt import (
+    connections, sizes, snapshots, storage, xml,
+)  # fmt: skip
+
+# Each look costs a call for every volume and every domain of the host.
+_REMEMBERED_SECONDS = 10.0
+
+# What a broken-off operation has left, of this plugin or of a revert.
+_LEFTOVER = re.compile(r'hawkfish-[0-9a-f]{12}-.*|.*\.\d{10}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """
+    What stands on what: the *backing* file of each file, and name and files
+    of each domain, by its UUID.  *volumes* are what that was read from.
+    """
+
+    volumes: Mapping[storage.Place, storage.Layers]
+    backing: Mapping[str, str]
+    domains: Mapping[str, tuple[str, frozenset[str]]]
+    taken: float
+
+    def chain(self, path: str) -> set[str]:
+        """*path* and every file below it."""
+        found: set[str] = set()
+        below: str | None = path
+        while below and below not in found:
+            found.add(below)
+            below = self.backing.get(below)
+        return found
+
+
+class Clones:
+    """The clones of snapshots on one host."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._host: Host | None = None
+
+    def of(
+        self, connection: Any, domain: Any, fresh: bool
+    ) -> dict[str, list[drivers.Clone]]:
+        """
+        Who is backed by the files of which snapshots of *domain*.
+
+        Unless *fresh*, the host may be as it was some seconds ago.
+        """
+        roots = snapshots.describe_all(domain)
+        files = {
+            root.findtext('name', ''): {
+                *sizes.files(connection, root),
+                *filter(None, xml.external_disks(root).values()),
+            }
+            for root in roots
+        }
+        if not any(files.values()):
+            return {}
+        wanted = set[str]().union(*files.values())
+        folders = {posixpath.dirname(path) for path in wanted}
+        host = self._look(connection, folders, fresh)
+        own = wanted | _files_of(domain, {}) | {
+            source.get('file', '')
+            for root in roots for source in root.iter('source')
+        }  # fmt: skip
+        users = _users(connection, host, own, wanted, domain.UUIDString())
+        return {
+            name: found
+            for name, paths in files.items()
+            if (found := [clone for clone, chain in users if chain & paths])
+        }
+
+    def _look(
+        self, connection: Any, folders: Iterable[str], fresh: bool
+    ) -> Host:
+        with self._lock:
+            host, now = self._host, time.monotonic()
+            if fresh or not host or now - host.taken > _REMEMBERED_SECONDS:
+                # A volume that is replaced by one of its name is rare.
+                known = {} if fresh or not host else host.volumes
+                self._host = host = _look(connection, folders, known)
+            return host
+
+
+def _look(
+    connection: Any, folders: Iterable[str],
+    known: Mapping[storage.Place, storage.Layers],
+) -> Host:
+    begin = time.monotonic()
+    volumes = storage.layers(connection, folders, known)
+    paths = {place: path for place, (path, _) in volumes.items()}
+    backing = {path: below for path, below in volumes.values() if below}
+    domains = {}
+    for domain in connection.listAllDomains():
+        try:
+            domains[domain.UUIDString()] = (
+                domain.name(), frozenset(_files_of(domain, paths))
+            )
+        except libvirt.libvirtError as exc:
+            if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+    return Host(volumes, backing, domains, begin)
+
+
+def _files_of(
+    domain: Any, volumes: Mapping[tuple[str, str], str]
+) -> set[str]:
+    """Every file that the definitions of *domain* name."""
+    texts = [domain.XMLDesc(0)]
+    if domain.isPersistent():
+        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    found = set()
+    for root in map(xml.parse, texts):
+        found |= xml.chain(root)
+        found |= {
+            volumes[disk.volume] for disk in xml.disks(root)
+            if disk.volume and disk.volume in volumes
+        }  # fmt: skip
+    return found
+
+
+def _users(
+    connection: Any, host: Host, own: set[str], wanted: set[str], uuid: str
+) -> Sequence[tuple[drivers.Clone, set[str]]]:
+    """
+    All others that stand on a file of *wanted*, with all they stand on.
+
+    *own* are the files of the domain *uuid* itself.
+    """
+    found: list[tuple[drivers.Clone, set[str]]] = []
+    attached = set(own)
+    for other, (name, paths) in host.domains.items():
+        attached |= paths
+        chain = set[str]().union(*map(host.chain, paths))
+        if other != uuid and chain & wanted:
+            found.append((drivers.Clone(name, other), chain))
+    for path in sorted(set(host.backing) - attached):
+        chain = host.chain(path)
+        leftover = _LEFTOVER.fullmatch(posixpath.basename(path))
+        if chain & wanted and not leftover:
+            clone = _owner(connection, host, path) or drivers.Clone(path)
+            if clone.uuid != uuid:
+                found.append((clone, chain))
+    return found
+
+
+def _owner(
+    connection: Any, host: Host, path: str
+) -> drivers.Clone | None:
+    """Whose snapshot a file belongs to."""
+    for uuid, (name, _) in host.domains.items():
+        with contextlib.suppress(exceptions.SystemNotFound):
+            domain = connections.find(connection, uuid)
+            for root in snapshots.describe_all(domain):
+                if any(s.get('file') == path for s in root.iter('source')):
+                    return drivers.Clone(name, uuid)
+    return None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How much the snapshots of a domain take.
+
+A snapshot's disks are the files that the domain stood on when it was taken:
+they hold what was written between its parent and itself, and are written to
+no more.  The overlays that libvirt lists in it begin what comes after, and
+count for its children, or for the present state.  The first snapshot stands
+on the disks that the domain began with, which are not the snapshot's.
+"""
+
+import posixpath
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import libvirt
+
+from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers.libvirt import (
+    firmware, plan, snapshots, storage, xml,
+)  # fmt: skip
+
+# Each look costs a refresh of the pool that holds the files.
+_REMEMBERED_SECONDS = 10.0
+
+
+class Sizes:
+    """What files take, as seen a few seconds ago at the most."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+        self._since = 0.0
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Look again, as an operation may have changed files."""
+        with self._lock:
+            self._seen = {}
+
+    def of(self, connection: Any, paths: Sequence[str]) -> dict[str, int]:
+        """The bytes that *paths* take; those that are gone take none."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._since > _REMEMBERED_SECONDS:
+                self._seen, self._since = {}, now
+            unknown: dict[str, list[str]] = {}
+            for path in paths:
+                if path not in self._seen:
+                    folder = posixpath.dirname(path)
+                    unknown.setdefault(folder, []).append(path)
+            for folder, missing in unknown.items():
+                self._seen |= dict.fromkeys(missing, 0)
+                self._seen |= storage.allocations(connection, folder, missing)
+            return {path: self._seen[path] for path in paths}
+
+
+def measure(
+    connection: Any, domain: Any, seen: Sizes
+) -> dict[str, drivers.Size]:
+    """The size of each external snapshot, by its name."""
+    current = snapshots.current(domain)
+    roots = snapshots.describe_all(domain)
+    records = xml.tree(roots, current)
+    own = {_name(root): _own_files(root) for root in roots}
+    disks = {_name(root): files(connection, root) for root in roots}
+    takes = seen.of(
+        connection,
+        [p for found in (own, disks) for paths in found.values()
+         for p in paths],
+    )  # fmt: skip
+    above, below = drivers.ancestors(records), drivers.children(records)
+    return {
+        s.name: drivers.Size(
+            sum(takes[path] for path in own[s.name]),
+            sum(takes[path] for path in disks[s.name]) if s.parent else 0,
+            not (s.current or s.name in above or s.name in below),
+        )
+        for s in records
+        if s.external
+    }
+
+
+def forecast(
+    connection: Any, domain: Any, planned: plan.Plan, headroom_mib: int
+) -> drivers.Forecast:
+    """What *planned* would make, and how big it would be at the most."""
+    # Beside the headroom that each folder keeps, only memory is written.
+    memory = sum(n.needed - headroom_mib * 2**20 for n in planned.needs)
+    grown = planned.external and snapshots.current(domain) is not None
+    disks = sum(
+        storage.size(connection, path)[1] for path in planned.paths.values()
+    ) if grown else 0  # fmt: skip
+    return drivers.Forecast(
+        planned.external, planned.memory,
+        drivers.Size(memory if planned.external else 0, disks),
+        tuple((n.folder, n.needed, n.available) for n in planned.needs),
+    )  # fmt: skip
+
+
+def files(connection: Any, root: xml.Element) -> Sequence[str]:
+    """The files that an external snapshot holds the disks in."""
+    targets = xml.external_disks(root)
+    try:
+        found = [
+            plan.file_of(connection, disk)
+            for disk in xml.captured_disks(root) if disk.target in targets
+        ]  # fmt: skip
+    except libvirt.libvirtError:
+        # The pool of a volume may be gone.
+        if not connection.isAlive():
+            raise
+        return []
+    return [path for path in found if path]
+
+
+def _own_files(root: xml.Element) -> Sequence[str]:
+    """The files of a snapshot that no disk is made of."""
+    memory = xml.memory_file(root)
+    return [*([memory] if memory else []), *firmware.copies(root).values()]
+
+
+def _name(root: xml.Element) -> str:
+    return root.findtext('name', '')

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Notes about snapshots that the hypervisor has no place for.
+
+Owns the tables ``damaged``, ``quiesced``, ``memory``, ``locked`` and
+``expiry``, and their SQL.  A note is kept under the system, the name and the
+time of creation: a later snapshot of the same name has none of it.
+"""
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from hawkfish_plugin import db, drivers
+
+_TABLES = ('damaged', 'quiesced', 'memory', 'locked', 'expiry')
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """
+    *expires* is in seconds since the epoch, *memory_size* in bytes; *quiesce*
+    None is not known.
+    """
+
+    damaged: bool = False
+    quiesce: drivers.Quiesce | None = None
+    memory_size: int | None = None
+    locked: bool = False
+    expires: int | None = None
+
+
+NONE = Note()
+
+
+class Notes:
+    """The notes in *database*."""
+
+    def __init__(self, database: db.Database) -> None:
+        self._db = database
+
+    def read(self, system: str) -> dict[tuple[str, int], Note]:
+        """Every note of one system, by name and time of creation."""
+        found: dict[tuple[str, int], Note] = {}
+
+        def add(row: sqlite3.Row, **fields: object) -> None:
+            key = row['snapshot'], row['created']
+            found[key] = dataclasses.replace(
+                found.get(key, NONE), **fields  # type: ignore[arg-type]
+            )
+
+        for row in self._rows('damaged', system):
+            add(row, damaged=True)
+        for row in self._rows('quiesced', system):
+            add(row, quiesce=drivers.Quiesce(row['status'], row['reason']))
+        for row in self._rows('memory', system):
+            add(row, memory_size=row['size'])
+        for row in self._rows('locked', system):
+            add(row, locked=True)
+        for row in self._rows('expiry', system):
+            add(row, expires=row['expires'])
+        return found
+
+    def _rows(self, table: str, system: str) -> list[sqlite3.Row]:
+        return self._db.query(
+            f'SELECT * FROM {table} WHERE system = ?', system  # noqa: S608
+        )
+
+    def damage(self, system: str, name: str, created: int) -> None:
+        """Note that the data of a snapshot is half overwritten."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)',
+                (system, name, created),
+            )
+
+    def create(
+        self, system: str, record: drivers.Snapshot,
+        made: drivers.Created, locked: bool, expires: int | None,
+    ) -> None:
+        """Note what is to be known of a new snapshot."""
+        key = system, record.name, record.created
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR REPLACE INTO quiesced VALUES (?, ?, ?, ?, ?)',
+                (*key, made.quiesce.status, made.quiesce.reason),
+            )
+            if made.memory_size is not None:
+                connection.execute(
+                    'INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?)',
+                    (*key, made.memory_size),
+                )
+            _set_locked(connection, key, locked)
+            _set_expiry(connection, key, expires)
+
+    def update(
+        self, system: str, record: drivers.Snapshot,
+        changes: Mapping[str, object],
+    ) -> None:
+        """Set ``locked`` and ``expires`` where *changes* have them."""
+        key = system, record.name, record.created
+        with self._db.transaction() as connection:
+            if 'locked' in changes:
+                _set_locked(connection, key, changes['locked'])
+            if 'expires' in changes:
+                _set_expiry(connection, key, changes['expires'])
+
+    def forget(self, system: str, name: str) -> None:
+        """Drop the notes of a snapshot that is gone."""
+        with self._db.transaction() as connection:
+            for table in _TABLES:
+                connection.execute(
+                    f'DELETE FROM {table} '  # noqa: S608
+                    'WHERE system = ? AND snapshot = ?',
+                    (system, name),
+                )
+
+    def expired(self, now: float) -> set[str]:
+        """The systems that have a snapshot whose time has come."""
+        rows: Iterable[sqlite3.Row] = self._db.query(
+            'SELECT DISTINCT system FROM expiry WHERE expires <= ?', now
+        )
+        return {row['system'] for row in rows}
+
+
+_Key = tuple[str, str, int]
+
+
+def _set_locked(
+    connection: sqlite3.Connection, key: _Key, locked: object
+) -> None:
+    if locked:
+        connection.execute(
+            'INSERT OR IGNORE INTO locked VALUES (?, ?, ?)', key
+        )
+    else:
+        _clear(connection, 'locked', key)
+
+
+def _set_expiry(
+    connection: sqlite3.Connection, key: _Key, expires: object
+) -> None:
+    if expires is None:
+        _clear(connection, 'expiry', key)
+    else:
+        connection.execute(
+            'INSERT OR REPLACE INTO expiry VALUES (?, ?, ?, ?)',
+            (*key, expires),
+        )
+
+
+def _clear(connection: sqlite3.Connection, table: str, key: _Key) -> None:
+    connection.execute(
+        f'DELETE FROM {table} '  # noqa: S608
+        'WHERE system = ? AND snapshot = ? AND created = ?',
+        key,
+    )
