@@ -293,6 +293,8 @@ class HawkFish:
         password: str | None = None,
         verify: bool | str = True,
     ) -> None:
+        self.url = url
+        self.username = username
         # One attempt is sushy's least: 0 stands for three, 2 s apart.
         self._conn = connector.Connector(
             url, verify=verify, server_side_retries=1

@@ -67,7 +67,7 @@ class OfSystem(base.Command):
     def snapshots(
         self, parsed_args: argparse.Namespace
     ) -> 'client.SnapshotCollection':
-        return self.app.client.snapshots(parsed_args.system)
+        return self.client.snapshots(parsed_args.system)
 
 
 class OfSnapshot(OfSystem):
@@ -212,7 +212,7 @@ class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
             except (exceptions.SushyError, errors.CommandError) as error:
                 if len(names) == 1:
                     raise
-                reason = errors.explain(error, self.app.options)
+                reason = self.explain(error)
                 self.app.LOG.error('%s: %s', name, reason)
         return self.columns, rows
 

@@ -18,6 +18,7 @@ LAYERS = {
     'hawkfish_plugin.neighbours': 7,
     'hawkfish_plugin.wsgi': 7,
     'hawkfish_plugin.cli': 7,
+    'hawkfish_plugin.ironic': 7,
     'hawkfish_plugin.api': 6,
     'hawkfish_plugin.snapshots': 5,
     'hawkfish_plugin.tasks': 4,

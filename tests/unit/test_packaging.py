@@ -137,7 +137,7 @@ for point in metadata.distribution('hawkfish-snapshots').entry_points:
     assert 'sushy_tools.emulator.extensions hawkfish' in loaded
     assert 'sushy.resources.system.oems hawkfish' in loaded
     assert 'hawkfish.drivers fake' in loaded
-    assert 'hawkfish.cli snaps-ls' in loaded
+    assert 'openstack.hawkfish.v1 hawkfish_snaps-ls' in loaded
 
 
 @pytest.mark.parametrize('program', ['hawkfish', 'hawkfish-emulator'])
