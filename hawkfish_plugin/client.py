@@ -39,6 +39,20 @@ class TaskTimeout(exceptions.ConnectionError):  # type: ignore[misc]
     message = 'Task %(task)s is still running after %(timeout)g seconds'
 
 
+def messages(error: exceptions.SushyError) -> list[str]:
+    """
+    Return what the service says about *error*, and what to do about it.
+
+    The emulator's own errors carry a MessageId and nothing else.
+    """
+    told = getattr(error, 'extended_info', None)
+    lines = []
+    for info in told if isinstance(told, list) else ():
+        if info.get('Message'):
+            lines += [info['Message'], info.get('Resolution', '')]
+    return [line for line in lines if line.rstrip('.') not in ('', 'None')]
+
+
 def _name_in(link: dict[str, str]) -> str:
     return parse.unquote(link['@odata.id'].rpartition('/')[2])
 

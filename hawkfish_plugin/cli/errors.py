@@ -75,33 +75,17 @@ def _unreachable(error: Exception, url: str) -> str:
 
 
 def _refusal(error: Any, service: 'client.HawkFish') -> str:
+    from hawkfish_plugin import client
+
     url: str = service.url
     if error.status_code == 401:
         if service.username:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    told = _messages(error.extended_info)
+    told = client.messages(error)
     if told:
-        return '\n'.join(told)
+        return '\n'.join(map(output.printable, told))
     if error.status_code == 404:
         return NO_PLUGIN % url
     reason = output.printable(error.detail or 'no reason given')
     return f'{url} answered {error.status_code}: {reason}'
-
-
-def _messages(extended_info: Any) -> list[str]:
-    """
-    Return each message and its resolution, where the server has any.
-
-    The emulator's own errors carry a MessageId and nothing else.
-    """
-    lines = []
-    for info in extended_info if isinstance(extended_info, list) else ():
-        if info.get('Message'):
-            lines.append(info['Message'])
-            lines.append(info.get('Resolution', ''))
-    return [
-        output.printable(line)
-        for line in lines
-        if line.rstrip('.') not in ('', 'None')
-    ]

@@ -2,79 +2,18 @@
 """The wheel: what is in it, and that it works where nothing else is."""
 
 import importlib.metadata
-import pathlib
-import re
-import shutil
-import subprocess
-import sys
 import zipfile
 
 import pytest
-from packaging import requirements
 
+from tests import packages
 from tests.lab import prerequisites
-
-ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = (
-    'LICENSE', 'README.rst', 'hawkfish_plugin', 'pyproject.toml',
-    'requirements.txt', 'setup.cfg', 'setup.py',
-)  # fmt: skip
-
-
-def run(*command, **kwargs):
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True,
-        timeout=120, **kwargs,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def pip(*args, **kwargs):
-    return run(
-        sys.executable, '-m', 'pip', '--disable-pip-version-check', *args,
-        **kwargs,
-    )  # fmt: skip
-
-
-def plain(name):
-    return re.sub(r'[-_.]+', '-', name).lower()
-
-
-def dependencies(required):
-    """The distributions that *required* lead to, libvirt's not among them."""
-    found = {}
-    while required:
-        requirement = requirements.Requirement(required.pop())
-        marker, name = requirement.marker, plain(requirement.name)
-        if name in found or (marker and not marker.evaluate({'extra': ''})):
-            continue
-        found[name] = importlib.metadata.distribution(name)
-        required += found[name].requires or []
-    return found.values()
-
-
-def link_files(distribution, folder):
-    """Make what *distribution* has at the top importable from *folder*."""
-    top = {path.parts[0] for path in distribution.files or ()}
-    for name in top - {'..', '__pycache__'}:
-        source = pathlib.Path(str(distribution.locate_file(name)))
-        if source.exists() and not (folder / name).exists():
-            (folder / name).symlink_to(source)
+from tests.packages import ROOT, pip, run
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
-    """The wheel of the sources alone, without git, as from an archive."""
-    folder = tmp_path_factory.mktemp('wheel')
-    for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    pip(
-        'wheel', '--quiet', '--no-deps', '--no-build-isolation',
-        '--wheel-dir', folder / 'out', folder,
-    )  # fmt: skip
-    return next((folder / 'out').glob('*.whl'))
+    return packages.build_wheel(tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
@@ -82,22 +21,18 @@ def installed(tmp_path_factory, wheel):
     """
     The Python of an environment with the wheel and what it requires.
 
-    To fetch the dependencies anew would take a minute and the network. So
-    the files of this environment are linked instead, but of those
-    distributions only that the wheel's metadata lead to: a dependency that
-    nobody declared is missing, and so are libvirt and our own checkout.
+    A dependency that nobody declared is missing there, and so are libvirt and
+    our own checkout.
     """
-    folder = tmp_path_factory.mktemp('installed')
-    run(sys.executable, '-m', 'venv', '--without-pip', folder / 'venv')
-    python = folder / 'venv/bin/python'
+    folder = tmp_path_factory.mktemp('installed') / 'venv'
+    site = packages.make_environment(folder, '--without-pip')
+    python = folder / 'bin/python'
     pip('--python', python, 'install', '--quiet', '--no-deps', '--no-index',
         wheel)  # fmt: skip
-    site, = (folder / 'venv/lib').glob('python*/site-packages')
     own, = importlib.metadata.distributions(
         name='hawkfish-snapshots', path=[str(site)]
     )
-    for distribution in dependencies(list(own.requires or ())):
-        link_files(distribution, site)
+    packages.link(own.requires or (), site)
     return python
 
 
@@ -123,11 +58,12 @@ def test_registries_are_read_from_the_installed_package(installed):
 
 
 def test_every_entry_point_resolves(installed):
-    """What the metadata name exists, but for the driver that needs libvirt."""
+    """What the metadata name exists, but for what needs an extra."""
     code = """
 from importlib import metadata
+EXTRAS = ('hawkfish_plugin.drivers.libvirt:', 'hawkfish_plugin.ironic.')
 for point in metadata.distribution('hawkfish-snapshots').entry_points:
-    if point.value.startswith('hawkfish_plugin.drivers.libvirt:'):
+    if point.value.startswith(EXTRAS):
         continue
     point.load()
     print(point.group, point.name)
@@ -153,8 +89,8 @@ def test_commands_are_found(installed):
     assert '--no-memory' in told
 
 
-def test_every_module_but_the_driver_does_without_libvirt(installed):
-    """Only the libvirt driver needs libvirt."""
+def test_every_module_does_without_extras(installed):
+    """Only the libvirt driver needs libvirt, and Ironic's part Ironic."""
     code = """
 import importlib, pkgutil, hawkfish_plugin
 try:
@@ -167,7 +103,9 @@ prefix = 'hawkfish_plugin.'
 for module in pkgutil.walk_packages(
     hawkfish_plugin.__path__, prefix, onerror=lambda name: None
 ):
-    if not module.name.startswith(prefix + 'drivers.libvirt'):
+    if not module.name.startswith(
+        (prefix + 'drivers.libvirt', prefix + 'ironic.')
+    ):
         importlib.import_module(module.name)
         print(module.name)
 """
