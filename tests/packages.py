@@ -40,16 +40,38 @@ def pip(*args, **kwargs):
     )  # fmt: skip
 
 
-def build_wheel(folder: pathlib.Path) -> pathlib.Path:
-    """The wheel of the sources alone, without git, as from an archive."""
+def copy_sources(folder: pathlib.Path) -> pathlib.Path:
+    """Copy what is built from, without git, as an archive has it."""
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
+    return folder
+
+
+def build_wheel(folder: pathlib.Path) -> pathlib.Path:
+    """The wheel of the sources alone."""
+    return wheel_of(copy_sources(folder), folder / 'out')
+
+
+def build_sdist(folder: pathlib.Path) -> pathlib.Path:
+    """The source distribution of the sources alone."""
+    copy_sources(folder)
+    out = folder / 'out'
+    out.mkdir()
+    run(
+        sys.executable, '-c',
+        f'from pbr import build; build.build_sdist({str(out)!r})', cwd=folder,
+    )  # fmt: skip
+    return next(out.glob('*.tar.gz'))
+
+
+def wheel_of(source: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
+    """Build the wheel of a folder or a source distribution into *out*."""
     pip(
         'wheel', '--quiet', '--no-deps', '--no-build-isolation',
-        '--wheel-dir', folder / 'out', folder,
+        '--wheel-dir', out, source,
     )  # fmt: skip
-    return next((folder / 'out').glob('*.whl'))
+    return next(out.glob('*.whl'))
 
 
 def make_environment(folder: pathlib.Path, *options: str) -> pathlib.Path:

@@ -14,7 +14,10 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'registry',
+    'sphinx.ext.autodoc',
 ]
+autodoc_member_order = 'bysource'
+autodoc_typehints_format = 'short'
 html_theme = 'openstackdocs'
 html_theme_options = {'show_other_versions': False}
 openstackdocs_auto_name = False

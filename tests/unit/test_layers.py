@@ -45,6 +45,11 @@ def name_of(path):
 
 
 MODULES = {name_of(path): path for path in sorted(ROOT.rglob('*.py'))}
+CLIENTS = [
+    module
+    for module in MODULES
+    if f'{module}.'.startswith((f'{PACKAGE}.cli.', f'{PACKAGE}.ironic.'))
+]
 
 
 def is_for_types(node):
@@ -147,11 +152,9 @@ def test_sushy_stays_in_the_client(module):
         }
 
 
-@pytest.mark.parametrize(
-    'module', [m for m in MODULES if f'{m}.'.startswith(f'{PACKAGE}.cli.')]
-)
-def test_command_line_has_no_http_of_its_own(module):
-    """The command line reaches a service through the client alone."""
+@pytest.mark.parametrize('module', CLIENTS)
+def test_clients_have_no_http_of_their_own(module):
+    """Command line and Ironic reach a service through the client alone."""
     source = MODULES[module].read_text()
     found = set(imports(source, with_types=False)) - HTTP_BUT_NO_REQUESTS
 

@@ -2,6 +2,10 @@
 """The wheel: what is in it, and that it works where nothing else is."""
 
 import importlib.metadata
+import os
+import socket
+import subprocess
+import time
 import zipfile
 
 import pytest
@@ -48,6 +52,20 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     held = zipfile.ZipFile(wheel).namelist()
 
     assert {n for n in held if '.dist-info/' not in n} == wanted
+
+
+def test_source_distribution_builds_the_same(wheel, tmp_path):
+    """The wheel of the source distribution has the same files."""
+    sources, out = tmp_path / 'sources', tmp_path / 'out'
+    sources.mkdir()
+    sdist = packages.build_sdist(sources)
+
+    again = packages.wheel_of(sdist, out)
+
+    assert again.name == wheel.name
+    assert set(zipfile.ZipFile(again).namelist()) == set(
+        zipfile.ZipFile(wheel).namelist()
+    )
 
 
 def test_registries_are_read_from_the_installed_package(installed):
@@ -121,3 +139,45 @@ def test_set_up_installs_what_the_lab_needs():
     }
 
     assert set(prerequisites.PROGRAMS.values()) <= listed
+
+
+@pytest.fixture
+def fake_emulator(installed, tmp_path):
+    """The installed emulator with its fake systems, and its URL."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    config = tmp_path / 'emulator.conf'
+    config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
+    process = subprocess.Popen(
+        [installed.parent / 'hawkfish-emulator', '--fake', '--port', port,
+         '--interface', '127.0.0.1', '--config', config],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, 'OS_HAWKFISH__STATE_DIR': str(tmp_path / 'state')},
+    )  # fmt: skip
+    yield f'http://127.0.0.1:{port}'
+    process.kill()
+    process.wait()
+
+
+def test_first_minutes_of_a_newcomer(installed, fake_emulator):
+    """Create, list, revert and delete work with the wheel and no libvirt."""
+
+    def hawkfish(*words):
+        program = installed.parent / 'hawkfish'
+        return run(program, '--url', fake_emulator, *words)
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            hawkfish('snaps-ls', 'fake')
+            break
+        except AssertionError:
+            assert time.monotonic() < deadline, 'the emulator is not up'
+            time.sleep(0.1)
+
+    hawkfish('snaps-create', 'fake', '--name', 'clean')
+    assert ' clean ' in hawkfish('snaps-ls', 'fake')
+    assert 'Completed' in hawkfish('snaps-revert', 'fake', 'clean')
+    assert 'Completed' in hawkfish('snaps-rm', 'fake', 'clean')
+    assert 'clean' not in hawkfish('snaps-ls', 'fake')
