@@ -137,7 +137,8 @@ def delete(task: Any, name: str, timeout: float = TIMEOUT) -> None:
 def power_state(task: Any) -> str:
     """Return the node's power state as ``revert`` takes it."""
     now = task.driver.power.get_power_state(task)
-    return 'On' if now == states.POWER_ON else 'Off'
+    known = {states.POWER_ON: 'On', states.POWER_OFF: 'Off'}
+    return known.get(now, 'AsCaptured')
 
 
 def _snapshots(task: Any) -> client.SnapshotCollection:

@@ -26,10 +26,19 @@ _numbers = itertools.count(1)
 class Backend:
     """An emulator, and a system of it that a test may do anything to."""
 
-    def __init__(self, emulator: Emulator, uuid: str, name: str) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        uuid: str,
+        name: str,
+        make_guest: Callable[[], Any] | None = None,
+    ) -> None:
         self.emulator, self.uuid, self.name = emulator, uuid, name
-        # A booted guest, where there is one.
-        self.system: Any = None
+        self.make_guest = make_guest
+
+    @property
+    def is_real(self) -> bool:
+        return self.make_guest is not None
 
     def wait_power(self, state: str, seconds: float = 30) -> None:
         """Wait for a power state, which a fake system takes its time for."""
@@ -62,7 +71,7 @@ def fake(folder: pathlib.Path) -> Iterator[Backend]:
 
 
 def real(folder: pathlib.Path) -> Iterator[Backend]:
-    """A guest in the lab, booted."""
+    """A domain in the lab, and more of them for who wants to boot one."""
     pytest.importorskip('libvirt')
     from tests.functional import conftest as functional
     from tests.lab import domains
@@ -70,12 +79,14 @@ def real(folder: pathlib.Path) -> Iterator[Backend]:
 
     release = functional.releases()[-1]
     with Host(f'ironic-{release}', release) as host:
-        system = functional.System(host, domains.Domain('node-ironic'))
         emulator = Emulator(folder, host.uri)
         emulator.start()
-        backend = Backend(emulator, system.uuid, system.name)
-        backend.system = system
-        yield backend
+        small = domains.Domain('node-small', **functional.SMALL)
+        system = functional.System(host, small)
+        yield Backend(
+            emulator, system.uuid, system.name,
+            lambda: functional.System(host, domains.Domain('node-guest')),
+        )  # fmt: skip
         emulator.stop()
         system.remove()
 
@@ -107,10 +118,10 @@ def enroll(ironic: Ironic, backend: Backend) -> Iterator[Callable[..., Node]]:
     """Make managed nodes of the system, by hardware type."""
     made = []
 
-    def make(driver: str = 'hawkfish') -> Node:
+    def make(driver: str = 'hawkfish', uuid: str = '') -> Node:
         made.append(Node(
             ironic, f'node-{next(_numbers)}', driver, backend.emulator.url,
-            backend.uuid,
+            uuid or backend.uuid,
         ))  # fmt: skip
         return made[-1]
 
@@ -126,3 +137,14 @@ def node(enroll: Callable[..., Node]) -> Node:
     made.act('power on')
     made.wait('power_state', 'power on')
     return made
+
+
+@pytest.fixture
+def guest(backend: Backend) -> Iterator[Any]:
+    """A system of the lab with a guest in it, booted."""
+    if backend.make_guest is None:
+        pytest.skip('a fake system has no data')
+    system = backend.make_guest().boot()
+    system.guest.wait_agent()
+    yield system
+    system.remove()
