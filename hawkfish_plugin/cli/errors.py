@@ -7,7 +7,6 @@ where there is no such message, into what went wrong and what to do about
 it. It leaves printing and the exit status to cliff.
 """
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import output
@@ -65,6 +64,8 @@ def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
 
 
 def _unreachable(error: Exception, url: str) -> str:
+    import ssl
+
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause

@@ -41,7 +41,8 @@ class HawkFishManagement(
     )
     def revert_snapshot(self, task: Any, **kwargs: Any) -> None:
         """Bring the node back to a snapshot."""
-        arguments = operations.read(kwargs, tuple(ARGUMENTS), 'name')
+        name, *optional = ARGUMENTS
+        arguments = operations.read(kwargs, (name,), optional)
         if 'target_power_state' not in arguments:
             arguments['target_power_state'] = operations.power_state(task)
         operations.revert(task, **arguments)

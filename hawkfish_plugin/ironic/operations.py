@@ -9,7 +9,8 @@ turn of its own loop only.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ironic.common import exception, states
@@ -37,8 +38,8 @@ def _boolean(text: object) -> bool:
 
 def _seconds(text: Any) -> float:
     value = float(text)
-    if not value > 0:
-        raise ValueError('it is not above 0')
+    if not 0 < value < math.inf:
+        raise ValueError('it is not a number of seconds above 0')
     return value
 
 
@@ -65,9 +66,12 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def read(
-    given: Mapping[str, object], known: tuple[str, ...], *required: str
+    given: Mapping[str, object],
+    required: Sequence[str],
+    optional: Sequence[str],
 ) -> dict[str, Any]:
     """Return the arguments *given* as the functions below take them."""
+    known = [*required, *optional]
     for name in required:
         if given.get(name) is None:
             raise exception.MissingParameterValue(

@@ -13,29 +13,26 @@ from ironic.drivers.modules.redfish import vendor
 
 from hawkfish_plugin.ironic import operations
 
-# The arguments of each method, those that it cannot do without, first.
-METHODS: dict[str, tuple[tuple[str, ...], int]] = {
-    'list_snapshots': ((), 0),
+# The arguments that each method must have, and those that it may have.
+METHODS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    'list_snapshots': ((), ()),
     'create_snapshot': (
+        (),
         ('name', 'description', 'include_memory', 'quiesce', 'timeout'),
-        0,
     ),
-    'revert_snapshot': (('name', 'target_power_state', 'timeout'), 1),
-    'delete_snapshot': (('name', 'timeout'), 1),
+    'revert_snapshot': (('name',), ('target_power_state', 'timeout')),
+    'delete_snapshot': (('name',), ('timeout',)),
 }
 
 
 def _read(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    known, required = METHODS[method]
-    return operations.read(given, known, *known[:required])
+    required, optional = METHODS[method]
+    return operations.read(given, required, optional)
 
 
 def _describe(method: str, text: str) -> str:
-    known, required = METHODS[method]
-    arguments = ', '.join(
-        name if number < required else f'[{name}]'
-        for number, name in enumerate(known)
-    )
+    required, optional = METHODS[method]
+    arguments = ', '.join([*required, *(f'[{name}]' for name in optional)])
     return f'{text} Arguments: {arguments or "none"}.'
 
 

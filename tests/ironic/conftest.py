@@ -9,6 +9,7 @@ and what the functional tests need.
 
 import itertools
 import pathlib
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,10 +18,21 @@ import pytest
 import requests
 
 from tests.functional.emulator import Emulator
-from tests.ironic.service import Ironic, Node
+from tests.ironic.service import TIMES, Ironic, Node
 
 FAKE_UUID = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
 _numbers = itertools.count(1)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell the median time of each command, for the documentation."""
+    taken: dict[str, list[float]] = {}
+    for words, seconds in TIMES:
+        taken.setdefault(words, []).append(seconds)
+    terminalreporter.section('seconds')
+    for words, times in sorted(taken.items()):
+        median = statistics.median(times)
+        terminalreporter.write_line(f'{median:6.1f}  baremetal {words}')
 
 
 class Backend:
@@ -58,13 +70,18 @@ class Backend:
             self.emulator.delete(self.uuid, snapshot['Name'])
 
 
-def fake(folder: pathlib.Path) -> Iterator[Backend]:
-    """The emulator's own fake system."""
-    emulator = Emulator(folder, '')
-    emulator.command = [
+def fake_command(emulator: Emulator) -> list[str]:
+    """What starts *emulator* with its own fake system."""
+    return [
         'sushy-emulator', '--config', str(emulator.config), '--fake',
         '--port', str(emulator.port), '--interface', '127.0.0.1',
     ]  # fmt: skip
+
+
+def fake(folder: pathlib.Path) -> Iterator[Backend]:
+    """The emulator's own fake system."""
+    emulator = Emulator(folder, '')
+    emulator.command = fake_command(emulator)
     emulator.start()
     yield Backend(emulator, FAKE_UUID, 'fake')
     emulator.stop()

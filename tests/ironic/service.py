@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -64,6 +65,9 @@ lock_path = {folder}/state
 """
 
 STEP = 'revert_snapshot'
+
+# What was typed, and the seconds it took.
+TIMES: list[tuple[str, float]] = []
 
 
 class Files(server.SimpleHTTPRequestHandler):
@@ -155,7 +159,8 @@ class Ironic:
     def try_baremetal(
         self, *words: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        begin = time.monotonic()
+        done = subprocess.run(
             [BIN / 'baremetal', *words],
             env={
                 **os.environ,
@@ -166,6 +171,18 @@ class Ironic:
             text=True,
             timeout=180,
         )
+        if not done.returncode:
+            TIMES.append((_told(words), time.monotonic() - begin))
+        return done
+
+
+def _told(words: tuple[str, ...]) -> str:
+    """What was typed, without what differs from node to node."""
+    told = [
+        word for word in words
+        if word.isascii() and not re.search(r'node-\d|[{=]|^\d', word)
+    ]  # fmt: skip
+    return ' '.join(told)
 
 
 class Node:

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
-from tests.ironic.service import steps
+from tests.functional.emulator import Emulator
+from tests.ironic.conftest import FAKE_UUID, fake_command
+from tests.ironic.service import Node, steps
 
 
 @pytest.fixture
@@ -95,7 +97,8 @@ def test_bad_arguments(node):
         ('delete_snapshot', 'force=yes', 'name is missing'),
         ('create_snapshot', 'force=yes', 'no argument force'),
         ('create_snapshot', 'include_memory=maybe', 'include_memory'),
-        ('create_snapshot', 'timeout=-1', 'not above 0'),
+        ('create_snapshot', 'timeout=-1', 'above 0'),
+        ('create_snapshot', 'timeout=inf', 'above 0'),
         ('eject_snapshot', 'name=a', 'eject_snapshot'),
     ):
         done = node.try_act('passthru call', method, '--arg', argument)
@@ -103,6 +106,24 @@ def test_bad_arguments(node):
         assert done.returncode == 1, method
         assert told in done.stderr
     assert node.listed() == []
+
+
+def test_emulator_without_the_plugin(ironic, tmp_path):
+    """Who forgot to activate the plugin is told so."""
+    stock = Emulator(tmp_path, '')
+    stock.config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
+    stock.command = fake_command(stock)
+    stock.start()
+    node = Node(ironic, 'node-stock', 'hawkfish', stock.url, FAKE_UUID)
+
+    done = node.try_act(
+        'passthru call', '--http-method', 'GET', 'list_snapshots'
+    )
+    node.remove()
+    stock.stop()
+
+    assert done.returncode == 1
+    assert 'HawkFish Snapshots is not activated there' in done.stderr
 
 
 # The step ------------------------------------------------------------------
