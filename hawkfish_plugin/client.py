@@ -73,11 +73,13 @@ def _members(conn: Any, path: str) -> Iterator[Any]:
 class Task(sushy_task.Task):  # type: ignore[misc]
     """A task of the service, with what HawkFish tells about it."""
 
-    operation = base.Field(['Oem', 'HawkFish', 'Operation'])
-    snapshot = base.Field(['Oem', 'HawkFish', 'Snapshot'])
+    operation: str | None = base.Field(['Oem', 'HawkFish', 'Operation'])
+    snapshot: str | None = base.Field(['Oem', 'HawkFish', 'Snapshot'])
     """Name of the snapshot that the task works on"""
 
-    system = base.Field(['Oem', 'HawkFish', 'System'], adapter=_name_in)
+    system: str | None = base.Field(
+        ['Oem', 'HawkFish', 'System'], adapter=_name_in
+    )
     """Identity of that snapshot's system"""
 
     @property
@@ -178,39 +180,43 @@ def _post(conn: Any, path: str, **values: Any) -> TaskHandle:
 class Snapshot(base.ResourceBase):  # type: ignore[misc]
     """One snapshot of a system, as it was when it was read."""
 
-    identity = base.Field('Id', required=True)
-    name = base.Field('Name')
-    description = base.Field('Description')
-    created_time = base.Field('CreatedTime')
-    snapshot_state = base.Field('SnapshotState')
+    identity: str = base.Field('Id', required=True)
+    name: str = base.Field('Name')
+    description: str | None = base.Field('Description')
+    created_time: str | None = base.Field('CreatedTime')
+    snapshot_state: str = base.Field('SnapshotState')
     """``Creating``, ``Ready``, ``Reverting``, ``Deleting`` or ``Failed``"""
 
-    snapshot_type = base.Field('SnapshotType')
+    snapshot_type: str = base.Field('SnapshotType')
     """``Disk`` or ``DiskAndMemory``"""
 
-    storage_type = base.Field('StorageType')
+    storage_type: str = base.Field('StorageType')
     """``External`` or ``Internal``"""
 
-    consistency = base.Field('Consistency')
+    consistency: str | None = base.Field('Consistency')
     """``Memory``, ``FileSystem``, ``Crash`` or ``Off``"""
 
-    quiesce_status = base.Field('QuiesceStatus')
+    quiesce_status: str | None = base.Field('QuiesceStatus')
     """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
 
-    power_state = base.Field('PowerState')
+    power_state: str | None = base.Field('PowerState')
     """The system's power state in the snapshot: On, Off or Paused"""
 
-    is_current = base.Field('Current')
+    is_current: bool = base.Field('Current')
     """Whether the system's present state grows from this snapshot"""
 
-    health = base.Field(['Status', 'Health'])
-    size_bytes = base.Field('SizeBytes')
+    health: str | None = base.Field(['Status', 'Health'])
+    size_bytes: int | None = base.Field('SizeBytes')
     """Bytes that the snapshot takes, or None where the service is silent"""
 
-    parent = base.Field(['Links', 'ParentSnapshot'], adapter=_name_in)
+    parent: str | None = base.Field(
+        ['Links', 'ParentSnapshot'], adapter=_name_in
+    )
     """Name of the snapshot that this one was made on top of, or None"""
 
-    children = base.Field(['Links', 'ChildSnapshots'], adapter=_names_in)
+    children: list[str] = base.Field(
+        ['Links', 'ChildSnapshots'], adapter=_names_in
+    )
     """Names of the snapshots made on top of this one"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
