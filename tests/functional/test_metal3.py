@@ -12,6 +12,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests import packages
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator
 from tests.lab import roots
-from tests.lab.host import SOCKET
+from tests.lab.host import SOCKET, Host
 
 RECIPE = packages.ROOT / 'etc/metal3/Containerfile'
 IMAGE_HAS = ('sushy-tools', 'libvirt-python')
@@ -70,8 +71,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def contained(
-    image: pathlib.Path, folder: pathlib.Path, host: object
-) -> Emulator:
+    image: pathlib.Path, folder: pathlib.Path, host: Host
+) -> Iterator[Emulator]:
     """The emulator, as the container would run it."""
     outside = host.path(SOCKET).parent
     inside = folder / 'libvirt'
