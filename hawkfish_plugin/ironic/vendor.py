@@ -88,7 +88,7 @@ class HawkFishVendorPassthru(
         operations.revert(task, **_read('revert_snapshot', kwargs))
 
     @base.passthru(  # type: ignore[untyped-decorator]
-        ['POST', 'DELETE'],
+        ['POST'],
         description=_describe('delete_snapshot', 'Delete a snapshot.'),
     )
     def delete_snapshot(

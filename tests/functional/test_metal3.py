@@ -105,6 +105,8 @@ def contained(
 
 def test_nothing_but_the_socket(make_system, contained, image):
     """Create, revert and delete need neither an image nor qemu-img."""
+    seen = pathlib.Path(f'/proc/{contained.process.pid}/root')
+    assert list(seen.joinpath(str(roots.lab_dir())[1:]).iterdir()) == []
     assert not (image / 'qemu-img').exists()
     system = make_system(**SMALL)
 
