@@ -20,13 +20,16 @@ IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
 LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
-.PHONY: help setup test unit functional demo lint docs genconfig
-.PHONY: genschemas clean distclean
+.PHONY: help setup test unit functional ironic lower bench demo lint docs
+.PHONY: genconfig genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
 	@echo 'make unit        the tests that need no hypervisor, in a minute'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
+	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
+	@echo 'make lower       the unit tests with the oldest dependencies'
+	@echo 'make bench       how long the command line takes to start'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
 	@echo 'make lint        ruff, codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
@@ -51,6 +54,18 @@ functional: setup run-functional
 run-functional:
 	@$(IN_LAB) $(PYTHON) -m tests.lab check
 	@$(IN_LAB) tools/functional
+
+ironic: setup
+	$(PYTHON) -m tox run -e ironic --notest
+	@$(IN_LAB) $(PYTHON) -m tests.lab build
+	@$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 \
+		.tox/ironic/bin/python -m pytest -p no:cacheprovider tests/ironic
+
+lower: setup
+	$(PYTHON) -m tox run -e lower
+
+bench: setup
+	$(PYTHON) -m tests.bench.startup
 
 demo: setup
 	@$(IN_LAB) tools/demo

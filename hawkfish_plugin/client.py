@@ -47,6 +47,20 @@ class TaskTimeout(exceptions.ConnectionError):  # type: ignore[misc]
     message = 'Task %(task)s is still running after %(timeout)g seconds'
 
 
+def messages(error: exceptions.SushyError) -> list[str]:
+    """
+    Return what the service says about *error*, and what to do about it.
+
+    The emulator's own errors carry a MessageId and nothing else.
+    """
+    told = getattr(error, 'extended_info', None)
+    lines = []
+    for info in told if isinstance(told, list) else ():
+        if info.get('Message'):
+            lines += [info['Message'], info.get('Resolution', '')]
+    return [line for line in lines if line.rstrip('.') not in ('', 'None')]
+
+
 def _name_in(link: dict[str, str]) -> str:
     return parse.unquote(link['@odata.id'].rpartition('/')[2])
 
@@ -71,11 +85,13 @@ def _members(conn: Any, path: str) -> Iterator[Any]:
 class Task(sushy_task.Task):  # type: ignore[misc]
     """A task of the service, with what HawkFish tells about it."""
 
-    operation = base.Field(['Oem', 'HawkFish', 'Operation'])
-    snapshot = base.Field(['Oem', 'HawkFish', 'Snapshot'])
+    operation: str | None = base.Field(['Oem', 'HawkFish', 'Operation'])
+    snapshot: str | None = base.Field(['Oem', 'HawkFish', 'Snapshot'])
     """Name of the snapshot that the task works on"""
 
-    system = base.Field(['Oem', 'HawkFish', 'System'], adapter=_name_in)
+    system: str | None = base.Field(
+        ['Oem', 'HawkFish', 'System'], adapter=_name_in
+    )
     """Identity of that snapshot's system"""
 
     @property
@@ -185,54 +201,60 @@ def _patch(resource: Any, changes: dict[str, Any]) -> Any:
 class Snapshot(base.ResourceBase):  # type: ignore[misc]
     """One snapshot of a system, as it was when it was read."""
 
-    identity = base.Field('Id', required=True)
-    name = base.Field('Name')
-    description = base.Field('Description')
-    created_time = base.Field('CreatedTime')
-    snapshot_state = base.Field('SnapshotState')
+    identity: str = base.Field('Id', required=True)
+    name: str = base.Field('Name')
+    description: str | None = base.Field('Description')
+    created_time: str | None = base.Field('CreatedTime')
+    snapshot_state: str = base.Field('SnapshotState')
     """``Creating``, ``Ready``, ``Reverting``, ``Deleting`` or ``Failed``"""
 
-    snapshot_type = base.Field('SnapshotType')
+    snapshot_type: str = base.Field('SnapshotType')
     """``Disk`` or ``DiskAndMemory``"""
 
-    storage_type = base.Field('StorageType')
+    storage_type: str = base.Field('StorageType')
     """``External`` or ``Internal``"""
 
-    consistency = base.Field('Consistency')
+    consistency: str | None = base.Field('Consistency')
     """``Memory``, ``FileSystem``, ``Crash`` or ``Off``"""
 
-    quiesce_status = base.Field('QuiesceStatus')
+    quiesce_status: str | None = base.Field('QuiesceStatus')
     """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
 
-    power_state = base.Field('PowerState')
+    power_state: str | None = base.Field('PowerState')
     """The system's power state in the snapshot: On, Off or Paused"""
 
-    is_current = base.Field('Current')
+    is_current: bool = base.Field('Current')
     """Whether the system's present state grows from this snapshot"""
 
-    health = base.Field(['Status', 'Health'])
-    size_bytes = base.Field('SizeBytes')
+    health: str | None = base.Field(['Status', 'Health'])
+    size_bytes: int | None = base.Field('SizeBytes')
     """Bytes that the snapshot takes, or None where the service is silent"""
 
-    exclusive_size_bytes = base.Field('ExclusiveSizeBytes')
+    exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
     """Bytes that its delete frees at the least, or None"""
 
-    locked = base.Field('Locked')
+    locked: bool = base.Field('Locked')
     """Whether it may be neither deleted nor pruned"""
 
-    expires_time = base.Field('ExpiresTime')
+    expires_time: str | None = base.Field('ExpiresTime')
     """When it may be pruned, or None"""
 
-    parent = base.Field(['Links', 'ParentSnapshot'], adapter=_name_in)
+    parent: str | None = base.Field(
+        ['Links', 'ParentSnapshot'], adapter=_name_in
+    )
     """Name of the snapshot that this one was made on top of, or None"""
 
-    children = base.Field(['Links', 'ChildSnapshots'], adapter=_names_in)
+    children: list[str] = base.Field(
+        ['Links', 'ChildSnapshots'], adapter=_names_in
+    )
     """Names of the snapshots made on top of this one"""
 
-    referenced_by = base.Field(['Links', 'ReferencedBy'], adapter=_names_in)
+    referenced_by: list[str] = base.Field(
+        ['Links', 'ReferencedBy'], adapter=_names_in
+    )
     """Snapshots and systems that keep it from being deleted"""
 
-    referenced_by_files = base.Field('ReferencedByFiles')
+    referenced_by_files: list[str] = base.Field('ReferencedByFiles')
     """Paths of files that do, and belong to no system"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
@@ -475,6 +497,8 @@ class HawkFish:
         password: str | None = None,
         verify: bool | str = True,
     ) -> None:
+        self.url = url
+        self.username = username
         # One attempt is sushy's least: 0 stands for three, 2 s apart.
         self._conn = connector.Connector(
             url, verify=verify, server_side_retries=1

@@ -14,11 +14,15 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'registry',
+    'sphinx.ext.autodoc',
 ]
+autodoc_member_order = 'bysource'
+autodoc_typehints_format = 'short'
 html_theme = 'openstackdocs'
 html_theme_options = {'show_other_versions': False}
 openstackdocs_auto_name = False
 openstackdocs_auto_version = False
 openstackdocs_use_storyboard = False
-autoprogram_cliff_application = 'hawkfish'
+# The commands are named in full where they are declared.
+autoprogram_cliff_application = ''
 autoprogram_cliff_app_dist_name = 'hawkfish-snapshots'

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The ``hawkfish`` program: options that every command shares.
+The ``hawkfish`` program.
 
-Owns how a service is reached and what is logged. The commands are entry
-points of the group ``hawkfish.cli``. Importing this module, or asking for
-help, imports neither sushy nor requests: the first use of ``client`` does.
+Owns its set of commands, its clients and what is logged. The commands are
+the entry points of the group that ``openstack`` reads as well; here they go
+without the word ``hawkfish``. Importing this module, or asking for help,
+imports neither sushy nor requests: the first use of a client does.
 """
 
 import argparse
+import difflib
 import functools
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -18,39 +19,78 @@ from typing import TYPE_CHECKING, Any
 
 from cliff import app, commandmanager
 
+from hawkfish_plugin.cli import connection
+
 if TYPE_CHECKING:
+    from cliff import interactive
+
     from hawkfish_plugin import client
 
 DISTRIBUTION = 'hawkfish-snapshots'
-DEFAULT_URL = 'http://127.0.0.1:8000'
+COMMANDS = 'openstack.hawkfish.v1'
+NAME = 'hawkfish'
 
 
-def _url(text: str) -> str:
-    if not text.startswith(('http://', 'https://')):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} does not start with http:// or https://'
-        )
-    return text
+class Commands(commandmanager.CommandManager):
+    """The commands by the names they have in a program of their own."""
+
+    def load_commands(self, namespace: str) -> None:
+        super().load_commands(namespace)
+        self.commands = {
+            name.removeprefix(f'{NAME} '): point for name, point in self
+        }
+
+    def near(self, argv: Sequence[str]) -> list[str]:
+        """Return the commands that *argv* may have meant."""
+        names = sorted(name for name, _ in self)
+        typed = [word for word in argv[:2] if not word.startswith('-')]
+        if not typed:
+            return []
+        close = difflib.get_close_matches(' '.join(typed), names)
+        close += difflib.get_close_matches(typed[0], names)
+        of_word = [name for name in names if name.split()[0] == typed[0]]
+        return list(dict.fromkeys(close or of_word))
 
 
-def _is_true(text: str) -> bool:
-    return text.strip().lower() in ('1', 'true', 'yes', 'on')
+class ClientManager:
+    """The client by the name it has among those of ``openstack``."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+
+    @functools.cached_property
+    def hawkfish(self) -> 'client.HawkFish':
+        return make_client(vars(self._options))
+
+
+def make_client(options: dict[str, Any]) -> 'client.HawkFish':
+    """Return the service that *options* mean."""
+    from hawkfish_plugin import client
+
+    found = connection.connect(options)
+    return client.HawkFish(
+        found.url, found.username, found.password, found.verify
+    )
 
 
 class HawkFishApp(app.App):
     """Snapshots of the systems of a Redfish emulator."""
 
-    NAME = 'hawkfish'
+    NAME = NAME
     LOG = logging.getLogger(NAME)
+
+    command_manager: Commands
+    client_manager: ClientManager
 
     def __init__(self) -> None:
         super().__init__(
             description=self.__doc__,
             version=metadata.version(DISTRIBUTION),
-            command_manager=commandmanager.CommandManager('hawkfish.cli'),
+            command_manager=Commands(COMMANDS),
             # Otherwise "hawkfish snapshot list --help" explains hawkfish.
             deferred_help=True,
         )
+        self._worst_status = 0
 
     def build_option_parser(
         self,
@@ -61,36 +101,11 @@ class HawkFishApp(app.App):
         parser = super().build_option_parser(
             description, version, argparse_kwargs
         )
-        group = parser.add_argument_group('service')
-        group.add_argument(
-            '--url',
-            type=_url,
-            default=os.environ.get('HAWKFISH_URL') or DEFAULT_URL,
-            help=f'Where the emulator listens (HAWKFISH_URL; {DEFAULT_URL}).',
-        )
-        group.add_argument(
-            '--username',
-            default=os.environ.get('HAWKFISH_USERNAME'),
-            help='User for HTTP Basic authentication (HAWKFISH_USERNAME).',
-        )
-        group.add_argument(
-            '--password',
-            default=os.environ.get('HAWKFISH_PASSWORD'),
-            help='Password of that user (HAWKFISH_PASSWORD).',
-        )
-        group.add_argument(
-            '--ca-file',
-            metavar='FILE',
-            default=os.environ.get('HAWKFISH_CACERT') or None,
-            help='CA certificates to trust for https (HAWKFISH_CACERT).',
-        )
-        group.add_argument(
-            '--insecure',
-            action='store_true',
-            default=_is_true(os.environ.get('HAWKFISH_INSECURE', '')),
-            help='Do not verify the certificate (HAWKFISH_INSECURE).',
-        )
+        connection.add_options(parser)
         return parser
+
+    def initialize_app(self, argv: list[str]) -> None:
+        self.client_manager = ClientManager(self.options)
 
     def configure_logging(self) -> None:
         super().configure_logging()
@@ -104,28 +119,41 @@ class HawkFishApp(app.App):
             self.command_manager.find_command(argv)
         except ValueError:
             # cliff's own suggestions would go to stdout, among the data.
-            near = ', '.join(self.get_fuzzy_matches(argv[0])) or 'none'
+            near = ', '.join(self.command_manager.near(argv))
             self.LOG.error(
-                "'%s' is not a hawkfish command; near to it: %s. "
-                "See 'hawkfish --help'.",
+                "'%s' is not a hawkfish command.%s See 'hawkfish --help'.",
                 ' '.join(argv),
-                near,
+                f' Did you mean: {near}?' if near else '',
             )
-            return 2
-        return super().run_subcommand(argv)
+            status = 2
+        else:
+            status = super().run_subcommand(argv)
+        self._worst_status = max(self._worst_status, status)
+        return status
 
-    @functools.cached_property
-    def client(self) -> 'client.HawkFish':
-        """The service that the options name."""
-        from hawkfish_plugin import client
+    def interact(self) -> None:
+        # cmd2 would run the words of our own command line as commands.
+        arguments, sys.argv = sys.argv, sys.argv[:1]
+        try:
+            self._shell().cmdloop()
+        finally:
+            sys.argv = arguments
 
-        ca_file = self.options.ca_file
-        return client.HawkFish(
-            self.options.url,
-            username=self.options.username or None,
-            password=self.options.password,
-            verify=False if self.options.insecure else ca_file or True,
+    def _shell(self) -> 'interactive.InteractiveApp':
+        # A slow import.
+        from cliff import interactive
+
+        self.interpreter = interactive.InteractiveApp(
+            self, self.command_manager, self.stdin, self.stdout
         )
+        # cmd2 has put its own in place of cliff's.
+        on_terminal = self.stdin.isatty()
+        self.interpreter.prompt = f'({NAME}) ' if on_terminal else ''
+        return self.interpreter
+
+    def run(self, argv: list[str]) -> int:
+        status = super().run(argv)
+        return self._worst_status if self.interpreter else status
 
 
 def main(argv: Sequence[str] | None = None) -> int:

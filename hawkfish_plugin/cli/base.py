@@ -8,20 +8,23 @@ command waits for a task. Standard output carries the data and nothing else.
 
 import argparse
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cliff import command, lister, show
 
-from hawkfish_plugin.cli import errors, output
+from hawkfish_plugin.cli import connection, errors, output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hawkfish_plugin import client
+    # The commands have a property called client.
+    from hawkfish_plugin import client as sdk
     from hawkfish_plugin.cli import app
 
 FOREVER = math.inf
+NAME = 'hawkfish'
 
 
 class Waitable(Protocol):
@@ -32,7 +35,7 @@ class Waitable(Protocol):
 
     def wait(
         self, timeout_sec: float, progress: 'Callable[[Any], None]'
-    ) -> 'client.Snapshot | None': ...
+    ) -> 'sdk.Snapshot | None': ...
 
 
 def name(text: str) -> str:
@@ -61,6 +64,27 @@ class Command(command.Command):
 
     app: 'app.HawkFishApp'
 
+    # "openstack" would want credentials of Keystone.
+    auth_required = False
+
+    @property
+    def client(self) -> 'sdk.HawkFish':
+        """The service, however the program that runs this reaches it."""
+        return self.app.client_manager.hawkfish
+
+    def explain(self, error: Exception) -> errors.CommandError:
+        """Return what to tell the user about *error*."""
+        return errors.explain(error, self.client)
+
+    def command_line(self, *words: str) -> str:
+        """Return what to type for another command on the same service."""
+        if self.app.NAME == NAME:
+            typed = [NAME, *connection.words(self.app.options), *words]
+        else:
+            options = connection.words(self.app.options, f'{NAME}-')
+            typed = [self.app.NAME, *options, NAME, *words]
+        return shlex.join(typed)
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         import requests
         from sushy import exceptions
@@ -68,11 +92,11 @@ class Command(command.Command):
         try:
             return super().run(parsed_args)
         except (exceptions.SushyError, requests.JSONDecodeError) as error:
-            raise errors.explain(error, self.app.options) from error
+            raise self.explain(error) from error
 
     def wait(
         self, work: Waitable, timeout_sec: float
-    ) -> 'tuple[client.Snapshot | None, client.Task]':
+    ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
         """
         Wait for *work*; return the snapshot it created and its task.
 
@@ -80,7 +104,8 @@ class Command(command.Command):
         """
         from hawkfish_plugin import client
 
-        hint = f'watch it with: hawkfish task wait {work.identity}'
+        watch = self.command_line('task', 'wait', work.identity)
+        hint = f'watch it with: {watch}'
         quiet = self.app.options.verbose_level == 0
         try:
             with output.Progress(self.app.stderr, quiet) as progress:
@@ -90,7 +115,7 @@ class Command(command.Command):
             raise
         except client.TaskTimeout as error:
             raise errors.CommandError(f'{error}; {hint}') from error
-        ended = self.app.client.task(work.identity)
+        ended = self.client.task(work.identity)
         for warning in ended.warnings:
             self.app.LOG.warning('Warning: %s', output.printable(warning))
         return created, ended
@@ -158,9 +183,9 @@ class WaitOption(Command):
         return parser
 
     def follow(
-        self, handle: 'client.TaskHandle', parsed_args: argparse.Namespace
-    ) -> 'tuple[client.Snapshot | None, client.Task]':
+        self, handle: 'sdk.TaskHandle', parsed_args: argparse.Namespace
+    ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
         """Wait if asked to; return the snapshot created and the task."""
         if parsed_args.wait is not None:
             return self.wait(handle, parsed_args.wait)
-        return None, handle.task or self.app.client.task(handle.identity)
+        return None, handle.task or self.client.task(handle.identity)

@@ -7,11 +7,12 @@ where there is no such message, into what went wrong and what to do about
 it. It leaves printing and the exit status to cliff.
 """
 
-import argparse
-import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import output
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
 
 NO_PLUGIN = """\
 %s: this emulator has no HawkFish plugin activated.
@@ -20,11 +21,13 @@ configuration file, or give another --url."""
 
 NO_CREDENTIALS = """\
 The emulator at %s asks for credentials.
-Give --username and --password, or HAWKFISH_USERNAME and HAWKFISH_PASSWORD."""
+Give --username, which asks for the password, or HAWKFISH_USERNAME and \
+HAWKFISH_PASSWORD, or --cloud."""
 
 BAD_CREDENTIALS = """\
 The emulator at %s refuses the credentials of user %s.
-Check --username and --password, or HAWKFISH_USERNAME and HAWKFISH_PASSWORD."""
+Check the user name and the password; options, environment and clouds.yaml \
+can give them."""
 
 UNREACHABLE = """\
 Cannot reach the emulator at %s: %s.
@@ -43,24 +46,26 @@ class CommandError(Exception):
     """A command failed; the text is all that its user needs."""
 
 
-def explain(error: Exception, options: argparse.Namespace) -> CommandError:
-    """Return what to tell the user about *error*."""
+def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
+    """Return what to tell the user about *error* of *service*."""
     from sushy import exceptions
 
     if isinstance(error, CommandError):
         return error
     if isinstance(error, exceptions.ConnectionError):
-        text = _unreachable(error, options.url)
+        text = _unreachable(error, service.url)
     elif isinstance(error, exceptions.HTTPError):
-        text = _refusal(error, options)
+        text = _refusal(error, service)
     elif isinstance(error, ValueError):
-        text = NOT_REDFISH % options.url
+        text = NOT_REDFISH % service.url
     else:
         text = output.printable(str(error))
     return CommandError(text)
 
 
 def _unreachable(error: Exception, url: str) -> str:
+    import ssl
+
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
@@ -70,34 +75,18 @@ def _unreachable(error: Exception, url: str) -> str:
     return words % (url, output.printable(reason))
 
 
-def _refusal(error: Any, options: argparse.Namespace) -> str:
-    url: str = options.url
+def _refusal(error: Any, service: 'client.HawkFish') -> str:
+    from hawkfish_plugin import client
+
+    url: str = service.url
     if error.status_code == 401:
-        if options.username:
-            return BAD_CREDENTIALS % (url, options.username)
+        if service.username:
+            return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    told = _messages(error.extended_info)
+    told = client.messages(error)
     if told:
-        return '\n'.join(told)
+        return '\n'.join(map(output.printable, told))
     if error.status_code == 404:
         return NO_PLUGIN % url
     reason = output.printable(error.detail or 'no reason given')
     return f'{url} answered {error.status_code}: {reason}'
-
-
-def _messages(extended_info: Any) -> list[str]:
-    """
-    Return each message and its resolution, where the server has any.
-
-    The emulator's own errors carry a MessageId and nothing else.
-    """
-    lines = []
-    for info in extended_info if isinstance(extended_info, list) else ():
-        if info.get('Message'):
-            lines.append(info['Message'])
-            lines.append(info.get('Resolution', ''))
-    return [
-        output.printable(line)
-        for line in lines
-        if line.rstrip('.') not in ('', 'None')
-    ]

@@ -62,7 +62,7 @@ class WatchEvents(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         form = FORMATS[parsed_args.format]
-        stream = self.app.client.events(
+        stream = self.client.events(
             parsed_args.after, parsed_args.filter, self._tell_of_loss
         )
         for event in stream:

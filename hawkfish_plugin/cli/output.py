@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sushy.resources.taskservice import task
 
 TO_LINE_START = '\r\x1b[K'
+BAR_WIDTH = 20
 
 
 def printable(text: str) -> str:
@@ -61,7 +62,9 @@ class Progress:
             return
         steps = [message.message or '' for message in task.messages or ()]
         step = steps[-1] if steps else task.name
-        line = f'{task.percent_complete or 0:3d}% {printable(step)}'
+        percent = task.percent_complete or 0
+        filled = '#' * (percent * BAR_WIDTH // 100)
+        line = f'[{filled:<{BAR_WIDTH}}] {percent:3d}% {printable(step)}'
         width = os.get_terminal_size(self._stream.fileno()).columns
         self._stream.write(TO_LINE_START + line[: (width or 80) - 1])
         self._stream.flush()

@@ -109,7 +109,7 @@ class OfSystem(base.Command):
     def policy(
         self, parsed_args: argparse.Namespace
     ) -> 'client.SnapshotPolicy':
-        return self.app.client.policy(parsed_args.system)
+        return self.client.policy(parsed_args.system)
 
 
 class ShowPolicy(OfSystem, base.ShowOne):

@@ -78,7 +78,7 @@ class OfSystem(base.Command):
     def snapshots(
         self, parsed_args: argparse.Namespace
     ) -> 'client.SnapshotCollection':
-        return self.app.client.snapshots(parsed_args.system)
+        return self.client.snapshots(parsed_args.system)
 
 
 class OfSnapshot(OfSystem):
@@ -172,7 +172,7 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
             parsed_args.expires,
         )
         if parsed_args.dry_run:
-            policy = self.app.client.policy(parsed_args.system)
+            policy = self.client.policy(parsed_args.system)
             return policies.explain(policy, *wish)
         handle = self.snapshots(parsed_args).create(*wish)
         created, task = self.follow(handle, parsed_args)
@@ -317,7 +317,7 @@ class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
             except (exceptions.SushyError, errors.CommandError) as error:
                 if len(names) == 1:
                     raise
-                reason = errors.explain(error, self.app.options)
+                reason = self.explain(error)
                 self.app.LOG.error('%s: %s', name, reason)
         return self.columns, rows
 

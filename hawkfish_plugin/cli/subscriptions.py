@@ -79,7 +79,7 @@ class ListSubscriptions(base.Lister):
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[Any]]:
-        found = self.app.client.subscriptions()
+        found = self.client.subscriptions()
         return self.columns, [_row(subscription) for subscription in found]
 
 
@@ -97,7 +97,7 @@ class ShowSubscription(base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
-        client = self.app.client
+        client = self.client
         return _fields(client.subscription(parsed_args.subscription))
 
 
@@ -157,7 +157,7 @@ class CreateSubscription(base.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
         origins = [{'@odata.id': uri} for uri in parsed_args.origin or ()]
-        created = self.app.client.subscribe(
+        created = self.client.subscribe(
             parsed_args.destination,
             Context=parsed_args.context,
             DeliveryRetryPolicy=parsed_args.retry_policy,
@@ -201,8 +201,8 @@ class DeleteSubscriptions(base.Command):
 
         for number in numbers:
             try:
-                self.app.client.subscription(number).delete()
+                self.client.subscription(number).delete()
             except exceptions.SushyError as error:
-                reason = errors.explain(error, self.app.options)
+                reason = self.explain(error)
                 self.app.LOG.error('%s: %s', number, reason)
                 yield number

@@ -69,7 +69,7 @@ class ListTasks(base.Lister):
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[Any]]:
-        return self.columns, [_row(task) for task in self.app.client.tasks()]
+        return self.columns, [_row(task) for task in self.client.tasks()]
 
 
 class ShowTask(base.ShowOne):
@@ -81,7 +81,7 @@ class ShowTask(base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
-        return fields(self.app.client.task(parsed_args.task))
+        return fields(self.client.task(parsed_args.task))
 
 
 class WaitTask(base.ShowOne):
@@ -100,7 +100,7 @@ class WaitTask(base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
-        task = self.app.client.task(parsed_args.task)
+        task = self.client.task(parsed_args.task)
         _, ended = self.wait(task, parsed_args.timeout)
         return fields(ended)
 
@@ -114,7 +114,7 @@ class CancelTask(base.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        task = self.app.client.task(parsed_args.task)
+        task = self.client.task(parsed_args.task)
         if state(task) in ENDED:
             raise errors.CommandError(
                 f'Task {task.identity} has already ended: {state(task)}.'

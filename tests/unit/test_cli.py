@@ -212,7 +212,7 @@ def test_wait_ends_in_time(hawkfish, emulator):
 
     assert (status, out) == (1, '')
     assert 'still running after 0.2 seconds' in err
-    assert 'hawkfish task wait' in err
+    assert f'hawkfish --url {emulator.url} task wait' in err
 
 
 def test_failed_task_fails_the_command(hawkfish, emulator):
@@ -606,7 +606,7 @@ def test_credentials(run, emulator, tmp_path):
     server.shutdown()
 
     assert missing[0] == wrong[0] == 1
-    assert '--username and --password' in missing[2]
+    assert 'asks for credentials' in missing[2]
     assert 'refuses the credentials of user admin' in wrong[2]
     assert right[0] == 0
 
@@ -671,12 +671,13 @@ def test_interrupted_wait_leaves_the_task(emulator):
     shown = read_terminal(terminal, until='%')
 
     program.send_signal(signal.SIGINT)
-    shown += read_terminal(terminal, until='hawkfish task wait')
+    shown += read_terminal(terminal, until='task wait')
     out, _ = program.communicate(timeout=20)
     os.close(terminal)
 
     assert (program.returncode, out) == (130, b'')
-    assert 'goes on; watch it with: hawkfish task wait' in shown
+    assert f'hawkfish --url {emulator.url} task wait' in shown
+    assert '[#' in shown or '[ ' in shown
     tasks = emulator.app.extensions['hawkfish'].tasks.list()
     assert any(task.active for task in tasks)
 
@@ -688,3 +689,101 @@ def read_terminal(terminal, until):
         if select.select([terminal], [], [], 0.1)[0]:
             text += os.read(terminal, 4096).decode()
     return text
+
+
+def run_program(emulator, text):
+    """Run ``hawkfish`` with *text* as standard input, as a script does."""
+    return subprocess.run(
+        [*PROGRAM, '--url', emulator.url],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_commands_from_standard_input(emulator):
+    """A script's commands run one after the other, and their worst counts."""
+    good = run_program(
+        emulator,
+        f'snaps-create {emulator.system} --name a -f value -c Name\n'
+        f'snapshot list {emulator.system} -f value -c Name\n',
+    )
+    bad = run_program(
+        emulator,
+        f'snapshot show {emulator.system} b\n'
+        f'snapshot list {emulator.system} -f value -c Name\n',
+    )
+
+    assert (good.returncode, good.stdout.split()) == (0, ['a', 'a'])
+    assert (bad.returncode, bad.stdout.split()) == (1, ['a'])
+    assert 'was not found' in bad.stderr
+
+
+def test_shell_on_a_terminal(emulator):
+    """Without a command there is a prompt, which takes commands."""
+    terminal, other = pty.openpty()
+    program = subprocess.Popen(
+        [*PROGRAM, '--url', emulator.url],
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        start_new_session=True,
+    )
+    os.close(other)
+    read_terminal(terminal, until='(hawkfish)')
+    os.write(terminal, f'snaps-create {emulator.system} --name a\r'.encode())
+    read_terminal(terminal, until='Ready')
+    os.write(terminal, b'quit\r')
+
+    assert program.wait(20) == 0
+
+    os.close(terminal)
+
+
+def test_completion(tmp_path):
+    """What ``hawkfish complete`` prints completes commands and options."""
+    done = subprocess.run(
+        [*PROGRAM, 'complete'], capture_output=True, text=True
+    )
+    script = """
+_get_comp_words_by_ref() {
+    words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    cur=${words[cword]} prev=${words[cword - 1]}
+}
+complete_line() {
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _hawkfish
+    echo "${COMPREPLY[*]}"
+}
+complete_line hawkfish snapshot re
+complete_line hawkfish snapshot create --na
+"""
+    completed = subprocess.run(
+        ['bash', '-c', done.stdout + script], capture_output=True, text=True
+    )
+
+    assert completed.stdout.split() == ['revert', '--name']
+
+
+@pytest.mark.parametrize(
+    'typed, meant',
+    [
+        (('snapshot', 'lst', 'x'), 'snapshot list'),
+        (('snaphot', 'list'), 'snapshot list'),
+        (('snapsls',), 'snaps-ls'),
+        (('task',), 'task wait'),
+    ],
+)
+def test_did_you_mean(hawkfish, typed, meant):
+    """A slip of the finger gets the command that was meant."""
+    status, out, err = hawkfish(*typed)
+
+    assert (status, out) == (2, '')
+    assert meant in err.partition('Did you mean: ')[2]
+
+
+def test_commands_can_be_shortened(data, emulator):
+    """The beginning of each word is enough where it is clear."""
+    emulator.created(Name='a')
+
+    assert [s['Name'] for s in data('snap', 'li', emulator.system)] == ['a']

@@ -2,6 +2,9 @@
 """The SDK against the served emulator: real sushy, real HTTP."""
 
 import json
+import pathlib
+import re
+import textwrap
 import threading
 import time
 
@@ -12,6 +15,7 @@ from werkzeug import serving
 
 from hawkfish_plugin import client, exceptions
 
+ROOT = pathlib.Path(__file__).parents[2]
 ODD_NAME = 'b %2F é?#&+;=\'"'
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
 
@@ -359,3 +363,49 @@ def test_purge(snapshots):
     snapshots.purge(force=True).wait()
 
     assert snapshots.get_members() == []
+
+
+def examples():
+    """The pieces of Python on the page about it."""
+    page = ROOT / 'doc/source/user/python.rst'
+    blocks = re.findall(
+        r'code-block:: python\n\n((?: {3}.*\n|\n)+)', page.read_text()
+    )
+    return [textwrap.dedent(block) for block in blocks]
+
+
+@pytest.mark.parametrize('example', examples())
+def test_documented_examples(emulator, capsys, example):
+    """What the documentation shows works as it stands."""
+    exec(example.replace('http://127.0.0.1:8000', emulator.url), {})
+
+    assert capsys.readouterr().out
+
+
+def test_first_example_is_short():
+    """A snapshot's whole life takes ten lines at most."""
+    first = examples()[0]
+
+    assert len([line for line in first.splitlines() if line]) <= 10
+    for call in ('create', 'get_members', 'revert', 'delete'):
+        assert f'.{call}(' in first
+
+
+def test_messages_of_an_error(snapshots):
+    """What the service says about an error comes with what to do."""
+    with pytest.raises(sushy.exceptions.BadRequestError) as caught:
+        snapshots.create('a/b')
+
+    reason, remedy = client.messages(caught.value)
+    assert "'a/b'" in reason
+    assert remedy.endswith('.')
+
+
+def test_messages_where_there_are_none(service):
+    """An error without an answer has no messages."""
+    away = client.HawkFish('http://127.0.0.1:1')
+
+    with pytest.raises(sushy.exceptions.ConnectionError) as caught:
+        away.tasks()
+
+    assert client.messages(caught.value) == []

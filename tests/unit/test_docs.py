@@ -11,11 +11,12 @@ import flask
 import pytest
 
 from hawkfish_plugin import conf, messages, plugin
+from hawkfish_plugin.cli import app
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = sorted(
     point.name.replace('_', ' ')
-    for point in importlib.metadata.entry_points(group='hawkfish.cli')
+    for point in importlib.metadata.entry_points(group=app.COMMANDS)
 )
 OPTIONS = [
     (group, opt.name) for group, opts in conf.list_opts() for opt in opts
@@ -67,7 +68,7 @@ def test_every_option_is_documented(pages, group, option):
 def test_every_command_is_documented(pages, command):
     """A command has a section with its usage."""
     assert re.search(
-        rf'^{command}\n-+\n(.*\n)*? +hawkfish {command}\b',
+        rf'^{command}\n-+\n(.*\n)*? +{command}\b',
         pages['cli/index'], re.MULTILINE,
     )  # fmt: skip
 
@@ -80,12 +81,12 @@ def test_every_message_is_documented(pages, message_id):
 
 def test_every_route_is_documented(pages):
     """Each method of each path that the plugin serves is on the HTTP page."""
-    app = flask.Flask('empty')
-    own = {rule.endpoint for rule in app.url_map.iter_rules()}
-    plugin.setup(app)
+    emulator = flask.Flask('empty')
+    own = {rule.endpoint for rule in emulator.url_map.iter_rules()}
+    plugin.setup(emulator)
     served = {
         f'"{method} {as_written(rule.rule)}"'
-        for rule in app.url_map.iter_rules()
+        for rule in emulator.url_map.iter_rules()
         if rule.endpoint not in own
         for method in rule.methods - {'HEAD', 'OPTIONS'}
     }

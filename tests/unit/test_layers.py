@@ -21,6 +21,7 @@ LAYERS = {
     'hawkfish_plugin.protocol': 7,
     'hawkfish_plugin.wsgi': 7,
     'hawkfish_plugin.cli': 7,
+    'hawkfish_plugin.ironic': 7,
     'hawkfish_plugin.api': 6,
     'hawkfish_plugin.announcements': 5,
     'hawkfish_plugin.pruning': 5,
@@ -56,6 +57,11 @@ def name_of(path):
 
 
 MODULES = {name_of(path): path for path in sorted(ROOT.rglob('*.py'))}
+CLIENTS = [
+    module
+    for module in MODULES
+    if f'{module}.'.startswith((f'{PACKAGE}.cli.', f'{PACKAGE}.ironic.'))
+]
 
 
 def is_for_types(node):
@@ -158,11 +164,9 @@ def test_sushy_stays_in_the_client(module):
         }
 
 
-@pytest.mark.parametrize(
-    'module', [m for m in MODULES if f'{m}.'.startswith(f'{PACKAGE}.cli.')]
-)
-def test_command_line_has_no_http_of_its_own(module):
-    """The command line reaches a service through the client alone."""
+@pytest.mark.parametrize('module', CLIENTS)
+def test_clients_have_no_http_of_their_own(module):
+    """Command line and Ironic reach a service through the client alone."""
     source = MODULES[module].read_text()
     found = set(imports(source, with_types=False)) - HTTP_BUT_NO_REQUESTS
 

@@ -2,79 +2,22 @@
 """The wheel: what is in it, and that it works where nothing else is."""
 
 import importlib.metadata
-import pathlib
-import re
-import shutil
+import os
+import socket
 import subprocess
-import sys
+import time
 import zipfile
 
 import pytest
-from packaging import requirements
 
+from tests import packages
 from tests.lab import prerequisites
-
-ROOT = pathlib.Path(__file__).parents[2]
-SOURCES = (
-    'LICENSE', 'README.rst', 'hawkfish_plugin', 'pyproject.toml',
-    'requirements.txt', 'setup.cfg', 'setup.py',
-)  # fmt: skip
-
-
-def run(*command, **kwargs):
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True,
-        timeout=120, **kwargs,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def pip(*args, **kwargs):
-    return run(
-        sys.executable, '-m', 'pip', '--disable-pip-version-check', *args,
-        **kwargs,
-    )  # fmt: skip
-
-
-def plain(name):
-    return re.sub(r'[-_.]+', '-', name).lower()
-
-
-def dependencies(required):
-    """The distributions that *required* lead to, libvirt's not among them."""
-    found = {}
-    while required:
-        requirement = requirements.Requirement(required.pop())
-        marker, name = requirement.marker, plain(requirement.name)
-        if name in found or (marker and not marker.evaluate({'extra': ''})):
-            continue
-        found[name] = importlib.metadata.distribution(name)
-        required += found[name].requires or []
-    return found.values()
-
-
-def link_files(distribution, folder):
-    """Make what *distribution* has at the top importable from *folder*."""
-    top = {path.parts[0] for path in distribution.files or ()}
-    for name in top - {'..', '__pycache__'}:
-        source = pathlib.Path(str(distribution.locate_file(name)))
-        if source.exists() and not (folder / name).exists():
-            (folder / name).symlink_to(source)
+from tests.packages import ROOT, pip, run
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
-    """The wheel of the sources alone, without git, as from an archive."""
-    folder = tmp_path_factory.mktemp('wheel')
-    for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    pip(
-        'wheel', '--quiet', '--no-deps', '--no-build-isolation',
-        '--wheel-dir', folder / 'out', folder,
-    )  # fmt: skip
-    return next((folder / 'out').glob('*.whl'))
+    return packages.build_wheel(tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
@@ -82,22 +25,18 @@ def installed(tmp_path_factory, wheel):
     """
     The Python of an environment with the wheel and what it requires.
 
-    To fetch the dependencies anew would take a minute and the network. So
-    the files of this environment are linked instead, but of those
-    distributions only that the wheel's metadata lead to: a dependency that
-    nobody declared is missing, and so are libvirt and our own checkout.
+    A dependency that nobody declared is missing there, and so are libvirt and
+    our own checkout.
     """
-    folder = tmp_path_factory.mktemp('installed')
-    run(sys.executable, '-m', 'venv', '--without-pip', folder / 'venv')
-    python = folder / 'venv/bin/python'
+    folder = tmp_path_factory.mktemp('installed') / 'venv'
+    site = packages.make_environment(folder, '--without-pip')
+    python = folder / 'bin/python'
     pip('--python', python, 'install', '--quiet', '--no-deps', '--no-index',
         wheel)  # fmt: skip
-    site, = (folder / 'venv/lib').glob('python*/site-packages')
     own, = importlib.metadata.distributions(
         name='hawkfish-snapshots', path=[str(site)]
     )
-    for distribution in dependencies(list(own.requires or ())):
-        link_files(distribution, site)
+    packages.link(own.requires or (), site)
     return python
 
 
@@ -115,6 +54,20 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     assert {n for n in held if '.dist-info/' not in n} == wanted
 
 
+def test_source_distribution_builds_the_same(wheel, tmp_path):
+    """The wheel of the source distribution has the same files."""
+    sources, out = tmp_path / 'sources', tmp_path / 'out'
+    sources.mkdir()
+    sdist = packages.build_sdist(sources)
+
+    again = packages.wheel_of(sdist, out)
+
+    assert again.name == wheel.name
+    assert set(zipfile.ZipFile(again).namelist()) == set(
+        zipfile.ZipFile(wheel).namelist()
+    )
+
+
 def test_registries_are_read_from_the_installed_package(installed):
     """The messages are found where the wheel has put them."""
     code = 'from hawkfish_plugin import messages; print(messages.registry())'
@@ -123,11 +76,12 @@ def test_registries_are_read_from_the_installed_package(installed):
 
 
 def test_every_entry_point_resolves(installed):
-    """What the metadata name exists, but for the driver that needs libvirt."""
+    """What the metadata name exists, but for what needs an extra."""
     code = """
 from importlib import metadata
+EXTRAS = ('hawkfish_plugin.drivers.libvirt:', 'hawkfish_plugin.ironic.')
 for point in metadata.distribution('hawkfish-snapshots').entry_points:
-    if point.value.startswith('hawkfish_plugin.drivers.libvirt:'):
+    if point.value.startswith(EXTRAS):
         continue
     point.load()
     print(point.group, point.name)
@@ -137,7 +91,7 @@ for point in metadata.distribution('hawkfish-snapshots').entry_points:
     assert 'sushy_tools.emulator.extensions hawkfish' in loaded
     assert 'sushy.resources.system.oems hawkfish' in loaded
     assert 'hawkfish.drivers fake' in loaded
-    assert 'hawkfish.cli snaps-ls' in loaded
+    assert 'openstack.hawkfish.v1 hawkfish_snaps-ls' in loaded
 
 
 @pytest.mark.parametrize('program', ['hawkfish', 'hawkfish-emulator'])
@@ -153,8 +107,8 @@ def test_commands_are_found(installed):
     assert '--no-memory' in told
 
 
-def test_every_module_but_the_driver_does_without_libvirt(installed):
-    """Only the libvirt driver needs libvirt."""
+def test_every_module_does_without_extras(installed):
+    """Only the libvirt driver needs libvirt, and Ironic's part Ironic."""
     code = """
 import importlib, pkgutil, hawkfish_plugin
 try:
@@ -167,7 +121,9 @@ prefix = 'hawkfish_plugin.'
 for module in pkgutil.walk_packages(
     hawkfish_plugin.__path__, prefix, onerror=lambda name: None
 ):
-    if not module.name.startswith(prefix + 'drivers.libvirt'):
+    if not module.name.startswith(
+        (prefix + 'drivers.libvirt', prefix + 'ironic.')
+    ):
         importlib.import_module(module.name)
         print(module.name)
 """
@@ -183,3 +139,45 @@ def test_set_up_installs_what_the_lab_needs():
     }
 
     assert set(prerequisites.PROGRAMS.values()) <= listed
+
+
+@pytest.fixture
+def fake_emulator(installed, tmp_path):
+    """The installed emulator with its fake systems, and its URL."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    config = tmp_path / 'emulator.conf'
+    config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
+    process = subprocess.Popen(
+        [installed.parent / 'hawkfish-emulator', '--fake', '--port', port,
+         '--interface', '127.0.0.1', '--config', config],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, 'OS_HAWKFISH__STATE_DIR': str(tmp_path / 'state')},
+    )  # fmt: skip
+    yield f'http://127.0.0.1:{port}'
+    process.kill()
+    process.wait()
+
+
+def test_first_minutes_of_a_newcomer(installed, fake_emulator):
+    """Create, list, revert and delete work with the wheel and no libvirt."""
+
+    def hawkfish(*words):
+        program = installed.parent / 'hawkfish'
+        return run(program, '--url', fake_emulator, *words)
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            hawkfish('snaps-ls', 'fake')
+            break
+        except AssertionError:
+            assert time.monotonic() < deadline, 'the emulator is not up'
+            time.sleep(0.1)
+
+    hawkfish('snaps-create', 'fake', '--name', 'clean')
+    assert ' clean ' in hawkfish('snaps-ls', 'fake')
+    assert 'Completed' in hawkfish('snaps-revert', 'fake', 'clean')
+    assert 'Completed' in hawkfish('snaps-rm', 'fake', 'clean')
+    assert 'clean' not in hawkfish('snaps-ls', 'fake')

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where the service is, and who asks.
+
+Owns the options that every program with our commands has, the environment
+variables beside them, and the file ``clouds.yaml``. A source that names a
+service brings its credentials as well: no password is sent to a service that
+it was not given for. What an option says beats both.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from hawkfish_plugin.cli import errors
+
+DEFAULT_URL = 'http://127.0.0.1:8000'
+
+OPTIONS = ('url', 'cloud', 'username', 'password', 'ca-file', 'insecure')
+OTHERS_MAY = 0o007
+
+_CLOUD_KEYS = {'auth', 'auth_type', 'cacert', 'verify'}
+_AUTH_KEYS = {'endpoint', 'username', 'password'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """What is needed to reach a service; *verify* is as in requests."""
+
+    url: str
+    username: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    verify: bool | str = True
+
+
+def add_options(parser: argparse.ArgumentParser, prefix: str = '') -> None:
+    """Add the options, each with *prefix*; see ``connect``."""
+
+    def add(group: Any, name: str, **how: Any) -> None:
+        if 'action' not in how:
+            how.setdefault('metavar', name.upper())
+        group.add_argument(f'--{prefix}{name}', dest=_dest(name), **how)
+
+    options = parser.add_argument_group('HawkFish service')
+    where = options.add_mutually_exclusive_group()
+    add(
+        where,
+        'url',
+        type=_url_option,
+        help=f'Where the emulator listens (HAWKFISH_URL; {DEFAULT_URL}).',
+    )
+    add(
+        where,
+        'cloud',
+        metavar='NAME',
+        help='Entry of clouds.yaml that says where, and who (HAWKFISH_CLOUD).',
+    )
+    add(
+        options,
+        'username',
+        help='User for HTTP Basic authentication (HAWKFISH_USERNAME).',
+    )
+    add(
+        options,
+        'password',
+        help='Password of that user. Other users of this machine can see an '
+        'option: HAWKFISH_PASSWORD, clouds.yaml or the prompt hide it.',
+    )
+    add(
+        options,
+        'ca-file',
+        metavar='FILE',
+        help='CA certificates to trust for https (HAWKFISH_CACERT).',
+    )
+    add(
+        options,
+        'insecure',
+        action='store_const',
+        const=True,
+        help='Do not verify the certificate (HAWKFISH_INSECURE).',
+    )
+
+
+def words(options: argparse.Namespace, prefix: str = '') -> list[str]:
+    """Return *options* as they are typed, but for the password."""
+    typed = []
+    for name in OPTIONS:
+        value = getattr(options, _dest(name), None)
+        if value and name != 'password':
+            typed.append(f'--{prefix}{name}')
+            typed += [] if value is True else [value]
+    return typed
+
+
+def connect(given: Mapping[str, Any]) -> Connection:
+    """
+    Return how to reach the service that the options *given* mean.
+
+    Raises CommandError for what the environment or the file has wrong.
+    """
+    option = {name: given.get(_dest(name)) for name in OPTIONS}
+    cloud = option['cloud']
+    if not cloud and not option['url']:
+        cloud = os.environ.get('HAWKFISH_CLOUD')
+    found = _from_file(cloud) if cloud else _from_environment()
+    if option['url']:
+        found = _at(found, option['url'])
+    if option['username']:
+        found = _as_user(found, option['username'])
+    if option['password'] is not None:
+        found = dataclasses.replace(found, password=option['password'])
+    if option['ca-file']:
+        found = dataclasses.replace(found, verify=option['ca-file'])
+    if option['insecure']:
+        found = dataclasses.replace(found, verify=False)
+    return _with_password(found)
+
+
+def clouds_file() -> pathlib.Path:
+    """Return where the named services of this user stand."""
+    home = os.environ.get('XDG_CONFIG_HOME') or '~/.config'
+    return pathlib.Path(home, 'hawkfish', 'clouds.yaml').expanduser()
+
+
+def _dest(name: str) -> str:
+    return f'hawkfish_{name.replace("-", "_")}'
+
+
+def _is_url(text: object) -> bool:
+    return str(text).startswith(('http://', 'https://'))
+
+
+def _url_option(text: str) -> str:
+    if not _is_url(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} does not start with http:// or https://'
+        )
+    return text
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in ('1', 'true', 'yes', 'on')
+
+
+def _from_environment() -> Connection:
+    url = os.environ.get('HAWKFISH_URL') or DEFAULT_URL
+    if not _is_url(url):
+        raise errors.CommandError(
+            f'HAWKFISH_URL: {url!r} does not start with http:// or https://'
+        )
+    insecure = _is_true(os.environ.get('HAWKFISH_INSECURE', ''))
+    return Connection(
+        url,
+        os.environ.get('HAWKFISH_USERNAME') or None,
+        os.environ.get('HAWKFISH_PASSWORD'),
+        False if insecure else os.environ.get('HAWKFISH_CACERT') or True,
+    )
+
+
+def _at(found: Connection, url: str) -> Connection:
+    """Return *found* at *url*, without the credentials of another service."""
+    if url == found.url or not os.environ.get('HAWKFISH_URL'):
+        return dataclasses.replace(found, url=url)
+    return Connection(url, verify=found.verify)
+
+
+def _as_user(found: Connection, username: str) -> Connection:
+    """Return *found* with *username*, without another user's password."""
+    same = found.username in (None, username)
+    password = found.password if same else None
+    return dataclasses.replace(found, username=username, password=password)
+
+
+def _with_password(found: Connection) -> Connection:
+    """Ask for the password where a user at a terminal gave none."""
+    asks = found.username and found.password is None
+    if not asks or not sys.stdin or not sys.stdin.isatty():
+        return found
+    import getpass
+
+    prompt = f'Password of {found.username} at {found.url}: '
+    return dataclasses.replace(found, password=getpass.getpass(prompt))
+
+
+# The file -----------------------------------------------------------------
+
+
+def _from_file(name: str) -> Connection:
+    path = clouds_file()
+    clouds = _mapping(_read(path).get('clouds'), path, 'clouds')
+    if name not in clouds:
+        known = ', '.join(map(str, clouds)) or 'none'
+        raise errors.CommandError(
+            f'{path} has no cloud {name!r}; there are: {known}.'
+        )
+    cloud = _mapping(clouds[name], path, name)
+    auth = _mapping(cloud.get('auth'), path, f'auth of {name}')
+    _check_keys(cloud, _CLOUD_KEYS, path, name)
+    _check_keys(auth, _AUTH_KEYS, path, f'auth of {name}')
+    if not _is_url(auth.get('endpoint')):
+        raise errors.CommandError(
+            f'{path}: auth of {name} has no endpoint that starts with '
+            'http:// or https://.'
+        )
+    if 'password' in auth:
+        _check_private(path)
+    return Connection(
+        auth['endpoint'],
+        _text(auth.get('username')),
+        _text(auth.get('password')),
+        cloud.get('verify', True) and (cloud.get('cacert') or True),
+    )
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        with path.open(encoding='utf-8') as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise errors.CommandError(f'{path}: {error.strerror}.') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # The error's own text quotes the file, passwords as well.
+        mark = getattr(error, 'problem_mark', None)
+        place = f' at line {mark.line + 1}' if mark else ''
+        raise errors.CommandError(f'{path} is not YAML{place}.') from None
+    return _mapping(content, path, 'the file')
+
+
+def _mapping(value: object, path: pathlib.Path, what: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise errors.CommandError(f'{path}: {what} is not a mapping.')
+
+
+def _check_keys(
+    value: dict[str, Any], known: set[str], path: pathlib.Path, what: str
+) -> None:
+    # A misspelled "verify" must not go unnoticed.
+    for key in value:
+        if key not in known:
+            raise errors.CommandError(
+                f'{path}: {what} has {key!r}, which is none of '
+                f'{", ".join(sorted(known))}.'
+            )
+
+
+def _check_private(path: pathlib.Path) -> None:
+    if path.stat().st_mode & OTHERS_MAY:
+        raise errors.CommandError(
+            f'{path} holds a password and is open to all users.\n'
+            f'Close it with: chmod 600 {path}'
+        )
+
+
+def _text(value: object) -> str | None:
+    # YAML takes a password of digits for a number.
+    return None if value is None else str(value)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Snapshots of a node, for whatever interface of Ironic asks.
+
+Owns how arguments are read, how long is waited, and how errors are told.
+Every call returns when its operation has ended, with the node's power state
+as it then is: Ironic holds the node meanwhile, and looks again at the next
+turn of its own loop only.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ironic.common import exception, states
+from ironic.drivers.modules.redfish import utils
+from oslo_utils import strutils
+from sushy import exceptions
+
+from hawkfish_plugin import client
+
+# What the service itself gives a task by default.
+TIMEOUT = 3600.0
+
+POWER_STATES = ('AsCaptured', 'On', 'Off')
+
+NO_PLUGIN = (
+    'the emulator of this node serves no snapshots: HawkFish Snapshots is '
+    'not activated there'
+)
+
+
+def _boolean(text: object) -> bool:
+    value: bool = strutils.bool_from_string(text, strict=True)
+    return value
+
+
+def _seconds(text: Any) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError('it is not a number of seconds above 0')
+    return value
+
+
+def _name(text: object) -> str:
+    if not isinstance(text, str) or not text:
+        raise ValueError('it is not a name')
+    return text
+
+
+def _power_state(text: object) -> str:
+    if text not in POWER_STATES:
+        raise ValueError(f'it is none of {", ".join(POWER_STATES)}')
+    return str(text)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    'name': _name,
+    'description': str,
+    'include_memory': _boolean,
+    'quiesce': str,
+    'target_power_state': _power_state,
+    'timeout': _seconds,
+}
+
+
+def read(
+    given: Mapping[str, object],
+    required: Sequence[str],
+    optional: Sequence[str],
+) -> dict[str, Any]:
+    """Return the arguments *given* as the functions below take them."""
+    known = [*required, *optional]
+    for name in required:
+        if given.get(name) is None:
+            raise exception.MissingParameterValue(
+                f'The argument {name} is missing.'
+            )
+    arguments = {}
+    for name, value in given.items():
+        if name not in known:
+            raise exception.InvalidParameterValue(
+                f'There is no argument {name}; known are {", ".join(known)}.'
+            )
+        try:
+            arguments[name] = _READERS[name](value)
+        except (TypeError, ValueError) as error:
+            raise exception.InvalidParameterValue(
+                f'The argument {name} is {value!r}: {error}.'
+            ) from None
+    return arguments
+
+
+def listing(task: Any) -> list[dict[str, Any]]:
+    """Return the snapshots of the node, oldest first."""
+    with _told():
+        return [
+            {
+                'name': snapshot.name,
+                'description': snapshot.description,
+                'state': snapshot.snapshot_state,
+                'type': snapshot.snapshot_type,
+                'power_state': snapshot.power_state,
+                'current': snapshot.is_current,
+                'created': snapshot.created_time,
+                'parent': snapshot.parent,
+            }
+            for snapshot in _snapshots(task).get_members()
+        ]
+
+
+def create(task: Any, timeout: float = TIMEOUT, **what: Any) -> None:
+    """Create a snapshot; *what* is for ``SnapshotCollection.create``."""
+    with _told():
+        _snapshots(task).create(**what).wait(timeout)
+
+
+def revert(
+    task: Any,
+    name: str,
+    target_power_state: str | None = None,
+    timeout: float = TIMEOUT,
+) -> None:
+    """Bring the node back; Ironic knows its power state afterwards."""
+    try:
+        with _told():
+            snapshot = _snapshots(task).get(name)
+            snapshot.revert(target_power_state).wait(timeout)
+    finally:
+        # A revert that failed may have changed it as well.
+        _follow_power(task)
+
+
+def delete(task: Any, name: str, timeout: float = TIMEOUT) -> None:
+    """Delete a snapshot; the node's present state stays."""
+    with _told():
+        _snapshots(task).get(name).delete().wait(timeout)
+
+
+def power_state(task: Any) -> str:
+    """Return the node's power state as ``revert`` takes it."""
+    now = task.driver.power.get_power_state(task)
+    known = {states.POWER_ON: 'On', states.POWER_OFF: 'Off'}
+    return known.get(now, 'AsCaptured')
+
+
+def _snapshots(task: Any) -> client.SnapshotCollection:
+    system = utils.get_system(task.node)
+    if 'HawkFish' not in system.json.get('Oem', {}):
+        raise exception.RedfishError(error=NO_PLUGIN)
+    found: client.HawkFishSystem = system.get_oem_extension('HawkFish')
+    return found.snapshots
+
+
+def _follow_power(task: Any) -> None:
+    with contextlib.suppress(exception.IronicException):
+        task.node.power_state = task.driver.power.get_power_state(task)
+        task.node.save()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Let an error be Ironic's, in the words of the service."""
+    try:
+        yield
+    except client.TaskTimeout as error:
+        raise exception.RedfishError(error=f'{error}; it goes on') from error
+    except exceptions.SushyError as error:
+        words = ' '.join(client.messages(error)) or str(error)
+        raise exception.RedfishError(error=words) from error
