@@ -63,8 +63,8 @@ def system_oem(system: str) -> Resource:
     """What a ComputerSystem has under ``Oem.HawkFish``; *system* its URI."""
     return {
         '@odata.type': '#HawkFishComputerSystem.v1_0_0.ComputerSystem',
-        'Snapshots': link(f'{system}/Oem/HawkFish/Snapshots'),
-        'SnapshotPolicy': link(f'{system}/Oem/HawkFish/SnapshotPolicy'),
+        'Snapshots': _link(f'{system}/Oem/HawkFish/Snapshots'),
+        'SnapshotPolicy': _link(f'{system}/Oem/HawkFish/SnapshotPolicy'),
     }
 
 
@@ -138,16 +138,16 @@ def snapshot(uuid: str, view: Any) -> Resource:
             clone.name for clone in view.clones if clone.uuid is None
         ],
         'Links': {
-            'ComputerSystem': link(system_uri(uuid)),
-            'ParentSnapshot': record.parent and link(
+            'ComputerSystem': _link(system_uri(uuid)),
+            'ParentSnapshot': record.parent and _link(
                 snapshot_uri(uuid, record.parent)
             ),
             'ChildSnapshots': [
-                link(snapshot_uri(uuid, child)) for child in view.children
+                _link(snapshot_uri(uuid, child)) for child in view.children
             ],
             'ReferencedBy': [
-                *(link(snapshot_uri(uuid, n)) for n in view.referrers),
-                *(link(system_uri(c.uuid)) for c in view.clones if c.uuid),
+                *(_link(snapshot_uri(uuid, n)) for n in view.referrers),
+                *(_link(system_uri(c.uuid)) for c in view.clones if c.uuid),
             ],
         },
     })  # fmt: skip
@@ -190,7 +190,7 @@ def task_service(now: float) -> Resource:
         'LifeCycleEventOnTaskStateChange': False,
         'ServiceEnabled': True,
         'Status': {'State': 'Enabled', 'Health': 'OK'},
-        'Tasks': link(TASKS),
+        'Tasks': _link(TASKS),
     }
 
 
@@ -221,7 +221,7 @@ def task(record: Any) -> Resource:
         ],
         'Links': {
             'CreatedResources': [
-                link(snapshot_uri(record.system, record.snapshot))
+                _link(snapshot_uri(record.system, record.snapshot))
             ] if created else [],
         },
         'Oem': {
@@ -230,7 +230,7 @@ def task(record: Any) -> Resource:
                 'Operation': record.operation,
                 'Snapshot': record.snapshot,
                 'Step': record.step,
-                'System': link(system_uri(record.system)),
+                'System': _link(system_uri(record.system)),
             },
         },
     }  # fmt: skip
@@ -321,5 +321,5 @@ def _error_body(told: list[Resource]) -> Resource:
     }
 
 
-def link(uri: str) -> Resource:
+def _link(uri: str) -> Resource:
     return {'@odata.id': uri}

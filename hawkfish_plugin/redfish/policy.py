@@ -38,7 +38,7 @@ def policy(
                 'target': f'{uri}/Actions/{PREVIEW_ACTION}'
             },
         },
-        'Links': {'ComputerSystem': redfish.link(redfish.system_uri(uuid))},
+        'Links': {'ComputerSystem': {'@odata.id': redfish.system_uri(uuid)}},
     })
 
 
@@ -63,7 +63,7 @@ def preview(uuid: str, seen: Any) -> redfish.Resource:
         ],
         'Pruned': [
             {
-                'Snapshot': redfish.link(redfish.snapshot_uri(uuid, name)),
+                'Snapshot': {'@odata.id': redfish.snapshot_uri(uuid, name)},
                 'Name': name,
                 'Reason': reason,
             }
