@@ -41,8 +41,7 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten, *system_off*
-    that the system is off now, which is the same for all of them.
+    *damaged* says that its data is known to be half overwritten.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
-    system_off: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
@@ -329,22 +327,26 @@ def all_referrers(snapshots: Sequence[Snapshot]) -> dict[str, list[str]]:
     nothing else grows from there: a leaf, or an ancestor of the current
     snapshot with exactly one child.  Internal snapshots stand alone.
 
-    While the system is off, nothing may grow beside the branch above it
-    either: libvirtd 11.3 crashes in that merge.
+    Nor where, further up, another branch grows from a snapshot that was made
+    while the system was off: libvirtd 11.3 crashes in that merge.
     """
     above, below = ancestors(snapshots), children(snapshots)
     branch = above | {s.name for s in snapshots if s.current}
+    made_off = {s.name for s in snapshots if s.power_state == OFF}
     found = {}
-    for snapshot in snapshots:
-        name = snapshot.name
-        if not snapshot.external or name not in below:
+    for name in [s.name for s in snapshots if s.external]:
+        if name not in below:
             continue
         if len(below[name]) > 1 or name not in above:
             found[name] = below[name]
-        elif snapshot.system_off:
-            beside = [n for n in _descendants(below, name) if n not in branch]
-            if beside:
-                found[name] = beside
+            continue
+        beside = [
+            child for parent in _descendants(below, name)
+            if parent in made_off
+            for child in below.get(parent, ()) if child not in branch
+        ]  # fmt: skip
+        if beside:
+            found[name] = beside
     return found
 
 

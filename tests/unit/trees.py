@@ -39,9 +39,7 @@ def _with_few_creates(
     return kept
 
 
-def play(
-    history: Sequence[str | int], off: bool = False
-) -> list[drivers.Snapshot]:
+def play(history: Sequence[str | int]) -> list[drivers.Snapshot]:
     """The snapshots that *history* leaves, named by their numbers."""
     made: list[drivers.Snapshot] = []
     current: str | None = None
@@ -50,7 +48,7 @@ def play(
             name = str(len(made))
             made.append(drivers.Snapshot(
                 name, '', NOW - 1000 + 10 * len(made), 'Off', False, True,
-                parent=current, system_off=off,
+                parent=current,
             ))  # fmt: skip
             current = name
         else:
@@ -71,7 +69,9 @@ def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
     """The snapshots of one system, as the policy sees them."""
     return [
         retention.Subject(
-            record,
+            dataclasses.replace(
+                record, power_state=draw(st.sampled_from(['Off', 'On']))
+            ),
             drivers.Size(
                 draw(st.integers(0, 4)),
                 draw(st.integers(0, 4)) if record.parent else 0,
@@ -79,7 +79,7 @@ def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
             draw(st.none() | st.sampled_from([NOW - 1, NOW, NOW + 1])),
             draw(KEEP),
         )
-        for record in play(draw(histories(most)), draw(st.booleans()))
+        for record in play(draw(histories(most)))
     ]
 
 

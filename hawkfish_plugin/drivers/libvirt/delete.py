@@ -33,7 +33,7 @@ def check(connection: Any, domain: Any, name: str) -> None:
     root = snapshots.describe(domain, name)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
-    # Asked again right before the merge: the system may be off by now.
+    # Asked right before the merge: some of it would crash libvirtd.
     referrers = drivers.referrers(snapshots.tree(domain), name)
     if referrers:
         raise exceptions.SnapshotReferenced(name, ', '.join(referrers))

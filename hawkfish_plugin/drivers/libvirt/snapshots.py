@@ -7,7 +7,6 @@ may vanish at any time under another client's hands.
 """
 
 import contextlib
-import dataclasses
 from typing import Any
 
 import libvirt
@@ -56,11 +55,7 @@ def current(domain: Any) -> str | None:
 def tree(domain: Any) -> list[drivers.Snapshot]:
     """The records of all snapshots, oldest first."""
     now = current(domain)
-    off = not domain.isActive()
-    return [
-        dataclasses.replace(record, system_off=off)
-        for record in xml.tree(describe_all(domain), now)
-    ]
+    return xml.tree(describe_all(domain), now)
 
 
 def redefine(domain: Any, root: xml.Element) -> None:
