@@ -20,7 +20,8 @@ import flask
 
 from hawkfish_plugin import (
     conf, db, drivers, entrance, exceptions, locks, messages, neighbours,
-    notes, policies, protocol, pruning, purging, sessions, snapshots, tasks,
+    notes, policies, protocol, pruning, purging, sessions, snapshots, sweeping,
+    tasks,
 )  # fmt: skip
 from hawkfish_plugin.api import (
     blueprint, events as _events, may_serve, policy as _policy,
@@ -153,6 +154,10 @@ class Plugin:
             lambda system: may_serve(self._app, system),
         )  # fmt: skip
 
+    @functools.cached_property
+    def _sweeping(self) -> sweeping.Sweeping:
+        return sweeping.Sweeping(self.driver, self.tasks)
+
     @property
     def events(self) -> Events:
         return self.tasks.events
@@ -221,7 +226,8 @@ class Plugin:
                         **self.purging.operations,
                         **self.pruning.operations,
                     },
-                    self._delivery.start, chore=self.pruning.chore,
+                    self._delivery.start, self._sweeping.start,
+                    chore=self.pruning.chore,
                 )
             except exceptions.HawkFishError as exc:
                 LOG.error('No snapshots yet: %s', messages.text(exc))

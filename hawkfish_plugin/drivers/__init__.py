@@ -9,7 +9,7 @@ or tables; whatever goes wrong in it leaves it as a ``HawkFishError``.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import stevedore
@@ -242,6 +242,15 @@ class Driver(Protocol):
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
+
+    def sweep(self, noted: Collection[str]) -> Sequence[str]:
+        """
+        Remove files of broken-off operations; returns what is unclear.
+
+        *noted* are files that an operation wanted to remove and could not.
+        Returned are files that are named like ours and that nothing refers
+        to, but that are left alone.
+        """
 
     def capabilities(self, uuid: str) -> Capabilities:
         """What snapshots the system can have as it is now."""

@@ -10,7 +10,7 @@ here, only a power state.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -70,6 +70,9 @@ class FakeDriver:
         return [
             drivers.Snapshot(**fields) for fields in self._trees.get(uuid, ())
         ]
+
+    def sweep(self, noted: Collection[str]) -> Sequence[str]:
+        return ()
 
     def capabilities(self, uuid: str) -> drivers.Capabilities:
         return drivers.Capabilities(

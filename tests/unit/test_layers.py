@@ -26,6 +26,7 @@ LAYERS = {
     'hawkfish_plugin.announcements': 5,
     'hawkfish_plugin.pruning': 5,
     'hawkfish_plugin.purging': 5,
+    'hawkfish_plugin.sweeping': 5,
     'hawkfish_plugin.snapshots': 5,
     'hawkfish_plugin.views': 5,
     'hawkfish_plugin.tasks': 4,

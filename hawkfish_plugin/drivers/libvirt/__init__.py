@@ -9,7 +9,7 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import libvirt
@@ -17,7 +17,8 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    clones, connections, create, delete, plan, revert, sizes, snapshots, xml,
+    clones, connections, create, delete, leftovers, plan, revert, sizes,
+    snapshots, xml,
 )  # fmt: skip
 
 LOG = logging.getLogger(__name__)
@@ -96,6 +97,10 @@ class LibvirtDriver:
             root = snapshots.describe(domain, name)
             xml.set_description(root, description)
             snapshots.redefine(domain, root)
+
+    def sweep(self, noted: Collection[str]) -> Sequence[str]:
+        with self._hypervisor.connection('sweep') as connection:
+            return leftovers.sweep(connection, noted)
 
     def capabilities(self, uuid: str) -> drivers.Capabilities:
         with self._hypervisor.domain(uuid, 'look-up') as (connection, domain):

@@ -17,7 +17,7 @@ from hawkfish_plugin.drivers.libvirt import storage, xml
 # ran, compression, offset of the cookie; unused space. The definition of the
 # system follows, ended by a zero.
 _HEADER = struct.Struct('16s5I56x')
-_COMPLETE = b'LibvirtQemudSave'
+_BEGUN, _COMPLETE = b'LibvirtQemudPart', b'LibvirtQemudSave'
 _MOST_XML_BYTES = 2**20
 
 
@@ -38,6 +38,11 @@ def check(
         wrong = f'it has {now} bytes and had {size}'
     if wrong:
         raise exceptions.SnapshotFileDamaged(name, path, wrong)
+
+
+def is_unfinished(connection: Any, path: str) -> bool:
+    """Whether libvirt has begun to save memory to a file, and broke off."""
+    return storage.read(connection, path, len(_BEGUN)) == _BEGUN
 
 
 def _flaw(begin: bytes, uuid: str) -> str | None:

@@ -16,8 +16,15 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
-from hawkfish_plugin import drivers
-from hawkfish_plugin.drivers.libvirt import snapshots, storage, xml
+from hawkfish_plugin import drivers, messages
+from hawkfish_plugin.drivers.libvirt import (
+    firmware, images, snapshots, storage, xml,
+)  # fmt: skip
+
+# The overlay of a disk, the memory, the state of a firmware.
+_OURS = re.compile(
+    r'hawkfish-[0-9a-f]{12}(-\w+\.qcow2|\.mem|\.(nvram|tpm)\.gz)'
+)
 
 
 def remove(
@@ -32,7 +39,7 @@ def remove(
             if not connection.isAlive():
                 raise
             job.tell(
-                'HawkFish.1.0.CleanupFailed', path, exc.get_error_message()
+                messages.CLEANUP_FAILED, path, exc.get_error_message()
             )
 
 
@@ -64,6 +71,56 @@ def remove_new_overlays(
     remove(connection, domain, set(now) - set(before), job)
 
 
+def sweep(connection: Any, noted: Collection[str]) -> list[str]:
+    """
+    Remove what is known to be of no use; returns what is unclear.
+
+    That is what is named like a file of ours and that nothing knows, but
+    that may be needed: by a definition that somebody has kept elsewhere.
+    """
+    found = _files_like_ours(connection)
+    known = _names_in_use(connection)
+    unknown = {p for p in found if posixpath.basename(p) not in known}
+    strange = []
+    for path in sorted(unknown | set(noted)):
+        useless = path in noted or images.is_unfinished(connection, path)
+        if _is_in_use(connection, path) or not storage.exists(
+            connection, path
+        ):
+            continue
+        if useless:
+            storage.remove(connection, path)
+        else:
+            strange.append(path)
+    return strange
+
+
+def _files_like_ours(connection: Any) -> set[str]:
+    folders = {
+        posixpath.dirname(path)
+        for domain in connection.listAllDomains()
+        for path in xml.chain(xml.parse(domain.XMLDesc(0)))
+    }
+    return {
+        path for folder in folders
+        for path in storage.listing(connection, folder)
+        if _OURS.fullmatch(posixpath.basename(path))
+    }  # fmt: skip
+
+
+def _names_in_use(connection: Any) -> set[str]:
+    """The names like ours that any domain has."""
+    # Looked for after the files: who makes one lets libvirt know it first.
+    names: set[str] = set()
+    for domain in connection.listAllDomains():
+        for text in _texts(domain):
+            names |= {match[0] for match in _OURS.finditer(text)}
+        for root in snapshots.describe_all(domain):
+            copies = firmware.copies(root).values()
+            names |= {posixpath.basename(path) for path in copies}
+    return names
+
+
 def _is_in_use(connection: Any, path: str) -> bool:
     # Any domain's: disks that differ only in the ending of their names get
     # overlays of the same names from their reverts.
@@ -75,6 +132,11 @@ def _is_in_use(connection: Any, path: str) -> bool:
 
 def _knows(domain: Any, name: str) -> bool:
     # File names of ours need no escaping in XML or JSON; folders might.
+    return any(name in text for text in _texts(domain))
+
+
+def _texts(domain: Any) -> list[str]:
+    """All that libvirt and QEMU have to say of a domain's files."""
     texts = [domain.XMLDesc(0)]
     if domain.isPersistent():
         texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
@@ -83,4 +145,4 @@ def _knows(domain: Any, name: str) -> bool:
         # A libvirtd that died may know less than its QEMU.
         question = json.dumps({'execute': 'query-named-block-nodes'})
         texts.append(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
-    return any(name in text for text in texts)
+    return texts

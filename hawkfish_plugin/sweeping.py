@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Files that broken-off operations have left behind.
+
+Owns the look for them, by the process that runs the workers, when it begins.
+What a task could not remove is tried again; what only looks like a file of
+ours is told and never removed: somebody may still know it.
+"""
+
+import logging
+import threading
+import time
+
+from hawkfish_plugin import drivers, exceptions, messages, tasks
+
+LOG = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 60.0
+
+
+class Sweeping:
+    """The files of the hypervisor that *driver* reaches."""
+
+    def __init__(
+        self, driver: drivers.Driver, task_table: tasks.Tasks
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+
+    def start(self) -> None:
+        threading.Thread(
+            target=self._sweep, name='hawkfish-sweep', daemon=True
+        ).start()
+
+    def _sweep(self) -> None:
+        """Once, as soon as the hypervisor is there."""
+        while True:
+            try:
+                strange = self._driver.sweep(self._noted())
+                break
+            except exceptions.HawkFishError as exc:
+                LOG.debug('Not swept: %r', messages.text(exc))
+            time.sleep(_RETRY_SECONDS)
+        for path in strange:
+            LOG.warning(
+                'The file %r is named like one of a snapshot, but no domain '
+                'and no snapshot has it', path,
+            )  # fmt: skip
+
+    def _noted(self) -> set[str]:
+        """The files that tasks have said they could not remove."""
+        return {
+            args[0] for task in self._tasks.list()
+            for key, args in task.messages if key == messages.CLEANUP_FAILED
+        }  # fmt: skip

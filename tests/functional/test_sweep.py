@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is left of broken-off operations is found at the next start."""
+
+import contextlib
+import json
+import sqlite3
+import time
+
+import pytest
+
+from tests.functional.conftest import SMALL
+from tests.functional.emulator import Emulator
+from tests.lab.host import IMAGES
+
+BEGUN = b'LibvirtQemudPart' + bytes(4096)
+SAVED = b'LibvirtQemudSave' + bytes(4096)
+
+
+@pytest.fixture
+def served(folder, host):
+    made = Emulator(folder, host.uri)
+    made.start()
+    yield made
+    made.stop()
+
+
+def restart(emulator):
+    emulator.stop()
+    emulator.start()
+
+
+def wait_gone(path):
+    deadline = time.monotonic() + 20
+    while path.exists():
+        assert time.monotonic() < deadline, f'{path} is still there'
+        time.sleep(0.1)
+
+
+def test_files_that_nothing_knows(served, make_system, host):
+    """
+    Memory that was half saved goes; what somebody may know stays, is told.
+    """
+    system = make_system(**SMALL, firmware='uefi')
+    served.create(system.uuid, Name='s')
+    kept = set(system.leftovers())
+    folder = host.path(IMAGES)
+    begun = folder / 'hawkfish-0123456789ab.mem'
+    saved = folder / 'hawkfish-0123456789ac.mem'
+    overlay = folder / 'hawkfish-0123456789ac-vda.qcow2'
+    begun.write_bytes(BEGUN)
+    saved.write_bytes(SAVED)
+    overlay.write_bytes(b'data')
+
+    restart(served)
+
+    wait_gone(begun)
+    assert saved.exists()
+    assert overlay.exists()
+    assert kept <= set(system.leftovers())
+    told = [line for line in served.log().splitlines() if 'named like' in line]
+    assert sum(saved.name in line for line in told) == 1
+    assert sum(overlay.name in line for line in told) == 1
+    # Not one that a snapshot has: neither its overlay nor its firmware.
+    assert len(told) == 2
+
+
+def test_what_a_task_could_not_remove(served, make_system, host):
+    """It is tried again, and what has come into use since is left alone."""
+    system = make_system(**SMALL)
+    served.create(system.uuid, Name='s')
+    overlay = next(
+        host.path(IMAGES) / name for name in system.leftovers()
+    )
+    stale = host.path(IMAGES) / 'hawkfish-0123456789ad-vda.qcow2'
+    stale.write_bytes(b'')
+    served.stop()
+    told = json.dumps([
+        ['HawkFish.1.0.CleanupFailed', [f'{IMAGES}/{path.name}', 'busy']]
+        for path in (stale, overlay)
+    ])
+    database = next((served.folder / 'state').glob('*/hawkfish.sqlite'))
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute('UPDATE tasks SET messages = ?', (told,))
+        connection.commit()
+
+    served.start()
+
+    wait_gone(stale)
+    assert overlay.exists()
