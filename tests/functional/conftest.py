@@ -33,6 +33,24 @@ SMALL: dict[str, Any] = {
 }
 
 
+# Of its libvirt only the internal snapshots are of interest.
+INTERNAL = 'debian12'
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    left_out = [item for item in items if _is_left_out(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    callspec = getattr(item, 'callspec', None)
+    release = callspec and callspec.params.get('host')
+    return release == INTERNAL and bool(item.get_closest_marker('once'))
+
+
 def releases() -> list[str]:
     named = os.environ.get('HAWKFISH_LAB_RELEASES', '')
     return named.split() or list(roots.default())

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The DMTF's service validator, against snapshots of a real hypervisor."""
 
+import pytest
 from tests.functional.conftest import SMALL
 from tests.validator import dmtf
+
+pytestmark = pytest.mark.once
 
 
 @dmtf.needs_schemas

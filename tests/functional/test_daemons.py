@@ -10,6 +10,8 @@ from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
 from tests.lab.host import Host
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def fresh(folder, host):

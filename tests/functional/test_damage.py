@@ -11,6 +11,8 @@ from tests.functional.conftest import SMALL
 from tests.functional.emulator import told
 from tests.lab.host import IMAGES
 
+pytestmark = pytest.mark.once
+
 SNAPSHOTS = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
 
 

@@ -8,6 +8,8 @@ import pytest
 from hawkfish_plugin import client
 from tests.functional.conftest import SMALL
 
+pytestmark = pytest.mark.once
+
 
 def events(emulator, system, count):
     """The first events of a system's snapshots, by their key."""

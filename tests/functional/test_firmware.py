@@ -10,6 +10,8 @@ from tests.functional.conftest import SMALL
 from tests.functional.emulator import told
 from tests.lab.host import IMAGES
 
+pytestmark = pytest.mark.once
+
 VARIABLES = '/sys/firmware/efi/efivars'
 VENDOR = '6f2c8a10-5f0e-4c59-9d3e-2b7a1c4d8e90'
 

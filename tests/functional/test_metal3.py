@@ -22,6 +22,8 @@ from tests.functional.emulator import Emulator
 from tests.lab import roots
 from tests.lab.host import SOCKET, Host
 
+pytestmark = pytest.mark.once
+
 RECIPE = packages.ROOT / 'etc/metal3/Containerfile'
 IMAGE_HAS = ('sushy-tools', 'libvirt-python')
 

@@ -6,6 +6,8 @@ import pytest
 from tests.lab.domains import Disk
 from tests.lab.host import IMAGES
 
+pytestmark = pytest.mark.once
+
 DISKS = (Disk(), Disk(format='raw'), Disk(volume=True))
 
 

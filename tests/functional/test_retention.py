@@ -18,6 +18,8 @@ from tests.functional.emulator import told
 from tests.lab.domains import IMAGES, Disk
 from tests.unit import trees
 
+pytestmark = pytest.mark.once
+
 # The whole of it takes 50; what everybody runs has to be quick.
 ROUNDS = int(os.environ.get('HAWKFISH_ROUNDS', '6'))
 

@@ -12,6 +12,8 @@ from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
 from tests.lab import layers
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def system(make_system):

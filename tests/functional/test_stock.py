@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 
+import pytest
 import sushy_tools
 
 from tests.functional.emulator import ACTIVATE
+
+pytestmark = pytest.mark.once
 
 # These compare the whole service root, which gains its link to Tasks; they
 # are listed in doc/source/reference/stock-changes.rst as well.

@@ -9,6 +9,8 @@ import pytest
 
 from tests.lab.host import IMAGES
 
+pytestmark = pytest.mark.once
+
 FOLDER = '/var/lib/elsewhere'
 VOLUME = """
 <volume>

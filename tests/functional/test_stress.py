@@ -5,6 +5,8 @@ import pytest
 
 from tests.functional import stress
 
+pytestmark = pytest.mark.once
+
 ROUNDS = 8
 
 

@@ -6,6 +6,8 @@ import time
 import pytest
 import sushy
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def snapshots(make_system, emulator):

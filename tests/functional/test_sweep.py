@@ -12,6 +12,8 @@ from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator
 from tests.lab.host import IMAGES
 
+pytestmark = pytest.mark.once
+
 BEGUN = b'LibvirtQemudPart' + bytes(4096)
 SAVED = b'LibvirtQemudSave' + bytes(4096)
 

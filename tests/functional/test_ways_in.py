@@ -9,6 +9,8 @@ import requests
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
 
+pytestmark = pytest.mark.once
+
 GUNICORN = ['gunicorn', '--workers', '3', '--threads', '4', '--bind']
 
 

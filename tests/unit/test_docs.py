@@ -107,3 +107,14 @@ def test_links_between_files_lead_somewhere(page):
         assert re.search(
             rf'^{target}:', (ROOT / 'Makefile').read_text(), re.MULTILINE
         )
+
+
+def test_every_fault_has_its_test():
+    """The table of faults names tests that there are."""
+    page = (ROOT / 'doc/source/reference/faults.rst').read_text()
+    named = re.findall(r'``(test_\w+\.py)::(\w+)``', page)
+
+    assert len(named) > 30
+    for file, test in named:
+        source = (ROOT / 'tests/functional' / file).read_text()
+        assert f'\ndef {test}(' in source, f'{file}::{test}'
