@@ -223,7 +223,7 @@ def test_a_copy_that_cannot_be_used(emulator, small, damage, key):
     assert [
         message['MessageId'].rpartition('.')[2]
         for message in emulator.tasks()[-1]['Messages']
-        if message['Severity'] != 'OK'
+        if message['MessageSeverity'] != 'OK'
     ] == ['FirmwareNotRestored', 'TaskCompletedWarning']
     assert nvram(small).read_bytes() == b'other' * 99
     assert tpm(small).read_bytes() == b'secrets'

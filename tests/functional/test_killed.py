@@ -162,13 +162,23 @@ def test_connection_dropped(
 def test_qemu_killed(
     emulator, host, system, external, operation, step, seconds
 ):
-    """A QEMU that dies takes no snapshot and no data on disk with it."""
+    """
+    A QEMU that dies takes no snapshot and no data on disk with it.
+
+    Where it died in a merge the snapshot is Failed, and is deleted again.
+    """
     victim = host.qemu_pid(system.name)
     emulator.order(f'kill={seconds}', operation, step, victim)
     monitor = begin(emulator, system, operation).headers['Location']
-    emulator.watch(monitor)
+    ended = emulator.watch(monitor)
     if not system.domain.isActive():
         system.domain.create()
+    if operation == 'delete' and not ended.ok:
+        assert told(ended) == ['MergeFailed']
+        states = [s['SnapshotState'] for s in emulator.snapshots(system.uuid)]
+        assert states == ['Failed']
+        accepted = begin(emulator, system, operation)
+        monitor = accepted.headers['Location']
 
     check_end(emulator, system, operation, monitor, external)
 
