@@ -42,11 +42,11 @@ setup:
 	@$(SETUP)
 
 test: setup
-	$(PYTEST) tests/unit
+	$(PYTEST) -n auto tests/unit
 	@$(MAKE) --no-print-directory run-functional
 
 unit: setup
-	$(PYTEST) tests/unit
+	$(PYTEST) -n auto tests/unit
 
 functional: setup run-functional
 
