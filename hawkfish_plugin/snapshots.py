@@ -427,13 +427,10 @@ class Snapshots:
         broken_off = job.journal.get('merging', False)
         try:
             call(system, name, job)
-        except exceptions.MergeFailed:
-            self._notes.damage(system, name, created)
-            raise
-        except exceptions.Conflict:
+        except exceptions.HawkFishError as exc:
             # The first try may have begun to merge, whatever stands in the
             # way of the second.
-            if broken_off:
+            if broken_off or isinstance(exc, exceptions.MergeFailed):
                 self._notes.damage(system, name, created)
             raise
         self._notes.forget(system, name)

@@ -270,6 +270,31 @@ def test_referenced_snapshot_is_not_deleted(emulator):
     assert 'left, right' in response.json()['error']['message']
 
 
+def test_a_broken_off_merge_that_cannot_go_on(emulator):
+    """Whatever the settling is refused for, the snapshot is damaged."""
+    emulator.created(Name='half')
+    emulator.driver.failures = {
+        'merge': exceptions.HypervisorUnavailable('fake', 'gone')
+    }
+
+    def refuse(uuid, name, job):
+        raise exceptions.Refused([exceptions.InsufficientSpace('/', 2, 1)])
+
+    emulator.driver.settle_delete = refuse
+    try:
+        response = requests.delete(f'{emulator.snapshots_url}/half')
+        assert emulator.wait(response).status_code == 409
+    finally:
+        del emulator.driver.settle_delete
+
+    shown = requests.get(f'{emulator.snapshots_url}/half').json()
+    assert shown['SnapshotState'] == 'Failed'
+    refused = requests.post(
+        f'{emulator.snapshots_url}/half/Actions/HawkFishSnapshot.Revert'
+    )
+    assert refused.status_code == 409
+
+
 def test_etags(emulator):
     """An ETag saves a repeated read and guards a delete."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
