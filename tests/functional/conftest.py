@@ -136,6 +136,15 @@ class System:
             and not own.match(path.name)
         )  # fmt: skip
 
+    def orphans(self) -> list[str]:
+        """Those of them that neither the domain nor a snapshot names."""
+        domain = self.domain
+        known = domain.XMLDesc(0) + domain.XMLDesc(
+            libvirt.VIR_DOMAIN_XML_INACTIVE
+        )
+        known += ''.join(s.getXMLDesc() for s in domain.listAllSnapshots())
+        return [name for name in self.leftovers() if name not in known]
+
     def remove(self) -> None:
         """Forget the domain, its snapshots and its files."""
         if self.domain.isActive():

@@ -86,7 +86,8 @@ class Stress:
             json={}, timeout=30,
         )  # fmt: skip
         assert self._emulator.wait(purge).ok
-        assert self._system.leftovers() == [], self._system.leftovers()
+        if self._system.orphans():
+            raise Broken(f'nothing knows {self._system.orphans()}')
 
     # Choices --------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Stress:
                for t in self._emulator.tasks()):  # fmt: skip
             raise Broken('a task goes on')
         self._read({self._now})
-        orphans = self._orphans()
+        orphans = self._system.orphans()
         if orphans:
             raise Broken(f'nothing knows {orphans}')
 
@@ -194,14 +195,6 @@ class Stress:
         found = self._system.read()
         if found != expected:
             raise Broken(f'the guest reads {found}, not {expected}')
-
-    def _orphans(self) -> list[str]:
-        domain = self._system.domain
-        known = domain.XMLDesc(0) + domain.XMLDesc(
-            libvirt.VIR_DOMAIN_XML_INACTIVE
-        )
-        known += ''.join(s.getXMLDesc() for s in domain.listAllSnapshots())
-        return [n for n in self._system.leftovers() if n not in known]
 
 
 @contextlib.contextmanager

@@ -321,7 +321,8 @@ def test_a_revert_that_fails_is_undone(make_system, emulator, external):
     system.write('two')
     memory, = system.host.path(domains.IMAGES).glob('hawkfish-*.mem')
     whole = memory.read_bytes()
-    memory.write_bytes(whole[:len(whole) // 2])
+    # Further in than it is looked at before.
+    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
 
     response = emulator.wait(emulator.post_revert(system.uuid, 's'))
 
