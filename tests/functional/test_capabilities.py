@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A system's policy says what it can have, and a refusal says the same."""
+
+import pytest
+import requests
+
+from tests.functional.conftest import SMALL
+from tests.functional.emulator import told
+from tests.lab import domains
+from tests.lab.domains import Disk
+
+
+def capabilities(emulator, system):
+    response = requests.get(
+        f'{emulator.system(system.uuid)}/Oem/HawkFish/SnapshotPolicy'
+    )
+    assert response.status_code == 200, response.text
+    return response.json()['Capabilities']
+
+
+def small(**fields):
+    return {'size_mib': 16, 'formatted': False, **fields}
+
+
+def test_what_is_captured_and_what_is_left_out(
+    make_system, emulator, host, external
+):
+    """Every disk is listed, with the reason where it is left out."""
+    system = make_system(**SMALL | {
+        'disks': (Disk(**small()), Disk(**small(readonly=True))),
+        'cdrom': domains.make_medium(host, 'node-medium.iso'),
+    })  # fmt: skip
+
+    can = capabilities(emulator, system)
+
+    assert [(d['Target'], d['Captured']) for d in can['Disks']] == [
+        ('vda', True), ('vdb', False), ('sda', False)
+    ]
+    assert all(d['Reason'] for d in can['Disks'] if not d['Captured'])
+    assert can['ExternalSupported'] is external
+    assert can['InternalSupported'] is True
+    assert can['StorageType'] == ('External' if external else 'Internal')
+    assert can['LibvirtVersion'] == host.version
+    assert can['Findings'] == []
+    emulator.create(system.uuid, Name='s')
+
+
+@pytest.mark.parametrize('fields, key', [
+    ({'shareable': True, 'format': 'raw'}, 'DiskShareable'),
+    ({'transient': True}, 'DiskTransient'),
+])  # fmt: skip
+def test_a_finding_is_the_refusal(make_system, emulator, fields, key):
+    """What stands in the way is told before anybody asks for a snapshot."""
+    system = make_system(**SMALL | {
+        'disks': (Disk(**small()), Disk(**small(**fields))),
+    })  # fmt: skip
+
+    can = capabilities(emulator, system)
+    refused = emulator.post_create(system.uuid, Name='s')
+
+    assert not can['ExternalSupported'] and not can['InternalSupported']
+    assert key in told(refused)
+    info = refused.json()['error']['@Message.ExtendedInfo']
+    assert [f['Message'] for f in can['Findings']] == [
+        entry['Message'] for entry in info
+    ]
+    assert 'vdb' in [f['Disk'] for f in can['Findings']]
+    assert all(f['Resolution'] for f in can['Findings'])
+
+
+def test_no_kind_is_possible(make_system, emulator, external):
+    """Where no kind is, the words name the reason and the way out."""
+    if external:
+        pytest.skip('external snapshots have no such limit')
+    system = make_system(**SMALL, firmware='uefi')
+
+    can = capabilities(emulator, system)
+
+    assert not can['ExternalSupported'] and not can['InternalSupported']
+    keys = [f['MessageId'].rpartition('.')[2] for f in can['Findings']]
+    assert keys == ['InternalNeedsQcow2Nvram']
+
+
+def test_the_agent_decides_about_quiescing(make_system, emulator):
+    """Without a channel for the agent nothing can be quiesced."""
+    with_agent = make_system(**SMALL | {'agent': True})
+    without = make_system(**SMALL)
+
+    assert capabilities(emulator, with_agent)['QuiesceSupported'] is True
+    assert capabilities(emulator, without)['QuiesceSupported'] is False
