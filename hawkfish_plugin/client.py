@@ -263,12 +263,15 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
         self,
         target_power_state: str | None = None,
         safety_snapshot: bool | None = None,
+        force: bool | None = None,
     ) -> TaskHandle:
         """
         Bring the system back; what it did since the snapshot is lost.
 
         *target_power_state* is AsCaptured (the service's default), On, Off
         or Paused. With *safety_snapshot* the present state is kept first.
+        With *force* the state of the firmware stays as it is where its copy
+        cannot be used.
         """
         # Where no target is offered, the service can say why.
         target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
@@ -277,6 +280,7 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
             target,
             TargetPowerState=target_power_state,
             SafetySnapshot=safety_snapshot,
+            Force=force,
         )
 
     def update(self, **changes: Any) -> 'Snapshot':

@@ -273,12 +273,19 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
             default=None,
             help='Create a snapshot of the present state first.',
         )
+        parser.add_argument(
+            '--force',
+            action='store_true',
+            default=None,
+            help='Go on without the UEFI variables and the virtual TPM where '
+            'their copies cannot be used.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
         handle = snapshot.revert(
-            parsed_args.power, parsed_args.safety_snapshot
+            parsed_args.power, parsed_args.safety_snapshot, parsed_args.force
         )
         return tasks.fields(self.follow(handle, parsed_args)[1])
 

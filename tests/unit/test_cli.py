@@ -240,18 +240,20 @@ def test_warnings_go_to_stderr(hawkfish, emulator):
     assert 'connection reset' in err
 
 
-def test_revert_to_a_power_state(data, emulator):
-    """``--power`` reaches the service."""
+@pytest.mark.parametrize('options, body', [
+    (('--power', 'Off'), {'TargetPowerState': 'Off'}),
+    (('--force',), {'Force': True}),
+])  # fmt: skip
+def test_options_of_a_revert(data, emulator, options, body):
+    """What is asked for reaches the service, and nothing else."""
     emulator.created(Name='a')
 
-    task = data('snaps-revert', emulator.system, 'a', '--power', 'Off')
+    task = data('snaps-revert', emulator.system, 'a', *options)
 
     shown = requests.get(
         f'{emulator.url}/redfish/v1/TaskService/Tasks/{task["ID"]}'
     ).json()
-    assert json.loads(shown['Payload']['JsonBody']) == {
-        'TargetPowerState': 'Off'
-    }
+    assert json.loads(shown['Payload']['JsonBody']) == body
 
 
 def test_bulk_delete_goes_on_after_an_error(hawkfish, emulator):
