@@ -65,8 +65,17 @@ class Stress:
             task = self._wait(accepted)
             self._check(operation, name, task)
         except (Broken, AssertionError) as exc:
-            raise Broken(f'{what}: {exc}') from exc
+            raise Broken(f'{what}: {exc}\n{self._tell()}') from exc
         return f'{what}: {task["TaskState"]}'
+
+    def _tell(self) -> str:
+        """What libvirt knows of the system and its snapshots."""
+        domain = self._system.domain
+        return '\n'.join([
+            f'{self._held} now {self._now}', str(self._system.leftovers()),
+            domain.XMLDesc(0),
+            *(s.getXMLDesc() for s in domain.listAllSnapshots()),
+        ])  # fmt: skip
 
     def check_all(self) -> None:
         """Every snapshot still holds what it held, and can be deleted."""

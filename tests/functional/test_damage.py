@@ -2,6 +2,7 @@
 """Files that are not what they have to be, and what others did to them."""
 
 import contextlib
+import subprocess
 
 import libvirt
 import pytest
@@ -161,3 +162,42 @@ def test_renamed_and_redefined(emulator, make_system):
         system.domain.rename(before)
         system.name = before
     assert [n for n in system.leftovers() if 'hawkfish' in n] == []
+
+
+def test_files_that_are_ahead_of_libvirt(emulator, make_system):
+    """
+    Where libvirt does not know its own chain any more, as after a QEMU that
+    died in a merge, a snapshot can be deleted all the same.
+    """
+    system = make_system(**SMALL)
+    for name in ('one', 'two'):
+        emulator.create(system.uuid, Name=name)
+    folder = system.host.path(IMAGES)
+    first, second = (
+        folder / text.partition("<source file='")[2].partition("'")[0]
+        .rpartition('/')[2]
+        for text in (
+            system.domain.snapshotLookupByName(name).getXMLDesc()
+            .partition('<disks>')[2] for name in ('one', 'two')
+        )
+    )  # fmt: skip
+    base = f'{system.name}-1.qcow2'
+    # What a commit of the first overlay does to the second.
+    subprocess.run(
+        ['qemu-img', 'rebase', '-u', '-F', 'qcow2', '-b',
+         f'{IMAGES}/{base}', second],
+        check=True,
+    )  # fmt: skip
+
+    emulator.delete(system.uuid, 'one')
+
+    assert 'HawkFish.1.0.SnapshotNotMerged' in [
+        message['MessageId'] for message in emulator.tasks()[-1]['Messages']
+    ]
+    assert [s['Name'] for s in emulator.snapshots(system.uuid)] == ['two']
+    # What the other one was taken of.
+    assert first.exists()
+    emulator.delete(system.uuid, 'two')
+    assert not first.exists()
+    assert system.orphans() == []
+    system.domain.create()

@@ -13,7 +13,8 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, firmware, leftovers, plan, snapshots, space, waiting, xml,
+    connections, firmware, leftovers, plan, snapshots, space, storage,
+    waiting, xml,
 )  # fmt: skip
 
 # libvirt says these before it has touched any data.
@@ -81,7 +82,14 @@ def run(
             snapshots.redefine(domain, root)
         again = job.journal.get('merging', False)
         job.step('merge', merging=True)
-        _merge(domain, name, again)
+        try:
+            _merge(domain, name, again)
+        except (libvirt.libvirtError, exceptions.MergeFailed):
+            if not connection.isAlive() or not _is_ahead(
+                connection, domain, root
+            ):
+                raise
+            _forget(connection, domain, root, job)
         job.step('finish')
         leftovers.remove(connection, domain, job.journal['files'], job)
 
@@ -108,6 +116,54 @@ def _merge(domain: Any, name: str, again: bool) -> None:
         raise exceptions.MergeFailed(
             name, str(exc.get_error_message()).strip()
         ) from exc
+
+
+def _is_ahead(connection: Any, domain: Any, root: xml.Element) -> bool:
+    """
+    Whether the files below the system are no longer those libvirt knows.
+
+    A QEMU that died in a merge may have ended it, and libvirt not have
+    noticed; it can then merge nothing of that snapshot, or of the next.
+    """
+    name, records = root.findtext('name'), snapshots.tree(domain)
+    on_branch = {s.name for s in records if s.current}
+    if name not in on_branch | drivers.ancestors(records):
+        return False
+    external = xml.external_disks(root)
+    now = [
+        path for disk in xml.disks(xml.parse(domain.XMLDesc(0)))
+        if disk.target in external
+        and (path := plan.file_of(connection, disk))
+    ]  # fmt: skip
+    wanted = {*external.values()} | {
+        disk.path for disk in xml.captured_disks(root)
+        if disk.target in external
+    }
+    return not wanted - {None} <= storage.chains(connection, now)
+
+
+def _forget(
+    connection: Any, domain: Any, root: xml.Element, job: drivers.Job
+) -> None:
+    """
+    Take a snapshot off libvirt's list, and leave its disks where they are.
+
+    libvirt would refuse to delete it for ever.  What lies below the system
+    stays below it, and nothing is lost.
+    """
+    name = root.findtext('name', '')
+    snapshots.find(domain, name).delete(
+        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    )
+    job.tell('HawkFish.1.0.SnapshotNotMerged', name, domain.name())
+    paths = {*xml.external_disks(root).values()} | {
+        disk.path for disk in xml.captured_disks(root)
+    }
+    unused = [
+        path for path in paths if path and leftovers.is_ours(path)
+        and not storage.is_backing(connection, path)
+    ]  # fmt: skip
+    leftovers.remove(connection, domain, unused, job)
 
 
 def _other_files(root: xml.Element) -> list[str]:

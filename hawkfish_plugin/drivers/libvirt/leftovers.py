@@ -43,6 +43,11 @@ def remove(
             )
 
 
+def is_ours(path: str) -> bool:
+    """Whether a file has a name that only we give."""
+    return bool(_OURS.fullmatch(posixpath.basename(path)))
+
+
 def revert_overlays(connection: Any, bases: Iterable[str]) -> list[str]:
     """
     The overlays that reverts have put over *bases* so far.
@@ -104,7 +109,7 @@ def _files_like_ours(connection: Any) -> set[str]:
     return {
         path for folder in folders
         for path in storage.listing(connection, folder)
-        if _OURS.fullmatch(posixpath.basename(path))
+        if is_ours(path)
     }  # fmt: skip
 
 

@@ -12,7 +12,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable, Generator, Iterable, Iterator, Mapping,
+)  # fmt: skip
 from typing import Any
 from xml.etree import ElementTree
 
@@ -72,6 +74,19 @@ def listing(connection: Any, folder: str) -> list[str]:
 
 def missing(connection: Any, paths: Iterable[str]) -> str | None:
     """The first of *paths*, or of the files below them, that is not there."""
+    with contextlib.closing(_walk(connection, paths)) as walk:
+        return next((path for path, found in walk if not found), None)
+
+
+def chains(connection: Any, paths: Iterable[str]) -> set[str]:
+    """*paths* and the files below them, as the files themselves say."""
+    return {path for path, _ in _walk(connection, paths)}
+
+
+def _walk(
+    connection: Any, paths: Iterable[str]
+) -> Generator[tuple[str, bool], None, None]:
+    """Each of *paths* and the files below, and whether it is there."""
     pending, seen = list(paths), set[str]()
     with contextlib.ExitStack() as stack:
         folders = set[str]()
@@ -85,12 +100,10 @@ def missing(connection: Any, paths: Iterable[str]) -> str | None:
                 folders.add(folder)
                 stack.enter_context(_folder(connection, folder))
             volume = _known(connection, path)
-            if volume is None:
-                return path
-            below = _describe(volume).findtext('backingStore/path')
-            if below:
-                pending.append(below)
-    return None
+            yield path, volume is not None
+            if volume is not None:
+                below = _describe(volume).findtext('backingStore/path')
+                pending += [below] if below else []
 
 
 def read(connection: Any, path: str, most: int) -> bytes | None:
@@ -210,6 +223,12 @@ def layers(
     for name, pool in active.items():
         found |= _layers(pool, name, known)
     return found
+
+
+def is_backing(connection: Any, path: str) -> bool:
+    """Whether any known volume lies on the file at *path*."""
+    known = layers(connection, [posixpath.dirname(path)], {})
+    return any(below == path for _, below in known.values())
 
 
 def _layers(
