@@ -631,6 +631,30 @@ def test_a_purge_that_was_broken_off_goes_on(emulator, step):
     assert plugin.tasks.list()[-1].state == 'Completed'
 
 
+def test_a_purge_that_goes_on_looks_again(emulator):
+    """What others stand on since it was broken off is not deleted."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    emulator.driver.failures = {
+        'finish': exceptions.HypervisorUnavailable('fake', 'gone')
+    }
+
+    def clone(uuid, name, job):
+        emulator.driver.failures = {}
+        emulator.driver.cloned = {'c': [drivers.Clone('/images/x.qcow2')]}
+
+    emulator.driver.settle_delete = clone
+    try:
+        ended = emulator.wait(requests.post(purge_target(emulator)))
+    finally:
+        del emulator.driver.settle_delete
+
+    assert (ended.status_code, message_ids(ended)) == (
+        409, ['SnapshotCloned']
+    )
+    assert names(emulator) == ['b', 'c']
+
+
 @pytest.mark.parametrize('body, key', [
     ({'Force': 'yes'}, 'ActionParameterValueTypeError'),
     ({'All': True}, 'ActionParameterUnknown'),
