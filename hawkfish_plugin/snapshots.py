@@ -16,8 +16,8 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import (
-    announcements, drivers, exceptions, locks, names, notes, policies,
-    retention, tasks, views,
+    announcements, drivers, exceptions, locks, messages, names, notes,
+    policies, retention, tasks, views,
 )  # fmt: skip
 
 # How long a change waits for an operation on the same system; well below the
@@ -367,7 +367,18 @@ class Snapshots:
         return {'snapshot': job.task.snapshot}
 
     def _settle_revert(self, job: tasks.Job) -> dict[str, Any]:
-        self._check_same(job)
+        try:
+            self._check_same(job)
+        except (
+            exceptions.SnapshotNotFound, exceptions.SnapshotReplaced
+        ) as exc:  # fmt: skip
+            if job.journal['step'] == 'prepare':
+                raise
+            # The system may be half changed, and nobody goes on with it.
+            raise exceptions.RevertNotUndone(
+                job.task.snapshot, 'it was broken off',
+                messages.text(exc).rstrip('.'),
+            ) from exc
         self._driver.settle_revert(
             job.task.system, _revert_request(job), job
         )
