@@ -10,6 +10,7 @@ snapshots exist; this module keeps no list of them.
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -389,11 +390,20 @@ class Snapshots:
         self._check_same(job)
         self._check_deletable(_system(job), task.snapshot)
         if 'pruned' in task.arguments:
+            self._check_due(job)
             job.tell(
                 'HawkFish.1.0.SnapshotPruned', task.snapshot,
                 task.system_name, task.arguments['pruned'],
             )  # fmt: skip
         return self._delete(job, self._driver.delete)
+
+    def _check_due(self, job: tasks.Job) -> None:
+        """Raise where it was given more time while it was decided on."""
+        if job.task.arguments['pruned'] != retention.EXPIRED:
+            return
+        expires = self.get(_system(job), job.task.snapshot).note.expires
+        if expires is None or expires > time.time():
+            raise exceptions.OperationCancelled('delete')
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
         with contextlib.suppress(exceptions.SnapshotNotFound):

@@ -432,6 +432,22 @@ def test_expired_snapshots_go_by_themselves(emulator):
     assert names(emulator) == ['b']
 
 
+def test_more_time_while_it_was_decided(emulator):
+    """A snapshot that was given more time is not deleted as expired."""
+    emulator.created(Name='a', ExpiresTime=in_seconds(1000))
+    story = emulator.app.extensions['hawkfish'].snapshots
+    system = story.system(emulator.system)
+
+    # As a prune does that has looked before the change.
+    story.submit_delete(
+        system, story.get(system, 'a').record, {}, pruned='Expired'
+    )
+
+    wait_idle(emulator)
+    assert names(emulator) == ['a']
+    assert pruned(emulator)[-1].state == 'Cancelled'
+
+
 def test_old_snapshots_go_by_themselves(emulator, policy):
     """MaxAgeSeconds acts without a create, on systems that are served."""
     for name in 'ab':
