@@ -319,6 +319,16 @@ class Snapshots:
             'delete', system, record.name, arguments, payload
         )
 
+    def withdraw(self, submitted: Sequence[tasks.Task]) -> None:
+        """Cancel those that wait, the last first."""
+        for task in reversed(submitted):
+            with contextlib.suppress(
+                exceptions.TaskNotCancellable, exceptions.TaskNotFound
+            ):
+                # One that has ended would be forgotten.
+                if self._tasks.get(task.id).state == tasks.NEW:
+                    self._tasks.cancel(task.id)
+
     def _check_free(self, view: views.View, system: drivers.System) -> None:
         if view.task is None:
             return

@@ -748,6 +748,32 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
     ]
 
 
+def test_nothing_goes_for_what_does_not_come(emulator, policy):
+    """A create that cannot be queued takes its deletes back with it."""
+    for name in 'ab':
+        emulator.created(Name=name)
+    set_policy(policy, MaxSnapshots=2)
+    emulator.driver.depth, emulator.driver.seconds = 2, 1.0
+    busy = requests.post(
+        f'{emulator.snapshots_url}/b/Actions/HawkFishSnapshot.Revert'
+    )
+    while requests.get(
+        emulator.url + busy.headers['Location']
+    ).json()['TaskState'] != 'Running':
+        time.sleep(0.01)
+    conf = emulator.app.extensions['hawkfish'].conf
+    conf.set_override('queue_limit', 1, 'tasks')
+    try:
+        refused = emulator.create(Name='c')
+    finally:
+        conf.clear_override('queue_limit', 'tasks')
+
+    assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
+    wait_idle(emulator)
+    assert names(emulator) == ['a', 'b']
+    assert pruned(emulator)[-1].state == 'Cancelled'
+
+
 @OVER_HTTP
 @given(
     history=trees.histories(7), most=st.integers(1, 4),
