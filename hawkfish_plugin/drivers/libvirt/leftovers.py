@@ -74,13 +74,16 @@ def _is_in_use(connection: Any, path: str) -> bool:
 
 
 def _knows(domain: Any, name: str) -> bool:
-    # File names of ours need no escaping in XML or JSON; folders might.
-    texts = [domain.XMLDesc(0)]
+    roots = [xml.parse(domain.XMLDesc(0)), *snapshots.describe_all(domain)]
     if domain.isPersistent():
-        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    texts += [xml.render(root) for root in snapshots.describe_all(domain)]
-    if domain.isActive():
-        # A libvirtd that died may know less than its QEMU.
-        question = json.dumps({'execute': 'query-named-block-nodes'})
-        texts.append(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
-    return any(name in text for text in texts)
+        flag = libvirt.VIR_DOMAIN_XML_INACTIVE
+        roots.append(xml.parse(domain.XMLDesc(flag)))
+    # Not in the text of the XML, which has other words for some letters.
+    if any(name in value for root in roots for value in xml.values(root)):
+        return True
+    if not domain.isActive():
+        return False
+    # A libvirtd that died may know less than its QEMU.
+    question = json.dumps({'execute': 'query-named-block-nodes'})
+    answer = libvirt_qemu.qemuMonitorCommand(domain, question, 0)
+    return name in json.dumps(json.loads(answer), ensure_ascii=False)
