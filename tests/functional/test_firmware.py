@@ -2,6 +2,7 @@
 """UEFI variables and the state of a TPM go back with their system."""
 
 import gzip
+import subprocess
 
 import libvirt
 import pytest
@@ -174,6 +175,28 @@ def test_every_revert_brings_it_back(emulator, small):
     delete(emulator, small, 's')
 
     assert small.leftovers() == []
+
+
+def test_variables_in_a_qcow2_file(emulator, small):
+    """The whole file comes back, which is longer than what it shows."""
+    path = nvram(small)
+    qemu_img = ('qemu-img', 'convert', '-O', 'qcow2')
+    raw = path.with_suffix('.raw')
+    raw.write_bytes(b'variables' * 60000)
+    subprocess.run([*qemu_img, raw, path], check=True)
+    raw.unlink()
+    text = small.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    small.host.connect().defineXML(
+        text.replace(" format='raw'>/", '>/')
+        .replace('<nvram ', "<nvram format='qcow2' ")
+    )
+    kept = path.read_bytes()
+    emulator.create(small.uuid, Name='s')
+    path.write_bytes(kept[:-9] + b'different')
+
+    emulator.revert(small.uuid, 's')
+
+    assert path.read_bytes() == kept
 
 
 def test_a_snapshot_of_others(emulator, small):

@@ -148,7 +148,9 @@ def _new_file(
 
 
 def _size_of(volume: Any) -> int:
-    return int(volume.info()[1])
+    """The bytes of the file itself, of whatever format its content is."""
+    flag = libvirt.VIR_STORAGE_VOL_GET_PHYSICAL
+    return int(volume.infoFlags(flag)[2])
 
 
 def _describe(volume: Any) -> ElementTree.Element:
