@@ -3,6 +3,7 @@
 
 import gzip
 import subprocess
+import time
 
 import libvirt
 import pytest
@@ -121,6 +122,28 @@ def test_firmware_of_an_undone_revert(emulator, system):
     emulator.revert(system.uuid, 's')
     assert variables(system) == {'Old'}
     assert len(copies(system)) == 2
+
+
+def test_a_revert_that_cannot_be_undone(emulator, system):
+    """Without the copy of the present firmware the system is left off."""
+    emulator.create(system.uuid, Name='s')
+    of_the_snapshot = set(copies(system).values())
+    memory = next(system.host.path(IMAGES).glob('hawkfish-*.mem'))
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
+    emulator.order('sleep=2', 'revert', 'revert')
+    accepted = emulator.post_revert(system.uuid, 's')
+    folder = system.host.path(IMAGES)
+    while len(set(folder.glob('hawkfish-*.gz'))) < 4:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    for path in set(folder.glob('hawkfish-*.gz')) - of_the_snapshot:
+        path.unlink()
+
+    failed = emulator.wait(accepted)
+
+    assert told(failed) == ['RevertNotUndone']
+    assert not system.domain.isActive()
 
 
 @pytest.fixture
