@@ -124,7 +124,7 @@ def test_a_look_that_was_broken_off(host, processes):
     host.path(FOLDER).mkdir(exist_ok=True)
     with contextlib.closing(host.connect()) as connection:
         connection.storagePoolCreateXML(
-            "<pool type='dir'><name>hawkfish-left</name>"
+            f"<pool type='dir'><name>hawkfish-{'0' * 32}</name>"
             f'<target><path>{FOLDER}</path></target></pool>'
         )
 
