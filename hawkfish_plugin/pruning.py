@@ -79,12 +79,18 @@ class Pruning:
         except exceptions.HawkFishError as exc:
             if not _is_too_much(exc):
                 raise
-        with self._lock:
-            seen = self.preview(system, wish)
-            self._submit(system, seen.plan.pruned)
-        return self._snapshots.create(
-            system, wish, payload, making_way=True
-        )
+        deletes: list[tasks.Task] = []
+        try:
+            with self._lock:
+                seen = self.preview(system, wish)
+                self._submit(system, seen.plan.pruned, deletes)
+            return self._snapshots.create(
+                system, wish, payload, making_way=True
+            )
+        except exceptions.HawkFishError:
+            # Nothing goes for what does not come.
+            self._snapshots.withdraw(deletes)
+            raise
 
     def preview(
         self, system: drivers.System, wish: snapshots.Wish
@@ -170,18 +176,20 @@ class Pruning:
                 s.record for s in subjects if s.name == planned.pruned[0][0]
             )
             if not patient or not self._tried_lately(system, first):
-                self._submit(system, planned.pruned)
+                self._submit(system, planned.pruned, [])
 
     def _submit(
-        self, system: drivers.System, pruned: Sequence[tuple[str, str]]
+        self, system: drivers.System, pruned: Sequence[tuple[str, str]],
+        submitted: list[tasks.Task],
     ) -> None:
+        """Append each delete to *submitted*, also where a later one fails."""
         records = {s.name: s for s in self._driver.snapshots(system.uuid)}
         # The others may have to wait for it.
         self._driver.check_delete(system.uuid, pruned[0][0])
         for name, reason in pruned:
-            self._snapshots.submit_delete(
+            submitted.append(self._snapshots.submit_delete(
                 system, records[name], {}, pruned=reason
-            )
+            ))  # fmt: skip
 
     def _tried_lately(
         self, system: drivers.System, record: drivers.Snapshot

@@ -76,6 +76,9 @@ class Purging:
         # Between the two a driver's own steps are noted.
         if name is not None and job.journal['step'] != 'purge':
             self._delete(job, name, self._driver.settle_delete)
+        # Meanwhile others may have begun to stand on what is left.
+        system = drivers.System(job.task.system, job.task.system_name)
+        self._check(system, job.task.arguments['force'])
         return self._go_on(job)
 
     def _go_on(self, job: tasks.Job) -> dict[str, Any]:

@@ -10,14 +10,15 @@ snapshots exist; this module keeps no list of them.
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
 from hawkfish_plugin import (
-    announcements, drivers, exceptions, locks, names, notes, policies,
-    retention, tasks, views,
+    announcements, drivers, exceptions, locks, messages, names, notes,
+    policies, retention, tasks, views,
 )  # fmt: skip
 
 # How long a change waits for an operation on the same system; well below the
@@ -318,6 +319,16 @@ class Snapshots:
             'delete', system, record.name, arguments, payload
         )
 
+    def withdraw(self, submitted: Sequence[tasks.Task]) -> None:
+        """Cancel those that wait, the last first."""
+        for task in reversed(submitted):
+            with contextlib.suppress(
+                exceptions.TaskNotCancellable, exceptions.TaskNotFound
+            ):
+                # One that has ended would be forgotten.
+                if self._tasks.get(task.id).state == tasks.NEW:
+                    self._tasks.cancel(task.id)
+
     def _check_free(self, view: views.View, system: drivers.System) -> None:
         if view.task is None:
             return
@@ -367,7 +378,18 @@ class Snapshots:
         return {'snapshot': job.task.snapshot}
 
     def _settle_revert(self, job: tasks.Job) -> dict[str, Any]:
-        self._check_same(job)
+        try:
+            self._check_same(job)
+        except (
+            exceptions.SnapshotNotFound, exceptions.SnapshotReplaced
+        ) as exc:  # fmt: skip
+            if job.journal['step'] == 'prepare':
+                raise
+            # The system may be half changed, and nobody goes on with it.
+            raise exceptions.RevertNotUndone(
+                job.task.snapshot, 'it was broken off',
+                messages.text(exc).rstrip('.'),
+            ) from exc
         self._driver.settle_revert(
             job.task.system, _revert_request(job), job
         )
@@ -378,11 +400,20 @@ class Snapshots:
         self._check_same(job)
         self._check_deletable(_system(job), task.snapshot)
         if 'pruned' in task.arguments:
+            self._check_due(job)
             job.tell(
                 'HawkFish.1.0.SnapshotPruned', task.snapshot,
                 task.system_name, task.arguments['pruned'],
             )  # fmt: skip
         return self._delete(job, self._driver.delete)
+
+    def _check_due(self, job: tasks.Job) -> None:
+        """Raise where it was given more time while it was decided on."""
+        if job.task.arguments['pruned'] != retention.EXPIRED:
+            return
+        expires = self.get(_system(job), job.task.snapshot).note.expires
+        if expires is None or expires > time.time():
+            raise exceptions.OperationCancelled('delete')
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
         with contextlib.suppress(exceptions.SnapshotNotFound):

@@ -529,7 +529,9 @@ class Tasks:
                  json.dumps(told),
                  100 if state == COMPLETED else row['percent'], task.id),
             )  # fmt: skip
-            if not isinstance(outcome, exceptions.RevertNotUndone):
+            if not isinstance(
+                outcome, exceptions.RevertNotUndone | exceptions.InternalError
+            ):
                 # It holds the whole definition of a system; nobody but
                 # who has to repair one needs it any more.
                 connection.execute(

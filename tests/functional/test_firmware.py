@@ -2,6 +2,8 @@
 """UEFI variables and the state of a TPM go back with their system."""
 
 import gzip
+import subprocess
+import time
 
 import libvirt
 import pytest
@@ -124,6 +126,28 @@ def test_firmware_of_an_undone_revert(emulator, system):
     assert len(copies(system)) == 2
 
 
+def test_a_revert_that_cannot_be_undone(emulator, system):
+    """Without the copy of the present firmware the system is left off."""
+    emulator.create(system.uuid, Name='s')
+    of_the_snapshot = set(copies(system).values())
+    memory = next(system.host.path(IMAGES).glob('hawkfish-*.mem'))
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
+    emulator.order('sleep=2', 'revert', 'revert')
+    accepted = emulator.post_revert(system.uuid, 's')
+    folder = system.host.path(IMAGES)
+    while len(set(folder.glob('hawkfish-*.gz'))) < 4:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    for path in set(folder.glob('hawkfish-*.gz')) - of_the_snapshot:
+        path.unlink()
+
+    failed = emulator.wait(accepted)
+
+    assert told(failed) == ['RevertNotUndone']
+    assert not system.domain.isActive()
+
+
 @pytest.fixture
 def small(make_system):
     """A system that is off, with variables and a TPM of one's own."""
@@ -176,6 +200,28 @@ def test_every_revert_brings_it_back(emulator, small):
     delete(emulator, small, 's')
 
     assert small.leftovers() == []
+
+
+def test_variables_in_a_qcow2_file(emulator, small):
+    """The whole file comes back, which is longer than what it shows."""
+    path = nvram(small)
+    qemu_img = ('qemu-img', 'convert', '-O', 'qcow2')
+    raw = path.with_suffix('.raw')
+    raw.write_bytes(b'variables' * 60000)
+    subprocess.run([*qemu_img, raw, path], check=True)
+    raw.unlink()
+    text = small.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    small.host.connect().defineXML(
+        text.replace(" format='raw'>/", '>/')
+        .replace('<nvram ', "<nvram format='qcow2' ")
+    )
+    kept = path.read_bytes()
+    emulator.create(small.uuid, Name='s')
+    path.write_bytes(kept[:-9] + b'different')
+
+    emulator.revert(small.uuid, 's')
+
+    assert path.read_bytes() == kept
 
 
 def test_a_snapshot_of_others(emulator, small):

@@ -5,13 +5,17 @@ The emulator, libvirtd or QEMU is killed in the middle of an operation.
 Whatever the moment, the task ends with the truth.
 """
 
+import html
 import os
 import signal
 import time
+from xml.etree import ElementTree
 
+import libvirt
 import pytest
 import requests
 
+from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, told
 from tests.functional.proxy import Proxy
 from tests.lab.host import SOCKET
@@ -67,6 +71,31 @@ def test_killed(emulator, system, external, when, operation, step):
     emulator.start()
 
     check_end(emulator, system, operation, monitor, external)
+
+
+def test_a_disk_of_an_odd_name(emulator, make_system, external):
+    """What XML has to write in other words is known all the same."""
+    if not external:
+        pytest.skip('an internal snapshot has no files of its own')
+    system = make_system(**SMALL)
+    disk = system.host.path(system.sources()[0])
+    odd = disk.rename(disk.with_name(f"{system.name}-R&D's.qcow2"))
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    system.host.connect().defineXML(
+        text.replace(disk.name, html.escape(odd.name))
+    )
+    emulator.create(system.uuid, Name='s')
+    emulator.order('before', 'revert', 'finish')
+    monitor = emulator.post_revert(system.uuid, 's').headers['Location']
+    emulator.wait_dead()
+    emulator.start()
+
+    assert emulator.watch(monitor).status_code == 200
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    path = ElementTree.fromstring(text).find('devices/disk/source').get('file')
+    assert path != str(odd)
+    assert system.host.path(path).exists()
+    emulator.delete(system.uuid, 's')
 
 
 LIBVIRTD_MOMENTS = [

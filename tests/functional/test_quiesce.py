@@ -109,6 +109,25 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
     assert system.leftovers() == []
 
 
+def test_an_agent_that_stops_in_between(make_system, emulator, external):
+    """A refusal that comes late leaves no file behind either."""
+    if not external:
+        pytest.skip('UEFI systems have no internal snapshots here')
+    system = make_system(firmware='uefi').boot()
+    system.guest.wait_agent()
+    emulator.order('sleep=2', 'create', 'capture')
+    accepted = emulator.post_create(
+        system.uuid, Name='r', Quiesce='Required', IncludeMemory=False
+    )
+    time.sleep(1)
+    system.guest.stop_agent()
+
+    refused = emulator.wait(accepted)
+
+    assert told(refused) == ['QuiesceFailed']
+    assert system.leftovers() == []
+
+
 def test_an_agent_that_answers_late(system, emulator):
     """An agent that answers in its time is waited for."""
     system.guest.run(

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 
+import libvirt
 import pytest
 
 from tests.lab.host import IMAGES
@@ -88,12 +89,44 @@ def test_a_pool_that_is_stopped(host, processes):
                 pool.create()
 
 
+def look_hard(uri, folder, rounds):
+    """As ``look``, of a process whose pools others stop meanwhile."""
+    import libvirt
+
+    from hawkfish_plugin.drivers.libvirt import storage
+
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    seen = set()
+    with contextlib.closing(libvirt.open(uri)) as connection:
+        for _ in range(rounds):
+            try:
+                seen.add(storage.exists(connection, f'{folder}/file'))
+                seen.add(bool(storage.layers(connection, [folder], {})))
+            except libvirt.libvirtError:
+                seen.add('unknown')
+    return seen
+
+
+def test_a_pool_that_others_stop(host, processes):
+    """What cannot be looked for is not taken for missing."""
+    folder = host.path(FOLDER)
+    folder.mkdir(exist_ok=True)
+    (folder / 'file').write_text('')
+    looking = processes.submit(look_hard, host.uri, FOLDER, 200)
+    with contextlib.closing(host.connect()) as connection:
+        while not looking.done():
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.storagePoolLookupByTargetPath(FOLDER).destroy()
+
+    assert looking.result() == {True, 'unknown'}
+
+
 def test_a_look_that_was_broken_off(host, processes):
     """What a process that died has left of its look is cleared away."""
     host.path(FOLDER).mkdir(exist_ok=True)
     with contextlib.closing(host.connect()) as connection:
         connection.storagePoolCreateXML(
-            "<pool type='dir'><name>hawkfish-left</name>"
+            f"<pool type='dir'><name>hawkfish-{'0' * 32}</name>"
             f'<target><path>{FOLDER}</path></target></pool>'
         )
 

@@ -175,11 +175,10 @@ def test_a_delete_tells_whether_retention_asked_for_it(
     emulator.created(Name='a')
     plugin = emulator.app.extensions['hawkfish']
     system = plugin.snapshots.system('fake')
-    created = plugin.snapshots.get(system, 'a').record.created
+    record = plugin.snapshots.get(system, 'a').record
+    plugin._notes.update(system.uuid, record, {'expires': 1})
 
-    task = plugin.tasks.submit(
-        'delete', system, 'a', {'created': created, 'pruned': rule}, {}
-    )
+    task = plugin.snapshots.submit_delete(system, record, {}, pruned=rule)
     emulator.watch(f'/redfish/v1/TaskService/TaskMonitors/{task.id}')
 
     [deleted] = [e for e in recorded() if 'SnapshotDeleted' in e.message_id]

@@ -432,6 +432,22 @@ def test_expired_snapshots_go_by_themselves(emulator):
     assert names(emulator) == ['b']
 
 
+def test_more_time_while_it_was_decided(emulator):
+    """A snapshot that was given more time is not deleted as expired."""
+    emulator.created(Name='a', ExpiresTime=in_seconds(1000))
+    story = emulator.app.extensions['hawkfish'].snapshots
+    system = story.system(emulator.system)
+
+    # As a prune does that has looked before the change.
+    story.submit_delete(
+        system, story.get(system, 'a').record, {}, pruned='Expired'
+    )
+
+    wait_idle(emulator)
+    assert names(emulator) == ['a']
+    assert pruned(emulator)[-1].state == 'Cancelled'
+
+
 def test_old_snapshots_go_by_themselves(emulator, policy):
     """MaxAgeSeconds acts without a create, on systems that are served."""
     for name in 'ab':
@@ -631,6 +647,30 @@ def test_a_purge_that_was_broken_off_goes_on(emulator, step):
     assert plugin.tasks.list()[-1].state == 'Completed'
 
 
+def test_a_purge_that_goes_on_looks_again(emulator):
+    """What others stand on since it was broken off is not deleted."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    emulator.driver.failures = {
+        'finish': exceptions.HypervisorUnavailable('fake', 'gone')
+    }
+
+    def clone(uuid, name, job):
+        emulator.driver.failures = {}
+        emulator.driver.cloned = {'c': [drivers.Clone('/images/x.qcow2')]}
+
+    emulator.driver.settle_delete = clone
+    try:
+        ended = emulator.wait(requests.post(purge_target(emulator)))
+    finally:
+        del emulator.driver.settle_delete
+
+    assert (ended.status_code, message_ids(ended)) == (
+        409, ['SnapshotCloned']
+    )
+    assert names(emulator) == ['b', 'c']
+
+
 @pytest.mark.parametrize('body, key', [
     ({'Force': 'yes'}, 'ActionParameterValueTypeError'),
     ({'All': True}, 'ActionParameterUnknown'),
@@ -706,6 +746,32 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
     assert message_ids(emulator.create(Name='d')) == [
         'CreateLimitReachedForResource', 'SnapshotLimitReached'
     ]
+
+
+def test_nothing_goes_for_what_does_not_come(emulator, policy):
+    """A create that cannot be queued takes its deletes back with it."""
+    for name in 'ab':
+        emulator.created(Name=name)
+    set_policy(policy, MaxSnapshots=2)
+    emulator.driver.depth, emulator.driver.seconds = 2, 1.0
+    busy = requests.post(
+        f'{emulator.snapshots_url}/b/Actions/HawkFishSnapshot.Revert'
+    )
+    while requests.get(
+        emulator.url + busy.headers['Location']
+    ).json()['TaskState'] != 'Running':
+        time.sleep(0.01)
+    conf = emulator.app.extensions['hawkfish'].conf
+    conf.set_override('queue_limit', 1, 'tasks')
+    try:
+        refused = emulator.create(Name='c')
+    finally:
+        conf.clear_override('queue_limit', 'tasks')
+
+    assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
+    wait_idle(emulator)
+    assert names(emulator) == ['a', 'b']
+    assert pruned(emulator)[-1].state == 'Cancelled'
 
 
 @OVER_HTTP

@@ -295,6 +295,26 @@ def test_a_broken_off_merge_that_cannot_go_on(emulator):
     assert refused.status_code == 409
 
 
+def test_a_broken_off_revert_whose_snapshot_is_gone(emulator):
+    """It is told as what it is, and what the system was before is kept."""
+    uri = emulator.url + emulator.created(Name='gone')['@odata.id']
+    emulator.driver.failures = {
+        'revert': exceptions.HypervisorUnavailable('fake', 'gone')
+    }
+    response = requests.post(f'{uri}/Actions/{REDFISH_ACTION}')
+    tasks = emulator.app.extensions['hawkfish'].tasks
+    while tasks.list()[-1].step != 'revert':
+        time.sleep(0.01)
+    emulator.driver._keep(emulator.system, [])
+
+    ended = emulator.wait(response)
+
+    assert (ended.status_code, message_ids(ended)) == (
+        409, ['RevertNotUndone']
+    )
+    assert tasks.list()[-1].journal['step'] == 'revert'
+
+
 def test_etags(emulator):
     """An ETag saves a repeated read and guards a delete."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']

@@ -72,6 +72,7 @@ class Work:
         return {'journal': job.journal}
 
     def fail(self, job):
+        job.step('failing', note='definition')
         if job.task.arguments.get('ours'):
             raise exceptions.OperationFailed('fail', 'the disk is full')
         raise RuntimeError('not foreseen')
@@ -406,6 +407,7 @@ def test_an_error_of_ours_is_told_in_its_words(started):
     assert message_ids(task) == [
         'TaskStarted', 'OperationFailed', 'TaskAborted',
     ]  # fmt: skip
+    assert task.journal == {}
 
 
 def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
@@ -417,6 +419,8 @@ def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
     assert task.state == tasks.EXCEPTION
     assert task.error['messages'] == [['Base.1.22.InternalError', []]]
     assert 'not foreseen' not in json.dumps(task.messages)
+    # Nobody knows how far it came: who has to find out needs the notes.
+    assert task.journal == {'note': 'definition', 'step': 'failing'}
     assert later.state == tasks.COMPLETED
 
 

@@ -90,7 +90,14 @@ class LibvirtDriver:
         self, uuid: str, fresh: bool = True
     ) -> Mapping[str, Sequence[drivers.Clone]]:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
-            return self._clones.of(connection, domain, fresh)
+            try:
+                return self._clones.of(connection, domain, fresh)
+            except libvirt.libvirtError as exc:
+                # Before a delete it has to be known.
+                if fresh or not connection.isAlive():
+                    raise
+                LOG.warning('Not looked for: %s', exc.get_error_message())
+                return {}
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         with self._hypervisor.domain(uuid, 'change') as (_, domain):

@@ -70,6 +70,10 @@ def run(
                 leftovers.remove(connection, domain, files, job)
                 _check_aborted(exc, watch, conf)
                 raise
+            except exceptions.Conflict:
+                # Of the agent, or of the folder of the copies.
+                leftovers.remove(connection, domain, files, job)
+                raise
         job.step('finish', frozen=False)
         size = _finish(connection, domain, request.name, job)
         return drivers.Created(quiesced, size)

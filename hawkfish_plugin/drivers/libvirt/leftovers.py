@@ -10,7 +10,7 @@ revert's overlay, and when no domain's definition, snapshots or QEMU know it.
 import json
 import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import libvirt
@@ -118,8 +118,8 @@ def _names_in_use(connection: Any) -> set[str]:
     # Looked for after the files: who makes one lets libvirt know it first.
     names: set[str] = set()
     for domain in connection.listAllDomains():
-        for text in _texts(domain):
-            names |= {match[0] for match in _OURS.finditer(text)}
+        for value in _values(domain):
+            names |= {match[0] for match in _OURS.finditer(value)}
         for root in snapshots.describe_all(domain):
             copies = firmware.copies(root).values()
             names |= {posixpath.basename(path) for path in copies}
@@ -136,18 +136,20 @@ def _is_in_use(connection: Any, path: str) -> bool:
 
 
 def _knows(domain: Any, name: str) -> bool:
-    # File names of ours need no escaping in XML or JSON; folders might.
-    return any(name in text for text in _texts(domain))
+    return any(name in value for value in _values(domain))
 
 
-def _texts(domain: Any) -> list[str]:
+def _values(domain: Any) -> Iterator[str]:
     """All that libvirt and QEMU have to say of a domain's files."""
-    texts = [domain.XMLDesc(0)]
+    roots = [xml.parse(domain.XMLDesc(0)), *snapshots.describe_all(domain)]
     if domain.isPersistent():
-        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    texts += [xml.render(root) for root in snapshots.describe_all(domain)]
+        flag = libvirt.VIR_DOMAIN_XML_INACTIVE
+        roots.append(xml.parse(domain.XMLDesc(flag)))
+    # Not the text of the XML, which has other words for some letters.
+    for root in roots:
+        yield from xml.values(root)
     if domain.isActive():
         # A libvirtd that died may know less than its QEMU.
         question = json.dumps({'execute': 'query-named-block-nodes'})
-        texts.append(libvirt_qemu.qemuMonitorCommand(domain, question, 0))
-    return texts
+        answer = libvirt_qemu.qemuMonitorCommand(domain, question, 0)
+        yield json.dumps(json.loads(answer), ensure_ascii=False)

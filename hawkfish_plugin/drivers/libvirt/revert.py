@@ -445,6 +445,14 @@ def _undo(
         raise exceptions.RevertNotUndone(
             name, reason, exc.get_error_message()
         ) from exc
+    except (
+        exceptions.SnapshotNotFound, exceptions.SnapshotFileMissing,
+        exceptions.SnapshotFileDamaged, exceptions.FolderMissing,
+    ) as exc:  # fmt: skip
+        # Of the snapshot itself, or of the present state of the firmware.
+        raise exceptions.RevertNotUndone(
+            name, reason, messages.text(exc).rstrip('.')
+        ) from exc
     raise exceptions.RevertUndone(name, reason, now)
 
 

@@ -7,6 +7,7 @@ the host may be another machine, so no local path is ever opened.
 """
 
 import contextlib
+import errno
 import posixpath
 import re
 import threading
@@ -89,17 +90,19 @@ def _walk(
     """Each of *paths* and the files below, and whether it is there."""
     pending, seen = list(paths), set[str]()
     with contextlib.ExitStack() as stack:
-        folders = set[str]()
+        pools: dict[str, Any] = {}
         while pending:
             path = pending.pop(0)
             if path in seen:
                 continue
             seen.add(path)
             folder = posixpath.dirname(path)
-            if folder not in folders:
-                folders.add(folder)
-                stack.enter_context(_folder(connection, folder))
-            volume = _known(connection, path)
+            if folder not in pools:
+                pools[folder] = stack.enter_context(
+                    _folder(connection, folder)
+                )
+            pool = pools[folder]
+            volume = None if pool is None else _find(connection, pool, path)
             yield path, volume is not None
             if volume is not None:
                 below = _describe(volume).findtext('backingStore/path')
@@ -161,7 +164,9 @@ def _new_file(
 
 
 def _size_of(volume: Any) -> int:
-    return int(volume.info()[1])
+    """The bytes of the file itself, of whatever format its content is."""
+    flag = libvirt.VIR_STORAGE_VOL_GET_PHYSICAL
+    return int(volume.infoFlags(flag)[2])
 
 
 def _describe(volume: Any) -> ElementTree.Element:
@@ -216,10 +221,18 @@ def layers(
         ) if not _is_of_the_moment(pool)
     }  # fmt: skip
     for folder in folders:
-        # A busy pool is not refreshed; its volumes are looked at below.
-        with _broken(connection), _folder(connection, folder) as pool:
-            if pool is not None and pool.name() not in active:
-                found |= _layers(pool, folder, known)
+        try:
+            with _folder(connection, folder) as pool:
+                if pool is not None and pool.name() not in active:
+                    found |= _layers(pool, folder, known)
+                    # Raises where another process has stopped it meanwhile.
+                    pool.info()
+        except libvirt.libvirtError:
+            # A busy pool is not refreshed; its volumes are looked at below.
+            # What is in no pool has not been seen at all.
+            held = _find_active(connection, folder)
+            if held is None or held.name() not in active:
+                raise
     for name, pool in active.items():
         found |= _layers(pool, name, known)
     return found
@@ -256,7 +269,7 @@ def _read_layers(volume: Any) -> Layers:
 
 @contextlib.contextmanager
 def _broken(connection: Any) -> Iterator[None]:
-    """Mind no volume that is gone or unreadable, and no pool that is busy."""
+    """Mind no volume that is gone, or unreadable, or held by a busy pool."""
     try:
         yield
     except libvirt.libvirtError:
@@ -290,24 +303,46 @@ def make_overlay(
 
 @contextlib.contextmanager
 def _file(connection: Any, path: str) -> Iterator[Any]:
-    volume = _known(connection, path)
+    volume = None
+    # The pool that has it may be stopped right now; then by its folder.
+    with _broken(connection):
+        volume = _known(connection, path)
     if volume is not None:
         yield volume
         return
     with _folder(connection, posixpath.dirname(path)) as pool:
-        yield None if pool is None else _known(connection, path)
+        yield None if pool is None else _find(connection, pool, path)
+
+
+def _find(connection: Any, pool: Any, path: str) -> Any:
+    """The file at *path* in the folder of *pool*, or None."""
+    volume = _known(connection, path)
+    if volume is None:
+        # Raises where another process has stopped the pool meanwhile: what
+        # cannot be looked for is not missing.
+        pool.info()
+    return volume
 
 
 def _known(connection: Any, path: str) -> Any:
+    """The file at *path*; None where no active pool has it, or it is gone."""
     try:
         volume = connection.storageVolLookupByPath(path)
         # Pools remember files that are gone; this looks at the file itself.
         volume.info()
-    except libvirt.libvirtError:
-        if not connection.isAlive():
+    except libvirt.libvirtError as exc:
+        if not _is_gone(exc):
             raise
         return None
     return volume
+
+
+def _is_gone(error: libvirt.libvirtError) -> bool:
+    code = error.get_error_code()
+    return code == libvirt.VIR_ERR_NO_STORAGE_VOL or (
+        code == libvirt.VIR_ERR_SYSTEM_ERROR
+        and error.get_int1() in (errno.ENOENT, errno.ENOTDIR)
+    )
 
 
 @contextlib.contextmanager
@@ -398,8 +433,6 @@ def _make_pool(connection: Any, folder: str) -> Any:
         )
     except libvirt.libvirtError as exc:
         # No such folder, so no such file; all else is to be told.
-        if exc.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR:
-            raise
-        if not connection.isAlive():
+        if not _is_gone(exc):
             raise
         return None
