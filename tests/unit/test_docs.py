@@ -13,6 +13,7 @@ import pytest
 
 from hawkfish_plugin import conf, exceptions, messages, plugin
 from hawkfish_plugin.cli import app
+from hawkfish_plugin.redfish import schemas
 from tests import consoles
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -142,6 +143,14 @@ def test_every_command_shown_can_be_typed(page, line):
 def test_every_message_is_documented(pages, message_id):
     """A MessageId is explained on the page of messages."""
     assert f'"{message_id}"' in pages['reference/messages']
+
+
+@pytest.mark.parametrize('file', sorted(schemas.csdl_files()))
+def test_every_type_is_documented(pages, file):
+    """A type of ours has a section with its properties."""
+    text = section(pages['reference/types'], file.removesuffix('_v1.xml'))
+
+    assert re.search(r'^"\w+" \(.*\)$', text, re.MULTILINE)
 
 
 @pytest.mark.parametrize('key', REFUSALS)
