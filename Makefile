@@ -25,7 +25,7 @@ HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
-	@echo 'make unit        the tests that need no hypervisor, in a minute'
+	@echo 'make unit        the tests that need no hypervisor, in two minutes'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'

@@ -11,6 +11,7 @@ copyright = 'HawkFish developers'
 
 extensions = [
     'cliff.sphinxext',
+    'csdl',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'registry',

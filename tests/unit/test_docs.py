@@ -4,14 +4,17 @@
 import importlib.metadata
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import flask
 import pytest
 
-from hawkfish_plugin import conf, messages, plugin
+from hawkfish_plugin import conf, exceptions, messages, plugin
 from hawkfish_plugin.cli import app
+from hawkfish_plugin.redfish import schemas
+from tests import consoles
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = sorted(
@@ -21,24 +24,62 @@ COMMANDS = sorted(
 OPTIONS = [
     (group, opt.name) for group, opts in conf.list_opts() for opt in opts
 ]
+PACKAGE = ROOT / 'hawkfish_plugin'
+# Files, and folders with a slash at their end.
+MODULES = sorted(
+    path.name + ('' if path.is_file() else '/')
+    for path in PACKAGE.iterdir()
+    if not path.name.startswith('_') and path.name != 'py.typed'
+)
+
+
+def leaves(kind):
+    """The classes below *kind* that have none below them."""
+    for below in kind.__subclasses__():
+        yield from leaves(below) if below.__subclasses__() else [below]
+
+
+# What a task was asked for is no refusal.
+REFUSALS = sorted(
+    error.__name__
+    for kind in (exceptions.Conflict, exceptions.Unavailable)
+    for error in leaves(kind)
+    if error.registry == exceptions.HAWKFISH
+    and error is not exceptions.OperationCancelled
+)
 
 
 @pytest.fixture(scope='module')
-def pages(tmp_path_factory):
-    """The text of each page, by its name; a warning is an error."""
+def build(tmp_path_factory):
+    """A function that builds all pages; a warning is an error."""
     folder = tmp_path_factory.mktemp('docs')
-    done = subprocess.run(
-        [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going',
-         '-b', 'text', '-d', folder / 'doctrees', ROOT / 'doc/source',
-         folder / 'text'],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+
+    def run(builder):
+        done = subprocess.run(
+            [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going',
+             '-b', builder, '-d', folder / 'doctrees', ROOT / 'doc/source',
+             folder / builder],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return folder / builder
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def pages(build):
+    """The text of each page, by its name."""
+    folder = build('text')
     return {
-        str(path.relative_to(folder / 'text').with_suffix('')):
-            path.read_text()
-        for path in (folder / 'text').rglob('*.txt')
-    }  # fmt: skip
+        str(path.relative_to(folder).with_suffix('')): path.read_text()
+        for path in folder.rglob('*.txt')
+    }
+
+
+def test_html_has_no_warning(pages, build):
+    """The theme, and what only HTML has, such as links, are in order."""
+    assert (build('html') / 'index.html').exists()
 
 
 def section(text, title):
@@ -73,10 +114,60 @@ def test_every_command_is_documented(pages, command):
     )  # fmt: skip
 
 
+def shown(program):
+    """Every command line of *program* on any page, without its name."""
+    pages = [*ROOT.glob('*.rst'), *(ROOT / 'doc/source').rglob('*.rst')]
+    return [
+        (page.name,
+         command.line.removeprefix(f'{program} ').replace('\\\n', ''))
+        for page in pages
+        for commands in consoles.read(page).values()
+        for command in commands
+        if command.line.startswith(f'{program} ')
+    ]
+
+
+@pytest.mark.parametrize(
+    'page,line', shown('hawkfish') + shown('openstack hawkfish')
+)
+def test_every_command_shown_can_be_typed(page, line):
+    """No page shows a command, or an option, that there is not."""
+    program = app.HawkFishApp()
+    _, words = program.parser.parse_known_args(shlex.split(line))
+    factory, name, arguments = program.command_manager.find_command(words)
+
+    factory(program, None).get_parser(name).parse_args(arguments)
+
+
 @pytest.mark.parametrize('message_id', sorted(messages.registry()))
 def test_every_message_is_documented(pages, message_id):
     """A MessageId is explained on the page of messages."""
     assert f'"{message_id}"' in pages['reference/messages']
+
+
+@pytest.mark.parametrize('file', sorted(schemas.csdl_files()))
+def test_every_type_is_documented(pages, file):
+    """A type of ours has a section with its properties."""
+    text = section(pages['reference/types'], file.removesuffix('_v1.xml'))
+
+    assert re.search(r'^"\w+" \(.*\)$', text, re.MULTILINE)
+
+
+@pytest.mark.parametrize('key', REFUSALS)
+def test_every_refusal_has_advice(key):
+    """What stands in a user's way has an entry under "Troubleshooting"."""
+    page = ROOT / 'doc/source/user/troubleshooting.rst'
+
+    assert f'.. met:: {key}\n' in page.read_text()
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_every_module_has_its_place(module):
+    """CONTRIBUTING says of each module, or of its package, what it is."""
+    text = (ROOT / 'CONTRIBUTING.rst').read_text()
+    named = section(text, 'Where things live')
+
+    assert f'``{module}' in named
 
 
 def test_every_route_is_documented(pages):
@@ -100,7 +191,7 @@ def test_every_route_is_documented(pages):
 def test_links_between_files_lead_somewhere(page):
     """A file of the project that a page names is there."""
     text = (ROOT / page).read_text()
-    linked = re.findall(r'<([\w/.]+)>`_', text)
+    linked = re.findall(r'<([\w/.-]+)>`_', text)
 
     assert not [path for path in linked if not (ROOT / path).exists()]
     for target in re.findall(r'``make (\w+)``', text):

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command of ``hawkfish``, with a real domain behind the service."""
+
+import importlib.metadata
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from hawkfish_plugin.cli import app
+from tests.functional.conftest import SMALL, System
+from tests.functional.emulator import Emulator
+
+PROGRAM = pathlib.Path(sys.executable).parent / 'hawkfish'
+COMMANDS = {
+    point.name.replace('_', ' ').removeprefix('hawkfish ')
+    for point in importlib.metadata.entry_points(group=app.COMMANDS)
+}
+# Nothing listens there.
+NOWHERE = 'http://127.0.0.1:9/'
+
+
+class Terminal:
+    """What runs the commands, and knows which have run."""
+
+    def __init__(self, url: str) -> None:
+        self._environment = {**os.environ, 'HAWKFISH_URL': url}
+        self.typed: set[str] = set()
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        self.typed |= {' '.join(words[:n]) for n in (1, 2)}
+        return subprocess.Popen(
+            [PROGRAM, *words], env=self._environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *words: str) -> str:
+        process = self.start(*words)
+        printed, told = process.communicate(timeout=60)
+        assert process.returncode == 0, (words, told)
+        return printed.strip()
+
+
+@pytest.fixture
+def hawkfish(emulator: Emulator) -> Terminal:
+    return Terminal(emulator.url)
+
+
+def test_every_command(
+    hawkfish: Terminal, emulator: Emulator,
+    make_system: Callable[..., System],
+) -> None:
+    """Each command of the reference does its part in a life of snapshots."""
+    node = make_system(**SMALL).name
+
+    # Create and look.
+    task = hawkfish('snapshot', 'create', node, '--name', 'one',
+                    '-f', 'value', '-c', 'ID')  # fmt: skip
+    hawkfish('task', 'wait', task)
+    assert 'Completed' in hawkfish('task', 'show', task)
+    assert f'{task} create' in hawkfish('task', 'list', '-f', 'value')
+    hawkfish('snaps-create', node, '--name', 'two', '--lock')
+    assert 'one' in hawkfish('snaps-ls', node)
+    assert 'two' in hawkfish('snapshot', 'list', node)
+    assert 'one' in hawkfish('snapshot', 'show', node, 'two', '-c', 'Parent')
+    hawkfish('snapshot', 'set', node, 'two', '--unlock')
+    assert hawkfish('snapshot', 'tree', node).count('\n') == 2
+
+    # Limits and cancelling.
+    hawkfish('policy', 'set', node, '--max-snapshots', '9')
+    assert '9' in hawkfish('policy', 'show', node, '-c', 'Max Snapshots')
+    emulator.order('sleep=5', 'create', 'prepare')
+    late = hawkfish('snapshot', 'create', node, '--name', 'late',
+                    '-f', 'value', '-c', 'ID')  # fmt: skip
+    hawkfish('task', 'cancel', late)
+    assert hawkfish.start('task', 'wait', late).wait(60) == 1
+
+    # Back, and away.
+    hawkfish('snaps-revert', node, 'one')
+    hawkfish('snapshot', 'revert', node, 'two', '--wait')
+    hawkfish('snapshot', 'delete', node, 'two', '--wait')
+    hawkfish('snaps-rm', node, 'one')
+    hawkfish('snaps-create', node)
+    hawkfish('snapshot', 'purge', node, '--wait')
+    assert hawkfish('snapshot', 'list', node, '-f', 'json') == '[]'
+
+    # What has happened.
+    number = hawkfish('subscription', 'create', NOWHERE, '-f', 'value',
+                      '-c', 'ID')  # fmt: skip
+    assert NOWHERE in hawkfish('subscription', 'list')
+    assert NOWHERE in hawkfish('subscription', 'show', number)
+    hawkfish('subscription', 'delete', number)
+    watch = hawkfish.start('event', 'watch', '--after', '0')
+    assert watch.stdout and watch.stdout.readline().strip()
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(60) == 130
+
+    assert not COMMANDS - hawkfish.typed

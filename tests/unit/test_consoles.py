@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell sessions of the documentation, against the fake emulator."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+from tests import consoles
+from tests.packages import ROOT
+
+BIN = pathlib.Path(sys.executable).parent
+
+
+@pytest.fixture
+def shell(tmp_path):
+    path = f'{BIN}{os.pathsep}{os.environ["PATH"]}'
+    with consoles.Shell(tmp_path, {}, PATH=path) as started:
+        yield started
+
+
+def test_tour(shell):
+    """Whoever follows the tour sees what it shows."""
+    sections = consoles.read(ROOT / 'doc/source/user/tour.rst')
+    del sections['With libvirt']
+
+    for command in sum(sections.values(), []):
+        shell.run(command)
+
+
+def test_readme(shell):
+    """What README has to try works; its installation is tested in the lab."""
+    commands = consoles.read(ROOT / 'README.rst')['Try it']
+    start = next(n for n, c in enumerate(commands) if c.in_background)
+
+    for command in commands[start:]:
+        shell.run(command)
+
+
+def test_output_that_differs_is_found(shell):
+    """A page is not right because its commands succeed."""
+    told = consoles.Command("printf 'at 2026-11-25T20:00:25Z\\nx\\nend\\n'")
+
+    told.output = 'at 2001-01-01T00:00:00Z\n...\nend\n'
+    shell.run(told)
+    told.output = 'at 2001-01-01T00:00:00Z\nend\n'
+    with pytest.raises(AssertionError):
+        shell.run(told)
+
+
+def test_command_that_fails_is_found(shell):
+    """A command may only fail where the page shows its status."""
+    with pytest.raises(AssertionError):
+        shell.run(consoles.Command('false'))
+    shell.run(consoles.Command('(exit 3)', fails=True))
+    shell.run(consoles.Command('echo $?', '3\n'))
