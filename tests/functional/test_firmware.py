@@ -104,13 +104,16 @@ def test_firmware_of_a_running_system(emulator, system, memory):
     assert system.leftovers() == []
 
 
-def test_firmware_of_an_undone_revert(emulator, system):
+@pytest.mark.parametrize('running', [True, False])
+def test_firmware_of_an_undone_revert(emulator, system, running):
     """
     A guest that goes on from its memory finds its variables again; a revert
     that fails on its way leaves them as they were.
     """
     emulator.create(system.uuid, Name='s')
     set_variable(system, 'New')
+    if not running:
+        off(system)
     memory = next(system.host.path(IMAGES).glob('hawkfish-*.mem'))
     whole = memory.read_bytes()
     # Beyond what is looked at before: only QEMU finds it.
