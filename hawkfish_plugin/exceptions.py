@@ -471,6 +471,10 @@ class RevertUndone(Conflict):
     """(snapshot, what the hypervisor said, state the system is in now)"""
 
 
+class RevertUnfinished(Conflict):
+    """(snapshot, what the hypervisor said)"""
+
+
 class RevertUnknown(Conflict):
     """(snapshot, what the hypervisor said, power state)"""
 

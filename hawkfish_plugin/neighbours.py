@@ -69,10 +69,15 @@ class Neighbours:
         ):
             return False
         # Before anything of ours has started there is nothing to cross.
-        return not (
-            isinstance(error, exceptions.StateUnavailable)
-            and self._plugin.started
-        )
+        if isinstance(error, exceptions.StateUnavailable):
+            return not self._plugin.started
+        # The emulator's own connection may work where ours does not.
+        unknown = isinstance(
+            error, exceptions.HypervisorUnavailable
+            | exceptions.HypervisorBusy | exceptions.OperationFailed
+        )  # fmt: skip
+        mutating = flask.request.method in _MUTATING
+        return not (unknown and mutating and self._plugin.started)
 
     def _drop_dead_handles(self) -> None:
         """

@@ -530,7 +530,8 @@ class Tasks:
                  100 if state == COMPLETED else row['percent'], task.id),
             )  # fmt: skip
             if not isinstance(
-                outcome, exceptions.RevertNotUndone | exceptions.InternalError
+                outcome, exceptions.RevertNotUndone
+                | exceptions.RevertUnfinished | exceptions.InternalError
             ):
                 # It holds the whole definition of a system; nobody but
                 # who has to repair one needs it any more.

@@ -221,6 +221,24 @@ def _resume(domain: Any, job: drivers.Job) -> None:
         domain.resume()
 
 
+def _keep_firmware(
+    connection: Any, domain: Any, root: xml.Element, job: drivers.Job
+) -> None:
+    # The snapshot is there and whole but for this; without its note of who
+    # has made it, a revert would take it for one of others.
+    try:
+        firmware.keep(connection, root, job.journal['firmware'])
+    except (libvirt.libvirtError, exceptions.FolderMissing) as exc:
+        if not connection.isAlive():
+            raise
+        job.tell(
+            'HawkFish.1.0.FirmwareNotCaptured', root.findtext('name', ''), exc
+        )
+        leftovers.remove(
+            connection, domain, job.journal['firmware'].values(), job
+        )
+
+
 def _finish(
     connection: Any, domain: Any, name: str, job: drivers.Job
 ) -> int | None:
@@ -229,6 +247,6 @@ def _finish(
     if xml.resolve_volumes(root, job.journal['volumes']):
         snapshots.redefine(domain, root)
     if job.journal['firmware']:
-        firmware.keep(connection, root, job.journal['firmware'])
+        _keep_firmware(connection, domain, root, job)
     memory = xml.memory_file(root)
     return storage.size(connection, memory)[0] if memory else None

@@ -92,13 +92,14 @@ def run(
                 connection, xml.parse(job.journal['live_xml']),
                 job.journal['firmware'],
             )  # fmt: skip
+            if captured.external and xml.eject_media(root):
+                snapshots.redefine(domain, root)
         except (libvirt.libvirtError, exceptions.FolderMissing):
-            _forget_firmware(connection, domain, job)
+            if connection.isAlive():
+                _forget_firmware(connection, domain, job)
             raise
         since = job.journal['current'] or 'the first one'
         job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
-        if captured.external and xml.eject_media(root):
-            snapshots.redefine(domain, root)
         _wait_a_second(uuid)
         job.step('revert')
         try:
@@ -264,6 +265,20 @@ def _finish(
     job: drivers.Job,
 ) -> None:
     """Put back what was taken out for the call; may be called again."""
+    try:
+        _put_back(connection, uuid, request, job)
+    except libvirt.libvirtError as exc:
+        if not connection.isAlive():
+            raise
+        raise exceptions.RevertUnfinished(
+            request.name, exc.get_error_message()
+        ) from exc
+
+
+def _put_back(
+    connection: Any, uuid: str, request: drivers.RevertRequest,
+    job: drivers.Job,
+) -> None:
     domain = connections.find(connection, uuid)
     root = xml.parse(job.journal['snapshot_xml'])
     try:
