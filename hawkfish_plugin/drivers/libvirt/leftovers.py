@@ -17,7 +17,7 @@ import libvirt
 import libvirt_qemu
 
 from hawkfish_plugin import drivers
-from hawkfish_plugin.drivers.libvirt import snapshots, storage, xml
+from hawkfish_plugin.drivers.libvirt import snapshots, storage
 
 
 def remove(
@@ -75,10 +75,9 @@ def _is_in_use(connection: Any, path: str) -> bool:
 
 def _knows(domain: Any, name: str) -> bool:
     # File names of ours need no escaping in XML or JSON; folders might.
-    texts = [domain.XMLDesc(0)]
+    texts = [domain.XMLDesc(0), *snapshots.texts(domain)]
     if domain.isPersistent():
         texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    texts += [xml.render(root) for root in snapshots.describe_all(domain)]
     if domain.isActive():
         # A libvirtd that died may know less than its QEMU.
         question = json.dumps({'execute': 'query-named-block-nodes'})
