@@ -76,10 +76,12 @@ def _is_ours() -> bool:
 
 def _describe(response: flask.Response) -> None:
     """Say where the schema of the resource is."""
+    # Ours say it themselves: a long body is not parsed for it.
+    if 'Link' in response.headers:
+        return
     odata_type = _odata_type(response)
-    if odata_type and 'Link' not in response.headers:
-        uri = schemas.described_by(odata_type)
-        response.headers['Link'] = f'<{uri}>; rel=describedby'
+    if odata_type:
+        response.headers['Link'] = schemas.described_by(odata_type)
 
 
 def _odata_type(response: flask.Response) -> str | None:

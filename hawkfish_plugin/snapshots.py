@@ -96,11 +96,18 @@ class Snapshots:
         # The tasks first: a create that ends in between is then shown once
         # too long as Creating, never left out.
         active = self._tasks.active(system.uuid)
-        records = self._driver.snapshots(system.uuid)
+        if measured:
+            survey = self._driver.survey(system.uuid, fresh)
+        else:
+            survey = drivers.Survey(self._driver.snapshots(system.uuid))
         noted = self._notes.read(system.uuid)
-        sizes = self._driver.sizes(system.uuid) if measured else {}
-        clones = self._driver.clones(system.uuid, fresh) if measured else {}
-        return views.gather(records, active, noted, sizes, clones)
+        return views.gather(survey, active, noted)
+
+    def names(self, system: drivers.System) -> Sequence[str]:
+        """The names of what ``list`` lists, for much less."""
+        active = self._tasks.active(system.uuid)
+        listed = self._driver.names(system.uuid)
+        return [*listed, *views.coming(active, listed)]
 
     def get(
         self, system: drivers.System, name: str, measured: bool = False

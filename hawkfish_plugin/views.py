@@ -8,7 +8,7 @@ policy has to know.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hawkfish_plugin import drivers, exceptions, notes, retention, tasks
 
@@ -45,17 +45,13 @@ class View:
 
 
 def gather(
-    records: Sequence[drivers.Snapshot], active: Mapping[str, tasks.Task],
+    survey: drivers.Survey, active: Mapping[str, tasks.Task],
     noted: Mapping[tuple[str, int], notes.Note],
-    sizes: Mapping[str, drivers.Size],
-    clones: Mapping[str, Sequence[drivers.Clone]],
 ) -> list[View]:
-    """What is known of each of *records*, and of those being created."""
-    known = {record.name for record in records}
-    records = [*records, *(
-        _planned(task)
-        for name, task in active.items()
-        if name not in known and task.operation == 'create'
+    """What is known of each snapshot, and of those being created."""
+    listed = [record.name for record in survey.snapshots]
+    records = [*survey.snapshots, *(
+        _planned(active[name]) for name in coming(active, listed)
     )]  # fmt: skip
     children = drivers.children(records)
     referrers = drivers.all_referrers(records)
@@ -67,9 +63,20 @@ def gather(
         views.append(View(
             record, _state(record, task, note), note, task,
             tuple(children.get(name, ())), tuple(referrers.get(name, ())),
-            sizes.get(name), tuple(clones.get(name, ())),
+            survey.sizes.get(name), tuple(survey.clones.get(name, ())),
         ))  # fmt: skip
     return views
+
+
+def coming(
+    active: Mapping[str, tasks.Task], listed: Collection[str]
+) -> list[str]:
+    """The names of those being created that are not *listed* yet."""
+    known = set(listed)
+    return [
+        name for name, task in active.items()
+        if name not in known and task.operation == 'create'
+    ]  # fmt: skip
 
 
 def obstacles(

@@ -15,6 +15,7 @@ import flask
 from werkzeug import exceptions as http_errors
 
 from hawkfish_plugin import drivers, exceptions, messages, redfish
+from hawkfish_plugin.redfish import schemas as _schemas
 
 LOG = logging.getLogger(__name__)
 
@@ -140,6 +141,10 @@ def answer(
         '' if body is None else json.dumps(body),
         status, headers, content_type='application/json',
     )  # fmt: skip
+    if flask.request.method in ('GET', 'HEAD') and body and (
+        '@odata.type' in body
+    ):
+        response.headers['Link'] = _schemas.described_by(body['@odata.type'])
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))
         response.make_conditional(flask.request)

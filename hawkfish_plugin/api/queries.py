@@ -65,6 +65,20 @@ def listing(
     return body if paths is None else _selected(body, paths)
 
 
+def wants_links() -> bool:
+    """Whether the URIs of the records are all that the query asks for."""
+    check(COLLECTION)
+    args = flask.request.args
+    return 'only' not in args and '$filter' not in args and not _expand()
+
+
+def links(
+    uris: Sequence[str], collection: Callable[[Sequence[Body], int], Body]
+) -> Body:
+    """``listing`` for a query that wants no more than links."""
+    return listing(uris, str, lambda uri: {'@odata.id': uri}, collection)
+
+
 def _only() -> bool:
     value = flask.request.args.get('only')
     if value:

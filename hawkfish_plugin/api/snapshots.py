@@ -7,6 +7,7 @@ Owns the parsing of what clients send about snapshots, and the routes below
 """
 
 import datetime
+import functools
 import re
 import time
 from collections.abc import Mapping
@@ -54,13 +55,17 @@ _REVERT_PARAMETERS = {
 @blueprint.get(COLLECTION)
 def list_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
+    collection = functools.partial(redfish.snapshot_collection, system.uuid)
+    if queries.wants_links():
+        return answer(queries.links([
+            redfish.snapshot_uri(system.uuid, name)
+            for name in service().snapshots.names(system)
+        ], collection))  # fmt: skip
     return answer(queries.listing(
         service().snapshots.list(system, measured=True),
         lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
         lambda view: _render(system, view),
-        lambda shown, total: redfish.snapshot_collection(
-            system.uuid, shown, total
-        ),
+        collection,
     ))  # fmt: skip
 
 

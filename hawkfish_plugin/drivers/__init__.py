@@ -175,6 +175,22 @@ class Clone:
 
 
 @dataclasses.dataclass(frozen=True)
+class Survey:
+    """
+    All snapshots of a system, oldest first, and what the storage tells.
+
+    *sizes* is what they take, by name; internal ones are left out.  *clones*
+    are who else is backed by the files of which, by name.
+    """
+
+    snapshots: Sequence[Snapshot]
+    sizes: Mapping[str, Size] = dataclasses.field(default_factory=dict)
+    clones: Mapping[str, Sequence[Clone]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Created:
     """What is to be noted of a new snapshot; *memory_size* is in bytes."""
 
@@ -243,6 +259,13 @@ class Driver(Protocol):
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
 
+    def names(self, uuid: str) -> Sequence[str]:
+        """
+        The name of every snapshot, oldest first.
+
+        The names are of this moment, their order may be seconds old.
+        """
+
     def sweep(self, noted: Collection[str]) -> Sequence[str]:
         """
         Remove files of broken-off operations; returns what is unclear.
@@ -258,16 +281,11 @@ class Driver(Protocol):
     def systems(self) -> Sequence[System]:
         """Every system that has snapshots."""
 
-    def sizes(self, uuid: str) -> Mapping[str, Size]:
-        """What the snapshots take, by name; internal ones are left out."""
-
-    def clones(
-        self, uuid: str, fresh: bool = True
-    ) -> Mapping[str, Sequence[Clone]]:
+    def survey(self, uuid: str, fresh: bool = True) -> Survey:
         """
-        Who else is backed by the files of which snapshots, by name.
+        Every snapshot, with its size and its clones.
 
-        Unless *fresh*, what was found seconds ago will do.
+        Unless *fresh*, clones that were found seconds ago will do.
         """
 
     def describe(self, uuid: str, name: str, description: str) -> None:

@@ -83,23 +83,12 @@ class FakeDriver:
     def systems(self) -> Sequence[drivers.System]:
         return [self.resolve(uuid) for uuid in self._trees if uuid]
 
-    def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
-        """As if each had a disk that is written to, and some memory."""
-        tree = self.snapshots(uuid)
-        above, below = drivers.ancestors(tree), drivers.children(tree)
-        return {
-            s.name: drivers.Size(
-                _MEMORY_BYTES if s.memory else 0,
-                _DISK_BYTES if s.parent else 0,
-                not (s.current or s.name in above or s.name in below),
-            )
-            for s in tree
-        }
+    def names(self, uuid: str) -> Sequence[str]:
+        return [snapshot.name for snapshot in self.snapshots(uuid)]
 
-    def clones(
-        self, uuid: str, fresh: bool = True
-    ) -> Mapping[str, Sequence[drivers.Clone]]:
-        return self.cloned
+    def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
+        tree = self.snapshots(uuid)
+        return drivers.Survey(tree, _sizes(tree), self.cloned)
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         self._keep(uuid, [
@@ -259,3 +248,16 @@ def _without_current(
     tree: Sequence[drivers.Snapshot],
 ) -> list[drivers.Snapshot]:
     return [dataclasses.replace(s, current=False) for s in tree]
+
+
+def _sizes(tree: Sequence[drivers.Snapshot]) -> Mapping[str, drivers.Size]:
+    """As if each had a disk that is written to, and some memory."""
+    above, below = drivers.ancestors(tree), drivers.children(tree)
+    return {
+        s.name: drivers.Size(
+            _MEMORY_BYTES if s.memory else 0,
+            _DISK_BYTES if s.parent else 0,
+            not (s.current or s.name in above or s.name in below),
+        )
+        for s in tree
+    }

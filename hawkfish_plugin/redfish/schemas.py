@@ -164,12 +164,12 @@ def _namespaces(csdl: str) -> Iterable[str]:
 
 
 def described_by(odata_type: str) -> str:
-    """Where the JSON schema of a type is, for a ``Link`` header."""
+    """The ``Link`` header that says where the JSON schema of a type is."""
     name = odata_type.lstrip('#').rpartition('.')[0]
     # A collection has the same word on both sides of its only dot.
     file = f'{name}.json'
     home = JSON_SCHEMAS if file in json_files() else _PUBLISHED
-    return f'{home}/{file}'
+    return f'<{home}/{file}>; rel=describedby'
 
 
 # JSON schemas -------------------------------------------------------------

@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    clones, connections, create, delete, leftovers, plan, revert, sizes,
+    clones, connections, create, delete, facts, leftovers, plan, revert, sizes,
     snapshots, xml,
 )  # fmt: skip
 
@@ -39,6 +39,7 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._clones = clones.Clones()
+        self._orders = snapshots.Orders()
 
     def losses(self) -> int:
         return self._hypervisor.losses()
@@ -75,29 +76,52 @@ class LibvirtDriver:
                 )
             ]
 
-    def sizes(self, uuid: str) -> Mapping[str, drivers.Size]:
-        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
-            try:
-                return sizes.measure(connection, domain, self._sizes)
-            except libvirt.libvirtError as exc:
-                # A pool that is busy, say; the snapshots can be listed.
-                if not connection.isAlive():
-                    raise
-                LOG.warning('Not measured: %s', exc.get_error_message())
-                return {}
+    def names(self, uuid: str) -> Sequence[str]:
+        with self._hypervisor.domain(uuid, 'list') as (_, domain):
+            return self._orders.names(domain)
 
-    def clones(
-        self, uuid: str, fresh: bool = True
-    ) -> Mapping[str, Sequence[drivers.Clone]]:
+    def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
-            try:
-                return self._clones.of(connection, domain, fresh)
-            except libvirt.libvirtError as exc:
-                # Before a delete it has to be known.
-                if fresh or not connection.isAlive():
-                    raise
-                LOG.warning('Not looked for: %s', exc.get_error_message())
-                return {}
+            current = snapshots.current(domain)
+            read = snapshots.read_all(domain)
+            records = snapshots.records(read, current)
+            disks = {
+                s.record.name: sizes.files(connection, s) for s in read
+            }
+            return drivers.Survey(
+                records,
+                self._measure(connection, read, records, disks),
+                self._look_for_clones(connection, domain, read, disks, fresh),
+            )
+
+    def _look_for_clones(
+        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
+        disks: Mapping[str, Sequence[str]], fresh: bool,
+    ) -> Mapping[str, Sequence[drivers.Clone]]:
+        try:
+            return self._clones.of(connection, domain, read, disks, fresh)
+        except libvirt.libvirtError as exc:
+            # Before a delete it has to be known.
+            if fresh or not connection.isAlive():
+                raise
+            LOG.warning('Not looked for: %s', exc.get_error_message())
+            return {}
+
+    def _measure(
+        self, connection: Any, read: Sequence[facts.Facts],
+        records: Sequence[drivers.Snapshot],
+        disks: Mapping[str, Sequence[str]],
+    ) -> Mapping[str, drivers.Size]:
+        try:
+            return sizes.measure(
+                connection, read, records, disks, self._sizes
+            )
+        except libvirt.libvirtError as exc:
+            # A pool that is busy, say; the snapshots can be listed.
+            if not connection.isAlive():
+                raise
+            LOG.warning('Not measured: %s', exc.get_error_message())
+            return {}
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         with self._hypervisor.domain(uuid, 'change') as (_, domain):
@@ -171,8 +195,9 @@ class LibvirtDriver:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """Remember no sizes from before, or from the middle, of the block."""
+        """Remember nothing from before, or from the middle, of the block."""
         try:
             yield
         finally:
             self._sizes.forget()
+            self._orders.forget()

@@ -21,7 +21,7 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, sizes, snapshots, storage, xml,
+    connections, facts, snapshots, storage, xml,
 )  # fmt: skip
 
 # Each look costs a call for every volume and every domain of the host.
@@ -61,30 +61,28 @@ class Clones:
         self._host: Host | None = None
 
     def of(
-        self, connection: Any, domain: Any, fresh: bool
+        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
+        disks: Mapping[str, Sequence[str]], fresh: bool,
     ) -> dict[str, list[drivers.Clone]]:
         """
         Who is backed by the files of which snapshots of *domain*.
 
-        Unless *fresh*, the host may be as it was some seconds ago.
+        *read* are all of these, *disks* the files of each.  Unless *fresh*,
+        the host may be as it was some seconds ago.
         """
-        roots = snapshots.describe_all(domain)
         files = {
-            root.findtext('name', ''): {
-                *sizes.files(connection, root),
-                *filter(None, xml.external_disks(root).values()),
+            s.record.name: {
+                *disks[s.record.name], *filter(None, s.overlays)
             }
-            for root in roots
-        }
+            for s in read
+        }  # fmt: skip
         if not any(files.values()):
             return {}
         wanted = set[str]().union(*files.values())
         folders = {posixpath.dirname(path) for path in wanted}
         host = self._look(connection, folders, fresh)
-        own = wanted | _files_of(domain, {}) | {
-            source.get('file', '')
-            for root in roots for source in root.iter('source')
-        }  # fmt: skip
+        own = wanted | _files_of(domain, {})
+        own = own.union(*(s.named for s in read))
         users = _users(connection, host, own, wanted, domain.UUIDString())
         return {
             name: found
@@ -173,7 +171,6 @@ def _owner(
     for uuid, (name, _) in host.domains.items():
         with contextlib.suppress(exceptions.SystemNotFound):
             domain = connections.find(connection, uuid)
-            for root in snapshots.describe_all(domain):
-                if any(s.get('file') == path for s in root.iter('source')):
-                    return drivers.Clone(name, uuid)
+            if any(path in s.named for s in snapshots.read_all(domain)):
+                return drivers.Clone(name, uuid)
     return None

@@ -46,8 +46,7 @@ def check(connection: Any, domain: Any, name: str) -> None:
 
 def _is_leaf(domain: Any, name: str) -> bool:
     return all(
-        other.findtext('parent/name') != name
-        for other in snapshots.describe_all(domain)
+        other.record.parent != name for other in snapshots.read_all(domain)
     )
 
 

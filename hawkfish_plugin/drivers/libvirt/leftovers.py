@@ -17,9 +17,7 @@ import libvirt
 import libvirt_qemu
 
 from hawkfish_plugin import drivers, messages
-from hawkfish_plugin.drivers.libvirt import (
-    firmware, images, snapshots, storage, xml,
-)  # fmt: skip
+from hawkfish_plugin.drivers.libvirt import images, snapshots, storage, xml
 
 # The overlay of a disk, the memory, the state of a firmware.
 _OURS = re.compile(
@@ -120,9 +118,8 @@ def _names_in_use(connection: Any) -> set[str]:
     for domain in connection.listAllDomains():
         for value in _values(domain):
             names |= {match[0] for match in _OURS.finditer(value)}
-        for root in snapshots.describe_all(domain):
-            copies = firmware.copies(root).values()
-            names |= {posixpath.basename(path) for path in copies}
+        for seen in snapshots.read_all(domain):
+            names |= {posixpath.basename(path) for path in seen.own}
     return names
 
 
@@ -141,13 +138,12 @@ def _knows(domain: Any, name: str) -> bool:
 
 def _values(domain: Any) -> Iterator[str]:
     """All that libvirt and QEMU have to say of a domain's files."""
-    roots = [xml.parse(domain.XMLDesc(0)), *snapshots.describe_all(domain)]
+    texts = [domain.XMLDesc(0), *snapshots.texts(domain)]
     if domain.isPersistent():
-        flag = libvirt.VIR_DOMAIN_XML_INACTIVE
-        roots.append(xml.parse(domain.XMLDesc(flag)))
+        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     # Not the text of the XML, which has other words for some letters.
-    for root in roots:
-        yield from xml.values(root)
+    for text in texts:
+        yield from xml.values(xml.parse(text))
     if domain.isActive():
         # A libvirtd that died may know less than its QEMU.
         question = json.dumps({'execute': 'query-named-block-nodes'})

@@ -157,10 +157,7 @@ class _Seen:
 
 def _look(connection: Any, domain: Any) -> _Seen:
     root = xml.parse(domain.XMLDesc(0))
-    kinds = {
-        xml.snapshot(snapshot, None).external
-        for snapshot in snapshots.describe_all(domain)
-    }
+    kinds = {s.record.external for s in snapshots.read_all(domain)}
     return _Seen(
         connection, domain, root, bool(domain.isActive()),
         [disk for disk in xml.disks(root) if _is_captured(disk)],

@@ -12,14 +12,14 @@ on the disks that the domain began with, which are not the snapshot's.
 import posixpath
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libvirt
 
 from hawkfish_plugin import drivers
 from hawkfish_plugin.drivers.libvirt import (
-    firmware, plan, snapshots, storage, xml,
+    facts, plan, snapshots, storage,
 )  # fmt: skip
 
 # Each look costs a refresh of the pool that holds the files.
@@ -57,14 +57,17 @@ class Sizes:
 
 
 def measure(
-    connection: Any, domain: Any, seen: Sizes
+    connection: Any, read: Sequence[facts.Facts],
+    records: Sequence[drivers.Snapshot],
+    disks: Mapping[str, Sequence[str]], seen: Sizes,
 ) -> dict[str, drivers.Size]:
-    """The size of each external snapshot, by its name."""
-    current = snapshots.current(domain)
-    roots = snapshots.describe_all(domain)
-    records = xml.tree(roots, current)
-    own = {_name(root): _own_files(root) for root in roots}
-    disks = {_name(root): files(connection, root) for root in roots}
+    """
+    The size of each external snapshot, by its name.
+
+    *read* and *records* are of all snapshots of a domain, *disks* the files
+    of each.
+    """
+    own = {s.record.name: s.own for s in read}
     takes = seen.of(
         connection,
         [p for found in (own, disks) for paths in found.values()
@@ -99,27 +102,13 @@ def forecast(
     )  # fmt: skip
 
 
-def files(connection: Any, root: xml.Element) -> Sequence[str]:
+def files(connection: Any, snapshot: facts.Facts) -> Sequence[str]:
     """The files that an external snapshot holds the disks in."""
-    targets = xml.external_disks(root)
     try:
-        found = [
-            plan.file_of(connection, disk)
-            for disk in xml.captured_disks(root) if disk.target in targets
-        ]  # fmt: skip
+        found = [plan.file_of(connection, disk) for disk in snapshot.disks]
     except libvirt.libvirtError:
         # The pool of a volume may be gone.
         if not connection.isAlive():
             raise
         return []
     return [path for path in found if path]
-
-
-def _own_files(root: xml.Element) -> Sequence[str]:
-    """The files of a snapshot that no disk is made of."""
-    memory = xml.memory_file(root)
-    return [*([memory] if memory else []), *firmware.copies(root).values()]
-
-
-def _name(root: xml.Element) -> str:
-    return root.findtext('name', '')

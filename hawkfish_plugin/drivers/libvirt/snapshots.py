@@ -7,14 +7,20 @@ may vanish at any time under another client's hands.
 """
 
 import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libvirt
 
 from hawkfish_plugin import drivers, exceptions
-from hawkfish_plugin.drivers.libvirt import xml
+from hawkfish_plugin.drivers.libvirt import facts, xml
 
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
+# Each look at the times of all snapshots costs a call for every one.
+_REMEMBERED_SECONDS = 10.0
 
 
 def find(domain: Any, name: str) -> Any:
@@ -32,16 +38,21 @@ def describe(domain: Any, name: str) -> xml.Element:
     return xml.parse(find(domain, name).getXMLDesc(_SECURE))
 
 
-def describe_all(domain: Any) -> list[xml.Element]:
+def texts(domain: Any) -> list[str]:
     """The XML of every snapshot, but of those that vanish meanwhile."""
-    roots = []
-    for found in domain.listAllSnapshots():
+    found = []
+    for snapshot in domain.listAllSnapshots():
         try:
-            roots.append(xml.parse(found.getXMLDesc()))
+            found.append(str(snapshot.getXMLDesc()))
         except libvirt.libvirtError as exc:
             if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
                 raise
-    return roots
+    return found
+
+
+def read_all(domain: Any) -> list[facts.Facts]:
+    """What the XML of every snapshot says."""
+    return [facts.read(text) for text in texts(domain)]
 
 
 def current(domain: Any) -> str | None:
@@ -55,7 +66,74 @@ def current(domain: Any) -> str | None:
 def tree(domain: Any) -> list[drivers.Snapshot]:
     """The records of all snapshots, oldest first."""
     now = current(domain)
-    return xml.tree(describe_all(domain), now)
+    return records(read_all(domain), now)
+
+
+def records(
+    seen: Sequence[facts.Facts], current: str | None
+) -> list[drivers.Snapshot]:
+    """The records of *seen*, all snapshots of a domain, oldest first."""
+    # A merge that breaks off marks where it was merging to: files of the
+    # parent.  What is half overwritten there is the state of the child.
+    damaged = {path for s in seen if s.merging for path in s.overlays}
+    found = {
+        s.record.name: dataclasses.replace(
+            s.record, current=s.record.name == current,
+            damaged=bool(damaged & s.captured),
+        )
+        for s in seen
+    }  # fmt: skip
+    # Those of one second in the order in which they grew.
+    return sorted(
+        found.values(), key=lambda r: (r.created, _height(r, found))
+    )
+
+
+def _height(
+    record: drivers.Snapshot, records: Mapping[str, drivers.Snapshot]
+) -> int:
+    height = 0
+    while record.parent and record.parent in records:
+        record = records[record.parent]
+        height += 1
+    return height
+
+
+class Orders:
+    """
+    The order of the snapshots of each domain, oldest first.
+
+    The names are of the moment; the order may be some seconds old, which
+    only a snapshot shows that another client has put in the place of one of
+    the same name.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, list[str]]] = {}
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known = {}
+
+    def names(self, domain: Any) -> list[str]:
+        names = {snapshot.getName() for snapshot in domain.listAllSnapshots()}
+        order = self._recent(domain.UUIDString())
+        if not names <= set(order):
+            order = [record.name for record in tree(domain)]
+            with self._lock:
+                known = time.monotonic(), order
+                self._known[domain.UUIDString()] = known
+            return order
+        return [name for name in order if name in names]
+
+    def _recent(self, uuid: str) -> list[str]:
+        with self._lock:
+            taken, order = self._known.get(uuid, (0.0, []))
+            if time.monotonic() - taken > _REMEMBERED_SECONDS:
+                self._known.pop(uuid, None)
+                return []
+            return order
 
 
 def redefine(domain: Any, root: xml.Element) -> None:

@@ -9,7 +9,7 @@ text or attribute of an element.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from hawkfish_plugin import drivers
@@ -208,40 +208,6 @@ def snapshot(root: Element, current: str | None) -> drivers.Snapshot:
         parent=root.findtext('parent/name'),
         current=name == current,
     )
-
-
-def tree(
-    roots: Sequence[Element], current: str | None
-) -> list[drivers.Snapshot]:
-    """The records of all snapshots of a domain, oldest first."""
-    records = {
-        record.name: record
-        for record in (snapshot(root, current) for root in roots)
-    }
-    # A merge that breaks off marks where it was merging to: files of the
-    # parent.  What is half overwritten there is the state of the child.
-    damaged = {
-        path for root in roots if is_merge_target(root)
-        for path in external_disks(root).values()
-    }  # fmt: skip
-    for root in roots:
-        if damaged & {disk.path for disk in captured_disks(root)}:
-            name = root.findtext('name', '')
-            records[name] = dataclasses.replace(records[name], damaged=True)
-    # Those of one second in the order in which they grew.
-    return sorted(
-        records.values(), key=lambda r: (r.created, _height(r, records))
-    )
-
-
-def _height(
-    record: drivers.Snapshot, records: Mapping[str, drivers.Snapshot]
-) -> int:
-    height = 0
-    while record.parent and record.parent in records:
-        record = records[record.parent]
-        height += 1
-    return height
 
 
 def _memory_kind(root: Element) -> str:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a listing takes, by the number of snapshots."""
+
+import requests
+
+from tests.bench import populate
+from tests.bench.measure import Row, Virsh, in_turn, seconds
+from tests.functional.emulator import Emulator
+from tests.lab.host import Host
+
+COUNTS = (10, 100, 1000)
+ROUNDS = 9
+# By the number of snapshots.
+PLAIN_TARGETS = {1000: 0.5}
+EXPAND_TARGETS = {1000: 1.0}
+
+
+def measure(
+    host: Host, emulator: Emulator
+) -> tuple[list[Row], dict[str, list[tuple[float, float]]]]:
+    """The rows of the table, and the curves by their names."""
+    virsh, session = Virsh(host), requests.Session()
+    uuid = populate.small(host, 'listed')
+    system = emulator.system(uuid)
+    snapshots = f'{system}/Oem/HawkFish/Snapshots'
+    rows: list[Row] = []
+    curves: dict[str, list[tuple[float, float]]] = {
+        'virsh snapshot-list': [], 'plain': [], '$expand=.': [],
+    }  # fmt: skip
+
+    def get(uri: str) -> requests.Response:
+        response = session.get(uri, timeout=60)
+        response.raise_for_status()
+        return response
+
+    for count in COUNTS:
+        populate.grow(host, 'listed', count)
+        first = seconds(lambda: get(f'{snapshots}?$expand=.'))
+        assert len(get(snapshots).json()['Members']) == count
+        listed, plain, expanded, stock = in_turn(
+            ROUNDS,
+            lambda: virsh('snapshot-list', 'listed'),
+            lambda: get(snapshots),
+            lambda: get(f'{snapshots}?$expand=.'),
+            lambda: get(system),
+        )  # fmt: skip
+        rows += [
+            Row(f'plain list of {count}', 'virsh snapshot-list', plain,
+                listed, PLAIN_TARGETS.get(count)),
+            Row(f'list of {count} with $expand', 'virsh snapshot-list',
+                expanded, listed, EXPAND_TARGETS.get(count)),
+            Row(f'the first list of {count} with $expand',
+                'virsh snapshot-list', [first], listed),
+        ]  # fmt: skip
+        if count == COUNTS[0]:
+            rows.append(Row(
+                f'plain list of {count}', 'GET System with the plugin',
+                plain, stock, 0.5,
+            ))  # fmt: skip
+        for name, samples in zip(
+            curves, (listed, plain, expanded), strict=True
+        ):
+            curves[name].append((count, sorted(samples)[ROUNDS // 2]))
+    return rows, curves

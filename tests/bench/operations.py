@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Create, revert and delete over HTTP, against virsh on the same system.
+
+Ours runs from the POST to the end of its task.  Each round leaves the system
+as it was, and who begins changes from round to round.
+"""
+
+import concurrent.futures
+import contextlib
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import libvirt
+import libvirt_qemu
+import requests
+
+from tests.bench.measure import Row, Virsh, seconds
+from tests.functional.emulator import Emulator
+from tests.lab import domains
+from tests.lab.host import IMAGES, Host
+from tests.lab.shell import Guest
+
+ROUNDS = 7
+AT_ONCE = 3
+# Overlays of reverts are named by the second.
+SETTLE_SECONDS = 1.2
+MEMORY_MIB = 256
+POLL_SECONDS = 0.02
+
+Samples = dict[str, list[float]]
+
+
+class Ours:
+    """What a client of the emulator does, that looks often for the end."""
+
+    def __init__(self, emulator: Emulator, uuid: str) -> None:
+        self._emulator = emulator
+        self._uri = f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots'
+        self._session = requests.Session()
+
+    def create(self, name: str) -> None:
+        self._do('POST', self._uri, {'Name': name})
+
+    def revert(self, name: str) -> None:
+        action = f'{name}/Actions/HawkFishSnapshot.Revert'
+        self._do('POST', f'{self._uri}/{action}', {})
+
+    def delete(self, name: str) -> None:
+        self._do('DELETE', f'{self._uri}/{name}')
+
+    def _do(self, method: str, uri: str, body: object = None) -> None:
+        accepted = self._session.request(method, uri, json=body, timeout=60)
+        assert accepted.status_code == 202, accepted.text
+        monitor = self._emulator.url + accepted.headers['Location']
+        answer = self._session.get(monitor, timeout=60)
+        while answer.status_code == 202:
+            time.sleep(POLL_SECONDS)
+            answer = self._session.get(monitor, timeout=60)
+        assert answer.ok, answer.text
+
+
+class Plain:
+    """What a user of virsh does to get the same."""
+
+    def __init__(self, virsh: Virsh, name: str) -> None:
+        self._virsh = virsh
+        self._name = name
+
+    def create(self, name: str, live: bool = True) -> None:
+        stem = f'{IMAGES}/{self._name}-{name}'
+        self._virsh(
+            'snapshot-create-as', self._name, name,
+            *(['--live'] if live else []), '--memspec', f'{stem}.mem',
+            '--diskspec', f'vda,snapshot=external,file={stem}.qcow2',
+        )  # fmt: skip
+
+    def revert(self, name: str) -> None:
+        self._virsh('snapshot-revert', self._name, name)
+
+    def delete(self, name: str) -> None:
+        self._virsh('snapshot-delete', self._name, name)
+
+
+class Pauses:
+    """How long QEMU had the processors of a domain stopped, by its events."""
+
+    def __init__(self, connection: Any, name: str) -> None:
+        self.total = 0.0
+        self._since = 0.0
+        domain = connection.lookupByName(name)
+        libvirt_qemu.qemuMonitorEventRegister(
+            connection, domain, None, self._note, None
+        )
+
+    def _note(
+        self, _connection: Any, _domain: Any, event: str, whole: int,
+        micro: int, _details: str, _opaque: Any,
+    ) -> None:
+        now = whole + micro / 1e6
+        if event == 'STOP':
+            self._since = now
+        elif event == 'RESUME' and self._since:
+            self.total += now - self._since
+            self._since = 0.0
+
+    def during(self, call: Callable[[], None]) -> float:
+        self.total = 0.0
+        call()
+        # The events come by another thread.
+        time.sleep(0.1)
+        return self.total
+
+
+def measure(host: Host, emulator: Emulator) -> list[Row]:
+    virsh = Virsh(host)
+    uuid = _boot(host, 'worked')
+    ours, plain = Ours(emulator, uuid), Plain(virsh, 'worked')
+    written = _written(host)
+    with contextlib.closing(host.connect()) as connection:
+        pauses = Pauses(connection, 'worked')
+        mine, theirs, stopped = _in_turn(ours, plain, pauses)
+        connection.lookupByName('worked').destroy()
+    rows = [
+        Row(
+            f'{verb}, from POST to the end', f'virsh snapshot-{verb}',
+            mine[verb], theirs[verb], 1.05,
+            limit=written if verb == 'create' else '',
+        )
+        for verb in ('create', 'revert', 'delete')
+    ]  # fmt: skip
+    rows += [
+        Row('pause of the guest in a create', 'virsh --live',
+            stopped['ours'], stopped['live'], 1.05),
+        Row('pause of the guest in a create', 'virsh without --live',
+            stopped['ours'], stopped['plain']),
+    ]  # fmt: skip
+    return [*rows, *_at_once(host, emulator, virsh)]
+
+
+def _boot(host: Host, name: str) -> str:
+    uuid = domains.define(host, domains.Domain(name, memory_mib=MEMORY_MIB))
+    with contextlib.closing(host.connect()) as connection:
+        connection.lookupByName(name).create()
+    Guest(host, name).wait_booted()
+    return uuid
+
+
+def _written(host: Host) -> str:
+    """How fast the host writes a file."""
+    path = host.path(f'{IMAGES}/written')
+    mib = 128
+
+    def write() -> None:
+        with path.open('wb') as file:
+            for _ in range(mib):
+                file.write(b'\xa5' * 2**20)
+
+    rate = mib / seconds(write)
+    path.unlink()
+    return f'{rate:.0f} MiB/s written raw'
+
+
+def _in_turn(
+    ours: Ours, plain: Plain, pauses: Pauses
+) -> tuple[Samples, Samples, Samples]:
+    mine: Samples = {'create': [], 'revert': [], 'delete': []}
+    theirs: Samples = {'create': [], 'revert': [], 'delete': []}
+    stopped: Samples = {'ours': [], 'live': [], 'plain': []}
+    for number in range(ROUNDS):
+        sides = [(ours, mine, 'ours'), (plain, theirs, 'live')]
+        for side, samples, name in sides[:: 1 if number % 2 else -1]:
+            with _timed(samples['create']):
+                took = pauses.during(lambda s=side: s.create('bench'))
+            # The wait for the events is not the create's.
+            samples['create'][-1] -= 0.1
+            stopped[name].append(took)
+            time.sleep(SETTLE_SECONDS)
+            with _timed(samples['revert']):
+                side.revert('bench')
+            time.sleep(SETTLE_SECONDS)
+            with _timed(samples['delete']):
+                side.delete('bench')
+        stopped['plain'].append(
+            pauses.during(lambda: plain.create('bench', live=False))
+        )
+        plain.delete('bench')
+    return mine, theirs, stopped
+
+
+@contextlib.contextmanager
+def _timed(samples: list[float]) -> Iterator[None]:
+    begin = time.monotonic()
+    yield
+    samples.append(time.monotonic() - begin)
+
+
+def _at_once(host: Host, emulator: Emulator, virsh: Virsh) -> list[Row]:
+    names = [f'many{number}' for number in range(AT_ONCE)]
+    uuids = [_boot(host, name) for name in names]
+    ours = [Ours(emulator, uuid) for uuid in uuids]
+    plain = [Plain(virsh, name) for name in names]
+    for one in ours:
+        one.create('bench')
+
+    def together(ones: list[Any]) -> None:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda one: one.revert('bench'), ones))
+
+    def one_by_one() -> None:
+        for one in plain:
+            one.revert('bench')
+
+    taken: list[list[float]] = [[], [], []]
+    for _ in range(ROUNDS - 2):
+        for samples, call in zip(taken, (
+            lambda: together(ours), one_by_one, lambda: together(plain),
+        ), strict=True):  # fmt: skip
+            time.sleep(SETTLE_SECONDS)
+            samples.append(seconds(call))
+    with contextlib.closing(host.connect()) as connection:
+        for name in names:
+            connection.lookupByName(name).destroy()
+    what = f'{AT_ONCE} systems reverted at once'
+    return [
+        Row(what, 'virsh, one by one', taken[0], taken[1], 0.7),
+        Row(what, 'virsh, at once', taken[0], taken[2]),
+    ]
+
+
+def listen() -> None:
+    """Let libvirt's events reach this process; before it connects."""
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+
+    def loop() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def overlays(
+    host: Host, emulator: Emulator, depths: tuple[int, ...] = (1, 5, 10, 20)
+) -> dict[str, list[tuple[float, float]]]:
+    """What a chain of overlays costs, as curves by what is done."""
+    curves: dict[str, list[tuple[float, float]]] = {
+        'boot': [], 'write 32 MiB': [], 'read 32 MiB': [], 'create': [],
+        'delete': [],
+    }  # fmt: skip
+    uuid = domains.define(host, domains.Domain('deep'))
+    guest, ours = Guest(host, 'deep'), Ours(emulator, uuid)
+    with contextlib.closing(host.connect()) as connection:
+        domain, made = connection.lookupByName('deep'), 0
+        for depth in depths:
+            while made < depth:
+                made += 1
+                domain.snapshotCreateXML(
+                    f'<domainsnapshot><name>d{made}</name></domainsnapshot>',
+                    libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
+                )
+            for what, took in _costs(guest, ours, domain):
+                curves[what].append((depth, took))
+    return curves
+
+
+def _costs(
+    guest: Guest, ours: Ours, domain: Any
+) -> Iterator[tuple[str, float]]:
+    def boot() -> None:
+        pathlib.Path(guest.host.path(
+            f'/var/log/hawkfish-lab/{guest.name}.log'
+        )).unlink(missing_ok=True)  # fmt: skip
+        domain.create()
+        guest.wait_booted()
+
+    yield 'boot', seconds(boot)
+    zeros = 'dd if=/dev/urandom of=/mnt/x bs=1M count=32 && sync'
+    yield 'write 32 MiB', seconds(lambda: guest.run(zeros, timeout=60))
+    drop = 'echo 3 > /proc/sys/vm/drop_caches; cat /mnt/x > /dev/null'
+    yield 'read 32 MiB', seconds(lambda: guest.run(drop, timeout=60))
+    # A chain of twenty has no room for one more while it runs.
+    if domain.snapshotNum() < 20:
+        yield 'create', seconds(lambda: ours.create('bench'))
+        yield 'delete', seconds(lambda: ours.delete('bench'))
+    domain.destroy()

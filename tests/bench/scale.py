@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Many systems, many snapshots, many clients: ``python -m tests.bench.scale``.
+
+The emulator runs under gunicorn with four workers.  Every client reads most
+of the time; it creates and deletes on systems of its own, so that each create
+must end with one snapshot.  Exits with 1 after an error, a task that ran
+twice, or memory that keeps growing.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import pathlib
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+
+import requests
+
+from tests.bench import operations, populate
+from tests.bench.measure import p99
+from tests.functional.emulator import ACTIVATE, Emulator
+from tests.lab import roots
+from tests.lab.host import Host
+
+WORKERS = 4
+WRITES = 0.02
+# What the workers may take more at the end than after the first quarter.
+MOST_GROWTH = 1.2
+
+
+class Gunicorn(Emulator):
+    """The emulator in several processes."""
+
+    def __init__(self, folder: pathlib.Path, uri: str) -> None:
+        super().__init__(
+            folder, uri, SUSHY_EMULATOR_CONFIG=str(folder / 'emulator.conf')
+        )
+        self.config.write_text(
+            f'{ACTIVATE}SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n'
+            f'SUSHY_EMULATOR_LIBVIRT_URI = {uri!r}\n'
+        )
+        self.command = [
+            'gunicorn', '--workers', str(WORKERS), '--threads', '16',
+            '--bind', f'127.0.0.1:{self.port}',
+            'hawkfish_plugin.wsgi:application',
+        ]  # fmt: skip
+
+    def resident(self) -> float:
+        """The MiB of all processes."""
+        assert self.process
+        pid = self.process.pid
+        task = pathlib.Path(f'/proc/{pid}/task/{pid}/children')
+        return sum(_resident(int(child)) for child in task.read_text().split())
+
+    def claims(self) -> int:
+        """How many tasks were begun more than once."""
+        (path,) = self.folder.glob('state/*/hawkfish.sqlite')
+        with sqlite3.connect(path) as connection:
+            return int(connection.execute(
+                'SELECT COUNT(*) FROM tasks WHERE claims > 1'
+            ).fetchone()[0])  # fmt: skip
+
+
+def _resident(pid: int) -> float:
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    return int(status.split('VmRSS:')[1].split()[0]) / 1024
+
+
+class Client:
+    """One of many; *own* are the systems that only this one changes."""
+
+    def __init__(
+        self, emulator: Emulator, everyone: list[str], own: list[str]
+    ) -> None:
+        self._emulator = emulator
+        self._everyone = everyone
+        self._own = own
+        self._session = requests.Session()
+        self.taken: dict[str, list[float]] = collections.defaultdict(list)
+        self.errors: list[str] = []
+
+    def work(self, until: float) -> None:
+        while time.monotonic() < until:
+            try:
+                self._once()
+            except Exception as exc:
+                self.errors.append(repr(exc)[:500])
+
+    def _once(self) -> None:
+        if self._own and random.random() < WRITES:
+            system = random.choice(self._own)
+            self._emulator.create(system, Name='scale')
+            self._emulator.delete(system, 'scale')
+            return
+        system = self._emulator.system(random.choice(self._everyone))
+        snapshots = f'{system}/Oem/HawkFish/Snapshots'
+        what, uri = random.choice([
+            ('GET System', system), ('plain list', snapshots),
+            ('list with $expand', f'{snapshots}?$expand=.'),
+        ])  # fmt: skip
+        begin = time.monotonic()
+        self._session.get(uri, timeout=60).raise_for_status()
+        self.taken[what].append(time.monotonic() - begin)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser('python -m tests.bench.scale')
+    parser.add_argument('--release', default=roots.default()[0])
+    parser.add_argument('--systems', type=int, default=500)
+    parser.add_argument('--snapshots', type=int, default=10_000)
+    parser.add_argument('--clients', type=int, default=50)
+    parser.add_argument('--seconds', type=float, default=600)
+    options = parser.parse_args()
+    operations.listen()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Host('scale', options.release) as host,
+    ):
+        uuids = []
+        for number in range(options.systems):
+            uuids.append(populate.small(host, f'scale{number}'))
+            populate.grow(
+                host, f'scale{number}', options.snapshots // options.systems
+            )
+        emulator = Gunicorn(pathlib.Path(folder), host.uri)
+        emulator.start()
+        try:
+            return 0 if _run(emulator, uuids, options) else 1
+        finally:
+            emulator.stop()
+
+
+def _run(
+    emulator: Gunicorn, uuids: list[str], options: argparse.Namespace
+) -> bool:
+    clients = [
+        Client(emulator, uuids, uuids[number::options.clients])
+        for number in range(options.clients)
+    ]
+    until = time.monotonic() + options.seconds
+    memory = []
+    with concurrent.futures.ThreadPoolExecutor(options.clients) as pool:
+        for client in clients:
+            pool.submit(client.work, until)
+        while time.monotonic() < until:
+            time.sleep(options.seconds / 20)
+            memory.append(emulator.resident())
+    errors = [error for client in clients for error in client.errors]
+    for what in ('GET System', 'plain list', 'list with $expand'):
+        taken = sorted(t for client in clients for t in client.taken[what])
+        print(
+            f'{what}: {len(taken)} requests, median '
+            f'{taken[len(taken) // 2]:.3f} s, p99 {p99(taken):.3f} s'
+        )
+    tasks = len(emulator.tasks())
+    twice, growth = emulator.claims(), memory[-1] / memory[len(memory) // 4]
+    print(f'{tasks} tasks are remembered, {twice} of them began twice')
+    print(f'memory of {WORKERS} workers: {memory[len(memory) // 4]:.0f} MiB, '
+          f'{memory[-1]:.0f} MiB at the end')  # fmt: skip
+    print(f'{len(errors)} errors', *errors[:3], sep='\n  ')
+    return not errors and not twice and growth <= MOST_GROWTH
+
+
+if __name__ == '__main__':
+    sys.exit(main())
