@@ -19,9 +19,11 @@ import libvirt_qemu
 from hawkfish_plugin import drivers, messages
 from hawkfish_plugin.drivers.libvirt import images, snapshots, storage, xml
 
-# The overlay of a disk, the memory, the state of a firmware.
+# The overlay of a disk, or libvirt's over it by a revert; the memory, the
+# state of a firmware.
 _OURS = re.compile(
-    r'hawkfish-[0-9a-f]{12}(-\w+\.qcow2|\.mem|\.(nvram|tpm)\.gz)'
+    r'hawkfish-[0-9a-f]{12}'
+    r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)'
 )
 
 
@@ -72,6 +74,25 @@ def remove_new_overlays(
     """Remove what a failed revert has put over *bases* since *before*."""
     now = revert_overlays(connection, bases)
     remove(connection, domain, set(now) - set(before), job)
+
+
+def remove_discarded(
+    connection: Any, domain: Any, before: Iterable[str], job: drivers.Job
+) -> None:
+    """
+    Remove what a revert has discarded, and libvirt has not removed.
+
+    It minds the disk that the domain stood on, but not what lay below that,
+    where a QEMU died in a merge.  *before* are the files, the uppermost first.
+    """
+    known = {value for value in _values(domain)}
+    for path in before:
+        if path in known or not is_ours(path):
+            continue
+        if storage.exists(connection, path) and not storage.is_backing(
+            connection, path
+        ):
+            remove(connection, domain, [path], job)
 
 
 def sweep(connection: Any, noted: Collection[str]) -> list[str]:

@@ -294,6 +294,9 @@ def _put_back(
             job.step('start')
         _set_power(domain, captured, target, job.journal)
     _forget_firmware(connection, domain, job)
+    if captured.external:
+        before = xml.files(xml.parse(job.journal['live_xml']))
+        leftovers.remove_discarded(connection, domain, before, job)
 
 
 def _is_paused(domain: Any) -> bool:

@@ -117,11 +117,15 @@ def has_emulator_defaults(domain: Element) -> bool:
 
 def chain(domain: Element) -> set[str]:
     """Every file that the disks of a domain name, backing files included."""
-    return {
-        source.get('file', '')
-        for disk in domain.findall('devices/disk')
-        for source in disk.iter('source')
-    } - {''}
+    return set(files(domain))
+
+
+def files(domain: Element) -> list[str]:
+    """The same, the uppermost file of each disk first."""
+    return [
+        path for disk in domain.findall('devices/disk')
+        for source in disk.iter('source') if (path := source.get('file'))
+    ]  # fmt: skip
 
 
 def nvram_format(domain: Element) -> str | None:
