@@ -29,8 +29,9 @@ def web(folder):
 
 
 @pytest.fixture
-def system(make_system, host):
-    made = make_system(**SMALL, firmware='uefi', cdrom='empty')
+def system(make_system, host, external):
+    firmware = 'uefi' if external else 'bios'
+    made = make_system(**SMALL, firmware=firmware, cdrom='empty')
     yield made
     for path in host.path(IMAGES).glob('*.img'):
         path.unlink()
