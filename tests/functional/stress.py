@@ -27,6 +27,7 @@ from tests.functional.emulator import Emulator
 from tests.lab import domains
 from tests.lab.host import Host
 from tests.lab.roots import default
+from tests.lab.shell import CommandError
 
 MOST_SNAPSHOTS = 4
 VICTIMS = ('nobody', 'emulator', 'libvirtd', 'qemu')
@@ -195,15 +196,27 @@ class Stress:
             raise Broken(f'nothing knows {orphans}')
 
     def _read(self, expected: set[str]) -> None:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                found = self._read_once()
+                break
+            except (CommandError, OSError, libvirt.libvirtError) as exc:
+                # A QEMU that was killed is missed by libvirt a bit later.
+                if time.monotonic() > deadline:
+                    raise Broken(f'the guest does not answer: {exc}') from exc
+            time.sleep(0.5)
+        if found != expected:
+            raise Broken(f'the guest reads {found}, not {expected}')
+
+    def _read_once(self) -> set[str]:
         domain = self._system.domain
         if not domain.isActive():
             domain.create()
         if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
             domain.resume()
         self._system.guest.wait_booted()
-        found = self._system.read()
-        if found != expected:
-            raise Broken(f'the guest reads {found}, not {expected}')
+        return self._system.read()
 
 
 @contextlib.contextmanager
