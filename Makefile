@@ -66,6 +66,7 @@ lower: setup
 	$(PYTHON) -m tox run -e lower
 
 bench: setup
+	@mkdir -p build/bench
 	@-$(PYTHON) -m tests.bench.startup
 	@$(IN_LAB) $(PYTHON) -m tests.bench $(BENCH_OPTIONS)
 

@@ -5,7 +5,8 @@ Locks between the processes that serve one hypervisor.
 Owns the lock files: one for each system, which an operation and every
 mutating request of the emulator take in turn, one for each policy, and one
 that says which process runs the workers.  The kernel releases them when their
-holder dies, so nothing has to be cleaned up after a crash.
+holder dies, so nothing has to be cleaned up after a crash.  Owns as well the
+pipe by which any process calls the one that runs the workers.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from hawkfish_plugin import db, exceptions
 _POLL_SECONDS = 0.05
 # Whoever needs longer for a change of a few numbers does not come back.
 _MOMENT_SECONDS = 15.0
+# How many calls are answered at once.
+_MOST_CALLS = 4096
 
 
 class Locks:
@@ -28,6 +31,7 @@ class Locks:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
+        self._pipe = folder / 'calls'
         db.make_private_folder(folder)
 
     @contextlib.contextmanager
@@ -73,6 +77,35 @@ class Locks:
         except OSError as exc:
             os.close(handle)
             raise exceptions.StateUnavailable(self._folder, exc) from exc
+
+    def call_owner(self) -> None:
+        """
+        Tell the process that runs the workers that there is work.
+
+        Never waits and never fails: where nobody hears it, the work is found
+        a bit later.
+        """
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            handle = os.open(self._pipe, flags)
+            try:
+                os.write(handle, b'.')
+            finally:
+                os.close(handle)
+
+    def calls(self) -> Iterator[None]:
+        """
+        Go on once for each call, or for some at once; for the owner only.
+
+        Ends where there can be no pipe.
+        """
+        with contextlib.suppress(OSError):
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(self._pipe, 0o600)
+            # For both, so that it does not end with the last who calls.
+            handle = os.open(self._pipe, os.O_RDWR | os.O_CLOEXEC)
+            while os.read(handle, _MOST_CALLS):
+                yield
 
     def _open(self, name: str) -> int:
         path = self._folder / f'{name}.lock'

@@ -34,7 +34,8 @@ ACTIVE = (NEW, RUNNING, CANCELLING)
 # What is an event as well as soon as an operation tells it.
 _ANNOUNCED = frozenset((messages.QUIESCE_FAILED,))
 
-# How often an idle worker looks for tasks that another process submitted.
+# How often an idle worker looks for tasks that another process submitted, in
+# case its call was not heard.
 _POLL_SECONDS = 0.25
 # How long to wait for a hypervisor, or a database, that went away.
 _RETRY_SECONDS = 1.0
@@ -220,6 +221,7 @@ class Tasks:
                  json.dumps(arguments), json.dumps(payload), time.time()),
             ).fetchone()  # fmt: skip
         self._wake.set()
+        self._locks.call_owner()
         return _task(row)
 
     def get(self, task_id: int) -> Task:
@@ -330,6 +332,7 @@ class Tasks:
                 LOG.error('%s', messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
         LOG.info('This process runs the snapshot tasks')
+        self._thread('calls', self._listen)
         for number in range(self._conf.workers):
             self._thread(f'worker-{number}', self._work)
         for start in also:
@@ -337,6 +340,10 @@ class Tasks:
         while chore:
             _attempt('A chore', chore)
             time.sleep(CHORE_SECONDS)
+
+    def _listen(self) -> None:
+        for _ in self._locks.calls():
+            self._wake.set()
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         threading.Thread(

@@ -54,25 +54,31 @@ def _measure(
         Host('bench', release) as host,
     ):
         folder = pathlib.Path(name)
-        for part in ('ours', 'stock'):
+        for part in ('ours', 'stock', 'bare'):
             (folder / part).mkdir()
         ours = service.Plain(folder / 'ours', host.uri)
         stock = service.Stock(folder / 'stock', host.uri)
+        bare = service.Plain(
+            folder / 'bare', host.uri, OS_SNAPSHOTS__QUIESCE='never',
+            OS_REVERT__SYNC_GUEST_TIME='false',
+        )  # fmt: skip
         try:
             ours.start()
             stock.start()
+            bare.start()
             if 'service' in parts:
                 rows += service.measure(host, ours, stock, folder)
             if 'listing' in parts:
                 found, curves['listing'] = listing.measure(host, ours)
                 rows += found
             if 'operations' in parts:
-                rows += operations.measure(host, ours)
+                rows += operations.measure(host, ours, bare)
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
         finally:
             ours.stop()
             stock.stop()
+            bare.stop()
     return rows, curves
 
 

@@ -3,15 +3,17 @@
 Create, revert and delete over HTTP, against virsh on the same system.
 
 Ours runs from the POST to the end of its task.  Each round leaves the system
-as it was, and who begins changes from round to round.
+as it was, and who begins changes from round to round.  Beside the defaults
+there is an emulator that leaves the guest's agent alone, as virsh does.
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import libvirt
@@ -107,38 +109,48 @@ class Pauses:
             self.total += now - self._since
             self._since = 0.0
 
-    def during(self, call: Callable[[], None]) -> float:
+    def reset(self) -> None:
         self.total = 0.0
-        call()
+
+    def read(self) -> float:
         # The events come by another thread.
         time.sleep(0.1)
         return self.total
 
 
-def measure(host: Host, emulator: Emulator) -> list[Row]:
+def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     virsh = Virsh(host)
     uuid = _boot(host, 'worked')
-    ours, plain = Ours(emulator, uuid), Plain(virsh, 'worked')
+    sides = {
+        'default': Ours(emulator, uuid), 'bare': Ours(bare, uuid),
+        'virsh': Plain(virsh, 'worked'),
+    }  # fmt: skip
     written = _written(host)
     with contextlib.closing(host.connect()) as connection:
-        pauses = Pauses(connection, 'worked')
-        mine, theirs, stopped = _in_turn(ours, plain, pauses)
+        taken = _in_turn(sides, Pauses(connection, 'worked'))
         connection.lookupByName('worked').destroy()
     rows = [
         Row(
-            f'{verb}, from POST to the end', f'virsh snapshot-{verb}',
-            mine[verb], theirs[verb], 1.05,
+            f'{verb}, {words}', f'virsh snapshot-{verb}',
+            taken[side][verb], taken['virsh'][verb], 1.05,
             limit=written if verb == 'create' else '',
         )
         for verb in ('create', 'revert', 'delete')
+        for side, words in (
+            ('default', 'as by default'), ('bare', 'without the agent'),
+        )
     ]  # fmt: skip
+    pause = 'pause of the guest in a create'
+    live, unlive = taken['virsh']['pause'], taken['virsh']['unlive']
     rows += [
-        Row('pause of the guest in a create', 'virsh --live',
-            stopped['ours'], stopped['live'], 1.05),
-        Row('pause of the guest in a create', 'virsh without --live',
-            stopped['ours'], stopped['plain']),
+        Row(f'{pause}, as by default', 'virsh --live',
+            taken['default']['pause'], live, 1.05),
+        Row(f'{pause}, without the agent', 'virsh --live',
+            taken['bare']['pause'], live, 1.05),
+        Row(f'{pause}, as by default', 'virsh without --live',
+            taken['default']['pause'], unlive),
     ]  # fmt: skip
-    return [*rows, *_at_once(host, emulator, virsh)]
+    return [*rows, *_at_once(host, emulator, bare, virsh)]
 
 
 def _boot(host: Host, name: str) -> str:
@@ -165,30 +177,33 @@ def _written(host: Host) -> str:
 
 
 def _in_turn(
-    ours: Ours, plain: Plain, pauses: Pauses
-) -> tuple[Samples, Samples, Samples]:
-    mine: Samples = {'create': [], 'revert': [], 'delete': []}
-    theirs: Samples = {'create': [], 'revert': [], 'delete': []}
-    stopped: Samples = {'ours': [], 'live': [], 'plain': []}
+    sides: dict[str, Any], pauses: Pauses
+) -> dict[str, Samples]:
+    taken: dict[str, Samples] = {
+        name: collections.defaultdict(list) for name in sides
+    }
     for number in range(ROUNDS):
-        sides = [(ours, mine, 'ours'), (plain, theirs, 'live')]
-        for side, samples, name in sides[:: 1 if number % 2 else -1]:
-            with _timed(samples['create']):
-                took = pauses.during(lambda s=side: s.create('bench'))
-            # The wait for the events is not the create's.
-            samples['create'][-1] -= 0.1
-            stopped[name].append(took)
-            time.sleep(SETTLE_SECONDS)
-            with _timed(samples['revert']):
-                side.revert('bench')
-            time.sleep(SETTLE_SECONDS)
-            with _timed(samples['delete']):
-                side.delete('bench')
-        stopped['plain'].append(
-            pauses.during(lambda: plain.create('bench', live=False))
-        )
+        for name in [*sides][:: 1 if number % 2 else -1]:
+            _round(sides[name], taken[name], pauses)
+        plain = sides['virsh']
+        pauses.reset()
+        plain.create('bench', live=False)
+        taken['virsh']['unlive'].append(pauses.read())
         plain.delete('bench')
-    return mine, theirs, stopped
+    return taken
+
+
+def _round(side: Any, samples: Samples, pauses: Pauses) -> None:
+    pauses.reset()
+    with _timed(samples['create']):
+        side.create('bench')
+    samples['pause'].append(pauses.read())
+    time.sleep(SETTLE_SECONDS)
+    with _timed(samples['revert']):
+        side.revert('bench')
+    time.sleep(SETTLE_SECONDS)
+    with _timed(samples['delete']):
+        side.delete('bench')
 
 
 @contextlib.contextmanager
@@ -198,15 +213,18 @@ def _timed(samples: list[float]) -> Iterator[None]:
     samples.append(time.monotonic() - begin)
 
 
-def _at_once(host: Host, emulator: Emulator, virsh: Virsh) -> list[Row]:
+def _at_once(
+    host: Host, emulator: Emulator, bare: Emulator, virsh: Virsh
+) -> list[Row]:
     names = [f'many{number}' for number in range(AT_ONCE)]
     uuids = [_boot(host, name) for name in names]
     ours = [Ours(emulator, uuid) for uuid in uuids]
+    alike = [Ours(bare, uuid) for uuid in uuids]
     plain = [Plain(virsh, name) for name in names]
     for one in ours:
         one.create('bench')
 
-    def together(ones: list[Any]) -> None:
+    def together(ones: Sequence[Any]) -> None:
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda one: one.revert('bench'), ones))
 
@@ -214,21 +232,27 @@ def _at_once(host: Host, emulator: Emulator, virsh: Virsh) -> list[Row]:
         for one in plain:
             one.revert('bench')
 
-    taken: list[list[float]] = [[], [], []]
+    calls = {
+        'ours': lambda: together(ours), 'bare': lambda: together(alike),
+        'sequence': one_by_one, 'together': lambda: together(plain),
+    }  # fmt: skip
+    taken: Samples = collections.defaultdict(list)
     for _ in range(ROUNDS - 2):
-        for samples, call in zip(taken, (
-            lambda: together(ours), one_by_one, lambda: together(plain),
-        ), strict=True):  # fmt: skip
+        for name, call in calls.items():
             time.sleep(SETTLE_SECONDS)
-            samples.append(seconds(call))
+            taken[name].append(seconds(call))
     with contextlib.closing(host.connect()) as connection:
         for name in names:
             connection.lookupByName(name).destroy()
     what = f'{AT_ONCE} systems reverted at once'
     return [
-        Row(what, 'virsh, one by one', taken[0], taken[1], 0.7),
-        Row(what, 'virsh, at once', taken[0], taken[2]),
-    ]
+        Row(f'{what}, as by default', 'virsh, one by one', taken['ours'],
+            taken['sequence'], 0.7),
+        Row(f'{what}, without the agent', 'virsh, one by one', taken['bare'],
+            taken['sequence'], 0.7),
+        Row(f'{what}, without the agent', 'virsh, at once', taken['bare'],
+            taken['together']),
+    ]  # fmt: skip
 
 
 def listen() -> None:

@@ -101,6 +101,7 @@ class Client:
         what, uri = random.choice([
             ('GET System', system), ('plain list', snapshots),
             ('list with $expand', f'{snapshots}?$expand=.'),
+            ('list of systems', f'{self._emulator.url}/redfish/v1/Systems'),
         ])  # fmt: skip
         begin = time.monotonic()
         self._session.get(uri, timeout=60).raise_for_status()
@@ -150,7 +151,7 @@ def _run(
             time.sleep(options.seconds / 20)
             memory.append(emulator.resident())
     errors = [error for client in clients for error in client.errors]
-    for what in ('GET System', 'plain list', 'list with $expand'):
+    for what in sorted({what for client in clients for what in client.taken}):
         taken = sorted(t for client in clients for t in client.taken[what])
         print(
             f'{what}: {len(taken)} requests, median '

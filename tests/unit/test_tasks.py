@@ -309,6 +309,35 @@ def test_another_process_may_submit(started, work, tmp_path):
     assert task.state == tasks.COMPLETED
 
 
+def test_another_process_is_heard_at_once(tmp_path, work, monkeypatch):
+    """Workers that never look by themselves are called by who submits."""
+    monkeypatch.setattr(tasks, '_POLL_SECONDS', None)
+    work.go.set()
+    owner, elsewhere = open_table(tmp_path), open_table(tmp_path)
+    owner.start(work.operations())
+    assert ended(owner, submit(owner, 'ours')).state == tasks.COMPLETED
+    wait_for((tmp_path / 'calls').exists)
+
+    for name in ('first', 'second'):
+        # The end of a task wakes the workers as well.
+        time.sleep(0.3)
+        task = ended(elsewhere, submit(elsewhere, name))
+
+        assert task.state == tasks.COMPLETED
+
+
+def test_nobody_has_to_hear(table, tmp_path):
+    """A task is queued where there is no owner, or no pipe to call it by."""
+    submit(table, 'no pipe')
+    (tmp_path / 'calls').mkdir()
+
+    submit(table, 'no such pipe')
+
+    assert [task.snapshot for task in table.list()] == [
+        'no pipe', 'no such pipe',
+    ]  # fmt: skip
+
+
 def test_a_snapshot_has_one_active_task(table):
     """A second task for a snapshot in use names the first one."""
     task = submit(table, 's')
