@@ -20,12 +20,13 @@ IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
 LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
-.PHONY: help setup test unit functional ironic lower bench bench-scale demo
-.PHONY: lint docs genconfig genschemas clean distclean
+.PHONY: help setup test unit release functional ironic lower bench
+.PHONY: bench-scale demo lint docs genconfig genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
-	@echo 'make unit        the tests that need no hypervisor, in two minutes'
+	@echo 'make unit        the tests of the code without a hypervisor'
+	@echo 'make release     the tests of what is released: packages, tour'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
@@ -42,12 +43,14 @@ help:
 setup:
 	@$(SETUP)
 
-test: setup
-	$(PYTEST) -n auto tests/unit
+test: unit release
 	@$(MAKE) --no-print-directory run-functional
 
 unit: setup
 	$(PYTEST) -n auto tests/unit
+
+release: setup
+	$(PYTEST) -n auto tests/release
 
 functional: setup run-functional
 
