@@ -71,13 +71,19 @@ class Neighbours:
         # Before anything of ours has started there is nothing to cross.
         if isinstance(error, exceptions.StateUnavailable):
             return not self._plugin.started
-        # The emulator's own connection may work where ours does not.
+        # The emulator's own connection may work where ours does not; then it
+        # is not known which system it is about to change.
         unknown = isinstance(
             error, exceptions.HypervisorUnavailable
             | exceptions.HypervisorBusy | exceptions.OperationFailed
         )  # fmt: skip
-        mutating = flask.request.method in _MUTATING
-        return not (unknown and mutating and self._plugin.started)
+        if not unknown or flask.request.method not in _MUTATING:
+            return True
+        return not (self._plugin.started and self._is_working())
+
+    def _is_working(self) -> bool:
+        """Whether an operation of ours is under way on any system."""
+        return any(task.active for task in self._plugin.tasks.list())
 
     def _drop_dead_handles(self) -> None:
         """

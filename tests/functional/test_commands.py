@@ -36,6 +36,9 @@ class Terminal:
         return subprocess.Popen(
             [PROGRAM, *words], env=self._environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # Whoever started the tests in the background has let all of them
+            # ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def __call__(self, *words: str) -> str:
