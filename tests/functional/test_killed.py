@@ -203,9 +203,11 @@ def test_qemu_killed(
     if not system.domain.isActive():
         system.domain.create()
     if operation == 'delete' and not ended.ok:
-        assert told(ended) == ['MergeFailed']
-        states = [s['SnapshotState'] for s in emulator.snapshots(system.uuid)]
-        assert states == ['Failed']
+        state, = {s['SnapshotState'] for s in emulator.snapshots(system.uuid)}
+        # It may have died before there was anything to merge.
+        assert (told(ended), state) in (
+            (['MergeFailed'], 'Failed'), (['OperationFailed'], 'Ready')
+        )
         accepted = begin(emulator, system, operation)
         monitor = accepted.headers['Location']
 
