@@ -74,7 +74,8 @@ def run(
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         check(connection, domain, name)
         root = snapshots.describe(domain, name)
-        job.step('prepare', files=_other_files(root))
+        overlays = filter(None, xml.external_disks(root).values())
+        job.step('prepare', files=_other_files(root), overlays=[*overlays])
         # libvirt would merge the overlay of a drive that may be long gone,
         # and refuse to delete the snapshot for ever.
         if xml.external_disks(root) and xml.eject_media(root):
@@ -90,7 +91,7 @@ def run(
                 raise
             _forget(connection, domain, root, job)
         job.step('finish')
-        leftovers.remove(connection, domain, job.journal['files'], job)
+        _remove_files(connection, domain, job)
 
 
 def settle(
@@ -99,7 +100,7 @@ def settle(
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         if name not in domain.snapshotListNames():
-            leftovers.remove(connection, domain, job.journal['files'], job)
+            _remove_files(connection, domain, job)
             return
     run(hypervisor, uuid, name, job)
 
@@ -163,6 +164,14 @@ def _forget(
         and not storage.is_backing(connection, path)
     ]  # fmt: skip
     leftovers.remove(connection, domain, unused, job)
+
+
+def _remove_files(connection: Any, domain: Any, job: drivers.Job) -> None:
+    leftovers.remove(connection, domain, job.journal['files'], job)
+    # Those that libvirt has not removed, as QEMU died right after the merge.
+    leftovers.remove_discarded(
+        connection, domain, job.journal['overlays'], job
+    )
 
 
 def _other_files(root: xml.Element) -> list[str]:

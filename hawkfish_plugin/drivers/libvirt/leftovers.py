@@ -80,10 +80,10 @@ def remove_discarded(
     connection: Any, domain: Any, before: Iterable[str], job: drivers.Job
 ) -> None:
     """
-    Remove what a revert has discarded, and libvirt has not removed.
+    Remove what a revert or a delete has done with, and libvirt has left.
 
-    It minds the disk that the domain stood on, but not what lay below that,
-    where a QEMU died in a merge.  *before* are the files, the uppermost first.
+    That is so where a QEMU died in a merge.  *before* are the files, the
+    uppermost first; none that anything stands on is removed.
     """
     known = {value for value in _values(domain)}
     for path in before:
