@@ -56,6 +56,14 @@ def run(
             'tpm' in xml.firmware(definition, off=True)
         ):
             job.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
+        if planned.external and not planned.memory and (
+            xml.firmware(definition, off=True).keys() - copies.keys()
+        ):
+            job.tell(
+                'HawkFish.1.0.FirmwareNotCaptured', request.name,
+                'its UEFI variables are in a qcow2 file, of which QEMU keeps '
+                'a part to itself while it runs',
+            )  # fmt: skip
         quiesced = quiesce.before(domain, planned, conf, job)
         with waiting.watched(hypervisor, uuid, job) as watch:
             try:
