@@ -2,6 +2,10 @@
 """Many systems at once, and many requests on one."""
 
 import concurrent.futures
+import contextlib
+import os
+import pathlib
+import signal
 import threading
 import time
 
@@ -44,6 +48,19 @@ def test_two_creates_at_once_succeed_in_turn(make_system, emulator):
     assert parent['ParentSnapshot']['@odata.id'].endswith('/first')
 
 
+def _writer_of_memory(root: pathlib.Path) -> int:
+    """The process that writes a memory file for the libvirtd of *root*."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for process in pathlib.Path('/proc').glob('[0-9]*'):
+            with contextlib.suppress(OSError):
+                command = (process / 'cmdline').read_text()
+                ours = os.path.samefile(process / 'root', root)
+                if ours and 'libvirt_iohelper' in command:
+                    return int(process.name)
+    raise AssertionError('no libvirt_iohelper in thirty seconds')
+
+
 def test_a_running_create_is_cancelled(make_system, emulator, external):
     """A DELETE of its monitor stops a create, and leaves nothing of it."""
     if not external:
@@ -55,20 +72,43 @@ def test_a_running_create_is_cancelled(make_system, emulator, external):
         timeout=60,
     )
     accepted = emulator.post_create(system.uuid, Name='big')
+    # However quick the disk is, it is still at it when we cancel.
+    writer = _writer_of_memory(system.host.path('/'))
+    os.kill(writer, signal.SIGSTOP)
     task = emulator.url + accepted.json()['TaskMonitor'].replace(
         'TaskMonitors', 'Tasks'
     )
-    deadline = time.monotonic() + 30
-    while requests.get(task).json()['PercentComplete'] < 5:
-        assert time.monotonic() < deadline, requests.get(task).text
-        time.sleep(0.02)
 
     cancelled = requests.delete(task)
+    time.sleep(0.5)
+    os.kill(writer, signal.SIGCONT)
 
     assert cancelled.status_code == 202
     final = emulator.wait(accepted)
     assert (final.status_code, told(final)) == (404, ['OperationCancelled'])
     assert requests.get(task).json()['TaskState'] == 'Cancelled'
+    assert emulator.snapshots(system.uuid) == []
+    assert system.leftovers() == []
+    assert system.guest.wait_ticks(2)
+
+
+@pytest.mark.parametrize('step', ['prepare', 'freeze'])
+def test_a_create_is_cancelled_before_libvirt_has_it(
+    make_system, emulator, step
+):
+    """A create cancelled in its first steps leaves nothing either."""
+    system = make_system().boot()
+    emulator.order('sleep=2', 'create', step)
+    accepted = emulator.post_create(system.uuid, Name='s')
+    task = emulator.url + accepted.json()['TaskMonitor'].replace(
+        'TaskMonitors', 'Tasks'
+    )
+    time.sleep(0.5)
+
+    assert requests.delete(task).status_code == 202
+
+    final = emulator.wait(accepted)
+    assert (final.status_code, told(final)) == (404, ['OperationCancelled'])
     assert emulator.snapshots(system.uuid) == []
     assert system.leftovers() == []
     assert system.guest.wait_ticks(2)

@@ -65,6 +65,9 @@ def run(
                 'a part to itself while it runs',
             )  # fmt: skip
         quiesced = quiesce.before(domain, planned, conf, job)
+        # Between the flush and libvirt's job there is nothing to abort.
+        if job.cancelled:
+            raise exceptions.OperationCancelled('create')
         with waiting.watched(hypervisor, uuid, job) as watch:
             try:
                 flags = _flags(planned)

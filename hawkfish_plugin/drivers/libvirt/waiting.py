@@ -17,7 +17,9 @@ import libvirt
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import connections
 
-_POLL_SECONDS = 0.2
+_LOOK_SECONDS = 0.2
+# A save of little memory is over before the next look.
+_POLL_SECONDS = 0.02
 _IDLE_SECONDS = 0.5
 _SNAPSHOT = libvirt.VIR_DOMAIN_JOB_OPERATION_SNAPSHOT
 
@@ -60,11 +62,16 @@ def _watch(
         contextlib.suppress(exceptions.HypervisorUnavailable),
         hypervisor.domain(uuid, 'watch') as (_, domain),
     ):
+        looked = time.monotonic()
         while not done.wait(_POLL_SECONDS):
             with contextlib.suppress(
                 libvirt.libvirtError, exceptions.StateUnavailable
             ):
-                _look(domain, job, watch)
+                watch.cancelled = watch.cancelled or job.cancelled
+                late = time.monotonic() - looked > _LOOK_SECONDS
+                if watch.cancelled or late:
+                    looked = time.monotonic()
+                    _look(domain, job, watch)
 
 
 def _look(domain: Any, job: drivers.Job, watch: Watch) -> None:
@@ -72,7 +79,6 @@ def _look(domain: Any, job: drivers.Job, watch: Watch) -> None:
     # Another client's job may have to end before ours begins.
     if statistics.get('operation') != _SNAPSHOT:
         return
-    watch.cancelled = watch.cancelled or job.cancelled
     watch.overdue = watch.overdue or job.overdue
     if watch.cancelled or watch.overdue:
         domain.abortJob()
