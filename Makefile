@@ -72,6 +72,7 @@ bench: setup
 	@mkdir -p build/bench
 	@-$(PYTHON) -m tests.bench.startup
 	@$(IN_LAB) $(PYTHON) -m tests.bench $(BENCH_OPTIONS)
+	@$(IN_LAB) $(PYTHON) -m tests.bench.profile
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)

@@ -157,10 +157,19 @@ class Database:
             self._migrate()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of the block is kept, or nothing."""
+    def transaction(
+        self, durable: bool = True
+    ) -> Iterator[sqlite3.Connection]:
+        """
+        A write transaction: all of the block is kept, or nothing.
+
+        Not *durable*, it outlives this process, but is on the disk only with
+        the next one that is: until then a host that fails forgets it.
+        """
         with self._errors():
             connection = self._connection()
+            level = 'FULL' if durable else 'NORMAL'
+            connection.execute(f'PRAGMA synchronous = {level}')
             connection.execute('BEGIN IMMEDIATE')
             try:
                 yield connection
@@ -192,7 +201,6 @@ class Database:
             connection.row_factory = sqlite3.Row
             connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
             connection.execute('PRAGMA journal_mode = WAL')
-            connection.execute('PRAGMA synchronous = FULL')
             self._local.connection = connection
             self._local.pid = os.getpid()
         found: sqlite3.Connection = self._local.connection

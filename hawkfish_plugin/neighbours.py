@@ -38,6 +38,7 @@ class Neighbours:
         self._plugin = plugin
         self._systems = systems
         self._losses = 0
+        self._uuids: set[str] = set()
 
     def before_request(self) -> flask.Response | None:
         """Prepare a request of the emulator, or answer in its place."""
@@ -127,7 +128,7 @@ class Neighbours:
         self, stack: contextlib.ExitStack, identity: str
     ) -> None:
         driver, locks = self._plugin.driver, self._plugin.locks
-        uuid = driver.resolve(identity).uuid
+        uuid = self._resolve(identity)
         try:
             stack.enter_context(locks.system(uuid, 0, shared=True))
         except exceptions.SystemLocked:
@@ -137,9 +138,19 @@ class Neighbours:
                     locks.system(uuid, LOCK_SECONDS, shared=True)
                 )
 
+    def _resolve(self, identity: str) -> str:
+        """The UUID of a system that is to be read."""
+        # What was a UUID remains one; a name may be another's by now.
+        if identity not in self._uuids:
+            uuid: str = self._plugin.driver.resolve(identity).uuid
+            if uuid != identity:
+                return uuid
+            self._uuids.add(uuid)
+        return identity
+
     def _follow_media(self) -> None:
         driver, args = self._plugin.driver, flask.request.view_args or {}
-        uuid = driver.resolve(args['identity']).uuid
+        uuid = self._resolve(args['identity'])
         # While an operation, or an insertion, is under way nothing is known.
         with (
             contextlib.suppress(exceptions.SystemLocked),

@@ -78,9 +78,9 @@ class Notes:
         self, system: str, record: drivers.Snapshot,
         made: drivers.Created, locked: bool, expires: int | None,
     ) -> None:
-        """Note what is to be known of a new snapshot."""
+        """Note what is to be known of a new snapshot, before its task ends."""
         key = system, record.name, record.created
-        with self._db.transaction() as connection:
+        with self._db.transaction(durable=False) as connection:
             connection.execute(
                 'INSERT OR REPLACE INTO quiesced VALUES (?, ?, ?, ?, ?)',
                 (*key, made.quiesce.status, made.quiesce.reason),
@@ -106,8 +106,8 @@ class Notes:
                 _set_expiry(connection, key, changes['expires'])
 
     def forget(self, system: str, name: str) -> None:
-        """Drop the notes of a snapshot that is gone."""
-        with self._db.transaction() as connection:
+        """Drop the notes of a snapshot that is gone, before its task ends."""
+        with self._db.transaction(durable=False) as connection:
             for table in _TABLES:
                 connection.execute(
                     f'DELETE FROM {table} '  # noqa: S608

@@ -7,6 +7,7 @@ schema is and what can be done with it, and the refusal of another version of
 OData.  The body of an answer of the emulator stays as it is.
 """
 
+import functools
 import json
 from typing import Any
 
@@ -53,13 +54,21 @@ def _adapter() -> Any:
 
 def _allow(response: flask.Response) -> None:
     """Say which methods some route has for the path of the request."""
-    methods = set(_adapter().allowed_methods())
+    # A monitor has said it already: sushy reads it there.
+    if 'Allow' in response.headers:
+        return
+    methods = _methods(flask.current_app.url_map, flask.request.path)
     # That knows nothing of a path whose last slash is missing.
     if flask.request.url_rule:
         methods |= flask.request.url_rule.methods or set()
-    # A monitor has said it already: sushy reads it there.
-    if methods and 'Allow' not in response.headers:
+    if methods:
         response.headers['Allow'] = ', '.join(sorted(methods - {'OPTIONS'}))
+
+
+@functools.lru_cache(4096)
+def _methods(_routes: Any, _path: str) -> frozenset[str]:
+    # All routes are tried for it; those of an application do not change.
+    return frozenset(_adapter().allowed_methods())
 
 
 def _is_ours() -> bool:

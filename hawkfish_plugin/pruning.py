@@ -148,10 +148,7 @@ class Pruning:
     def _prune_old(self, system: drivers.System) -> None:
         limits = self._policies.get(system.uuid).of_time()
         try:
-            # A look that asks no storage, first.
-            seen = self._snapshots.subjects(system, measured=False)
-            if retention.plan(seen, limits, time.time()).pruned:
-                self._prune(system, limits, None, patient=True)
+            self._prune(system, limits, None, patient=True)
         except exceptions.HawkFishError as exc:
             LOG.warning(
                 'System %s was not pruned: %r', system.uuid,
@@ -165,18 +162,21 @@ class Pruning:
         """Submit the deletes that *limits* ask for, in their order."""
         # Two at once would count the same snapshot as gone.
         with self._lock:
+            # A look that asks no storage, first: sizes make a difference to
+            # that limit alone, and clones only keep more.
+            if not limits.size:
+                seen = self._snapshots.subjects(system, measured=False)
+                if not _going(seen, limits, spare):
+                    return
             subjects = self._snapshots.subjects(system)
-            planned = retention.plan(
-                [_spared(s) if s.name == spare else s for s in subjects],
-                limits, time.time(),
-            )  # fmt: skip
-            if not planned.pruned:
+            pruned = _going(subjects, limits, spare)
+            if not pruned:
                 return
             first = next(
-                s.record for s in subjects if s.name == planned.pruned[0][0]
+                s.record for s in subjects if s.name == pruned[0][0]
             )
             if not patient or not self._tried_lately(system, first):
-                self._submit(system, planned.pruned, [])
+                self._submit(system, pruned, [])
 
     def _submit(
         self, system: drivers.System, pruned: Sequence[tuple[str, str]],
@@ -210,6 +210,17 @@ def _is_too_much(error: exceptions.HawkFishError) -> bool:
 def _not_current(subject: retention.Subject) -> retention.Subject:
     record = dataclasses.replace(subject.record, current=False)
     return dataclasses.replace(subject, record=record)
+
+
+def _going(
+    subjects: Sequence[retention.Subject], limits: retention.Limits,
+    spare: str | None,
+) -> Sequence[tuple[str, str]]:
+    """What is to go, in its order, and why; never *spare*."""
+    return retention.plan(
+        [_spared(s) if s.name == spare else s for s in subjects], limits,
+        time.time(),
+    ).pruned  # fmt: skip
 
 
 def _spared(subject: retention.Subject) -> retention.Subject:

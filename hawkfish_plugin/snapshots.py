@@ -110,10 +110,11 @@ class Snapshots:
         return [*listed, *views.coming(active, listed)]
 
     def get(
-        self, system: drivers.System, name: str, measured: bool = False
+        self, system: drivers.System, name: str, measured: bool = False,
+        fresh: bool = False,
     ) -> views.View:
-        """Raises SnapshotNotFound."""
-        for view in self.list(system, measured):
+        """One of what ``list`` lists; raises SnapshotNotFound."""
+        for view in self.list(system, measured, fresh):
             if view.record.name == name:
                 return view
         raise exceptions.SnapshotNotFound(name)
@@ -304,9 +305,12 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self.get(system, name)
+        view = self.get(system, name, measured=True)
         self._check_free(view, system)
-        self._check_deletable(system, name)
+        if views.obstacles(view):
+            # What was so some seconds ago refuses nothing.
+            view = self.get(system, name, measured=True, fresh=True)
+            exceptions.check(views.obstacles(view))
         self._driver.check_delete(system.uuid, name)
         return self.submit_delete(system, view.record, payload)
 
@@ -345,12 +349,6 @@ class Snapshots:
             view.record.name, view.task.operation, view.task.id
         )
 
-    def _check_deletable(self, system: drivers.System, name: str) -> None:
-        """Raise everything that refers to *name*, and its lock."""
-        for view in self.list(system, measured=True, fresh=True):
-            if view.record.name == name:
-                exceptions.check(views.obstacles(view))
-
     # Operations: what was true at the request need not be true any more ----
 
     def _run_create(self, job: tasks.Job) -> dict[str, Any]:
@@ -377,8 +375,7 @@ class Snapshots:
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
         self._check_kept(job)
-        self._check_same(job)
-        view = self.get(_system(job), job.task.snapshot)
+        view = self._check_same(job)
         if views.is_damaged(view.record, view.note):
             raise exceptions.SnapshotDamaged(view.record.name)
         self._driver.revert(job.task.system, _revert_request(job), job)
@@ -404,23 +401,16 @@ class Snapshots:
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
         task = job.task
-        self._check_same(job)
-        self._check_deletable(_system(job), task.snapshot)
+        view = self._check_same(job, measured=True, fresh=True)
+        # Everything that refers to it, and its lock.
+        exceptions.check(views.obstacles(view))
         if 'pruned' in task.arguments:
-            self._check_due(job)
+            _check_due(view, task)
             job.tell(
                 'HawkFish.1.0.SnapshotPruned', task.snapshot,
                 task.system_name, task.arguments['pruned'],
             )  # fmt: skip
         return self._delete(job, self._driver.delete)
-
-    def _check_due(self, job: tasks.Job) -> None:
-        """Raise where it was given more time while it was decided on."""
-        if job.task.arguments['pruned'] != retention.EXPIRED:
-            return
-        expires = self.get(_system(job), job.task.snapshot).note.expires
-        if expires is None or expires > time.time():
-            raise exceptions.OperationCancelled('delete')
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
         with contextlib.suppress(exceptions.SnapshotNotFound):
@@ -442,11 +432,14 @@ class Snapshots:
             job.task.snapshot, name, number
         )
 
-    def _check_same(self, job: tasks.Job) -> None:
+    def _check_same(
+        self, job: tasks.Job, measured: bool = False, fresh: bool = False
+    ) -> views.View:
         """Raise where the name is another snapshot's by now."""
-        record = self.get(_system(job), job.task.snapshot).record
-        if record.created != job.task.arguments['created']:
-            raise exceptions.SnapshotReplaced(record.name)
+        view = self.get(_system(job), job.task.snapshot, measured, fresh)
+        if view.record.created != job.task.arguments['created']:
+            raise exceptions.SnapshotReplaced(view.record.name)
+        return view
 
     def _delete(
         self, job: tasks.Job, call: 'DriverDelete'
@@ -475,6 +468,14 @@ class Snapshots:
 
 
 DriverDelete = Callable[[str, str, drivers.Job], None]
+
+
+def _check_due(view: views.View, task: tasks.Task) -> None:
+    """Raise where it was given more time while it was decided on."""
+    if task.arguments['pruned'] != retention.EXPIRED:
+        return
+    if view.note.expires is None or view.note.expires > time.time():
+        raise exceptions.OperationCancelled('delete')
 
 
 def _check_whole(view: views.View) -> None:

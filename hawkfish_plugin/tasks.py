@@ -146,18 +146,20 @@ class Job:
         self._tasks = tasks
         self._deadline = time.monotonic() + deadline
 
-    def step(self, name: str, **facts: object) -> None:
+    def step(
+        self, name: str, durable: bool = True, **facts: object
+    ) -> None:
         LOG.debug(
             'Task %s, system %s: %s', self.task.id, self.task.system, name
         )
         self.journal.update(facts, step=name)
         self._tasks.update(
-            self.task.id, step=name, journal=json.dumps(self.journal)
+            self.task.id, durable, step=name, journal=json.dumps(self.journal)
         )
         self.begun = True
 
     def progress(self, percent: int) -> None:
-        self._tasks.update(self.task.id, percent=percent)
+        self._tasks.update(self.task.id, durable=False, percent=percent)
 
     def tell(self, message_id: str, *args: object) -> None:
         self._tasks.add_message(self.task.id, message_id, *args)
@@ -187,6 +189,7 @@ class Tasks:
         # one transaction.
         self.events = events.Events(database, conf)
         self._owner = uuid.uuid4().hex
+        self._claiming = threading.Lock()
 
     # Any process ----------------------------------------------------------
 
@@ -283,10 +286,12 @@ class Tasks:
                 (task_id,),
             )
 
-    def update(self, task_id: int, **columns: object) -> None:
+    def update(
+        self, task_id: int, durable: bool = True, **columns: object
+    ) -> None:
         """Set columns of an active task; for its Job only."""
         names = ', '.join(f'{column} = ?' for column in columns)
-        with self._db.transaction() as connection:
+        with self._db.transaction(durable) as connection:
             connection.execute(
                 f'UPDATE tasks SET {names} WHERE id = ?',  # noqa: S608
                 (*columns.values(), task_id),
@@ -294,7 +299,7 @@ class Tasks:
 
     def add_message(self, task_id: int, key: str, *args: object) -> None:
         """Append a message to an active task; for its Job only."""
-        with self._db.transaction() as connection:
+        with self._db.transaction(durable=False) as connection:
             task = _append(connection, task_id, key, args)
             if key in _ANNOUNCED:
                 origin = events.snapshot_origin(task.of_system, task.snapshot)
@@ -372,15 +377,21 @@ class Tasks:
 
         One statement does both, so two workers never hold the same task. A
         system with a running task is skipped; its next task waits its turn.
-        What a dead owner left running comes first, and is claimed again.
+        What a dead owner left running comes first, and is claimed again; so
+        does a claim that its host has forgotten.
         """
-        if not self._db.query(
-            "SELECT 1 FROM tasks WHERE state = 'New' OR "
-            "(state IN ('Running', 'Cancelling') AND owner <> ?) LIMIT 1",
-            self._owner,
-        ):
-            return None
-        with self._db.transaction() as connection:
+        # All workers wake at once: the first of them may leave nothing to do.
+        with self._claiming:
+            if not self._db.query(
+                "SELECT 1 FROM tasks WHERE state = 'New' OR "
+                "(state IN ('Running', 'Cancelling') AND owner <> ?) LIMIT 1",
+                self._owner,
+            ):
+                return None
+            return self._claim_oldest()
+
+    def _claim_oldest(self) -> Task | None:
+        with self._db.transaction(durable=False) as connection:
             row = connection.execute(
                 _CLAIM, {'owner': self._owner, 'now': time.time()}
             ).fetchone()

@@ -211,8 +211,15 @@ class Job(Protocol):
     @property
     def journal(self) -> Mapping[str, Any]: ...
 
-    def step(self, name: str, **facts: object) -> None:
-        """Note that step *name* begins, and *facts*, before it does."""
+    def step(
+        self, name: str, durable: bool = True, **facts: object
+    ) -> None:
+        """
+        Note that step *name* begins, and *facts*, before it does.
+
+        Not *durable*, a host that fails may forget it; after a kill of the
+        process it is there.
+        """
 
     def progress(self, percent: int) -> None: ...
 

@@ -213,7 +213,7 @@ class FakeDriver:
     def _keep(self, uuid: str, tree: Sequence[drivers.Snapshot]) -> None:
         self._trees[uuid] = [dataclasses.asdict(s) for s in tree]
 
-    def _step(self, job: drivers.Job, name: str, **facts: object) -> None:
+    def _step(self, job: drivers.Job, name: str, **facts: Any) -> None:
         job.step(name, **facts)
         if name in self.failures:
             raise self.failures[name]

@@ -15,7 +15,7 @@ from tests.bench.measure import Row
 from tests.lab import roots
 from tests.lab.host import Host
 
-PARTS = ('listing', 'service', 'operations', 'overlays')
+PARTS = ('service', 'operations', 'overlays', 'listing', 'systems')
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     kept.write_text(report.as_json(rows, curves))
     for name, across in (
         ('listing', 'snapshots of one system'), ('overlays', 'overlays'),
+        ('systems', 'systems of two snapshots each'),
     ):  # fmt: skip
         if name in curves:
             report.draw(
@@ -68,13 +69,16 @@ def _measure(
             bare.start()
             if 'service' in parts:
                 rows += service.measure(host, ours, stock, folder)
-            if 'listing' in parts:
-                found, curves['listing'] = listing.measure(host, ours)
-                rows += found
             if 'operations' in parts:
                 rows += operations.measure(host, ours, bare)
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
+            # The last ones, as they leave many files to the others.
+            if 'listing' in parts:
+                found, curves['listing'] = listing.measure(host, ours)
+                rows += found
+            if 'systems' in parts:
+                curves['systems'] = listing.systems(host, ours)
         finally:
             ours.stop()
             stock.stop()

@@ -62,3 +62,36 @@ def measure(
         ):
             curves[name].append((count, sorted(samples)[ROUNDS // 2]))
     return rows, curves
+
+
+def systems(
+    host: Host, emulator: Emulator,
+    counts: tuple[int, ...] = (10, 50, 100, 500), each: int = 2,
+) -> dict[str, list[tuple[float, float]]]:
+    """What is asked of one system, by how many there are."""
+    virsh, session = Virsh(host), requests.Session()
+    curves: dict[str, list[tuple[float, float]]] = {
+        'virsh list --all': [], 'GET Systems': [], 'plain': [],
+        '$expand=.': [],
+    }  # fmt: skip
+    made = 0
+    for count in counts:
+        for number in range(made, count):
+            uuid = populate.small(host, f'system{number}')
+            populate.grow(host, f'system{number}', each)
+        made = count
+        snapshots = f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots'
+        uris = [
+            f'{emulator.url}/redfish/v1/Systems', snapshots,
+            f'{snapshots}?$expand=.',
+        ]  # fmt: skip
+        taken = in_turn(
+            ROUNDS, lambda: virsh('list', '--all'),
+            *(
+                lambda uri=uri: session.get(uri, timeout=60).content
+                for uri in uris
+            ),
+        )  # fmt: skip
+        for name, samples in zip(curves, taken, strict=True):
+            curves[name].append((count, sorted(samples)[ROUNDS // 2]))
+    return curves

@@ -31,7 +31,7 @@ AT_ONCE = 3
 # Overlays of reverts are named by the second.
 SETTLE_SECONDS = 1.2
 MEMORY_MIB = 256
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.01
 
 Samples = dict[str, list[float]]
 
@@ -120,7 +120,7 @@ class Pauses:
 
 def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     virsh = Virsh(host)
-    uuid = _boot(host, 'worked')
+    uuid = boot(host, 'worked')
     sides = {
         'default': Ours(emulator, uuid), 'bare': Ours(bare, uuid),
         'virsh': Plain(virsh, 'worked'),
@@ -153,7 +153,8 @@ def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     return [*rows, *_at_once(host, emulator, bare, virsh)]
 
 
-def _boot(host: Host, name: str) -> str:
+def boot(host: Host, name: str) -> str:
+    """Define a system, wait until its guest is up, and return its UUID."""
     uuid = domains.define(host, domains.Domain(name, memory_mib=MEMORY_MIB))
     with contextlib.closing(host.connect()) as connection:
         connection.lookupByName(name).create()
@@ -217,7 +218,7 @@ def _at_once(
     host: Host, emulator: Emulator, bare: Emulator, virsh: Virsh
 ) -> list[Row]:
     names = [f'many{number}' for number in range(AT_ONCE)]
-    uuids = [_boot(host, name) for name in names]
+    uuids = [boot(host, name) for name in names]
     ours = [Ours(emulator, uuid) for uuid in uuids]
     alike = [Ours(bare, uuid) for uuid in uuids]
     plain = [Plain(virsh, name) for name in names]

@@ -18,7 +18,8 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 360, 60, 40
 def table(rows: Sequence[Row]) -> str:
     """As the documentation has it too: a simple table of reStructuredText."""
     lines = [
-        ('what', 'ours', 'against', 'it', 'ratio', 'target', 'verdict'),
+        ('what', 'ours', 'against', 'it', 'ratio', 'target', 'verdict',
+         'the host'),
         *(_cells(row) for row in rows),
     ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -35,6 +36,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _figure(row, row.yardstick),
         '-' if row.ratio is None else f'{row.ratio:.2f}',
         '-' if row.target is None else f'{row.target}', row.verdict or '-',
+        row.limit or '-',
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ import os as _os, threading as _threading, time as _time
 from hawkfish_plugin import tasks as _tasks
 
 def _obey(order, _step=_tasks.Job.step):
-    def step(self, name, **facts):
+    def step(self, name, durable=True, **facts):
         try:
             words = open(order).read().split()
         except FileNotFoundError:
@@ -42,7 +42,7 @@ def _obey(order, _step=_tasks.Job.step):
             _os.unlink(order)
         if here and when == 'before':
             _os.kill(_os.getpid(), 9)
-        _step(self, name, **facts)
+        _step(self, name, durable, **facts)
         if here and when == 'after':
             _os.kill(_os.getpid(), 9)
         if here and '=' in when:

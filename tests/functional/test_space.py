@@ -59,6 +59,18 @@ def test_too_little_space_is_refused(system, small, emulator):
     assert system.guest.wait_ticks(1)
 
 
+def test_space_that_was_freed_counts_at_once(system, small, emulator):
+    """What was seen a moment before refuses nothing."""
+    ballast = fill(small, 100)
+    assert emulator.post_create(system.uuid, Name='s').status_code == 507
+    ballast.unlink()
+
+    accepted = emulator.post_create(system.uuid, Name='s')
+
+    assert accepted.status_code == 202, accepted.text
+    assert emulator.wait(accepted).status_code == 201
+
+
 def test_the_estimate_is_in_the_task(system, emulator, folder, host):
     """Every create says what it needs at the most."""
     roomy = Emulator(

@@ -85,7 +85,7 @@ def run(
                 # Of the agent, or of the folder of the copies.
                 leftovers.remove(connection, domain, files, job)
                 raise
-        job.step('finish', frozen=False)
+        job.step('finish', durable=False, frozen=False)
         size = _finish(connection, domain, request.name, job)
         return drivers.Created(quiesced, size)
 

@@ -29,25 +29,22 @@ _REFUSALS = frozenset((
 ))  # fmt: skip
 
 
-def check(connection: Any, domain: Any, name: str) -> None:
-    """Raise what stands in the way of deleting *name*."""
+def check(connection: Any, domain: Any, name: str) -> xml.Element:
+    """Raise what stands in the way of deleting *name*; returns its XML."""
     root = snapshots.describe(domain, name)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
     # Asked right before the merge: some of it would crash libvirtd.
-    referrers = drivers.referrers(snapshots.tree(domain), name)
+    records = snapshots.tree(domain)
+    referrers = drivers.referrers(records, name)
     if referrers:
         raise exceptions.SnapshotReferenced(name, ', '.join(referrers))
-    if snapshots.current(domain) != name and _is_leaf(domain, name):
-        _check_not_below(domain, root, name)
-    else:
+    # What has no child and is not current, libvirt merges with nothing.
+    if any(s.parent == name or s.current and s.name == name for s in records):
         space.check(space.for_delete(connection, root))
-
-
-def _is_leaf(domain: Any, name: str) -> bool:
-    return all(
-        other.record.parent != name for other in snapshots.read_all(domain)
-    )
+    else:
+        _check_not_below(domain, root, name)
+    return root
 
 
 def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
@@ -72,8 +69,7 @@ def run(
     hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
 ) -> None:
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
-        check(connection, domain, name)
-        root = snapshots.describe(domain, name)
+        root = check(connection, domain, name)
         overlays = filter(None, xml.external_disks(root).values())
         job.step('prepare', files=_other_files(root), overlays=[*overlays])
         # libvirt would merge the overlay of a drive that may be long gone,
@@ -90,7 +86,7 @@ def run(
             ):
                 raise
             _forget(connection, domain, root, job)
-        job.step('finish')
+        job.step('finish', durable=False)
         _remove_files(connection, domain, job)
 
 

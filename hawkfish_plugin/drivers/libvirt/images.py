@@ -18,7 +18,7 @@ from hawkfish_plugin.drivers.libvirt import storage, xml
 # system follows, ended by a zero.
 _HEADER = struct.Struct('16s5I56x')
 _BEGUN, _COMPLETE = b'LibvirtQemudPart', b'LibvirtQemudSave'
-_MOST_XML_BYTES = 2**20
+_FIRST_BYTES, _MOST_BYTES = 2**15, 2**20
 
 
 def check(
@@ -29,7 +29,7 @@ def check(
 
     *size* is what it was when it was made, in bytes, where that is known.
     """
-    begin = storage.read(connection, path, _HEADER.size + _MOST_XML_BYTES)
+    begin = _beginning(connection, path)
     if begin is None:
         raise exceptions.SnapshotFileMissing(name, path)
     wrong = _flaw(begin, uuid)
@@ -43,6 +43,16 @@ def check(
 def is_unfinished(connection: Any, path: str) -> bool:
     """Whether libvirt has begun to save memory to a file, and broke off."""
     return storage.read(connection, path, len(_BEGUN)) == _BEGUN
+
+
+def _beginning(connection: Any, path: str) -> bytes | None:
+    """The header and the definition of the system, or as much as is there."""
+    begin = storage.read(connection, path, _FIRST_BYTES)
+    if begin and len(begin) == _FIRST_BYTES:
+        wanted = _HEADER.size + _HEADER.unpack_from(begin)[2]
+        if wanted > _FIRST_BYTES:
+            return storage.read(connection, path, min(wanted, _MOST_BYTES))
+    return begin
 
 
 def _flaw(begin: bytes, uuid: str) -> str | None:

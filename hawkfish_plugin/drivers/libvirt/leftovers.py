@@ -7,6 +7,8 @@ one that an operation has noted, or that has appeared since with the name of a
 revert's overlay, and when no domain's definition, snapshots or QEMU know it.
 """
 
+import contextlib
+import html
 import json
 import posixpath
 import re
@@ -31,16 +33,25 @@ def remove(
     connection: Any, domain: Any, paths: Iterable[str], job: drivers.Job
 ) -> None:
     """Remove those of *paths* that nothing uses; tell what cannot be."""
-    for path in paths:
-        try:
-            if not _is_in_use(connection, path):
-                storage.remove(connection, path)
-        except libvirt.libvirtError as exc:
-            if not connection.isAlive():
-                raise
-            job.tell(
-                messages.CLEANUP_FAILED, path, exc.get_error_message()
-            )
+    paths, unused = [*paths], list[str]()
+    with _telling(connection, job, paths):
+        unused = _unused(connection, paths)
+    for path in unused:
+        with _telling(connection, job, [path]):
+            storage.remove(connection, path)
+
+
+@contextlib.contextmanager
+def _telling(
+    connection: Any, job: drivers.Job, paths: Iterable[str]
+) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as exc:
+        if not connection.isAlive():
+            raise
+        for path in paths:
+            job.tell(messages.CLEANUP_FAILED, path, exc.get_error_message())
 
 
 def is_ours(path: str) -> bool:
@@ -85,9 +96,10 @@ def remove_discarded(
     That is so where a QEMU died in a merge.  *before* are the files, the
     uppermost first; none that anything stands on is removed.
     """
-    known = {value for value in _values(domain)}
+    ours = {path for path in before if is_ours(path)}
+    known = _mentioned(domain, ours)
     for path in before:
-        if path in known or not is_ours(path):
+        if path not in ours - known:
             continue
         if storage.exists(connection, path) and not storage.is_backing(
             connection, path
@@ -108,7 +120,7 @@ def sweep(connection: Any, noted: Collection[str]) -> list[str]:
     strange = []
     for path in sorted(unknown | set(noted)):
         useless = path in noted or images.is_unfinished(connection, path)
-        if _is_in_use(connection, path) or not storage.exists(
+        if not _unused(connection, [path]) or not storage.exists(
             connection, path
         ):
             continue
@@ -137,34 +149,39 @@ def _names_in_use(connection: Any) -> set[str]:
     # Looked for after the files: who makes one lets libvirt know it first.
     names: set[str] = set()
     for domain in connection.listAllDomains():
-        for value in _values(domain):
-            names |= {match[0] for match in _OURS.finditer(value)}
+        for text in _texts(domain):
+            names |= {match[0] for match in _OURS.finditer(text)}
         for seen in snapshots.read_all(domain):
             names |= {posixpath.basename(path) for path in seen.own}
     return names
 
 
-def _is_in_use(connection: Any, path: str) -> bool:
-    # Any domain's: disks that differ only in the ending of their names get
-    # overlays of the same names from their reverts.
-    return any(
-        _knows(domain, posixpath.basename(path))
-        for domain in connection.listAllDomains()
-    )
+def _unused(connection: Any, paths: Iterable[str]) -> list[str]:
+    """Those of *paths* that no domain knows."""
+    # By their names, and any domain's: disks that differ only in the ending
+    # of their names get overlays of the same names from their reverts.
+    names = {path: posixpath.basename(path) for path in paths}
+    known: set[str] = set()
+    for domain in connection.listAllDomains() if names else ():
+        known |= _mentioned(domain, set(names.values()))
+    return [path for path, name in names.items() if name not in known]
 
 
-def _knows(domain: Any, name: str) -> bool:
-    return any(name in value for value in _values(domain))
+def _mentioned(domain: Any, words: set[str]) -> set[str]:
+    """Those of *words* that are in anything said of a domain's files."""
+    return {
+        word for text in _texts(domain) for word in words if word in text
+    }
 
 
-def _values(domain: Any) -> Iterator[str]:
+def _texts(domain: Any) -> Iterator[str]:
     """All that libvirt and QEMU have to say of a domain's files."""
     texts = [domain.XMLDesc(0), *snapshots.texts(domain)]
     if domain.isPersistent():
         texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    # Not the text of the XML, which has other words for some letters.
-    for text in texts:
-        yield from xml.values(xml.parse(text))
+    # Not parsed, as there may be thousands; but XML has other words for some
+    # letters.
+    yield from map(html.unescape, texts)
     if domain.isActive():
         # A libvirtd that died may know less than its QEMU.
         question = json.dumps({'execute': 'query-named-block-nodes'})

@@ -21,6 +21,8 @@ from hawkfish_plugin.drivers.libvirt import snapshots, space, storage, xml
 # chains; a domain with more does not start, and a daemon restart kills it.
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _DEPTH_WITH_JSON_BUG, _DEPTH = 20, 150
+# By the version of libvirt.
+_external: dict[int, bool] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +124,13 @@ def _report(disk: xml.Disk) -> drivers.DiskReport:
 
 def supports_external(connection: Any) -> bool:
     """Whether this libvirt can revert to and delete external snapshots."""
-    capabilities = xml.parse(connection.getCapabilities())
-    return capabilities.find('guest/features/externalSnapshot') is not None
+    # It is the driver's, and its capabilities are slow to write down.
+    version = connection.getLibVersion()
+    if version not in _external:
+        root = xml.parse(connection.getCapabilities())
+        found = root.find('guest/features/externalSnapshot')
+        _external[version] = found is not None
+    return _external[version]
 
 
 def version(connection: Any) -> str:

@@ -54,8 +54,12 @@ _last_lock = threading.Lock()
 
 def check(
     connection: Any, domain: Any, request: drivers.RevertRequest
-) -> None:
-    """Raise what stands in the way of a revert."""
+) -> xml.Element:
+    """
+    Raise what stands in the way of a revert.
+
+    Returns the XML of the snapshot.
+    """
     name = request.name
     root = snapshots.describe(domain, name)
     snapshot = xml.snapshot(root, None)
@@ -75,6 +79,7 @@ def check(
     if request.ours and not request.force:
         firmware.check(connection, name, _firmware_copies(root, request))
     space.check(space.for_revert(connection, _bases(connection, root)))
+    return root
 
 
 def run(
@@ -82,9 +87,8 @@ def run(
     request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        check(connection, domain, request)
+        root = check(connection, domain, request)
         name = request.name
-        root = snapshots.describe(domain, name)
         captured = xml.snapshot(root, None)
         _note(connection, uuid, root, job)
         try:
@@ -108,7 +112,8 @@ def run(
             if not connection.isAlive():
                 raise
             _undo(connection, uuid, name, exc.get_error_message(), job)
-        job.step('finish')
+        # Found out anew where it is not known.
+        job.step('finish', durable=False)
         _finish(connection, uuid, request, job)
         _set_clock(connection, uuid, captured, conf, job)
 

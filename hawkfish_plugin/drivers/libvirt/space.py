@@ -9,7 +9,7 @@ it, asked for through the storage API.
 
 import dataclasses
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import libvirt
@@ -22,6 +22,8 @@ _KIB, _MIB = 2**10, 2**20
 _MEMORY_FACTOR = 1.1
 # An empty qcow2 file takes 196 KiB; copies of the firmware come beside it.
 _EMPTY_OVERLAY = _MIB
+# From the check of a request to that of its task, where nothing waits.
+_RECENT_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +50,7 @@ def for_create(
         needed.setdefault(posixpath.dirname(path), headroom_mib * _MIB)
     if memory and needed:
         needed[next(iter(needed))] += _memory(domain)
-    return [
-        Need(folder, size, storage.available(connection, folder))
-        for folder, size in needed.items()
-    ]
+    return _needs(connection, needed)
 
 
 def _memory(domain: Any) -> int:
@@ -76,10 +75,7 @@ def for_delete(connection: Any, root: xml.Element) -> list[Need]:
             needed[folder] = needed.get(folder, 0) + _growth(
                 connection, disk.path, overlay
             )
-    return [
-        Need(folder, size, storage.available(connection, folder))
-        for folder, size in needed.items()
-    ]
+    return _needs(connection, needed)
 
 
 def for_revert(connection: Any, bases: Iterable[str]) -> list[Need]:
@@ -88,10 +84,24 @@ def for_revert(connection: Any, bases: Iterable[str]) -> list[Need]:
     for path in bases:
         folder = posixpath.dirname(path)
         needed[folder] = needed.get(folder, 0) + _EMPTY_OVERLAY
-    return [
-        Need(folder, size, storage.available(connection, folder))
-        for folder, size in needed.items()
-    ]
+    return _needs(connection, needed)
+
+
+def _needs(
+    connection: Any, needed: Mapping[str, int]
+) -> list[Need]:
+    """
+    *needed* bytes by folder, with those that are free.
+
+    What was seen a moment ago lets pass, and refuses nothing.
+    """
+    found = []
+    for folder, size in needed.items():
+        free = storage.available(connection, folder, _RECENT_SECONDS)
+        if free < size:
+            free = storage.available(connection, folder)
+        found.append(Need(folder, size, free))
+    return found
 
 
 def _growth(connection: Any, base: str, overlay: str) -> int:

@@ -8,6 +8,7 @@ the host may be another machine, so no local path is ever opened.
 
 import contextlib
 import errno
+import math
 import posixpath
 import re
 import threading
@@ -42,6 +43,9 @@ _PART_BYTES = 256 * 2**10
 
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
 
+# When each pool was refreshed, by its UUID; those of the moment never are.
+_refreshed: dict[str, float] = {}
+
 
 def volume_path(connection: Any, pool: str, volume: str) -> str | None:
     """The path of a volume that is a plain file, else None."""
@@ -70,7 +74,8 @@ def listing(connection: Any, folder: str) -> list[str]:
     with _folder(connection, folder) as pool:
         if pool is None:
             return []
-        return [str(volume.path()) for volume in pool.listAllVolumes()]
+        # To ask each for its path would be a call for every one.
+        return [posixpath.join(folder, name) for name in _volumes(pool)]
 
 
 def missing(connection: Any, paths: Iterable[str]) -> str | None:
@@ -96,13 +101,15 @@ def _walk(
             if path in seen:
                 continue
             seen.add(path)
-            folder = posixpath.dirname(path)
-            if folder not in pools:
+            folder, volume = posixpath.dirname(path), None
+            with _broken(connection):
+                volume = _known(connection, path)
+            if volume is None and folder not in pools:
                 pools[folder] = stack.enter_context(
                     _folder(connection, folder)
                 )
-            pool = pools[folder]
-            volume = None if pool is None else _find(connection, pool, path)
+            if volume is None and pools[folder] is not None:
+                volume = _find(connection, pools[folder], path)
             yield path, volume is not None
             if volume is not None:
                 below = _describe(volume).findtext('backingStore/path')
@@ -173,9 +180,13 @@ def _describe(volume: Any) -> ElementTree.Element:
     return ElementTree.fromstring(volume.XMLDesc())  # noqa: S314
 
 
-def available(connection: Any, folder: str) -> int:
-    """The free bytes of the file system of *folder*; none without it."""
-    with _folder(connection, folder) as pool:
+def available(connection: Any, folder: str, age: float = 0.0) -> int:
+    """
+    The free bytes of the file system of *folder*; none without it.
+
+    What was seen *age* seconds ago will do.
+    """
+    with _folder(connection, folder, age) as pool:
         return 0 if pool is None else int(pool.info()[3])
 
 
@@ -192,13 +203,22 @@ def allocations(
     connection: Any, folder: str, paths: Iterable[str]
 ) -> dict[str, int]:
     """The bytes that *paths* in *folder* take, but for those that are gone."""
-    found = {}
-    with _folder(connection, folder) as pool:
-        for path in paths if pool else ():
+    wanted = {posixpath.basename(path): path for path in paths}
+    with _folder(connection, folder, math.inf) as pool:
+        if pool is None:
+            return {}
+        volumes, found = _volumes(pool), {}
+        if not wanted.keys() <= volumes.keys():
+            _refresh(pool)
+            volumes = _volumes(pool)
+        for name in wanted.keys() & volumes.keys():
             with _broken(connection):
-                volume = pool.storageVolLookupByName(posixpath.basename(path))
-                found[path] = int(volume.info()[2])
+                found[wanted[name]] = int(volumes[name].info()[2])
     return found
+
+
+def _volumes(pool: Any) -> dict[str, Any]:
+    return {volume.name(): volume for volume in pool.listAllVolumes()}
 
 
 # What holds a volume, and its name; its path, and what that is backed by.
@@ -297,7 +317,7 @@ def make_overlay(
     backing = ElementTree.SubElement(root, 'backingStore')
     ElementTree.SubElement(backing, 'path').text = base
     ElementTree.SubElement(backing, 'format', type=base_format)
-    with _folder(connection, posixpath.dirname(path)) as pool:
+    with _folder(connection, posixpath.dirname(path), math.inf) as pool:
         pool.createXML(ElementTree.tostring(root, encoding='unicode'))
 
 
@@ -346,10 +366,17 @@ def _is_gone(error: libvirt.libvirtError) -> bool:
 
 
 @contextlib.contextmanager
-def _folder(connection: Any, folder: str) -> Iterator[Any]:
-    """A fresh pool over *folder*, if need be one of the moment, or None."""
+def _folder(
+    connection: Any, folder: str, age: float = 0.0
+) -> Iterator[Any]:
+    """
+    A pool over *folder*, if need be one of the moment, or None.
+
+    It is fresh, or what was seen *age* seconds ago: to see a folder anew
+    libvirt looks into every file of it.
+    """
     with _folders:
-        pool, passing = _enter(connection, folder)
+        pool, passing = _enter(connection, folder, age)
         try:
             yield pool
         finally:
@@ -357,7 +384,9 @@ def _folder(connection: Any, folder: str) -> Iterator[Any]:
                 _stop(connection, pool)
 
 
-def _enter(connection: Any, folder: str) -> tuple[Any, bool]:
+def _enter(
+    connection: Any, folder: str, age: float
+) -> tuple[Any, bool]:
     """The pool, and whether it is to be stopped at the end."""
     until = time.monotonic() + _BUSY_SECONDS
     while True:
@@ -368,9 +397,17 @@ def _enter(connection: Any, folder: str) -> tuple[Any, bool]:
         passing = _is_of_the_moment(found)
         # Another process looks into the folder, or died while it did.
         if not passing or time.monotonic() > until:
-            _patiently(connection, found.refresh)
+            seen = _refreshed.get(found.UUIDString(), -math.inf)
+            if passing or time.monotonic() - seen > age:
+                _refresh(found)
             return found, passing
         time.sleep(_BUSY_POLL_SECONDS)
+
+
+def _refresh(pool: Any) -> None:
+    begin = time.monotonic()
+    _patiently(pool.connect(), pool.refresh)
+    _refreshed[pool.UUIDString()] = begin
 
 
 def _patiently(connection: Any, call: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ text or attribute of an element.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
 from hawkfish_plugin import drivers
@@ -61,13 +61,6 @@ def parse(text: str) -> Element:
 
 def render(element: Element) -> str:
     return ElementTree.tostring(element, encoding='unicode')
-
-
-def values(root: Element) -> Iterator[str]:
-    """Every text and attribute in *root*."""
-    for element in root.iter():
-        yield element.text or ''
-        yield from element.attrib.values()
 
 
 # Domains ------------------------------------------------------------------
