@@ -30,7 +30,7 @@ help:
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
-	@echo 'make bench       how fast, beside virsh; ten minutes, in the lab'
+	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
 	@echo 'make lint        ruff, codespell and mypy'

@@ -169,3 +169,18 @@ def test_threads_write_one_after_the_other(folder):
         thread.join()
 
     assert len(damaged(database)) == 80
+
+
+def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(folder):
+    """A transaction after one that is not durable is durable again."""
+    database = db.Database(folder)
+    levels = []
+    for durable in (True, False, True):
+        with database.transaction(durable) as connection:
+            level, = connection.execute('PRAGMA synchronous').fetchone()
+            levels.append(level)
+            insert(connection, f's{len(levels)}')
+
+    # FULL, NORMAL, FULL; and none of them is lost with the process.
+    assert levels == [2, 1, 2]
+    assert damaged(db.Database(folder)) == ['s1', 's2', 's3']
