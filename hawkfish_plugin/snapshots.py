@@ -243,14 +243,21 @@ class Snapshots:
         self._driver.check_revert(system.uuid, request)
         if safety is None:
             safety = self._conf.revert.safety_snapshot
+        kept = [self._keep_present(system, name, payload)] if safety else []
         arguments = {
             'created': view.record.created, 'power_state': request.power_state,
             'force': request.force, 'ours': request.ours,
             'memory_size': request.memory_size,
-            'safety': self._keep_present(system, name, payload).id
-            if safety else None,
+            'safety': kept[0].id if kept else None,
         }  # fmt: skip
-        return self._tasks.submit('revert', system, name, arguments, payload)
+        try:
+            return self._tasks.submit(
+                'revert', system, name, arguments, payload
+            )
+        except exceptions.HawkFishError:
+            # Of a revert that is refused there is nothing to go back from.
+            self.withdraw(kept)
+            raise
 
     def _keep_present(
         self, system: drivers.System, name: str, payload: Mapping[str, Any]

@@ -572,9 +572,15 @@ class Tasks:
         operation = self._operations.get(task.operation)
         if operation is None:
             return ()
+        error = None
         if isinstance(outcome, exceptions.HawkFishError):
-            return operation.announce(task, outcome)
-        return operation.announce(task, None)
+            error = outcome
+        try:
+            return operation.announce(task, error)
+        except Exception:
+            # A task that does not end would keep its snapshot busy for ever.
+            LOG.exception('The end of task %s is not announced', task.id)
+            return ()
 
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(

@@ -431,6 +431,33 @@ def test_without_its_safety_snapshot_nothing_is_reverted(emulator):
     assert current['Current'] is True
 
 
+def test_a_refused_revert_takes_its_safety_snapshot_back(emulator):
+    """Where the revert finds no place in the queue, nothing is created."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+    emulator.created(Name='b')
+    emulator.driver.seconds = 1.0
+    busy = requests.post(
+        f'{emulator.snapshots_url}/b/Actions/{REDFISH_ACTION}'
+    )
+    while requests.get(
+        emulator.url + busy.headers['Location']
+    ).json()['TaskState'] != 'Running':
+        time.sleep(0.01)
+    conf = emulator.app.extensions['hawkfish'].conf
+    conf.set_override('queue_limit', 1, 'tasks')
+    try:
+        refused = requests.post(
+            f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
+        )
+    finally:
+        conf.clear_override('queue_limit', 'tasks')
+
+    assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
+    emulator.wait(busy)
+    listed = requests.get(f'{emulator.snapshots_url}?$expand=.').json()
+    assert [s['Name'] for s in listed['Members']] == ['a', 'b']
+
+
 def test_a_task_links_to_what_is_there(emulator):
     """The task of a create links to its snapshot until that is gone."""
     accepted = emulator.create(Name='a')

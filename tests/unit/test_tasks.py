@@ -192,6 +192,24 @@ def test_an_operation_may_have_nothing_to_tell(started):
     assert task.result == {}
 
 
+def test_a_task_ends_whose_end_cannot_be_announced(table, work):
+    """It would keep its snapshot busy for ever."""
+
+    def announce(task, error):
+        raise RuntimeError('not foreseen')
+
+    operations = work.operations()
+    operations['silent'] = dataclasses.replace(
+        operations['silent'], announce=announce
+    )
+    table.start(operations)
+
+    task = ended(table, submit(table, 's', operation='silent'))
+
+    assert task.state == tasks.COMPLETED
+    assert table.active(A.uuid) == {}
+
+
 def test_what_follows_a_success(table, work):
     """It comes after the end, only of a success, and costs it nothing."""
     seen = []
