@@ -312,12 +312,9 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self.get(system, name, measured=True)
+        view = self.get(system, name, measured=True, fresh=True)
         self._check_free(view, system)
-        if views.obstacles(view):
-            # What was so some seconds ago refuses nothing.
-            view = self.get(system, name, measured=True, fresh=True)
-            exceptions.check(views.obstacles(view))
+        exceptions.check(views.obstacles(view))
         self._driver.check_delete(system.uuid, name)
         return self.submit_delete(system, view.record, payload)
 
