@@ -121,6 +121,8 @@ def settle(
             size = _finish(connection, domain, request.name, job)
             quiesced = drivers.Quiesce(**job.journal['quiesce'])
             return drivers.Created(quiesced, size)
+        # A libvirtd that died may have let QEMU open them already.
+        leftovers.close(domain, job.journal['files'])
         leftovers.remove(connection, domain, job.journal['files'], job)
         _resume(domain, job)
     raise exceptions.OperationInterrupted(

@@ -530,10 +530,11 @@ def _restore(
     connection: Any, domain: Any, name: str, found: str, job: drivers.Job
 ) -> str:
     """Define what was before; returns what became of the system."""
-    journal = job.journal
+    journal, stopped = job.journal, False
     if found == _BASE:
         _check_whole(connection, name, journal)
-        if domain.isActive():
+        stopped = bool(domain.isActive())
+        if stopped:
             domain.destroy()
         domain = connection.defineXML(journal['domain_xml'])
     _restore_snapshots(domain, name, journal)
@@ -544,7 +545,7 @@ def _restore(
         # QEMU has those of the snapshot written when it loaded the memory.
         definition = xml.parse(domain.XMLDesc(_INACTIVE))
         firmware.restore(connection, name, definition, journal['firmware'])
-    now = _restore_power(domain, journal['power_state'])
+    now = _restore_power(domain, journal['power_state'], stopped)
     _forget_firmware(connection, domain, job)
     return now
 
@@ -570,12 +571,13 @@ def _restore_snapshots(
         snapshots.make_current(domain, journal['current'])
 
 
-def _restore_power(domain: Any, power_state: str) -> str:
+def _restore_power(domain: Any, power_state: str, stopped: bool) -> str:
+    """*stopped* says that it was us who has just stopped it."""
     if domain.isActive():
         return 'running'
     if power_state == drivers.OFF:
         return 'off'
-    if domain.state()[1] not in _STOPPED_BY_REVERT:
+    if not stopped and domain.state()[1] not in _STOPPED_BY_REVERT:
         return 'off, as somebody has stopped it since'
     paused = libvirt.VIR_DOMAIN_START_PAUSED
     domain.createWithFlags(paused if power_state == drivers.PAUSED else 0)
