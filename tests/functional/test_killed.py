@@ -124,6 +124,9 @@ def test_libvirtd_killed(
     # it does not use; it is told in the documentation, and no data is in it.
     if operation == 'revert':
         left = [name for name in left if not name[-10:].isdigit()]
+    # And in those of a create QEMU may hold on to an overlay that is empty.
+    if operation == 'create':
+        left = [name for name in left if not name.endswith('-vda.qcow2')]
     assert left == []
 
 
