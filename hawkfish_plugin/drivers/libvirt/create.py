@@ -122,7 +122,7 @@ def settle(
             quiesced = drivers.Quiesce(**job.journal['quiesce'])
             return drivers.Created(quiesced, size)
         # A libvirtd that died may have let QEMU open them already.
-        leftovers.close(domain, job.journal['files'])
+        leftovers.close(connection, domain, job.journal['files'], job)
         leftovers.remove(connection, domain, job.journal['files'], job)
         _resume(domain, job)
     raise exceptions.OperationInterrupted(

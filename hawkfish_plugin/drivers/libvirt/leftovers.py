@@ -54,17 +54,25 @@ def _telling(
             job.tell(messages.CLEANUP_FAILED, path, exc.get_error_message())
 
 
-def close(domain: Any, paths: Collection[str]) -> None:
-    """Let QEMU close those of *paths* that it has open and does not use."""
-    if not domain.isActive():
-        return
-    nodes = _ask_qemu(domain, 'query-named-block-nodes')['return']
-    # What has the file open goes after what reads its format. QEMU refuses
-    # where anything stands on it.
-    for node in sorted(nodes, key=lambda node: node['drv'] == 'file'):
-        if node['file'] in paths:
-            name = {'node-name': node['node-name']}
-            _ask_qemu(domain, 'blockdev-del', name)
+def close(
+    connection: Any, domain: Any, paths: Collection[str], job: drivers.Job
+) -> None:
+    """
+    Let QEMU close those of *paths* that it has open and does not use.
+
+    Tells what cannot be found out.
+    """
+    with _telling(connection, job, paths):
+        nodes = []
+        if domain.isActive():
+            answer = _ask_qemu(domain, 'query-named-block-nodes')
+            nodes = answer.get('return', [])
+        # What has the file open goes after what reads its format. QEMU
+        # refuses where anything stands on it.
+        for node in sorted(nodes, key=lambda node: node['drv'] == 'file'):
+            if node['file'] in paths:
+                name = {'node-name': node['node-name']}
+                _ask_qemu(domain, 'blockdev-del', name)
 
 
 def is_ours(path: str) -> bool:

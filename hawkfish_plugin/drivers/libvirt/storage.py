@@ -43,7 +43,7 @@ _PART_BYTES = 256 * 2**10
 
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
 
-# When each pool was refreshed, by its UUID; those of the moment never are.
+# When this process has refreshed each pool, by its UUID.
 _refreshed: dict[str, float] = {}
 
 
