@@ -189,7 +189,7 @@ def test_connection_dropped(
 
 @pytest.mark.parametrize('operation, step, seconds', [
     ('create', 'capture', 0.05), ('revert', 'revert', 0.001),
-    ('delete', 'merge', 0.02),
+    ('delete', 'merge', 0.012), ('delete', 'merge', 0.02),
 ])  # fmt: skip
 def test_qemu_killed(
     emulator, host, system, external, operation, step, seconds

@@ -38,6 +38,17 @@ def wait_gone(path):
         time.sleep(0.1)
 
 
+def wait_told(emulator, count):
+    """What the log has said of files, once it is *count* lines."""
+    deadline = time.monotonic() + 20
+    while True:
+        lines = emulator.log().splitlines()
+        told = [line for line in lines if 'named like' in line]
+        if len(told) >= count or time.monotonic() > deadline:
+            return told
+        time.sleep(0.1)
+
+
 def test_files_that_nothing_knows(served, make_system, host):
     """
     Memory that was half saved goes; what somebody may know stays, is told.
@@ -59,7 +70,7 @@ def test_files_that_nothing_knows(served, make_system, host):
     assert saved.exists()
     assert overlay.exists()
     assert kept <= set(system.leftovers())
-    told = [line for line in served.log().splitlines() if 'named like' in line]
+    told = wait_told(served, 2)
     assert sum(saved.name in line for line in told) == 1
     assert sum(overlay.name in line for line in told) == 1
     # Not one that a snapshot has: neither its overlay nor its firmware.

@@ -12,6 +12,7 @@ import html
 import json
 import posixpath
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ _OURS = re.compile(
     r'hawkfish-[0-9a-f]{12}'
     r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)'
 )
+_DYING_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
 
 
 def remove(
@@ -63,10 +66,7 @@ def close(
     Tells what cannot be found out.
     """
     with _telling(connection, job, paths):
-        nodes = []
-        if domain.isActive():
-            answer = _ask_qemu(domain, 'query-named-block-nodes')
-            nodes = answer.get('return', [])
+        nodes = _open_in_qemu(domain)
         # What has the file open goes after what reads its format. QEMU
         # refuses where anything stands on it.
         for node in sorted(nodes, key=lambda node: node['drv'] == 'file'):
@@ -118,14 +118,15 @@ def remove_discarded(
     uppermost first; none that anything stands on is removed.
     """
     ours = {path for path in before if is_ours(path)}
-    known = _mentioned(domain, ours)
-    for path in before:
-        if path not in ours - known:
-            continue
-        if storage.exists(connection, path) and not storage.is_backing(
-            connection, path
-        ):
-            remove(connection, domain, [path], job)
+    with _telling(connection, job, ours):
+        known = _mentioned(domain, ours)
+        for path in before:
+            if path not in ours - known:
+                continue
+            if storage.exists(connection, path) and not storage.is_backing(
+                connection, path
+            ):
+                remove(connection, domain, [path], job)
 
 
 def sweep(connection: Any, noted: Collection[str]) -> list[str]:
@@ -203,10 +204,24 @@ def _texts(domain: Any) -> Iterator[str]:
     # Not parsed, as there may be thousands; but XML has other words for some
     # letters.
     yield from map(html.unescape, texts)
-    if domain.isActive():
-        # A libvirtd that died may know less than its QEMU.
-        answer = _ask_qemu(domain, 'query-named-block-nodes')
-        yield json.dumps(answer, ensure_ascii=False)
+    # A libvirtd that died may know less than its QEMU.
+    yield json.dumps(_open_in_qemu(domain), ensure_ascii=False)
+
+
+def _open_in_qemu(domain: Any) -> list[dict[str, Any]]:
+    """The nodes of the QEMU of *domain*; none where there is no QEMU."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while domain.isActive():
+        try:
+            answer = _ask_qemu(domain, 'query-named-block-nodes')
+        except libvirt.libvirtError:
+            # libvirt takes a moment to notice that a QEMU has died.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return list(answer.get('return', []))
+    return []
 
 
 def _ask_qemu(
