@@ -109,6 +109,9 @@ class Snapshots:
         listed = self._driver.names(system.uuid)
         return [*listed, *views.coming(active, listed)]
 
+    def exists(self, system: drivers.System, name: str) -> bool:
+        return self._driver.exists(system.uuid, name)
+
     def get(
         self, system: drivers.System, name: str, measured: bool = False,
         fresh: bool = False,

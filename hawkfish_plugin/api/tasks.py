@@ -78,25 +78,17 @@ def _render(task: Any) -> Body:
 
 def _is_there(task: Any) -> bool:
     """Whether the snapshot of *task* exists, as far as can be told now."""
-    # A list of tasks asks for the snapshots of each system once.
-    known = flask.g.setdefault('hawkfish_snapshots', {})
-    if task.system not in known:
-        known[task.system] = _names(
-            drivers.System(task.system, task.system_name)
-        )
-    names = known[task.system]
-    return names is None or task.snapshot in names
-
-
-def _names(system: drivers.System) -> set[str] | None:
-    """The names of the snapshots of *system*; None where nobody can tell."""
+    system = drivers.System(task.system, task.system_name)
+    # One task of a list has waited for the hypervisor in vain.
+    if flask.g.get('hawkfish_unknown'):
+        return True
     try:
-        views = service().snapshots.list(system)
+        return bool(service().snapshots.exists(system, task.snapshot))
     except exceptions.NotFound:
-        return set()
+        return False
     except exceptions.HawkFishError:
-        return None
-    return {view.record.name for view in views}
+        flask.g.hawkfish_unknown = True
+        return True
 
 
 def _find(task_id: str) -> Any:

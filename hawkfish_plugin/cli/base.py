@@ -121,6 +121,20 @@ class Command(command.Command):
         return created, ended
 
 
+class OfSystem(Command):
+    """A command on one system."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'system',
+            metavar='SYSTEM',
+            type=name,
+            help='UUID or name of the system.',
+        )
+        return parser
+
+
 class Lister(Command, lister.Lister):
     """A command that prints one row for each of many things."""
 

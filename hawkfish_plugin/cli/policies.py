@@ -93,18 +93,8 @@ def _bytes(text: str) -> int | str:
     return int(found[1]) * _UNITS[found[2].upper()]
 
 
-class OfSystem(base.Command):
+class OfSystem(base.OfSystem):
     """A command on the policy of one system."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'system',
-            metavar='SYSTEM',
-            type=base.name,
-            help='UUID or name of the system.',
-        )
-        return parser
 
     def policy(
         self, parsed_args: argparse.Namespace

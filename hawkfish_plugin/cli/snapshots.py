@@ -62,18 +62,8 @@ def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     )
 
 
-class OfSystem(base.Command):
+class OfSystem(base.OfSystem):
     """A command on the snapshots of one system."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'system',
-            metavar='SYSTEM',
-            type=base.name,
-            help='UUID or name of the system.',
-        )
-        return parser
 
     def snapshots(
         self, parsed_args: argparse.Namespace

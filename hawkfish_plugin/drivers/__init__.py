@@ -273,6 +273,9 @@ class Driver(Protocol):
         The names are of this moment, their order may be seconds old.
         """
 
+    def exists(self, uuid: str, name: str) -> bool:
+        """Whether there is such a snapshot, for less than a list of them."""
+
     def sweep(self, noted: Collection[str]) -> Sequence[str]:
         """
         Remove files of broken-off operations; returns what is unclear.

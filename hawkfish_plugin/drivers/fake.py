@@ -86,6 +86,9 @@ class FakeDriver:
     def names(self, uuid: str) -> Sequence[str]:
         return [snapshot.name for snapshot in self.snapshots(uuid)]
 
+    def exists(self, uuid: str, name: str) -> bool:
+        return name in self.names(uuid)
+
     def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
         tree = self.snapshots(uuid)
         return drivers.Survey(tree, _sizes(tree), self.cloned)

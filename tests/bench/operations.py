@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 import requests
 
 from tests.bench.measure import Row, Virsh, seconds
+from tests.bench.pauses import Beats, Stops
 from tests.functional.emulator import Emulator
 from tests.lab import domains
 from tests.lab.host import IMAGES, Host
@@ -87,37 +87,6 @@ class Plain:
         self._virsh('snapshot-delete', self._name, name)
 
 
-class Pauses:
-    """How long QEMU had the processors of a domain stopped, by its events."""
-
-    def __init__(self, connection: Any, name: str) -> None:
-        self.total = 0.0
-        self._since = 0.0
-        domain = connection.lookupByName(name)
-        libvirt_qemu.qemuMonitorEventRegister(
-            connection, domain, None, self._note, None
-        )
-
-    def _note(
-        self, _connection: Any, _domain: Any, event: str, whole: int,
-        micro: int, _details: str, _opaque: Any,
-    ) -> None:
-        now = whole + micro / 1e6
-        if event == 'STOP':
-            self._since = now
-        elif event == 'RESUME' and self._since:
-            self.total += now - self._since
-            self._since = 0.0
-
-    def reset(self) -> None:
-        self.total = 0.0
-
-    def read(self) -> float:
-        # The events come by another thread.
-        time.sleep(0.1)
-        return self.total
-
-
 def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     virsh = Virsh(host)
     uuid = boot(host, 'worked')
@@ -127,7 +96,8 @@ def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     }  # fmt: skip
     written = _written(host)
     with contextlib.closing(host.connect()) as connection:
-        taken = _in_turn(sides, Pauses(connection, 'worked'))
+        stops = Stops(connection, 'worked')
+        taken = _in_turn(sides, stops, Beats(Guest(host, 'worked')))
         connection.lookupByName('worked').destroy()
     rows = [
         Row(
@@ -140,16 +110,19 @@ def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
             ('default', 'as by default'), ('bare', 'without the agent'),
         )
     ]  # fmt: skip
-    pause = 'pause of the guest in a create'
-    live, unlive = taken['virsh']['pause'], taken['virsh']['unlive']
-    rows += [
-        Row(f'{pause}, as by default', 'virsh --live',
-            taken['default']['pause'], live, 1.05),
-        Row(f'{pause}, without the agent', 'virsh --live',
-            taken['bare']['pause'], live, 1.05),
-        Row(f'{pause}, as by default', 'virsh without --live',
-            taken['default']['pause'], unlive),
-    ]  # fmt: skip
+    for key, words in (
+        ('stop', 'stop of the guest in a create, by QEMU'),
+        ('silence', 'silence of the guest in a create, by its beats'),
+    ):
+        live = taken['virsh'][key]
+        rows += [
+            Row(f'{words}, as by default', 'virsh --live',
+                taken['default'][key], live, 1.05),
+            Row(f'{words}, without the agent', 'virsh --live',
+                taken['bare'][key], live, 1.05),
+            Row(f'{words}, as by default', 'virsh without --live',
+                taken['default'][key], taken['plain'][key]),
+        ]  # fmt: skip
     return [*rows, *_at_once(host, emulator, bare, virsh)]
 
 
@@ -178,27 +151,30 @@ def _written(host: Host) -> str:
 
 
 def _in_turn(
-    sides: dict[str, Any], pauses: Pauses
+    sides: dict[str, Any], stops: Stops, beats: Beats
 ) -> dict[str, Samples]:
     taken: dict[str, Samples] = {
-        name: collections.defaultdict(list) for name in sides
+        name: collections.defaultdict(list) for name in (*sides, 'plain')
     }
     for number in range(ROUNDS):
         for name in [*sides][:: 1 if number % 2 else -1]:
-            _round(sides[name], taken[name], pauses)
-        plain = sides['virsh']
-        pauses.reset()
-        plain.create('bench', live=False)
-        taken['virsh']['unlive'].append(pauses.read())
+            side, samples = sides[name], taken[name]
+            with (
+                stops.during(samples['stop']),
+                beats.during(samples['silence']), _timed(samples['create']),
+            ):
+                side.create('bench')
+            _undo(side, samples)
+        plain, samples = sides['virsh'], taken['plain']
+        with (
+            stops.during(samples['stop']), beats.during(samples['silence']),
+        ):  # fmt: skip
+            plain.create('bench', live=False)
         plain.delete('bench')
     return taken
 
 
-def _round(side: Any, samples: Samples, pauses: Pauses) -> None:
-    pauses.reset()
-    with _timed(samples['create']):
-        side.create('bench')
-    samples['pause'].append(pauses.read())
+def _undo(side: Any, samples: Samples) -> None:
     time.sleep(SETTLE_SECONDS)
     with _timed(samples['revert']):
         side.revert('bench')

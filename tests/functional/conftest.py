@@ -75,6 +75,15 @@ def emulator(
     served.stop()
 
 
+@pytest.fixture
+def served(folder: pathlib.Path, host: Host) -> Iterator[Emulator]:
+    """A stock emulator of the test's own."""
+    made = Emulator(folder, host.uri)
+    made.start()
+    yield made
+    made.stop()
+
+
 class System:
     """A domain of the lab, seen from all sides."""
 

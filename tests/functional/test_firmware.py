@@ -205,19 +205,27 @@ def test_every_revert_brings_it_back(emulator, small):
     assert small.leftovers() == []
 
 
-def test_variables_in_a_qcow2_file(emulator, small):
-    """The whole file comes back, which is longer than what it shows."""
-    path = nvram(small)
-    qemu_img = ('qemu-img', 'convert', '-O', 'qcow2')
+def put_in_qcow2(system, variables):
+    """Define the system anew, with its variables in a qcow2 file."""
+    path = nvram(system)
     raw = path.with_suffix('.raw')
-    raw.write_bytes(b'variables' * 60000)
-    subprocess.run([*qemu_img, raw, path], check=True)
+    raw.write_bytes(variables)
+    subprocess.run(
+        ['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, path],
+        check=True,
+    )
     raw.unlink()
-    text = small.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    small.host.connect().defineXML(
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    system.host.connect().defineXML(
         text.replace(" format='raw'>/", '>/')
         .replace('<nvram ', "<nvram format='qcow2' ")
     )
+
+
+def test_variables_in_a_qcow2_file(emulator, small):
+    """The whole file comes back, which is longer than what it shows."""
+    path = nvram(small)
+    put_in_qcow2(small, b'variables' * 60000)
     kept = path.read_bytes()
     emulator.create(small.uuid, Name='s')
     path.write_bytes(kept[:-9] + b'different')
@@ -225,6 +233,35 @@ def test_variables_in_a_qcow2_file(emulator, small):
     emulator.revert(small.uuid, 's')
 
     assert path.read_bytes() == kept
+
+
+def test_variables_in_a_qcow2_file_in_use(emulator, make_system):
+    """
+    They are not copied, as QEMU keeps a part to itself, and that is told.
+
+    With the memory libvirt brings them back, and there is nothing to tell.
+    """
+    system = make_system(**SMALL, firmware='uefi')
+    template = system.host.path('/usr/share/OVMF/OVMF_VARS_4M.fd')
+    put_in_qcow2(system, template.read_bytes())
+    system.domain.create()
+
+    emulator.create(system.uuid, Name='memory')
+    assert 'FirmwareNotCaptured' not in last_messages(emulator)
+    emulator.create(system.uuid, Name='disks', IncludeMemory=False)
+    assert 'FirmwareNotCaptured' in last_messages(emulator)
+    emulator.revert(system.uuid, 'disks')
+    assert 'FirmwareNotRestored' in last_messages(emulator)
+    emulator.revert(system.uuid, 'memory')
+    assert system.domain.isActive()
+
+
+def last_messages(emulator):
+    """The keys of the messages of the newest task."""
+    return [
+        message['MessageId'].rpartition('.')[2]
+        for message in emulator.tasks()[-1]['Messages']
+    ]
 
 
 def test_a_snapshot_of_others(emulator, small):
@@ -237,10 +274,7 @@ def test_a_snapshot_of_others(emulator, small):
 
     emulator.revert(small.uuid, 'theirs')
 
-    assert 'FirmwareNotRestored' in [
-        message['MessageId'].rpartition('.')[2]
-        for message in emulator.tasks()[-1]['Messages']
-    ]
+    assert 'FirmwareNotRestored' in last_messages(emulator)
     delete(emulator, small, 'theirs')
 
 

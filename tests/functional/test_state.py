@@ -20,14 +20,6 @@ def system(make_system):
     return make_system(**SMALL)
 
 
-@pytest.fixture
-def served(folder, host):
-    made = Emulator(folder, host.uri)
-    made.start()
-    yield made
-    made.stop()
-
-
 def database(emulator):
     return next((emulator.folder / 'state').glob('*/hawkfish.sqlite'))
 

@@ -9,21 +9,12 @@ import time
 import pytest
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import Emulator
 from tests.lab.host import IMAGES
 
 pytestmark = pytest.mark.once
 
 BEGUN = b'LibvirtQemudPart' + bytes(4096)
 SAVED = b'LibvirtQemudSave' + bytes(4096)
-
-
-@pytest.fixture
-def served(folder, host):
-    made = Emulator(folder, host.uri)
-    made.start()
-    yield made
-    made.stop()
 
 
 def restart(emulator):

@@ -103,7 +103,7 @@ class Guest:
         """
         token = secrets.token_hex(4)
         request = base64.b64encode(command.encode()).decode()
-        with self._connected(timeout) as port:
+        with self.connected(timeout) as port:
             # The empty line ends what an earlier request left half sent.
             port.sendall(f"\n{token} {request}\n".encode())
             status, output = _answer(port, token, timeout, command)
@@ -146,7 +146,8 @@ class Guest:
         self.run("start-agent")
 
     @contextlib.contextmanager
-    def _connected(self, timeout: float) -> Iterator[socket.socket]:
+    def connected(self, timeout: float) -> Iterator[socket.socket]:
+        """Return what is connected to the guest's second serial port."""
         folder = os.open(self.host.path(SERIAL), os.O_PATH)
         with socket.socket(socket.AF_UNIX) as port:
             port.settimeout(timeout)

@@ -6,11 +6,13 @@ It serves from a thread of the test process, so a test can make the fake
 driver slow or let it fail; nothing is mocked.
 """
 
+import contextlib
 import dataclasses
 import os
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -56,6 +58,37 @@ class Emulator:
                 return response
             time.sleep(0.02)
         raise AssertionError(f'{monitor} did not end: {response.text}')
+
+    @contextlib.contextmanager
+    def full_queue(self, name: str) -> Iterator[requests.Response]:
+        """
+        A revert to *name* runs for a second, and nothing may wait behind it.
+
+        Gives the answer to the request of that revert.
+        """
+        self.driver.seconds = 1.0
+        busy = requests.post(
+            f'{self.snapshots_url}/{name}/Actions/HawkFishSnapshot.Revert',
+            timeout=10,
+        )
+        self.wait_running(busy)
+        conf = self.app.extensions['hawkfish'].conf
+        conf.set_override('queue_limit', 1, 'tasks')
+        try:
+            yield busy
+        finally:
+            conf.clear_override('queue_limit', 'tasks')
+
+    def wait_running(
+        self, response: requests.Response, seconds: float = 20
+    ) -> None:
+        """Wait until the task of an accepted operation has begun."""
+        task, deadline = response.headers['Location'], time.monotonic()
+        while requests.get(
+            self.url + task, timeout=10
+        ).json()['TaskState'] != 'Running':
+            assert time.monotonic() < deadline + seconds, f'{task} waits'
+            time.sleep(0.01)
 
     def created(self, **body: object) -> dict[str, Any]:
         """The snapshot that a successful create has made."""

@@ -753,20 +753,9 @@ def test_nothing_goes_for_what_does_not_come(emulator, policy):
     for name in 'ab':
         emulator.created(Name=name)
     set_policy(policy, MaxSnapshots=2)
-    emulator.driver.depth, emulator.driver.seconds = 2, 1.0
-    busy = requests.post(
-        f'{emulator.snapshots_url}/b/Actions/HawkFishSnapshot.Revert'
-    )
-    while requests.get(
-        emulator.url + busy.headers['Location']
-    ).json()['TaskState'] != 'Running':
-        time.sleep(0.01)
-    conf = emulator.app.extensions['hawkfish'].conf
-    conf.set_override('queue_limit', 1, 'tasks')
-    try:
+    emulator.driver.depth = 2
+    with emulator.full_queue('b'):
         refused = emulator.create(Name='c')
-    finally:
-        conf.clear_override('queue_limit', 'tasks')
 
     assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
     wait_idle(emulator)

@@ -380,10 +380,7 @@ def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
     monkeypatch.setattr(neighbours, 'LOCK_SECONDS', 0.3)
     emulator.driver.seconds = 1.5
     accepted = emulator.create(Name='slow')
-    while requests.get(
-        emulator.url + accepted.headers['Location']
-    ).json()['TaskState'] != 'Running':
-        time.sleep(0.01)
+    emulator.wait_running(accepted)
     system = f'{emulator.url}/redfish/v1/Systems/{emulator.system}'
     change = {'Boot': {'BootSourceOverrideTarget': 'Pxe'}}
 
@@ -435,22 +432,10 @@ def test_a_refused_revert_takes_its_safety_snapshot_back(emulator):
     """Where the revert finds no place in the queue, nothing is created."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
     emulator.created(Name='b')
-    emulator.driver.seconds = 1.0
-    busy = requests.post(
-        f'{emulator.snapshots_url}/b/Actions/{REDFISH_ACTION}'
-    )
-    while requests.get(
-        emulator.url + busy.headers['Location']
-    ).json()['TaskState'] != 'Running':
-        time.sleep(0.01)
-    conf = emulator.app.extensions['hawkfish'].conf
-    conf.set_override('queue_limit', 1, 'tasks')
-    try:
+    with emulator.full_queue('b') as busy:
         refused = requests.post(
             f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
         )
-    finally:
-        conf.clear_override('queue_limit', 'tasks')
 
     assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
     emulator.wait(busy)

@@ -80,6 +80,10 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
             return self._orders.names(domain)
 
+    def exists(self, uuid: str, name: str) -> bool:
+        with self._hypervisor.domain(uuid, 'list') as (_, domain):
+            return snapshots.exists(domain, name)
+
     def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
             current = snapshots.current(domain)
@@ -90,7 +94,7 @@ class LibvirtDriver:
             }
             return drivers.Survey(
                 records,
-                self._measure(connection, read, records, disks),
+                self._measure(connection, uuid, read, records, disks),
                 self._look_for_clones(connection, domain, read, disks, fresh),
             )
 
@@ -108,13 +112,13 @@ class LibvirtDriver:
             return {}
 
     def _measure(
-        self, connection: Any, read: Sequence[facts.Facts],
+        self, connection: Any, uuid: str, read: Sequence[facts.Facts],
         records: Sequence[drivers.Snapshot],
         disks: Mapping[str, Sequence[str]],
     ) -> Mapping[str, drivers.Size]:
         try:
             return sizes.measure(
-                connection, read, records, disks, self._sizes
+                connection, uuid, read, records, disks, self._sizes
             )
         except libvirt.libvirtError as exc:
             # A pool that is busy, say; the snapshots can be listed.
@@ -160,7 +164,7 @@ class LibvirtDriver:
     def create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Created:
-        with self._changing():
+        with self._changing(uuid):
             return create.run(
                 self._hypervisor, uuid, request, self._conf, job
             )
@@ -168,17 +172,17 @@ class LibvirtDriver:
     def revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        with self._changing():
+        with self._changing(uuid):
             revert.run(self._hypervisor, uuid, request, self._conf, job)
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        with self._changing():
+        with self._changing(uuid):
             delete.run(self._hypervisor, uuid, name, job)
 
     def settle_create(
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Created:
-        with self._changing():
+        with self._changing(uuid):
             return create.settle(
                 self._hypervisor, uuid, request, self._conf, job
             )
@@ -186,18 +190,20 @@ class LibvirtDriver:
     def settle_revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
-        with self._changing():
+        with self._changing(uuid):
             revert.settle(self._hypervisor, uuid, request, self._conf, job)
 
     def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
-        with self._changing():
+        with self._changing(uuid):
             delete.settle(self._hypervisor, uuid, name, job)
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Remember nothing from before, or from the middle, of the block."""
+    def _changing(self, uuid: str) -> Iterator[None]:
+        """
+        Remember nothing of the domain *uuid* from before the block's end.
+        """
         try:
             yield
         finally:
-            self._sizes.forget()
-            self._orders.forget()
+            self._sizes.forget(uuid)
+            self._orders.forget(uuid)

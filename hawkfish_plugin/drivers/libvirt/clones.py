@@ -10,6 +10,7 @@ take the ground from under whoever stands on it.
 
 import contextlib
 import dataclasses
+import functools
 import posixpath
 import re
 import threading
@@ -122,21 +123,39 @@ def _look(
     return Host(volumes, backing, domains, begin)
 
 
-def _files_of(
-    domain: Any, volumes: Mapping[tuple[str, str], str]
-) -> set[str]:
+def _files_of(domain: Any, volumes: Mapping[storage.Place, str]) -> set[str]:
     """Every file that the definitions of *domain* name."""
-    texts = [domain.XMLDesc(0)]
-    if domain.isPersistent():
-        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    found = set()
-    for root in map(xml.parse, texts):
-        found |= xml.chain(root)
-        found |= {
-            volumes[disk.volume] for disk in xml.disks(root)
-            if disk.volume and disk.volume in volumes
-        }  # fmt: skip
+    named = [_named_in(domain.XMLDesc(0))]
+    # Of a domain that is off, that is its only definition.
+    if named[0].running and domain.isPersistent():
+        named.append(_named_in(
+            domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        ))  # fmt: skip
+    found = set[str]()
+    for one in named:
+        found |= one.files
+        found |= {volumes[v] for v in one.volumes if v in volumes}
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """The *files* and *volumes* in a definition, of a *running* domain."""
+
+    files: frozenset[str]
+    volumes: frozenset[storage.Place]
+    running: bool
+
+
+# A text that was read before still says the same.
+@functools.lru_cache(maxsize=1024)
+def _named_in(text: str) -> _Named:
+    root = xml.parse(text)
+    return _Named(
+        frozenset(xml.chain(root)),
+        frozenset(disk.volume for disk in xml.disks(root) if disk.volume),
+        root.get('id') is not None,
+    )
 
 
 def _users(

@@ -45,6 +45,8 @@ _STOPPED_BY_REVERT = frozenset((
     libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
 ))  # fmt: skip
 
+_STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
+
 # libvirt names the new overlays by the second of the clock, and stops the
 # guest before it finds out that the name is taken.
 _SECONDS_BETWEEN = 1.1
@@ -346,6 +348,24 @@ def _restore_firmware(
                 'HawkFish.1.0.FirmwareNotRestored', request.name,
                 messages.text(exc).removesuffix('.'),
             )  # fmt: skip
+    for words in _without_copy(root):
+        job.tell(
+            'HawkFish.1.0.FirmwareNotRestored', request.name,
+            f'It holds no {words}',
+        )  # fmt: skip
+
+
+def _without_copy(root: xml.Element) -> list[str]:
+    """What of the firmware only a copy would bring back, and has none."""
+    captured, domain = xml.snapshot(root, None), root.find('domain')
+    if captured.memory or domain is None:
+        return []
+    kinds = xml.firmware(domain, off=True).keys() - firmware.copies(root)
+    # Variables in a raw file forbid an internal snapshot, and those in a
+    # qcow2 file are part of it.
+    if not captured.external:
+        kinds -= {'nvram'}
+    return [words for kind, words in _STATES.items() if kind in kinds]
 
 
 def _set_clock(

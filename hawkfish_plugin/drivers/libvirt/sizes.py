@@ -27,49 +27,55 @@ _REMEMBERED_SECONDS = 10.0
 
 
 class Sizes:
-    """What files take, as seen a few seconds ago at the most."""
+    """What the files of each domain take, as seen a few seconds ago."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-        self._since = 0.0
+        # By the UUID of the domain: since when, and the bytes by the path.
+        self._seen: dict[str, tuple[float, dict[str, int]]] = {}
         self._lock = threading.Lock()
 
-    def forget(self) -> None:
-        """Look again, as an operation may have changed files."""
+    def forget(self, uuid: str) -> None:
+        """Look again, as an operation may have changed the domain's files."""
         with self._lock:
-            self._seen = {}
+            self._seen.pop(uuid, None)
 
-    def of(self, connection: Any, paths: Sequence[str]) -> dict[str, int]:
+    def of(
+        self, connection: Any, uuid: str, paths: Sequence[str]
+    ) -> dict[str, int]:
         """The bytes that *paths* take; those that are gone take none."""
         with self._lock:
             now = time.monotonic()
-            if now - self._since > _REMEMBERED_SECONDS:
-                self._seen, self._since = {}, now
+            self._seen = {
+                key: (since, takes)
+                for key, (since, takes) in self._seen.items()
+                if now - since <= _REMEMBERED_SECONDS
+            }
+            _, takes = self._seen.setdefault(uuid, (now, {}))
             unknown: dict[str, list[str]] = {}
             for path in paths:
-                if path not in self._seen:
+                if path not in takes:
                     folder = posixpath.dirname(path)
                     unknown.setdefault(folder, []).append(path)
             for folder, missing in unknown.items():
-                self._seen |= dict.fromkeys(missing, 0)
-                self._seen |= storage.allocations(connection, folder, missing)
-            return {path: self._seen[path] for path in paths}
+                found = storage.allocations(connection, folder, missing)
+                takes |= {path: found.get(path, 0) for path in missing}
+            return {path: takes[path] for path in paths}
 
 
 def measure(
-    connection: Any, read: Sequence[facts.Facts],
+    connection: Any, uuid: str, read: Sequence[facts.Facts],
     records: Sequence[drivers.Snapshot],
     disks: Mapping[str, Sequence[str]], seen: Sizes,
 ) -> dict[str, drivers.Size]:
     """
     The size of each external snapshot, by its name.
 
-    *read* and *records* are of all snapshots of a domain, *disks* the files
-    of each.
+    *read* and *records* are of all snapshots of the domain *uuid*, *disks*
+    the files of each.
     """
     own = {s.record.name: s.own for s in read}
     takes = seen.of(
-        connection,
+        connection, uuid,
         [p for found in (own, disks) for paths in found.values()
          for p in paths],
     )  # fmt: skip

@@ -33,6 +33,12 @@ def find(domain: Any, name: str) -> Any:
         raise exceptions.SnapshotNotFound(name) from exc
 
 
+def exists(domain: Any, name: str) -> bool:
+    with contextlib.suppress(exceptions.SnapshotNotFound):
+        return bool(find(domain, name))
+    return False
+
+
 def describe(domain: Any, name: str) -> xml.Element:
     """The XML of one snapshot, as it can be redefined."""
     return xml.parse(find(domain, name).getXMLDesc(_SECURE))
@@ -112,9 +118,9 @@ class Orders:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, list[str]]] = {}
 
-    def forget(self) -> None:
+    def forget(self, uuid: str) -> None:
         with self._lock:
-            self._known = {}
+            self._known.pop(uuid, None)
 
     def names(self, domain: Any) -> list[str]:
         names = {snapshot.getName() for snapshot in domain.listAllSnapshots()}

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import (
-    Callable, Generator, Iterable, Iterator, Mapping,
+    Callable, Collection, Generator, Iterable, Iterator, Mapping,
 )  # fmt: skip
 from typing import Any
 from xml.etree import ElementTree
@@ -42,6 +42,9 @@ _BUSY = frozenset((
 _PART_BYTES = 256 * 2**10
 
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
+
+# How many volumes of a list cost as much as to find one.
+_LISTED_WHILE_FOUND = 10
 
 # When this process has refreshed each pool, by its UUID.
 _refreshed: dict[str, float] = {}
@@ -207,13 +210,26 @@ def allocations(
     with _folder(connection, folder, math.inf) as pool:
         if pool is None:
             return {}
-        volumes, found = _volumes(pool), {}
+        volumes, found = _find_all(pool, wanted), {}
         if not wanted.keys() <= volumes.keys():
             _refresh(pool)
-            volumes = _volumes(pool)
-        for name in wanted.keys() & volumes.keys():
+            volumes = _find_all(pool, wanted)
+        for name, volume in volumes.items():
             with _broken(connection):
-                found[wanted[name]] = int(volumes[name].info()[2])
+                found[wanted[name]] = int(volume.info()[2])
+    return found
+
+
+def _find_all(pool: Any, names: Collection[str]) -> dict[str, Any]:
+    """Those of the volumes *names* that are in *pool*."""
+    # One call for each, or one call whose answer names every volume.
+    if len(names) * _LISTED_WHILE_FOUND > pool.numOfVolumes():
+        volumes = _volumes(pool)
+        return {name: volumes[name] for name in names if name in volumes}
+    found = {}
+    for name in names:
+        with _broken(pool.connect()):
+            found[name] = pool.storageVolLookupByName(name)
     return found
 
 
