@@ -228,3 +228,11 @@ def told(response: requests.Response) -> list[str]:
     """The keys of the messages of an error."""
     info = response.json()['error']['@Message.ExtendedInfo']
     return [entry['MessageId'].rpartition('.')[2] for entry in info]
+
+
+def last_messages(emulator: Emulator) -> list[str]:
+    """The keys of the messages of the newest task."""
+    return [
+        message['MessageId'].rpartition('.')[2]
+        for message in emulator.tasks()[-1]['Messages']
+    ]

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import told
+from tests.functional.emulator import last_messages, told
 from tests.lab.host import IMAGES
 
 pytestmark = pytest.mark.once
@@ -254,14 +254,6 @@ def test_variables_in_a_qcow2_file_in_use(emulator, make_system):
     assert 'FirmwareNotRestored' in last_messages(emulator)
     emulator.revert(system.uuid, 'memory')
     assert system.domain.isActive()
-
-
-def last_messages(emulator):
-    """The keys of the messages of the newest task."""
-    return [
-        message['MessageId'].rpartition('.')[2]
-        for message in emulator.tasks()[-1]['Messages']
-    ]
 
 
 def test_a_snapshot_of_others(emulator, small):

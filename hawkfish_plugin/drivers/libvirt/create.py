@@ -21,13 +21,14 @@ from oslo_config import cfg
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
     agent, connections, firmware, leftovers, plan, quiesce, snapshots,
-    storage, waiting, xml,
+    storage, strays, waiting, xml,
 )  # fmt: skip
 
 _LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
 # CVE-2025-13193: before it the overlays of a domain that is off were 0644.
 _PRIVATE_SINCE = 11_010_000
 _QUIESCE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+_OVERLAY = '.qcow2'
 
 
 def run(
@@ -121,13 +122,44 @@ def settle(
             size = _finish(connection, domain, request.name, job)
             quiesced = drivers.Quiesce(**job.journal['quiesce'])
             return drivers.Created(quiesced, size)
-        # A libvirtd that died may have let QEMU open them already.
-        leftovers.close(connection, domain, job.journal['files'], job)
-        leftovers.remove(connection, domain, job.journal['files'], job)
+        kept = _remove_files(connection, domain, job)
         _resume(domain, job)
-    raise exceptions.OperationInterrupted(
-        'create', 'there is no such snapshot, and what was left of it is gone'
+    left = f'{kept[0]!r} was left of it' if kept else (
+        'what was left of it is gone'
     )
+    raise exceptions.OperationInterrupted(
+        'create', f'there is no such snapshot, and {left}'
+    )
+
+
+def _remove_files(
+    connection: Any, domain: Any, job: drivers.Job
+) -> list[str]:
+    """
+    Remove what is left of a create, and return what the system has written.
+
+    A libvirtd that died may have let QEMU open the overlays already, and
+    write to them.
+    """
+    files = job.journal['files']
+    overlays = [path for path in files if path.endswith(_OVERLAY)]
+    reason = 'only that file would have it'
+    try:
+        merged = strays.merge_back(domain, overlays)
+        kept = [
+            path for path in overlays if path not in merged
+            and storage.is_written(connection, path)
+        ]  # fmt: skip
+    except (libvirt.libvirtError, strays.StrayError) as exc:
+        if not connection.isAlive():
+            raise
+        kept, reason = overlays, str(exc)
+    for path in kept:
+        job.tell('HawkFish.1.0.OverlayLeft', path, domain.name(), reason)
+    files = [path for path in files if path not in kept]
+    leftovers.close(connection, domain, files, job)
+    leftovers.remove(connection, domain, files, job)
+    return kept
 
 
 def _check_name_free(domain: Any, name: str) -> None:
@@ -166,7 +198,7 @@ def _describe(
     token = uuid.uuid4().hex[:12]
     overlays = {
         target: posixpath.join(
-            posixpath.dirname(path), f'hawkfish-{token}-{target}.qcow2'
+            posixpath.dirname(path), f'hawkfish-{token}-{target}{_OVERLAY}'
         )
         for target, path in planned.paths.items()
     }

@@ -12,15 +12,15 @@ import html
 import json
 import posixpath
 import re
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from hawkfish_plugin import drivers, messages
-from hawkfish_plugin.drivers.libvirt import images, snapshots, storage, xml
+from hawkfish_plugin.drivers.libvirt import (
+    images, qmp, snapshots, storage, xml,
+)  # fmt: skip
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
 # state of a firmware.
@@ -28,8 +28,6 @@ _OURS = re.compile(
     r'hawkfish-[0-9a-f]{12}'
     r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)'
 )
-_DYING_SECONDS = 2.0
-_LOOK_SECONDS = 0.05
 
 
 def remove(
@@ -66,13 +64,13 @@ def close(
     Tells what cannot be found out.
     """
     with _telling(connection, job, paths):
-        nodes = _open_in_qemu(domain)
+        nodes = qmp.listed(domain, 'query-named-block-nodes')
         # What has the file open goes after what reads its format. QEMU
         # refuses where anything stands on it.
         for node in sorted(nodes, key=lambda node: node['drv'] == 'file'):
-            if node['file'] in paths:
+            if qmp.plain(node['file']) in paths:
                 name = {'node-name': node['node-name']}
-                _ask_qemu(domain, 'blockdev-del', name)
+                qmp.ask(domain, 'blockdev-del', name)
 
 
 def is_ours(path: str) -> bool:
@@ -205,31 +203,5 @@ def _texts(domain: Any) -> Iterator[str]:
     # letters.
     yield from map(html.unescape, texts)
     # A libvirtd that died may know less than its QEMU.
-    yield json.dumps(_open_in_qemu(domain), ensure_ascii=False)
-
-
-def _open_in_qemu(domain: Any) -> list[dict[str, Any]]:
-    """The nodes of the QEMU of *domain*; none where there is no QEMU."""
-    deadline = time.monotonic() + _DYING_SECONDS
-    while domain.isActive():
-        try:
-            answer = _ask_qemu(domain, 'query-named-block-nodes')
-        except libvirt.libvirtError:
-            # libvirt takes a moment to notice that a QEMU has died.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)
-        else:
-            return list(answer.get('return', []))
-    return []
-
-
-def _ask_qemu(
-    domain: Any, command: str, arguments: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """The answer of QEMU, which may be an error."""
-    question = {'execute': command, 'arguments': arguments or {}}
-    answer: dict[str, Any] = json.loads(
-        libvirt_qemu.qemuMonitorCommand(domain, json.dumps(question), 0)
-    )
-    return answer
+    nodes = qmp.listed(domain, 'query-named-block-nodes')
+    yield json.dumps(nodes, ensure_ascii=False)

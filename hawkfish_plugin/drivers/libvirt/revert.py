@@ -12,7 +12,6 @@ done on an old note alone: what is found decides.
 """
 
 import contextlib
-import json
 import posixpath
 import secrets
 import threading
@@ -21,13 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, firmware, images, leftovers, plan, snapshots, space,
-    storage, waiting, xml,
+    agent, connections, firmware, images, leftovers, plan, qmp, snapshots,
+    space, storage, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
@@ -440,16 +438,11 @@ def _tray_open(domain: Any, drive: str) -> Iterator[None]:
     file, and would not open it by itself (seen with 11.3).
     """
     alias = xml.alias(xml.parse(domain.XMLDesc(_SECURE)), drive)
-    _ask_qemu(domain, 'blockdev-open-tray', id=alias, force=True)
+    qmp.ask(domain, 'blockdev-open-tray', {'id': alias, 'force': True})
     try:
         yield
     finally:
-        _ask_qemu(domain, 'blockdev-close-tray', id=alias)
-
-
-def _ask_qemu(domain: Any, command: str, **arguments: object) -> None:
-    text = json.dumps({'execute': command, 'arguments': arguments})
-    libvirt_qemu.qemuMonitorCommand(domain, text, 0)
+        qmp.ask(domain, 'blockdev-close-tray', {'id': alias})
 
 
 # When it went wrong --------------------------------------------------------

@@ -38,6 +38,8 @@ _STOPPED = (
 _BUSY = frozenset((
     libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED,
 ))  # fmt: skip
+# Of a qcow2 file, unless somebody asks for others.
+_CLUSTER_BYTES = 64 * 2**10
 # libvirt sends no more in one message.
 _PART_BYTES = 256 * 2**10
 
@@ -200,6 +202,14 @@ def size(connection: Any, path: str) -> tuple[int, int]:
             return 0, 0
         _, capacity, allocation = volume.info()
         return int(capacity), int(allocation)
+
+
+def is_written(connection: Any, path: str) -> bool:
+    """Whether the qcow2 overlay at *path* may hold more than none has."""
+    capacity, allocation = size(connection, path)
+    # Header, reference table and block, and 8 bytes for each 512 MiB; what is
+    # written first takes two clusters more.
+    return allocation > 4 * _CLUSTER_BYTES + capacity // 2**26
 
 
 def allocations(
