@@ -42,7 +42,7 @@ class Purging:
         Raises SystemBeingPurged, and everything that is known beforehand to
         stand in the way.
         """
-        self._check(system, force)
+        self._check(system, force, drivers.Look.NAMES)
         records = self._driver.snapshots(system.uuid)
         if records:
             self._driver.check_delete(system.uuid, _next(records).name)
@@ -55,9 +55,11 @@ class Purging:
                 system.name, exc.args[2]
             ) from exc
 
-    def _check(self, system: drivers.System, force: bool) -> None:
+    def _check(
+        self, system: drivers.System, force: bool, look: drivers.Look
+    ) -> None:
         """Raise where a lock, or a clone, keeps a snapshot."""
-        seen = self._snapshots.list(system, measured=True, fresh=True)
+        seen = self._snapshots.list(system, measured=True, look=look)
         exceptions.check([
             error for view in seen
             for error in views.obstacles(view, force, merging_all=True)
@@ -66,7 +68,9 @@ class Purging:
     def _run(self, job: tasks.Job) -> dict[str, Any]:
         system = drivers.System(job.task.system, job.task.system_name)
         # Nobody can lock one any more: this task holds the system.
-        self._check(system, job.task.arguments['force'])
+        self._check(
+            system, job.task.arguments['force'], drivers.Look.ALL
+        )
         total = len(self._driver.snapshots(system.uuid))
         job.step('purge', total=total, deleted=[])
         return self._go_on(job)
@@ -78,7 +82,9 @@ class Purging:
             self._delete(job, name, self._driver.settle_delete)
         # Meanwhile others may have begun to stand on what is left.
         system = drivers.System(job.task.system, job.task.system_name)
-        self._check(system, job.task.arguments['force'])
+        self._check(
+            system, job.task.arguments['force'], drivers.Look.ALL
+        )
         return self._go_on(job)
 
     def _go_on(self, job: tasks.Job) -> dict[str, Any]:

@@ -85,19 +85,18 @@ class Snapshots:
 
     def list(
         self, system: drivers.System, measured: bool = False,
-        fresh: bool = False,
+        look: drivers.Look = drivers.Look.RECENT,
     ) -> list[views.View]:
         """
         Every snapshot, oldest first, with those being created.
 
-        *measured* adds sizes and clones; with *fresh* these are of this
-        moment, and not of some seconds ago.
+        *measured* adds sizes and clones; *look* says how new these are.
         """
         # The tasks first: a create that ends in between is then shown once
         # too long as Creating, never left out.
         active = self._tasks.active(system.uuid)
         if measured:
-            survey = self._driver.survey(system.uuid, fresh)
+            survey = self._driver.survey(system.uuid, look)
         else:
             survey = drivers.Survey(self._driver.snapshots(system.uuid))
         noted = self._notes.read(system.uuid)
@@ -114,22 +113,22 @@ class Snapshots:
 
     def get(
         self, system: drivers.System, name: str, measured: bool = False,
-        fresh: bool = False,
+        look: drivers.Look = drivers.Look.RECENT,
     ) -> views.View:
         """One of what ``list`` lists; raises SnapshotNotFound."""
-        for view in self.list(system, measured, fresh):
+        for view in self.list(system, measured, look):
             if view.record.name == name:
                 return view
         raise exceptions.SnapshotNotFound(name)
 
     def subjects(
         self, system: drivers.System, measured: bool = True,
-        fresh: bool = True,
+        look: drivers.Look = drivers.Look.NAMES,
     ) -> Sequence[retention.Subject]:
         """Every snapshot, as the policy sees it."""
         return [
             views.subject(view)
-            for view in self.list(system, measured, fresh)
+            for view in self.list(system, measured, look)
         ]
 
     def prepare(
@@ -315,7 +314,9 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self.get(system, name, measured=True, fresh=True)
+        view = self.get(
+            system, name, measured=True, look=drivers.Look.NAMES
+        )
         self._check_free(view, system)
         exceptions.check(views.obstacles(view))
         self._driver.check_delete(system.uuid, name)
@@ -408,7 +409,9 @@ class Snapshots:
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
         task = job.task
-        view = self._check_same(job, measured=True, fresh=True)
+        view = self._check_same(
+            job, measured=True, look=drivers.Look.ALL
+        )
         # Everything that refers to it, and its lock.
         exceptions.check(views.obstacles(view))
         if 'pruned' in task.arguments:
@@ -440,10 +443,11 @@ class Snapshots:
         )
 
     def _check_same(
-        self, job: tasks.Job, measured: bool = False, fresh: bool = False
+        self, job: tasks.Job, measured: bool = False,
+        look: drivers.Look = drivers.Look.RECENT,
     ) -> views.View:
         """Raise where the name is another snapshot's by now."""
-        view = self.get(_system(job), job.task.snapshot, measured, fresh)
+        view = self.get(_system(job), job.task.snapshot, measured, look)
         if view.record.created != job.task.arguments['created']:
             raise exceptions.SnapshotReplaced(view.record.name)
         return view

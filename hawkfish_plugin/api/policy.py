@@ -63,7 +63,9 @@ def preview_create(identity: str) -> flask.Response:
 
 def _resource(system: drivers.System) -> Body:
     limits = service().policies.get(system.uuid)
-    subjects = service().snapshots.subjects(system, fresh=False)
+    subjects = service().snapshots.subjects(
+        system, look=drivers.Look.RECENT
+    )
     can = service().driver.capabilities(system.uuid)
     return shapes.policy(system.uuid, limits, subjects, can)
 

@@ -9,6 +9,7 @@ or tables; whatever goes wrong in it leaves it as a ``HawkFishError``.
 """
 
 import dataclasses
+import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -174,6 +175,18 @@ class Clone:
     uuid: str | None = None
 
 
+class Look(enum.Enum):
+    """
+    How much of the storage is looked at anew for clones.
+
+    RECENT: what was found seconds ago will do.  NAMES: no new file is missed,
+    but one may have been replaced by another of its name.  ALL: all is read,
+    as it is before anything is deleted.
+    """
+
+    RECENT, NAMES, ALL = range(3)
+
+
 @dataclasses.dataclass(frozen=True)
 class Survey:
     """
@@ -291,12 +304,8 @@ class Driver(Protocol):
     def systems(self) -> Sequence[System]:
         """Every system that has snapshots."""
 
-    def survey(self, uuid: str, fresh: bool = True) -> Survey:
-        """
-        Every snapshot, with its size and its clones.
-
-        Unless *fresh*, clones that were found seconds ago will do.
-        """
+    def survey(self, uuid: str, look: Look = Look.RECENT) -> Survey:
+        """Every snapshot, with its size and its clones."""
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         """Give the snapshot *name* another description."""

@@ -89,7 +89,9 @@ class FakeDriver:
     def exists(self, uuid: str, name: str) -> bool:
         return name in self.names(uuid)
 
-    def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
+    def survey(
+        self, uuid: str, look: drivers.Look = drivers.Look.RECENT
+    ) -> drivers.Survey:
         tree = self.snapshots(uuid)
         return drivers.Survey(tree, _sizes(tree), self.cloned)
 

@@ -84,7 +84,9 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
             return snapshots.exists(domain, name)
 
-    def survey(self, uuid: str, fresh: bool = True) -> drivers.Survey:
+    def survey(
+        self, uuid: str, look: drivers.Look = drivers.Look.RECENT
+    ) -> drivers.Survey:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
             current = snapshots.current(domain)
             read = snapshots.read_all(domain)
@@ -95,18 +97,18 @@ class LibvirtDriver:
             return drivers.Survey(
                 records,
                 self._measure(connection, uuid, read, records, disks),
-                self._look_for_clones(connection, domain, read, disks, fresh),
+                self._look_for_clones(connection, domain, read, disks, look),
             )
 
     def _look_for_clones(
         self, connection: Any, domain: Any, read: Sequence[facts.Facts],
-        disks: Mapping[str, Sequence[str]], fresh: bool,
+        disks: Mapping[str, Sequence[str]], look: drivers.Look,
     ) -> Mapping[str, Sequence[drivers.Clone]]:
         try:
-            return self._clones.of(connection, domain, read, disks, fresh)
+            return self._clones.of(connection, domain, read, disks, look)
         except libvirt.libvirtError as exc:
             # Before a delete it has to be known.
-            if fresh or not connection.isAlive():
+            if look != drivers.Look.RECENT or not connection.isAlive():
                 raise
             LOG.warning('Not looked for: %s', exc.get_error_message())
             return {}

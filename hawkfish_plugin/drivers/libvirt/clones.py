@@ -15,7 +15,7 @@ import posixpath
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libvirt
@@ -36,13 +36,16 @@ _LEFTOVER = re.compile(r'hawkfish-[0-9a-f]{12}-.*|.*\.\d{10}')
 class Host:
     """
     What stands on what: the *backing* file of each file, and name and files
-    of each domain, by its UUID.  *volumes* are what that was read from.
+    of each domain, by its UUID.  *volumes* are what that was read from, of
+    all pools and of *folders*; they were last *listed*, and all *read*, then.
     """
 
+    folders: frozenset[str]
     volumes: Mapping[storage.Place, storage.Layers]
     backing: Mapping[str, str]
     domains: Mapping[str, tuple[str, frozenset[str]]]
-    taken: float
+    listed: float
+    read: float
 
     def chain(self, path: str) -> set[str]:
         """*path* and every file below it."""
@@ -63,13 +66,12 @@ class Clones:
 
     def of(
         self, connection: Any, domain: Any, read: Sequence[facts.Facts],
-        disks: Mapping[str, Sequence[str]], fresh: bool,
+        disks: Mapping[str, Sequence[str]], look: drivers.Look,
     ) -> dict[str, list[drivers.Clone]]:
         """
         Who is backed by the files of which snapshots of *domain*.
 
-        *read* are all of these, *disks* the files of each.  Unless *fresh*,
-        the host may be as it was some seconds ago.
+        *read* are all of these, *disks* the files of each.
         """
         files = {
             s.record.name: {
@@ -80,8 +82,8 @@ class Clones:
         if not any(files.values()):
             return {}
         wanted = set[str]().union(*files.values())
-        folders = {posixpath.dirname(path) for path in wanted}
-        host = self._look(connection, folders, fresh)
+        folders = frozenset(posixpath.dirname(path) for path in wanted)
+        host = self._look(connection, folders, look)
         own = wanted | _files_of(domain, {})
         own = own.union(*(s.named for s in read))
         users = _users(connection, host, own, wanted, domain.UUIDString())
@@ -92,22 +94,40 @@ class Clones:
         }
 
     def _look(
-        self, connection: Any, folders: Iterable[str], fresh: bool
+        self, connection: Any, folders: frozenset[str], look: drivers.Look
     ) -> Host:
+        asked = time.monotonic()
+        host = self._host
+        if host and _will_do(host, folders, look, asked):
+            return host
         with self._lock:
-            host, now = self._host, time.monotonic()
-            if fresh or not host or now - host.taken > _REMEMBERED_SECONDS:
-                # A volume that is replaced by one of its name is rare.
-                known = {} if fresh or not host else host.volumes
-                self._host = host = _look(connection, folders, known)
+            host = self._host
+            # Another thread may have looked meanwhile.
+            if not host or not _will_do(host, folders, look, asked):
+                before = None if look == drivers.Look.ALL else host
+                self._host = host = _look(connection, folders, before)
             return host
 
 
+def _will_do(
+    host: Host, folders: frozenset[str], look: drivers.Look, asked: float
+) -> bool:
+    """Whether *host* has what was *asked* for at that time."""
+    return folders <= host.folders and {
+        drivers.Look.RECENT: host.listed > asked - _REMEMBERED_SECONDS,
+        drivers.Look.NAMES: host.listed > asked,
+        drivers.Look.ALL: host.read > asked,
+    }[look]
+
+
 def _look(
-    connection: Any, folders: Iterable[str],
-    known: Mapping[storage.Place, storage.Layers],
+    connection: Any, folders: frozenset[str], before: Host | None
 ) -> Host:
-    begin = time.monotonic()
+    """What is there now; volumes that *before* knows are not read again."""
+    listed = time.monotonic()
+    known: Mapping[storage.Place, storage.Layers] = {}
+    if before:
+        known, folders = before.volumes, folders | before.folders
     volumes = storage.layers(connection, folders, known)
     paths = {place: path for place, (path, _) in volumes.items()}
     backing = {path: below for path, below in volumes.values() if below}
@@ -120,7 +140,8 @@ def _look(
         except libvirt.libvirtError as exc:
             if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-    return Host(volumes, backing, domains, begin)
+    read = before.read if before else listed
+    return Host(folders, volumes, backing, domains, listed, read)
 
 
 def _files_of(domain: Any, volumes: Mapping[storage.Place, str]) -> set[str]:
