@@ -508,7 +508,10 @@ class HawkFish:
             url, verify=verify, server_side_retries=1
         )
         if username is not None:
-            self._conn.set_http_basic_auth(username, password or '')
+            # requests would encode text as Latin-1.
+            self._conn.set_http_basic_auth(
+                username.encode(), (password or '').encode()
+            )
 
     def snapshots(self, system: str) -> SnapshotCollection:
         """The snapshots of *system*, a UUID or a name."""

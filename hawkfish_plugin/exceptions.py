@@ -338,6 +338,14 @@ class SnapshotBelowSystem(Conflict):
     """(snapshot, path)"""
 
 
+class SystemCloned(Conflict):
+    """(system, who is backed by its files)"""
+
+
+class CurrentUnknown(Conflict):
+    """(system)"""
+
+
 class SnapshotDamaged(Conflict):
     """(snapshot)"""
 
@@ -380,6 +388,14 @@ class InternalNeedsQcow2Nvram(Conflict):
 
 class DeviceHoldsMemory(Conflict):
     """(system, device)"""
+
+
+class DiskNamesCollide(OfDisk):
+    """(target, the target of the other disk, what is common of their names)"""
+
+
+class DiskNotCaptured(OfDisk):
+    """(target, snapshot)"""
 
 
 class DiskNotRevertable(OfDisk):

@@ -363,16 +363,16 @@ class Snapshots:
         request = _request(job.task)
         self._check_room(_system(job), request)
         made = self._driver.create(job.task.system, request, job)
-        self._note_create(job, made)
-        return {'snapshot': request.name}
+        return self._note_create(job, made)
 
     def _settle_create(self, job: tasks.Job) -> dict[str, Any]:
         request = _request(job.task)
         made = self._driver.settle_create(job.task.system, request, job)
-        self._note_create(job, made)
-        return {'snapshot': request.name}
+        return self._note_create(job, made)
 
-    def _note_create(self, job: tasks.Job, made: drivers.Created) -> None:
+    def _note_create(
+        self, job: tasks.Job, made: drivers.Created
+    ) -> dict[str, Any]:
         task = job.task
         record = self.get(_system(job), task.snapshot).record
         self._notes.create(
@@ -380,6 +380,7 @@ class Snapshots:
             task.arguments.get('locked', False),
             task.arguments.get('expires'),
         )  # fmt: skip
+        return {'snapshot': task.snapshot, 'created': record.created}
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
         self._check_kept(job)

@@ -8,6 +8,7 @@ bodies, answers and errors.  A view checks, calls once downwards and renders.
 
 import json
 import logging
+import urllib.parse
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -65,7 +66,12 @@ def may_serve(app: flask.Flask, system: drivers.System) -> bool:
 
 
 def missing() -> exceptions.HawkFishError:
-    return exceptions.ResourceMissingAtURI(flask.request.path)
+    return exceptions.ResourceMissingAtURI(request_uri())
+
+
+def request_uri() -> str:
+    """The path of the request, as a client has to write it."""
+    return urllib.parse.quote(flask.request.path)
 
 
 def check_if_match(resource: Body) -> None:
@@ -105,19 +111,22 @@ def check_properties(
     body: Body, known: Mapping[str, tuple[type, ...]],
     readonly: Collection[str] = (),
 ) -> None:
-    """Raise the first property that is not of its type in *known*."""
+    """Raise all properties that are not of their type in *known*."""
+    found: list[exceptions.HawkFishError] = []
     for name, value in body.items():
+        related = [pointer(name)]
         if name in readonly:
-            raise exceptions.PropertyNotWritable(
-                name, related=[pointer(name)]
+            found.append(
+                exceptions.PropertyNotWritable(name, related=related)
             )
-        if name not in known:
-            raise exceptions.PropertyUnknown(name, related=[pointer(name)])
+        elif name not in known:
+            found.append(exceptions.PropertyUnknown(name, related=related))
         # To Python true is a number.
-        if type(value) not in known[name]:
-            raise exceptions.PropertyValueTypeError(
-                told(value), name, related=[pointer(name)]
-            )
+        elif type(value) not in known[name]:
+            found.append(exceptions.PropertyValueTypeError(
+                told(value), name, related=related
+            ))  # fmt: skip
+    exceptions.check(found)
 
 
 def told(value: object) -> str:
@@ -148,6 +157,8 @@ def answer(
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))
         response.make_conditional(flask.request)
+        # The server adds it, to every answer.
+        response.headers.pop('Date', None)
     return response
 
 

@@ -32,6 +32,7 @@ def _above_the_prefix(state: flask.blueprints.BlueprintSetupState) -> None:
 
 @blueprint.get('/odata')
 def show_service_document() -> flask.Response:
+    queries.check(())
     shown: Any = flask.current_app.view_functions['root_resource']()
     root = redfish.service_root(json.loads(shown.get_data()))
     return answer(schemas.service_document(root))
@@ -39,11 +40,13 @@ def show_service_document() -> flask.Response:
 
 @blueprint.get('/$metadata')
 def show_metadata() -> flask.Response:
+    queries.check(())
     return flask.Response(schemas.metadata(), content_type=XML)
 
 
 @blueprint.get('/Schemas/<name>')
 def show_csdl(name: str) -> flask.Response:
+    queries.check(())
     if name not in schemas.csdl_files():
         raise missing()
     return flask.Response(schemas.csdl_files()[name], content_type=XML)

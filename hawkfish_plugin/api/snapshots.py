@@ -18,7 +18,8 @@ import flask
 from hawkfish_plugin import drivers, exceptions, redfish, snapshots
 from hawkfish_plugin.api import (
     Body, accepted, answer, blueprint, check_if_match, check_properties,
-    find_system, missing, pointer, queries, read_body, service, told,
+    find_system, missing, pointer, queries, read_body, request_uri, service,
+    told,
 )  # fmt: skip
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
@@ -35,7 +36,7 @@ _CREATE_PROPERTIES = {
     'Quiesce': (str,), 'Locked': (bool,), 'ExpiresTime': (str,),
 }  # fmt: skip
 _CHANGES = {
-    'Description': (str,), 'Locked': (bool,),
+    'Description': (str, type(None)), 'Locked': (bool,),
     'ExpiresTime': (str, type(None)),
 }  # fmt: skip
 _FIELDS = {
@@ -101,7 +102,9 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
     body = read_body()
     current = _resource(system, name)
     check_properties(body, _CHANGES, set(current) - set(_CHANGES))
-    _check_description(body.get('Description', ''))
+    if 'Description' in body:
+        body['Description'] = body['Description'] or ''
+        _check_description(body['Description'])
     changes = {_FIELDS[key]: value for key, value in body.items()}
     if body.get('ExpiresTime') is not None:
         changes['expires'] = read_expiry(body['ExpiresTime'])
@@ -157,7 +160,7 @@ def _render(system: drivers.System, view: Any) -> Body:
 
 
 def _payload(body: Body) -> Body:
-    return redfish.payload(flask.request.method, flask.request.path, body)
+    return redfish.payload(flask.request.method, request_uri(), body)
 
 
 def read_wish(body: Body) -> snapshots.Wish:

@@ -23,6 +23,7 @@ _ALLOW = 'GET, HEAD'
 
 def show_task_service() -> flask.Response:
     """In the place of the emulator's own stub (see ``plugin``)."""
+    queries.check(())
     return answer(redfish.task_service(time.time()))
 
 
@@ -56,6 +57,7 @@ def cancel_task(task_id: str) -> flask.Response:
 
 @blueprint.get('/TaskService/TaskMonitors/<task_id>')
 def watch_task(task_id: str) -> flask.Response:
+    queries.check(())
     task = _find(task_id)
     if task.active:
         response = accepted(task)
@@ -119,16 +121,16 @@ def _result(task: Any) -> flask.Response:
         return answer(None, 204)
     if task.operation in ('revert', 'purge'):
         return answer(redfish.success())
-    uri = redfish.snapshot_uri(task.system, task.snapshot)
-    return answer(_created(task), 201, Location=uri)
-
-
-def _created(task: Any) -> dict[str, Any]:
     snapshots = service().snapshots
     try:
         system = snapshots.system(task.system)
         view = snapshots.get(system, task.snapshot, measured=True)
     except exceptions.NotFound:
-        # Created, and gone since.
-        return redfish.success()
-    return redfish.snapshot(task.system, view)
+        view = None
+    # It is gone since, or another one has its name.
+    if view is None or view.record.created != task.result.get(
+        'created', view.record.created
+    ):
+        return answer(redfish.success())
+    uri = redfish.snapshot_uri(task.system, task.snapshot)
+    return answer(redfish.snapshot(task.system, view), 201, Location=uri)

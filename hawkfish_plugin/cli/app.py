@@ -22,9 +22,8 @@ from cliff import app, commandmanager
 from hawkfish_plugin.cli import connection
 
 if TYPE_CHECKING:
-    from cliff import interactive
-
     from hawkfish_plugin import client
+    from hawkfish_plugin.cli import shell
 
 DISTRIBUTION = 'hawkfish-snapshots'
 COMMANDS = 'openstack.hawkfish.v1'
@@ -114,6 +113,15 @@ class HawkFishApp(app.App):
             logging.getLogger('sushy').setLevel(logging.CRITICAL)
             logging.getLogger('urllib3').setLevel(logging.CRITICAL)
 
+    def clean_up(
+        self, cmd: Any, result: int, err: BaseException | None
+    ) -> None:
+        super().clean_up(cmd, result, err)
+        # In the shell cliff makes it an error like any other.
+        cause = err.__cause__ if err else None
+        if isinstance(cause, SystemExit) and cause.code:
+            self._worst_status = 2
+
     def run_subcommand(self, argv: list[str]) -> int:
         try:
             self.command_manager.find_command(argv)
@@ -139,11 +147,11 @@ class HawkFishApp(app.App):
         finally:
             sys.argv = arguments
 
-    def _shell(self) -> 'interactive.InteractiveApp':
+    def _shell(self) -> 'shell.Shell':
         # A slow import.
-        from cliff import interactive
+        from hawkfish_plugin.cli import shell
 
-        self.interpreter = interactive.InteractiveApp(
+        self.interpreter = shell.Shell(
             self, self.command_manager, self.stdin, self.stdout
         )
         # cmd2 has put its own in place of cliff's.

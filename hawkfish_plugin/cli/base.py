@@ -38,10 +38,18 @@ class Waitable(Protocol):
     ) -> 'sdk.Snapshot | None': ...
 
 
-def name(text: str) -> str:
-    """Refuse an empty name, the mark of a shell variable that is not set."""
+def filled(text: str) -> str:
+    """Refuse what is empty, the mark of a shell variable that is not set."""
     if not text:
         raise argparse.ArgumentTypeError('a name may not be empty')
+    return text
+
+
+def name(text: str) -> str:
+    """Refuse a name that nothing has, and that is a path to others."""
+    filled(text)
+    if '/' in text or text in ('.', '..'):
+        raise argparse.ArgumentTypeError(f'nothing is named {text!r}')
     return text
 
 

@@ -114,7 +114,7 @@ class CreateSubscription(base.ShowOne):
         parser.add_argument(
             'destination',
             metavar='URL',
-            type=base.name,
+            type=base.filled,
             help='Where to send them: an http or https URL.',
         )
         parser.add_argument(

@@ -183,6 +183,27 @@ def test_branches(make_system, emulator, external):
     assert system.leftovers() == []
 
 
+def test_a_branch_beside_one_that_is_deleted(make_system, emulator):
+    """A snapshot aside outlives the newest one and the revert after it."""
+    system = make_system().boot()
+    for name in ('root', 'aside'):
+        system.write(name)
+        emulator.create(system.uuid, Name=name)
+    emulator.revert(system.uuid, 'root')
+    system.write('newest')
+    emulator.create(system.uuid, Name='newest')
+    emulator.delete(system.uuid, 'newest')
+    assert system.read() == {'newest'}
+
+    for name in ('root', 'aside', 'root', 'aside'):
+        emulator.revert(system.uuid, name)
+        assert system.read() == {name}
+    for name in ('aside', 'root'):
+        emulator.delete(system.uuid, name)
+    assert system.read() == {'aside'}
+    assert system.leftovers() == []
+
+
 def test_snapshot_made_by_virsh(make_system, emulator, external):
     """A snapshot that libvirt made for others is handled like our own."""
     system = make_system().boot()

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+import bcrypt
 import pytest
 import requests
 from sushy_tools.emulator import auth_basic
@@ -613,6 +614,24 @@ def test_credentials(run, emulator, tmp_path):
     assert right[0] == 0
 
 
+def test_credentials_beyond_ascii(run, emulator, tmp_path):
+    """A password is sent as the users file of the emulator has it."""
+    word = 'p\u00e4ss\u6f22'
+    users = tmp_path / 'htpasswd'
+    users.write_bytes(
+        b'admin:' + bcrypt.hashpw(word.encode(), bcrypt.gensalt(4)) + b'\n'
+    )
+    server = serve(auth_basic.BasicAuthMiddleware(emulator.app, str(users)))
+
+    status, _, err = run(
+        *('--url', f'http://127.0.0.1:{server.port}', '--username', 'admin'),
+        *('--password', word, 'snapshot', 'list', emulator.system),
+    )
+    server.shutdown()
+
+    assert status == 0, err
+
+
 def test_not_redfish(run):
     """Something else that answers is not taken for an emulator."""
 
@@ -719,6 +738,44 @@ def test_commands_from_standard_input(emulator):
     assert (good.returncode, good.stdout.split()) == (0, ['a', 'a'])
     assert (bad.returncode, bad.stdout.split()) == (1, ['a'])
     assert 'was not found' in bad.stderr
+
+
+def test_a_quoted_name_is_one(emulator):
+    """A name with a blank is one name in a script as well."""
+    for name in ('pre', 'upgrade', 'pre upgrade'):
+        emulator.created(Name=name)
+
+    done = run_program(
+        emulator,
+        f"snaps-rm {emulator.system} 'pre upgrade'\n"
+        f'snapshot create {emulator.system} --name x '
+        "--description 'a --lock' --wait\n"
+        f'snapshot list {emulator.system} -f value -c Name -c Locked\n',
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert lines[-3:] == ['pre False', 'upgrade False', 'x False']
+
+
+def test_a_usage_error_in_a_script(emulator):
+    """What cannot be understood is told apart from what is refused."""
+    done = run_program(emulator, f'snapshot show {emulator.system}\n')
+
+    assert done.returncode == 2
+    assert 'SNAPSHOT' in done.stderr
+
+
+@pytest.mark.parametrize('words', [
+    ('snapshot', 'show', 'x', 'a/b'), ('snapshot', 'list', '..'),
+    ('task', 'show', '.'),
+])  # fmt: skip
+def test_a_name_that_is_a_path(run, emulator, words):
+    """Nothing else than what was named is shown, or deleted."""
+    status, out, err = run('--url', emulator.url, *words)
+
+    assert (status, out) == (2, '')
+    assert 'nothing is named' in err
 
 
 def test_shell_on_a_terminal(emulator):

@@ -362,7 +362,6 @@ def test_a_new_snapshot_of_the_name_is_not_locked(emulator):
     ({'ExpiresTime': 99999999999}, 'PropertyValueTypeError'),
     ({'Locked': 'yes'}, 'PropertyValueTypeError'),
     ({'Locked': None}, 'PropertyValueTypeError'),
-    ({'Description': None}, 'PropertyValueTypeError'),
     ({'Description': '\x1b[2J'}, 'PropertyValueFormatError'),
     ({'Name': 'b'}, 'PropertyNotWritable'),
     ({'SizeBytes': 0}, 'PropertyNotWritable'),

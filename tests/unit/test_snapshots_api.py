@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots over HTTP: what a client sends, and what it is told."""
 
+import http.client
 import time
+import urllib.parse
 
 import pytest
 import requests
@@ -457,3 +459,76 @@ def test_a_task_links_to_what_is_there(emulator):
 
     emulator.wait(requests.delete(uri))
     assert requests.get(task).json()['Links']['CreatedResources'] == []
+
+
+def test_a_monitor_of_what_is_gone(emulator):
+    """A create that took place says so, and names no other snapshot."""
+    accepted = emulator.create(Name='a')
+    uri = f'{emulator.snapshots_url}/a'
+    monitor = emulator.url + accepted.headers['Location']
+    assert emulator.wait(accepted).status_code == 201
+
+    emulator.wait(requests.delete(uri))
+    gone = requests.get(monitor)
+    assert gone.status_code == 200
+    assert 'Location' not in gone.headers
+
+    # Times are of whole seconds.
+    time.sleep(1.1)
+    emulator.created(Name='a')
+    assert requests.get(monitor).status_code == 200
+
+
+def test_a_change_tells_all_that_is_wrong(emulator):
+    """Each property that cannot be changed is named."""
+    emulator.created(Name='a')
+
+    answer = requests.patch(
+        f'{emulator.snapshots_url}/a',
+        json={'Id': 'x', 'Foo': 1, 'Locked': 'yes'},
+    )
+
+    assert answer.status_code == 400
+    assert set(message_ids(answer)) >= {
+        'PropertyNotWritable', 'PropertyUnknown', 'PropertyValueTypeError'
+    }
+
+
+def test_a_description_is_taken_away(emulator):
+    """Null is what one without a description has."""
+    uri = emulator.url + emulator.created(
+        Name='a', Description='x'
+    )['@odata.id']
+
+    answer = requests.patch(uri, json={'Description': None})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()['Description'] is None
+
+
+def test_the_uri_in_a_task_can_be_followed(emulator):
+    """What a name has to be quoted for in a URI is quoted."""
+    made = emulator.created(Name='50% \u00fc?')
+    accepted = requests.post(
+        f'{emulator.url}{made["@odata.id"]}/Actions/{REDFISH_ACTION}'
+    )
+    task = emulator.url + accepted.headers['Location'].replace(
+        'TaskMonitors', 'Tasks'
+    )
+    emulator.wait(accepted)
+
+    target = requests.get(task).json()['Payload']['TargetUri']
+    assert target == f'{made["@odata.id"]}/Actions/{REDFISH_ACTION}'
+
+
+def test_one_date(emulator):
+    """A header that is no list stands once."""
+    url = urllib.parse.urlsplit(
+        emulator.url + emulator.created(Name='a')['@odata.id']
+    )
+    connection = http.client.HTTPConnection(url.netloc, timeout=10)
+    connection.request('GET', url.path)
+
+    dates = connection.getresponse().headers.get_all('Date')
+    connection.close()
+    assert len(dates) == 1

@@ -15,10 +15,10 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    clones, connections, create, delete, facts, leftovers, plan, revert, sizes,
-    snapshots, xml,
+    clones, connections, create, delete, discards, facts, leftovers, plan,
+    revert, sizes, snapshots, xml,
 )  # fmt: skip
 
 LOG = logging.getLogger(__name__)
@@ -158,6 +158,18 @@ class LibvirtDriver:
     ) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
             revert.check(connection, domain, request)
+        self._check_discarded(uuid, drivers.Look.NAMES)
+
+    def _check_discarded(self, uuid: str, look: drivers.Look) -> None:
+        """Raise where a revert would take the ground from under others."""
+        with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
+            files = discards.files(domain)
+            if files and (
+                found := self._clones.on(connection, domain, files, look)
+            ):
+                raise exceptions.SystemCloned(
+                    domain.name(), ', '.join(clone.name for clone in found)
+                )
 
     def check_delete(self, uuid: str, name: str) -> None:
         with self._hypervisor.domain(uuid, 'delete') as (connection, domain):
@@ -175,6 +187,7 @@ class LibvirtDriver:
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
     ) -> None:
         with self._changing(uuid):
+            self._check_discarded(uuid, drivers.Look.ALL)
             revert.run(self._hypervisor, uuid, request, self._conf, job)
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:

@@ -82,16 +82,31 @@ class Clones:
         if not any(files.values()):
             return {}
         wanted = set[str]().union(*files.values())
-        folders = frozenset(posixpath.dirname(path) for path in wanted)
-        host = self._look(connection, folders, look)
-        own = wanted | _files_of(domain, {})
-        own = own.union(*(s.named for s in read))
-        users = _users(connection, host, own, wanted, domain.UUIDString())
+        users = self._users(connection, domain, read, wanted, look)
         return {
             name: found
             for name, paths in files.items()
             if (found := [clone for clone, chain in users if chain & paths])
         }
+
+    def on(
+        self, connection: Any, domain: Any, paths: set[str],
+        look: drivers.Look,
+    ) -> list[drivers.Clone]:
+        """Who but *domain* is backed by any of *paths*."""
+        read = snapshots.read_all(domain)
+        users = self._users(connection, domain, read, paths, look)
+        return [clone for clone, _ in users]
+
+    def _users(
+        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
+        wanted: set[str], look: drivers.Look,
+    ) -> Sequence[tuple[drivers.Clone, set[str]]]:
+        folders = frozenset(posixpath.dirname(path) for path in wanted)
+        host = self._look(connection, folders, look)
+        own = wanted | _files_of(domain, {})
+        own = own.union(*(s.named for s in read))
+        return _users(connection, host, own, wanted, domain.UUIDString())
 
     def _look(
         self, connection: Any, folders: frozenset[str], look: drivers.Look

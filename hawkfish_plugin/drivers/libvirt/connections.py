@@ -154,6 +154,9 @@ def find_any(connection: Any, identity: str) -> Any:
         return find(connection, str(uuid.UUID(identity)))
     try:
         return connection.lookupByName(identity)
+    except ValueError as exc:
+        # The binding refuses a name with a zero in it.
+        raise exceptions.SystemNotFound(identity) from exc
     except libvirt.libvirtError as exc:
         if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise

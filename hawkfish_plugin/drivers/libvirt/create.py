@@ -76,15 +76,16 @@ def run(
                     flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
                     _make_overlays(connection, planned, overlays)
                 firmware.capture(connection, definition, copies)
-                quiesced = _capture(domain, text, flags, planned, quiesced,
-                                    conf, job)  # fmt: skip
+                quiesced = _capture(connection, domain, text, flags, planned,
+                                    quiesced, conf, job)  # fmt: skip
             except libvirt.libvirtError as exc:
-                leftovers.remove(connection, domain, files, job)
+                if connection.isAlive():
+                    _remove_files(connection, domain, files, job)
                 _check_aborted(exc, watch, conf)
                 raise
             except exceptions.Conflict:
                 # Of the agent, or of the folder of the copies.
-                leftovers.remove(connection, domain, files, job)
+                _remove_files(connection, domain, files, job)
                 raise
         job.step('finish', durable=False, frozen=False)
         size = _finish(connection, domain, request.name, job)
@@ -92,7 +93,7 @@ def run(
 
 
 def _capture(
-    domain: Any, text: str, flags: int, planned: plan.Plan,
+    connection: Any, domain: Any, text: str, flags: int, planned: plan.Plan,
     quiesced: drivers.Quiesce, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> drivers.Quiesce:
     # Memory is flushed before; libvirt freezes disks alone by itself.
@@ -104,6 +105,9 @@ def _capture(
             return quiesced
         except agent.AgentError as exc:
             agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
+            # Where it was the thaw that failed, the system stands on them.
+            overlays = _overlays(job.journal['files'])
+            _remove_files(connection, domain, overlays, job)
             quiesced = quiesce.failed(domain, planned, exc, job)
     job.step('capture', frozen=False, quiesce=dataclasses.asdict(quiesced))
     domain.snapshotCreateXML(text, flags)
@@ -122,7 +126,7 @@ def settle(
             size = _finish(connection, domain, request.name, job)
             quiesced = drivers.Quiesce(**job.journal['quiesce'])
             return drivers.Created(quiesced, size)
-        kept = _remove_files(connection, domain, job)
+        kept = _remove_files(connection, domain, job.journal['files'], job)
         _resume(domain, job)
     left = f'{kept[0]!r} was left of it' if kept else (
         'what was left of it is gone'
@@ -132,17 +136,20 @@ def settle(
     )
 
 
+def _overlays(files: Collection[str]) -> list[str]:
+    return [path for path in files if path.endswith(_OVERLAY)]
+
+
 def _remove_files(
-    connection: Any, domain: Any, job: drivers.Job
+    connection: Any, domain: Any, files: Collection[str], job: drivers.Job
 ) -> list[str]:
     """
-    Remove what is left of a create, and return what the system has written.
+    Remove *files* of a create that failed; returns what has to be left.
 
     A libvirtd that died may have let QEMU open the overlays already, and
-    write to them.
+    write to them; one that could not end a create leaves the system on them.
     """
-    files = job.journal['files']
-    overlays = [path for path in files if path.endswith(_OVERLAY)]
+    overlays = _overlays(files)
     reason = 'only that file would have it'
     try:
         merged = strays.merge_back(domain, overlays)

@@ -13,8 +13,8 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, firmware, leftovers, plan, snapshots, space, storage,
-    waiting, xml,
+    connections, discards, firmware, leftovers, plan, snapshots, space,
+    storage, waiting, xml,
 )  # fmt: skip
 
 # libvirt says these before it has touched any data.
@@ -27,11 +27,13 @@ _REFUSALS = frozenset((
     libvirt.VIR_ERR_NO_DOMAIN,
     libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
 ))  # fmt: skip
+_NEVER_RAN = [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED]
 
 
 def check(connection: Any, domain: Any, name: str) -> xml.Element:
     """Raise what stands in the way of deleting *name*; returns its XML."""
     root = snapshots.describe(domain, name)
+    plan.check_unsaved(domain)
     if plan.is_paused(domain):
         raise exceptions.SystemPaused(domain.name())
     # Asked right before the merge: some of it would crash libvirtd.
@@ -70,8 +72,13 @@ def run(
 ) -> None:
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         root = check(connection, domain, name)
-        overlays = filter(None, xml.external_disks(root).values())
-        job.step('prepare', files=_other_files(root), overlays=[*overlays])
+        whole = xml.parse(xml.render(root))
+        present = _targets(domain)
+        overlays = [
+            path for target, path in xml.external_disks(root).items()
+            if path and target in present
+        ]
+        job.step('prepare', files=_other_files(root), overlays=overlays)
         # libvirt would merge the overlay of a drive that may be long gone,
         # and refuse to delete the snapshot for ever.
         if xml.external_disks(root) and xml.eject_media(root):
@@ -81,13 +88,27 @@ def run(
         try:
             _merge(domain, name, again)
         except (libvirt.libvirtError, exceptions.MergeFailed):
-            if not connection.isAlive() or not _is_ahead(
-                connection, domain, root
-            ):
+            if not connection.isAlive():
+                raise
+            if not _is_ahead(connection, domain, root):
+                _put_media_back(domain, whole)
                 raise
             _forget(connection, domain, root, job)
         job.step('finish', durable=False)
         _remove_files(connection, domain, job)
+
+
+def _targets(domain: Any) -> set[str]:
+    return {d.target for d in xml.disks(xml.parse(domain.XMLDesc(0)))}
+
+
+def _put_media_back(domain: Any, whole: xml.Element) -> None:
+    """Let a snapshot that was not deleted have its media again."""
+    name = whole.findtext('name', '')
+    if name in domain.snapshotListNames():
+        root = snapshots.describe(domain, name)
+        if xml.insert_media(root, whole):
+            snapshots.redefine(domain, root)
 
 
 def settle(
@@ -102,12 +123,17 @@ def settle(
 
 
 def _merge(domain: Any, name: str, again: bool) -> None:
+    off = not domain.isActive()
     try:
         snapshots.find(domain, name).delete()
     except libvirt.libvirtError as exc:
         if not domain.connect().isAlive():
             raise
-        if exc.get_error_code() in _REFUSALS and not again:
+        # QEMU merges, also what belongs to a system that is off.
+        untouched = exc.get_error_code() in _REFUSALS or (
+            off and domain.state() == _NEVER_RAN
+        )
+        if untouched and not again:
             raise
         raise exceptions.MergeFailed(
             name, str(exc.get_error_message()).strip()
@@ -126,6 +152,9 @@ def _is_ahead(connection: Any, domain: Any, root: xml.Element) -> bool:
     if name not in on_branch | drivers.ancestors(records):
         return False
     external = xml.external_disks(root)
+    # libvirt refuses where one is detached; its data may be needed yet.
+    if external.keys() - _targets(domain):
+        return False
     now = [
         path for disk in xml.disks(xml.parse(domain.XMLDesc(0)))
         if disk.target in external
@@ -152,6 +181,7 @@ def _forget(
         libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
     )
     job.tell('HawkFish.1.0.SnapshotNotMerged', name, domain.name())
+    _end_merge(domain, root)
     paths = {*xml.external_disks(root).values()} | {
         disk.path for disk in xml.captured_disks(root)
     }
@@ -162,12 +192,22 @@ def _forget(
     leftovers.remove(connection, domain, unused, job)
 
 
+def _end_merge(domain: Any, root: xml.Element) -> None:
+    """Let the parent be deleted again, which was being merged into."""
+    parent = root.findtext('parent/name')
+    if parent and parent in domain.snapshotListNames():
+        below = snapshots.describe(domain, parent)
+        if xml.end_merge(below):
+            snapshots.redefine(domain, below)
+
+
 def _remove_files(connection: Any, domain: Any, job: drivers.Job) -> None:
     leftovers.remove(connection, domain, job.journal['files'], job)
     # Those that libvirt has not removed, as QEMU died right after the merge.
     leftovers.remove_discarded(
         connection, domain, job.journal['overlays'], job
     )
+    discards.straighten(domain)
 
 
 def _other_files(root: xml.Element) -> list[str]:

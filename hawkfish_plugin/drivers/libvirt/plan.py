@@ -145,7 +145,7 @@ def file_of(connection: Any, disk: xml.Disk) -> str | None:
     return disk.path if disk.kind == 'file' else None
 
 
-def _is_captured(disk: xml.Disk) -> bool:
+def is_captured(disk: xml.Disk) -> bool:
     return not disk.is_media and not disk.readonly
 
 
@@ -167,7 +167,7 @@ def _look(connection: Any, domain: Any) -> _Seen:
     kinds = {s.record.external for s in snapshots.read_all(domain)}
     return _Seen(
         connection, domain, root, bool(domain.isActive()),
-        [disk for disk in xml.disks(root) if _is_captured(disk)],
+        [disk for disk in xml.disks(root) if is_captured(disk)],
         has_external=True in kinds, has_internal=False in kinds,
     )  # fmt: skip
 
@@ -239,10 +239,19 @@ def _external_refusals(
         )
     limit = conf.snapshots.max_chain_depth or _safe_depth(seen.connection)
     found += [
-        exceptions.ChainTooDeep(disk.target, disk.depth, limit)
-        for disk in seen.captured if disk.depth >= limit
+        exceptions.ChainTooDeep(disk.target, depth, limit)
+        for disk in seen.captured if (depth := _depth(seen, disk)) >= limit
     ]  # fmt: skip
     return found
+
+
+def _depth(seen: _Seen, disk: xml.Disk) -> int:
+    """How many files lie below a disk."""
+    path = None if seen.active else file_of(seen.connection, disk)
+    if path is None:
+        return disk.depth
+    # libvirt writes the chain of a domain down when it starts it.
+    return len(storage.chains(seen.connection, [path])) - 1
 
 
 def _internal_refusals(

@@ -24,8 +24,8 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, firmware, images, leftovers, plan, qmp, snapshots,
-    space, storage, waiting, xml,
+    agent, connections, discards, firmware, images, leftovers, plan, qmp,
+    snapshots, space, storage, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
@@ -68,6 +68,12 @@ def check(
             name, plan.version(connection)
         )
     plan.check_unsaved(domain)
+    # libvirtd would crash.
+    if snapshot.external and snapshots.current(domain) is None:
+        raise exceptions.CurrentUnknown(domain.name())
+    if not request.force:
+        exceptions.check(_not_captured(root))
+    _check_names(connection, root)
     missing = storage.missing(connection, _disk_files(connection, root))
     if missing:
         raise exceptions.SnapshotFileMissing(name, missing)
@@ -87,8 +93,10 @@ def run(
     request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        root = check(connection, domain, request)
+        check(connection, domain, request)
+        discards.straighten(domain)
         name = request.name
+        root = snapshots.describe(domain, name)
         captured = xml.snapshot(root, None)
         _note(connection, uuid, root, job)
         try:
@@ -104,6 +112,8 @@ def run(
             raise
         since = job.journal['current'] or 'the first one'
         job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
+        for warning in _not_captured(root):
+            job.tell(warning.message_id, *warning.args)
         _wait_a_second(uuid)
         job.step('revert')
         try:
@@ -145,6 +155,39 @@ def settle(
 
 
 # Before --------------------------------------------------------------------
+
+
+def _not_captured(root: xml.Element) -> list[exceptions.HawkFishError]:
+    """The disks that a revert to an external snapshot would leave alone."""
+    external = xml.external_disks(root)
+    if not external:
+        return []
+    return [
+        exceptions.DiskNotCaptured(disk.target, root.findtext('name', ''))
+        for disk in xml.captured_disks(root)
+        if disk.target not in external and plan.is_captured(disk)
+    ]  # fmt: skip
+
+
+def _check_names(connection: Any, root: xml.Element) -> None:
+    """
+    Raise where two disks would get one overlay.
+
+    libvirt names it after the file, with the time in the place of the ending,
+    and stops the guest before it looks.
+    """
+    external, taken = xml.external_disks(root), dict[str, str]()
+    for disk in xml.captured_disks(root):
+        path = plan.file_of(connection, disk)
+        if disk.target not in external or not path:
+            continue
+        folder, name = posixpath.split(path)
+        stem = posixpath.join(folder, posixpath.splitext(name)[0])
+        if stem in taken:
+            raise exceptions.DiskNamesCollide(
+                disk.target, taken[stem], f'{stem}.'
+            )
+        taken[stem] = disk.target
 
 
 def _disk_files(connection: Any, root: xml.Element) -> list[str]:
@@ -465,6 +508,10 @@ def _undo(
     if found == _BEFORE and domain.ID() == journal['domain_id']:
         # Refused before the guest was stopped: it must not suffer.
         _restore_snapshots(domain, name, journal)
+        if not domain.isActive():
+            # Or undone but for that, by a process that died.
+            _restore_present_firmware(connection, domain, name, journal)
+            _check_whole(connection, name, journal)
         _forget_firmware(connection, domain, job)
         raise exceptions.OperationFailed('revert', reason)
     if not _is_external(journal):
@@ -561,6 +608,17 @@ def _restore(
     now = _restore_power(domain, journal['power_state'], stopped)
     _forget_firmware(connection, domain, job)
     return now
+
+
+def _restore_present_firmware(
+    connection: Any, domain: Any, name: str, journal: Mapping[str, Any]
+) -> None:
+    definition = xml.parse(domain.XMLDesc(_INACTIVE))
+    copies = {
+        kind: path for kind, path in journal['firmware'].items()
+        if storage.exists(connection, path)
+    }
+    firmware.restore(connection, name, definition, copies)
 
 
 def _check_whole(

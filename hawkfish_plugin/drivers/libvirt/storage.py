@@ -44,6 +44,7 @@ _CLUSTER_BYTES = 64 * 2**10
 _PART_BYTES = 256 * 2**10
 
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
+_LOCK_SECONDS = 60.0
 
 # How many volumes of a list cost as much as to find one.
 _LISTED_WHILE_FOUND = 10
@@ -401,13 +402,20 @@ def _folder(
     It is fresh, or what was seen *age* seconds ago: to see a folder anew
     libvirt looks into every file of it.
     """
-    with _folders:
+    # A look at a folder that hangs, of a server that is gone, never ends.
+    if not _folders.acquire(timeout=_LOCK_SECONDS):
+        raise exceptions.HypervisorBusy(
+            'look at storage', 'another look has not ended'
+        )
+    try:
         pool, passing = _enter(connection, folder, age)
         try:
             yield pool
         finally:
             if passing:
                 _stop(connection, pool)
+    finally:
+        _folders.release()
 
 
 def _enter(

@@ -19,8 +19,8 @@ import libvirt
 from hawkfish_plugin.drivers.libvirt import qmp, xml
 
 _POLL_SECONDS = 0.1
-# How long a merge may stand still.
-_PATIENCE_SECONDS = 60.0
+# How long a merge may stand still, and how long it may take.
+_PATIENCE_SECONDS, _MOST_SECONDS = 60.0, 3600.0
 
 
 class StrayError(Exception):
@@ -128,7 +128,8 @@ def _order(domain: Any, command: str, arguments: dict[str, object]) -> None:
 def _wait(look: Callable[[], tuple[int, bool]]) -> None:
     """Until *look* says so, or its count stands still for too long."""
     count, since = -1, time.monotonic()
-    while True:
+    deadline = since + _MOST_SECONDS
+    while time.monotonic() < deadline:
         now, done = look()
         if done:
             return
@@ -139,3 +140,4 @@ def _wait(look: Callable[[], tuple[int, bool]]) -> None:
                 f'the merge has stood still for {_PATIENCE_SECONDS:.0f} s'
             )
         time.sleep(_POLL_SECONDS)
+    raise StrayError(f'the merge has not ended in {_MOST_SECONDS:.0f} s')

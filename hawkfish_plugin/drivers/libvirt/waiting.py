@@ -22,6 +22,7 @@ _LOOK_SECONDS = 0.2
 _POLL_SECONDS = 0.02
 _IDLE_SECONDS = 0.5
 _SNAPSHOT = libvirt.VIR_DOMAIN_JOB_OPERATION_SNAPSHOT
+_BACKUP = libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
 
 
 class Watch:
@@ -107,7 +108,10 @@ def until_idle(hypervisor: connections.Hypervisor, uuid: str) -> None:
 
 def _is_busy(domain: Any) -> bool:
     try:
-        return bool(domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE)
+        if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+            return False
+        # A backup ends when the client that began it wants.
+        return bool(domain.jobStats().get('operation') != _BACKUP)
     except libvirt.libvirtError:
         # An inactive domain has no job.
         if not domain.connect().isAlive():

@@ -222,15 +222,55 @@ def external_disks(root: Element) -> dict[str, str | None]:
     found = {}
     for disk in root.findall('disks/disk'):
         if disk.get('snapshot') == 'external':
-            source = disk.find('source')
-            path = None if source is None else source.get('file')
-            found[disk.get('name', '')] = path
+            found[disk.get('name', '')] = _path_of(disk)
     return found
+
+
+def _path_of(disk: Element) -> str | None:
+    source = disk.find('source')
+    return None if source is None else source.get('file')
+
+
+def noted_overlays(root: Element) -> dict[str, str | None]:
+    """
+    By target, the files that a revert removes where this is the current one.
+    """
+    reverted = root.find('revertDisks')
+    if reverted is None:
+        return external_disks(root)
+    return {
+        disk.get('name', ''): _path_of(disk)
+        for disk in reverted.findall('disk')
+    }
+
+
+def note_overlays(root: Element, paths: Mapping[str, str | None]) -> None:
+    """Let *paths* be these files; a target without one keeps its file."""
+    for old in root.findall('revertDisks'):
+        root.remove(old)
+    reverted = ElementTree.SubElement(root, 'revertDisks')
+    for target, path in paths.items():
+        disk = ElementTree.SubElement(reverted, 'disk', name=target)
+        disk.set('snapshot', 'external' if path else 'no')
+        if path:
+            disk.set('type', 'file')
+            ElementTree.SubElement(disk, 'driver', type='qcow2')
+            ElementTree.SubElement(disk, 'source', file=path)
 
 
 def is_merge_target(root: Element) -> bool:
     """Whether a merge into a disk of this snapshot has broken off."""
     return root.find('disks/disk/snapshotDeleteInProgress') is not None
+
+
+def end_merge(root: Element) -> bool:
+    """Forget that one has broken off; returns whether it had."""
+    found = False
+    for disk in root.findall('disks/disk'):
+        for mark in disk.findall('snapshotDeleteInProgress'):
+            disk.remove(mark)
+            found = True
+    return found
 
 
 def captured_disks(root: Element) -> list[Disk]:
