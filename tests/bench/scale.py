@@ -27,7 +27,7 @@ from tests.lab import roots
 from tests.lab.host import Host
 
 WORKERS = 4
-WRITES = 0.02
+WRITES = 0.01
 # What the workers may take more at the end than after the first quarter.
 MOST_GROWTH = 1.2
 

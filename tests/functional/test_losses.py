@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where libvirt, left to itself, would lose data by an ordinary operation."""
+
+import re
+import subprocess
+
+import libvirt
+import pytest
+
+from tests.functional.conftest import SMALL
+from tests.functional.emulator import Emulator, told
+from tests.lab.domains import Disk
+from tests.lab.host import IMAGES
+
+pytestmark = pytest.mark.once
+
+TWO_DISKS = {**SMALL, 'disks': (Disk(), Disk())}
+_CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+
+
+@pytest.fixture(autouse=True)
+def _external(external):
+    if not external:
+        pytest.skip('internal snapshots have no files of their own')
+
+
+def disk_xml(system, target):
+    """The element of one disk in the definition."""
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    found = re.findall(r'<disk .*?</disk>', text, re.DOTALL)
+    return next(disk for disk in found if f"dev='{target}'" in disk)
+
+
+def snapshot_by_virsh(system, name, disks, flags=0):
+    system.domain.snapshotCreateXML(
+        f'<domainsnapshot><name>{name}</name><disks>{disks}</disks>'
+        '</domainsnapshot>',
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | flags,
+    )
+
+
+def test_the_branch_aside(make_system, emulator):
+    """The files of a branch outlive the delete of another, and reverts."""
+    system = make_system(**SMALL)
+    for name in ('root', 'aside'):
+        emulator.create(system.uuid, Name=name)
+    for _ in range(2):
+        emulator.revert(system.uuid, 'root')
+        emulator.create(system.uuid, Name='newest')
+        emulator.delete(system.uuid, 'newest')
+        for name in ('root', 'aside'):
+            emulator.revert(system.uuid, name)
+
+    for name in ('root', 'aside'):
+        emulator.delete(system.uuid, name)
+    assert system.leftovers() == []
+
+
+def test_a_disk_that_was_detached(make_system, emulator):
+    """Its newest data outlives a delete that libvirt refuses."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.host.path(system.sources()[1])
+    system.domain.detachDeviceFlags(disk_xml(system, 'vdb'), _CONFIG)
+
+    refused = emulator.wait(emulator.send_delete(system.uuid, 's'))
+
+    assert refused.status_code == 409, refused.text
+    assert overlay.exists()
+    (still,) = emulator.snapshots(system.uuid)
+    assert still['SnapshotState'] == 'Ready'
+
+
+def test_an_image_on_the_present_state(make_system, emulator):
+    """A revert is refused while an image stands on what it would remove."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    clone = system.host.path(f'{IMAGES}/{system.name}-clone.qcow2')
+    subprocess.run(
+        ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-u',
+         '-b', system.sources()[0], clone, '16M'],
+        check=True,
+    )
+
+    refused = emulator.post_revert(system.uuid, 's')
+
+    assert (refused.status_code, told(refused)) == (409, ['SystemCloned'])
+    clone.unlink()
+    emulator.revert(system.uuid, 's')
+
+
+def test_a_disk_that_was_left_out(make_system, emulator):
+    """A revert that would mix two times is refused, or forced and told."""
+    system = make_system(**TWO_DISKS)
+    snapshot_by_virsh(
+        system, 's', "<disk name='vda' snapshot='external'/>"
+        "<disk name='vdb' snapshot='no'/>",
+    )
+
+    refused = emulator.post_revert(system.uuid, 's')
+    assert (refused.status_code, told(refused)) == (409, ['DiskNotCaptured'])
+
+    emulator.wait(emulator.post_revert(system.uuid, 's', Force=True))
+    messages = emulator.tasks()[-1]['Messages']
+    assert any('DiskNotCaptured' in m['MessageId'] for m in messages)
+
+
+def test_names_that_differ_in_their_ending(make_system, emulator):
+    """It is found out before the guest is stopped."""
+    system = make_system(**TWO_DISKS)
+    names = [f'{IMAGES}/{system.name}-1.{end}' for end in ('qcow2', 'other')]
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    old = system.sources()[1]
+    system.host.path(old).rename(system.host.path(names[1]))
+    system.host.connect().defineXML(text.replace(old, names[1]))
+    emulator.create(system.uuid, Name='s')
+
+    refused = emulator.post_revert(system.uuid, 's')
+
+    assert (refused.status_code, told(refused)) == (
+        409, ['DiskNamesCollide']
+    )
+
+
+def test_no_snapshot_is_current(make_system, emulator, host):
+    """A revert that would crash libvirtd is refused."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    snapshot = system.domain.snapshotLookupByName('s')
+    text = snapshot.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
+    snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+    system.domain.snapshotCreateXML(
+        text, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    )
+    pid = host.daemon_pid()
+
+    refused = emulator.post_revert(system.uuid, 's')
+
+    assert (refused.status_code, told(refused)) == (409, ['CurrentUnknown'])
+    assert host.daemon_pid() == pid
+
+
+def test_a_merge_that_cannot_begin(make_system, emulator):
+    """What was never touched is not damaged."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    # More than any host has.
+    memory = re.sub(r'(?<=KiB.>)\d+', str(2**40), text)
+    system.host.connect().defineXML(memory)
+
+    refused = emulator.wait(emulator.send_delete(system.uuid, 's'))
+
+    assert refused.status_code == 409, refused.text
+    assert told(refused) != ['MergeFailed']
+    assert emulator.snapshots(system.uuid)[0]['SnapshotState'] == 'Ready'
+    system.host.connect().defineXML(text)
+    emulator.delete(system.uuid, 's')
+
+
+def test_a_saved_system(make_system, emulator):
+    """Its saved memory would fit no other disks."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    system.domain.create()
+    system.domain.managedSave()
+
+    refused = emulator.send_delete(system.uuid, 's')
+
+    assert (refused.status_code, told(refused)) == (
+        409, ['ManagedSavePresent']
+    )
+
+
+def test_the_chain_of_a_system_that_is_off(make_system, folder, host):
+    """Its length is that of the files, as libvirt has noted none."""
+    system = make_system(**SMALL)
+    limited = Emulator(
+        folder, host.uri, OS_SNAPSHOTS__MAX_CHAIN_DEPTH='2'
+    )
+    limited.start()
+    try:
+        for number in range(2):
+            limited.create(system.uuid, Name=str(number))
+        refused = limited.post_create(system.uuid, Name='2')
+    finally:
+        limited.stop()
+
+    assert (refused.status_code, told(refused)) == (409, ['ChainTooDeep'])
