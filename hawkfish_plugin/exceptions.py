@@ -156,6 +156,8 @@ class ActionParameterMissing(BadRequest):
 
 class ActionParameterValueFormatError(BadRequest):
     """(value, parameter, action)"""
+
+
 class ExpiryInPast(BadRequest):
     """(time)"""
 

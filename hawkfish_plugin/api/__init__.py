@@ -6,8 +6,10 @@ Owns the blueprint and what all of its views share: access, strict parsing of
 bodies, answers and errors.  A view checks, calls once downwards and renders.
 """
 
+import datetime
 import json
 import logging
+import re
 import urllib.parse
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -27,6 +29,10 @@ _CHALLENGE = 'Basic realm="Redfish"'
 blueprint = flask.Blueprint('hawkfish', __name__, url_prefix=redfish.ROOT)
 
 Body = dict[str, Any]
+_MOMENT = re.compile(
+    r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)',
+    re.ASCII,
+)
 
 
 def service() -> Any:
@@ -104,7 +110,10 @@ def read_body() -> Body:
         raise exceptions.MalformedJSON() from None
     if not isinstance(body, dict):
         raise exceptions.MalformedJSON()
-    return body
+    if flask.request.method != 'PATCH':
+        return body
+    # What a client has read and sends back; nothing is to be done about it.
+    return {k: v for k, v in body.items() if not k.startswith('@odata.')}
 
 
 def check_properties(
@@ -127,6 +136,14 @@ def check_properties(
                 told(value), name, related=related
             ))  # fmt: skip
     exceptions.check(found)
+
+
+def moment(text: str) -> datetime.datetime:
+    """The time that *text* is, as Redfish has it; raises ValueError."""
+    # Python would take times without a zone, and dates, as well.
+    if not _MOMENT.fullmatch(text):
+        raise ValueError
+    return datetime.datetime.fromisoformat(text)
 
 
 def told(value: object) -> str:

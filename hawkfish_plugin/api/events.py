@@ -7,7 +7,6 @@ events.  Subscriptions have a file of their own.
 """
 
 import contextlib
-import datetime
 import json
 import re
 import socket
@@ -21,8 +20,8 @@ import flask
 
 from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, missing, pointer, queries, read_body, service,
-    told,
+    Body, answer, blueprint, missing, moment, pointer, queries, read_body,
+    service, told,
 )  # fmt: skip
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as shapes
@@ -102,7 +101,12 @@ def _check_test(body: Body) -> None:
             raise exceptions.ActionParameterValueTypeError(
                 told(value), name, action, related=related
             )
-        if 'Severity' in name and value not in shapes.SEVERITIES:
+        among = {
+            'Severity': shapes.SEVERITIES,
+            'MessageSeverity': shapes.SEVERITIES,
+            'EventType': shapes.EVENT_TYPES,
+        }.get(name)
+        if among and value not in among:
             raise exceptions.ActionParameterValueNotInList(
                 told(value), name, action, related=related
             )
@@ -126,8 +130,7 @@ def _is_formed(name: str, value: Any) -> bool:
         return bool(plain and value.startswith('/'))
     if name == 'EventTimestamp':
         with contextlib.suppress(ValueError):
-            moment = datetime.datetime.fromisoformat(value)
-            return moment.tzinfo is not None and 'T' in value
+            return bool(moment(value))
         return False
     if name == 'EventGroupId':
         return bool(abs(value) < 2 ** 63)

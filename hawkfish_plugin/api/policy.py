@@ -13,7 +13,9 @@ from hawkfish_plugin.api import (
     Body, answer, blueprint, check_if_match, check_properties, find_system,
     pointer, queries, read_body, service, told,
 )  # fmt: skip
-from hawkfish_plugin.api.snapshots import read_wish
+from hawkfish_plugin.api.snapshots import (
+    CREATE_PARAMETERS, check_parameters, read_wish,
+)  # fmt: skip
 from hawkfish_plugin.redfish import policy as shapes
 
 POLICY = '/Systems/<identity>/Oem/HawkFish/SnapshotPolicy'
@@ -56,8 +58,9 @@ def change_policy(identity: str) -> flask.Response:
 @blueprint.post(f'{POLICY}/Actions/{shapes.PREVIEW_ACTION}')
 def preview_create(identity: str) -> flask.Response:
     system = find_system(identity)
-    wish = read_wish(read_body())
-    seen = service().pruning.preview(system, wish)
+    body = read_body()
+    check_parameters(body, shapes.PREVIEW_ACTION, CREATE_PARAMETERS)
+    seen = service().pruning.preview(system, read_wish(body))
     return answer(shapes.preview(system.uuid, seen))
 
 

@@ -8,7 +8,6 @@ Owns the parsing of what clients send about snapshots, and the routes below
 
 import datetime
 import functools
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +17,8 @@ import flask
 from hawkfish_plugin import drivers, exceptions, redfish, snapshots
 from hawkfish_plugin.api import (
     Body, accepted, answer, blueprint, check_if_match, check_properties,
-    find_system, missing, pointer, queries, read_body, request_uri, service,
-    told,
+    find_system, missing, moment, pointer, queries, read_body, request_uri,
+    service, told,
 )  # fmt: skip
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
@@ -31,10 +30,13 @@ REVERT_ACTIONS = (redfish.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 
 MAX_DESCRIPTION_CHARACTERS = 4096
 
-_CREATE_PROPERTIES = {
-    'Name': (str,), 'Description': (str,), 'IncludeMemory': (bool,),
-    'Quiesce': (str,), 'Locked': (bool,), 'ExpiresTime': (str,),
+CREATE_PARAMETERS = {
+    'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
+    'Locked': bool, 'ExpiresTime': str,
 }  # fmt: skip
+_CREATE_PROPERTIES = {
+    name: (kind,) for name, kind in CREATE_PARAMETERS.items()
+}
 _CHANGES = {
     'Description': (str, type(None)), 'Locked': (bool,),
     'ExpiresTime': (str, type(None)),
@@ -43,10 +45,6 @@ _FIELDS = {
     'Description': 'description', 'Locked': 'locked',
     'ExpiresTime': 'expires',
 }  # fmt: skip
-_MOMENT = re.compile(
-    r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)',
-    re.ASCII,
-)
 _PURGE_PARAMETERS = {'Force': bool}
 _REVERT_PARAMETERS = {
     'TargetPowerState': str, 'SafetySnapshot': bool, 'Force': bool,
@@ -185,12 +183,8 @@ def read_expiry(text: str) -> int:
     """The seconds since the epoch of an ExpiresTime that is to come."""
     related = ['#/ExpiresTime']
     try:
-        # Python would take times without a zone, and dates, as well.
-        if not _MOMENT.fullmatch(text):
-            raise ValueError
-        moment = datetime.datetime.fromisoformat(text)
         # At the ends of the calendar a zone can lead beyond it.
-        seconds = int(moment.astimezone(datetime.UTC).timestamp())
+        seconds = int(moment(text).astimezone(datetime.UTC).timestamp())
     except (ValueError, OverflowError):
         raise exceptions.PropertyValueFormatError(
             told(text), 'ExpiresTime', related=related

@@ -28,10 +28,6 @@ MAX_CONTEXT_CHARACTERS = 256
 MAX_LIST = 64
 MAX_WORD_CHARACTERS = 512
 
-_EVENT_TYPES = (
-    'StatusChange', 'ResourceUpdated', 'ResourceAdded', 'ResourceRemoved',
-    'Alert', 'MetricReport', 'Other',
-)  # fmt: skip
 _CREATE_PROPERTIES = {
     'Destination': str, 'Protocol': str, 'Context': str,
     'SubscriptionType': str, 'EventFormatType': str, 'EventTypes': list,
@@ -58,7 +54,7 @@ _CHOICES = {
     'SubscriptionType': (subscriptions.PUSHED,),
     'EventFormatType': ('Event',),
     # Deprecated, but Ironic always sends it. It filters nothing.
-    'EventTypes': _EVENT_TYPES,
+    'EventTypes': shapes.EVENT_TYPES,
     'DeliveryRetryPolicy': subscriptions.RETRY_POLICIES,
     'RegistryPrefixes': shapes.REGISTRY_PREFIXES,
     'ExcludeRegistryPrefixes': shapes.REGISTRY_PREFIXES,

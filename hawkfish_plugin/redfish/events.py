@@ -22,6 +22,10 @@ RESOURCE_TYPES = (
     'EventService', 'HawkFishSnapshot', 'HawkFishSnapshotCollection', 'Task',
 )  # fmt: skip
 SEVERITIES = ('OK', 'Warning', 'Critical')
+EVENT_TYPES = (
+    'StatusChange', 'ResourceUpdated', 'ResourceAdded', 'ResourceRemoved',
+    'Alert', 'MetricReport', 'Other',
+)  # fmt: skip
 
 SUBMIT_TEST = 'EventService.SubmitTestEvent'
 TEST = 'EventService.TestEventSubscription'

@@ -712,6 +712,16 @@ def test_preview_says_what_and_why(emulator, policy):
     assert names(emulator) == ['a', 'b', 'c']
 
 
+def test_parameters_of_the_preview(emulator, policy):
+    """What is wrong with them is told as of an action."""
+    for body, key in (
+        ({'Foo': 1}, 'ActionParameterUnknown'),
+        ({'Locked': 'yes'}, 'ActionParameterValueTypeError'),
+    ):
+        refused = preview(policy, **body)
+        assert (refused.status_code, message_ids(refused)) == (400, [key])
+
+
 def test_preview_is_refused_like_the_create(emulator, policy):
     """What a create would be told, its dry run is told."""
     emulator.created(Name='a')

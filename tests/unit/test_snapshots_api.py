@@ -494,6 +494,20 @@ def test_a_change_tells_all_that_is_wrong(emulator):
     }
 
 
+def test_annotations_are_sent_back(emulator):
+    """What a client has read, changed and sends back is a change."""
+    emulator.created(Name='a')
+    uri = f'{emulator.snapshots_url}/a'
+    read = requests.get(uri).json()
+    sent = {k: v for k, v in read.items() if k.startswith('@odata.')}
+
+    answer = requests.patch(uri, json={**sent, 'Locked': True})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()['Locked'] is True
+    assert requests.patch(uri, json=sent).status_code == 200
+
+
 def test_a_description_is_taken_away(emulator):
     """Null is what one without a description has."""
     uri = emulator.url + emulator.created(
