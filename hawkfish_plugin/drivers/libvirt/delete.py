@@ -7,6 +7,7 @@ Steps: ``prepare`` notes the other files, ``merge`` is the libvirt call,
 which libvirt allows; until it has succeeded the snapshot is damaged.
 """
 
+import contextlib
 from typing import Any
 
 import libvirt
@@ -45,11 +46,13 @@ def check(connection: Any, domain: Any, name: str) -> xml.Element:
     if any(s.parent == name or s.current and s.name == name for s in records):
         space.check(space.for_delete(connection, root))
     else:
-        _check_not_below(domain, root, name)
+        _check_not_below(connection, domain, root, name)
     return root
 
 
-def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
+def _check_not_below(
+    connection: Any, domain: Any, root: xml.Element, name: str
+) -> None:
     """
     Raise where the domain would lose what it stands on.
 
@@ -62,7 +65,11 @@ def _check_not_below(domain: Any, root: xml.Element, name: str) -> None:
         disk.path for disk in xml.captured_disks(root)
         if disk.target in external and disk.path
     }  # fmt: skip
-    in_use = captured & xml.chain(xml.parse(domain.XMLDesc(0)))
+    definition = xml.parse(domain.XMLDesc(0))
+    # libvirt may have written down no chain for a domain that is off.
+    tops = {disk.path for disk in xml.disks(definition) if disk.path}
+    below = xml.chain(definition) | storage.chains(connection, tops)
+    in_use = captured & below
     if in_use:
         raise exceptions.SnapshotBelowSystem(name, min(in_use))
 
@@ -207,7 +214,11 @@ def _remove_files(connection: Any, domain: Any, job: drivers.Job) -> None:
     leftovers.remove_discarded(
         connection, domain, job.journal['overlays'], job
     )
-    discards.straighten(domain)
+    # A revert does it again.
+    with contextlib.suppress(
+        libvirt.libvirtError, exceptions.SnapshotNotFound
+    ):
+        discards.straighten(domain)
 
 
 def _other_files(root: xml.Element) -> list[str]:
