@@ -128,6 +128,32 @@ def test_an_agent_that_stops_in_between(make_system, emulator, external):
     assert system.leftovers() == []
 
 
+@pytest.mark.parametrize('mode', ['Required', 'Preferred'])
+def test_a_thaw_that_is_not_confirmed(system, emulator, external, mode):
+    """
+    libvirt drops the snapshot then, and leaves the system on its overlays.
+
+    They are merged back, so that none is left that no snapshot has.
+    """
+    if not external:
+        pytest.skip('an internal snapshot of a running system has memory')
+    before = system.sources()
+    system.guest.run('touch /run/slow-thaw; echo kept > /mnt/data; sync')
+
+    ended = emulator.wait(emulator.post_create(
+        system.uuid, Name='s', Quiesce=mode, IncludeMemory=False
+    ))  # fmt: skip
+
+    if mode == 'Required':
+        assert told(ended) == ['QuiesceFailed']
+    else:
+        assert ended.json()['QuiesceStatus'] == 'Failed'
+        emulator.delete(system.uuid, 's')
+    assert system.sources() == before
+    assert system.leftovers() == []
+    assert system.guest.run('cat /mnt/data').strip() == 'kept'
+
+
 def test_an_agent_that_answers_late(system, emulator):
     """An agent that answers in its time is waited for."""
     system.guest.run(
