@@ -61,7 +61,10 @@ class Clones:
     """The clones of snapshots on one host."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A list need not wait for the deletes that read everything.
+        self._locks = {
+            reads_all: threading.Lock() for reads_all in (False, True)
+        }
         self._host: Host | None = None
 
     def of(
@@ -115,7 +118,7 @@ class Clones:
         host = self._host
         if host and _will_do(host, folders, look, asked):
             return host
-        with self._lock:
+        with self._locks[look == drivers.Look.ALL]:
             host = self._host
             # Another thread may have looked meanwhile.
             if not host or not _will_do(host, folders, look, asked):

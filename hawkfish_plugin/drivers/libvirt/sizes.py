@@ -51,15 +51,22 @@ class Sizes:
                 if now - since <= _REMEMBERED_SECONDS
             }
             _, takes = self._seen.setdefault(uuid, (now, {}))
-            unknown: dict[str, list[str]] = {}
-            for path in paths:
-                if path not in takes:
-                    folder = posixpath.dirname(path)
-                    unknown.setdefault(folder, []).append(path)
-            for folder, missing in unknown.items():
-                found = storage.allocations(connection, folder, missing)
-                takes |= {path: found.get(path, 0) for path in missing}
-            return {path: takes[path] for path in paths}
+            seen = dict(takes)
+        # Not under the lock: another domain need not wait for this look.
+        unknown: dict[str, list[str]] = {}
+        for path in paths:
+            if path not in seen:
+                folder = posixpath.dirname(path)
+                unknown.setdefault(folder, []).append(path)
+        found: dict[str, int] = {}
+        for folder, missing in unknown.items():
+            found |= dict.fromkeys(missing, 0)
+            found |= storage.allocations(connection, folder, missing)
+        with self._lock:
+            # Forgotten meanwhile, it is not remembered.
+            takes |= found
+        seen |= found
+        return {path: seen[path] for path in paths}
 
 
 def measure(
