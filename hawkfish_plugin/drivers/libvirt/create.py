@@ -170,17 +170,13 @@ def _remove_files(
 
 
 def _check_name_free(domain: Any, name: str) -> None:
-    if _is_listed(domain, name):
+    if snapshots.exists(domain, name):
         raise exceptions.SnapshotExists(name)
-
-
-def _is_listed(domain: Any, name: str) -> bool:
-    return name in domain.snapshotListNames()
 
 
 def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
     """Whether *name* is there, and is not another one of that name."""
-    if not _is_listed(domain, name):
+    if not snapshots.exists(domain, name):
         return False
     overlays = xml.external_disks(snapshots.describe(domain, name))
     return set(overlays.values()) <= set(files)

@@ -402,10 +402,11 @@ def _folder(
     It is fresh, or what was seen *age* seconds ago: to see a folder anew
     libvirt looks into every file of it.
     """
-    # A look at a folder that hangs, of a server that is gone, never ends.
+    # A look at a folder that hangs, of a server that is gone, never ends. An
+    # operation that had begun is settled later, as without the hypervisor.
     if not _folders.acquire(timeout=_LOCK_SECONDS):
-        raise exceptions.HypervisorBusy(
-            'look at storage', 'another look has not ended'
+        raise exceptions.HypervisorUnavailable(
+            connection.getURI(), 'a look at its storage has not ended'
         )
     try:
         pool, passing = _enter(connection, folder, age)
