@@ -3,7 +3,7 @@
 What the emulator's own requests get from us.
 
 Owns the lock that they share with our operations, the dropping of handles
-that a libvirtd restart has killed, and the links that are grafted into the
+that are dead or too many, and the links that are grafted into the
 emulator's resources; ``media`` keeps its note of virtual media true.
 Whatever of ours is missing or broken, the emulator goes on; only where it
 could destroy data it is told to wait.
@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 LOCK_SECONDS = 15.0
 
 _MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
+# How many domains the emulator may have handles of, in one process.
+_MOST_HANDLES = 64
 # The emulator adds its defaults to the definition when it first reads them.
 _MUTATING_READS = frozenset(('system_resource', 'bios', 'bios_settings'))
 
@@ -48,7 +50,7 @@ class Neighbours:
         if request.endpoint == 'registry_file_collection' and not _is_full():
             return schemas_api.list_no_registries()
         try:
-            self._drop_dead_handles()
+            self._drop_handles()
             self._lock_systems()
             if request.endpoint == 'VirtualMedia.virtual_media_resource':
                 self._follow_media()
@@ -86,15 +88,21 @@ class Neighbours:
         """Whether an operation of ours is under way on any system."""
         return any(task.active for task in self._plugin.tasks.list())
 
-    def _drop_dead_handles(self) -> None:
+    def _drop_handles(self) -> None:
         """
-        Let the emulator look its domains up anew after a libvirtd restart.
+        Let the emulator look its domains up anew.
 
-        It keeps the handle of every domain that it has ever found, and would
-        answer every request for it with an error until it is restarted too.
+        It keeps the handle of every domain that it has ever found, each with
+        a connection of its own.  After a libvirtd restart it would answer
+        every request for them with an error until it is restarted too; and
+        with thousands, libvirtd minds connections more than calls.
         """
         losses = self._plugin.driver.losses()
-        if losses != self._losses:
+        kept = vars(self._systems()).get('_cache', {})
+        if (
+            losses != self._losses
+            or sum(map(len, list(kept.values()))) > _MOST_HANDLES
+        ):
             self._losses = losses
             vars(self._systems()).pop('_cache', None)
 

@@ -11,15 +11,18 @@ twice, or memory that keeps growing.
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import pathlib
 import random
 import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
 import requests
 
+from hawkfish_plugin.client import FIRST_PAUSE, LONGEST_PAUSE
 from tests.bench import operations, populate
 from tests.bench.measure import p99
 from tests.functional.emulator import ACTIVATE, Emulator
@@ -28,6 +31,8 @@ from tests.lab.host import Host
 
 WORKERS = 4
 WRITES = 0.01
+# Those that wait their turn, one behind the other, must all get it.
+MOST_SECONDS = 600
 # What the workers may take more at the end than after the first quarter.
 MOST_GROWTH = 1.2
 
@@ -48,6 +53,24 @@ class Gunicorn(Emulator):
             '--bind', f'127.0.0.1:{self.port}',
             'hawkfish_plugin.wsgi:application',
         ]  # fmt: skip
+
+    def wait(
+        self, accepted: requests.Response, seconds: float = MOST_SECONDS
+    ) -> requests.Response:
+        return super().wait(accepted, seconds)
+
+    def watch(
+        self, monitor: str, seconds: float = MOST_SECONDS
+    ) -> requests.Response:
+        """Ask more and more seldom: fifty clients would be all the load."""
+        deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
+        while time.monotonic() < deadline:
+            response = requests.get(self.url + monitor, timeout=60)
+            if response.status_code != 202:
+                return response
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        raise AssertionError(f'{monitor} did not end: {response.text}')
 
     def resident(self) -> float:
         """The MiB of all processes."""
@@ -93,8 +116,10 @@ class Client:
     def _once(self) -> None:
         if self._own and random.random() < WRITES:
             system = random.choice(self._own)
-            self._emulator.create(system, Name='scale')
-            self._emulator.delete(system, 'scale')
+            with self._timed('create'):
+                self._emulator.create(system, Name='scale')
+            with self._timed('delete'):
+                self._emulator.delete(system, 'scale')
             return
         system = self._emulator.system(random.choice(self._everyone))
         snapshots = f'{system}/Oem/HawkFish/Snapshots'
@@ -103,8 +128,13 @@ class Client:
             ('list with $expand', f'{snapshots}?$expand=.'),
             ('list of systems', f'{self._emulator.url}/redfish/v1/Systems'),
         ])  # fmt: skip
+        with self._timed(what):
+            self._session.get(uri, timeout=60).raise_for_status()
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
         begin = time.monotonic()
-        self._session.get(uri, timeout=60).raise_for_status()
+        yield
         self.taken[what].append(time.monotonic() - begin)
 
 

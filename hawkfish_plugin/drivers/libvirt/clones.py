@@ -27,6 +27,8 @@ from hawkfish_plugin.drivers.libvirt import (
 
 # Each look costs a call for every volume and every domain of the host.
 _REMEMBERED_SECONDS = 10.0
+# How much older it may be for a list while another thread looks anew.
+_WHILE_LOOKING_SECONDS = 20.0
 
 # What a broken-off operation has left, of this plugin or of a revert.
 _LEFTOVER = re.compile(r'hawkfish-[0-9a-f]{12}-.*|.*\.\d{10}')
@@ -115,10 +117,13 @@ class Clones:
         self, connection: Any, folders: frozenset[str], look: drivers.Look
     ) -> Host:
         asked = time.monotonic()
+        lock = self._locks[look == drivers.Look.ALL]
+        if look == drivers.Look.RECENT and lock.locked():
+            asked -= _WHILE_LOOKING_SECONDS
         host = self._host
         if host and _will_do(host, folders, look, asked):
             return host
-        with self._locks[look == drivers.Look.ALL]:
+        with lock:
             host = self._host
             # Another thread may have looked meanwhile.
             if not host or not _will_do(host, folders, look, asked):

@@ -273,7 +273,7 @@ def layers(
                 if pool is not None and pool.name() not in active:
                     found |= _layers(pool, folder, known)
                     # Raises where another process has stopped it meanwhile.
-                    pool.info()
+                    pool.numOfVolumes()
         except libvirt.libvirtError:
             # A busy pool is not refreshed; its volumes are looked at below.
             # What is in no pool has not been seen at all.
@@ -367,7 +367,7 @@ def _find(connection: Any, pool: Any, path: str) -> Any:
     if volume is None:
         # Raises where another process has stopped the pool meanwhile: what
         # cannot be looked for is not missing.
-        pool.info()
+        pool.numOfVolumes()
     return volume
 
 
@@ -402,27 +402,32 @@ def _folder(
     It is fresh, or what was seen *age* seconds ago: to see a folder anew
     libvirt looks into every file of it.
     """
+    oldest = time.monotonic() - age
     # A look at a folder that hangs, of a server that is gone, never ends. An
     # operation that had begun is settled later, as without the hypervisor.
     if not _folders.acquire(timeout=_LOCK_SECONDS):
         raise exceptions.HypervisorUnavailable(
             connection.getURI(), 'a look at its storage has not ended'
         )
-    try:
-        pool, passing = _enter(connection, folder, age)
-        try:
-            yield pool
-        finally:
-            if passing:
-                _stop(connection, pool)
-    finally:
-        _folders.release()
+    with contextlib.ExitStack() as stack:
+        stack.callback(_folders.release)
+        pool, passing = _enter(connection, folder, oldest)
+        if passing:
+            stack.callback(_stop, connection, pool)
+        else:
+            # Nobody stops it, so nobody need wait for its user.
+            stack.close()
+        yield pool
 
 
 def _enter(
-    connection: Any, folder: str, age: float
+    connection: Any, folder: str, oldest: float
 ) -> tuple[Any, bool]:
-    """The pool, and whether it is to be stopped at the end."""
+    """
+    The pool, and whether it is to be stopped at the end.
+
+    What was seen since *oldest*, maybe for another thread, will do.
+    """
     until = time.monotonic() + _BUSY_SECONDS
     while True:
         found = _find_active(connection, folder)
@@ -433,7 +438,7 @@ def _enter(
         # Another process looks into the folder, or died while it did.
         if not passing or time.monotonic() > until:
             seen = _refreshed.get(found.UUIDString(), -math.inf)
-            if passing or time.monotonic() - seen > age:
+            if passing or seen < oldest:
                 _refresh(found)
             return found, passing
         time.sleep(_BUSY_POLL_SECONDS)
