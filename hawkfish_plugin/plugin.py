@@ -21,7 +21,7 @@ import flask
 from hawkfish_plugin import (
     conf, db, drivers, entrance, exceptions, locks, messages, neighbours,
     notes, policies, protocol, pruning, purging, sessions, snapshots, sweeping,
-    tasks,
+    tasks, workers,
 )  # fmt: skip
 from hawkfish_plugin.api import (
     blueprint, events as _events, may_serve, policy as _policy,
@@ -125,6 +125,14 @@ class Plugin:
         return tasks.Tasks(self._database, self.locks, self.conf)
 
     @functools.cached_property
+    def _workers(self) -> workers.Workers:
+        operations = {
+            **self.snapshots.operations, **self.purging.operations,
+            **self.pruning.operations,
+        }  # fmt: skip
+        return workers.Workers(self.tasks, self.locks, operations, self.conf)
+
+    @functools.cached_property
     def sessions(self) -> sessions.Sessions:
         return sessions.Sessions(self._database)
 
@@ -220,12 +228,7 @@ class Plugin:
             if self.started:
                 return
             try:
-                self.tasks.start(
-                    {
-                        **self.snapshots.operations,
-                        **self.purging.operations,
-                        **self.pruning.operations,
-                    },
+                self._workers.start(
                     self._delivery.start, self._sweeping.start,
                     chore=self.pruning.chore,
                 )

@@ -238,13 +238,13 @@ class Snapshots:
         view = self.get(system, name)
         self._check_free(view, system)
         _check_whole(view)
-        request = dataclasses.replace(
-            request, ours=view.note.quiesce is not None,
-            memory_size=view.note.memory_size,
-        )
-        self._driver.check_revert(system.uuid, request)
         if safety is None:
             safety = self._conf.revert.safety_snapshot
+        request = dataclasses.replace(
+            request, ours=view.note.quiesce is not None,
+            memory_size=view.note.memory_size, kept=safety,
+        )
+        self._driver.check_revert(system.uuid, request)
         kept = [self._keep_present(system, name, payload)] if safety else []
         arguments = {
             'created': view.record.created, 'power_state': request.power_state,

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Tasks: the life of an operation that outlives its request.
+Tasks: operations that outlive their request.
 
-Owns the table ``tasks``, its SQL and the threads that work on it: submit,
-claim, run, cancel, settle, recover.  A task names its operation and holds its
-arguments as JSON, so it outlives the process.  One process runs the workers;
-any process may submit.  A task of a system never runs beside another of it.
+Owns the table ``tasks`` and its SQL: submit, claim, cancel, end.  A task
+names its operation and holds its arguments as JSON, so it outlives the
+process.  Any process may submit; ``workers`` are in one of them.
 """
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -33,13 +31,6 @@ ACTIVE = (NEW, RUNNING, CANCELLING)
 
 # What is an event as well as soon as an operation tells it.
 _ANNOUNCED = frozenset((messages.QUIESCE_FAILED,))
-
-# How often an idle worker looks for tasks that another process submitted, in
-# case its call was not heard.
-_POLL_SECONDS = 0.25
-# How long to wait for a hypervisor, or a database, that went away.
-_RETRY_SECONDS = 1.0
-CHORE_SECONDS = 5.0
 
 _CLAIM = """
     UPDATE tasks SET
@@ -174,7 +165,7 @@ class Job:
 
 
 class Tasks:
-    """The task table of *database*, and the workers of this process."""
+    """The task table of *database*, and the calls to those who work on it."""
 
     def __init__(
         self, database: db.Database, lock_files: locks.Locks,
@@ -184,12 +175,17 @@ class Tasks:
         self._locks = lock_files
         self._conf = conf.tasks
         self._operations: Mapping[str, Operation] = {}
-        self._wake = threading.Event()
+        # Set when there may be a task to claim.
+        self.wake = threading.Event()
         # What becomes of a task and the events that tell it are written in
         # one transaction.
         self.events = events.Events(database, conf)
         self._owner = uuid.uuid4().hex
         self._claiming = threading.Lock()
+
+    def know(self, operations: Mapping[str, Operation]) -> None:
+        """Before anything is claimed, cancelled or ended."""
+        self._operations = operations
 
     # Any process ----------------------------------------------------------
 
@@ -223,7 +219,7 @@ class Tasks:
                 (operation, system.uuid, system.name, snapshot,
                  json.dumps(arguments), json.dumps(payload), time.time()),
             ).fetchone()  # fmt: skip
-        self._wake.set()
+        self.wake.set()
         self._locks.call_owner()
         return _task(row)
 
@@ -261,7 +257,7 @@ class Tasks:
         if not task.active:
             self._forget(task_id)
             return task
-        if self._end(task, CANCELLED, _cancelled(task), while_state=NEW):
+        if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
             return self.get(task_id)
         if not self.cancellable(self.get(task_id)):
             raise exceptions.TaskNotCancellable(task_id, task.operation)
@@ -307,71 +303,9 @@ class Tasks:
                     connection, [events.Occurrence(key, args, origin)]
                 )
 
-    # The process that owns the workers ------------------------------------
+    # Who works on them -----------------------------------------------------
 
-    def start(
-        self, operations: Mapping[str, Operation],
-        *also: Callable[[], None],
-        chore: Callable[[], None] | None = None,
-    ) -> None:
-        """
-        Make the operations known, and work on tasks once it is our turn.
-
-        Only one process of a state folder works at a time; the others wait
-        for it to die, and the next then recovers what it left.  What *also*
-        is the work of that process alone is started then too, and it does the
-        *chore* every few seconds.
-        """
-        self._operations = operations
-        self._thread('owner', lambda: self._own(also, chore))
-
-    def _own(
-        self, also: Sequence[Callable[[], None]],
-        chore: Callable[[], None] | None,
-    ) -> None:
-        while True:
-            try:
-                self._locks.own_workers()
-                break
-            except exceptions.StateUnavailable as exc:
-                LOG.error('%s', messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-        LOG.info('This process runs the snapshot tasks')
-        self._thread('calls', self._listen)
-        for number in range(self._conf.workers):
-            self._thread(f'worker-{number}', self._work)
-        for start in also:
-            _attempt('A start', start)
-        while chore:
-            _attempt('A chore', chore)
-            time.sleep(CHORE_SECONDS)
-
-    def _listen(self) -> None:
-        for _ in self._locks.calls():
-            self._wake.set()
-
-    def _thread(self, name: str, target: Callable[[], None]) -> None:
-        threading.Thread(
-            target=target, name=f'hawkfish-{name}', daemon=True
-        ).start()
-
-    def _work(self) -> None:
-        while True:
-            try:
-                task = self._claim()
-                if task:
-                    self._execute(task)
-                    continue
-            except exceptions.StateUnavailable as exc:
-                LOG.error('%s', messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-            except Exception:
-                LOG.exception('A worker failed; it goes on')
-                time.sleep(_RETRY_SECONDS)
-            self._wake.wait(_POLL_SECONDS)
-            self._wake.clear()
-
-    def _claim(self) -> Task | None:
+    def claim(self) -> Task | None:
         """
         Mark the oldest runnable task Running and return it, or None.
 
@@ -411,109 +345,7 @@ class Tasks:
             _of_task(task, messages.TASK_STARTED, args)
         ])  # fmt: skip
 
-    def _execute(self, task: Task) -> None:
-        LOG.info(
-            'Task %s: %s of snapshot %r of system %s',
-            task.id, task.operation, task.snapshot, task.system,
-        )  # fmt: skip
-        while True:
-            try:
-                with self._locks.system(task.system, self._conf.deadline):
-                    # Ended before the lock is free: who takes it next must
-                    # not find a task that has begun and does not hold it.
-                    state, outcome = self._outcome(task)
-                    self._finish(task, state, outcome)
-                if state == COMPLETED:
-                    self._follow(task)
-                return
-            except exceptions.SystemLocked as exc:
-                # What has begun is settled, whoever holds the system.
-                if not task.step:
-                    self._finish(task, EXCEPTION, exc)
-                    return
-            except exceptions.StateUnavailable as exc:
-                LOG.error('Task %s waits: %r', task.id, messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-
-    def _follow(self, task: Task) -> None:
-        after = self._operations[task.operation].after
-        if after:
-            _attempt(f'What follows task {task.id}', after, task)
-
-    def _outcome(
-        self, task: Task
-    ) -> tuple[str, dict[str, Any] | exceptions.HawkFishError]:
-        """The state that the task ends in, and its result or error."""
-        try:
-            return COMPLETED, self._run_in_time(task)
-        except exceptions.OperationCancelled as exc:
-            return CANCELLED, exc
-        except exceptions.HawkFishError as exc:
-            LOG.error('Task %s failed: %r', task.id, messages.text(exc))
-            return EXCEPTION, exc
-        except Exception:
-            LOG.exception('Task %s failed unexpectedly', task.id)
-            return EXCEPTION, exceptions.InternalError()
-
-    def _run_in_time(self, task: Task) -> dict[str, Any]:
-        deadline = self._conf.deadline
-        job = Job(self, task, deadline)
-        if not job.begun:
-            # What nobody expects any more is not done hours later, when
-            # an emulator that was down comes back.
-            if time.time() - task.created > deadline:
-                raise exceptions.OperationTimedOut(task.operation, deadline)
-        return self._carry_out(job)
-
-    def _carry_out(self, job: Job) -> dict[str, Any]:
-        """
-        Run the operation, or settle it where an earlier try had begun.
-
-        When the hypervisor or the database goes away in the middle nobody
-        knows how far it came, so it is settled as soon as both are back,
-        however long that takes: left as it is, a system may be half changed.
-        """
-        operation = self._operations[job.task.operation]
-        settling, told = job.begun, False
-        while True:
-            try:
-                if settling:
-                    return operation.settle(job)
-                return operation.run(job)
-            except exceptions.HypervisorBusy:
-                if not settling:
-                    raise
-            except (
-                exceptions.HypervisorUnavailable, exceptions.StateUnavailable
-            ) as exc:  # fmt: skip
-                if not job.begun:
-                    raise
-                LOG.error('Task %s waits: %r', job.task.id, exc)
-                told = told or self._tell(job, exc)
-                settling = True
-            time.sleep(_RETRY_SECONDS)
-
-    def _tell(self, job: Job, error: exceptions.HawkFishError) -> bool:
-        with contextlib.suppress(exceptions.StateUnavailable):
-            job.tell(error.message_id, *error.args)
-            return True
-        return False
-
-    def _finish(
-        self, task: Task, state: str,
-        outcome: dict[str, Any] | exceptions.HawkFishError,
-    ) -> None:
-        """End the task, however long the database takes to come back."""
-        while True:
-            try:
-                self._end(task, state, outcome)
-                break
-            except exceptions.StateUnavailable as exc:
-                LOG.error('Task %s: %s', task.id, messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-        self._wake.set()
-
-    def _end(
+    def end(
         self, task: Task, state: str,
         outcome: dict[str, Any] | exceptions.HawkFishError,
         while_state: str | None = None,
@@ -609,16 +441,6 @@ def _of_task(
 ) -> events.Occurrence:
     origin = events.task_origin(task.id, task.of_system)
     return events.Occurrence(key, args, origin)
-
-
-def _attempt(what: str, call: Callable[..., None], *args: object) -> None:
-    """*call* with *args*, whose failure is nobody's but its own."""
-    try:
-        call(*args)
-    except exceptions.HawkFishError as exc:
-        LOG.error('%s failed: %r', what, messages.text(exc))
-    except Exception:
-        LOG.exception('%s failed', what)
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

@@ -85,7 +85,7 @@ class RevertRequest:
     *ours*: the snapshot was made by this service, and so has copies of the
     state of the firmware; *force*: go on without those that cannot be used.
     *memory_size* is what the memory had in bytes when it was captured, where
-    that is known.
+    that is known.  *kept*: the present state will have a snapshot before.
     """
 
     name: str
@@ -93,6 +93,7 @@ class RevertRequest:
     force: bool = False
     ours: bool = False
     memory_size: int | None = None
+    kept: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

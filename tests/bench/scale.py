@@ -168,6 +168,10 @@ def main() -> int:
 def _run(
     emulator: Gunicorn, uuids: list[str], options: argparse.Namespace
 ) -> bool:
+    # The emulator adds its defaults to a definition that it reads first, and
+    # waits for an operation on that system; a lab has done so long ago.
+    for uuid in uuids:
+        requests.get(emulator.system(uuid), timeout=60).raise_for_status()
     clients = [
         Client(emulator, uuids, uuids[number::options.clients])
         for number in range(options.clients)

@@ -76,17 +76,19 @@ def test_an_image_on_the_present_state(make_system, emulator):
     system = make_system(**SMALL)
     emulator.create(system.uuid, Name='s')
     clone = system.host.path(f'{IMAGES}/{system.name}-clone.qcow2')
+    below = system.sources()[0]
     subprocess.run(
         ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-u',
-         '-b', system.sources()[0], clone, '16M'],
+         '-b', below, clone, '16M'],
         check=True,
     )
 
     refused = emulator.post_revert(system.uuid, 's')
 
     assert (refused.status_code, told(refused)) == (409, ['SystemCloned'])
-    clone.unlink()
-    emulator.revert(system.uuid, 's')
+    # A safety snapshot keeps what the image stands on.
+    emulator.revert(system.uuid, 's', SafetySnapshot=True)
+    assert system.host.path(below).exists()
 
 
 def test_a_disk_that_was_left_out(make_system, emulator):

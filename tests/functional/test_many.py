@@ -165,3 +165,16 @@ def test_the_emulator_stays_quick(make_system, emulator):
         assert response.status_code == 200
 
     assert slowest < 5
+
+
+def test_the_emulator_keeps_few_connections(make_system, emulator):
+    """However many systems it is asked for, it keeps few connections."""
+    uuids = [make_system(**SMALL).uuid for _ in range(150)]
+
+    for uuid in uuids:
+        requests.get(emulator.system(uuid), timeout=60).raise_for_status()
+
+    assert emulator.process
+    opened = pathlib.Path(f'/proc/{emulator.process.pid}/fd').iterdir()
+    sockets = [f for f in opened if str(f.readlink()).startswith('socket:')]
+    assert len(sockets) < 90

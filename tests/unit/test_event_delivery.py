@@ -13,7 +13,9 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, drivers, events, locks, tasks
+from hawkfish_plugin import (
+    conf, db, drivers, events, locks, tasks, workers,
+)  # fmt: skip
 from hawkfish_plugin.events import delivery, subscriptions
 from tests.unit.receiver import Receiver, tls_context, unused_port
 
@@ -28,7 +30,8 @@ class Service:
     def __init__(self, folder, is_allowed=lambda event: True):
         self.conf = conf.load()
         database = db.Database(folder)
-        self.tasks = tasks.Tasks(database, locks.Locks(folder), self.conf)
+        self.locks = locks.Locks(folder)
+        self.tasks = tasks.Tasks(database, self.locks, self.conf)
         self.events = self.tasks.events
         self.subscriptions = subscriptions.Subscriptions(database, self.conf)
         self.delivery = delivery.Delivery(
@@ -406,7 +409,9 @@ def test_dead_subscribers_hold_up_nobody(service):
     quickly as they do without any subscriber.
     """
     silent = tasks.Operation(lambda job: {}, lambda job: {})
-    service.tasks.start({'silent': silent}, service.delivery.start)
+    workers.Workers(
+        service.tasks, service.locks, {'silent': silent}, service.conf
+    ).start(service.delivery.start)
     # One operation has two events: it started, and it ended.
     alone = rate_of_operations(service, 50)
     living = [Receiver() for _ in range(15)]

@@ -30,6 +30,7 @@ LAYERS = {
     'hawkfish_plugin.snapshots': 5,
     'hawkfish_plugin.views': 5,
     'hawkfish_plugin.tasks': 4,
+    'hawkfish_plugin.workers': 4,
     'hawkfish_plugin.events': 3,
     'hawkfish_plugin.sessions': 3,
     'hawkfish_plugin.notes': 3,

@@ -16,7 +16,9 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, drivers, exceptions, locks, tasks
+from hawkfish_plugin import (
+    conf, db, drivers, exceptions, locks, tasks, workers,
+)  # fmt: skip
 
 A, B = drivers.System('uuid-a', 'a'), drivers.System('uuid-b', 'b')
 PATIENCE = 20.0
@@ -24,7 +26,7 @@ PATIENCE = 20.0
 # Works as the owner of the state in argv[1] until it is killed.
 OWNER = """
 import pathlib, sys, threading, time
-from hawkfish_plugin import conf, db, locks, tasks
+from hawkfish_plugin import conf, db, locks, tasks, workers
 
 def run(job):
     job.step('half', made=['file'])
@@ -33,9 +35,12 @@ def run(job):
     time.sleep(3600)
 
 folder = pathlib.Path(sys.argv[1])
-tasks.Tasks(db.Database(folder), locks.Locks(folder), conf.load()).start(
-    {'work': tasks.Operation(run, run), 'other': tasks.Operation(run, run)}
-)
+lock_files, options = locks.Locks(folder), conf.load()
+workers.Workers(
+    tasks.Tasks(db.Database(folder), lock_files, options), lock_files,
+    {'work': tasks.Operation(run, run), 'other': tasks.Operation(run, run)},
+    options,
+).start()
 time.sleep(3600)
 """
 
@@ -94,6 +99,22 @@ class Work:
         }
 
 
+class Table(tasks.Tasks):
+    """A task table that can be given workers."""
+
+    def __init__(self, folder):
+        self._folder, self._options = folder, conf.load()
+        super().__init__(
+            db.Database(folder), locks.Locks(folder), self._options
+        )
+
+    def start(self, operations, chore=None):
+        lock_files = locks.Locks(self._folder)
+        workers.Workers(self, lock_files, operations, self._options).start(
+            chore=chore
+        )
+
+
 @pytest.fixture(autouse=True)
 def configured(monkeypatch):
     for name in list(os.environ):
@@ -122,7 +143,7 @@ def started(table, work):
 
 
 def open_table(folder):
-    return tasks.Tasks(db.Database(folder), locks.Locks(folder), conf.load())
+    return Table(folder)
 
 
 def submit(table, snapshot, system=A, operation='work', **arguments):
@@ -177,7 +198,7 @@ def test_the_end_of_a_task_is_told_once(started, work):
     task = ended(started, submit(started, 's'))
     told = started.events.newest()
 
-    again = started._end(task, tasks.EXCEPTION, exceptions.InternalError())
+    again = started.end(task, tasks.EXCEPTION, exceptions.InternalError())
 
     assert not again
     assert started.get(task.id).state == tasks.COMPLETED
@@ -238,7 +259,7 @@ def test_what_follows_a_success(table, work):
 
 def test_the_chore_is_done_again_and_again(table, work, monkeypatch):
     """Whoever owns the workers does the chore, though it failed before."""
-    monkeypatch.setattr(tasks, 'CHORE_SECONDS', 0.02)
+    monkeypatch.setattr(workers, '_CHORE_SECONDS', 0.02)
     times = []
 
     def chore():
@@ -305,7 +326,7 @@ def test_two_claims_never_get_the_same_task(tmp_path):
     claimed = []
 
     def claim():
-        while task := table._claim():
+        while task := table.claim():
             claimed.append(task.id)
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
@@ -329,7 +350,7 @@ def test_another_process_may_submit(started, work, tmp_path):
 
 def test_another_process_is_heard_at_once(tmp_path, work, monkeypatch):
     """Workers that never look by themselves are called by who submits."""
-    monkeypatch.setattr(tasks, '_POLL_SECONDS', None)
+    monkeypatch.setattr(workers, '_POLL_SECONDS', None)
     work.go.set()
     owner, elsewhere = open_table(tmp_path), open_table(tmp_path)
     owner.start(work.operations())

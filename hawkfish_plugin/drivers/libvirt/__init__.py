@@ -158,7 +158,8 @@ class LibvirtDriver:
     ) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
             revert.check(connection, domain, request)
-        self._check_discarded(uuid, drivers.Look.NAMES)
+        if not request.kept:
+            self._check_discarded(uuid, drivers.Look.NAMES)
 
     def _check_discarded(self, uuid: str, look: drivers.Look) -> None:
         """Raise where a revert would take the ground from under others."""

@@ -6,17 +6,16 @@ libvirt stops the guest first and checks later, and a revert that fails leaves
 the definition pointing at the base image, where the next start would destroy
 every snapshot.  So what can be checked is checked and noted before
 (``prepare``), one call is made (``revert``), and whatever goes wrong in it is
-undone at once: destroy, define what was, restore the power state.  ``finish``
-puts media and firmware back, ``start`` starts the system.  Nothing is ever
-done on an old note alone: what is found decides.
+undone at once (see ``undo``).  ``finish`` puts media and firmware back,
+``start`` starts the system.  Nothing is ever done on an old note alone: what
+is found decides.
 """
 
-import contextlib
 import posixpath
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import libvirt
@@ -24,24 +23,12 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, discards, firmware, images, leftovers, plan, qmp,
-    snapshots, space, storage, waiting, xml,
+    agent, connections, discards, drives, firmware, images, leftovers, plan,
+    snapshots, space, storage, undo, waiting, xml,
 )  # fmt: skip
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
-
-# What was found after a call of which nobody knows how it ended.
-_BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
-
-# A domain that libvirt's revert, or its end, has stopped; and no operator.
-_STOPPED_BY_REVERT = frozenset((
-    libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN,
-    libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
-    libvirt.VIR_DOMAIN_SHUTOFF_FAILED,
-    libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
-    libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
-))  # fmt: skip
 
 _STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
 
@@ -108,7 +95,7 @@ def run(
                 snapshots.redefine(domain, root)
         except (libvirt.libvirtError, exceptions.FolderMissing):
             if connection.isAlive():
-                _forget_firmware(connection, domain, job)
+                undo.forget_firmware(connection, domain, job)
             raise
         since = job.journal['current'] or 'the first one'
         job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
@@ -121,7 +108,7 @@ def run(
         except libvirt.libvirtError as exc:
             if not connection.isAlive():
                 raise
-            _undo(connection, uuid, name, exc.get_error_message(), job)
+            undo.run(connection, uuid, name, exc.get_error_message(), job)
         # Found out anew where it is not known.
         job.step('finish', durable=False)
         _finish(connection, uuid, request, job)
@@ -138,15 +125,15 @@ def settle(
         root = xml.parse(journal['snapshot_xml'])
         captured = xml.snapshot(root, None)
         if journal['step'] == 'prepare':
-            _restore_media(domain, name, journal)
-            _forget_firmware(connection, domain, job)
+            drives.give_back(domain, name, journal)
+            undo.forget_firmware(connection, domain, job)
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )
         if journal['step'] == 'revert':
             if not captured.external:
-                _check_moved(domain, name, journal)
-            _undo(connection, uuid, name, 'it was broken off', job)
+                undo.check_moved(domain, name, journal)
+            undo.run(connection, uuid, name, 'it was broken off', job)
         _finish(connection, uuid, request, job)
         leftovers.remove_new_overlays(
             connection, domain, journal['bases'], journal['overlays'], job
@@ -215,14 +202,6 @@ def _firmware_copies(
     return firmware.copies(root) if off or not captured.memory else {}
 
 
-def _forget_firmware(
-    connection: Any, domain: Any, job: drivers.Job
-) -> None:
-    """Remove what would have brought the present firmware back."""
-    paths = job.journal['firmware'].values()
-    leftovers.remove(connection, domain, paths, job)
-
-
 def _bases(connection: Any, root: xml.Element) -> list[str]:
     """The files that a revert puts new overlays over."""
     external = xml.external_disks(root)
@@ -244,7 +223,7 @@ def _note(
         power_state=plan.power_state(domain),
         domain_id=domain.ID(),
         current=snapshots.current(domain),
-        media=_media(root),
+        media=drives.of(root),
         bases=bases,
         overlays=leftovers.revert_overlays(connection, bases),
         firmware=_new_copies(domain, bases),
@@ -259,13 +238,6 @@ def _new_copies(domain: Any, bases: Sequence[str]) -> dict[str, str]:
         xml.parse(domain.XMLDesc(_SECURE)), posixpath.dirname(bases[0]),
         secrets.token_hex(6), not domain.isActive(),
     )  # fmt: skip
-
-
-def _media(root: xml.Element) -> dict[str, str]:
-    captured = root.find('domain')
-    if captured is None or not xml.snapshot(root, None).external:
-        return {}
-    return xml.media(captured)
 
 
 def _target(
@@ -330,9 +302,9 @@ def _put_back(
     domain = connections.find(connection, uuid)
     root = xml.parse(job.journal['snapshot_xml'])
     try:
-        _restore_media(domain, request.name, job.journal)
+        drives.give_back(domain, request.name, job.journal)
         for drive, element in job.journal['media'].items():
-            _insert(connection, domain, drive, element, job)
+            drives.insert(connection, domain, drive, element, job)
     finally:
         captured = xml.snapshot(root, None)
         target = _target(captured, request)
@@ -341,7 +313,7 @@ def _put_back(
             _restore_firmware(connection, domain, root, request, job)
             job.step('start')
         _set_power(domain, captured, target, job.journal)
-    _forget_firmware(connection, domain, job)
+    undo.forget_firmware(connection, domain, job)
     if captured.external:
         before = xml.files(xml.parse(job.journal['live_xml']))
         leftovers.remove_discarded(connection, domain, before, job)
@@ -429,227 +401,3 @@ def _start(domain: Any, name: str, target: str) -> None:
         raise exceptions.RevertNotStarted(
             name, exc.get_error_message()
         ) from exc
-
-
-def _restore_media(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    """Let the snapshot have its media again, for the next revert to it."""
-    # What libvirt has noted in it since is kept, such as the new overlays.
-    root = snapshots.describe(domain, name)
-    if xml.insert_media(root, xml.parse(journal['snapshot_xml'])):
-        snapshots.redefine(domain, root)
-
-
-def _insert(
-    connection: Any, domain: Any, drive: str, element: str, job: drivers.Job
-) -> None:
-    path = xml.source_file(element)
-    try:
-        if path and not storage.exists(connection, path):
-            job.tell('HawkFish.1.0.MediaEjected', path, drive, 'it is gone')
-            return
-        _change_media(domain, drive, element)
-    except libvirt.libvirtError as exc:
-        if not connection.isAlive():
-            raise
-        job.tell(
-            'HawkFish.1.0.MediaEjected', path or 'of the network', drive,
-            exc.get_error_message(),
-        )  # fmt: skip
-
-
-def _change_media(domain: Any, drive: str, element: str) -> None:
-    # By force: the guest may have locked the door of the drive.
-    flags = libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
-    domain.updateDeviceFlags(
-        element, flags | libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    )
-    if domain.isActive():
-        with _tray_open(domain, drive):
-            domain.updateDeviceFlags(
-                element, flags | libvirt.VIR_DOMAIN_AFFECT_LIVE
-            )
-
-
-@contextlib.contextmanager
-def _tray_open(domain: Any, drive: str) -> Iterator[None]:
-    """
-    Keep the tray of *drive* open meanwhile.
-
-    libvirt does not know the tray of a QEMU that it started from a memory
-    file, and would not open it by itself (seen with 11.3).
-    """
-    alias = xml.alias(xml.parse(domain.XMLDesc(_SECURE)), drive)
-    qmp.ask(domain, 'blockdev-open-tray', {'id': alias, 'force': True})
-    try:
-        yield
-    finally:
-        qmp.ask(domain, 'blockdev-close-tray', {'id': alias})
-
-
-# When it went wrong --------------------------------------------------------
-
-
-def _undo(
-    connection: Any, uuid: str, name: str, reason: str, job: drivers.Job
-) -> None:
-    """
-    Bring the domain back to where it was before the call, and raise.
-
-    Returns only where the revert did take place. Never starts anything
-    before the definition is right again.
-    """
-    journal = job.journal
-    domain = connections.find(connection, uuid)
-    found = _found(domain, name, journal)
-    if found == _REVERTED:
-        return
-    if found == _BEFORE and domain.ID() == journal['domain_id']:
-        # Refused before the guest was stopped: it must not suffer.
-        _restore_snapshots(domain, name, journal)
-        if not domain.isActive():
-            # Or undone but for that, by a process that died.
-            _restore_present_firmware(connection, domain, name, journal)
-            _check_whole(connection, name, journal)
-        _forget_firmware(connection, domain, job)
-        raise exceptions.OperationFailed('revert', reason)
-    if not _is_external(journal):
-        raise exceptions.RevertUnknown(name, reason, plan.power_state(domain))
-    if found == _OTHER:
-        raise exceptions.RevertNotUndone(
-            name, reason, 'the system has been changed by others meanwhile'
-        )
-    try:
-        now = _restore(connection, domain, name, found, job)
-    except libvirt.libvirtError as exc:
-        if not connection.isAlive():
-            raise
-        raise exceptions.RevertNotUndone(
-            name, reason, exc.get_error_message()
-        ) from exc
-    except (
-        exceptions.SnapshotNotFound, exceptions.SnapshotFileMissing,
-        exceptions.SnapshotFileDamaged, exceptions.FolderMissing,
-    ) as exc:  # fmt: skip
-        # Of the snapshot itself, or of the present state of the firmware.
-        raise exceptions.RevertNotUndone(
-            name, reason, messages.text(exc).rstrip('.')
-        ) from exc
-    raise exceptions.RevertUndone(name, reason, now)
-
-
-def _check_moved(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    # QEMU may have gone back to an internal snapshot in the same process,
-    # without a trace: only another current snapshot tells.
-    if _found(domain, name, journal) != _REVERTED:
-        raise exceptions.RevertUnknown(
-            name, 'nobody saw its end', plan.power_state(domain)
-        )
-
-
-def _is_external(journal: Mapping[str, Any]) -> bool:
-    root = xml.parse(journal['snapshot_xml'])
-    return xml.snapshot(root, None).external
-
-
-def _found(domain: Any, name: str, journal: Mapping[str, Any]) -> str:
-    """
-    Where the domain stands after the call.
-
-    An external revert gives every disk a new overlay: then the disks are
-    neither what they were before, nor the snapshot's own files, which a
-    revert that broke off leaves in the definition. An internal one leaves no
-    trace but the snapshot that is current.
-    """
-    stands_on = snapshots.current(domain) == name
-    if not _is_external(journal):
-        if domain.isActive() and domain.ID() == journal['domain_id']:
-            return _BEFORE
-        moved = stands_on and journal['current'] != name
-        return _REVERTED if moved else _OTHER
-    root = xml.parse(journal['snapshot_xml'])
-    now = _sources(xml.parse(domain.XMLDesc(_SECURE)), root)
-    before = _sources(xml.parse(journal['live_xml']), root)
-    if now == before:
-        return _BEFORE
-    if now & _sources(root.find('domain'), root):
-        return _BASE
-    return _REVERTED if stands_on and not now & before else _OTHER
-
-
-def _sources(domain: xml.Element | None, root: xml.Element) -> set[Any]:
-    captured = xml.external_disks(root)
-    listed = [] if domain is None else xml.disks(domain)
-    return {d.path or d.volume for d in listed if d.target in captured}
-
-
-def _restore(
-    connection: Any, domain: Any, name: str, found: str, job: drivers.Job
-) -> str:
-    """Define what was before; returns what became of the system."""
-    journal, stopped = job.journal, False
-    if found == _BASE:
-        _check_whole(connection, name, journal)
-        stopped = bool(domain.isActive())
-        if stopped:
-            domain.destroy()
-        domain = connection.defineXML(journal['domain_xml'])
-    _restore_snapshots(domain, name, journal)
-    leftovers.remove_new_overlays(
-        connection, domain, journal['bases'], journal['overlays'], job
-    )
-    if not domain.isActive():
-        # QEMU has those of the snapshot written when it loaded the memory.
-        definition = xml.parse(domain.XMLDesc(_INACTIVE))
-        firmware.restore(connection, name, definition, journal['firmware'])
-    now = _restore_power(domain, journal['power_state'], stopped)
-    _forget_firmware(connection, domain, job)
-    return now
-
-
-def _restore_present_firmware(
-    connection: Any, domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    definition = xml.parse(domain.XMLDesc(_INACTIVE))
-    copies = {
-        kind: path for kind, path in journal['firmware'].items()
-        if storage.exists(connection, path)
-    }
-    firmware.restore(connection, name, definition, copies)
-
-
-def _check_whole(
-    connection: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    """Raise where a file of the definition to restore is gone."""
-    root = xml.parse(journal['domain_xml'])
-    for disk in xml.disks(root):
-        path = None if disk.is_media else disk.path
-        if path and not storage.exists(connection, path):
-            raise exceptions.RevertNotUndone(
-                name, 'it broke off', f'{path} is deleted already'
-            )
-
-
-def _restore_snapshots(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    _restore_media(domain, name, journal)
-    if journal['current'] and snapshots.current(domain) is None:
-        snapshots.make_current(domain, journal['current'])
-
-
-def _restore_power(domain: Any, power_state: str, stopped: bool) -> str:
-    """*stopped* says that it was us who has just stopped it."""
-    if domain.isActive():
-        return 'running'
-    if power_state == drivers.OFF:
-        return 'off'
-    if not stopped and domain.state()[1] not in _STOPPED_BY_REVERT:
-        return 'off, as somebody has stopped it since'
-    paused = libvirt.VIR_DOMAIN_START_PAUSED
-    domain.createWithFlags(paused if power_state == drivers.PAUSED else 0)
-    return 'started anew, as its memory was lost'
