@@ -99,7 +99,8 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
     current = _resource(system, name)
-    check_properties(body, _CHANGES, set(current) - set(_CHANGES))
+    fixed = {*current, *CREATE_PARAMETERS} - set(_CHANGES)
+    check_properties(body, _CHANGES, fixed)
     if 'Description' in body:
         body['Description'] = body['Description'] or ''
         _check_description(body['Description'])

@@ -364,6 +364,7 @@ def test_a_new_snapshot_of_the_name_is_not_locked(emulator):
     ({'Locked': None}, 'PropertyValueTypeError'),
     ({'Description': '\x1b[2J'}, 'PropertyValueFormatError'),
     ({'Name': 'b'}, 'PropertyNotWritable'),
+    ({'IncludeMemory': True}, 'PropertyNotWritable'),
     ({'SizeBytes': 0}, 'PropertyNotWritable'),
     ({'Locks': True}, 'PropertyUnknown'),
 ])  # fmt: skip
