@@ -8,6 +8,7 @@ the modules whose SQL uses them.  No transaction may be held across a call to
 the hypervisor.
 """
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -141,7 +142,7 @@ MIGRATIONS = (
 
 class Database:
     """
-    The SQLite file ``hawkfish.sqlite`` in *folder*, one connection a thread.
+    The SQLite file ``hawkfish.sqlite`` in *folder*.
 
     Raises StateUnavailable where the folder or the file cannot be used, and
     StateTooNew where a newer release has written it.
@@ -149,6 +150,11 @@ class Database:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.path = folder / 'hawkfish.sqlite'
+        # To open one costs as much as all that a request asks of it. Those
+        # of another process must not be carried over a fork, nor closed.
+        self._idle: dict[int, collections.deque[sqlite3.Connection]] = (
+            collections.defaultdict(collections.deque)
+        )
         self._local = threading.local()
         make_private_folder(folder)
         with self._errors():
@@ -166,8 +172,7 @@ class Database:
         Not *durable*, it outlives this process, but is on the disk only with
         the next one that is: until then a host that fails forgets it.
         """
-        with self._errors():
-            connection = self._connection()
+        with self._errors(), self._connection() as connection:
             level = 'FULL' if durable else 'NORMAL'
             connection.execute(f'PRAGMA synchronous = {level}')
             connection.execute('BEGIN IMMEDIATE')
@@ -180,8 +185,8 @@ class Database:
 
     def query(self, sql: str, *args: object) -> list[sqlite3.Row]:
         """The rows of one reading statement."""
-        with self._errors():
-            return self._connection().execute(sql, args).fetchall()
+        with self._errors(), self._connection() as connection:
+            return connection.execute(sql, args).fetchall()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -192,19 +197,34 @@ class Database:
         except (OSError, sqlite3.Error) as exc:
             raise exceptions.StateUnavailable(self.path.parent, exc) from exc
 
-    def _connection(self) -> sqlite3.Connection:
-        # A connection must not be carried over a fork: the pid is checked.
-        if getattr(self._local, 'pid', None) != os.getpid():
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
-            connection.execute('PRAGMA journal_mode = WAL')
-            self._local.connection = connection
-            self._local.pid = os.getpid()
-        found: sqlite3.Connection = self._local.connection
-        return found
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One that nobody else has; in a transaction, that of this thread."""
+        held: sqlite3.Connection | None = getattr(self._local, 'held', None)
+        if held is not None:
+            yield held
+            return
+        self._local.held = connection = self._take()
+        try:
+            yield connection
+        finally:
+            self._local.held = None
+            if connection.in_transaction:
+                # Of a commit that failed; nobody may go on with it.
+                connection.close()
+            else:
+                self._idle[os.getpid()].append(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with contextlib.suppress(IndexError):
+            return self._idle[os.getpid()].pop()
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
+        connection.execute('PRAGMA journal_mode = WAL')
+        return connection
 
     def _migrate(self) -> None:
         with self.transaction() as connection:

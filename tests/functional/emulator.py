@@ -123,7 +123,7 @@ class Emulator:
             with contextlib.suppress(requests.ConnectionError):
                 requests.get(f'{self.url}/redfish/v1/', timeout=5)
                 return
-            time.sleep(0.05)
+            time.sleep(0.005)
         raise AssertionError(f'the emulator is not up: {self.log()}')
 
     def log(self) -> str:

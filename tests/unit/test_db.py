@@ -184,3 +184,25 @@ def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(folder):
     # FULL, NORMAL, FULL; and none of them is lost with the process.
     assert levels == [2, 1, 2]
     assert damaged(db.Database(folder)) == ['s1', 's2', 's3']
+
+
+def test_a_commit_that_fails_blocks_nobody(tmp_path):
+    """Who comes next does not go on with the transaction that failed."""
+    database = db.Database(tmp_path / 'state')
+    with database.transaction() as connection:
+        connection.execute(
+            'CREATE TABLE a (id INTEGER PRIMARY KEY, '
+            'b REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)'
+        )
+    # Of the connection that the next transaction has.
+    database.query('PRAGMA foreign_keys = ON')
+
+    with (
+        pytest.raises(sqlite3.IntegrityError),
+        database.transaction() as connection,
+    ):
+        connection.execute('INSERT INTO a VALUES (1, 2)')
+
+    with database.transaction() as connection:
+        connection.execute('INSERT INTO a VALUES (3, NULL)')
+    assert [row['id'] for row in database.query('SELECT id FROM a')] == [3]
