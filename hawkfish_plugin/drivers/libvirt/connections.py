@@ -26,9 +26,6 @@ LOG = logging.getLogger(__name__)
 # A daemon that is silent for so long is given up, with all that waits for it.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 10, 3
 _OPEN_SECONDS = 15
-# Each call of anybody in the process wakes the event loop, which then wants
-# the interpreter from whoever called; nothing of ours is in such a hurry.
-_REST_SECONDS = 0.05
 
 _event_loop = threading.Lock()
 _event_loop_running = False
@@ -210,7 +207,6 @@ def _loop() -> None:
     while True:
         try:
             libvirt.virEventRunDefaultImpl()
-            time.sleep(_REST_SECONDS)
         except libvirt.libvirtError as exc:
             LOG.error('The event loop of libvirt failed: %s', _text(exc))
             time.sleep(1)
