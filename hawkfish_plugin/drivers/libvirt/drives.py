@@ -2,9 +2,8 @@
 """
 The media in the drives of a domain, across a revert.
 
-libvirt cannot put a disk that is read only over a new overlay: media are
-taken out of an external snapshot before a revert to it, and put back into
-both the snapshot and the domain afterwards.
+They are taken out of an external snapshot before a revert to it, and put back
+into both the snapshot and the domain afterwards.
 """
 
 import contextlib
