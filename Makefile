@@ -33,7 +33,7 @@ help:
 	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
-	@echo 'make lint        ruff, codespell and mypy'
+	@echo 'make lint        ruff (rules and layout), codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
 	@echo 'make genschemas  the JSON schemas, from the CSDL'
@@ -82,6 +82,7 @@ demo: setup
 
 lint: setup
 	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/codespell
 	$(PYTHON) -m mypy
 

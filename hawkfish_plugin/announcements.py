@@ -22,11 +22,12 @@ def of_create(
     origin = events.snapshot_origin(task.of_system, task.snapshot)
     return [
         events.Occurrence(
-            messages.SNAPSHOT_CREATED, [task.snapshot, task.system_name],
+            messages.SNAPSHOT_CREATED,
+            [task.snapshot, task.system_name],
             origin,
         ),
         events.Occurrence(messages.RESOURCE_CREATED, [], origin),
-    ]  # fmt: skip
+    ]
 
 
 def of_revert(
@@ -38,10 +39,11 @@ def of_revert(
         return [failure(task, error)]
     return [
         events.Occurrence(
-            messages.SNAPSHOT_REVERTED, [task.snapshot, task.system_name],
+            messages.SNAPSHOT_REVERTED,
+            [task.snapshot, task.system_name],
             events.snapshot_origin(task.of_system, task.snapshot),
-        ),
-    ]  # fmt: skip
+        )
+    ]
 
 
 def of_delete(
@@ -60,9 +62,10 @@ def of_purge(
 ) -> Sequence[events.Occurrence]:
     """However it ended, what it has deleted is gone."""
     told = [
-        occurrence for name in task.journal.get('deleted', ())
+        occurrence
+        for name in task.journal.get('deleted', ())
         for occurrence in _deletion(task, name, 'Request')
-    ]  # fmt: skip
+    ]
     if error and not isinstance(error, exceptions.OperationCancelled):
         told.append(failure(task, error))
     return told
@@ -74,11 +77,12 @@ def _deletion(
     origin = events.snapshot_origin(task.of_system, name, gone=True)
     return [
         events.Occurrence(
-            messages.SNAPSHOT_DELETED, [name, task.system_name, reason],
+            messages.SNAPSHOT_DELETED,
+            [name, task.system_name, reason],
             origin,
         ),
         events.Occurrence(messages.RESOURCE_REMOVED, [], origin),
-    ]  # fmt: skip
+    ]
 
 
 def failure(
@@ -92,7 +96,11 @@ def failure(
     gone = gone or isinstance(error, exceptions.SnapshotNotFound)
     return events.Occurrence(
         messages.SNAPSHOT_FAILED,
-        [task.snapshot or '*', task.system_name, task.operation,
-         messages.text(error).rstrip('.')],
+        [
+            task.snapshot or '*',
+            task.system_name,
+            task.operation,
+            messages.text(error).rstrip('.'),
+        ],
         events.snapshot_origin(task.of_system, task.snapshot, gone),
-    )  # fmt: skip
+    )

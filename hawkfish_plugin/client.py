@@ -377,9 +377,7 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
     snapshot_count = base.Field(['Usage', 'SnapshotCount'])
     size_bytes = base.Field(['Usage', 'SizeBytes'])
 
-    _preview_target = base.Field(
-        ['Actions', PREVIEW, 'target'], required=True
-    )
+    _preview_target = base.Field(['Actions', PREVIEW, 'target'], required=True)
 
     def update(self, **changes: Any) -> 'SnapshotPolicy':
         """

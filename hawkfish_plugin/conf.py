@@ -67,8 +67,11 @@ snapshots_opts: list[cfg.Opt] = [
         'type',
         default='auto',
         choices=[
-            ('auto', 'external where this libvirt can revert and delete '
-                     'them, internal elsewhere'),
+            (
+                'auto',
+                'external where this libvirt can revert and delete '
+                'them, internal elsewhere',
+            ),
             ('external', 'a new file for each disk, and one for the memory'),
             ('internal', 'inside the qcow2 files of the system'),
         ],

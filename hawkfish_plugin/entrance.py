@@ -22,11 +22,16 @@ LOG = logging.getLogger(__name__)
 
 # DSP0266 wants them open, beside those that the emulator leaves open; and to
 # log in one cannot be logged in.
-OPEN = frozenset((
-    ('GET', schemas.ODATA), ('HEAD', schemas.ODATA),
-    ('GET', schemas.METADATA), ('HEAD', schemas.METADATA),
-    ('POST', redfish.SESSIONS), ('POST', f'{redfish.SESSIONS}/Members'),
-))  # fmt: skip
+OPEN = frozenset(
+    (
+        ('GET', schemas.ODATA),
+        ('HEAD', schemas.ODATA),
+        ('GET', schemas.METADATA),
+        ('HEAD', schemas.METADATA),
+        ('POST', redfish.SESSIONS),
+        ('POST', f'{redfish.SESSIONS}/Members'),
+    )
+)
 
 _HEADERS = {'OData-Version': ODATA_VERSION, 'Cache-Control': 'no-store'}
 
@@ -98,9 +103,10 @@ def _with_headers(start: Any) -> Any:
     ) -> Any:
         there = {name.lower() for name, _ in headers}
         lacking = [
-            (name, value) for name, value in _HEADERS.items()
+            (name, value)
+            for name, value in _HEADERS.items()
             if name.lower() not in there
-        ]  # fmt: skip
+        ]
         return start(status, [*headers, *lacking], *args)
 
     return start_response

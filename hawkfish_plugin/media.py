@@ -13,7 +13,10 @@ from typing import Any
 
 
 def follow(
-    vmedia: Any, identity: str, device: str, uuid: str,
+    vmedia: Any,
+    identity: str,
+    device: str,
+    uuid: str,
     drives: Mapping[str, str],
 ) -> None:
     """
@@ -32,9 +35,11 @@ def follow(
     vmedia.eject_image(identity, device)
     if path:
         notes[(identity, device)] = {
-            **notes[(identity, device)], 'Inserted': True,
-            'ImageName': posixpath.basename(path), 'WriteProtected': True,
-        }  # fmt: skip
+            **notes[(identity, device)],
+            'Inserted': True,
+            'ImageName': posixpath.basename(path),
+            'WriteProtected': True,
+        }
 
 
 def _noted_file(note: Mapping[str, Any], uuid: str, path: str) -> str:

@@ -64,9 +64,7 @@ def published() -> dict[str, dict[str, Any]]:
     Of a registry of the DMTF it has the messages that are sent, so that a
     client without a way to the Internet can read those.
     """
-    made = {
-        name: _excerpt(name, keys) for name, keys in _standard().items()
-    }
+    made = {name: _excerpt(name, keys) for name, keys in _standard().items()}
     messages = {
         key: without_deprecated(message)
         for key, message in _own()['Messages'].items()

@@ -23,15 +23,16 @@ def check(name: str) -> None:
         raise exceptions.StringValueTooLong(
             name, MAX_CHARACTERS, related=['#/Name']
         )
+    size = len(name.encode(errors='replace'))
     broken = {
         'it is empty or blank': not name.strip(),
         'it contains a slash': '/' in name,
         'it begins with a dot': name.startswith('.'),
-        'it contains a character that is not printable':
-            not name.isprintable(),
-        f'it is longer than {MAX_BYTES} bytes in UTF-8':
-            len(name.encode(errors='replace')) > MAX_BYTES,
-    }  # fmt: skip
+        'it contains a character that is not printable': (
+            not name.isprintable()
+        ),
+        f'it is longer than {MAX_BYTES} bytes in UTF-8': size > MAX_BYTES,
+    }
     for rule, is_broken in broken.items():
         if is_broken:
             raise exceptions.SnapshotNameInvalid(

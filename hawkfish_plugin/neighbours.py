@@ -60,9 +60,10 @@ class Neighbours:
                 return None
             self.teardown_request(None)
             return flask.Response(
-                json.dumps(redfish.error(exc)), exc.status,
+                json.dumps(redfish.error(exc)),
+                exc.status,
                 content_type='application/json',
-            )  # fmt: skip
+            )
         return None
 
     def _is_harmless(self, error: exceptions.HawkFishError) -> bool:
@@ -77,9 +78,11 @@ class Neighbours:
         # The emulator's own connection may work where ours does not; then it
         # is not known which system it is about to change.
         unknown = isinstance(
-            error, exceptions.HypervisorUnavailable
-            | exceptions.HypervisorBusy | exceptions.OperationFailed
-        )  # fmt: skip
+            error,
+            exceptions.HypervisorUnavailable
+            | exceptions.HypervisorBusy
+            | exceptions.OperationFailed,
+        )
         if not unknown or flask.request.method not in _MUTATING:
             return True
         return not (self._plugin.started and self._is_working())
@@ -128,9 +131,7 @@ class Neighbours:
         # hold it was broken off, and its system may be half changed.
         for task in self._plugin.tasks.active(uuid).values():
             if task.step and task.state != tasks.NEW:
-                raise exceptions.SystemUnsettled(
-                    uuid, task.operation, task.id
-                )
+                raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
 
     def _lock_reading(
         self, stack: contextlib.ExitStack, identity: str
@@ -182,9 +183,9 @@ class Neighbours:
         graft = _GRAFTS.get(request.endpoint or '')
         # The emulator renders nothing for some HEAD requests.
         if graft and response.status_code == 200 and response.get_data():
-            response.set_data(json.dumps(graft(json.loads(
-                response.get_data()
-            ))))  # fmt: skip
+            response.set_data(
+                json.dumps(graft(json.loads(response.get_data())))
+            )
         return response
 
 
@@ -226,6 +227,6 @@ def _touched() -> list[str]:
     if not isinstance(targets, list):
         return []
     # In one order, so that two such requests cannot wait for each other.
-    return sorted({
-        str(target).rstrip('/').rpartition('/')[2] for target in targets
-    })  # fmt: skip
+    return sorted(
+        {str(target).rstrip('/').rpartition('/')[2] for target in targets}
+    )

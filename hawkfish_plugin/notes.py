@@ -46,7 +46,8 @@ class Notes:
         def add(row: sqlite3.Row, **fields: object) -> None:
             key = row['snapshot'], row['created']
             found[key] = dataclasses.replace(
-                found.get(key, NONE), **fields  # type: ignore[arg-type]
+                found.get(key, NONE),
+                **fields,  # type: ignore[arg-type]
             )
 
         for row in self._rows('damaged', system):
@@ -63,7 +64,8 @@ class Notes:
 
     def _rows(self, table: str, system: str) -> list[sqlite3.Row]:
         return self._db.query(
-            f'SELECT * FROM {table} WHERE system = ?', system  # noqa: S608
+            f'SELECT * FROM {table} WHERE system = ?',  # noqa: S608
+            system,
         )
 
     def damage(self, system: str, name: str, created: int) -> None:
@@ -75,8 +77,12 @@ class Notes:
             )
 
     def create(
-        self, system: str, record: drivers.Snapshot,
-        made: drivers.Created, locked: bool, expires: int | None,
+        self,
+        system: str,
+        record: drivers.Snapshot,
+        made: drivers.Created,
+        locked: bool,
+        expires: int | None,
     ) -> None:
         """Note what is to be known of a new snapshot, before its task ends."""
         key = system, record.name, record.created
@@ -94,7 +100,9 @@ class Notes:
             _set_expiry(connection, key, expires)
 
     def update(
-        self, system: str, record: drivers.Snapshot,
+        self,
+        system: str,
+        record: drivers.Snapshot,
         changes: Mapping[str, object],
     ) -> None:
         """Set ``locked`` and ``expires`` where *changes* have them."""

@@ -19,14 +19,33 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import (
-    conf, db, drivers, entrance, exceptions, locks, messages, neighbours,
-    notes, policies, protocol, pruning, purging, sessions, snapshots, sweeping,
-    tasks, workers,
-)  # fmt: skip
+    conf,
+    db,
+    drivers,
+    entrance,
+    exceptions,
+    locks,
+    messages,
+    neighbours,
+    notes,
+    policies,
+    protocol,
+    pruning,
+    purging,
+    sessions,
+    snapshots,
+    sweeping,
+    tasks,
+    workers,
+)
 from hawkfish_plugin.api import (
-    blueprint, events as _events, may_serve, policy as _policy,
-    snapshots as _snapshots, subscriptions as _subscriptions,
-)  # fmt: skip
+    blueprint,
+    events as _events,
+    may_serve,
+    policy as _policy,
+    snapshots as _snapshots,
+    subscriptions as _subscriptions,
+)
 from hawkfish_plugin.events import Event, Events, delivery, subscriptions
 
 LOG = logging.getLogger(__name__)
@@ -127,9 +146,10 @@ class Plugin:
     @functools.cached_property
     def _workers(self) -> workers.Workers:
         operations = {
-            **self.snapshots.operations, **self.purging.operations,
+            **self.snapshots.operations,
+            **self.purging.operations,
             **self.pruning.operations,
-        }  # fmt: skip
+        }
         return workers.Workers(self.tasks, self.locks, operations, self.conf)
 
     @functools.cached_property
@@ -139,9 +159,13 @@ class Plugin:
     @functools.cached_property
     def snapshots(self) -> snapshots.Snapshots:
         return snapshots.Snapshots(
-            self.driver, self.tasks, self.locks, self._notes, self.policies,
+            self.driver,
+            self.tasks,
+            self.locks,
+            self._notes,
+            self.policies,
             self.conf,
-        )  # fmt: skip
+        )
 
     @functools.cached_property
     def _notes(self) -> notes.Notes:
@@ -158,9 +182,12 @@ class Plugin:
     @functools.cached_property
     def pruning(self) -> pruning.Pruning:
         return pruning.Pruning(
-            self.driver, self.snapshots, self._notes, self.policies,
+            self.driver,
+            self.snapshots,
+            self._notes,
+            self.policies,
             lambda system: may_serve(self._app, system),
-        )  # fmt: skip
+        )
 
     @functools.cached_property
     def _sweeping(self) -> sweeping.Sweeping:
@@ -229,7 +256,8 @@ class Plugin:
                 return
             try:
                 self._workers.start(
-                    self._delivery.start, self._sweeping.start,
+                    self._delivery.start,
+                    self._sweeping.start,
                     chore=self.pruning.chore,
                 )
             except exceptions.HawkFishError as exc:

@@ -32,10 +32,9 @@ class Policies:
         options = self._conf.retention
         own: Mapping[str, Any] = dict(rows[0]) if rows else {}
         chosen = {
-            column: options[column] if own.get(column) is None
-            else own[column]
+            column: options[column] if own.get(column) is None else own[column]
             for column in COLUMNS
-        }  # fmt: skip
+        }
         return retention.Limits(
             snapshots=chosen['max_snapshots'],
             age=chosen['max_age'],

@@ -77,8 +77,7 @@ def _is_ours() -> bool:
         return flask.request.blueprint == blueprint.name
     adapter = _adapter()
     endpoints = {
-        adapter.match(method=method)[0]
-        for method in adapter.allowed_methods()
+        adapter.match(method=method)[0] for method in adapter.allowed_methods()
     }
     return any(e.startswith(f'{blueprint.name}.') for e in endpoints)
 
@@ -111,8 +110,9 @@ def _acceptable(response: flask.Response) -> flask.Response:
     # Parameters such as charset and odata.metadata change nothing here.
     wanted = {
         value.partition(';')[0].strip().lower()
-        for value, quality in flask.request.accept_mimetypes if quality
-    }  # fmt: skip
+        for value, quality in flask.request.accept_mimetypes
+        if quality
+    }
     kind = served.partition('/')[0]
     if not accepted or wanted & {'*/*', f'{kind}/*', served}:
         return response

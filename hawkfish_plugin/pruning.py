@@ -16,9 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import (
-    drivers, exceptions, messages, notes, policies, retention, snapshots,
+    drivers,
+    exceptions,
+    messages,
+    notes,
+    policies,
+    retention,
+    snapshots,
     tasks,
-)  # fmt: skip
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -46,8 +52,11 @@ class Pruning:
     """The retention of every system that *serves* is true of."""
 
     def __init__(
-        self, driver: drivers.Driver, stories: snapshots.Snapshots,
-        note_table: notes.Notes, policy_table: policies.Policies,
+        self,
+        driver: drivers.Driver,
+        stories: snapshots.Snapshots,
+        note_table: notes.Notes,
+        policy_table: policies.Policies,
         serves: Callable[[drivers.System], bool],
     ) -> None:
         self._driver = driver
@@ -65,7 +74,9 @@ class Pruning:
         }
 
     def create(
-        self, system: drivers.System, wish: snapshots.Wish,
+        self,
+        system: drivers.System,
+        wish: snapshots.Wish,
         payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
@@ -92,9 +103,7 @@ class Pruning:
             self._snapshots.withdraw(deletes)
             raise
 
-    def preview(
-        self, system: drivers.System, wish: snapshots.Wish
-    ) -> Preview:
+    def preview(self, system: drivers.System, wish: snapshots.Wish) -> Preview:
         """What a create would do; raises what it would raise."""
         try:
             return self._preview(system, wish)
@@ -107,7 +116,9 @@ class Pruning:
             return seen
 
     def _preview(
-        self, system: drivers.System, wish: snapshots.Wish,
+        self,
+        system: drivers.System,
+        wish: snapshots.Wish,
         first: bool = False,
     ) -> Preview:
         request, forecast = self._snapshots.prepare(system, wish, first)
@@ -115,9 +126,15 @@ class Pruning:
         now = time.time()
         parent = next((s.name for s in subjects if s.record.current), None)
         record = drivers.Snapshot(
-            request.name, request.description, int(now), None,
-            forecast.memory, forecast.external, parent, current=True,
-        )  # fmt: skip
+            request.name,
+            request.description,
+            int(now),
+            None,
+            forecast.memory,
+            forecast.external,
+            parent,
+            current=True,
+        )
         keep = (retention.LOCKED,) if wish.locked else ()
         coming = retention.Subject(record, forecast.size, wish.expires, keep)
         limits = self._policies.get(system.uuid)
@@ -151,13 +168,15 @@ class Pruning:
             self._prune(system, limits, None, patient=True)
         except exceptions.HawkFishError as exc:
             LOG.warning(
-                'System %s was not pruned: %r', system.uuid,
-                messages.text(exc),
-            )  # fmt: skip
+                'System %s was not pruned: %r', system.uuid, messages.text(exc)
+            )
 
     def _prune(
-        self, system: drivers.System, limits: retention.Limits,
-        spare: str | None, patient: bool = False,
+        self,
+        system: drivers.System,
+        limits: retention.Limits,
+        spare: str | None,
+        patient: bool = False,
     ) -> None:
         """Submit the deletes that *limits* ask for, in their order."""
         # Two at once would count the same snapshot as gone.
@@ -172,14 +191,14 @@ class Pruning:
             pruned = _going(subjects, limits, spare)
             if not pruned:
                 return
-            first = next(
-                s.record for s in subjects if s.name == pruned[0][0]
-            )
+            first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
                 self._submit(system, pruned, [])
 
     def _submit(
-        self, system: drivers.System, pruned: Sequence[tuple[str, str]],
+        self,
+        system: drivers.System,
+        pruned: Sequence[tuple[str, str]],
         submitted: list[tasks.Task],
     ) -> None:
         """Append each delete to *submitted*, also where a later one fails."""
@@ -187,18 +206,21 @@ class Pruning:
         # The others may have to wait for it.
         self._driver.check_delete(system.uuid, pruned[0][0])
         for name, reason in pruned:
-            submitted.append(self._snapshots.submit_delete(
-                system, records[name], {}, pruned=reason
-            ))  # fmt: skip
+            submitted.append(
+                self._snapshots.submit_delete(
+                    system, records[name], {}, pruned=reason
+                )
+            )
 
     def _tried_lately(
         self, system: drivers.System, record: drivers.Snapshot
     ) -> bool:
         now = time.monotonic()
         self._tried = {
-            key: at for key, at in self._tried.items()
+            key: at
+            for key, at in self._tried.items()
             if now - at < _PATIENCE_SECONDS
-        }  # fmt: skip
+        }
         key = system.uuid, record.name, record.created
         return self._tried.setdefault(key, now) != now
 
@@ -213,18 +235,17 @@ def _not_current(subject: retention.Subject) -> retention.Subject:
 
 
 def _going(
-    subjects: Sequence[retention.Subject], limits: retention.Limits,
+    subjects: Sequence[retention.Subject],
+    limits: retention.Limits,
     spare: str | None,
 ) -> Sequence[tuple[str, str]]:
     """What is to go, in its order, and why; never *spare*."""
     return retention.plan(
-        [_spared(s) if s.name == spare else s for s in subjects], limits,
+        [_spared(s) if s.name == spare else s for s in subjects],
+        limits,
         time.time(),
-    ).pruned  # fmt: skip
+    ).pruned
 
 
 def _spared(subject: retention.Subject) -> retention.Subject:
-    return dataclasses.replace(
-        subject, keep=(*subject.keep, retention.BUSY)
-    )
-
+    return dataclasses.replace(subject, keep=(*subject.keep, retention.BUSY))

@@ -11,15 +11,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import (
-    announcements, drivers, exceptions, snapshots, tasks, views,
-)  # fmt: skip
+    announcements,
+    drivers,
+    exceptions,
+    snapshots,
+    tasks,
+    views,
+)
 
 
 class Purging:
     """The purge of every system that *driver* serves."""
 
     def __init__(
-        self, driver: drivers.Driver, task_table: tasks.Tasks,
+        self,
+        driver: drivers.Driver,
+        task_table: tasks.Tasks,
         stories: snapshots.Snapshots,
     ) -> None:
         self._driver = driver
@@ -27,14 +34,15 @@ class Purging:
         self._snapshots = stories
         self.operations = {
             'purge': tasks.Operation(
-                self._run, self._settle, cancellable=True,
+                self._run,
+                self._settle,
+                cancellable=True,
                 announce=announcements.of_purge,
             ),
         }
 
     def submit(
-        self, system: drivers.System, force: bool,
-        payload: Mapping[str, Any],
+        self, system: drivers.System, force: bool, payload: Mapping[str, Any]
     ) -> tasks.Task:
         """
         Queue a purge and return its task; *force* deletes locked ones too.
@@ -60,17 +68,18 @@ class Purging:
     ) -> None:
         """Raise where a lock, or a clone, keeps a snapshot."""
         seen = self._snapshots.list(system, measured=True, look=look)
-        exceptions.check([
-            error for view in seen
-            for error in views.obstacles(view, force, merging_all=True)
-        ])  # fmt: skip
+        exceptions.check(
+            [
+                error
+                for view in seen
+                for error in views.obstacles(view, force, merging_all=True)
+            ]
+        )
 
     def _run(self, job: tasks.Job) -> dict[str, Any]:
         system = drivers.System(job.task.system, job.task.system_name)
         # Nobody can lock one any more: this task holds the system.
-        self._check(
-            system, job.task.arguments['force'], drivers.Look.ALL
-        )
+        self._check(system, job.task.arguments['force'], drivers.Look.ALL)
         total = len(self._driver.snapshots(system.uuid))
         job.step('purge', total=total, deleted=[])
         return self._go_on(job)
@@ -82,9 +91,7 @@ class Purging:
             self._delete(job, name, self._driver.settle_delete)
         # Meanwhile others may have begun to stand on what is left.
         system = drivers.System(job.task.system, job.task.system_name)
-        self._check(
-            system, job.task.arguments['force'], drivers.Look.ALL
-        )
+        self._check(system, job.task.arguments['force'], drivers.Look.ALL)
         return self._go_on(job)
 
     def _go_on(self, job: tasks.Job) -> dict[str, Any]:
@@ -93,9 +100,12 @@ class Purging:
                 raise exceptions.OperationCancelled('purge')
             record = _next(left)
             job.step(
-                'purge', purging=record.name, created=record.created,
-                left=len(left), merging=False,
-            )  # fmt: skip
+                'purge',
+                purging=record.name,
+                created=record.created,
+                left=len(left),
+                merging=False,
+            )
             self._delete(job, record.name, self._driver.delete)
         return {'deleted': len(job.journal['deleted'])}
 

@@ -91,11 +91,15 @@ def plan(subjects: Sequence[Subject], limits: Limits, now: float) -> Plan:
     return Plan(
         tuple(pruned),
         {s.name: why[s.name] or (WITHIN_LIMITS,) for s in left},
-        tuple(dict.fromkeys((
-            *(due for s in left if (due := _due(s, limits, now))),
-            *_over(left, limits),
-        ))),
-    )  # fmt: skip
+        tuple(
+            dict.fromkeys(
+                (
+                    *(due for s in left if (due := _due(s, limits, now))),
+                    *_over(left, limits),
+                )
+            )
+        ),
+    )
 
 
 def exceeded(
@@ -115,10 +119,12 @@ def deletable(subjects: Sequence[Subject]) -> list[str]:
     """The snapshots that a user can delete now, oldest first."""
     referenced = drivers.all_referrers([s.record for s in subjects])
     return [
-        s.name for s in subjects
-        if s.name not in referenced and not s.leaving
+        s.name
+        for s in subjects
+        if s.name not in referenced
+        and not s.leaving
         and not set(s.keep) - {DAMAGED}
-    ]  # fmt: skip
+    ]
 
 
 def total(subjects: Sequence[Subject]) -> int:

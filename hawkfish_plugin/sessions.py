@@ -73,7 +73,7 @@ class Sessions:
                 'INSERT INTO sessions (user, entry, token, created, used)'
                 ' VALUES (?, ?, ?, ?, ?)',
                 (name, entry, _digest(token), now, now),
-            ).lastrowid  # fmt: skip
+            ).lastrowid
         return Session(int(session_id or 0), name, now), token
 
     def user(self, users: str, token: str) -> str | None:
@@ -81,8 +81,9 @@ class Sessions:
         now = time.time()
         rows = self._db.query(
             'SELECT * FROM sessions WHERE token = ? AND used > ?',
-            _digest(token), self._oldest(now),
-        )  # fmt: skip
+            _digest(token),
+            self._oldest(now),
+        )
         if not rows:
             return None
         session = rows[0]
@@ -98,16 +99,20 @@ class Sessions:
         """The sessions that have not ended, oldest first."""
         rows = self._db.query(
             'SELECT id, user, created FROM sessions WHERE used > ?'
-            ' ORDER BY id', self._oldest(time.time()),
-        )  # fmt: skip
+            ' ORDER BY id',
+            self._oldest(time.time()),
+        )
         return [Session(**row) for row in rows]
 
     def logout(self, session_id: int) -> bool:
         """End a session; False where there is none of this id."""
         with self._db.transaction() as connection:
-            return connection.execute(
-                'DELETE FROM sessions WHERE id = ?', (session_id,)
-            ).rowcount > 0  # fmt: skip
+            return (
+                connection.execute(
+                    'DELETE FROM sessions WHERE id = ?', (session_id,)
+                ).rowcount
+                > 0
+            )
 
     @property
     def timeout(self) -> int:
@@ -137,9 +142,7 @@ class Sessions:
             # A full disk ends the session early, not the request now.
             LOG.warning('The use of a session was not noted: %s', exc)
 
-    def _make_room(
-        self, connection: sqlite3.Connection, now: float
-    ) -> None:
+    def _make_room(self, connection: sqlite3.Connection, now: float) -> None:
         connection.execute(
             'DELETE FROM sessions WHERE used <= ? OR id NOT IN'
             ' (SELECT id FROM sessions ORDER BY used DESC LIMIT ?)',

@@ -17,9 +17,18 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import (
-    announcements, drivers, exceptions, locks, messages, names, notes,
-    policies, retention, tasks, views,
-)  # fmt: skip
+    announcements,
+    drivers,
+    exceptions,
+    locks,
+    messages,
+    names,
+    notes,
+    policies,
+    retention,
+    tasks,
+    views,
+)
 
 # How long a change waits for an operation on the same system; well below the
 # 60 s after which sushy gives up.
@@ -52,9 +61,13 @@ class Snapshots:
     """The snapshots of every system that *driver* serves."""
 
     def __init__(
-        self, driver: drivers.Driver, task_table: tasks.Tasks,
-        lock_files: locks.Locks, note_table: notes.Notes,
-        policy_table: policies.Policies, conf: cfg.ConfigOpts,
+        self,
+        driver: drivers.Driver,
+        task_table: tasks.Tasks,
+        lock_files: locks.Locks,
+        note_table: notes.Notes,
+        policy_table: policies.Policies,
+        conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
         self._conf = conf
@@ -64,15 +77,19 @@ class Snapshots:
         self._policies = policy_table
         self.operations = {
             'create': tasks.Operation(
-                self._run_create, self._settle_create, cancellable=True,
+                self._run_create,
+                self._settle_create,
+                cancellable=True,
                 announce=announcements.of_create,
             ),
             'revert': tasks.Operation(
-                self._run_revert, self._settle_revert,
+                self._run_revert,
+                self._settle_revert,
                 announce=announcements.of_revert,
             ),
             'delete': tasks.Operation(
-                self._run_delete, self._settle_delete,
+                self._run_delete,
+                self._settle_delete,
                 announce=announcements.of_delete,
             ),
         }
@@ -84,7 +101,9 @@ class Snapshots:
         return self._driver.resolve(identity)
 
     def list(
-        self, system: drivers.System, measured: bool = False,
+        self,
+        system: drivers.System,
+        measured: bool = False,
         look: drivers.Look = drivers.Look.RECENT,
     ) -> list[views.View]:
         """
@@ -112,7 +131,10 @@ class Snapshots:
         return self._driver.exists(system.uuid, name)
 
     def get(
-        self, system: drivers.System, name: str, measured: bool = False,
+        self,
+        system: drivers.System,
+        name: str,
+        measured: bool = False,
         look: drivers.Look = drivers.Look.RECENT,
     ) -> views.View:
         """One of what ``list`` lists; raises SnapshotNotFound."""
@@ -122,13 +144,14 @@ class Snapshots:
         raise exceptions.SnapshotNotFound(name)
 
     def subjects(
-        self, system: drivers.System, measured: bool = True,
+        self,
+        system: drivers.System,
+        measured: bool = True,
         look: drivers.Look = drivers.Look.NAMES,
     ) -> Sequence[retention.Subject]:
         """Every snapshot, as the policy sees it."""
         return [
-            views.subject(view)
-            for view in self.list(system, measured, look)
+            views.subject(view) for view in self.list(system, measured, look)
         ]
 
     def prepare(
@@ -149,15 +172,19 @@ class Snapshots:
         if wish.name in taken:
             raise exceptions.SnapshotExists(wish.name)
         request = drivers.CreateRequest(
-            wish.name or names.of_now(wish.stem, taken), wish.description,
-            wish.memory, wish.quiesce,
-        )  # fmt: skip
+            wish.name or names.of_now(wish.stem, taken),
+            wish.description,
+            wish.memory,
+            wish.quiesce,
+        )
         forecast = self._forecast(system, request, making_way)
         self._check_room(system, request, forecast)
         return request, forecast
 
     def _forecast(
-        self, system: drivers.System, request: drivers.CreateRequest,
+        self,
+        system: drivers.System,
+        request: drivers.CreateRequest,
         making_way: bool = False,
     ) -> drivers.Forecast:
         merging = self._is_merging(system)
@@ -181,16 +208,21 @@ class Snapshots:
         )
 
     def create(
-        self, system: drivers.System, wish: Wish,
-        payload: Mapping[str, Any], making_way: bool = False,
+        self,
+        system: drivers.System,
+        wish: Wish,
+        payload: Mapping[str, Any],
+        making_way: bool = False,
     ) -> tasks.Task:
         """Queue a create and return its task; raises as ``prepare`` does."""
         while True:
             request, _ = self.prepare(system, wish, making_way)
             arguments = {
-                **dataclasses.asdict(request), 'locked': wish.locked,
-                'expires': wish.expires, 'spare': wish.spare,
-            }  # fmt: skip
+                **dataclasses.asdict(request),
+                'locked': wish.locked,
+                'expires': wish.expires,
+                'spare': wish.spare,
+            }
             try:
                 return self._tasks.submit(
                     'create', system, request.name, arguments, payload
@@ -201,7 +233,9 @@ class Snapshots:
                     raise
 
     def _check_room(
-        self, system: drivers.System, request: drivers.CreateRequest,
+        self,
+        system: drivers.System,
+        request: drivers.CreateRequest,
         forecast: drivers.Forecast | None = None,
     ) -> None:
         """Raise where the policy refuses one more snapshot."""
@@ -210,20 +244,26 @@ class Snapshots:
             return
         forecast = forecast or self._forecast(system, request)
         subjects = [
-            s for s in self.subjects(system, measured=bool(limits.size))
+            s
+            for s in self.subjects(system, measured=bool(limits.size))
             if s.name != request.name
-        ]  # fmt: skip
+        ]
         limit = retention.exceeded(subjects, limits, forecast.size)
         if limit:
             free = ', '.join(retention.deletable(subjects)) or 'none'
-            raise exceptions.Refused([
-                exceptions.CreateLimitReachedForResource(),
-                exceptions.SnapshotLimitReached(system.name, *limit, free),
-            ])
+            raise exceptions.Refused(
+                [
+                    exceptions.CreateLimitReachedForResource(),
+                    exceptions.SnapshotLimitReached(system.name, *limit, free),
+                ]
+            )
 
     def revert(
-        self, system: drivers.System, request: drivers.RevertRequest,
-        safety: bool | None, payload: Mapping[str, Any],
+        self,
+        system: drivers.System,
+        request: drivers.RevertRequest,
+        safety: bool | None,
+        payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
         Queue a revert and return its task.
@@ -241,17 +281,21 @@ class Snapshots:
         if safety is None:
             safety = self._conf.revert.safety_snapshot
         request = dataclasses.replace(
-            request, ours=view.note.quiesce is not None,
-            memory_size=view.note.memory_size, kept=safety,
+            request,
+            ours=view.note.quiesce is not None,
+            memory_size=view.note.memory_size,
+            kept=safety,
         )
         self._driver.check_revert(system.uuid, request)
         kept = [self._keep_present(system, name, payload)] if safety else []
         arguments = {
-            'created': view.record.created, 'power_state': request.power_state,
-            'force': request.force, 'ours': request.ours,
+            'created': view.record.created,
+            'power_state': request.power_state,
+            'force': request.force,
+            'ours': request.ours,
             'memory_size': request.memory_size,
             'safety': kept[0].id if kept else None,
-        }  # fmt: skip
+        }
         try:
             return self._tasks.submit(
                 'revert', system, name, arguments, payload
@@ -267,13 +311,17 @@ class Snapshots:
         # The tasks of a system run in the order of their submission.
         wish = Wish(
             description=f'Safety snapshot before the revert to {name}',
-            stem='safety', spare=name,
-        )  # fmt: skip
+            stem='safety',
+            spare=name,
+        )
         return self.create(system, wish, payload)
 
     def update(
-        self, system: drivers.System, name: str,
-        changes: Mapping[str, Any], check: Callable[[views.View], None],
+        self,
+        system: drivers.System,
+        name: str,
+        changes: Mapping[str, Any],
+        check: Callable[[views.View], None],
     ) -> views.View:
         """
         Set ``description``, ``locked`` and ``expires`` as *changes* have it.
@@ -306,7 +354,7 @@ class Snapshots:
                 )
 
     def delete(
-        self, system: drivers.System, name: str, payload: Mapping[str, Any],
+        self, system: drivers.System, name: str, payload: Mapping[str, Any]
     ) -> tasks.Task:
         """
         Queue the deletion of *name* and return its task.
@@ -314,17 +362,18 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self.get(
-            system, name, measured=True, look=drivers.Look.NAMES
-        )
+        view = self.get(system, name, measured=True, look=drivers.Look.NAMES)
         self._check_free(view, system)
         exceptions.check(views.obstacles(view))
         self._driver.check_delete(system.uuid, name)
         return self.submit_delete(system, view.record, payload)
 
     def submit_delete(
-        self, system: drivers.System, record: drivers.Snapshot,
-        payload: Mapping[str, Any], pruned: str | None = None,
+        self,
+        system: drivers.System,
+        record: drivers.Snapshot,
+        payload: Mapping[str, Any],
+        pruned: str | None = None,
     ) -> tasks.Task:
         """
         Queue the deletion of *record*, which may have to wait for others.
@@ -376,10 +425,12 @@ class Snapshots:
         task = job.task
         record = self.get(_system(job), task.snapshot).record
         self._notes.create(
-            task.system, record, made,
+            task.system,
+            record,
+            made,
             task.arguments.get('locked', False),
             task.arguments.get('expires'),
-        )  # fmt: skip
+        )
         return {'snapshot': task.snapshot, 'created': record.created}
 
     def _run_revert(self, job: tasks.Job) -> dict[str, Any]:
@@ -394,33 +445,33 @@ class Snapshots:
         try:
             self._check_same(job)
         except (
-            exceptions.SnapshotNotFound, exceptions.SnapshotReplaced
-        ) as exc:  # fmt: skip
+            exceptions.SnapshotNotFound,
+            exceptions.SnapshotReplaced,
+        ) as exc:
             if job.journal['step'] == 'prepare':
                 raise
             # The system may be half changed, and nobody goes on with it.
             raise exceptions.RevertNotUndone(
-                job.task.snapshot, 'it was broken off',
+                job.task.snapshot,
+                'it was broken off',
                 messages.text(exc).rstrip('.'),
             ) from exc
-        self._driver.settle_revert(
-            job.task.system, _revert_request(job), job
-        )
+        self._driver.settle_revert(job.task.system, _revert_request(job), job)
         return {'snapshot': job.task.snapshot}
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
         task = job.task
-        view = self._check_same(
-            job, measured=True, look=drivers.Look.ALL
-        )
+        view = self._check_same(job, measured=True, look=drivers.Look.ALL)
         # Everything that refers to it, and its lock.
         exceptions.check(views.obstacles(view))
         if 'pruned' in task.arguments:
             _check_due(view, task)
             job.tell(
-                'HawkFish.1.0.SnapshotPruned', task.snapshot,
-                task.system_name, task.arguments['pruned'],
-            )  # fmt: skip
+                'HawkFish.1.0.SnapshotPruned',
+                task.snapshot,
+                task.system_name,
+                task.arguments['pruned'],
+            )
         return self._delete(job, self._driver.delete)
 
     def _settle_delete(self, job: tasks.Job) -> dict[str, Any]:
@@ -439,12 +490,12 @@ class Snapshots:
             if safety.state == tasks.COMPLETED:
                 return
             name = safety.snapshot
-        raise exceptions.SafetySnapshotFailed(
-            job.task.snapshot, name, number
-        )
+        raise exceptions.SafetySnapshotFailed(job.task.snapshot, name, number)
 
     def _check_same(
-        self, job: tasks.Job, measured: bool = False,
+        self,
+        job: tasks.Job,
+        measured: bool = False,
         look: drivers.Look = drivers.Look.RECENT,
     ) -> views.View:
         """Raise where the name is another snapshot's by now."""
@@ -453,9 +504,7 @@ class Snapshots:
             raise exceptions.SnapshotReplaced(view.record.name)
         return view
 
-    def _delete(
-        self, job: tasks.Job, call: 'DriverDelete'
-    ) -> dict[str, Any]:
+    def _delete(self, job: tasks.Job, call: 'DriverDelete') -> dict[str, Any]:
         task = job.task
         self.merge(
             task.system, task.snapshot, task.arguments['created'], job, call
@@ -463,7 +512,11 @@ class Snapshots:
         return {'snapshot': task.snapshot}
 
     def merge(
-        self, system: str, name: str, created: int, job: drivers.Job,
+        self,
+        system: str,
+        name: str,
+        created: int,
+        job: drivers.Job,
         call: 'DriverDelete',
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
@@ -497,9 +550,9 @@ def _check_whole(view: views.View) -> None:
 
 def _request(task: tasks.Task) -> drivers.CreateRequest:
     fields = dataclasses.fields(drivers.CreateRequest)
-    return drivers.CreateRequest(**{
-        field.name: task.arguments[field.name] for field in fields
-    })  # fmt: skip
+    return drivers.CreateRequest(
+        **{field.name: task.arguments[field.name] for field in fields}
+    )
 
 
 def _system(job: tasks.Job) -> drivers.System:
@@ -509,6 +562,9 @@ def _system(job: tasks.Job) -> drivers.System:
 def _revert_request(job: tasks.Job) -> drivers.RevertRequest:
     arguments = job.task.arguments
     return drivers.RevertRequest(
-        job.task.snapshot, arguments['power_state'], arguments['force'],
-        arguments['ours'], arguments['memory_size'],
+        job.task.snapshot,
+        arguments['power_state'],
+        arguments['force'],
+        arguments['ours'],
+        arguments['memory_size'],
     )

@@ -44,12 +44,15 @@ class Sweeping:
         for path in strange:
             LOG.warning(
                 'The file %r is named like one of a snapshot, but no domain '
-                'and no snapshot has it', path,
-            )  # fmt: skip
+                'and no snapshot has it',
+                path,
+            )
 
     def _noted(self) -> set[str]:
         """The files that tasks have said they could not remove."""
         return {
-            args[0] for task in self._tasks.list()
-            for key, args in task.messages if key == messages.CLEANUP_FAILED
-        }  # fmt: skip
+            args[0]
+            for task in self._tasks.list()
+            for key, args in task.messages
+            if key == messages.CLEANUP_FAILED
+        }

@@ -19,9 +19,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import (
-    db, drivers, events, exceptions, locks, messages,
-)  # fmt: skip
+from hawkfish_plugin import db, drivers, events, exceptions, locks, messages
 
 LOG = logging.getLogger(__name__)
 
@@ -88,8 +86,13 @@ class Task:
 
 
 _JSON_COLUMNS = (
-    'arguments', 'journal', 'messages', 'payload', 'result', 'error',
-)  # fmt: skip
+    'arguments',
+    'journal',
+    'messages',
+    'payload',
+    'result',
+    'error',
+)
 
 
 def _task(row: sqlite3.Row) -> Task:
@@ -137,9 +140,7 @@ class Job:
         self._tasks = tasks
         self._deadline = time.monotonic() + deadline
 
-    def step(
-        self, name: str, durable: bool = True, **facts: object
-    ) -> None:
+    def step(self, name: str, durable: bool = True, **facts: object) -> None:
         LOG.debug(
             'Task %s, system %s: %s', self.task.id, self.task.system, name
         )
@@ -168,7 +169,9 @@ class Tasks:
     """The task table of *database*, and the calls to those who work on it."""
 
     def __init__(
-        self, database: db.Database, lock_files: locks.Locks,
+        self,
+        database: db.Database,
+        lock_files: locks.Locks,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._db = database
@@ -190,8 +193,12 @@ class Tasks:
     # Any process ----------------------------------------------------------
 
     def submit(
-        self, operation: str, system: drivers.System, snapshot: str,
-        arguments: Mapping[str, Any], payload: Mapping[str, Any],
+        self,
+        operation: str,
+        system: drivers.System,
+        snapshot: str,
+        arguments: Mapping[str, Any],
+        payload: Mapping[str, Any],
     ) -> Task:
         """
         Queue *operation* on one snapshot of *system*.
@@ -200,7 +207,7 @@ class Tasks:
         SnapshotExists for a second create, says so.  Raises QueueFull.
         """
         with self._db.transaction() as connection:
-            waiting, = connection.execute(
+            (waiting,) = connection.execute(
                 "SELECT COUNT(*) FROM tasks WHERE state = 'New'"
             ).fetchone()
             if waiting >= self._conf.queue_limit:
@@ -216,9 +223,16 @@ class Tasks:
                 'INSERT INTO tasks (operation, system, system_name, snapshot,'
                 ' arguments, payload, created) VALUES (?, ?, ?, ?, ?, ?, ?)'
                 ' RETURNING *',
-                (operation, system.uuid, system.name, snapshot,
-                 json.dumps(arguments), json.dumps(payload), time.time()),
-            ).fetchone()  # fmt: skip
+                (
+                    operation,
+                    system.uuid,
+                    system.name,
+                    snapshot,
+                    json.dumps(arguments),
+                    json.dumps(payload),
+                    time.time(),
+                ),
+            ).fetchone()
         self.wake.set()
         self._locks.call_owner()
         return _task(row)
@@ -336,17 +350,17 @@ class Tasks:
                 self._note_start(connection, task)
         return task
 
-    def _note_start(
-        self, connection: sqlite3.Connection, task: Task
-    ) -> None:
+    def _note_start(self, connection: sqlite3.Connection, task: Task) -> None:
         args = [str(task.id)]
         _append(connection, task.id, messages.TASK_STARTED, args)
-        self.events.record(connection, [
-            _of_task(task, messages.TASK_STARTED, args)
-        ])  # fmt: skip
+        self.events.record(
+            connection, [_of_task(task, messages.TASK_STARTED, args)]
+        )
 
     def end(
-        self, task: Task, state: str,
+        self,
+        task: Task,
+        state: str,
         outcome: dict[str, Any] | exceptions.HawkFishError,
         while_state: str | None = None,
     ) -> bool:
@@ -375,13 +389,21 @@ class Tasks:
             connection.execute(
                 'UPDATE tasks SET state = ?, ended = ?, result = ?, '
                 'error = ?, messages = ?, percent = ? WHERE id = ?',
-                (state, time.time(), _json(result), _json(error),
-                 json.dumps(told),
-                 100 if state == COMPLETED else row['percent'], task.id),
-            )  # fmt: skip
+                (
+                    state,
+                    time.time(),
+                    _json(result),
+                    _json(error),
+                    json.dumps(told),
+                    100 if state == COMPLETED else row['percent'],
+                    task.id,
+                ),
+            )
             if not isinstance(
-                outcome, exceptions.RevertNotUndone
-                | exceptions.RevertUnfinished | exceptions.InternalError
+                outcome,
+                exceptions.RevertNotUndone
+                | exceptions.RevertUnfinished
+                | exceptions.InternalError,
             ):
                 # It holds the whole definition of a system; nobody but
                 # who has to repair one needs it any more.
@@ -391,10 +413,13 @@ class Tasks:
                 )
             journal = json.loads(row['journal'])
             ended = dataclasses.replace(task, journal=journal, result=result)
-            self.events.record(connection, [
-                *self._events_of_end(ended, outcome),
-                _of_task(task, *told[-1]),
-            ])  # fmt: skip
+            self.events.record(
+                connection,
+                [
+                    *self._events_of_end(ended, outcome),
+                    _of_task(task, *told[-1]),
+                ],
+            )
             self._forget_oldest(connection)
         return True
 
@@ -424,16 +449,20 @@ class Tasks:
 
 
 def _append(
-    connection: sqlite3.Connection, task_id: int, key: str,
+    connection: sqlite3.Connection,
+    task_id: int,
+    key: str,
     args: Sequence[object],
-) -> Task:  # fmt: skip
+) -> Task:
     """Add a message to a task, and return the task."""
     entry = json.dumps([key, [str(arg) for arg in args]])
-    return _task(connection.execute(
-        "UPDATE tasks SET messages = json_insert(messages, '$[#]', json(?)) "
-        'WHERE id = ? RETURNING *',
-        (entry, task_id),
-    ).fetchone())  # fmt: skip
+    return _task(
+        connection.execute(
+            "UPDATE tasks SET messages = json_insert(messages, '$[#]', "
+            'json(?)) WHERE id = ? RETURNING *',
+            (entry, task_id),
+        ).fetchone()
+    )
 
 
 def _of_task(
@@ -473,7 +502,9 @@ def _error(error: exceptions.HawkFishError) -> dict[str, Any]:
 
 
 def _last_words(
-    task: Task, state: str, error: dict[str, Any] | None,
+    task: Task,
+    state: str,
+    error: dict[str, Any] | None,
     told: list[tuple[str, list[str]]],
 ) -> list[tuple[str, list[str]]]:
     warned = any(_is_warning(key) for key, _ in told)

@@ -16,9 +16,11 @@ CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
 DELETING, FAILED = 'Deleting', 'Failed'
 
 _STATE_WHILE = {
-    'create': CREATING, 'revert': REVERTING, 'delete': DELETING,
+    'create': CREATING,
+    'revert': REVERTING,
+    'delete': DELETING,
     'purge': DELETING,
-}  # fmt: skip
+}
 
 # A purge works on all snapshots of a system, and is none of theirs.
 ALL = ''
@@ -45,14 +47,16 @@ class View:
 
 
 def gather(
-    survey: drivers.Survey, active: Mapping[str, tasks.Task],
+    survey: drivers.Survey,
+    active: Mapping[str, tasks.Task],
     noted: Mapping[tuple[str, int], notes.Note],
 ) -> list[View]:
     """What is known of each snapshot, and of those being created."""
     listed = [record.name for record in survey.snapshots]
-    records = [*survey.snapshots, *(
-        _planned(active[name]) for name in coming(active, listed)
-    )]  # fmt: skip
+    records = [
+        *survey.snapshots,
+        *(_planned(active[name]) for name in coming(active, listed)),
+    ]
     children = drivers.children(records)
     referrers = drivers.all_referrers(records)
     views = []
@@ -60,11 +64,18 @@ def gather(
         name = record.name
         task = active.get(name) or active.get(ALL)
         note = noted.get((name, record.created), notes.NONE)
-        views.append(View(
-            record, _state(record, task, note), note, task,
-            tuple(children.get(name, ())), tuple(referrers.get(name, ())),
-            survey.sizes.get(name), tuple(survey.clones.get(name, ())),
-        ))  # fmt: skip
+        views.append(
+            View(
+                record,
+                _state(record, task, note),
+                note,
+                task,
+                tuple(children.get(name, ())),
+                tuple(referrers.get(name, ())),
+                survey.sizes.get(name),
+                tuple(survey.clones.get(name, ())),
+            )
+        )
     return views
 
 
@@ -74,9 +85,10 @@ def coming(
     """The names of those being created that are not *listed* yet."""
     known = set(listed)
     return [
-        name for name, task in active.items()
+        name
+        for name, task in active.items()
         if name not in known and task.operation == 'create'
-    ]  # fmt: skip
+    ]
 
 
 def obstacles(
@@ -96,9 +108,11 @@ def obstacles(
             exceptions.SnapshotReferenced(name, ', '.join(view.referrers))
         )
     if view.clones:
-        found.append(exceptions.SnapshotCloned(
-            name, ', '.join(clone.name for clone in view.clones)
-        ))  # fmt: skip
+        found.append(
+            exceptions.SnapshotCloned(
+                name, ', '.join(clone.name for clone in view.clones)
+            )
+        )
     return found
 
 
@@ -111,11 +125,13 @@ def subject(view: View) -> retention.Subject:
         retention.DAMAGED: is_damaged(view.record, view.note),
     }
     return retention.Subject(
-        view.record, view.size or drivers.Size(), view.note.expires,
+        view.record,
+        view.size or drivers.Size(),
+        view.note.expires,
         tuple(reason for reason, holds in reasons.items() if holds),
         pending=operation == 'create',
         leaving=operation in ('delete', 'purge'),
-    )  # fmt: skip
+    )
 
 
 def _planned(task: tasks.Task) -> drivers.Snapshot:

@@ -32,8 +32,11 @@ class Workers:
     """Those who carry out *operations* for the tasks of *task_table*."""
 
     def __init__(
-        self, task_table: tasks.Tasks, lock_files: locks.Locks,
-        operations: Mapping[str, tasks.Operation], conf: cfg.ConfigOpts,
+        self,
+        task_table: tasks.Tasks,
+        lock_files: locks.Locks,
+        operations: Mapping[str, tasks.Operation],
+        conf: cfg.ConfigOpts,
     ) -> None:
         self._tasks = task_table
         self._locks = lock_files
@@ -41,7 +44,8 @@ class Workers:
         self._conf = conf.tasks
 
     def start(
-        self, *also: Callable[[], None],
+        self,
+        *also: Callable[[], None],
         chore: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -56,7 +60,8 @@ class Workers:
         self._thread('owner', lambda: self._own(also, chore))
 
     def _own(
-        self, also: Sequence[Callable[[], None]],
+        self,
+        also: Sequence[Callable[[], None]],
         chore: Callable[[], None] | None,
     ) -> None:
         while True:
@@ -104,8 +109,11 @@ class Workers:
     def _execute(self, task: tasks.Task) -> None:
         LOG.info(
             'Task %s: %s of snapshot %r of system %s',
-            task.id, task.operation, task.snapshot, task.system,
-        )  # fmt: skip
+            task.id,
+            task.operation,
+            task.snapshot,
+            task.system,
+        )
         while True:
             try:
                 with self._locks.system(task.system, self._conf.deadline):
@@ -174,8 +182,9 @@ class Workers:
                 if not settling:
                     raise
             except (
-                exceptions.HypervisorUnavailable, exceptions.StateUnavailable
-            ) as exc:  # fmt: skip
+                exceptions.HypervisorUnavailable,
+                exceptions.StateUnavailable,
+            ) as exc:
                 if not job.begun:
                     raise
                 LOG.error('Task %s waits: %r', job.task.id, exc)
@@ -190,7 +199,9 @@ class Workers:
         return False
 
     def _finish(
-        self, task: tasks.Task, state: str,
+        self,
+        task: tasks.Task,
+        state: str,
         outcome: dict[str, Any] | exceptions.HawkFishError,
     ) -> None:
         """End the task, however long the database takes to come back."""

@@ -51,7 +51,7 @@ def read(page: pathlib.Path) -> dict[str, list[Command]]:
     return {
         title[1]: [
             command
-            for block in _BLOCK.findall(text[title.end():end])
+            for block in _BLOCK.findall(text[title.end() : end])
             for command in _commands(block)
         ]
         for title, end in zip(titles, ends, strict=True)
@@ -82,7 +82,9 @@ class Shell:
     """
 
     def __init__(
-        self, folder: pathlib.Path, words: Mapping[str, str],
+        self,
+        folder: pathlib.Path,
+        words: Mapping[str, str],
         **environment: str,
     ) -> None:
         with socket.socket() as listener:
@@ -90,22 +92,32 @@ class Shell:
             self._port = int(listener.getsockname()[1])
         # The options of the emulator have a blank before it.
         self._words = {
-            PORT: f':{self._port}', '--port 8000': f'--port {self._port}',
+            PORT: f':{self._port}',
+            '--port 8000': f'--port {self._port}',
             **words,
-        }  # fmt: skip
+        }
         ours = ('HAWKFISH_', 'OS_', 'SUSHY_', 'PYTHONPATH')
         self._process = subprocess.Popen(
-            ['bash', '--norc', '--noprofile'], cwd=folder,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            ['bash', '--norc', '--noprofile'],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
             env={
-                **{k: v for k, v in os.environ.items()
-                   if not k.startswith(ours)},
-                'HOME': str(folder), 'TMPDIR': str(folder),
+                **{
+                    k: v
+                    for k, v in os.environ.items()
+                    if not k.startswith(ours)
+                },
+                'HOME': str(folder),
+                'TMPDIR': str(folder),
                 'OS_HAWKFISH__STATE_DIR': str(folder / 'state'),
-                'no_proxy': '127.0.0.1', **environment,
+                'no_proxy': '127.0.0.1',
+                **environment,
             },
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> 'Shell':
         return self
@@ -168,6 +180,5 @@ def _pattern(output: str) -> str:
     """What matches a printed *output*."""
     lines = _plain(output).splitlines(keepends=True)
     return ''.join(
-        r'(?:.*\n)*' if line == '...\n' else re.escape(line)
-        for line in lines
-    )  # fmt: skip
+        r'(?:.*\n)*' if line == '...\n' else re.escape(line) for line in lines
+    )

@@ -42,7 +42,9 @@ class FakeEmulator:
     """
 
     def __init__(
-        self, folder: pathlib.Path, config: str = ACTIVATE,
+        self,
+        folder: pathlib.Path,
+        config: str = ACTIVATE,
         scheme: str = 'http',
     ) -> None:
         self.port = free_port()
@@ -55,7 +57,10 @@ class FakeEmulator:
             f'SUSHY_EMULATOR_LISTEN_PORT = {self.port}\n{config}'
         )
         self.command = [
-            'sushy-emulator', '--config', str(self.config), '--fake'
+            'sushy-emulator',
+            '--config',
+            str(self.config),
+            '--fake',
         ]
         self.environment = {'OS_HAWKFISH__STATE_DIR': str(folder / 'state')}
         self._log = folder / 'log'
@@ -65,15 +70,17 @@ class FakeEmulator:
         program, *options = self.command
         with self._log.open('ab') as log:
             self._process = subprocess.Popen(
-                [BIN / program, *options], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                [BIN / program, *options],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
                 env={**os.environ, **self.environment},
-            )  # fmt: skip
+            )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                requests.get(f'{self.url}/redfish/v1', timeout=5,
-                             verify=False)  # fmt: skip
+                requests.get(f'{self.url}/redfish/v1', timeout=5, verify=False)
                 return self
             except requests.ConnectionError:
                 time.sleep(0.1)

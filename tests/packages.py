@@ -19,25 +19,37 @@ from packaging import requirements
 
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = (
-    'LICENSE', 'README.rst', 'hawkfish_plugin', 'pyproject.toml',
-    'requirements.txt', 'setup.cfg', 'setup.py',
-)  # fmt: skip
+    'LICENSE',
+    'README.rst',
+    'hawkfish_plugin',
+    'pyproject.toml',
+    'requirements.txt',
+    'setup.cfg',
+    'setup.py',
+)
 
 
 def run(*command, **kwargs):
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True,
-        timeout=120, **kwargs,
-    )  # fmt: skip
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **kwargs,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def pip(*args, **kwargs):
     return run(
-        sys.executable, '-m', 'pip', '--disable-pip-version-check', *args,
+        sys.executable,
+        '-m',
+        'pip',
+        '--disable-pip-version-check',
+        *args,
         **kwargs,
-    )  # fmt: skip
+    )
 
 
 def copy_sources(folder: pathlib.Path) -> pathlib.Path:
@@ -59,25 +71,32 @@ def build_sdist(folder: pathlib.Path) -> pathlib.Path:
     out = folder / 'out'
     out.mkdir()
     run(
-        sys.executable, '-c',
-        f'from pbr import build; build.build_sdist({str(out)!r})', cwd=folder,
-    )  # fmt: skip
+        sys.executable,
+        '-c',
+        f'from pbr import build; build.build_sdist({str(out)!r})',
+        cwd=folder,
+    )
     return next(out.glob('*.tar.gz'))
 
 
 def wheel_of(source: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
     """Build the wheel of a folder or a source distribution into *out*."""
     pip(
-        'wheel', '--quiet', '--no-deps', '--no-build-isolation',
-        '--wheel-dir', out, source,
-    )  # fmt: skip
+        'wheel',
+        '--quiet',
+        '--no-deps',
+        '--no-build-isolation',
+        '--wheel-dir',
+        out,
+        source,
+    )
     return next(out.glob('*.whl'))
 
 
 def make_environment(folder: pathlib.Path, *options: str) -> pathlib.Path:
     """An empty virtual environment; returns its folder of modules."""
     run(sys.executable, '-m', 'venv', *options, folder)
-    site, = (folder / 'lib').glob('python*/site-packages')
+    (site,) = (folder / 'lib').glob('python*/site-packages')
     return site
 
 

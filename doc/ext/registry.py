@@ -99,10 +99,14 @@ class Met(docutils.SphinxDirective):
         self.assert_has_content()
         words = re.sub(r'%\d', '…', message['Message'])
         link = addnodes.pending_xref(
-            '', nodes.literal('', self.arguments[0]), refdomain='std',
-            reftype='message', reftarget=message_id, refwarn=True,
+            '',
+            nodes.literal('', self.arguments[0]),
+            refdomain='std',
+            reftype='message',
+            reftarget=message_id,
+            refwarn=True,
             refdoc=self.env.docname,
-        )  # fmt: skip
+        )
         self.set_source_info(link)
         term = nodes.term('', words)
         term['ids'].append(nodes.make_id(self.arguments[0]))

@@ -66,9 +66,7 @@ def is_allowed(uuid: str, name: str) -> bool:
 def may_serve(app: flask.Flask, system: drivers.System) -> bool:
     """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
     allowed = app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-    return (
-        allowed is None or system.uuid in allowed or system.name in allowed
-    )
+    return allowed is None or system.uuid in allowed or system.name in allowed
 
 
 def missing() -> exceptions.HawkFishError:
@@ -117,7 +115,8 @@ def read_body() -> Body:
 
 
 def check_properties(
-    body: Body, known: Mapping[str, tuple[type, ...]],
+    body: Body,
+    known: Mapping[str, tuple[type, ...]],
     readonly: Collection[str] = (),
 ) -> None:
     """Raise all properties that are not of their type in *known*."""
@@ -125,16 +124,16 @@ def check_properties(
     for name, value in body.items():
         related = [pointer(name)]
         if name in readonly:
-            found.append(
-                exceptions.PropertyNotWritable(name, related=related)
-            )
+            found.append(exceptions.PropertyNotWritable(name, related=related))
         elif name not in known:
             found.append(exceptions.PropertyUnknown(name, related=related))
         # To Python true is a number.
         elif type(value) not in known[name]:
-            found.append(exceptions.PropertyValueTypeError(
-                told(value), name, related=related
-            ))  # fmt: skip
+            found.append(
+                exceptions.PropertyValueTypeError(
+                    told(value), name, related=related
+                )
+            )
     exceptions.check(found)
 
 
@@ -165,10 +164,14 @@ def answer(
     """A JSON response; a body with an ETag can be answered by a 304."""
     response = flask.Response(
         '' if body is None else json.dumps(body),
-        status, headers, content_type='application/json',
-    )  # fmt: skip
-    if flask.request.method in ('GET', 'HEAD') and body and (
-        '@odata.type' in body
+        status,
+        headers,
+        content_type='application/json',
+    )
+    if (
+        flask.request.method in ('GET', 'HEAD')
+        and body
+        and ('@odata.type' in body)
     ):
         response.headers['Link'] = _schemas.described_by(body['@odata.type'])
     if body and '@odata.etag' in body:
@@ -183,9 +186,8 @@ def accepted(task: Any) -> flask.Response:
     """The 202 that says where to watch *task*."""
     # No Retry-After: sushy cannot sleep for a number of seconds.
     return answer(
-        redfish.task_accepted(task), 202,
-        Location=redfish.monitor_uri(task.id),
-    )  # fmt: skip
+        redfish.task_accepted(task), 202, Location=redfish.monitor_uri(task.id)
+    )
 
 
 @blueprint.after_request
@@ -198,8 +200,12 @@ def _headers(response: flask.Response) -> flask.Response:
 @blueprint.errorhandler(exceptions.HawkFishError)
 def _refuse(error: exceptions.HawkFishError) -> flask.Response:
     if error.status >= 500:
-        LOG.error('%s %r: %r', flask.request.method, flask.request.path,
-                  messages.text(error))  # fmt: skip
+        LOG.error(
+            '%s %r: %r',
+            flask.request.method,
+            flask.request.path,
+            messages.text(error),
+        )
     return answer(redfish.error(error), error.status)
 
 

@@ -20,9 +20,17 @@ import flask
 
 from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, missing, moment, pointer, queries, read_body,
-    service, told,
-)  # fmt: skip
+    Body,
+    answer,
+    blueprint,
+    missing,
+    moment,
+    pointer,
+    queries,
+    read_body,
+    service,
+    told,
+)
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as shapes
 
@@ -32,11 +40,17 @@ MAX_FILTER_CHARACTERS = 2000
 _SEND_SECONDS = 20
 
 _TEST_PARAMETERS = {
-    'MessageId': str, 'MessageArgs': list, 'Message': str,
-    'MessageSeverity': str, 'Severity': str, 'EventId': str,
-    'EventType': str, 'EventTimestamp': str, 'EventGroupId': int,
+    'MessageId': str,
+    'MessageArgs': list,
+    'Message': str,
+    'MessageSeverity': str,
+    'Severity': str,
+    'EventId': str,
+    'EventType': str,
+    'EventTimestamp': str,
+    'EventGroupId': int,
     'OriginOfCondition': str,
-}  # fmt: skip
+}
 _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
 
 
@@ -44,10 +58,13 @@ _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
 def show_event_service() -> flask.Response:
     queries.check(())
     conf = service().conf.events
-    return answer(shapes.event_service(
-        conf.delivery_retry_attempts, conf.delivery_retry_interval,
-        filters.PROPERTIES,
-    ))  # fmt: skip
+    return answer(
+        shapes.event_service(
+            conf.delivery_retry_attempts,
+            conf.delivery_retry_interval,
+            filters.PROPERTIES,
+        )
+    )
 
 
 @blueprint.post('/EventService/Actions/<action>')
@@ -72,20 +89,23 @@ def act_on_event_service(action: str) -> flask.Response:
 def _test_event(body: Body) -> events.Occurrence:
     _check_test(body)
     given = {
-        name: value for name, value in body.items()
+        name: value
+        for name, value in body.items()
         if name not in ('MessageId', 'MessageArgs')
-    }  # fmt: skip
+    }
     severity = body.get('MessageSeverity', body.get('Severity'))
     if severity:
         given |= {'MessageSeverity': severity, 'Severity': severity}
     if 'OriginOfCondition' in body:
         given['OriginOfCondition'] = {'@odata.id': body['OriginOfCondition']}
     return events.Occurrence(
-        body['MessageId'], body.get('MessageArgs', ()),
+        body['MessageId'],
+        body.get('MessageArgs', ()),
         events.Origin(body['OriginOfCondition'], '')
-        if 'OriginOfCondition' in body else events.SERVICE,
+        if 'OriginOfCondition' in body
+        else events.SERVICE,
         given,
-    )  # fmt: skip
+    )
 
 
 def _check_test(body: Body) -> None:
@@ -133,7 +153,7 @@ def _is_formed(name: str, value: Any) -> bool:
             return bool(moment(value))
         return False
     if name == 'EventGroupId':
-        return bool(abs(value) < 2 ** 63)
+        return bool(abs(value) < 2**63)
     return True
 
 
@@ -149,14 +169,13 @@ def stream_events() -> flask.Response:
     _limit_sending()
     plugin = service()
     stream = streams.Stream(
-        plugin.events, plugin.subscriptions,
+        plugin.events,
+        plugin.subscriptions,
         plugin.subscriptions.open_stream(_client(), uuid.uuid4().hex),
         _last_event_id(),
         lambda event: plugin.may_show(event) and wanted(event),
-    )  # fmt: skip
-    response = flask.Response(
-        _lines(stream), content_type='text/event-stream'
     )
+    response = flask.Response(_lines(stream), content_type='text/event-stream')
     # A proxy must hand on each event as it comes.
     response.headers['X-Accel-Buffering'] = 'no'
     response.call_on_close(stream.close)
@@ -218,9 +237,10 @@ def _limit_sending() -> None:
         return
     with contextlib.suppress(OSError):
         client.setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+            socket.SOL_SOCKET,
+            socket.SO_SNDTIMEO,
             struct.pack('ll', _SEND_SECONDS, 0),
-        )  # fmt: skip
+        )
         client.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
         )

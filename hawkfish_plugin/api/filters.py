@@ -16,9 +16,7 @@ Filter = Callable[[dict[str, Any]], bool]
 MAX_CHARACTERS = 2048
 _MAX_DEPTH = 32
 
-_TOKEN = re.compile(
-    r"\s*(?P<token>[()]|'(?:[^']|'')*'|[^\s()']+)", re.ASCII
-)  # fmt: skip
+_TOKEN = re.compile(r"\s*(?P<token>[()]|'(?:[^']|'')*'|[^\s()']+)", re.ASCII)
 _PATH = re.compile(r'[A-Za-z@#][\w@.#]*(/[A-Za-z@#][\w@.#]*)*', re.ASCII)
 _NUMBER = re.compile(r'-?\d{1,18}(\.\d{1,18})?', re.ASCII)
 _TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', re.ASCII)

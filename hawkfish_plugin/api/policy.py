@@ -10,25 +10,40 @@ import flask
 
 from hawkfish_plugin import conf, drivers, exceptions, retention
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, check_if_match, check_properties, find_system,
-    pointer, queries, read_body, service, told,
-)  # fmt: skip
+    Body,
+    answer,
+    blueprint,
+    check_if_match,
+    check_properties,
+    find_system,
+    pointer,
+    queries,
+    read_body,
+    service,
+    told,
+)
 from hawkfish_plugin.api.snapshots import (
-    CREATE_PARAMETERS, check_parameters, read_wish,
-)  # fmt: skip
+    CREATE_PARAMETERS,
+    check_parameters,
+    read_wish,
+)
 from hawkfish_plugin.redfish import policy as shapes
 
 POLICY = '/Systems/<identity>/Oem/HawkFish/SnapshotPolicy'
 
 _NUMBER = (int, type(None))
 _CHANGES = {
-    'MaxSnapshots': _NUMBER, 'MaxAgeSeconds': _NUMBER, 'MaxBytes': _NUMBER,
+    'MaxSnapshots': _NUMBER,
+    'MaxAgeSeconds': _NUMBER,
+    'MaxBytes': _NUMBER,
     'OnLimit': (str, type(None)),
-}  # fmt: skip
+}
 _COLUMNS = {
-    'MaxSnapshots': 'max_snapshots', 'MaxAgeSeconds': 'max_age',
-    'MaxBytes': 'max_bytes', 'OnLimit': 'on_limit',
-}  # fmt: skip
+    'MaxSnapshots': 'max_snapshots',
+    'MaxAgeSeconds': 'max_age',
+    'MaxBytes': 'max_bytes',
+    'OnLimit': 'on_limit',
+}
 
 
 @blueprint.get(POLICY)
@@ -66,9 +81,7 @@ def preview_create(identity: str) -> flask.Response:
 
 def _resource(system: drivers.System) -> Body:
     limits = service().policies.get(system.uuid)
-    subjects = service().snapshots.subjects(
-        system, look=drivers.Look.RECENT
-    )
+    subjects = service().snapshots.subjects(system, look=drivers.Look.RECENT)
     can = service().driver.capabilities(system.uuid)
     return shapes.policy(system.uuid, limits, subjects, can)
 

@@ -36,7 +36,8 @@ def check(supported: Collection[str]) -> None:
 
 
 def listing(
-    records: Sequence[Any], link: Callable[[Any], str],
+    records: Sequence[Any],
+    link: Callable[[Any], str],
     render: Callable[[Any], Body],
     collection: Callable[[Sequence[Body], int], Body],
 ) -> Body:
@@ -51,12 +52,13 @@ def listing(
     wanted, paths = _filter(), _select()
     first, count = _whole_number('$skip') or 0, _whole_number('$top')
     found = [
-        record for record in records if wanted is None
-        or wanted(render(record))
-    ]  # fmt: skip
+        record
+        for record in records
+        if wanted is None or wanted(render(record))
+    ]
     if only and len(found) == 1:
         return render(found[0])
-    shown = found[first:] if count is None else found[first:first + count]
+    shown = found[first:] if count is None else found[first : first + count]
     members = [
         render(record) if whole else {'@odata.id': link(record)}
         for record in shown
@@ -117,9 +119,7 @@ def _select() -> list[list[str]] | None:
     if value is None:
         return None
     if not _SELECT.fullmatch(value):
-        raise exceptions.QueryParameterValueFormatError(
-            value[:200], '$select'
-        )
+        raise exceptions.QueryParameterValueFormatError(value[:200], '$select')
     return [path.split('/') for path in value.split(',')]
 
 
@@ -140,9 +140,10 @@ def _selected(body: Body, paths: list[list[str]]) -> Body:
     """
     kept = _pick(body, paths)
     return {
-        name: kept.get(name, value) for name, value in body.items()
+        name: kept.get(name, value)
+        for name, value in body.items()
         if name in kept or name in _ALWAYS
-    }  # fmt: skip
+    }
 
 
 def _pick(value: Any, paths: list[list[str]]) -> Any:

@@ -54,10 +54,14 @@ def show_csdl(name: str) -> flask.Response:
 
 @blueprint.get('/JsonSchemas')
 def list_json_schemas() -> flask.Response:
-    return answer(queries.listing(
-        schemas.json_schema_ids(), schemas.json_schema_uri,
-        schemas.json_schema_file, schemas.json_schema_collection,
-    ))  # fmt: skip
+    return answer(
+        queries.listing(
+            schemas.json_schema_ids(),
+            schemas.json_schema_uri,
+            schemas.json_schema_file,
+            schemas.json_schema_collection,
+        )
+    )
 
 
 @blueprint.get('/JsonSchemas/<name>')

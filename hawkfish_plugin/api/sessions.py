@@ -13,9 +13,17 @@ from sushy_tools.emulator import auth_basic
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, check_if_match, missing, pointer, queries,
-    read_body, service, told,
-)  # fmt: skip
+    Body,
+    answer,
+    blueprint,
+    check_if_match,
+    missing,
+    pointer,
+    queries,
+    read_body,
+    service,
+    told,
+)
 from hawkfish_plugin.redfish import sessions as shapes
 from hawkfish_plugin.sessions import MAX_TIMEOUT, MIN_TIMEOUT
 
@@ -53,11 +61,14 @@ def change_session_service() -> flask.Response:
 
 @blueprint.get(COLLECTION)
 def list_sessions() -> flask.Response:
-    return answer(queries.listing(
-        service().sessions.alive(),
-        lambda session: shapes.session_uri(session.id),
-        shapes.session, shapes.session_collection,
-    ))  # fmt: skip
+    return answer(
+        queries.listing(
+            service().sessions.alive(),
+            lambda session: shapes.session_uri(session.id),
+            shapes.session,
+            shapes.session_collection,
+        )
+    )
 
 
 @blueprint.post(COLLECTION)
@@ -74,8 +85,9 @@ def create_session() -> flask.Response:
         )
     session, token = made
     headers = {
-        'Location': shapes.session_uri(session.id), 'X-Auth-Token': token,
-    }  # fmt: skip
+        'Location': shapes.session_uri(session.id),
+        'X-Auth-Token': token,
+    }
     return answer(shapes.session(session), 201, **headers)
 
 
@@ -108,9 +120,10 @@ def _check_change(body: Body, resource: Body) -> None:
         related = [pointer(name)]
         if name != 'SessionTimeout':
             wrong = (
-                exceptions.PropertyNotWritable if name in resource
+                exceptions.PropertyNotWritable
+                if name in resource
                 else exceptions.PropertyUnknown
-            )  # fmt: skip
+            )
             raise wrong(name, related=related)
         if type(value) is not int:
             raise exceptions.PropertyValueTypeError(

@@ -16,10 +16,22 @@ import flask
 
 from hawkfish_plugin import drivers, exceptions, redfish, snapshots
 from hawkfish_plugin.api import (
-    Body, accepted, answer, blueprint, check_if_match, check_properties,
-    find_system, missing, moment, pointer, queries, read_body, request_uri,
-    service, told,
-)  # fmt: skip
+    Body,
+    accepted,
+    answer,
+    blueprint,
+    check_if_match,
+    check_properties,
+    find_system,
+    missing,
+    moment,
+    pointer,
+    queries,
+    read_body,
+    request_uri,
+    service,
+    told,
+)
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
 MEMBER = f'{COLLECTION}/<name>'
@@ -31,24 +43,32 @@ REVERT_ACTIONS = (redfish.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 MAX_DESCRIPTION_CHARACTERS = 4096
 
 CREATE_PARAMETERS = {
-    'Name': str, 'Description': str, 'IncludeMemory': bool, 'Quiesce': str,
-    'Locked': bool, 'ExpiresTime': str,
-}  # fmt: skip
+    'Name': str,
+    'Description': str,
+    'IncludeMemory': bool,
+    'Quiesce': str,
+    'Locked': bool,
+    'ExpiresTime': str,
+}
 _CREATE_PROPERTIES = {
     name: (kind,) for name, kind in CREATE_PARAMETERS.items()
 }
 _CHANGES = {
-    'Description': (str, type(None)), 'Locked': (bool,),
+    'Description': (str, type(None)),
+    'Locked': (bool,),
     'ExpiresTime': (str, type(None)),
-}  # fmt: skip
+}
 _FIELDS = {
-    'Description': 'description', 'Locked': 'locked',
+    'Description': 'description',
+    'Locked': 'locked',
     'ExpiresTime': 'expires',
-}  # fmt: skip
+}
 _PURGE_PARAMETERS = {'Force': bool}
 _REVERT_PARAMETERS = {
-    'TargetPowerState': str, 'SafetySnapshot': bool, 'Force': bool,
-}  # fmt: skip
+    'TargetPowerState': str,
+    'SafetySnapshot': bool,
+    'Force': bool,
+}
 
 
 @blueprint.get(COLLECTION)
@@ -56,16 +76,23 @@ def list_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
     collection = functools.partial(redfish.snapshot_collection, system.uuid)
     if queries.wants_links():
-        return answer(queries.links([
-            redfish.snapshot_uri(system.uuid, name)
-            for name in service().snapshots.names(system)
-        ], collection))  # fmt: skip
-    return answer(queries.listing(
-        service().snapshots.list(system, measured=True),
-        lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
-        lambda view: _render(system, view),
-        collection,
-    ))  # fmt: skip
+        return answer(
+            queries.links(
+                [
+                    redfish.snapshot_uri(system.uuid, name)
+                    for name in service().snapshots.names(system)
+                ],
+                collection,
+            )
+        )
+    return answer(
+        queries.listing(
+            service().snapshots.list(system, measured=True),
+            lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
+            lambda view: _render(system, view),
+            collection,
+        )
+    )
 
 
 @blueprint.post(COLLECTION)
@@ -109,9 +136,11 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
         changes['expires'] = read_expiry(body['ExpiresTime'])
     try:
         view = service().snapshots.update(
-            system, name, changes,
+            system,
+            name,
+            changes,
             lambda view: check_if_match(_render(system, view)),
-        )  # fmt: skip
+        )
     except exceptions.SnapshotNotFound:
         raise missing() from None
     return answer(_render(system, view))
@@ -137,11 +166,13 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     task = service().snapshots.revert(
         system,
         drivers.RevertRequest(
-            name, body.get('TargetPowerState', drivers.AS_CAPTURED),
+            name,
+            body.get('TargetPowerState', drivers.AS_CAPTURED),
             body.get('Force', False),
         ),
-        body.get('SafetySnapshot'), _payload(body),
-    )  # fmt: skip
+        body.get('SafetySnapshot'),
+        _payload(body),
+    )
     return accepted(task)
 
 
@@ -173,11 +204,13 @@ def read_wish(body: Body) -> snapshots.Wish:
         )
     expires = body.get('ExpiresTime')
     return snapshots.Wish(
-        body.get('Name'), body.get('Description', ''),
-        body.get('IncludeMemory'), body.get('Quiesce'),
+        body.get('Name'),
+        body.get('Description', ''),
+        body.get('IncludeMemory'),
+        body.get('Quiesce'),
         body.get('Locked', False),
         None if expires is None else read_expiry(expires),
-    )  # fmt: skip
+    )
 
 
 def read_expiry(text: str) -> int:
@@ -230,6 +263,8 @@ def _check_revert(body: Body) -> None:
     value = body.get('TargetPowerState', drivers.AS_CAPTURED)
     if value not in drivers.TARGET_POWER_STATES:
         raise exceptions.ActionParameterValueNotInList(
-            told(value), 'TargetPowerState', action,
+            told(value),
+            'TargetPowerState',
+            action,
             related=['#/TargetPowerState'],
-        )  # fmt: skip
+        )

@@ -15,9 +15,17 @@ import flask
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import (
-    Body, answer, blueprint, check_if_match, missing, pointer, queries,
-    read_body, service, told,
-)  # fmt: skip
+    Body,
+    answer,
+    blueprint,
+    check_if_match,
+    missing,
+    pointer,
+    queries,
+    read_body,
+    service,
+    told,
+)
 from hawkfish_plugin.events import destinations, subscriptions
 from hawkfish_plugin.redfish import events as shapes
 
@@ -29,25 +37,38 @@ MAX_LIST = 64
 MAX_WORD_CHARACTERS = 512
 
 _CREATE_PROPERTIES = {
-    'Destination': str, 'Protocol': str, 'Context': str,
-    'SubscriptionType': str, 'EventFormatType': str, 'EventTypes': list,
-    'DeliveryRetryPolicy': str, 'VerifyCertificate': bool,
-    'HttpHeaders': list, 'RegistryPrefixes': list,
-    'ExcludeRegistryPrefixes': list, 'MessageIds': list,
-    'ExcludeMessageIds': list, 'ResourceTypes': list,
-    'OriginResources': list, 'SubordinateResources': bool,
+    'Destination': str,
+    'Protocol': str,
+    'Context': str,
+    'SubscriptionType': str,
+    'EventFormatType': str,
+    'EventTypes': list,
+    'DeliveryRetryPolicy': str,
+    'VerifyCertificate': bool,
+    'HttpHeaders': list,
+    'RegistryPrefixes': list,
+    'ExcludeRegistryPrefixes': list,
+    'MessageIds': list,
+    'ExcludeMessageIds': list,
+    'ResourceTypes': list,
+    'OriginResources': list,
+    'SubordinateResources': bool,
     'Severities': list,
-}  # fmt: skip
+}
 _WRITABLE = {
     subscriptions.PUSHED: (
-        'Context', 'DeliveryRetryPolicy', 'HttpHeaders', 'VerifyCertificate',
+        'Context',
+        'DeliveryRetryPolicy',
+        'HttpHeaders',
+        'VerifyCertificate',
     ),
     subscriptions.STREAMED: ('Context',),
-}  # fmt: skip
+}
 _COLUMNS = {
-    'Context': 'context', 'DeliveryRetryPolicy': 'retry_policy',
+    'Context': 'context',
+    'DeliveryRetryPolicy': 'retry_policy',
     'VerifyCertificate': 'verify',
-}  # fmt: skip
+}
 # What only one value, or a few, can be given for; of a list, each member.
 _CHOICES = {
     'Protocol': ('Redfish',),
@@ -62,9 +83,13 @@ _CHOICES = {
     'Severities': shapes.SEVERITIES,
 }
 _FILTERS = (
-    'RegistryPrefixes', 'ExcludeRegistryPrefixes', 'MessageIds',
-    'ExcludeMessageIds', 'ResourceTypes', 'Severities',
-)  # fmt: skip
+    'RegistryPrefixes',
+    'ExcludeRegistryPrefixes',
+    'MessageIds',
+    'ExcludeMessageIds',
+    'ResourceTypes',
+    'Severities',
+)
 _MESSAGE_ID = re.compile(r'\w+\.(\d+\.\d+\.(\d+\.)?)?\w+', re.ASCII)
 _DURATION = re.compile(
     r'P(?:(\d{1,5})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,7})M)?'
@@ -75,11 +100,14 @@ _DURATION = re.compile(
 
 @blueprint.get(COLLECTION)
 def list_subscriptions() -> flask.Response:
-    return answer(queries.listing(
-        service().subscriptions.list(),
-        lambda record: shapes.subscription_uri(record.id),
-        shapes.destination, shapes.subscription_collection,
-    ))  # fmt: skip
+    return answer(
+        queries.listing(
+            service().subscriptions.list(),
+            lambda record: shapes.subscription_uri(record.id),
+            shapes.destination,
+            shapes.subscription_collection,
+        )
+    )
 
 
 @blueprint.post(COLLECTION)
@@ -96,18 +124,23 @@ def create_subscription() -> flask.Response:
     _check_destination(body['Destination'])
     if body.get('RegistryPrefixes') and body.get('MessageIds'):
         raise exceptions.PropertyValueConflict(
-            'MessageIds', 'RegistryPrefixes',
+            'MessageIds',
+            'RegistryPrefixes',
             related=['#/MessageIds', '#/RegistryPrefixes'],
-        )  # fmt: skip
+        )
     created = service().subscriptions.create(
-        body['Destination'], body.get('Context', uuid.uuid4().hex),
+        body['Destination'],
+        body.get('Context', uuid.uuid4().hex),
         body.get('DeliveryRetryPolicy', subscriptions.BACKOFF),
-        body.get('VerifyCertificate', True), _headers(body), _filters(body),
-    )  # fmt: skip
+        body.get('VerifyCertificate', True),
+        _headers(body),
+        _filters(body),
+    )
     return answer(
-        shapes.destination(created), 201,
+        shapes.destination(created),
+        201,
         Location=shapes.subscription_uri(created.id),
-    )  # fmt: skip
+    )
 
 
 @blueprint.get(MEMBER)
@@ -290,9 +323,7 @@ def _filters(body: Body) -> Body:
     return found
 
 
-def _check_parameters(
-    body: Body, action: str, known: tuple[str, ...]
-) -> None:
+def _check_parameters(body: Body, action: str, known: tuple[str, ...]) -> None:
     for name in body:
         if name not in known:
             raise exceptions.ActionParameterUnknown(

@@ -14,9 +14,16 @@ import flask
 
 from hawkfish_plugin import drivers, exceptions, redfish, tasks
 from hawkfish_plugin.api import (
-    Body, accepted, answer, blueprint, is_allowed, missing, queries,
-    read_body, service,
-)  # fmt: skip
+    Body,
+    accepted,
+    answer,
+    blueprint,
+    is_allowed,
+    missing,
+    queries,
+    read_body,
+    service,
+)
 
 _ALLOW = 'GET, HEAD'
 
@@ -30,13 +37,18 @@ def show_task_service() -> flask.Response:
 @blueprint.get('/TaskService/Tasks')
 def list_tasks() -> flask.Response:
     known = [
-        task for task in service().tasks.list()
+        task
+        for task in service().tasks.list()
         if is_allowed(task.system, task.system_name)
-    ]  # fmt: skip
-    return answer(queries.listing(
-        known, lambda task: redfish.task_uri(task.id), _render,
-        redfish.task_collection,
-    ))  # fmt: skip
+    ]
+    return answer(
+        queries.listing(
+            known,
+            lambda task: redfish.task_uri(task.id),
+            _render,
+            redfish.task_collection,
+        )
+    )
 
 
 @blueprint.get('/TaskService/Tasks/<task_id>')

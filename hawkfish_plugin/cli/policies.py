@@ -50,9 +50,7 @@ def explain(
             for need in seen.needs
         ],
         'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
-        'Kept': [
-            f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept
-        ],
+        'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
         'Unmet Limits': seen.unmet_limits,
     }
     return tuple(values), tuple(values.values())
@@ -121,8 +119,9 @@ class ShowPolicy(OfSystem, base.ShowOne):
         if parsed_args.explain:
             more_names, more_values = explain(policy)
             # What is there now is told already; this is what would be.
-            names += tuple(f'New {name}' if name in names else name
-                           for name in more_names)  # fmt: skip
+            names += tuple(
+                f'New {name}' if name in names else name for name in more_names
+            )
             values += more_values
         return names, values
 

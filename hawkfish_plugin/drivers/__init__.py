@@ -225,9 +225,7 @@ class Job(Protocol):
     @property
     def journal(self) -> Mapping[str, Any]: ...
 
-    def step(
-        self, name: str, durable: bool = True, **facts: object
-    ) -> None:
+    def step(self, name: str, durable: bool = True, **facts: object) -> None:
         """
         Note that step *name* begins, and *facts*, before it does.
 
@@ -324,9 +322,7 @@ class Driver(Protocol):
         self, uuid: str, request: CreateRequest, job: Job
     ) -> Created: ...
 
-    def revert(
-        self, uuid: str, request: RevertRequest, job: Job
-    ) -> None: ...
+    def revert(self, uuid: str, request: RevertRequest, job: Job) -> None: ...
 
     def delete(self, uuid: str, name: str, job: Job) -> None: ...
 
@@ -342,7 +338,9 @@ class Driver(Protocol):
 
 
 def load(
-    name: str, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+    name: str,
+    conf: cfg.ConfigOpts,
+    emulator: Mapping[str, Any],
     systems: Callable[[], Any],
 ) -> Driver:
     """

@@ -35,7 +35,9 @@ class FakeDriver:
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+        self,
+        conf: cfg.ConfigOpts,
+        emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
         self.seconds = 0.0
@@ -76,9 +78,13 @@ class FakeDriver:
 
     def capabilities(self, uuid: str) -> drivers.Capabilities:
         return drivers.Capabilities(
-            version='fake', external=True, internal=False, memory=True,
-            quiesce=True, storage='External',
-        )  # fmt: skip
+            version='fake',
+            external=True,
+            internal=False,
+            memory=True,
+            quiesce=True,
+            storage='External',
+        )
 
     def systems(self) -> Sequence[drivers.System]:
         return [self.resolve(uuid) for uuid in self._trees if uuid]
@@ -96,11 +102,15 @@ class FakeDriver:
         return drivers.Survey(tree, _sizes(tree), self.cloned)
 
     def describe(self, uuid: str, name: str, description: str) -> None:
-        self._keep(uuid, [
-            dataclasses.replace(s, description=description)
-            if s.name == name else s
-            for s in self.snapshots(uuid)
-        ])  # fmt: skip
+        self._keep(
+            uuid,
+            [
+                dataclasses.replace(s, description=description)
+                if s.name == name
+                else s
+                for s in self.snapshots(uuid)
+            ],
+        )
 
     def check_create(
         self, uuid: str, request: drivers.CreateRequest
@@ -121,9 +131,7 @@ class FakeDriver:
         on = self._systems().get_power_state(uuid) == drivers.ON
         return bool(memory and on)
 
-    def check_revert(
-        self, uuid: str, request: drivers.RevertRequest
-    ) -> None:
+    def check_revert(self, uuid: str, request: drivers.RevertRequest) -> None:
         """Every snapshot can be reverted to here."""
 
     def check_delete(self, uuid: str, name: str) -> None:
@@ -167,10 +175,13 @@ class FakeDriver:
         self._systems().set_power_state(
             uuid, _TO_POWER_STATE.get(power_state, 'On')
         )
-        self._keep(uuid, [
-            dataclasses.replace(s, current=s.name == request.name)
-            for s in tree
-        ])  # fmt: skip
+        self._keep(
+            uuid,
+            [
+                dataclasses.replace(s, current=s.name == request.name)
+                for s in tree
+            ],
+        )
         self._step(job, 'finish')
 
     def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
@@ -181,14 +192,20 @@ class FakeDriver:
             raise exceptions.OperationFailed('delete', 'others need it')
         self._step(job, 'merge', merging=True)
         self._pass_time(job)
-        self._keep(uuid, [
-            dataclasses.replace(
-                s,
-                parent=gone.parent if s.parent == name else s.parent,
-                current=s.current or gone.current and s.name == gone.parent,
-            )
-            for s in tree if s.name != name
-        ])  # fmt: skip
+        self._keep(
+            uuid,
+            [
+                dataclasses.replace(
+                    s,
+                    parent=gone.parent if s.parent == name else s.parent,
+                    current=s.current
+                    or gone.current
+                    and s.name == gone.parent,
+                )
+                for s in tree
+                if s.name != name
+            ],
+        )
         self._step(job, 'finish')
 
     def settle_create(
@@ -196,9 +213,7 @@ class FakeDriver:
     ) -> drivers.Created:
         for snapshot in self.snapshots(uuid):
             if snapshot.name == request.name:
-                return drivers.Created(
-                    _quiesce(request, snapshot.power_state)
-                )
+                return drivers.Created(_quiesce(request, snapshot.power_state))
         raise exceptions.OperationInterrupted(
             'create', 'there is no such snapshot'
         )

@@ -133,14 +133,23 @@ class Events:
             _event(row)
             for row in self._db.query(
                 'SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?',
-                last, limit,
+                last,
+                limit,
             )
-        ]  # fmt: skip
+        ]
         if found and found[0].id > last + 1:
             lost = found[0].id - 1
-            found.insert(0, Event(
-                lost, lost, found[0].time, messages.EVENTS_LOST, [], SERVICE
-            ))  # fmt: skip
+            found.insert(
+                0,
+                Event(
+                    lost,
+                    lost,
+                    found[0].time,
+                    messages.EVENTS_LOST,
+                    [],
+                    SERVICE,
+                ),
+            )
         return found
 
     def newest(self) -> int:
@@ -180,9 +189,15 @@ def _columns(occurrence: Occurrence) -> tuple[object, ...]:
     system = origin.system or drivers.System('', '')
     args = [str(arg)[:_MAX_ARGUMENT_CHARACTERS] for arg in occurrence.args]
     return (
-        occurrence.message_id, json.dumps(args), origin.uri, origin.type,
-        origin.gone, system.uuid, system.name, json.dumps(occurrence.given),
-    )  # fmt: skip
+        occurrence.message_id,
+        json.dumps(args),
+        origin.uri,
+        origin.type,
+        origin.gone,
+        system.uuid,
+        system.name,
+        json.dumps(occurrence.given),
+    )
 
 
 def _event(row: sqlite3.Row) -> Event:
@@ -190,11 +205,16 @@ def _event(row: sqlite3.Row) -> Event:
     if row['system']:
         system = drivers.System(row['system'], row['system_name'])
     return Event(
-        row['id'], row['event_group'], row['time'], row['message'],
+        row['id'],
+        row['event_group'],
+        row['time'],
+        row['message'],
         json.loads(row['args']),
         Origin(
-            row['origin'], row['origin_type'], system,
+            row['origin'],
+            row['origin_type'],
+            system,
             bool(row['origin_gone']),
         ),
         json.loads(row['given']),
-    )  # fmt: skip
+    )

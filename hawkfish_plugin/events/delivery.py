@@ -49,10 +49,12 @@ class Delivery:
     """Delivers the events that *is_allowed* lets this process show."""
 
     def __init__(
-        self, table: events.Events,
+        self,
+        table: events.Events,
         subscription_table: subscriptions.Subscriptions,
-        conf: cfg.ConfigOpts, is_allowed: Wanted,
-    ) -> None:  # fmt: skip
+        conf: cfg.ConfigOpts,
+        is_allowed: Wanted,
+    ) -> None:
         self._events = table
         self._subscriptions = subscription_table
         self._conf = conf.events
@@ -130,11 +132,17 @@ class Delivery:
         if subscription.suspended or not batch:
             return last, _RETRY_SECONDS
         wanted = filters.of_subscription(subscription.filters)
-        entries, last_taken = _fill([
-            (event.id, shapes.entry(event) if self._is_wanted(event, wanted)
-             else None)
-            for event in batch
-        ])  # fmt: skip
+        entries, last_taken = _fill(
+            [
+                (
+                    event.id,
+                    shapes.entry(event)
+                    if self._is_wanted(event, wanted)
+                    else None,
+                )
+                for event in batch
+            ]
+        )
         try:
             if entries:
                 self._push(subscription, entries)
@@ -150,9 +158,10 @@ class Delivery:
         return event.is_loss or self._is_allowed(event) and wanted(event)
 
     def _push(
-        self, subscription: subscriptions.Subscription,
+        self,
+        subscription: subscriptions.Subscription,
         entries: list[redfish.Resource],
-    ) -> None:  # fmt: skip
+    ) -> None:
         destination = subscription.destination
         if not destinations.is_allowed(
             destination, self._conf.allowed_destinations
@@ -165,9 +174,11 @@ class Delivery:
             'OData-Version': '4.0',
         }
         status = _post(
-            destination, body, headers,
+            destination,
+            body,
+            headers,
             subscription.verify and (self._conf.ca_file or True),
-        )  # fmt: skip
+        )
         # A redirect is not followed: it could lead anywhere.
         if not 200 <= status < 300:
             raise _NotTaken(f'it answered {status}')
@@ -179,9 +190,11 @@ class Delivery:
         number, policy = subscription.id, subscription.retry_policy
         failures = subscription.failures + 1
         LOG.warning(
-            'Subscription %s: %s did not take its events: %s', number,
-            destinations.shown(subscription.destination), error,
-        )  # fmt: skip
+            'Subscription %s: %s did not take its events: %s',
+            number,
+            destinations.shown(subscription.destination),
+            error,
+        )
         given_up = failures > self._conf.delivery_retry_attempts
         if given_up and policy == subscriptions.TERMINATE:
             LOG.error('Subscription %s is terminated', number)
@@ -213,7 +226,9 @@ class _Courier(threading.Thread):
     """
 
     def __init__(
-        self, number: int, delivered: int,
+        self,
+        number: int,
+        delivered: int,
         deliver: Callable[[int, int], tuple[int, float]],
     ) -> None:
         super().__init__(name=f'hawkfish-events-{number}', daemon=True)
@@ -295,15 +310,21 @@ def _post(
             # The environment could name a proxy, passwords and certificates.
             session.trust_env = False
             with session.post(
-                destination, data=body, headers=headers, verify=verify,
+                destination,
+                data=body,
+                headers=headers,
+                verify=verify,
                 timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                allow_redirects=False, stream=True,
-            ) as response:  # fmt: skip
+                allow_redirects=False,
+                stream=True,
+            ) as response:
                 return response.status_code
     # ValueError: a host name that no resolver takes.
     except (
-        requests.RequestException, urllib3.exceptions.HTTPError, OSError,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
         ValueError,
-    ) as exc:  # fmt: skip
+    ) as exc:
         # Its text would tell the whole URL.
         raise _NotTaken(type(exc).__name__) from exc

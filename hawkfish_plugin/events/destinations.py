@@ -16,11 +16,22 @@ MAX_CHARACTERS = 2048
 _PORTS = {'http': 80, 'https': 443}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Those of the connection, and those that say how the body is to be read.
-_RESERVED_HEADERS = frozenset((
-    'connection', 'content-encoding', 'content-length', 'content-type',
-    'expect', 'host', 'http2-settings', 'keep-alive', 'te', 'trailer',
-    'transfer-encoding', 'upgrade',
-))  # fmt: skip
+_RESERVED_HEADERS = frozenset(
+    (
+        'connection',
+        'content-encoding',
+        'content-length',
+        'content-type',
+        'expect',
+        'host',
+        'http2-settings',
+        'keep-alive',
+        'te',
+        'trailer',
+        'transfer-encoding',
+        'upgrade',
+    )
+)
 
 
 def is_valid(destination: str) -> bool:

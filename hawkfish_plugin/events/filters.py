@@ -17,9 +17,13 @@ from hawkfish_plugin import events
 Wanted = Callable[[events.Event], bool]
 
 PROPERTIES = (
-    'EventFormatType', 'MessageId', 'OriginResource', 'RegistryPrefix',
-    'ResourceType', 'SubordinateResources',
-)  # fmt: skip
+    'EventFormatType',
+    'MessageId',
+    'OriginResource',
+    'RegistryPrefix',
+    'ResourceType',
+    'SubordinateResources',
+)
 
 _TOKEN = re.compile(r"\s*([()]|'(?:[^']|'')*'|[^\s()']+)")
 _MAX_DEPTH = 20
@@ -40,23 +44,28 @@ def of_subscription(filters: Mapping[str, Any]) -> Wanted:
             and _among(filters, 'ResourceTypes', [event.origin.type])
             and _among(filters, 'Severities', [events.severity(event)])
             and _is_from(
-                event, filters.get('OriginResources'),
+                event,
+                filters.get('OriginResources'),
                 filters.get('SubordinateResources', False),
             )
-        )  # fmt: skip
+        )
 
     return wanted
 
 
 def _among(
-    filters: Mapping[str, Any], name: str, values: Iterable[str],
+    filters: Mapping[str, Any],
+    name: str,
+    values: Iterable[str],
     form: Callable[[str], str] = str,
 ) -> bool:
     return not filters.get(name) or _named(filters, name, values, form)
 
 
 def _named(
-    filters: Mapping[str, Any], name: str, values: Iterable[str],
+    filters: Mapping[str, Any],
+    name: str,
+    values: Iterable[str],
     form: Callable[[str], str] = str,
 ) -> bool:
     named = {form(value) for value in filters.get(name) or ()}
@@ -116,9 +125,9 @@ class _Parser:
         self._tokens = _tokens(text)
         self._depth = 0
         self._below = any(
-            self._tokens[at:at + 3] == ['SubordinateResources', 'eq', 'true']
+            self._tokens[at : at + 3] == ['SubordinateResources', 'eq', 'true']
             for at in range(len(self._tokens))
-        )  # fmt: skip
+        )
 
     def whole(self) -> Wanted:
         wanted = self._either()

@@ -31,11 +31,13 @@ class Stream:
     """
 
     def __init__(
-        self, table: events.Events,
+        self,
+        table: events.Events,
         subscription_table: subscriptions.Subscriptions,
-        subscription: subscriptions.Subscription, last: int | None,
+        subscription: subscriptions.Subscription,
+        last: int | None,
         wanted: Callable[[events.Event], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._events = table
         self._subscriptions = subscription_table
         self.subscription = subscription

@@ -59,8 +59,13 @@ class Subscriptions:
         self._conf = conf.events
 
     def create(
-        self, destination: str, context: str, retry_policy: str,
-        verify: bool, headers: Headers, filters: Mapping[str, Any],
+        self,
+        destination: str,
+        context: str,
+        retry_policy: str,
+        verify: bool,
+        headers: Headers,
+        filters: Mapping[str, Any],
     ) -> Subscription:
         """
         Have the events from now on sent to *destination*.
@@ -68,20 +73,29 @@ class Subscriptions:
         Raises EventSubscriptionLimitExceeded.
         """
         return self._insert(
-            self._conf.max_subscriptions, type=PUSHED,
-            destination=destination, context=context,
-            retry_policy=retry_policy, verify=verify,
-            headers=as_text(headers), filters=json.dumps(filters),
-        )  # fmt: skip
+            self._conf.max_subscriptions,
+            type=PUSHED,
+            destination=destination,
+            context=context,
+            retry_policy=retry_policy,
+            verify=verify,
+            headers=as_text(headers),
+            filters=json.dumps(filters),
+        )
 
     def open_stream(self, destination: str, context: str) -> Subscription:
         """Raises EventSubscriptionLimitExceeded."""
         self.forget_dead_streams()
         return self._insert(
-            self._conf.max_streams, type=STREAMED, destination=destination,
-            context=context, retry_policy=FOREVER, verify=False,
-            headers='[]', filters='{}',
-        )  # fmt: skip
+            self._conf.max_streams,
+            type=STREAMED,
+            destination=destination,
+            context=context,
+            retry_policy=FOREVER,
+            verify=False,
+            headers='[]',
+            filters='{}',
+        )
 
     def _insert(self, limit: int, **columns: object) -> Subscription:
         names = ', '.join(columns)
@@ -116,9 +130,11 @@ class Subscriptions:
             for row in self._db.query(
                 'SELECT * FROM subscriptions WHERE (type <> ? OR seen > ?) '  # noqa: S608
                 f'AND {condition} ORDER BY id',
-                STREAMED, time.time() - STREAM_SECONDS, *args,
+                STREAMED,
+                time.time() - STREAM_SECONDS,
+                *args,
             )
-        ]  # fmt: skip
+        ]
 
     def update(self, subscription_id: int, **columns: object) -> None:
         """Set columns of a subscription that may be gone by now."""
@@ -163,9 +179,11 @@ class Subscriptions:
     # Streams --------------------------------------------------------------
 
     def is_open(self, subscription_id: int) -> bool:
-        return bool(self._db.query(
-            'SELECT 1 FROM subscriptions WHERE id = ?', subscription_id
-        ))  # fmt: skip
+        return bool(
+            self._db.query(
+                'SELECT 1 FROM subscriptions WHERE id = ?', subscription_id
+            )
+        )
 
     def keep_alive(self, subscription_id: int) -> None:
         self.update(subscription_id, seen=time.time())
@@ -190,9 +208,15 @@ def as_text(headers: Headers) -> str:
 
 def _subscription(row: sqlite3.Row) -> Subscription:
     return Subscription(
-        row['id'], row['type'], row['destination'], row['context'],
-        row['retry_policy'], bool(row['verify']),
+        row['id'],
+        row['type'],
+        row['destination'],
+        row['context'],
+        row['retry_policy'],
+        bool(row['verify']),
         [(name, value) for name, value in json.loads(row['headers'])],
-        json.loads(row['filters']), bool(row['suspended']), row['failures'],
+        json.loads(row['filters']),
+        bool(row['suspended']),
+        row['failures'],
         row['delivered'],
-    )  # fmt: skip
+    )

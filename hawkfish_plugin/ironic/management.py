@@ -16,7 +16,7 @@ from hawkfish_plugin.ironic import operations
 ARGUMENTS = {
     'name': {'description': 'Name of the snapshot.', 'required': True},
     'target_power_state': {
-        'description': 'On, Off or AsCaptured; as before if not given.',
+        'description': 'On, Off or AsCaptured; as before if not given.'
     },
     'timeout': {
         'description': 'Seconds to wait for the end; '

@@ -72,9 +72,11 @@ def service_root(root: Resource) -> Resource:
         'JsonSchemas': link(f'{ROOT}/JsonSchemas'),
     }
     links = {'Sessions': link(SESSIONS)} | root.get('Links', {})
-    return {**root, 'Links': links, **{
-        name: link for name, link in added.items() if name not in root
-    }}  # fmt: skip
+    return {
+        **root,
+        'Links': links,
+        **{name: link for name, link in added.items() if name not in root},
+    }
 
 
 def system_oem(system: str) -> Resource:
@@ -87,7 +89,10 @@ def system_oem(system: str) -> Resource:
 
 
 def collection(
-    uri: str, odata_type: str, name: str, members: Sequence[Resource],
+    uri: str,
+    odata_type: str,
+    name: str,
+    members: Sequence[Resource],
     total: int,
 ) -> Resource:
     """
@@ -110,9 +115,12 @@ def snapshot_collection(
 ) -> Resource:
     uri = snapshots_uri(uuid)
     shown = collection(
-        uri, '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
-        'Snapshot Collection', members, total,
-    )  # fmt: skip
+        uri,
+        '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
+        'Snapshot Collection',
+        members,
+        total,
+    )
     shown['Actions'] = {
         f'#{PURGE_ACTION}': {'target': f'{uri}/Actions/{PURGE_ACTION}'}
     }
@@ -131,44 +139,45 @@ def snapshot(uuid: str, view: Any) -> Resource:
         ),
     }
     expires = view.note.expires
-    return with_etag({
-        '@odata.id': uri,
-        '@odata.type': '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
-        'Id': record.name,
-        'Name': record.name,
-        'Description': record.description or None,
-        'CreatedTime': timestamp(record.created),
-        'ExpiresTime': None if expires is None else timestamp(expires),
-        'Locked': view.note.locked,
-        'SnapshotState': view.state,
-        'SnapshotType': 'DiskAndMemory' if record.memory else 'Disk',
-        'StorageType': 'External' if record.external else 'Internal',
-        'SizeBytes': size_bytes(view.size),
-        'ExclusiveSizeBytes': exclusive_size_bytes(view.size),
-        'PowerState': record.power_state,
-        'Current': record.current,
-        'Consistency': _consistency(record, quiesce),
-        'QuiesceStatus': quiesce and quiesce.status,
-        'QuiesceReason': quiesce and (quiesce.reason or None),
-        'Status': {'State': status, 'Health': health},
-        'Actions': {f'#{REVERT_ACTION}': action},
-        'ReferencedByFiles': [
-            clone.name for clone in view.clones if clone.uuid is None
-        ],
-        'Links': {
-            'ComputerSystem': link(system_uri(uuid)),
-            'ParentSnapshot': record.parent and link(
-                snapshot_uri(uuid, record.parent)
-            ),
-            'ChildSnapshots': [
-                link(snapshot_uri(uuid, child)) for child in view.children
+    return with_etag(
+        {
+            '@odata.id': uri,
+            '@odata.type': '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
+            'Id': record.name,
+            'Name': record.name,
+            'Description': record.description or None,
+            'CreatedTime': timestamp(record.created),
+            'ExpiresTime': None if expires is None else timestamp(expires),
+            'Locked': view.note.locked,
+            'SnapshotState': view.state,
+            'SnapshotType': 'DiskAndMemory' if record.memory else 'Disk',
+            'StorageType': 'External' if record.external else 'Internal',
+            'SizeBytes': size_bytes(view.size),
+            'ExclusiveSizeBytes': exclusive_size_bytes(view.size),
+            'PowerState': record.power_state,
+            'Current': record.current,
+            'Consistency': _consistency(record, quiesce),
+            'QuiesceStatus': quiesce and quiesce.status,
+            'QuiesceReason': quiesce and (quiesce.reason or None),
+            'Status': {'State': status, 'Health': health},
+            'Actions': {f'#{REVERT_ACTION}': action},
+            'ReferencedByFiles': [
+                clone.name for clone in view.clones if clone.uuid is None
             ],
-            'ReferencedBy': [
-                *(link(snapshot_uri(uuid, n)) for n in view.referrers),
-                *(link(system_uri(c.uuid)) for c in view.clones if c.uuid),
-            ],
-        },
-    })  # fmt: skip
+            'Links': {
+                'ComputerSystem': link(system_uri(uuid)),
+                'ParentSnapshot': record.parent
+                and link(snapshot_uri(uuid, record.parent)),
+                'ChildSnapshots': [
+                    link(snapshot_uri(uuid, child)) for child in view.children
+                ],
+                'ReferencedBy': [
+                    *(link(snapshot_uri(uuid, n)) for n in view.referrers),
+                    *(link(system_uri(c.uuid)) for c in view.clones if c.uuid),
+                ],
+            },
+        }
+    )
 
 
 def size_bytes(size: drivers.Size | None) -> int | None:
@@ -214,9 +223,12 @@ def task_service(now: float) -> Resource:
 
 def task_collection(members: Sequence[Resource], total: int) -> Resource:
     return collection(
-        TASKS, '#TaskCollection.TaskCollection', 'Task Collection', members,
+        TASKS,
+        '#TaskCollection.TaskCollection',
+        'Task Collection',
+        members,
         total,
-    )  # fmt: skip
+    )
 
 
 def task(record: Any, gone: bool = False) -> Resource:
@@ -245,7 +257,9 @@ def task(record: Any, gone: bool = False) -> Resource:
         'Links': {
             'CreatedResources': [
                 link(snapshot_uri(record.system, record.snapshot))
-            ] if created else [],
+            ]
+            if created
+            else [],
         },
         'Oem': {
             'HawkFish': {
@@ -256,7 +270,7 @@ def task(record: Any, gone: bool = False) -> Resource:
                 'System': link(system_uri(record.system)),
             },
         },
-    }  # fmt: skip
+    }
     if record.payload:
         resource['Payload'] = record.payload
     if record.ended:

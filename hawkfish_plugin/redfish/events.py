@@ -11,21 +11,33 @@ from typing import Any
 
 from hawkfish_plugin import messages
 from hawkfish_plugin.redfish import (
-    EVENT_SERVICE, Resource, collection, timestamp, with_etag,
-)  # fmt: skip
+    EVENT_SERVICE,
+    Resource,
+    collection,
+    timestamp,
+    with_etag,
+)
 
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 STREAM = f'{EVENT_SERVICE}/SSE'
 
 REGISTRY_PREFIXES = ('Base', 'HawkFish', 'ResourceEvent', 'TaskEvent')
 RESOURCE_TYPES = (
-    'EventService', 'HawkFishSnapshot', 'HawkFishSnapshotCollection', 'Task',
-)  # fmt: skip
+    'EventService',
+    'HawkFishSnapshot',
+    'HawkFishSnapshotCollection',
+    'Task',
+)
 SEVERITIES = ('OK', 'Warning', 'Critical')
 EVENT_TYPES = (
-    'StatusChange', 'ResourceUpdated', 'ResourceAdded', 'ResourceRemoved',
-    'Alert', 'MetricReport', 'Other',
-)  # fmt: skip
+    'StatusChange',
+    'ResourceUpdated',
+    'ResourceAdded',
+    'ResourceRemoved',
+    'Alert',
+    'MetricReport',
+    'Other',
+)
 
 SUBMIT_TEST = 'EventService.SubmitTestEvent'
 TEST = 'EventService.TestEventSubscription'
@@ -41,31 +53,35 @@ def event_service(
     attempts: int, interval: int, stream_filters: Sequence[str]
 ) -> Resource:
     """*stream_filters* are the properties that ``$filter`` knows."""
-    return with_etag({
-        '@odata.id': EVENT_SERVICE,
-        '@odata.type': '#EventService.v1_12_0.EventService',
-        'Id': 'EventService',
-        'Name': 'Event Service',
-        'ServiceEnabled': True,
-        'Status': {'State': 'Enabled', 'Health': 'OK'},
-        'DeliveryRetryAttempts': attempts,
-        'DeliveryRetryIntervalSeconds': interval,
-        'EventFormatTypes': ['Event'],
-        'RegistryPrefixes': list(REGISTRY_PREFIXES),
-        'ResourceTypes': list(RESOURCE_TYPES),
-        'Severities': list(SEVERITIES),
-        'SubordinateResourcesSupported': True,
-        'OriginResourcesSupported': True,
-        'ExcludeRegistryPrefix': True,
-        'ExcludeMessageId': True,
-        'ServerSentEventUri': STREAM,
-        'SSEFilterPropertiesSupported': dict.fromkeys(stream_filters, True),
-        'Subscriptions': {'@odata.id': SUBSCRIPTIONS},
-        'Actions': {
-            f'#{name}': {'target': f'{EVENT_SERVICE}/Actions/{name}'}
-            for name in (SUBMIT_TEST, TEST)
-        },
-    })
+    return with_etag(
+        {
+            '@odata.id': EVENT_SERVICE,
+            '@odata.type': '#EventService.v1_12_0.EventService',
+            'Id': 'EventService',
+            'Name': 'Event Service',
+            'ServiceEnabled': True,
+            'Status': {'State': 'Enabled', 'Health': 'OK'},
+            'DeliveryRetryAttempts': attempts,
+            'DeliveryRetryIntervalSeconds': interval,
+            'EventFormatTypes': ['Event'],
+            'RegistryPrefixes': list(REGISTRY_PREFIXES),
+            'ResourceTypes': list(RESOURCE_TYPES),
+            'Severities': list(SEVERITIES),
+            'SubordinateResourcesSupported': True,
+            'OriginResourcesSupported': True,
+            'ExcludeRegistryPrefix': True,
+            'ExcludeMessageId': True,
+            'ServerSentEventUri': STREAM,
+            'SSEFilterPropertiesSupported': dict.fromkeys(
+                stream_filters, True
+            ),
+            'Subscriptions': {'@odata.id': SUBSCRIPTIONS},
+            'Actions': {
+                f'#{name}': {'target': f'{EVENT_SERVICE}/Actions/{name}'}
+                for name in (SUBMIT_TEST, TEST)
+            },
+        }
+    )
 
 
 def subscription_collection(
@@ -74,8 +90,10 @@ def subscription_collection(
     return collection(
         SUBSCRIPTIONS,
         '#EventDestinationCollection.EventDestinationCollection',
-        'Event Subscriptions', members, total,
-    )  # fmt: skip
+        'Event Subscriptions',
+        members,
+        total,
+    )
 
 
 def destination(record: Any) -> Resource:
@@ -149,12 +167,19 @@ def entry(record: Any) -> Resource:
         'EventId': str(record.id),
         'EventGroupId': record.group,
         'EventTimestamp': timestamp(record.time),
-        **{key: told[key] for key in (
-            'MessageId', 'Message', 'MessageArgs', 'MessageSeverity',
-            'Severity', 'Resolution',
-        )},
+        **{
+            key: told[key]
+            for key in (
+                'MessageId',
+                'Message',
+                'MessageArgs',
+                'MessageSeverity',
+                'Severity',
+                'Resolution',
+            )
+        },
         'OriginOfCondition': {'@odata.id': record.origin.uri},
-    }  # fmt: skip
+    }
     if record.origin.gone:
         resource['OriginOfConditionUnavailable'] = True
     resource.update(record.given)

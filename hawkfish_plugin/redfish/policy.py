@@ -6,9 +6,7 @@ The shape of a SnapshotPolicy, and of what a create would do under it.
 from collections.abc import Sequence
 from typing import Any
 
-from hawkfish_plugin import (
-    drivers, exceptions, messages, redfish, retention,
-)  # fmt: skip
+from hawkfish_plugin import drivers, exceptions, messages, redfish, retention
 
 TYPE = '#HawkFishSnapshotPolicy.v1_0_0.HawkFishSnapshotPolicy'
 PREVIEW_TYPE = '#HawkFishSnapshotPolicy.v1_0_0.CreatePreview'
@@ -16,33 +14,39 @@ PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
 
 
 def policy(
-    uuid: str, limits: retention.Limits,
-    subjects: Sequence[retention.Subject], can: drivers.Capabilities,
+    uuid: str,
+    limits: retention.Limits,
+    subjects: Sequence[retention.Subject],
+    can: drivers.Capabilities,
 ) -> redfish.Resource:
     """One SnapshotPolicy and its use, with its ETag."""
     uri = redfish.policy_uri(uuid)
-    return redfish.with_etag({
-        '@odata.id': uri,
-        '@odata.type': TYPE,
-        'Id': 'SnapshotPolicy',
-        'Name': 'Snapshot Policy',
-        'MaxSnapshots': limits.snapshots,
-        'MaxAgeSeconds': limits.age,
-        'MaxBytes': limits.size,
-        'OnLimit': limits.on_limit,
-        'OnLimit@Redfish.AllowableValues': list(retention.ON_LIMIT),
-        'Usage': {
-            'SnapshotCount': len(subjects),
-            'SizeBytes': retention.total(subjects),
-        },
-        'Capabilities': _capabilities(can),
-        'Actions': {
-            f'#{PREVIEW_ACTION}': {
-                'target': f'{uri}/Actions/{PREVIEW_ACTION}'
+    return redfish.with_etag(
+        {
+            '@odata.id': uri,
+            '@odata.type': TYPE,
+            'Id': 'SnapshotPolicy',
+            'Name': 'Snapshot Policy',
+            'MaxSnapshots': limits.snapshots,
+            'MaxAgeSeconds': limits.age,
+            'MaxBytes': limits.size,
+            'OnLimit': limits.on_limit,
+            'OnLimit@Redfish.AllowableValues': list(retention.ON_LIMIT),
+            'Usage': {
+                'SnapshotCount': len(subjects),
+                'SizeBytes': retention.total(subjects),
             },
-        },
-        'Links': {'ComputerSystem': redfish.link(redfish.system_uri(uuid))},
-    })
+            'Capabilities': _capabilities(can),
+            'Actions': {
+                f'#{PREVIEW_ACTION}': {
+                    'target': f'{uri}/Actions/{PREVIEW_ACTION}'
+                },
+            },
+            'Links': {
+                'ComputerSystem': redfish.link(redfish.system_uri(uuid))
+            },
+        }
+    )
 
 
 def _capabilities(can: drivers.Capabilities) -> redfish.Resource:

@@ -128,18 +128,18 @@ def metadata() -> bytes:
     """The ``$metadata`` document: where the schema of each type is."""
     ET.register_namespace('edmx', _EDMX)
     root = ET.Element(f'{{{_EDMX}}}Edmx', Version='4.0')
-    _refer(root, f'{_PUBLISHED}/RedfishExtensions_v1.xml', {
-        'RedfishExtensions.v1_0_0': 'Redfish',
-    })  # fmt: skip
+    _refer(
+        root,
+        f'{_PUBLISHED}/RedfishExtensions_v1.xml',
+        {'RedfishExtensions.v1_0_0': 'Redfish'},
+    )
     for name, in_use in _DMTF_TYPES.items():
         spaces = [name, *(f'{name}.{version}' for version in in_use)]
         _refer(root, f'{_PUBLISHED}/{name}_v1.xml', dict.fromkeys(spaces))
     for name, text in csdl_files().items():
         _refer(root, f'{CSDL}/{name}', dict.fromkeys(_namespaces(text)))
     services = ET.SubElement(root, f'{{{_EDMX}}}DataServices')
-    schema = ET.SubElement(
-        services, 'Schema', xmlns=_EDM, Namespace='Service'
-    )
+    schema = ET.SubElement(services, 'Schema', xmlns=_EDM, Namespace='Service')
     ET.SubElement(
         schema, 'EntityContainer', Name='Service', Extends=_CONTAINER
     )
@@ -187,9 +187,12 @@ def json_schema_collection(
     members: Sequence[Resource], total: int
 ) -> Resource:
     return collection(
-        JSON_SCHEMAS, '#JsonSchemaFileCollection.JsonSchemaFileCollection',
-        'Schema Collection', members, total,
-    )  # fmt: skip
+        JSON_SCHEMAS,
+        '#JsonSchemaFileCollection.JsonSchemaFileCollection',
+        'Schema Collection',
+        members,
+        total,
+    )
 
 
 def json_schema_file(schema_id: str) -> Resource:
@@ -217,8 +220,10 @@ def registry_collection(members: Sequence[Resource]) -> Resource:
     return collection(
         REGISTRIES,
         '#MessageRegistryFileCollection.MessageRegistryFileCollection',
-        'Registry File Collection', members, len(members),
-    )  # fmt: skip
+        'Registry File Collection',
+        members,
+        len(members),
+    )
 
 
 def registry_file(name: str) -> Resource:

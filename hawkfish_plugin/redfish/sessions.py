@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from hawkfish_plugin.redfish import (
-    SESSION_SERVICE, SESSIONS, Resource, collection, timestamp, with_etag,
-)  # fmt: skip
+    SESSION_SERVICE,
+    SESSIONS,
+    Resource,
+    collection,
+    timestamp,
+    with_etag,
+)
 
 
 def session_uri(session_id: int) -> str:
@@ -14,23 +19,28 @@ def session_uri(session_id: int) -> str:
 
 
 def session_service(timeout: int) -> Resource:
-    return with_etag({
-        '@odata.id': SESSION_SERVICE,
-        '@odata.type': '#SessionService.v1_2_0.SessionService',
-        'Id': 'SessionService',
-        'Name': 'Session Service',
-        'ServiceEnabled': True,
-        'SessionTimeout': timeout,
-        'Status': {'State': 'Enabled', 'Health': 'OK'},
-        'Sessions': {'@odata.id': SESSIONS},
-    })
+    return with_etag(
+        {
+            '@odata.id': SESSION_SERVICE,
+            '@odata.type': '#SessionService.v1_2_0.SessionService',
+            'Id': 'SessionService',
+            'Name': 'Session Service',
+            'ServiceEnabled': True,
+            'SessionTimeout': timeout,
+            'Status': {'State': 'Enabled', 'Health': 'OK'},
+            'Sessions': {'@odata.id': SESSIONS},
+        }
+    )
 
 
 def session_collection(members: Sequence[Resource], total: int) -> Resource:
     return collection(
-        SESSIONS, '#SessionCollection.SessionCollection',
-        'Session Collection', members, total,
-    )  # fmt: skip
+        SESSIONS,
+        '#SessionCollection.SessionCollection',
+        'Session Collection',
+        members,
+        total,
+    )
 
 
 def session(record: Any) -> Resource:

@@ -22,9 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser('python -m tests.bench')
     parser.add_argument('--release', default=roots.default()[0])
     parser.add_argument('--output', default='build/bench', type=pathlib.Path)
-    parser.add_argument(
-        '--pictures', default='build/bench', type=pathlib.Path
-    )
+    parser.add_argument('--pictures', default='build/bench', type=pathlib.Path)
     parser.add_argument('part', nargs='*', choices=[[], *PARTS])
     options = parser.parse_args()
     operations.listen()
@@ -34,14 +32,17 @@ def main() -> None:
     kept = options.output / 'bench.json'
     kept.write_text(report.as_json(rows, curves))
     for name, across in (
-        ('listing', 'snapshots of one system'), ('overlays', 'overlays'),
+        ('listing', 'snapshots of one system'),
+        ('overlays', 'overlays'),
         ('systems', 'systems of two snapshots each'),
-    ):  # fmt: skip
+    ):
         if name in curves:
             report.draw(
                 options.pictures / f'{name}.svg',
-                f'Seconds, by the number of {across}', across, curves[name],
-            )  # fmt: skip
+                f'Seconds, by the number of {across}',
+                across,
+                curves[name],
+            )
     print(f'See {kept}')
 
 
@@ -50,19 +51,18 @@ def _measure(
 ) -> tuple[list[Row], dict[str, report.Curves]]:
     rows: list[Row] = []
     curves: dict[str, report.Curves] = {}
-    with (
-        tempfile.TemporaryDirectory() as name,
-        Host('bench', release) as host,
-    ):
+    with tempfile.TemporaryDirectory() as name, Host('bench', release) as host:
         folder = pathlib.Path(name)
         for part in ('ours', 'stock', 'bare'):
             (folder / part).mkdir()
         ours = service.Plain(folder / 'ours', host.uri)
         stock = service.Stock(folder / 'stock', host.uri)
         bare = service.Plain(
-            folder / 'bare', host.uri, OS_SNAPSHOTS__QUIESCE='never',
+            folder / 'bare',
+            host.uri,
+            OS_SNAPSHOTS__QUIESCE='never',
             OS_REVERT__SYNC_GUEST_TIME='false',
-        )  # fmt: skip
+        )
         try:
             ours.start()
             stock.start()

@@ -25,8 +25,10 @@ def measure(
     snapshots = f'{system}/Oem/HawkFish/Snapshots'
     rows: list[Row] = []
     curves: dict[str, list[tuple[float, float]]] = {
-        'virsh snapshot-list': [], 'plain': [], '$expand=.': [],
-    }  # fmt: skip
+        'virsh snapshot-list': [],
+        'plain': [],
+        '$expand=.': [],
+    }
 
     def get(uri: str) -> requests.Response:
         response = session.get(uri, timeout=60)
@@ -42,22 +44,41 @@ def measure(
             lambda: virsh('snapshot-list', 'listed'),
             lambda: get(snapshots),
             lambda: get(f'{snapshots}?$expand=.'),
-        )  # fmt: skip
+        )
         rows += [
-            Row(f'plain list of {count}', 'virsh snapshot-list', plain,
-                listed, PLAIN_TARGETS.get(count)),
-            Row(f'list of {count} with $expand', 'virsh snapshot-list',
-                expanded, listed, EXPAND_TARGETS.get(count)),
-            Row(f'the first list of {count} with $expand',
-                'virsh snapshot-list', [first], listed),
-        ]  # fmt: skip
+            Row(
+                f'plain list of {count}',
+                'virsh snapshot-list',
+                plain,
+                listed,
+                PLAIN_TARGETS.get(count),
+            ),
+            Row(
+                f'list of {count} with $expand',
+                'virsh snapshot-list',
+                expanded,
+                listed,
+                EXPAND_TARGETS.get(count),
+            ),
+            Row(
+                f'the first list of {count} with $expand',
+                'virsh snapshot-list',
+                [first],
+                listed,
+            ),
+        ]
         if count == COUNTS[0]:
             # By themselves: whatever comes after a virsh finds cold caches.
-            rows.append(Row(
-                f'plain list of {count}', 'GET System with the plugin',
-                *in_turn(ROUNDS, lambda: get(snapshots), lambda: get(system)),
-                target=0.5,
-            ))  # fmt: skip
+            rows.append(
+                Row(
+                    f'plain list of {count}',
+                    'GET System with the plugin',
+                    *in_turn(
+                        ROUNDS, lambda: get(snapshots), lambda: get(system)
+                    ),
+                    target=0.5,
+                )
+            )
         for name, samples in zip(
             curves, (listed, plain, expanded), strict=True
         ):
@@ -66,15 +87,19 @@ def measure(
 
 
 def systems(
-    host: Host, emulator: Emulator,
-    counts: tuple[int, ...] = (10, 50, 100, 500), each: int = 2,
+    host: Host,
+    emulator: Emulator,
+    counts: tuple[int, ...] = (10, 50, 100, 500),
+    each: int = 2,
 ) -> dict[str, list[tuple[float, float]]]:
     """What is asked of one system, by how many there are."""
     virsh, session = Virsh(host), requests.Session()
     curves: dict[str, list[tuple[float, float]]] = {
-        'virsh list --all': [], 'GET Systems': [], 'plain': [],
+        'virsh list --all': [],
+        'GET Systems': [],
+        'plain': [],
         '$expand=.': [],
-    }  # fmt: skip
+    }
     made = 0
     for count in counts:
         for number in range(made, count):
@@ -83,16 +108,18 @@ def systems(
         made = count
         snapshots = f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots'
         uris = [
-            f'{emulator.url}/redfish/v1/Systems', snapshots,
+            f'{emulator.url}/redfish/v1/Systems',
+            snapshots,
             f'{snapshots}?$expand=.',
-        ]  # fmt: skip
+        ]
         taken = in_turn(
-            ROUNDS, lambda: virsh('list', '--all'),
+            ROUNDS,
+            lambda: virsh('list', '--all'),
             *(
                 lambda uri=uri: session.get(uri, timeout=60).content
                 for uri in uris
             ),
-        )  # fmt: skip
+        )
         for name, samples in zip(curves, taken, strict=True):
             curves[name].append((count, sorted(samples)[ROUNDS // 2]))
     return curves

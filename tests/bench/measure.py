@@ -70,11 +70,19 @@ class Virsh:
 
     def __init__(self, host: Host) -> None:
         self._command = [
-            'chroot', str(host.root), 'virsh', '-q', '-c', 'qemu:///system',
-        ]  # fmt: skip
+            'chroot',
+            str(host.root),
+            'virsh',
+            '-q',
+            '-c',
+            'qemu:///system',
+        ]
 
     def __call__(self, *words: str) -> str:
         return subprocess.run(
-            [*self._command, *words], check=True, capture_output=True,
-            text=True, env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'},
-        ).stdout  # fmt: skip
+            [*self._command, *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'},
+        ).stdout

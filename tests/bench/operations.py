@@ -75,10 +75,15 @@ class Plain:
     def create(self, name: str, live: bool = True) -> None:
         stem = f'{IMAGES}/{self._name}-{name}'
         self._virsh(
-            'snapshot-create-as', self._name, name,
-            *(['--live'] if live else []), '--memspec', f'{stem}.mem',
-            '--diskspec', f'vda,snapshot=external,file={stem}.qcow2',
-        )  # fmt: skip
+            'snapshot-create-as',
+            self._name,
+            name,
+            *(['--live'] if live else []),
+            '--memspec',
+            f'{stem}.mem',
+            '--diskspec',
+            f'vda,snapshot=external,file={stem}.qcow2',
+        )
 
     def revert(self, name: str) -> None:
         self._virsh('snapshot-revert', self._name, name)
@@ -91,9 +96,10 @@ def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
     virsh = Virsh(host)
     uuid = boot(host, 'worked')
     sides = {
-        'default': Ours(emulator, uuid), 'bare': Ours(bare, uuid),
+        'default': Ours(emulator, uuid),
+        'bare': Ours(bare, uuid),
         'virsh': Plain(virsh, 'worked'),
-    }  # fmt: skip
+    }
     written = _written(host)
     with contextlib.closing(host.connect()) as connection:
         stops = Stops(connection, 'worked')
@@ -101,28 +107,46 @@ def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
         connection.lookupByName('worked').destroy()
     rows = [
         Row(
-            f'{verb}, {words}', f'virsh snapshot-{verb}',
-            taken[side][verb], taken['virsh'][verb], 1.05,
+            f'{verb}, {words}',
+            f'virsh snapshot-{verb}',
+            taken[side][verb],
+            taken['virsh'][verb],
+            1.05,
             limit=written if verb == 'create' else '',
         )
         for verb in ('create', 'revert', 'delete')
         for side, words in (
-            ('default', 'as by default'), ('bare', 'without the agent'),
+            ('default', 'as by default'),
+            ('bare', 'without the agent'),
         )
-    ]  # fmt: skip
+    ]
     for key, words in (
         ('stop', 'stop of the guest in a create, by QEMU'),
         ('silence', 'silence of the guest in a create, by its beats'),
     ):
         live = taken['virsh'][key]
         rows += [
-            Row(f'{words}, as by default', 'virsh --live',
-                taken['default'][key], live, 1.05),
-            Row(f'{words}, without the agent', 'virsh --live',
-                taken['bare'][key], live, 1.05),
-            Row(f'{words}, as by default', 'virsh without --live',
-                taken['default'][key], taken['plain'][key]),
-        ]  # fmt: skip
+            Row(
+                f'{words}, as by default',
+                'virsh --live',
+                taken['default'][key],
+                live,
+                1.05,
+            ),
+            Row(
+                f'{words}, without the agent',
+                'virsh --live',
+                taken['bare'][key],
+                live,
+                1.05,
+            ),
+            Row(
+                f'{words}, as by default',
+                'virsh without --live',
+                taken['default'][key],
+                taken['plain'][key],
+            ),
+        ]
     return [*rows, *_at_once(host, emulator, bare, virsh)]
 
 
@@ -161,14 +185,13 @@ def _in_turn(
             side, samples = sides[name], taken[name]
             with (
                 stops.during(samples['stop']),
-                beats.during(samples['silence']), _timed(samples['create']),
+                beats.during(samples['silence']),
+                _timed(samples['create']),
             ):
                 side.create('bench')
             _undo(side, samples)
         plain, samples = sides['virsh'], taken['plain']
-        with (
-            stops.during(samples['stop']), beats.during(samples['silence']),
-        ):  # fmt: skip
+        with stops.during(samples['stop']), beats.during(samples['silence']):
             plain.create('bench', live=False)
         plain.delete('bench')
     return taken
@@ -210,9 +233,11 @@ def _at_once(
             one.revert('bench')
 
     calls = {
-        'ours': lambda: together(ours), 'bare': lambda: together(alike),
-        'sequence': one_by_one, 'together': lambda: together(plain),
-    }  # fmt: skip
+        'ours': lambda: together(ours),
+        'bare': lambda: together(alike),
+        'sequence': one_by_one,
+        'together': lambda: together(plain),
+    }
     taken: Samples = collections.defaultdict(list)
     for _ in range(ROUNDS - 2):
         for name, call in calls.items():
@@ -223,13 +248,27 @@ def _at_once(
             connection.lookupByName(name).destroy()
     what = f'{AT_ONCE} systems reverted at once'
     return [
-        Row(f'{what}, as by default', 'virsh, one by one', taken['ours'],
-            taken['sequence'], 0.7),
-        Row(f'{what}, without the agent', 'virsh, one by one', taken['bare'],
-            taken['sequence'], 0.7),
-        Row(f'{what}, without the agent', 'virsh, at once', taken['bare'],
-            taken['together']),
-    ]  # fmt: skip
+        Row(
+            f'{what}, as by default',
+            'virsh, one by one',
+            taken['ours'],
+            taken['sequence'],
+            0.7,
+        ),
+        Row(
+            f'{what}, without the agent',
+            'virsh, one by one',
+            taken['bare'],
+            taken['sequence'],
+            0.7,
+        ),
+        Row(
+            f'{what}, without the agent',
+            'virsh, at once',
+            taken['bare'],
+            taken['together'],
+        ),
+    ]
 
 
 def listen() -> None:
@@ -249,9 +288,12 @@ def overlays(
 ) -> dict[str, list[tuple[float, float]]]:
     """What a chain of overlays costs, as curves by what is done."""
     curves: dict[str, list[tuple[float, float]]] = {
-        'boot': [], 'write 32 MiB': [], 'read 32 MiB': [], 'create': [],
+        'boot': [],
+        'write 32 MiB': [],
+        'read 32 MiB': [],
+        'create': [],
         'delete': [],
-    }  # fmt: skip
+    }
     uuid = domains.define(host, domains.Domain('deep'))
     guest, ours = Guest(host, 'deep'), Ours(emulator, uuid)
     with contextlib.closing(host.connect()) as connection:
@@ -272,9 +314,9 @@ def _costs(
     guest: Guest, ours: Ours, domain: Any
 ) -> Iterator[tuple[str, float]]:
     def boot() -> None:
-        pathlib.Path(guest.host.path(
-            f'/var/log/hawkfish-lab/{guest.name}.log'
-        )).unlink(missing_ok=True)  # fmt: skip
+        pathlib.Path(
+            guest.host.path(f'/var/log/hawkfish-lab/{guest.name}.log')
+        ).unlink(missing_ok=True)
         domain.create()
         guest.wait_booted()
 

@@ -34,8 +34,14 @@ class Stops:
         )
 
     def _note(
-        self, _connection: Any, _domain: Any, event: str, whole: int,
-        micro: int, _details: str, _opaque: Any,
+        self,
+        _connection: Any,
+        _domain: Any,
+        event: str,
+        whole: int,
+        micro: int,
+        _details: str,
+        _opaque: Any,
     ) -> None:
         now = whole + micro / 1e6
         if event == 'STOP':

@@ -56,6 +56,4 @@ def _copy(host: Host, domain: Any, text: str, number: int) -> None:
     text = re.sub(
         r'(?<=<creationTime>)\d+', lambda t: str(int(t[0]) + number), text
     )
-    domain.snapshotCreateXML(
-        text, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    )
+    domain.snapshotCreateXML(text, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)

@@ -77,14 +77,22 @@ _trace({path!r})
 '''
 
 # What an operation is about; and what the guest does.
-THE_CALL = frozenset((
-    'virDomain.snapshotCreateXML', 'virDomainSnapshot.delete',
-    'virDomain.revertToSnapshot',
-))  # fmt: skip
-AGENT = frozenset((
-    'agent', 'virDomain.fsFreeze', 'virDomain.fsThaw', 'virDomain.setTime',
-    'virDomain.agentSetResponseTimeout',
-))  # fmt: skip
+THE_CALL = frozenset(
+    (
+        'virDomain.snapshotCreateXML',
+        'virDomainSnapshot.delete',
+        'virDomain.revertToSnapshot',
+    )
+)
+AGENT = frozenset(
+    (
+        'agent',
+        'virDomain.fsFreeze',
+        'virDomain.fsThaw',
+        'virDomain.setTime',
+        'virDomain.agentSetResponseTimeout',
+    )
+)
 
 Span = tuple[float, float]
 
@@ -111,7 +119,8 @@ class Traced(Emulator):
         text = self.config.read_text()
         begin = text.index('SUSHY_EMULATOR_STATE_DIR')
         self.config.write_text(
-            ACTIVATE + TRACE.replace('{path!r}', repr(str(self.trace)))
+            ACTIVATE
+            + TRACE.replace('{path!r}', repr(str(self.trace)))
             + text[begin:]
         )
 
@@ -128,9 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser('python -m tests.bench.profile')
     parser.add_argument('--release', default=roots.default()[0])
     parser.add_argument(
-        '--others', type=int, default=0,
+        '--others',
+        type=int,
+        default=0,
         help='so many snapshots of another system, each with a file',
-    )  # fmt: skip
+    )
     parser.add_argument(
         '--calls', action='store_true', help='tell each call apart'
     )

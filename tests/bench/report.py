@@ -18,26 +18,40 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 360, 60, 40
 def table(rows: Sequence[Row]) -> str:
     """As the documentation has it too: a simple table of reStructuredText."""
     lines = [
-        ('what', 'ours', 'against', 'it', 'ratio', 'target', 'verdict',
-         'the host'),
+        (
+            'what',
+            'ours',
+            'against',
+            'it',
+            'ratio',
+            'target',
+            'verdict',
+            'the host',
+        ),
         *(_cells(row) for row in rows),
     ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = '  '.join('=' * width for width in widths)
-    text = ['  '.join(
-        cell.ljust(width) for cell, width in zip(line, widths, strict=True)
-    ).rstrip() for line in lines]  # fmt: skip
+    text = [
+        '  '.join(
+            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
     return '\n'.join([rule, text[0], rule, *text[1:], rule])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        row.what, _figure(row, row.ours), row.against,
+        row.what,
+        _figure(row, row.ours),
+        row.against,
         _figure(row, row.yardstick),
         '-' if row.ratio is None else f'{row.ratio:.2f}',
-        '-' if row.target is None else f'{row.target}', row.verdict or '-',
+        '-' if row.target is None else f'{row.target}',
+        row.verdict or '-',
         row.limit or '-',
-    )  # fmt: skip
+    )
 
 
 def _figure(row: Row, samples: Sequence[float]) -> str:
@@ -53,19 +67,27 @@ def _figure(row: Row, samples: Sequence[float]) -> str:
 
 
 def as_json(rows: Sequence[Row], curves: Mapping[str, Curves]) -> str:
-    return json.dumps({
-        'rows': [
-            {
-                'what': row.what, 'against': row.against, 'unit': row.unit,
-                'ours': list(row.ours), 'yardstick': list(row.yardstick),
-                'median': statistics.median(row.ours), 'ratio': row.ratio,
-                'target': row.target, 'verdict': row.verdict,
-                'limit': row.limit,
-            }
-            for row in rows
-        ],
-        'curves': curves,
-    }, indent=2)  # fmt: skip
+    return json.dumps(
+        {
+            'rows': [
+                {
+                    'what': row.what,
+                    'against': row.against,
+                    'unit': row.unit,
+                    'ours': list(row.ours),
+                    'yardstick': list(row.yardstick),
+                    'median': statistics.median(row.ours),
+                    'ratio': row.ratio,
+                    'target': row.target,
+                    'verdict': row.verdict,
+                    'limit': row.limit,
+                }
+                for row in rows
+            ],
+            'curves': curves,
+        },
+        indent=2,
+    )
 
 
 def draw(path: pathlib.Path, title: str, across: str, curves: Curves) -> None:
@@ -99,9 +121,7 @@ def draw(path: pathlib.Path, title: str, across: str, curves: Curves) -> None:
         )
     for x in sorted({x for x, _ in points}):
         at, _ = place(x, 1)
-        parts.append(
-            f'<text x="{at - 8:.0f}" y="{_HEIGHT - 22}">{x:g}</text>'
-        )
+        parts.append(f'<text x="{at - 8:.0f}" y="{_HEIGHT - 22}">{x:g}</text>')
     for colour, (name, curve) in zip(_COLOURS, curves.items(), strict=False):
         places = [place(*point) for point in curve]
         path_of = 'L'.join(f'{x:.1f} {y:.1f}' for x, y in places)

@@ -49,10 +49,15 @@ class Gunicorn(Emulator):
             f'SUSHY_EMULATOR_LIBVIRT_URI = {uri!r}\n'
         )
         self.command = [
-            'gunicorn', '--workers', str(WORKERS), '--threads', '16',
-            '--bind', f'127.0.0.1:{self.port}',
+            'gunicorn',
+            '--workers',
+            str(WORKERS),
+            '--threads',
+            '16',
+            '--bind',
+            f'127.0.0.1:{self.port}',
             'hawkfish_plugin.wsgi:application',
-        ]  # fmt: skip
+        ]
 
     def wait(
         self, accepted: requests.Response, seconds: float = MOST_SECONDS
@@ -83,9 +88,11 @@ class Gunicorn(Emulator):
         """How many tasks were begun more than once."""
         (path,) = self.folder.glob('state/*/hawkfish.sqlite')
         with sqlite3.connect(path) as connection:
-            return int(connection.execute(
-                'SELECT COUNT(*) FROM tasks WHERE claims > 1'
-            ).fetchone()[0])  # fmt: skip
+            return int(
+                connection.execute(
+                    'SELECT COUNT(*) FROM tasks WHERE claims > 1'
+                ).fetchone()[0]
+            )
 
 
 def _resident(pid: int) -> float:
@@ -123,11 +130,17 @@ class Client:
             return
         system = self._emulator.system(random.choice(self._everyone))
         snapshots = f'{system}/Oem/HawkFish/Snapshots'
-        what, uri = random.choice([
-            ('GET System', system), ('plain list', snapshots),
-            ('list with $expand', f'{snapshots}?$expand=.'),
-            ('list of systems', f'{self._emulator.url}/redfish/v1/Systems'),
-        ])  # fmt: skip
+        what, uri = random.choice(
+            [
+                ('GET System', system),
+                ('plain list', snapshots),
+                ('list with $expand', f'{snapshots}?$expand=.'),
+                (
+                    'list of systems',
+                    f'{self._emulator.url}/redfish/v1/Systems',
+                ),
+            ]
+        )
         with self._timed(what):
             self._session.get(uri, timeout=60).raise_for_status()
 
@@ -173,7 +186,7 @@ def _run(
     for uuid in uuids:
         requests.get(emulator.system(uuid), timeout=60).raise_for_status()
     clients = [
-        Client(emulator, uuids, uuids[number::options.clients])
+        Client(emulator, uuids, uuids[number :: options.clients])
         for number in range(options.clients)
     ]
     until = time.monotonic() + options.seconds
@@ -194,8 +207,10 @@ def _run(
     tasks = len(emulator.tasks())
     twice, growth = emulator.claims(), memory[-1] / memory[len(memory) // 4]
     print(f'{tasks} tasks are remembered, {twice} of them began twice')
-    print(f'memory of {WORKERS} workers: {memory[len(memory) // 4]:.0f} MiB, '
-          f'{memory[-1]:.0f} MiB at the end')  # fmt: skip
+    print(
+        f'memory of {WORKERS} workers: {memory[len(memory) // 4]:.0f} MiB, '
+        f'{memory[-1]:.0f} MiB at the end'
+    )
     print(f'{len(errors)} errors', *errors[:3], sep='\n  ')
     return not errors and not twice and growth <= MOST_GROWTH
 

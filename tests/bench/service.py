@@ -69,9 +69,9 @@ def _latencies(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
     with_it, without = in_turn(
         GETS, getter(ours.system(uuid)), getter(stock.system(uuid))
     )
-    return [Row(
-        'GET System, with the plugin', 'without', with_it, without, 1.05
-    )]  # fmt: skip
+    return [
+        Row('GET System, with the plugin', 'without', with_it, without, 1.05)
+    ]
 
 
 def _rates(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
@@ -80,10 +80,15 @@ def _rates(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
         3, lambda: _many(listing, 200), lambda: _many(stock.system(uuid), 200)
     )
     listed, asked = ([200 / s for s in samples] for samples in taken)
-    return [Row(
-        'requests per second, 4 clients: our empty list',
-        'GET System without the plugin', listed, asked, unit='1/s',
-    )]  # fmt: skip
+    return [
+        Row(
+            'requests per second, 4 clients: our empty list',
+            'GET System without the plugin',
+            listed,
+            asked,
+            unit='1/s',
+        )
+    ]
 
 
 def _many(uri: str, count: int) -> None:
@@ -93,10 +98,15 @@ def _many(uri: str, count: int) -> None:
 
 
 def _sizes(ours: Emulator, stock: Emulator) -> list[Row]:
-    return [Row(
-        'memory of the emulator, with the plugin', 'without',
-        [_resident(ours)], [_resident(stock)], unit='MiB',
-    )]  # fmt: skip
+    return [
+        Row(
+            'memory of the emulator, with the plugin',
+            'without',
+            [_resident(ours)],
+            [_resident(stock)],
+            unit='MiB',
+        )
+    ]
 
 
 def _resident(emulator: Emulator) -> float:
@@ -124,14 +134,15 @@ def _start(host: Host, folder: pathlib.Path) -> Row:
         ROUNDS, lambda: start(Plain), lambda: start(Stock)
     )
     return Row(
-        'start of the emulator, with the plugin', 'without', with_it,
-        without, 1.3,
-    )  # fmt: skip
+        'start of the emulator, with the plugin',
+        'without',
+        with_it,
+        without,
+        1.3,
+    )
 
 
-def _busy(
-    host: Host, ours: Emulator, stock: Emulator, uuid: str
-) -> list[Row]:
+def _busy(host: Host, ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
     # The stock emulator has no part in the operations: what it suffers is
     # the machine's.
     gets = [getter(ours.system(uuid)), getter(stock.system(uuid))]
@@ -161,11 +172,18 @@ def _busy(
     connection.close()
     return [
         Row(
-            f'p99 of GET System, with {BUSY} operations running', 'idle',
-            busy[0], idle[0], 2.0, figure=p99,
+            f'p99 of GET System, with {BUSY} operations running',
+            'idle',
+            busy[0],
+            idle[0],
+            2.0,
+            figure=p99,
         ),
         Row(
-            'the same of an emulator without the plugin beside it', 'idle',
-            busy[1], idle[1], figure=p99,
+            'the same of an emulator without the plugin beside it',
+            'idle',
+            busy[1],
+            idle[1],
+            figure=p99,
         ),
-    ]  # fmt: skip
+    ]

@@ -60,10 +60,19 @@ def main() -> int:
         os.environ['OS_HAWKFISH__STATE_DIR'] = f'{folder}/state'
         os.environ['HAWKFISH_URL'] = f'http://127.0.0.1:{port}'
         emulator = subprocess.Popen(
-            [BIN / 'hawkfish-emulator', '--fake', '--config', config,
-             '--interface', '127.0.0.1', '--port', port],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                BIN / 'hawkfish-emulator',
+                '--fake',
+                '--config',
+                config,
+                '--interface',
+                '127.0.0.1',
+                '--port',
+                port,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             wait_up()
             return 0 if measure() else 1

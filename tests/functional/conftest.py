@@ -111,8 +111,9 @@ class System:
     def sources(self) -> list[str]:
         """The disk sources of the definition, as libvirt has it."""
         text = self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        disks = re.findall(r"<disk type='\w+' device='disk'.*?</disk>", text,
-                           re.DOTALL)  # fmt: skip
+        disks = re.findall(
+            r"<disk type='\w+' device='disk'.*?</disk>", text, re.DOTALL
+        )
         return [
             re.search(r"<source (?:file|pool)='([^']*)'", disk)[1]
             for disk in disks
@@ -139,11 +140,14 @@ class System:
         own = re.compile(rf'{re.escape(self.name)}-\d+\.(qcow2|raw)$')
         folder = self.host.path(IMAGES)
         return sorted(
-            path.name for path in folder.iterdir()
-            if (path.name.startswith(f'{self.name}-')
-                or path.name.startswith('hawkfish-'))
+            path.name
+            for path in folder.iterdir()
+            if (
+                path.name.startswith(f'{self.name}-')
+                or path.name.startswith('hawkfish-')
+            )
             and not own.match(path.name)
-        )  # fmt: skip
+        )
 
     def orphans(self) -> list[str]:
         """Those of them that neither the domain nor a snapshot names."""

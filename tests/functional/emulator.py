@@ -71,7 +71,10 @@ class Emulator:
     """A ``sushy-emulator`` process over *uri*, with the plugin."""
 
     def __init__(
-        self, folder: pathlib.Path, uri: str, config: str = '',
+        self,
+        folder: pathlib.Path,
+        uri: str,
+        config: str = '',
         **environment: str,
     ) -> None:
         self.folder = folder
@@ -96,24 +99,33 @@ class Emulator:
 
         # Where the configuration does not come by the environment.
         self.command = [
-            'sushy-emulator', '--config', str(self.config),
+            'sushy-emulator',
+            '--config',
+            str(self.config),
             *self.options(),
-        ]  # fmt: skip
+        ]
 
     def options(self) -> list[str]:
         """The options of the emulator's script, without --config."""
         return [
-            '--libvirt-uri', self.uri, '--port', str(self.port),
-            '--interface', '127.0.0.1',
-        ]  # fmt: skip
+            '--libvirt-uri',
+            self.uri,
+            '--port',
+            str(self.port),
+            '--interface',
+            '127.0.0.1',
+        ]
 
     def start(self) -> None:
         with (self.folder / 'log').open('ab') as log:
             self.process = subprocess.Popen(
                 [str(BIN / self.command[0]), *self.command[1:]],
-                env=self.environment, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         self.wait_up()
 
     def wait_up(self, seconds: float = 20) -> None:
@@ -169,9 +181,10 @@ class Emulator:
 
     def post_create(self, uuid: str, **body: object) -> requests.Response:
         return requests.post(
-            f'{self.system(uuid)}/Oem/HawkFish/Snapshots', json=body,
+            f'{self.system(uuid)}/Oem/HawkFish/Snapshots',
+            json=body,
             timeout=30,
-        )  # fmt: skip
+        )
 
     def post_revert(
         self, uuid: str, name: str, **body: object

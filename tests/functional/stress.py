@@ -72,11 +72,14 @@ class Stress:
     def _tell(self) -> str:
         """What libvirt knows of the system and its snapshots."""
         domain = self._system.domain
-        return '\n'.join([
-            f'{self._held} now {self._now}', str(self._system.leftovers()),
-            domain.XMLDesc(0),
-            *(s.getXMLDesc() for s in domain.listAllSnapshots()),
-        ])  # fmt: skip
+        return '\n'.join(
+            [
+                f'{self._held} now {self._now}',
+                str(self._system.leftovers()),
+                domain.XMLDesc(0),
+                *(s.getXMLDesc() for s in domain.listAllSnapshots()),
+            ]
+        )
 
     def check_all(self) -> None:
         """Every snapshot still holds what it held, and can be deleted."""
@@ -93,8 +96,9 @@ class Stress:
         purge = requests.post(
             f'{self._emulator.system(self._system.uuid)}/Oem/HawkFish/'
             'Snapshots/Actions/HawkFishSnapshotCollection.Purge',
-            json={}, timeout=30,
-        )  # fmt: skip
+            json={},
+            timeout=30,
+        )
         assert self._emulator.wait(purge).ok
         if self._system.orphans():
             raise Broken(f'nothing knows {self._system.orphans()}')
@@ -165,9 +169,7 @@ class Stress:
 
     # Invariants -----------------------------------------------------------
 
-    def _check(
-        self, operation: str, name: str, task: dict[str, Any]
-    ) -> None:
+    def _check(self, operation: str, name: str, task: dict[str, Any]) -> None:
         done = task['TaskState'] == 'Completed'
         listed = {
             s['Name']: s['SnapshotState']
@@ -187,8 +189,10 @@ class Stress:
         for failed in [n for n, s in listed.items() if s == 'Failed']:
             self._emulator.delete(self._system.uuid, failed)
             self._held.pop(failed)
-        if any(t['TaskState'] in ('New', 'Running', 'Cancelling')
-               for t in self._emulator.tasks()):  # fmt: skip
+        if any(
+            t['TaskState'] in ('New', 'Running', 'Cancelling')
+            for t in self._emulator.tasks()
+        ):
             raise Broken('a task goes on')
         self._read({self._now})
         orphans = self._system.orphans()
@@ -234,9 +238,7 @@ def prepared(
             emulator.stop()
 
 
-def run(
-    stress: Stress, rounds: int, tell: Callable[[str], None]
-) -> None:
+def run(stress: Stress, rounds: int, tell: Callable[[str], None]) -> None:
     """So many rounds, and the look at everything at the end."""
     for number in range(1, rounds + 1):
         tell(stress.round(number))

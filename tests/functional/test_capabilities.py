@@ -26,15 +26,20 @@ def test_what_is_captured_and_what_is_left_out(
     make_system, emulator, host, external
 ):
     """Every disk is listed, with the reason where it is left out."""
-    system = make_system(**SMALL | {
-        'disks': (Disk(**small()), Disk(**small(readonly=True))),
-        'cdrom': domains.make_medium(host, 'node-medium.iso'),
-    })  # fmt: skip
+    system = make_system(
+        **SMALL
+        | {
+            'disks': (Disk(**small()), Disk(**small(readonly=True))),
+            'cdrom': domains.make_medium(host, 'node-medium.iso'),
+        }
+    )
 
     can = capabilities(emulator, system)
 
     assert [(d['Target'], d['Captured']) for d in can['Disks']] == [
-        ('vda', True), ('vdb', False), ('sda', False)
+        ('vda', True),
+        ('vdb', False),
+        ('sda', False),
     ]
     assert all(d['Reason'] for d in can['Disks'] if not d['Captured'])
     assert can['ExternalSupported'] is external
@@ -45,15 +50,18 @@ def test_what_is_captured_and_what_is_left_out(
     emulator.create(system.uuid, Name='s')
 
 
-@pytest.mark.parametrize('fields, key', [
-    ({'shareable': True, 'format': 'raw'}, 'DiskShareable'),
-    ({'transient': True}, 'DiskTransient'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'fields, key',
+    [
+        ({'shareable': True, 'format': 'raw'}, 'DiskShareable'),
+        ({'transient': True}, 'DiskTransient'),
+    ],
+)
 def test_a_finding_is_the_refusal(make_system, emulator, fields, key):
     """What stands in the way is told before anybody asks for a snapshot."""
-    system = make_system(**SMALL | {
-        'disks': (Disk(**small()), Disk(**small(**fields))),
-    })  # fmt: skip
+    system = make_system(
+        **SMALL | {'disks': (Disk(**small()), Disk(**small(**fields)))}
+    )
 
     can = capabilities(emulator, system)
     refused = emulator.post_create(system.uuid, Name='s')

@@ -34,12 +34,15 @@ class Terminal:
     def start(self, *words: str) -> subprocess.Popen[str]:
         self.typed |= {' '.join(words[:n]) for n in (1, 2)}
         return subprocess.Popen(
-            [PROGRAM, *words], env=self._environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [PROGRAM, *words],
+            env=self._environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             # Whoever started the tests in the background has let all of them
             # ignore it.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        )
 
     def __call__(self, *words: str) -> str:
         process = self.start(*words)
@@ -54,15 +57,15 @@ def hawkfish(emulator: Emulator) -> Terminal:
 
 
 def test_every_command(
-    hawkfish: Terminal, emulator: Emulator,
-    make_system: Callable[..., System],
+    hawkfish: Terminal, emulator: Emulator, make_system: Callable[..., System]
 ) -> None:
     """Each command of the reference does its part in a life of snapshots."""
     node = make_system(**SMALL).name
 
     # Create and look.
-    task = hawkfish('snapshot', 'create', node, '--name', 'one',
-                    '-f', 'value', '-c', 'ID')  # fmt: skip
+    task = hawkfish(
+        'snapshot', 'create', node, '--name', 'one', '-f', 'value', '-c', 'ID'
+    )
     hawkfish('task', 'wait', task)
     assert 'Completed' in hawkfish('task', 'show', task)
     assert f'{task} create' in hawkfish('task', 'list', '-f', 'value')
@@ -77,8 +80,9 @@ def test_every_command(
     hawkfish('policy', 'set', node, '--max-snapshots', '9')
     assert '9' in hawkfish('policy', 'show', node, '-c', 'Max Snapshots')
     emulator.order('sleep=5', 'create', 'prepare')
-    late = hawkfish('snapshot', 'create', node, '--name', 'late',
-                    '-f', 'value', '-c', 'ID')  # fmt: skip
+    late = hawkfish(
+        'snapshot', 'create', node, '--name', 'late', '-f', 'value', '-c', 'ID'
+    )
     hawkfish('task', 'cancel', late)
     assert hawkfish.start('task', 'wait', late).wait(60) == 1
 
@@ -92,8 +96,9 @@ def test_every_command(
     assert hawkfish('snapshot', 'list', node, '-f', 'json') == '[]'
 
     # What has happened.
-    number = hawkfish('subscription', 'create', NOWHERE, '-f', 'value',
-                      '-c', 'ID')  # fmt: skip
+    number = hawkfish(
+        'subscription', 'create', NOWHERE, '-f', 'value', '-c', 'ID'
+    )
     assert NOWHERE in hawkfish('subscription', 'list')
     assert NOWHERE in hawkfish('subscription', 'show', number)
     hawkfish('subscription', 'delete', number)

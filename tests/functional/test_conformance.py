@@ -19,9 +19,7 @@ def test_nothing_to_say_about_what_is_ours(make_system, emulator, tmp_path):
     emulator.create(system.uuid, Name='gone')
     emulator.delete(system.uuid, 'gone')
 
-    results = dmtf.of_ours(
-        dmtf.validate(emulator.url, 'any', 'any', tmp_path)
-    )
+    results = dmtf.of_ours(dmtf.validate(emulator.url, 'any', 'any', tmp_path))
 
     for part in (f'{system.uuid}/Oem/HawkFish/Snapshots/left', 'Tasks/'):
         assert any(part in uri for uri in results)

@@ -32,9 +32,12 @@ def test_daemon_down_at_start(make_system, fresh, host: Host):
         assert response.status_code == 503
         assert told(response) == ['HypervisorUnavailable']
         assert requests.get(f'{fresh.url}/redfish/v1/').status_code == 200
-        assert requests.get(
-            f'{fresh.url}/redfish/v1/TaskService/Tasks'
-        ).status_code == 200
+        assert (
+            requests.get(
+                f'{fresh.url}/redfish/v1/TaskService/Tasks'
+            ).status_code
+            == 200
+        )
     finally:
         host.start_daemon()
 
@@ -74,9 +77,8 @@ def test_state_folder_not_writable(make_system, folder, host):
     blocker = folder / 'file'
     blocker.write_text('')
     broken = Emulator(
-        folder, host.uri,
-        OS_HAWKFISH__STATE_DIR=str(blocker / 'state'),
-    )  # fmt: skip
+        folder, host.uri, OS_HAWKFISH__STATE_DIR=str(blocker / 'state')
+    )
     broken.start()
     try:
         system = make_system(**SMALL)
@@ -100,9 +102,7 @@ def test_bad_configuration(make_system, folder: pathlib.Path, host):
     """A value that does not fit is told; the emulator itself is served."""
     options = folder / 'hawkfish.conf'
     options.write_text('[tasks]\nworkers = many\n')
-    broken = Emulator(
-        folder, host.uri, HAWKFISH_CONFIG_FILE=str(options)
-    )
+    broken = Emulator(folder, host.uri, HAWKFISH_CONFIG_FILE=str(options))
     broken.start()
     try:
         system = make_system(**SMALL)

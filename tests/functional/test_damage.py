@@ -69,14 +69,16 @@ def test_memory_that_cannot_be_loaded(emulator, system, external):
     flaws = {
         'missing': (None, 'SnapshotFileMissing'),
         'empty': (b'', 'SnapshotFileDamaged'),
-        'truncated': (whole[:-2**20], 'SnapshotFileDamaged'),
-        'unfinished': (whole.replace(
-            b'LibvirtQemudSave', b'LibvirtQemudPart', 1
-        ), 'SnapshotFileDamaged'),
-        'of another system': (whole.replace(
-            system.uuid.encode(), theirs, 1
-        ), 'SnapshotFileDamaged'),
-    }  # fmt: skip
+        'truncated': (whole[: -(2**20)], 'SnapshotFileDamaged'),
+        'unfinished': (
+            whole.replace(b'LibvirtQemudSave', b'LibvirtQemudPart', 1),
+            'SnapshotFileDamaged',
+        ),
+        'of another system': (
+            whole.replace(system.uuid.encode(), theirs, 1),
+            'SnapshotFileDamaged',
+        ),
+    }
     for data, key in flaws.values():
         with replaced(path, data):
             check_refused(emulator, system, 'one', key)
@@ -131,11 +133,13 @@ def test_undefined_meanwhile(emulator, make_system):
     answers = [emulator.wait(deleting), emulator.wait(creating)]
 
     assert {told(answer)[0] for answer in answers} <= {
-        'ResourceNotFound', 'OperationFailed'
+        'ResourceNotFound',
+        'OperationFailed',
     }
     assert set(system.leftovers()) == files
-    missing = requests.get(f'{emulator.system(system.uuid)}/Oem/HawkFish/'
-                           'Snapshots')  # fmt: skip
+    missing = requests.get(
+        f'{emulator.system(system.uuid)}/Oem/HawkFish/Snapshots'
+    )
     assert missing.status_code == 404
     # Everything that its definition names is still there.
     with contextlib.closing(system.host.connect()) as connection:
@@ -175,20 +179,32 @@ def test_files_that_are_ahead_of_libvirt(emulator, make_system):
         emulator.create(system.uuid, Name=name)
     folder = system.host.path(IMAGES)
     first, second = (
-        folder / text.partition("<source file='")[2].partition("'")[0]
+        folder
+        / text.partition("<source file='")[2]
+        .partition("'")[0]
         .rpartition('/')[2]
         for text in (
-            system.domain.snapshotLookupByName(name).getXMLDesc()
-            .partition('<disks>')[2] for name in ('one', 'two')
+            system.domain.snapshotLookupByName(name)
+            .getXMLDesc()
+            .partition('<disks>')[2]
+            for name in ('one', 'two')
         )
-    )  # fmt: skip
+    )
     base = f'{system.name}-1.qcow2'
     # What a commit of the first overlay does to the second.
     subprocess.run(
-        ['qemu-img', 'rebase', '-u', '-F', 'qcow2', '-b',
-         f'{IMAGES}/{base}', second],
+        [
+            'qemu-img',
+            'rebase',
+            '-u',
+            '-F',
+            'qcow2',
+            '-b',
+            f'{IMAGES}/{base}',
+            second,
+        ],
         check=True,
-    )  # fmt: skip
+    )
 
     emulator.delete(system.uuid, 'one')
 
@@ -213,14 +229,26 @@ def test_what_lies_below_a_discarded_disk(emulator, make_system, external):
         pytest.skip('an internal snapshot has no files of its own')
     system = make_system(**SMALL)
     emulator.create(system.uuid, Name='s')
-    overlay, = system.leftovers()
+    (overlay,) = system.leftovers()
     folder = system.host.path(IMAGES)
     above = 'hawkfish-0123456789ab-vda.qcow2'
     subprocess.run(
-        ['qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2',
-         '-b', f'{IMAGES}/{overlay}', folder / above, '16M'],
+        [
+            'qemu-img',
+            'create',
+            '-q',
+            '-u',
+            '-f',
+            'qcow2',
+            '-F',
+            'qcow2',
+            '-b',
+            f'{IMAGES}/{overlay}',
+            folder / above,
+            '16M',
+        ],
         check=True,
-    )  # fmt: skip
+    )
     text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     text = re.sub(r'<backingStore\b.*?(?=<target)', '', text, flags=re.DOTALL)
     with contextlib.closing(system.host.connect()) as connection:

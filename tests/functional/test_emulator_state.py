@@ -46,8 +46,9 @@ def medium(emulator, system):
 def act(emulator, system, action, **body):
     response = requests.post(
         f'{emulator.system(system.uuid)}/VirtualMedia/Cd/Actions/'
-        f'VirtualMedia.{action}', json=body,
-    )  # fmt: skip
+        f'VirtualMedia.{action}',
+        json=body,
+    )
     assert response.status_code == 204, response.text
 
 

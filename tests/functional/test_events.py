@@ -32,12 +32,18 @@ def test_a_life_in_events(make_system, emulator):
     found = events(emulator, system, 6)
 
     assert [key for key, _ in found] == [
-        'SnapshotQuiesceFailed', 'SnapshotCreated', 'ResourceCreated',
-        'SnapshotReverted', 'SnapshotDeleted', 'ResourceRemoved',
-    ]  # fmt: skip
+        'SnapshotQuiesceFailed',
+        'SnapshotCreated',
+        'ResourceCreated',
+        'SnapshotReverted',
+        'SnapshotDeleted',
+        'ResourceRemoved',
+    ]
     assert dict(found)['SnapshotDeleted'].json['MessageArgs'] == [
-        'a', system.name, 'Request',
-    ]  # fmt: skip
+        'a',
+        system.name,
+        'Request',
+    ]
 
 
 @pytest.mark.parametrize('step, made', [('prepare', False), ('finish', True)])
@@ -56,6 +62,8 @@ def test_a_create_that_was_broken_off(make_system, emulator, step, made):
     found = [key for key, _ in events(emulator, system, 5 - made)]
 
     assert found == ['SnapshotFailed'] * (not made) + [
-        'SnapshotCreated', 'ResourceCreated', 'SnapshotDeleted',
+        'SnapshotCreated',
+        'ResourceCreated',
+        'SnapshotDeleted',
         'ResourceRemoved',
-    ]  # fmt: skip
+    ]

@@ -117,7 +117,7 @@ def test_firmware_of_an_undone_revert(emulator, system, running):
     memory = next(system.host.path(IMAGES).glob('hawkfish-*.mem'))
     whole = memory.read_bytes()
     # Beyond what is looked at before: only QEMU finds it.
-    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
+    memory.write_bytes(whole[: -(2**20)] + b'\xff' * 2**20)
 
     failed = emulator.wait(emulator.post_revert(system.uuid, 's'))
 
@@ -135,7 +135,7 @@ def test_a_revert_that_cannot_be_undone(emulator, system):
     of_the_snapshot = set(copies(system).values())
     memory = next(system.host.path(IMAGES).glob('hawkfish-*.mem'))
     whole = memory.read_bytes()
-    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
+    memory.write_bytes(whole[: -(2**20)] + b'\xff' * 2**20)
     emulator.order('sleep=2', 'revert', 'revert')
     accepted = emulator.post_revert(system.uuid, 's')
     folder = system.host.path(IMAGES)
@@ -217,8 +217,9 @@ def put_in_qcow2(system, variables):
     raw.unlink()
     text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     system.host.connect().defineXML(
-        text.replace(" format='raw'>/", '>/')
-        .replace('<nvram ', "<nvram format='qcow2' ")
+        text.replace(" format='raw'>/", '>/').replace(
+            '<nvram ', "<nvram format='qcow2' "
+        )
     )
 
 
@@ -270,12 +271,18 @@ def test_a_snapshot_of_others(emulator, small):
     delete(emulator, small, 'theirs')
 
 
-@pytest.mark.parametrize('damage, key', [
-    (lambda path: path.unlink(), 'SnapshotFileMissing'),
-    (lambda path: path.write_bytes(path.read_bytes()[:-9]),
-     'SnapshotFileDamaged'),
-    (lambda path: path.write_bytes(b'no archive'), 'SnapshotFileDamaged'),
-], ids=['missing', 'truncated', 'other'])  # fmt: skip
+@pytest.mark.parametrize(
+    'damage, key',
+    [
+        (lambda path: path.unlink(), 'SnapshotFileMissing'),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-9]),
+            'SnapshotFileDamaged',
+        ),
+        (lambda path: path.write_bytes(b'no archive'), 'SnapshotFileDamaged'),
+    ],
+    ids=['missing', 'truncated', 'other'],
+)
 def test_a_copy_that_cannot_be_used(emulator, small, damage, key):
     """
     A revert without the firmware is refused before anything is touched.

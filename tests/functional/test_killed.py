@@ -104,10 +104,12 @@ def test_a_disk_of_an_odd_name(emulator, make_system, external):
 
 
 LIBVIRTD_MOMENTS = [
-    ('create', 'capture', 0.02), ('create', 'capture', 0.08),
-    ('revert', 'revert', 0.05), ('revert', 'revert', 0.3),
+    ('create', 'capture', 0.02),
+    ('create', 'capture', 0.08),
+    ('revert', 'revert', 0.05),
+    ('revert', 'revert', 0.3),
     ('revert', 'revert', 0.5),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize('operation, step, seconds', LIBVIRTD_MOMENTS)
@@ -159,9 +161,10 @@ def test_libvirtd_killed_as_disks_change(
         time.sleep(0.01)
     host.start_daemon()
 
-    assert check_data(
-        emulator, system, 'create', monitor, external, cold=True
-    ) == []
+    assert (
+        check_data(emulator, system, 'create', monitor, external, cold=True)
+        == []
+    )
 
 
 def change_over(emulator, system):
@@ -175,29 +178,48 @@ def change_over(emulator, system):
     emulator.wait_dead()
     (path,) = (emulator.folder / 'state').glob('*/hawkfish.sqlite')
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        journal, = connection.execute(
+        (journal,) = connection.execute(
             'SELECT journal FROM tasks ORDER BY id DESC LIMIT 1'
         ).fetchone()
     overlay = next(
-        file for file in json.loads(journal)['files']
+        file
+        for file in json.loads(journal)['files']
         if file.endswith('.qcow2')
     )
     subprocess.run(
-        ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-u',
-         '-b', system.sources()[0], system.host.path(overlay), '64M'],
+        [
+            'qemu-img',
+            'create',
+            '-q',
+            '-f',
+            'qcow2',
+            '-F',
+            'qcow2',
+            '-u',
+            '-b',
+            system.sources()[0],
+            system.host.path(overlay),
+            '64M',
+        ],
         check=True,
     )
     owner = system.host.path(system.sources()[0]).stat()
     os.chown(system.host.path(overlay), owner.st_uid, owner.st_gid)
     drive = qmp.ask(system.domain, 'query-block')['return'][0]
     for command, arguments in (
-        ('blockdev-add', {
-            'driver': 'qcow2', 'node-name': 'unknown', 'backing': None,
-            'file': {'driver': 'file', 'filename': overlay},
-        }),
-        ('blockdev-snapshot', {
-            'node': drive['inserted']['node-name'], 'overlay': 'unknown',
-        }),
+        (
+            'blockdev-add',
+            {
+                'driver': 'qcow2',
+                'node-name': 'unknown',
+                'backing': None,
+                'file': {'driver': 'file', 'filename': overlay},
+            },
+        ),
+        (
+            'blockdev-snapshot',
+            {'node': drive['inserted']['node-name'], 'overlay': 'unknown'},
+        ),
     ):
         assert 'return' in qmp.ask(system.domain, command, arguments)
     system.write('since')
@@ -230,9 +252,9 @@ def test_qemu_alone_changed_its_disk_and_is_gone(emulator, system, external):
     assert not emulator.watch(monitor).ok
     assert 'OverlayLeft' in last_messages(emulator)
     text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    system.host.connect().defineXML(text.replace(
-        system.sources()[0], f'{IMAGES}/{overlay.name}'
-    ))
+    system.host.connect().defineXML(
+        text.replace(system.sources()[0], f'{IMAGES}/{overlay.name}')
+    )
     system.boot()
     assert system.read() == {'since'}
 
@@ -249,7 +271,7 @@ def test_libvirtd_killed_in_a_merge(emulator, host, system, external):
     system.guest.run(
         'dd if=/dev/urandom of=/mnt/big bs=1M count=30 2>/dev/null; sync',
         timeout=60,
-    )  # fmt: skip
+    )
     checksum = system.guest.checksum('/mnt/big')
     victim = host.qemu_pid(system.name)
     emulator.order('kill=0.02', 'delete', 'merge', host.daemon_pid())
@@ -277,9 +299,7 @@ def test_connection_dropped(
 ):
     """A connection that breaks is opened again, and the end is found out."""
     with Proxy(host.path(SOCKET), folder / 'socket') as proxy:
-        far = Emulator(
-            folder, f'qemu+unix:///system?socket={folder}/socket'
-        )
+        far = Emulator(folder, f'qemu+unix:///system?socket={folder}/socket')
         far.start()
         try:
             far.order('sleep=1', operation, STEPS[operation][1])
@@ -287,17 +307,20 @@ def test_connection_dropped(
             time.sleep(1 + seconds)
             proxy.drop()
 
-            assert check_data(
-                far, system, operation, monitor, external
-            ) == []
+            assert check_data(far, system, operation, monitor, external) == []
         finally:
             far.stop()
 
 
-@pytest.mark.parametrize('operation, step, seconds', [
-    ('create', 'capture', 0.05), ('revert', 'revert', 0.001),
-    ('delete', 'merge', 0.012), ('delete', 'merge', 0.02),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'operation, step, seconds',
+    [
+        ('create', 'capture', 0.05),
+        ('revert', 'revert', 0.001),
+        ('delete', 'merge', 0.012),
+        ('delete', 'merge', 0.02),
+    ],
+)
 def test_qemu_killed(
     emulator, host, system, external, operation, step, seconds
 ):
@@ -313,10 +336,13 @@ def test_qemu_killed(
     if not system.domain.isActive():
         system.domain.create()
     if operation == 'delete' and not ended.ok:
-        state, = {s['SnapshotState'] for s in emulator.snapshots(system.uuid)}
+        (state,) = {
+            s['SnapshotState'] for s in emulator.snapshots(system.uuid)
+        }
         # It may have died before there was anything to merge.
         assert (told(ended), state) in (
-            (['MergeFailed'], 'Failed'), (['OperationFailed'], 'Ready')
+            (['MergeFailed'], 'Failed'),
+            (['OperationFailed'], 'Ready'),
         )
         accepted = begin(emulator, system, operation)
         monitor = accepted.headers['Location']
@@ -331,9 +357,7 @@ def check_end(emulator, system, operation, monitor, external):
     assert check_data(emulator, system, operation, monitor, external) == []
 
 
-def check_data(
-    emulator, system, operation, monitor, external, cold=False
-):
+def check_data(emulator, system, operation, monitor, external, cold=False):
     """
     The task is over and the data is right; returns what files are left.
 

@@ -55,9 +55,8 @@ def test_disks_go_back_together(make_system, emulator, kind):
 def test_metal3_like_system(make_system, emulator, external):
     """UEFI with raw variables, a pool volume, an empty drive, no agent."""
     system = make_system(
-        disks=(Disk(volume=True),), firmware='uefi', cdrom='empty',
-        agent=False,
-    ).boot()  # fmt: skip
+        disks=(Disk(volume=True),), firmware='uefi', cdrom='empty', agent=False
+    ).boot()
     if not external:
         for _ in ('running', 'off'):
             refused = emulator.post_create(system.uuid, Name='no')
@@ -117,9 +116,7 @@ def test_without_memory(make_system, emulator, external):
     """Disks alone on request: a revert to them boots the system."""
     system = make_system().boot()
     system.write('one')
-    response = emulator.post_create(
-        system.uuid, Name='s', IncludeMemory=False
-    )
+    response = emulator.post_create(system.uuid, Name='s', IncludeMemory=False)
     if not external:
         assert response.status_code == 409
         assert told(response) == ['InternalNeedsMemory']
@@ -137,11 +134,14 @@ def test_without_memory(make_system, emulator, external):
     assert system.leftovers() == []
 
 
-@pytest.mark.parametrize('target, state', [
-    ('Off', libvirt.VIR_DOMAIN_SHUTOFF),
-    ('Paused', libvirt.VIR_DOMAIN_PAUSED),
-    ('On', libvirt.VIR_DOMAIN_RUNNING),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'target, state',
+    [
+        ('Off', libvirt.VIR_DOMAIN_SHUTOFF),
+        ('Paused', libvirt.VIR_DOMAIN_PAUSED),
+        ('On', libvirt.VIR_DOMAIN_RUNNING),
+    ],
+)
 def test_target_power_state(make_system, emulator, target, state):
     """A revert leaves the system in the power state that was asked for."""
     system = make_system().boot()
@@ -231,16 +231,22 @@ def test_snapshot_made_by_virsh(make_system, emulator, external):
 
 
 ODD_NAMES = [
-    "it's \"quoted\" & <b>bold", 'with space', 'ünïcödé 日本', '-rf',
-    '%2F%00', 'x' * 128, '$(reboot)',
-]  # fmt: skip
+    "it's \"quoted\" & <b>bold",
+    'with space',
+    'ünïcödé 日本',
+    '-rf',
+    '%2F%00',
+    'x' * 128,
+    '$(reboot)',
+]
 
 
 @pytest.mark.parametrize('name', ODD_NAMES)
 def test_odd_names(make_system, emulator, name):
     """Names and descriptions reach libvirt as they are, and nothing else."""
-    system = make_system(boot_guest=False, disks=(Disk(size_mib=1,
-                         formatted=False),))  # fmt: skip
+    system = make_system(
+        boot_guest=False, disks=(Disk(size_mib=1, formatted=False),)
+    )
     text = '</description><disks/> & "more"'
     emulator.create(system.uuid, Name=name, Description=text)
 
@@ -317,9 +323,9 @@ def test_a_start_that_fails_after_a_revert(make_system, emulator, external):
     serial = system.host.path('/var/log/hawkfish-lab')
     serial.rename(serial.with_suffix('.away'))
     try:
-        response = emulator.wait(emulator.post_revert(
-            system.uuid, 'off', TargetPowerState='On'
-        ))  # fmt: skip
+        response = emulator.wait(
+            emulator.post_revert(system.uuid, 'off', TargetPowerState='On')
+        )
     finally:
         serial.with_suffix('.away').rename(serial)
 
@@ -340,10 +346,10 @@ def test_a_revert_that_fails_is_undone(make_system, emulator, external):
     system.write('one')
     emulator.create(system.uuid, Name='s')
     system.write('two')
-    memory, = system.host.path(domains.IMAGES).glob('hawkfish-*.mem')
+    (memory,) = system.host.path(domains.IMAGES).glob('hawkfish-*.mem')
     whole = memory.read_bytes()
     # Further in than it is looked at before.
-    memory.write_bytes(whole[:-2**20] + b'\xff' * 2**20)
+    memory.write_bytes(whole[: -(2**20)] + b'\xff' * 2**20)
 
     response = emulator.wait(emulator.post_revert(system.uuid, 's'))
 
@@ -374,7 +380,7 @@ def test_safety_snapshot(make_system, emulator):
     emulator.revert(system.uuid, 's', SafetySnapshot=True)
 
     assert system.read() == {'one'}
-    safety, = [
+    (safety,) = [
         s['Name'] for s in emulator.snapshots(system.uuid) if s['Name'] != 's'
     ]
     emulator.revert(system.uuid, safety)

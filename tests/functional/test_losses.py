@@ -78,8 +78,20 @@ def test_an_image_on_the_present_state(make_system, emulator):
     clone = system.host.path(f'{IMAGES}/{system.name}-clone.qcow2')
     below = system.sources()[0]
     subprocess.run(
-        ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-u',
-         '-b', below, clone, '16M'],
+        [
+            'qemu-img',
+            'create',
+            '-q',
+            '-f',
+            'qcow2',
+            '-F',
+            'qcow2',
+            '-u',
+            '-b',
+            below,
+            clone,
+            '16M',
+        ],
         check=True,
     )
 
@@ -95,7 +107,9 @@ def test_a_disk_that_was_left_out(make_system, emulator):
     """A revert that would mix two times is refused, or forced and told."""
     system = make_system(**TWO_DISKS)
     snapshot_by_virsh(
-        system, 's', "<disk name='vda' snapshot='external'/>"
+        system,
+        's',
+        "<disk name='vda' snapshot='external'/>"
         "<disk name='vdb' snapshot='no'/>",
     )
 
@@ -119,9 +133,7 @@ def test_names_that_differ_in_their_ending(make_system, emulator):
 
     refused = emulator.post_revert(system.uuid, 's')
 
-    assert (refused.status_code, told(refused)) == (
-        409, ['DiskNamesCollide']
-    )
+    assert (refused.status_code, told(refused)) == (409, ['DiskNamesCollide'])
 
 
 def test_no_snapshot_is_current(make_system, emulator, host):
@@ -170,16 +182,15 @@ def test_a_saved_system(make_system, emulator):
     refused = emulator.send_delete(system.uuid, 's')
 
     assert (refused.status_code, told(refused)) == (
-        409, ['ManagedSavePresent']
+        409,
+        ['ManagedSavePresent'],
     )
 
 
 def test_the_chain_of_a_system_that_is_off(make_system, folder, host):
     """Its length is that of the files, as libvirt has noted none."""
     system = make_system(**SMALL)
-    limited = Emulator(
-        folder, host.uri, OS_SNAPSHOTS__MAX_CHAIN_DEPTH='2'
-    )
+    limited = Emulator(folder, host.uri, OS_SNAPSHOTS__MAX_CHAIN_DEPTH='2')
     limited.start()
     try:
         for number in range(2):

@@ -25,9 +25,9 @@ def test_twenty_systems_at_once(make_system, emulator):
         system.domain.create()
 
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        made = list(pool.map(
-            lambda s: emulator.create(s.uuid, Name='all'), systems
-        ))  # fmt: skip
+        made = list(
+            pool.map(lambda s: emulator.create(s.uuid, Name='all'), systems)
+        )
 
     assert {s['SnapshotState'] for s in made} == {'Ready'}
     for system in systems:

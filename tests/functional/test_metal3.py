@@ -43,9 +43,7 @@ exec python -m sushy_tools.emulator.main --debug \
 def instructions(kind: str) -> list[str]:
     """The arguments of each instruction of the recipe of one *kind*."""
     lines = RECIPE.read_text().splitlines()
-    return [
-        line.partition(' ')[2] for line in lines if line.startswith(kind)
-    ]
+    return [line.partition(' ')[2] for line in lines if line.startswith(kind)]
 
 
 @pytest.fixture(scope='module')
@@ -62,12 +60,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     for line in instructions('RUN '):
         subprocess.run(
             line.replace('/tmp/', f'{shlex.quote(str(folder))}/'),
-            shell=True, check=True, capture_output=True,
+            shell=True,
+            check=True,
+            capture_output=True,
             env={
                 'PATH': f'{folder}/venv/bin:{os.environ["PATH"]}',
                 'PIP_NO_INDEX': '1',
             },
-        )  # fmt: skip
+        )
     return folder / 'venv/bin'
 
 
@@ -79,13 +79,15 @@ def contained(
     outside = host.path(SOCKET).parent
     inside = folder / 'libvirt'
     uri = f'qemu+unix:///system?socket={inside}/{pathlib.Path(SOCKET).name}'
-    environment = dict(
-        line.split('=', 1) for line in instructions('ENV ')
+    environment = dict(line.split('=', 1) for line in instructions('ENV '))
+    emulator = Emulator(
+        folder,
+        uri,
+        **{
+            name: value.replace('/root/sushy', str(folder))
+            for name, value in environment.items()
+        },
     )
-    emulator = Emulator(folder, uri, **{
-        name: value.replace('/root/sushy', str(folder))
-        for name, value in environment.items()
-    })  # fmt: skip
     (folder / 'conf.py').write_text(
         f'SUSHY_EMULATOR_LIBVIRT_URI = {uri!r}\n'
         f'SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n'
@@ -93,13 +95,22 @@ def contained(
         'import hawkfish_plugin; hawkfish_plugin.activate()\n'
     )
     script = CONTAINED.format(
-        inside=inside, outside=outside, lab=roots.lab_dir(),
-        programs=image, folder=folder, port=emulator.port,
-    )  # fmt: skip
+        inside=inside,
+        outside=outside,
+        lab=roots.lab_dir(),
+        programs=image,
+        folder=folder,
+        port=emulator.port,
+    )
     emulator.command = [
-        '/usr/bin/unshare', '--mount', '--propagation', 'private',
-        '/bin/sh', '-c', script,
-    ]  # fmt: skip
+        '/usr/bin/unshare',
+        '--mount',
+        '--propagation',
+        'private',
+        '/bin/sh',
+        '-c',
+        script,
+    ]
     emulator.start()
     yield emulator
     emulator.stop()

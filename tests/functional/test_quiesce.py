@@ -23,9 +23,8 @@ def hook_log(system):
 
 def warnings(emulator, accepted):
     task = requests.get(
-        emulator.url + accepted.headers['Location'].replace(
-            'TaskMonitors', 'Tasks'
-        )
+        emulator.url
+        + accepted.headers['Location'].replace('TaskMonitors', 'Tasks')
     ).json()
     return [
         message['MessageId'].rpartition('.')[2]
@@ -86,9 +85,11 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
         system.guest.kill_agent()
 
     begin = time.monotonic()
-    refused = emulator.wait(emulator.post_create(
-        system.uuid, Name='r', Quiesce='Required', IncludeMemory=memory
-    ))  # fmt: skip
+    refused = emulator.wait(
+        emulator.post_create(
+            system.uuid, Name='r', Quiesce='Required', IncludeMemory=memory
+        )
+    )
 
     assert time.monotonic() - begin < 8
     assert refused.status_code == 409
@@ -102,7 +103,8 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
     assert snapshot['QuiesceReason']
     assert snapshot['Consistency'] == ('Memory' if memory else 'Crash')
     assert warnings(emulator, accepted) == [
-        'SnapshotQuiesceFailed', 'TaskCompletedWarning'
+        'SnapshotQuiesceFailed',
+        'TaskCompletedWarning',
     ]
     system.guest.run('echo x > /mnt/x && sync', timeout=5)
     emulator.delete(system.uuid, 'p')
@@ -140,9 +142,11 @@ def test_a_thaw_that_is_not_confirmed(system, emulator, external, mode):
     before = system.sources()
     system.guest.run('touch /run/slow-thaw; echo kept > /mnt/data; sync')
 
-    ended = emulator.wait(emulator.post_create(
-        system.uuid, Name='s', Quiesce=mode, IncludeMemory=False
-    ))  # fmt: skip
+    ended = emulator.wait(
+        emulator.post_create(
+            system.uuid, Name='s', Quiesce=mode, IncludeMemory=False
+        )
+    )
 
     if mode == 'Required':
         assert told(ended) == ['QuiesceFailed']

@@ -25,16 +25,18 @@ def test_readme(tmp_path, host, make_system):
     requirements = tmp_path / 'requirements'
     requirements.mkdir()
     own = importlib.metadata.requires('hawkfish-snapshots') or []
-    packages.link(
-        [*own, 'libvirt-python', 'pbr', 'setuptools'], requirements
-    )
+    packages.link([*own, 'libvirt-python', 'pbr', 'setuptools'], requirements)
     system = make_system(**SMALL)
     words = {'qemu:///system': f"'{host.uri}'", 'node-0': system.name}
     sections = consoles.read(packages.ROOT / 'README.rst')
 
     with consoles.Shell(
-        packages.copy_sources(tmp_path), words, PATH=PATH,
-        PYTHONPATH=str(requirements), PIP_NO_INDEX='1', PIP_NO_DEPS='1',
+        packages.copy_sources(tmp_path),
+        words,
+        PATH=PATH,
+        PYTHONPATH=str(requirements),
+        PIP_NO_INDEX='1',
+        PIP_NO_DEPS='1',
         PIP_NO_BUILD_ISOLATION='0',
     ) as shell:
         for command in sections['Try it'] + sections['Use it']:
@@ -48,9 +50,10 @@ def test_tour(tmp_path, host, external, make_system):
         pytest.skip('Internal snapshots refer to nothing; the tour differs.')
     system = make_system(**SMALL)
     words = {
-        'qemu:///system': f"'{host.uri}'", ' fake': f' {system.name}',
+        'qemu:///system': f"'{host.uri}'",
+        ' fake': f' {system.name}',
         '/fake': f'/{system.name}',
-    }  # fmt: skip
+    }
     page = packages.ROOT / 'doc/source/user/tour.rst'
     sections = consoles.read(page)
     start = sections.pop('With libvirt')
@@ -73,7 +76,9 @@ def test_guide(tmp_path, emulator, make_system, page):
     sections = consoles.read(packages.ROOT / 'doc/source' / page)
 
     with consoles.Shell(
-        tmp_path, {'node-0': system.name}, PATH=PATH,
+        tmp_path,
+        {'node-0': system.name},
+        PATH=PATH,
         HAWKFISH_URL=emulator.url,
     ) as shell:
         for command in sum(sections.values(), []):

@@ -34,8 +34,9 @@ class Host:
     def run(self, *command):
         done = subprocess.run(
             ['chroot', str(self.host.root), *command],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 
@@ -66,10 +67,19 @@ class Host:
 
     def holds(self, path, number):
         done = subprocess.run(
-            ['chroot', str(self.host.root), 'qemu-io', '-r', '-U', '-c',
-             f'read -P {number} 0 64k', path],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                'chroot',
+                str(self.host.root),
+                'qemu-io',
+                '-r',
+                '-U',
+                '-c',
+                f'read -P {number} 0 64k',
+                path,
+            ],
+            capture_output=True,
+            text=True,
+        )
         assert 'read 65536/65536 bytes' in done.stdout, done
         return 'verification failed' not in done.stdout
 
@@ -103,11 +113,13 @@ def settle(emulator, system, wanted, seconds=60):
     while quiet < 3:
         assert time.monotonic() < deadline, names(emulator, system)
         active = [
-            task for task in emulator.tasks()
+            task
+            for task in emulator.tasks()
             if task['Oem']['HawkFish']['System']['@odata.id'].endswith(
                 system.uuid
-            ) and task['TaskState'] in ('New', 'Running')
-        ]  # fmt: skip
+            )
+            and task['TaskState'] in ('New', 'Running')
+        ]
         there = names(emulator, system) == wanted
         quiet = quiet + 1 if there and not active else 0
         time.sleep(0.15)
@@ -270,9 +282,7 @@ def test_a_linked_clone_keeps(make_system, emulator, external):
     time.sleep(0.1)
 
     other = make_system(**SMALL)
-    text = other.domain.XMLDesc(0).replace(
-        f'{other.name}-1.qcow2', clone
-    )
+    text = other.domain.XMLDesc(0).replace(f'{other.name}-1.qcow2', clone)
     system.host.connect().defineXML(text)
     refused = emulator.send_delete(system.uuid, 'first')
     assert refused.json()['error']['@Message.ExtendedInfo'][0][
@@ -303,15 +313,31 @@ def test_purge_and_undefine(make_system, emulator, external, power):
     if not external:
         pytest.skip('raw UEFI variables')
     system = make_system(
-        boot_guest=False, agent=False, memory_mib=128, firmware='uefi',
+        boot_guest=False,
+        agent=False,
+        memory_mib=128,
+        firmware='uefi',
         disks=(Disk(size_mib=16, formatted=False),) * 2,
-    )  # fmt: skip
+    )
     host = Host(system)
     host.write(7)
     if power == 'on':
         system.domain.create()
-    for step in ['a', 'b', 'c', 'd', '<b', 'e', 'f', '<a', 'g', '<e', 'h',
-                 'i', 'j']:  # fmt: skip
+    for step in [
+        'a',
+        'b',
+        'c',
+        'd',
+        '<b',
+        'e',
+        'f',
+        '<a',
+        'g',
+        '<e',
+        'h',
+        'i',
+        'j',
+    ]:
         if step.startswith('<'):
             emulator.revert(system.uuid, step[1:])
         else:
@@ -336,9 +362,10 @@ def test_purge_and_undefine(make_system, emulator, external, power):
         system.domain.destroy()
     text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     host.run('virsh', 'undefine', '--nvram', system.name)
-    assert [path.name for path in sorted(
-        system.host.path(IMAGES).glob(f'{system.name}*')
-    )] == [f'{system.name}-1.qcow2', f'{system.name}-2.qcow2']
+    assert [
+        path.name
+        for path in sorted(system.host.path(IMAGES).glob(f'{system.name}*'))
+    ] == [f'{system.name}-1.qcow2', f'{system.name}-2.qcow2']
     system.host.connect().defineXML(text)
     host.check(host.active())
     assert host.holds(host.active(), 7)
@@ -368,9 +395,10 @@ def collect():
 
     @settings(max_examples=ROUNDS, database=None, derandomize=True)
     @given(
-        trees.histories(5), st.integers(1, 3),
+        trees.histories(5),
+        st.integers(1, 3),
         st.sets(st.integers(0, 4), max_size=2),
-    )  # fmt: skip
+    )
     def keep(history, most, locked):
         found.append((history, most, locked))
 
@@ -399,9 +427,7 @@ def play(emulator, system, history, most, locked):
     for step in history:
         if step == trees.CREATE:
             host.write(made + 1)
-            emulator.create(
-                system.uuid, Name=str(made), Locked=made in locked
-            )
+            emulator.create(system.uuid, Name=str(made), Locked=made in locked)
             made += 1
         else:
             emulator.revert(system.uuid, str(step))

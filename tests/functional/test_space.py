@@ -75,20 +75,18 @@ def test_space_that_was_freed_counts_at_once(system, small, emulator):
 
 def test_the_estimate_is_in_the_task(system, emulator, folder, host):
     """Every create says what it needs at the most."""
-    roomy = Emulator(
-        folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='16'
-    )
+    roomy = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='16')
     roomy.start()
     try:
         accepted = roomy.post_create(system.uuid, Name='s')
         assert roomy.wait(accepted).status_code == 201
         task = requests.get(
-            roomy.url + accepted.headers['Location'].replace(
-                'TaskMonitors', 'Tasks'
-            )
+            roomy.url
+            + accepted.headers['Location'].replace('TaskMonitors', 'Tasks')
         ).json()
         told_args = [
-            message['MessageArgs'] for message in task['Messages']
+            message['MessageArgs']
+            for message in task['Messages']
             if message['MessageId'].endswith('SpaceEstimated')
         ]
         assert [args[0] for args in told_args] == [FOLDER]
@@ -97,9 +95,7 @@ def test_the_estimate_is_in_the_task(system, emulator, folder, host):
         roomy.stop()
 
 
-def test_space_that_runs_out_meanwhile(
-    system, small, folder, host, external
-):
+def test_space_that_runs_out_meanwhile(system, small, folder, host, external):
     """A memory file that finds no room leaves the guest, and nothing else."""
     if not external:
         pytest.skip('QEMU 7.2 stops the guest')
@@ -122,8 +118,9 @@ def test_space_that_runs_out_meanwhile(
         roomy.stop()
 
 
-def test_a_merge_without_space_is_refused(system, small, folder, host,
-                                          external):  # fmt: skip
+def test_a_merge_without_space_is_refused(
+    system, small, folder, host, external
+):
     """A delete whose data would not fit below is refused beforehand."""
     if not external:
         pytest.skip('an internal snapshot is merged into nothing')
@@ -160,8 +157,9 @@ def roomy(folder, host):
 def write_much(system, name, mib):
     system.guest.run(
         f'dd if=/dev/urandom of=/mnt/{name} bs=1M count={mib} 2>/dev/null; '
-        'sync', timeout=60,
-    )  # fmt: skip
+        'sync',
+        timeout=60,
+    )
     return system.guest.checksum(f'/mnt/{name}')
 
 
@@ -217,7 +215,8 @@ def test_a_merge_that_fills_the_disk(system, small, roomy, external):
     snapshot = roomy.snapshot(system.uuid, 's')
     assert snapshot['SnapshotState'] == 'Failed'
     assert snapshot['Status'] == {
-        'State': 'UnavailableOffline', 'Health': 'Critical'
+        'State': 'UnavailableOffline',
+        'Health': 'Critical',
     }
     refused = roomy.post_revert(system.uuid, 's')
     assert told(refused) == ['SnapshotDamaged']

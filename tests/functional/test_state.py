@@ -53,9 +53,9 @@ def age(path):
         connection.execute('PRAGMA user_version = 999')
 
 
-@pytest.mark.parametrize('damage, key', [
-    (corrupt, 'StateUnavailable'), (age, 'StateTooNew'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'damage, key', [(corrupt, 'StateUnavailable'), (age, 'StateTooNew')]
+)
 def test_a_database_that_cannot_be_used(served, system, damage, key):
     """It is told and left as it is; the emulator itself is served."""
     served.create(system.uuid, Name='s')
@@ -130,11 +130,14 @@ def test_two_emulators_on_one_folder(served, folder, host, system):
     other.start()
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            list(pool.map(
-                lambda n: (served, other)[n % 2].create(
-                    system.uuid, Name=f's{n}'
-                ), range(8),
-            ))  # fmt: skip
+            list(
+                pool.map(
+                    lambda n: (served, other)[n % 2].create(
+                        system.uuid, Name=f's{n}'
+                    ),
+                    range(8),
+                )
+            )
         names = {s['Name'] for s in other.snapshots(system.uuid)}
         assert names == {f's{n}' for n in range(8)}
         served.order('after', 'create', 'capture')

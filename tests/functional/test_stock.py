@@ -26,12 +26,25 @@ def failures(**environment: str) -> set[str]:
     # The tests read their data from below this folder.
     folder = pathlib.Path(sushy_tools.__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', 'sushy_tools/tests/unit', '-q',
-         '-p', 'no:cacheprovider', '-c', os.devnull, '--rootdir', folder,
-         '--continue-on-collection-errors'],
-        cwd=folder, env={**os.environ, **environment}, capture_output=True,
+        [
+            sys.executable,
+            '-m',
+            'pytest',
+            'sushy_tools/tests/unit',
+            '-q',
+            '-p',
+            'no:cacheprovider',
+            '-c',
+            os.devnull,
+            '--rootdir',
+            folder,
+            '--continue-on-collection-errors',
+        ],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
         text=True,
-    )  # fmt: skip
+    )
     count = re.search(r'(\d+) passed', done.stdout)
     assert count and int(count[1]) > 200, done.stdout[-4000:]
     return set(re.findall(r'^FAILED \S+?::(\S+)', done.stdout, re.MULTILINE))
@@ -42,9 +55,12 @@ def test_stock_behaviour_is_unchanged(folder):
     config = folder / 'emulator.conf'
     config.write_text(ACTIVATE)
 
-    new = failures(
-        SUSHY_EMULATOR_CONFIG=str(config),
-        OS_HAWKFISH__STATE_DIR=str(folder / 'state'),
-    ) - failures()
+    new = (
+        failures(
+            SUSHY_EMULATOR_CONFIG=str(config),
+            OS_HAWKFISH__STATE_DIR=str(folder / 'state'),
+        )
+        - failures()
+    )
 
     assert new == MEANT

@@ -30,10 +30,12 @@ def look(uri, folder, rounds):
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     with contextlib.closing(libvirt.open(uri)) as connection:
         return [
-            (storage.exists(connection, f'{folder}/file'),
-             storage.available(connection, folder) > 0)
+            (
+                storage.exists(connection, f'{folder}/file'),
+                storage.available(connection, folder) > 0,
+            )
             for _ in range(rounds)
-        ]  # fmt: skip
+        ]
 
 
 @pytest.fixture

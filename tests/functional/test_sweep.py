@@ -72,16 +72,16 @@ def test_what_a_task_could_not_remove(served, make_system, host):
     """It is tried again, and what has come into use since is left alone."""
     system = make_system(**SMALL)
     served.create(system.uuid, Name='s')
-    overlay = next(
-        host.path(IMAGES) / name for name in system.leftovers()
-    )
+    overlay = next(host.path(IMAGES) / name for name in system.leftovers())
     stale = host.path(IMAGES) / 'hawkfish-0123456789ad-vda.qcow2'
     stale.write_bytes(b'')
     served.stop()
-    told = json.dumps([
-        ['HawkFish.1.0.CleanupFailed', [f'{IMAGES}/{path.name}', 'busy']]
-        for path in (stale, overlay)
-    ])
+    told = json.dumps(
+        [
+            ['HawkFish.1.0.CleanupFailed', [f'{IMAGES}/{path.name}', 'busy']]
+            for path in (stale, overlay)
+        ]
+    )
     database = next((served.folder / 'state').glob('*/hawkfish.sqlite'))
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute('UPDATE tasks SET messages = ?', (told,))

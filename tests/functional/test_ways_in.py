@@ -43,24 +43,32 @@ def own_wsgi(emulator):
     """hawkfish_plugin.wsgi under gunicorn, three processes."""
     emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
     emulator.command = [
-        *GUNICORN, f'127.0.0.1:{emulator.port}',
+        *GUNICORN,
+        f'127.0.0.1:{emulator.port}',
         'hawkfish_plugin.wsgi:application',
-    ]  # fmt: skip
+    ]
 
 
 def stock_wsgi(emulator):
     """The stock WSGI application under gunicorn, loaded before the fork."""
     emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
     emulator.command = [
-        *GUNICORN, f'127.0.0.1:{emulator.port}', '--preload',
+        *GUNICORN,
+        f'127.0.0.1:{emulator.port}',
+        '--preload',
         'sushy_tools.emulator.main:app',
-    ]  # fmt: skip
+    ]
 
 
 WAYS = [
-    config_option, config_variable, both, debug, own_script, own_wsgi,
+    config_option,
+    config_variable,
+    both,
+    debug,
+    own_script,
+    own_wsgi,
     stock_wsgi,
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -88,9 +96,9 @@ def test_way_in(make_system, fresh, way):
     assert root['Tasks']['@odata.id'] == '/redfish/v1/TaskService'
     names = [f's{n}' for n in range(6)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        list(pool.map(
-            lambda name: fresh.create(system.uuid, Name=name), names
-        ))  # fmt: skip
+        list(
+            pool.map(lambda name: fresh.create(system.uuid, Name=name), names)
+        )
     for _ in range(6):
         listed = fresh.snapshots(system.uuid)
         assert sorted(s['Name'] for s in listed) == names
@@ -130,9 +138,13 @@ def test_authentication_covers_every_path(make_system, folder, host):
         snapshots = f'{guarded.system(system.uuid)}/Oem/HawkFish/Snapshots'
         tasks = f'{guarded.url}/redfish/v1/TaskService'
         for url in (
-            snapshots, f'{snapshots}/x', f'{tasks}/Tasks',
-            f'{tasks}/Tasks/43', f'{tasks}/TaskMonitors/43', tasks,
-        ):  # fmt: skip
+            snapshots,
+            f'{snapshots}/x',
+            f'{tasks}/Tasks',
+            f'{tasks}/Tasks/43',
+            f'{tasks}/TaskMonitors/43',
+            tasks,
+        ):
             for method in ('GET', 'POST', 'DELETE', 'HEAD'):
                 response = requests.request(method, url)
                 assert response.status_code == 401, (method, url)
@@ -147,9 +159,10 @@ def test_allowed_instances(make_system, folder, host):
     """A system that is not allowed has neither snapshots nor tasks."""
     mine, other = make_system(**SMALL), make_system(**SMALL)
     guarded = Emulator(
-        folder, host.uri,
+        folder,
+        host.uri,
         f'SUSHY_EMULATOR_ALLOWED_INSTANCES = [{mine.uuid!r}]\n',
-    )  # fmt: skip
+    )
     guarded.start()
     try:
         guarded.create(mine.uuid, Name='s')

@@ -73,9 +73,15 @@ class Backend:
 def fake_command(emulator: Emulator) -> list[str]:
     """What starts *emulator* with its own fake system."""
     return [
-        'sushy-emulator', '--config', str(emulator.config), '--fake',
-        '--port', str(emulator.port), '--interface', '127.0.0.1',
-    ]  # fmt: skip
+        'sushy-emulator',
+        '--config',
+        str(emulator.config),
+        '--fake',
+        '--port',
+        str(emulator.port),
+        '--interface',
+        '127.0.0.1',
+    ]
 
 
 def fake(folder: pathlib.Path) -> Iterator[Backend]:
@@ -101,15 +107,18 @@ def real(folder: pathlib.Path) -> Iterator[Backend]:
         small = domains.Domain('node-small', **functional.SMALL)
         system = functional.System(host, small)
         yield Backend(
-            emulator, system.uuid, system.name,
+            emulator,
+            system.uuid,
+            system.name,
             lambda: functional.System(host, domains.Domain('node-guest')),
-        )  # fmt: skip
+        )
         emulator.stop()
         system.remove()
 
 
-@pytest.fixture(scope='session', params=[fake, real],
-                ids=lambda make: make.__name__)  # fmt: skip
+@pytest.fixture(
+    scope='session', params=[fake, real], ids=lambda make: make.__name__
+)
 def shared_backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
@@ -136,10 +145,15 @@ def enroll(ironic: Ironic, backend: Backend) -> Iterator[Callable[..., Node]]:
     made = []
 
     def make(driver: str = 'hawkfish', uuid: str = '') -> Node:
-        made.append(Node(
-            ironic, f'node-{next(_numbers)}', driver, backend.emulator.url,
-            uuid or backend.uuid,
-        ))  # fmt: skip
+        made.append(
+            Node(
+                ironic,
+                f'node-{next(_numbers)}',
+                driver,
+                backend.emulator.url,
+                uuid or backend.uuid,
+            )
+        )
         return made[-1]
 
     yield make

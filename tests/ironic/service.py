@@ -156,9 +156,7 @@ class Ironic:
         assert done.returncode == 0, f'{words}: {done.stderr}\n{self.log()}'
         return done.stdout
 
-    def try_baremetal(
-        self, *words: str
-    ) -> subprocess.CompletedProcess[str]:
+    def try_baremetal(self, *words: str) -> subprocess.CompletedProcess[str]:
         begin = time.monotonic()
         done = subprocess.run(
             [BIN / 'baremetal', *words],
@@ -179,9 +177,10 @@ class Ironic:
 def _told(words: tuple[str, ...]) -> str:
     """What was typed, without what differs from node to node."""
     told = [
-        word for word in words
+        word
+        for word in words
         if word.isascii() and not re.search(r'node-\d|[{=]|^\d', word)
-    ]  # fmt: skip
+    ]
     return ' '.join(told)
 
 
@@ -195,16 +194,16 @@ class Node:
         ironic.baremetal(
             *('node', 'create', '--driver', driver, '--name', name),
             *('--driver-info', f'redfish_address={address}'),
-            *('--driver-info',
-              f'redfish_system_id=/redfish/v1/Systems/{uuid}'),
-        )  # fmt: skip
+            *(
+                '--driver-info',
+                f'redfish_system_id=/redfish/v1/Systems/{uuid}',
+            ),
+        )
         self.act('manage', '--wait', '60')
 
     def act(self, verb: str, *words: str) -> str:
         """``baremetal node VERB NAME ...``, which must succeed."""
-        return self.ironic.baremetal(
-            'node', *verb.split(), self.name, *words
-        )
+        return self.ironic.baremetal('node', *verb.split(), self.name, *words)
 
     def try_act(
         self, verb: str, *words: str
@@ -254,10 +253,12 @@ class Node:
 
 def steps(name: str, **arguments: object) -> str:
     """The step that reverts to *name*, as ``--clean-steps`` wants it."""
-    return json.dumps([
-        {
-            'interface': 'management',
-            'step': STEP,
-            'args': {'name': name, **arguments},
-        }
-    ])
+    return json.dumps(
+        [
+            {
+                'interface': 'management',
+                'step': STEP,
+                'args': {'name': name, **arguments},
+            }
+        ]
+    )

@@ -181,15 +181,15 @@ def test_deploy(created, backend, ironic):
     step = {**json.loads(steps('clean'))[0], 'priority': 110}
 
     created.act(
-        *('deploy', '--deploy-steps', json.dumps([step])),
-        *('--wait', '120'),
+        *('deploy', '--deploy-steps', json.dumps([step])), *('--wait', '120')
     )
 
     assert created.shown['provision_state'] == 'active'
     reverts = [
-        task for task in backend.emulator.tasks()
+        task
+        for task in backend.emulator.tasks()
         if task['Oem']['HawkFish']['Operation'] == 'revert'
-    ]  # fmt: skip
+    ]
     assert reverts[-1]['TaskState'] == 'Completed'
 
 

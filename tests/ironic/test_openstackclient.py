@@ -49,16 +49,18 @@ def test_every_command_is_there(run):
     ours = run('hawkfish', '--help').stdout.partition('Commands:')[2]
     theirs = run('openstack', '--help').stdout
     names = [
-        line[2:].partition('  ')[0].strip() for line in ours.splitlines()
+        line[2:].partition('  ')[0].strip()
+        for line in ours.splitlines()
         if line[2:].strip()
-    ]  # fmt: skip
+    ]
     assert {'snaps-ls', 'snapshot create', 'task wait'} <= set(names)
 
     missing = [
-        name for name in names
+        name
+        for name in names
         if name not in ('complete', 'help')
         and f'hawkfish {name}' not in theirs
-    ]  # fmt: skip
+    ]
     assert not missing
 
 

@@ -31,9 +31,16 @@ def installed(tmp_path_factory, wheel):
     folder = tmp_path_factory.mktemp('installed') / 'venv'
     site = packages.make_environment(folder, '--without-pip')
     python = folder / 'bin/python'
-    pip('--python', python, 'install', '--quiet', '--no-deps', '--no-index',
-        wheel)  # fmt: skip
-    own, = importlib.metadata.distributions(
+    pip(
+        '--python',
+        python,
+        'install',
+        '--quiet',
+        '--no-deps',
+        '--no-index',
+        wheel,
+    )
+    (own,) = importlib.metadata.distributions(
         name='hawkfish-snapshots', path=[str(site)]
     )
     packages.link(own.requires or (), site)
@@ -45,7 +52,8 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     wanted = {
         str(path.relative_to(ROOT))
         for path in (ROOT / 'hawkfish_plugin').rglob('*')
-        if path.is_file() and '__pycache__' not in path.parts
+        if path.is_file()
+        and '__pycache__' not in path.parts
         # What tools keep where they are run from.
         and not any(p.startswith('.') for p in path.relative_to(ROOT).parts)
     }
@@ -150,11 +158,20 @@ def fake_emulator(installed, tmp_path):
     config = tmp_path / 'emulator.conf'
     config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
     process = subprocess.Popen(
-        [installed.parent / 'hawkfish-emulator', '--fake', '--port', port,
-         '--interface', '127.0.0.1', '--config', config],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [
+            installed.parent / 'hawkfish-emulator',
+            '--fake',
+            '--port',
+            port,
+            '--interface',
+            '127.0.0.1',
+            '--config',
+            config,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, 'OS_HAWKFISH__STATE_DIR': str(tmp_path / 'state')},
-    )  # fmt: skip
+    )
     yield f'http://127.0.0.1:{port}'
     process.kill()
     process.wait()

@@ -30,21 +30,24 @@ def load(tmp_path):
     shutil.copytree(installed, tmp_path / 'sushy_tools')
     subprocess.run(
         ['git', 'apply', '--include=sushy_tools/emulator/*', PATCH],
-        cwd=tmp_path, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        check=True,
+    )
     config = tmp_path / 'emulator.conf'
 
     def run(text):
         config.write_text(text)
         return subprocess.run(
-            [sys.executable, '-c', LOAD], capture_output=True, text=True,
+            [sys.executable, '-c', LOAD],
+            capture_output=True,
+            text=True,
             cwd=tmp_path,
             env={
                 **os.environ,
                 'PYTHONPATH': str(tmp_path),
                 'SUSHY_EMULATOR_CONFIG': str(config),
             },
-        )  # fmt: skip
+        )
 
     return run
 

@@ -84,9 +84,10 @@ class Emulator:
     ) -> None:
         """Wait until the task of an accepted operation has begun."""
         task, deadline = response.headers['Location'], time.monotonic()
-        while requests.get(
-            self.url + task, timeout=10
-        ).json()['TaskState'] != 'Running':
+        while (
+            requests.get(self.url + task, timeout=10).json()['TaskState']
+            != 'Running'
+        ):
             assert time.monotonic() < deadline + seconds, f'{task} waits'
             time.sleep(0.01)
 

@@ -35,25 +35,43 @@ class Process:
             f'SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n'
         )
         self._environment = {
-            **os.environ, **environment,
+            **os.environ,
+            **environment,
             'SUSHY_EMULATOR_CONFIG': str(config),
             'OS_HAWKFISH__STATE_DIR': str(folder / 'state'),
-        }  # fmt: skip
+        }
         self._log = folder / 'log'
         place = f'127.0.0.1:{self.port}'
-        self._command = [
-            BIN / 'gunicorn', '--workers', str(workers), '--threads', '4',
-            '--bind', place, 'hawkfish_plugin.wsgi:application',
-        ] if workers else [
-            BIN / 'hawkfish-emulator', '--fake', '--interface', '127.0.0.1',
-            '--port', str(self.port),
-        ]  # fmt: skip
+        self._command = (
+            [
+                BIN / 'gunicorn',
+                '--workers',
+                str(workers),
+                '--threads',
+                '4',
+                '--bind',
+                place,
+                'hawkfish_plugin.wsgi:application',
+            ]
+            if workers
+            else [
+                BIN / 'hawkfish-emulator',
+                '--fake',
+                '--interface',
+                '127.0.0.1',
+                '--port',
+                str(self.port),
+            ]
+        )
         self._process = None
 
     def start(self):
         with open(self._log, 'ab') as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log,
+                self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
         deadline = time.monotonic() + 30

@@ -13,12 +13,15 @@ from tests.fake import entry
 
 ROOT = '/redfish/v1'
 OPEN = {
-    ('GET', '/redfish'), ('HEAD', '/redfish'),
-    ('GET', f'{ROOT}/odata'), ('HEAD', f'{ROOT}/odata'),
-    ('GET', f'{ROOT}/$metadata'), ('HEAD', f'{ROOT}/$metadata'),
+    ('GET', '/redfish'),
+    ('HEAD', '/redfish'),
+    ('GET', f'{ROOT}/odata'),
+    ('HEAD', f'{ROOT}/odata'),
+    ('GET', f'{ROOT}/$metadata'),
+    ('HEAD', f'{ROOT}/$metadata'),
     ('POST', f'{ROOT}/SessionService/Sessions'),
     ('POST', f'{ROOT}/SessionService/Sessions/Members'),
-}  # fmt: skip
+}
 METHODS = ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'FAKE')
 
 
@@ -64,13 +67,21 @@ def test_every_path_of_ours_needs_authentication(guarded):
                 assert is_open == ((method, path) in OPEN), (method, path)
 
 
-@pytest.mark.parametrize('path', [
-    '/redfish/v1/odata/../Systems', '/redfish/v1/$metadata/../Systems',
-    '//redfish/v1/Systems', '/redfish/v1/odata/x', '/redfish/v1/Odata',
-    '/redfish/v1/SessionService/Sessions/../../Systems',
-    '/redfish/v1/%24metadata/Systems', '/redfish/v1/Systems?/odata',
-    '/redfish/v1/odata;/Systems', '/./redfish/v1/Systems',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'path',
+    [
+        '/redfish/v1/odata/../Systems',
+        '/redfish/v1/$metadata/../Systems',
+        '//redfish/v1/Systems',
+        '/redfish/v1/odata/x',
+        '/redfish/v1/Odata',
+        '/redfish/v1/SessionService/Sessions/../../Systems',
+        '/redfish/v1/%24metadata/Systems',
+        '/redfish/v1/Systems?/odata',
+        '/redfish/v1/odata;/Systems',
+        '/./redfish/v1/Systems',
+    ],
+)
 def test_no_way_around(guarded, path):
     """No spelling of another path is taken for an open one."""
     for method in ('GET', 'POST'):
@@ -100,14 +111,18 @@ def test_bodies_are_bounded(emulator, method):
                     'HawkFishSnapshot.Revert', 'EventService.SubmitTestEvent'
                 )
             answers[path] = requests.request(
-                method, emulator.url + path, data=b' ' * 100_000,
+                method,
+                emulator.url + path,
+                data=b' ' * 100_000,
                 headers={'Content-Type': 'application/json'},
             ).status_code
 
     # Where there is nothing, nothing is read.
     assert set(answers.values()) <= {404, 413}
     assert not {
-        path for path, status in answers.items()
-        if status == 404 and 'Sessions/a' not in path
+        path
+        for path, status in answers.items()
+        if status == 404
+        and 'Sessions/a' not in path
         and 'Subscriptions/a' not in path
-    }  # fmt: skip
+    }

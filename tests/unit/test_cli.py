@@ -241,10 +241,13 @@ def test_warnings_go_to_stderr(hawkfish, emulator):
     assert 'connection reset' in err
 
 
-@pytest.mark.parametrize('options, body', [
-    (('--power', 'Off'), {'TargetPowerState': 'Off'}),
-    (('--force',), {'Force': True}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'options, body',
+    [
+        (('--power', 'Off'), {'TargetPowerState': 'Off'}),
+        (('--force',), {'Force': True}),
+    ],
+)
 def test_options_of_a_revert(data, emulator, options, body):
     """What is asked for reaches the service, and nothing else."""
     emulator.created(Name='a')
@@ -338,12 +341,10 @@ def test_lock_and_expiry_are_set(data, emulator):
     assert made['Locked'] is True
     left = datetime.datetime.fromisoformat(made['Expires']).timestamp()
     assert 7100 < left - time.time() <= 7200
-    assert (kept['Locked'], kept['Expires']) == (
-        False, '2999-01-31T12:00:00Z'
-    )
+    assert (kept['Locked'], kept['Expires']) == (False, '2999-01-31T12:00:00Z')
     assert (changed['Locked'], changed['Expires']) == (True, None)
     assert changed['Description'] == 'golden'
-    listed, = data('snapshot', 'list', emulator.system)
+    (listed,) = data('snapshot', 'list', emulator.system)
     assert listed['Locked'] is True
     assert listed['Size'] == changed['Size']
 
@@ -400,14 +401,16 @@ def test_tree_is_drawn(hawkfish, emulator):
     """The tree shows who grows from whom, and where the system is."""
     old = 1_000_000
     for name, parent, current in (
-        ('root', None, False), ('left', 'root', False),
-        ('tip\x1b', 'left', False), ('right', 'root', True),
+        ('root', None, False),
+        ('left', 'root', False),
+        ('tip\x1b', 'left', False),
+        ('right', 'root', True),
         ('alone', None, False),
-    ):  # fmt: skip
+    ):
         tree = list(emulator.driver.snapshots(emulator.system))
-        tree.append(drivers.Snapshot(
-            name, '', old, 'On', True, True, parent, current
-        ))  # fmt: skip
+        tree.append(
+            drivers.Snapshot(name, '', old, 'On', True, True, parent, current)
+        )
         emulator.driver._keep(emulator.system, tree)
 
     status, out, err = hawkfish('snapshot', 'tree', emulator.system)
@@ -427,29 +430,36 @@ def test_tree_is_drawn(hawkfish, emulator):
 
 def test_tree_of_a_long_chain(hawkfish, emulator):
     """No chain is too long to be drawn."""
-    emulator.driver._keep(emulator.system, [
-        drivers.Snapshot(str(n), '', n, 'Off', False, True,
-                         str(n - 1) if n else None)
-        for n in range(1200)
-    ])  # fmt: skip
+    emulator.driver._keep(
+        emulator.system,
+        [
+            drivers.Snapshot(
+                str(n), '', n, 'Off', False, True, str(n - 1) if n else None
+            )
+            for n in range(1200)
+        ],
+    )
 
     status, out, _ = hawkfish('snapshot', 'tree', emulator.system)
 
     assert (status, len(out.splitlines())) == (0, 1200)
 
 
-@pytest.mark.parametrize('args', [
-    ('snapshot', 'create', 's', '--expires', 'soon'),
-    ('snapshot', 'create', 's', '--expires', '2030-01-01T00:00:00'),
-    ('snapshot', 'create', 's', '--expires', '999999999w'),
-    ('snapshot', 'set', 's', 'a', '--lock', '--unlock'),
-    ('snapshot', 'set', 's', 'a', '--expires', '1d', '--no-expiry'),
-    ('policy', 'set', 's', '--max-snapshots', '-1'),
-    ('policy', 'set', 's', '--max-snapshots', 'many'),
-    ('policy', 'set', 's', '--max-age', '1y'),
-    ('policy', 'set', 's', '--max-bytes', 'G'),
-    ('policy', 'set', 's', '--on-limit', 'Panic'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'args',
+    [
+        ('snapshot', 'create', 's', '--expires', 'soon'),
+        ('snapshot', 'create', 's', '--expires', '2030-01-01T00:00:00'),
+        ('snapshot', 'create', 's', '--expires', '999999999w'),
+        ('snapshot', 'set', 's', 'a', '--lock', '--unlock'),
+        ('snapshot', 'set', 's', 'a', '--expires', '1d', '--no-expiry'),
+        ('policy', 'set', 's', '--max-snapshots', '-1'),
+        ('policy', 'set', 's', '--max-snapshots', 'many'),
+        ('policy', 'set', 's', '--max-age', '1y'),
+        ('policy', 'set', 's', '--max-bytes', 'G'),
+        ('policy', 'set', 's', '--on-limit', 'Panic'),
+    ],
+)
 def test_bad_limits_and_times_are_usage_errors(hawkfish, args):
     """What makes no sense is told before anything is asked."""
     status, out, err = hawkfish(*args)
@@ -766,10 +776,14 @@ def test_a_usage_error_in_a_script(emulator):
     assert 'SNAPSHOT' in done.stderr
 
 
-@pytest.mark.parametrize('words', [
-    ('snapshot', 'show', 'x', 'a/b'), ('snapshot', 'list', '..'),
-    ('task', 'show', '.'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('snapshot', 'show', 'x', 'a/b'),
+        ('snapshot', 'list', '..'),
+        ('task', 'show', '.'),
+    ],
+)
 def test_a_name_that_is_a_path(run, emulator, words):
     """Nothing else than what was named is shown, or deleted."""
     status, out, err = run('--url', emulator.url, *words)

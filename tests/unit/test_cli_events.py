@@ -13,8 +13,13 @@ from hawkfish_plugin import client
 from tests.unit.process import Process
 from tests.unit.receiver import Receiver
 from tests.unit.test_cli import (  # noqa: F401
-    PROGRAM, data, hawkfish, no_environment, quiet_server, run,
-)  # fmt: skip
+    PROGRAM,
+    data,
+    hawkfish,
+    no_environment,
+    quiet_server,
+    run,
+)
 
 TEST = '/redfish/v1/EventService/Actions/EventService.TestEventSubscription'
 
@@ -33,8 +38,10 @@ class Watch:
     def __init__(self, url, *args):
         self._process = subprocess.Popen(
             [*PROGRAM, '--url', url, 'event', 'watch', *args],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def lines(self, count):
         return [self._process.stdout.readline() for _ in range(count)]
@@ -61,9 +68,11 @@ def test_watch_prints_a_line_for_each_event(emulator):
     lines = watch.lines(4)
 
     assert [line.split()[2].rpartition('.')[2] for line in lines] == [
-        'TaskStarted', 'SnapshotCreated', 'ResourceCreated',
+        'TaskStarted',
+        'SnapshotCreated',
+        'ResourceCreated',
         'TaskCompletedOK',
-    ]  # fmt: skip
+    ]
     assert lines[1].endswith(
         " OK HawkFish.1.0.SnapshotCreated Snapshot 'a b' of system 'fake' "
         'was created.\n'
@@ -74,9 +83,14 @@ def test_watch_prints_a_line_for_each_event(emulator):
 def test_watch_prints_json_lines(emulator):
     """With -f json each line is the event as the service sent it."""
     watch = Watch(
-        emulator.url, '--after', newest(emulator), '-f', 'json',
-        '--filter', 'RegistryPrefix eq HawkFish',
-    )  # fmt: skip
+        emulator.url,
+        '--after',
+        newest(emulator),
+        '-f',
+        'json',
+        '--filter',
+        'RegistryPrefix eq HawkFish',
+    )
     emulator.created(Name='a')
 
     [line] = watch.lines(1)

@@ -55,17 +55,20 @@ def test_the_environment_beats_the_file(write, monkeypatch):
     assert loaded.tasks.queue_limit == 5
 
 
-@pytest.mark.parametrize('text', [
-    '[tasks]\nworkers = many\n',
-    '[tasks]\nworkers = 0\n',
-    '[tasks]\nworkers = 65\n',
-    '[snapshots]\ntype = sideways\n',
-    '[snapshots]\ninclude_memory = perhaps\n',
-    '[events]\nallowed_destinations = ok.example, https://h:port/\n',
-    '[events]\nallowed_destinations = ftp://h/\n',
-    '[events]\nallowed_destinations = https:///path\n',
-    'no section\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[tasks]\nworkers = many\n',
+        '[tasks]\nworkers = 0\n',
+        '[tasks]\nworkers = 65\n',
+        '[snapshots]\ntype = sideways\n',
+        '[snapshots]\ninclude_memory = perhaps\n',
+        '[events]\nallowed_destinations = ok.example, https://h:port/\n',
+        '[events]\nallowed_destinations = ftp://h/\n',
+        '[events]\nallowed_destinations = https:///path\n',
+        'no section\n',
+    ],
+)
 def test_a_bad_file_is_refused_at_once(write, text):
     """A value that does not fit is told when the file is read."""
     write(text)
@@ -111,10 +114,18 @@ def test_the_sample_file_is_up_to_date(tmp_path):
     """The sample is what the generator makes of the options today."""
     made = tmp_path / 'sample'
     subprocess.run(
-        [sys.executable, '-m', 'oslo_config.generator',
-         '--config-file', GENERATOR, '--output-file', str(made)],
-        cwd=ROOT, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            '-m',
+            'oslo_config.generator',
+            '--config-file',
+            GENERATOR,
+            '--output-file',
+            str(made),
+        ],
+        cwd=ROOT,
+        check=True,
+    )
 
     assert made.read_text() == (ROOT / SAMPLE).read_text(), (
         'the sample is stale: make genconfig'

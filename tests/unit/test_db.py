@@ -29,9 +29,12 @@ def insert(connection, snapshot):
 
 
 def damaged(database):
-    return [row['snapshot'] for row in database.query(
-        'SELECT snapshot FROM damaged ORDER BY snapshot'
-    )]  # fmt: skip
+    return [
+        row['snapshot']
+        for row in database.query(
+            'SELECT snapshot FROM damaged ORDER BY snapshot'
+        )
+    ]
 
 
 @pytest.fixture
@@ -87,9 +90,10 @@ def test_a_migration_that_fails_leaves_nothing_behind(folder, monkeypatch):
     database = db.Database(folder)
     before = len(db.MIGRATIONS)
     monkeypatch.setattr(
-        db, 'MIGRATIONS',
+        db,
+        'MIGRATIONS',
         (*db.MIGRATIONS, 'CREATE TABLE half (x); INSERT INTO nowhere VALUES'),
-    )  # fmt: skip
+    )
 
     with pytest.raises(exceptions.StateUnavailable):
         db.Database(folder)
@@ -177,7 +181,7 @@ def test_only_what_may_be_forgotten_does_not_wait_for_the_disk(folder):
     levels = []
     for durable in (True, False, True):
         with database.transaction(durable) as connection:
-            level, = connection.execute('PRAGMA synchronous').fetchone()
+            (level,) = connection.execute('PRAGMA synchronous').fetchone()
             levels.append(level)
             insert(connection, f's{len(levels)}')
 

@@ -56,11 +56,23 @@ def build(tmp_path_factory):
 
     def run(builder):
         done = subprocess.run(
-            [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going',
-             '-b', builder, '-d', folder / 'doctrees', ROOT / 'doc/source',
-             folder / builder],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                '-m',
+                'sphinx',
+                '-q',
+                '-W',
+                '--keep-going',
+                '-b',
+                builder,
+                '-d',
+                folder / 'doctrees',
+                ROOT / 'doc/source',
+                folder / builder,
+            ],
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         return folder / builder
 
@@ -85,9 +97,10 @@ def test_html_has_no_warning(pages, build):
 def section(text, title):
     """What *text* has below the heading *title*."""
     found = re.search(
-        rf'^{re.escape(title)}\n=+\n(.*?)(?=^[^\n]+\n=+$|\Z)', text,
+        rf'^{re.escape(title)}\n=+\n(.*?)(?=^[^\n]+\n=+$|\Z)',
+        text,
         re.MULTILINE | re.DOTALL,
-    )  # fmt: skip
+    )
     assert found, f'there is no section {title!r}'
     return found[1]
 
@@ -110,16 +123,19 @@ def test_every_command_is_documented(pages, command):
     """A command has a section with its usage."""
     assert re.search(
         rf'^{command}\n-+\n(.*\n)*? +{command}\b',
-        pages['cli/index'], re.MULTILINE,
-    )  # fmt: skip
+        pages['cli/index'],
+        re.MULTILINE,
+    )
 
 
 def shown(program):
     """Every command line of *program* on any page, without its name."""
     pages = [*ROOT.glob('*.rst'), *(ROOT / 'doc/source').rglob('*.rst')]
     return [
-        (page.name,
-         command.line.removeprefix(f'{program} ').replace('\\\n', ''))
+        (
+            page.name,
+            command.line.removeprefix(f'{program} ').replace('\\\n', ''),
+        )
         for page in pages
         for commands in consoles.read(page).values()
         for command in commands

@@ -13,9 +13,7 @@ import time
 
 import pytest
 
-from hawkfish_plugin import (
-    conf, db, drivers, events, locks, tasks, workers,
-)  # fmt: skip
+from hawkfish_plugin import conf, db, drivers, events, locks, tasks, workers
 from hawkfish_plugin.events import delivery, subscriptions
 from tests.unit.receiver import Receiver, tls_context, unused_port
 
@@ -48,9 +46,11 @@ class Service:
         if system:
             origin = events.snapshot_origin(system, text)
         for number in range(count):
-            self.events.submit(events.Occurrence(
-                'HawkFish.1.0.SnapshotCreated', [text, str(number)], origin
-            ))  # fmt: skip
+            self.events.submit(
+                events.Occurrence(
+                    'HawkFish.1.0.SnapshotCreated', [text, str(number)], origin
+                )
+            )
 
     def find(self, number):
         return next(
@@ -210,13 +210,14 @@ def test_filters_and_systems_that_may_not_be_shown(tmp_path, receiver):
     """What is filtered out, or of a system not served, is not pushed."""
     shown = drivers.System('uuid-a', 'a')
     hidden = drivers.System('uuid-b', 'b')
-    service = Service(
-        tmp_path, lambda event: event.origin.system != hidden
+    service = Service(tmp_path, lambda event: event.origin.system != hidden)
+    service.subscribe(
+        receiver.url,
+        filters={
+            'OriginResources': ['/redfish/v1/Systems/a'],
+            'SubordinateResources': True,
+        },
     )
-    service.subscribe(receiver.url, filters={
-        'OriginResources': ['/redfish/v1/Systems/a'],
-        'SubordinateResources': True,
-    })  # fmt: skip
     service.delivery.start()
 
     service.happen()
@@ -265,7 +266,7 @@ def certificates(tmp_path_factory):
         *'req -x509 -newkey rsa:2048 -nodes -keyout ca.key'.split(),
         *'-out ca.pem -days 1 -subj /CN=ours -addext'.split(),
         'keyUsage=critical,keyCertSign',
-    )  # fmt: skip
+    )
     openssl(
         *'req -newkey rsa:2048 -nodes -keyout key.pem -out it.csr'.split(),
         *'-subj /CN=receiver'.split(),
@@ -371,9 +372,9 @@ def test_what_is_lost_is_told(tmp_path, configured, receiver):
     """Whoever comes back too late learns that events are gone, and goes on."""
     configured('OS_EVENTS__KEEP', '1')
     service = Service(tmp_path)
-    number = service.subscribe(receiver.url, filters={
-        'RegistryPrefixes': ['HawkFish']
-    })  # fmt: skip
+    number = service.subscribe(
+        receiver.url, filters={'RegistryPrefixes': ['HawkFish']}
+    )
     service.happen(25)
     service.delivery.start()
 
@@ -395,9 +396,13 @@ def rate_of_operations(service, count):
         ).id
         for n in range(count)
     ]
-    wait_for(lambda: not any(
-        service.tasks.get(number).active for number in reversed(made)
-    ))  # fmt: skip
+    wait_for(
+        lambda: (
+            not any(
+                service.tasks.get(number).active for number in reversed(made)
+            )
+        )
+    )
     return count / (time.monotonic() - begin)
 
 
@@ -450,10 +455,13 @@ def test_nothing_is_open_while_a_receiver_is_slow(service, receiver):
 
 def test_a_system_named_oddly_is_found_by_its_name(service, receiver):
     """The name of a system in OriginResources is percent-encoded."""
-    service.subscribe(receiver.url, filters={
-        'OriginResources': ['/redfish/v1/Systems/a%20b%2Fc'],
-        'SubordinateResources': True,
-    })  # fmt: skip
+    service.subscribe(
+        receiver.url,
+        filters={
+            'OriginResources': ['/redfish/v1/Systems/a%20b%2Fc'],
+            'SubordinateResources': True,
+        },
+    )
     service.delivery.start()
 
     service.happen(system=drivers.System('uuid', 'a b/c'))
@@ -461,8 +469,7 @@ def test_a_system_named_oddly_is_found_by_its_name(service, receiver):
     assert receiver.wait(lambda r: r.ids) == [1]
     event = receiver.taken[0]
     assert json.dumps(event['OriginOfCondition']) == (
-        '{"@odata.id": '
-        '"/redfish/v1/Systems/uuid/Oem/HawkFish/Snapshots/s"}'
+        '{"@odata.id": "/redfish/v1/Systems/uuid/Oem/HawkFish/Snapshots/s"}'
     )
 
 
@@ -474,9 +481,10 @@ def test_threads_end_with_their_subscriptions(service):
 
     def running():
         return [
-            courier for courier in service.delivery._couriers.values()
+            courier
+            for courier in service.delivery._couriers.values()
             if courier.is_alive()
-        ]  # fmt: skip
+        ]
 
     [courier] = wait_for(running)
     service.subscriptions.delete(number)

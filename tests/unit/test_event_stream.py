@@ -21,10 +21,12 @@ class Listener:
 
     def __init__(self, url, last=None, wanted=None):
         self.response = requests.get(
-            f'{url}{SERVICE}/SSE', stream=True, timeout=20,
+            f'{url}{SERVICE}/SSE',
+            stream=True,
+            timeout=20,
             headers={'Last-Event-ID': str(last)} if last is not None else {},
             params={'$filter': wanted} if wanted else {},
-        )  # fmt: skip
+        )
         self._lines = self.response.iter_lines(chunk_size=1)
         if self.response.status_code == 200:
             # The first lines say that the stream listens, and from where.
@@ -100,9 +102,11 @@ def test_a_stream_tells_a_create_as_it_happens(emulator, listen):
 
     assert stream.response.headers['Content-Type'] == 'text/event-stream'
     assert keys(found) == [
-        'TaskStarted', 'SnapshotCreated', 'ResourceCreated',
+        'TaskStarted',
+        'SnapshotCreated',
+        'ResourceCreated',
         'TaskCompletedOK',
-    ]  # fmt: skip
+    ]
     ids = [number for number, _ in found]
     assert ids == list(range(ids[0], ids[0] + 4))
 
@@ -163,9 +167,7 @@ def test_an_error_is_json(listen):
     )
 
 
-def test_events_of_systems_not_served_are_not_streamed(
-    emulator, listen, post
-):
+def test_events_of_systems_not_served_are_not_streamed(emulator, listen, post):
     """With allowed instances a stream holds nothing of the others."""
     newest = emulator.app.extensions['hawkfish'].events.newest()
     emulator.created(Name='a')

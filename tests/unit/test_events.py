@@ -89,20 +89,28 @@ def test_a_life_in_events(emulator, recorded):
     [snapshot] = requests.get(f'{emulator.snapshots_url}?$expand=.').json()[
         'Members'
     ]
-    emulator.wait(requests.post(
-        emulator.url
-        + snapshot['Actions']['#HawkFishSnapshot.Revert']['target']
-    ))  # fmt: skip
+    emulator.wait(
+        requests.post(
+            emulator.url
+            + snapshot['Actions']['#HawkFishSnapshot.Revert']['target']
+        )
+    )
     emulator.wait(requests.delete(f'{emulator.snapshots_url}/a%20b'))
 
     found = recorded()
     assert keys(found) == [
-        'TaskStarted', 'SnapshotCreated', 'ResourceCreated',
+        'TaskStarted',
+        'SnapshotCreated',
+        'ResourceCreated',
         'TaskCompletedOK',
-        'TaskStarted', 'SnapshotReverted', 'TaskCompletedOK',
-        'TaskStarted', 'SnapshotDeleted', 'ResourceRemoved',
+        'TaskStarted',
+        'SnapshotReverted',
         'TaskCompletedOK',
-    ]  # fmt: skip
+        'TaskStarted',
+        'SnapshotDeleted',
+        'ResourceRemoved',
+        'TaskCompletedOK',
+    ]
     created, deleted = found[1], found[8]
     assert created.args == ['a b', 'fake']
     assert created.origin.uri == snapshot['@odata.id']
@@ -145,8 +153,10 @@ def test_a_cancelled_task_is_no_failure(emulator, recorded):
         emulator.watch(monitor)
 
     assert keys(recorded()) == [
-        'TaskStarted', 'TaskCancelled', 'TaskCancelled',
-    ]  # fmt: skip
+        'TaskStarted',
+        'TaskCancelled',
+        'TaskCancelled',
+    ]
 
 
 def test_a_create_that_could_not_quiesce_is_told(emulator, recorded):
@@ -160,8 +170,9 @@ def test_a_create_that_could_not_quiesce_is_told(emulator, recorded):
 
     told = recorded()[-1]
     assert (told.message_id, told.args) == (
-        messages.QUIESCE_FAILED, ['fake', 'no agent'],
-    )  # fmt: skip
+        messages.QUIESCE_FAILED,
+        ['fake', 'no agent'],
+    )
     assert told.origin.uri == f'{emulator.snapshots_url}/a'.removeprefix(
         emulator.url
     )
@@ -186,10 +197,12 @@ def test_a_delete_tells_whether_retention_asked_for_it(
 
 
 def purge(emulator):
-    return emulator.wait(requests.post(
-        f'{emulator.snapshots_url}/Actions/HawkFishSnapshotCollection.Purge',
-        json={},
-    ))  # fmt: skip
+    return emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/Actions/HawkFishSnapshotCollection.Purge',
+            json={},
+        )
+    )
 
 
 def test_a_purge_tells_every_deletion(emulator, recorded):
@@ -235,10 +248,11 @@ def test_the_service_root_leads_to_the_stream(api, emulator):
 def test_the_subscription_of_the_protocol_validator(api):
     """What DMTF's validator sends is taken, and shown without secrets."""
     response = api.post(
-        Context='PV', Protocol='Redfish',
+        Context='PV',
+        Protocol='Redfish',
         Destination='https://192.168.1.50/Destination1',
         HttpHeaders=[{'Authorization': 'secret'}],
-    )  # fmt: skip
+    )
 
     assert response.status_code == 201
     uri = response.headers['Location']
@@ -287,8 +301,10 @@ def test_what_ironic_sends_is_taken(api):
         ({'MessageIds': ['no id']}, 'PropertyValueFormatError'),
         ({'MessageIds': 100 * ['A.B']}, 'ArraySizeTooLong'),
         ({'OriginResources': ['/redfish/v1']}, 'PropertyValueTypeError'),
-        ({'OriginResources': [{'@odata.id': 'x'}]},
-         'PropertyValueFormatError'),
+        (
+            {'OriginResources': [{'@odata.id': 'x'}]},
+            'PropertyValueFormatError',
+        ),
         ({'OriginResources': [{'@odata.id': 5}]}, 'PropertyValueTypeError'),
         ({'HttpHeaders': ['X']}, 'PropertyValueTypeError'),
         ({'HttpHeaders': [{'X': 5}]}, 'PropertyValueTypeError'),
@@ -296,13 +312,17 @@ def test_what_ironic_sends_is_taken(api):
         ({'HttpHeaders': [{'X\n': 'a'}]}, 'PropertyValueFormatError'),
         ({'HttpHeaders': [{'Host': 'a'}]}, 'PropertyValueFormatError'),
         ({'HttpHeaders': [{'Proxy-X': 'a'}]}, 'PropertyValueFormatError'),
-        ({'HttpHeaders': [{'Content-Length': '9'}]},
-         'PropertyValueFormatError'),
-        ({'RegistryPrefixes': ['HawkFish'], 'MessageIds': ['A.B']},
-         'PropertyValueConflict'),
+        (
+            {'HttpHeaders': [{'Content-Length': '9'}]},
+            'PropertyValueFormatError',
+        ),
+        (
+            {'RegistryPrefixes': ['HawkFish'], 'MessageIds': ['A.B']},
+            'PropertyValueConflict',
+        ),
         ({'Nonsense': 1}, 'PropertyUnknown'),
     ],
-)  # fmt: skip
+)
 def test_a_bad_subscription_is_refused(api, body, told):
     """Each mistake is a 400 that names it, and nothing is kept."""
     wanted = {'Destination': 'http://h/', 'Protocol': 'Redfish'} | body
@@ -315,9 +335,10 @@ def test_a_bad_subscription_is_refused(api, body, told):
 def test_a_wrong_header_is_not_told_with_its_value(api):
     """The secret in a header that is refused is not sent back."""
     response = api.post(
-        Destination='http://h/', Protocol='Redfish',
+        Destination='http://h/',
+        Protocol='Redfish',
         HttpHeaders=[{'Authorization': 'secret\n'}],
-    )  # fmt: skip
+    )
 
     assert response.status_code == 400
     assert 'secret' not in response.text
@@ -329,9 +350,13 @@ def test_a_subscription_can_be_changed(api):
     etag = api.get(uri).headers['ETag']
 
     changed = api.patch(
-        uri, {'If-Match': etag}, Context='new', VerifyCertificate=False,
-        DeliveryRetryPolicy='SuspendRetries', HttpHeaders=[{'X': 'y'}],
-    )  # fmt: skip
+        uri,
+        {'If-Match': etag},
+        Context='new',
+        VerifyCertificate=False,
+        DeliveryRetryPolicy='SuspendRetries',
+        HttpHeaders=[{'X': 'y'}],
+    )
 
     assert changed.status_code == 200
     assert changed.json() == api.get(uri).json()
@@ -340,8 +365,9 @@ def test_a_subscription_can_be_changed(api):
     assert changed.json()['DeliveryRetryPolicy'] == 'SuspendRetries'
     assert api.patch(uri, {'If-Match': etag}, Context='x').status_code == 412
     assert code(api.patch(uri, Destination='http://h/')) == (
-        400, 'PropertyNotWritable',
-    )  # fmt: skip
+        400,
+        'PropertyNotWritable',
+    )
     assert code(api.patch(uri, Nonsense=1)) == (400, 'PropertyUnknown')
     assert code(api.patch(uri, Context=5)) == (400, 'PropertyValueTypeError')
     assert api.get(uri).json() == changed.json()
@@ -365,9 +391,11 @@ def test_words_that_are_no_text(api, receiver):
 
     response = api.post(
         f'{SERVICE}/Actions/EventService.SubmitTestEvent',
-        MessageId='A.1.0.B', Message='\ud800', MessageArgs=['\udfff'],
+        MessageId='A.1.0.B',
+        Message='\ud800',
+        MessageArgs=['\udfff'],
         EventId='\ud800',
-    )  # fmt: skip
+    )
 
     assert response.status_code == 204
     assert receiver.wait(lambda r: r.taken)[0]['Message'] == '\ud800'
@@ -395,16 +423,19 @@ def test_a_subscription_is_suspended_and_resumed(api, receiver):
 
     assert api.post(suspend).status_code == 204
     assert api.get(uri).json()['Status'] == {
-        'State': 'Disabled', 'Health': 'OK',
-    }  # fmt: skip
+        'State': 'Disabled',
+        'Health': 'OK',
+    }
     api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
     assert code(api.post(resume, DeliverBufferedEventDuration='soon')) == (
-        400, 'ActionParameterValueFormatError',
-    )  # fmt: skip
+        400,
+        'ActionParameterValueFormatError',
+    )
     assert not receiver.pushes
-    assert api.post(
-        resume, DeliverBufferedEventDuration='PT1H'
-    ).status_code == 204
+    assert (
+        api.post(resume, DeliverBufferedEventDuration='PT1H').status_code
+        == 204
+    )
 
     receiver.wait_for('TestMessage')
     assert api.get(uri).json()['Status']['State'] == 'Enabled'
@@ -468,9 +499,12 @@ def test_destinations_are_allowed_by_place(destination, allowed, is_allowed):
 def test_an_operation_reaches_a_subscriber(api, emulator, receiver):
     """From a create to the receiver, in the form of the standard."""
     api.subscribe(
-        receiver.url, Context='lab', MessageIds=['HawkFish.SnapshotCreated'],
-        Severities=['OK'], ResourceTypes=['HawkFishSnapshot'],
-    )  # fmt: skip
+        receiver.url,
+        Context='lab',
+        MessageIds=['HawkFish.SnapshotCreated'],
+        Severities=['OK'],
+        ResourceTypes=['HawkFishSnapshot'],
+    )
 
     emulator.created(Name='a')
 
@@ -500,9 +534,13 @@ def test_events_of_systems_not_served_stay_here(api, emulator, receiver):
     emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['other']
     plugin = emulator.app.extensions['hawkfish']
     system = plugin.snapshots.system('fake')
-    task = plugin.tasks.submit('create', system, 'a', {
-        'name': 'a', 'description': '', 'memory': None, 'quiesce': None,
-    }, {})  # fmt: skip
+    task = plugin.tasks.submit(
+        'create',
+        system,
+        'a',
+        {'name': 'a', 'description': '', 'memory': None, 'quiesce': None},
+        {},
+    )
     while plugin.tasks.get(task.id).active:
         time.sleep(0.02)
     api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
@@ -516,10 +554,14 @@ def test_a_test_event_is_as_its_sender_wants_it(api, receiver):
     api.subscribe(receiver.url)
     given = {
         'MessageId': 'HawkFish.1.0.SnapshotCreated',
-        'MessageArgs': ['a', 'b'], 'EventId': 'mine', 'EventType': 'Alert',
-        'EventTimestamp': '2026-11-23T05:00:10Z', 'EventGroupId': 7,
-        'Severity': 'Warning', 'OriginOfCondition': '/redfish/v1/Systems/1',
-    }  # fmt: skip
+        'MessageArgs': ['a', 'b'],
+        'EventId': 'mine',
+        'EventType': 'Alert',
+        'EventTimestamp': '2026-11-23T05:00:10Z',
+        'EventGroupId': 7,
+        'Severity': 'Warning',
+        'OriginOfCondition': '/redfish/v1/Systems/1',
+    }
 
     response = api.post(
         f'{SERVICE}/Actions/EventService.SubmitTestEvent', **given
@@ -543,17 +585,19 @@ def test_a_test_event_is_as_its_sender_wants_it(api, receiver):
         ({'MessageId': 5}, 'ActionParameterValueTypeError'),
         ({'MessageArgs': [5]}, 'ActionParameterValueFormatError'),
         ({'EventTimestamp': 'now'}, 'ActionParameterValueFormatError'),
-        ({'EventTimestamp': '2026-W01-1T00:00:00+00:00'},
-         'ActionParameterValueFormatError'),
+        (
+            {'EventTimestamp': '2026-W01-1T00:00:00+00:00'},
+            'ActionParameterValueFormatError',
+        ),
         ({'EventType': 'Foo'}, 'ActionParameterValueNotInList'),
         ({'EventGroupId': True}, 'ActionParameterValueTypeError'),
-        ({'EventGroupId': 2 ** 64}, 'ActionParameterValueFormatError'),
+        ({'EventGroupId': 2**64}, 'ActionParameterValueFormatError'),
         ({'Severity': 'Bad'}, 'ActionParameterValueNotInList'),
         ({'OriginOfCondition': 'x'}, 'ActionParameterValueFormatError'),
         ({'OriginOfCondition': '/\ud800'}, 'ActionParameterValueFormatError'),
         ({'Nonsense': 5}, 'ActionParameterUnknown'),
     ],
-)  # fmt: skip
+)
 def test_a_bad_test_event_is_refused(api, recorded, body, told):
     """Each mistake is a 400 that names it, and nothing is recorded."""
     response = api.post(
@@ -567,15 +611,25 @@ def test_a_bad_test_event_is_refused(api, recorded, body, told):
 def test_sushy_subscribes(api, emulator, receiver):
     """sushy's own client creates, finds and deletes a subscription."""
     service = sushy.Sushy(f'{emulator.url}/redfish/v1').get_event_service()
-    created = service.subscriptions.create({
-        'Destination': receiver.url, 'Protocol': 'Redfish', 'Context': 'c',
-        'EventTypes': ['Alert'],
-    })  # fmt: skip
+    created = service.subscriptions.create(
+        {
+            'Destination': receiver.url,
+            'Protocol': 'Redfish',
+            'Context': 'c',
+            'EventTypes': ['Alert'],
+        }
+    )
 
     service.submit_test_event(
-        'id', '2026-11-23T05:00:10Z', 'Alert', 'text', [],
-        'ResourceEvent.1.4.TestMessage', '/redfish/v1/Systems/1', 'OK',
-    )  # fmt: skip
+        'id',
+        '2026-11-23T05:00:10Z',
+        'Alert',
+        'text',
+        [],
+        'ResourceEvent.1.4.TestMessage',
+        '/redfish/v1/Systems/1',
+        'OK',
+    )
 
     receiver.wait_for('TestMessage')
     assert created.destination == receiver.url
@@ -627,10 +681,12 @@ def event_of(message_id='HawkFish.1.0.SnapshotCreated', uri='/r/a/b'):
         ({'OriginResources': ['/r/a/b/']}, True),
         ({'OriginResources': ['/r/a']}, False),
         ({'OriginResources': ['/r/a'], 'SubordinateResources': True}, True),
-        ({'OriginResources': ['/r/a/bc'], 'SubordinateResources': True},
-         False),
+        (
+            {'OriginResources': ['/r/a/bc'], 'SubordinateResources': True},
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_filters_of_a_subscription(properties, passes):
     """Each property lets through what the standard says."""
     assert filters.of_subscription(properties)(event_of()) is passes
@@ -643,20 +699,27 @@ def test_the_filters_of_a_subscription(properties, passes):
         ("(RegistryPrefix eq 'HawkFish')", True),
         ('RegistryPrefix ne HawkFish', False),
         ('not RegistryPrefix eq HawkFish', False),
-        ('RegistryPrefix eq TaskEvent or ResourceType eq HawkFishSnapshot',
-         True),
-        ('RegistryPrefix eq TaskEvent and ResourceType eq HawkFishSnapshot',
-         False),
+        (
+            'RegistryPrefix eq TaskEvent or ResourceType eq HawkFishSnapshot',
+            True,
+        ),
+        (
+            'RegistryPrefix eq TaskEvent and ResourceType eq HawkFishSnapshot',
+            False,
+        ),
         ('MessageId eq HawkFish.1.0.SnapshotCreated', True),
         ("EventFormatType eq 'Event'", True),
         ('EventFormatType eq MetricReport', False),
         ('OriginResource eq /r/a', False),
         ('OriginResource eq /r/a and SubordinateResources eq true', True),
-        ('RegistryPrefix eq A or (RegistryPrefix eq HawkFish '
-         'and (OriginResource eq /r/a/b))', True),
+        (
+            'RegistryPrefix eq A or (RegistryPrefix eq HawkFish '
+            'and (OriginResource eq /r/a/b))',
+            True,
+        ),
         ("RegistryPrefix eq 'a ''b'''", False),
     ],
-)  # fmt: skip
+)
 def test_the_filter_of_a_stream(text, passes):
     """``$filter`` compares, combines and nests."""
     assert filters.parse(text)(event_of()) is passes
@@ -665,13 +728,23 @@ def test_the_filter_of_a_stream(text, passes):
 @pytest.mark.parametrize(
     'text',
     [
-        '', 'x', 'RegistryPrefix', 'RegistryPrefix eq', "RegistryPrefix eq '",
-        'Nonsense eq 5', 'RegistryPrefix gt A', '(RegistryPrefix eq A',
-        'RegistryPrefix eq A)', 'RegistryPrefix eq A and',
-        'RegistryPrefix eq (', 'SubordinateResources eq maybe',
-        'RegistryPrefix eq A RegistryPrefix eq B', '(' * 200, 'not ' * 200,
+        '',
+        'x',
+        'RegistryPrefix',
+        'RegistryPrefix eq',
+        "RegistryPrefix eq '",
+        'Nonsense eq 5',
+        'RegistryPrefix gt A',
+        '(RegistryPrefix eq A',
+        'RegistryPrefix eq A)',
+        'RegistryPrefix eq A and',
+        'RegistryPrefix eq (',
+        'SubordinateResources eq maybe',
+        'RegistryPrefix eq A RegistryPrefix eq B',
+        '(' * 200,
+        'not ' * 200,
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_is_none(text):
     """What cannot be understood is told, whatever it is."""
     with pytest.raises(ValueError):

@@ -32,8 +32,10 @@ def holder(script, *args):
     """A process that holds a lock until its standard input is closed."""
     process = subprocess.Popen(
         [sys.executable, '-c', script, *map(str, args)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout.readline() == 'held\n'
         yield process

@@ -15,9 +15,10 @@ from tests.unit import trees
 from tests.unit.test_snapshots_api import message_ids
 
 OVER_HTTP = settings(
-    max_examples=15, deadline=None,
+    max_examples=15,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -25,9 +26,12 @@ def policy(emulator):
     """Where the policy is; it is the configuration's again afterwards."""
     uri = emulator.snapshots_url.replace('Snapshots', 'SnapshotPolicy')
     yield uri
-    requests.patch(uri, json=dict.fromkeys(
-        ('MaxSnapshots', 'MaxAgeSeconds', 'MaxBytes', 'OnLimit')
-    ))  # fmt: skip
+    requests.patch(
+        uri,
+        json=dict.fromkeys(
+            ('MaxSnapshots', 'MaxAgeSeconds', 'MaxBytes', 'OnLimit')
+        ),
+    )
 
 
 def set_policy(policy, **limits):
@@ -85,9 +89,10 @@ def wait_idle(emulator):
 def pruned(emulator):
     """The tasks that the policy has submitted, oldest first."""
     return [
-        task for task in emulator.app.extensions['hawkfish'].tasks.list()
+        task
+        for task in emulator.app.extensions['hawkfish'].tasks.list()
         if 'pruned' in task.arguments
-    ]  # fmt: skip
+    ]
 
 
 # The policy ---------------------------------------------------------------
@@ -177,11 +182,15 @@ def test_refuse(emulator, policy):
 
     assert refused.status_code == 400
     assert message_ids(refused) == [
-        'CreateLimitReachedForResource', 'SnapshotLimitReached'
+        'CreateLimitReachedForResource',
+        'SnapshotLimitReached',
     ]
     entry = refused.json()['error']['@Message.ExtendedInfo'][1]
     assert entry['MessageArgs'] == [
-        emulator.system_name, 'MaxSnapshots', '2', 'b'
+        emulator.system_name,
+        'MaxSnapshots',
+        '2',
+        'b',
     ]
     wait_idle(emulator)
     assert names(emulator) == ['a', 'b']
@@ -191,9 +200,9 @@ def test_two_creates_for_one_place(emulator, policy):
     """Of two creates that wait for the last place one is refused."""
     set_policy(policy, MaxSnapshots=1, OnLimit='Refuse')
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(
-            lambda n: emulator.create(Name=f's{n}'), range(6)
-        ))  # fmt: skip
+        answers = list(
+            pool.map(lambda n: emulator.create(Name=f's{n}'), range(6))
+        )
 
     ends = [
         emulator.wait(response) if response.status_code == 202 else response
@@ -234,27 +243,32 @@ def test_a_safety_snapshot_costs_no_target(emulator, policy):
     settle(emulator, ['a', 'safe'])
     wait_idle(emulator)
     assert names(emulator) == ['a', 'safe']
-    reverted = emulator.wait(requests.post(
-        f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Revert',
-        json={'SafetySnapshot': True},
-    ))  # fmt: skip
+    reverted = emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Revert',
+            json={'SafetySnapshot': True},
+        )
+    )
     assert reverted.status_code == 200, reverted.text
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'MaxSnapshots': -1}, 'PropertyValueOutOfRange'),
-    ({'MaxSnapshots': 10_001}, 'PropertyValueOutOfRange'),
-    ({'MaxBytes': 10**30}, 'PropertyValueOutOfRange'),
-    ({'MaxAgeSeconds': 10**12}, 'PropertyValueOutOfRange'),
-    ({'MaxSnapshots': '5'}, 'PropertyValueTypeError'),
-    ({'MaxSnapshots': 5.0}, 'PropertyValueTypeError'),
-    ({'MaxSnapshots': True}, 'PropertyValueTypeError'),
-    ({'OnLimit': 'Panic'}, 'PropertyValueNotInList'),
-    ({'OnLimit': 'prune'}, 'PropertyValueNotInList'),
-    ({'OnLimit': 1}, 'PropertyValueTypeError'),
-    ({'Usage': {}}, 'PropertyNotWritable'),
-    ({'Max': 1}, 'PropertyUnknown'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'MaxSnapshots': -1}, 'PropertyValueOutOfRange'),
+        ({'MaxSnapshots': 10_001}, 'PropertyValueOutOfRange'),
+        ({'MaxBytes': 10**30}, 'PropertyValueOutOfRange'),
+        ({'MaxAgeSeconds': 10**12}, 'PropertyValueOutOfRange'),
+        ({'MaxSnapshots': '5'}, 'PropertyValueTypeError'),
+        ({'MaxSnapshots': 5.0}, 'PropertyValueTypeError'),
+        ({'MaxSnapshots': True}, 'PropertyValueTypeError'),
+        ({'OnLimit': 'Panic'}, 'PropertyValueNotInList'),
+        ({'OnLimit': 'prune'}, 'PropertyValueNotInList'),
+        ({'OnLimit': 1}, 'PropertyValueTypeError'),
+        ({'Usage': {}}, 'PropertyNotWritable'),
+        ({'Max': 1}, 'PropertyUnknown'),
+    ],
+)
 def test_bad_limits(emulator, policy, body, key):
     """A limit that makes no sense is a 400 that names it, and sets nothing."""
     before = requests.get(policy).json()
@@ -271,21 +285,25 @@ def test_two_changes_with_one_etag(emulator, policy):
     emulator.created(Name='a')
     for uri, bodies in (
         (policy, [{'MaxSnapshots': n} for n in range(90, 96)]),
-        (f'{emulator.snapshots_url}/a',
-         [{'Description': str(n)} for n in range(6)]),
-    ):  # fmt: skip
+        (
+            f'{emulator.snapshots_url}/a',
+            [{'Description': str(n)} for n in range(6)],
+        ),
+    ):
         etag = requests.get(uri).headers['ETag']
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
-            answers = list(pool.map(
-                lambda body, uri=uri, etag=etag: requests.patch(
-                    uri, json=body, headers={'If-Match': etag}
-                ),
-                bodies,
-            ))  # fmt: skip
+            answers = list(
+                pool.map(
+                    lambda body, uri=uri, etag=etag: requests.patch(
+                        uri, json=body, headers={'If-Match': etag}
+                    ),
+                    bodies,
+                )
+            )
 
         codes = sorted(response.status_code for response in answers)
         assert codes == [200] + 5 * [412]
-        changed, = [r.json() for r in answers if r.status_code == 200]
+        (changed,) = [r.json() for r in answers if r.status_code == 200]
         assert requests.get(uri).json() == changed
 
 
@@ -349,25 +367,32 @@ def test_a_new_snapshot_of_the_name_is_not_locked(emulator):
     assert emulator.created(Name='a')['Locked'] is False
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'ExpiresTime': '2001-01-01T00:00:00Z'}, 'ExpiryInPast'),
-    ({'ExpiresTime': '2999-01-01T00:00:00'}, 'PropertyValueFormatError'),
-    ({'ExpiresTime': '2999-01-01'}, 'PropertyValueFormatError'),
-    ({'ExpiresTime': '2999-02-30T00:00:00Z'}, 'PropertyValueFormatError'),
-    ({'ExpiresTime': '0001-01-01T00:00:00+23:00'},
-     'PropertyValueFormatError'),
-    ({'ExpiresTime': '9999-12-31T23:59:59-23:00'},
-     'PropertyValueFormatError'),
-    ({'ExpiresTime': 'tomorrow'}, 'PropertyValueFormatError'),
-    ({'ExpiresTime': 99999999999}, 'PropertyValueTypeError'),
-    ({'Locked': 'yes'}, 'PropertyValueTypeError'),
-    ({'Locked': None}, 'PropertyValueTypeError'),
-    ({'Description': '\x1b[2J'}, 'PropertyValueFormatError'),
-    ({'Name': 'b'}, 'PropertyNotWritable'),
-    ({'IncludeMemory': True}, 'PropertyNotWritable'),
-    ({'SizeBytes': 0}, 'PropertyNotWritable'),
-    ({'Locks': True}, 'PropertyUnknown'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'ExpiresTime': '2001-01-01T00:00:00Z'}, 'ExpiryInPast'),
+        ({'ExpiresTime': '2999-01-01T00:00:00'}, 'PropertyValueFormatError'),
+        ({'ExpiresTime': '2999-01-01'}, 'PropertyValueFormatError'),
+        ({'ExpiresTime': '2999-02-30T00:00:00Z'}, 'PropertyValueFormatError'),
+        (
+            {'ExpiresTime': '0001-01-01T00:00:00+23:00'},
+            'PropertyValueFormatError',
+        ),
+        (
+            {'ExpiresTime': '9999-12-31T23:59:59-23:00'},
+            'PropertyValueFormatError',
+        ),
+        ({'ExpiresTime': 'tomorrow'}, 'PropertyValueFormatError'),
+        ({'ExpiresTime': 99999999999}, 'PropertyValueTypeError'),
+        ({'Locked': 'yes'}, 'PropertyValueTypeError'),
+        ({'Locked': None}, 'PropertyValueTypeError'),
+        ({'Description': '\x1b[2J'}, 'PropertyValueFormatError'),
+        ({'Name': 'b'}, 'PropertyNotWritable'),
+        ({'IncludeMemory': True}, 'PropertyNotWritable'),
+        ({'SizeBytes': 0}, 'PropertyNotWritable'),
+        ({'Locks': True}, 'PropertyUnknown'),
+    ],
+)
 def test_bad_changes(emulator, body, key):
     """A change that makes no sense is a 400, and nothing of it is done."""
     before = emulator.created(Name='a')
@@ -388,7 +413,8 @@ def test_no_lock_on_what_is_being_deleted(emulator):
     refused = patch(emulator, 'a', Locked=True)
 
     assert (refused.status_code, message_ids(refused)) == (
-        409, ['SnapshotBusy']
+        409,
+        ['SnapshotBusy'],
     )
     assert emulator.wait(deleting).status_code == 204
     assert patch(emulator, 'a', Locked=True).status_code == 404
@@ -410,7 +436,8 @@ def test_a_change_waits_for_an_operation(emulator, monkeypatch):
     monkeypatch.setattr(snapshots, 'LOCK_SECONDS', 0.1)
     refused = patch(emulator, 'a', Description='y')
     assert (refused.status_code, message_ids(refused)) == (
-        503, ['SystemLocked']
+        503,
+        ['SystemLocked'],
     )
     emulator.wait(slow)
 
@@ -423,9 +450,11 @@ def test_expired_snapshots_go_by_themselves(emulator):
     tasks = emulator.app.extensions['hawkfish'].tasks
     deadline = time.monotonic() + 15
     while not any(
-        t.arguments.get('pruned') == 'Expired' and t.snapshot == 'a'
-        and t.state == 'Completed' for t in tasks.list()[-5:]
-    ):  # fmt: skip
+        t.arguments.get('pruned') == 'Expired'
+        and t.snapshot == 'a'
+        and t.state == 'Completed'
+        for t in tasks.list()[-5:]
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -513,9 +542,7 @@ def test_clones_keep(emulator, policy):
     assert message_ids(refused) == ['SnapshotLocked', 'SnapshotCloned']
     assert '/images/x.qcow2, node' in refused.text
     purge = requests.post(purge_target(emulator), json={'Force': True})
-    assert (purge.status_code, message_ids(purge)) == (
-        409, ['SnapshotCloned']
-    )
+    assert (purge.status_code, message_ids(purge)) == (409, ['SnapshotCloned'])
     set_policy(policy, MaxSnapshots=1)
     emulator.created(Name='c')
     settle(emulator, ['a', 'c'])
@@ -525,9 +552,11 @@ def test_children_that_keep_are_linked(emulator):
     """ReferencedBy names the children that libvirt could not re-parent."""
     emulator.created(Name='root')
     emulator.created(Name='left')
-    emulator.wait(requests.post(
-        f'{emulator.snapshots_url}/root/Actions/HawkFishSnapshot.Revert'
-    ))
+    emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/root/Actions/HawkFishSnapshot.Revert'
+        )
+    )
     root = requests.get(f'{emulator.snapshots_url}/root').json()
 
     assert root['Links']['ReferencedBy'] == [
@@ -580,7 +609,8 @@ def test_purge_shows_and_excludes(emulator):
         patch(emulator, 'c', Locked=True),
     ):
         assert (refused.status_code, message_ids(refused)) == (
-            409, ['SystemBeingPurged']
+            409,
+            ['SystemBeingPurged'],
         )
     percents = set()
     monitor = emulator.url + response.headers['Location']
@@ -665,16 +695,17 @@ def test_a_purge_that_goes_on_looks_again(emulator):
     finally:
         del emulator.driver.settle_delete
 
-    assert (ended.status_code, message_ids(ended)) == (
-        409, ['SnapshotCloned']
-    )
+    assert (ended.status_code, message_ids(ended)) == (409, ['SnapshotCloned'])
     assert names(emulator) == ['b', 'c']
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'Force': 'yes'}, 'ActionParameterValueTypeError'),
-    ({'All': True}, 'ActionParameterUnknown'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'Force': 'yes'}, 'ActionParameterValueTypeError'),
+        ({'All': True}, 'ActionParameterUnknown'),
+    ],
+)
 def test_bad_purge(emulator, body, key):
     """A parameter that the purge does not take is a 400."""
     response = requests.post(purge_target(emulator), json=body)
@@ -704,10 +735,12 @@ def test_preview_says_what_and_why(emulator, policy):
     assert (seen['Name'], seen['StorageType']) == ('d', 'External')
     assert seen['SizeBytes'] > 0
     assert [(p['Name'], p['Reason']) for p in seen['Pruned']] == [
-        ('b', 'MaxSnapshots'), ('c', 'MaxSnapshots')
+        ('b', 'MaxSnapshots'),
+        ('c', 'MaxSnapshots'),
     ]
     assert {k['Name']: k['Reasons'] for k in seen['Kept']} == {
-        'a': ['Locked'], 'd': ['Newest']
+        'a': ['Locked'],
+        'd': ['Newest'],
     }
     assert seen['UnmetLimits'] == []
     assert names(emulator) == ['a', 'b', 'c']
@@ -742,7 +775,8 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
     refused = emulator.create(Name='c')
 
     assert (refused.status_code, message_ids(refused)) == (
-        409, ['ChainTooDeep']
+        409,
+        ['ChainTooDeep'],
     )
     assert preview(policy, Name='c').status_code == 409
     set_policy(policy, MaxSnapshots=2)
@@ -754,7 +788,8 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
     assert pruned(emulator)[-1].snapshot == 'a'
     set_policy(policy, OnLimit='Refuse')
     assert message_ids(emulator.create(Name='d')) == [
-        'CreateLimitReachedForResource', 'SnapshotLimitReached'
+        'CreateLimitReachedForResource',
+        'SnapshotLimitReached',
     ]
 
 
@@ -775,7 +810,8 @@ def test_nothing_goes_for_what_does_not_come(emulator, policy):
 
 @OVER_HTTP
 @given(
-    history=trees.histories(7), most=st.integers(1, 4),
+    history=trees.histories(7),
+    most=st.integers(1, 4),
     bytes_=st.sampled_from([0, 2**17, 2**20 + 2**17, 2**20 + 2**18]),
     locked=st.sets(st.integers(0, 7), max_size=3),
     cloned=st.sets(st.integers(0, 7), max_size=2),
@@ -785,9 +821,7 @@ def test_the_dry_run_is_exact(
 ):
     """What the dry run says will go is what then goes, of any tree."""
     plant(emulator, history)
-    emulator.driver.cloned = {
-        str(n): [drivers.Clone('/x')] for n in cloned
-    }
+    emulator.driver.cloned = {str(n): [drivers.Clone('/x')] for n in cloned}
     there = set(names(emulator))
     for number in locked:
         if str(number) in there:

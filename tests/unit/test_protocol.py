@@ -12,10 +12,14 @@ STOCK = ['', 'Systems', 'Systems/{system}', 'Chassis', 'Registries']
 OURS = [
     'Systems/{system}/Oem/HawkFish/Snapshots',
     'Systems/{system}/Oem/HawkFish/Snapshots/a',
-    'TaskService', 'TaskService/Tasks', 'SessionService',
-    'SessionService/Sessions', 'JsonSchemas', 'JsonSchemas/HawkFishSnapshot',
+    'TaskService',
+    'TaskService/Tasks',
+    'SessionService',
+    'SessionService/Sessions',
+    'JsonSchemas',
+    'JsonSchemas/HawkFishSnapshot',
     'Registries/HawkFish.1.0',
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -41,8 +45,10 @@ def test_headers_of_a_read(url, path):
         if method == 'GET':
             assert headers['Content-Type'].startswith('application/json')
     # The emulator renders nothing for a HEAD of some of its resources.
-    name = response.json()['@odata.type'] if response.content else (
-        requests.get(url(path)).json()['@odata.type']
+    name = (
+        response.json()['@odata.type']
+        if response.content
+        else (requests.get(url(path)).json()['@odata.type'])
     )
     file = name.lstrip('#').rpartition('.')[0] + '.json'
     link = requests.get(url(path)).links['describedby']['url']
@@ -74,6 +80,7 @@ def test_a_method_that_is_not_served(url, path):
 
 def test_allow_has_the_methods_of_every_route(url):
     """Allow of a collection has POST, that of a snapshot DELETE."""
+
     def allow(path):
         return requests.get(url(path)).headers['Allow']
 
@@ -106,13 +113,20 @@ def test_another_version_of_odata_changes_nothing(emulator):
     assert listed['Members'] == []
 
 
-@pytest.mark.parametrize('accept, status', [
-    ('application/json', 200), ('*/*', 200), ('application/*', 200),
-    ('application/json;charset=utf-8', 200), ('', 200),
-    ('application/json;odata.metadata=minimal', 200),
-    ('text/html, application/json;q=0.5', 200),
-    ('text/html', 406), ('application/json;q=0', 406),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'accept, status',
+    [
+        ('application/json', 200),
+        ('*/*', 200),
+        ('application/*', 200),
+        ('application/json;charset=utf-8', 200),
+        ('', 200),
+        ('application/json;odata.metadata=minimal', 200),
+        ('text/html, application/json;q=0.5', 200),
+        ('text/html', 406),
+        ('application/json;q=0', 406),
+    ],
+)
 def test_what_the_client_accepts(url, accept, status):
     """A client that takes no JSON is told so; parameters do not matter."""
     response = requests.get(url(OURS[0]), headers={'Accept': accept})

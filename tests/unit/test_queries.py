@@ -8,47 +8,81 @@ from hawkfish_plugin.api import filters
 from tests.unit.test_snapshots_api import message_ids
 
 RESOURCE = {
-    'Name': "it's", 'Size': 10, 'Current': True, 'Parent': None,
-    'Created': '2026-11-25T10:00:00Z', 'Status': {'State': 'Enabled'},
+    'Name': "it's",
+    'Size': 10,
+    'Current': True,
+    'Parent': None,
+    'Created': '2026-11-25T10:00:00Z',
+    'Status': {'State': 'Enabled'},
     '@odata.id': '/x',
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize('text, wanted', [
-    ("Name eq 'it''s'", True),
-    ("Name ne 'it''s'", False),
-    ('Size gt 9', True), ('Size gt 10', False), ('Size ge 10', True),
-    ('Size lt 10.5', True), ('Size le 9', False), ('Size eq -1', False),
-    ('Current eq true', True), ('Current eq 1', False),
-    ('Parent eq null', True), ('Parent ne null', False),
-    ('Nothing eq null', True), ("Nothing eq 'x'", False),
-    ("Nothing ne 'x'", True), ("Nothing gt 'x'", False),
-    ("Name gt 5", False),
-    ("Status/State eq 'Enabled'", True), ("Name/State eq 'x'", False),
-    ("Created ge '2026-11-25T00:00:00Z'", True),
-    ('Created lt 2026-11-25T00:00:00Z', False),
-    ("@odata.id eq '/x'", True),
-    ('Size eq 10 and Current eq false', False),
-    ('Size eq 1 or Current eq true', True),
-    # and binds more than or, and not most.
-    ('Size eq 10 or Size eq 1 and Size eq 2', True),
-    ('(Size eq 10 or Size eq 1) and Size eq 2', False),
-    ('not Size eq 1 and Current eq true', True),
-    ('not (Size eq 10 and Current eq true)', False),
-    ('  ( not not ( Size eq 10 ) )  ', True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'text, wanted',
+    [
+        ("Name eq 'it''s'", True),
+        ("Name ne 'it''s'", False),
+        ('Size gt 9', True),
+        ('Size gt 10', False),
+        ('Size ge 10', True),
+        ('Size lt 10.5', True),
+        ('Size le 9', False),
+        ('Size eq -1', False),
+        ('Current eq true', True),
+        ('Current eq 1', False),
+        ('Parent eq null', True),
+        ('Parent ne null', False),
+        ('Nothing eq null', True),
+        ("Nothing eq 'x'", False),
+        ("Nothing ne 'x'", True),
+        ("Nothing gt 'x'", False),
+        ("Name gt 5", False),
+        ("Status/State eq 'Enabled'", True),
+        ("Name/State eq 'x'", False),
+        ("Created ge '2026-11-25T00:00:00Z'", True),
+        ('Created lt 2026-11-25T00:00:00Z', False),
+        ("@odata.id eq '/x'", True),
+        ('Size eq 10 and Current eq false', False),
+        ('Size eq 1 or Current eq true', True),
+        # and binds more than or, and not most.
+        ('Size eq 10 or Size eq 1 and Size eq 2', True),
+        ('(Size eq 10 or Size eq 1) and Size eq 2', False),
+        ('not Size eq 1 and Current eq true', True),
+        ('not (Size eq 10 and Current eq true)', False),
+        ('  ( not not ( Size eq 10 ) )  ', True),
+    ],
+)
 def test_filter(text, wanted):
     """An expression says what it says."""
     assert filters.parse(text)(RESOURCE) is wanted
 
 
-@pytest.mark.parametrize('text', [
-    '', 'Name', 'Name eq', "eq 'x'", "Name eq 'x", "Name is 'x'",
-    "Name eq 'x' and", "(Name eq 'x'", "Name eq 'x')", 'Name eq x',
-    "Name eq 'x' Name eq 'y'", "'x' eq Name", 'not', '()', 'Name eq 1e400',
-    '(' * 2000, 'not ' * 500 + 'Name eq 1', 'Name eq ' + '1' * 5000,
-    "../x eq 'y'", 'Name eq \u0661',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        'Name',
+        'Name eq',
+        "eq 'x'",
+        "Name eq 'x",
+        "Name is 'x'",
+        "Name eq 'x' and",
+        "(Name eq 'x'",
+        "Name eq 'x')",
+        'Name eq x',
+        "Name eq 'x' Name eq 'y'",
+        "'x' eq Name",
+        'not',
+        '()',
+        'Name eq 1e400',
+        '(' * 2000,
+        'not ' * 500 + 'Name eq 1',
+        'Name eq ' + '1' * 5000,
+        "../x eq 'y'",
+        'Name eq \u0661',
+    ],
+)
 def test_filter_that_is_none(text):
     """What is no expression is refused, however long or deep."""
     with pytest.raises(ValueError):
@@ -102,20 +136,28 @@ def test_select(listed):
     assert member['Status'] == {'State': 'Enabled'}
     assert member['@odata.id'] and member['@odata.type']
     assert set(listed('$select=Name').json()) == {
-        '@odata.id', '@odata.type', 'Name', 'Members', 'Members@odata.count'
+        '@odata.id',
+        '@odata.type',
+        'Name',
+        'Members',
+        'Members@odata.count',
     }
 
 
-@pytest.mark.parametrize('query, status, key', [
-    ('$filter=Name', 400, 'QueryParameterValueFormatError'),
-    ('$select=', 400, 'QueryParameterValueFormatError'),
-    ('$select=Name,,Id', 400, 'QueryParameterValueFormatError'),
-    ('only=x', 400, 'QueryParameterValueFormatError'),
-    ('only&$top=1', 400, 'QueryCombinationInvalid'),
-    ('$top=-1', 400, 'QueryParameterValueFormatError'),
-    ('$orderby=Name', 501, 'QueryParameterUnsupported'),
-    ('excerpt', 200, None), ('colour=red', 200, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'query, status, key',
+    [
+        ('$filter=Name', 400, 'QueryParameterValueFormatError'),
+        ('$select=', 400, 'QueryParameterValueFormatError'),
+        ('$select=Name,,Id', 400, 'QueryParameterValueFormatError'),
+        ('only=x', 400, 'QueryParameterValueFormatError'),
+        ('only&$top=1', 400, 'QueryCombinationInvalid'),
+        ('$top=-1', 400, 'QueryParameterValueFormatError'),
+        ('$orderby=Name', 501, 'QueryParameterUnsupported'),
+        ('excerpt', 200, None),
+        ('colour=red', 200, None),
+    ],
+)
 def test_queries_that_are_refused(listed, query, status, key):
     """A bad value is a 400, a parameter of the standard's a 501."""
     response = listed(query)
@@ -124,9 +166,9 @@ def test_queries_that_are_refused(listed, query, status, key):
     assert key is None or message_ids(response) == [key]
 
 
-@pytest.mark.parametrize('query', [
-    '$filter=Name eq 1', '$top=1', '$skip=1', 'only',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'query', ['$filter=Name eq 1', '$top=1', '$skip=1', 'only']
+)
 def test_queries_of_collections_on_a_resource(emulator, query):
     """What is for collections is refused elsewhere."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']

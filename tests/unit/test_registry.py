@@ -14,9 +14,9 @@ from hawkfish_plugin import exceptions, messages
 
 ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
 REGISTRY = messages.registry()
-OURS = json.loads(
-    (ROOT / 'data/registries/HawkFish.1.0.0.json').read_text()
-)['Messages']
+OURS = json.loads((ROOT / 'data/registries/HawkFish.1.0.0.json').read_text())[
+    'Messages'
+]
 MESSAGE_ID = re.compile(r'[A-Z][A-Za-z]+\.\d+\.\d+\.[A-Z][A-Za-z]+')
 
 
@@ -109,9 +109,7 @@ def test_errors_are_raised_with_the_arguments_of_their_message():
         for where, name, args in calls()
         if name in by_name
         and not is_spread(args)
-        and len(args) != number_of_args(
-            REGISTRY[by_name[name]().message_id]
-        )
+        and len(args) != number_of_args(REGISTRY[by_name[name]().message_id])
     ]
 
     assert not wrong
@@ -138,7 +136,8 @@ def test_what_operations_tell_has_the_arguments_of_its_message():
 def test_every_message_in_the_code_exists():
     """Each MessageId that the code spells is in a registry."""
     assert not [
-        f'{where}: {text}' for where, text in used_ids()
+        f'{where}: {text}'
+        for where, text in used_ids()
         if text not in REGISTRY
     ]
 

@@ -56,12 +56,14 @@ class Tree:
             return True
         beside = self.below(name) - set(path)
         return (
-            len(children) == 1 and name in path[1:] and not any(
+            len(children) == 1
+            and name in path[1:]
+            and not any(
                 self.parents[other] in self.made_off
                 and self.parents[other] != name
                 for other in beside
             )
-        )  # fmt: skip
+        )
 
     def delete(self, name):
         assert self.may_be_deleted(name)
@@ -127,9 +129,10 @@ def outcomes(subjects, allowed):
             tree.delete(name)
         yield tree
         waiting += [
-            (*order, name) for name in allowed
+            (*order, name)
+            for name in allowed
             if name in tree.parents and tree.may_be_deleted(name)
-        ]  # fmt: skip
+        ]
 
 
 @many
@@ -193,12 +196,10 @@ def test_a_second_look_finds_nothing(subjects, limits):
     leaving = {name for name, _ in planned.pruned}
 
     again = retention.plan(
-        [
-            dataclasses.replace(s, leaving=s.name in leaving)
-            for s in subjects
-        ],
-        limits, NOW,
-    )  # fmt: skip
+        [dataclasses.replace(s, leaving=s.name in leaving) for s in subjects],
+        limits,
+        NOW,
+    )
 
     assert again == dataclasses.replace(planned, pruned=())
 
@@ -224,9 +225,7 @@ def snapshot(name, parent=None, current=False, **fields):
     return Subject(record, **fields)
 
 
-CHAIN = [
-    snapshot('a'), snapshot('b', 'a'), snapshot('c', 'b', current=True),
-]  # fmt: skip
+CHAIN = [snapshot('a'), snapshot('b', 'a'), snapshot('c', 'b', current=True)]
 
 
 def test_oldest_first():
@@ -234,14 +233,16 @@ def test_oldest_first():
     planned = retention.plan(CHAIN, Limits(snapshots=1), NOW)
 
     assert planned.pruned == (
-        ('a', retention.MAX_SNAPSHOTS), ('b', retention.MAX_SNAPSHOTS)
+        ('a', retention.MAX_SNAPSHOTS),
+        ('b', retention.MAX_SNAPSHOTS),
     )
     assert planned.kept == {'c': (retention.NEWEST,)}
 
 
-@pytest.mark.parametrize('reason', [
-    retention.LOCKED, retention.CLONED, retention.BUSY, retention.DAMAGED,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'reason',
+    [retention.LOCKED, retention.CLONED, retention.BUSY, retention.DAMAGED],
+)
 def test_why_one_stays(reason):
     """A snapshot that stays has its reason, and the next one goes for it."""
     first = dataclasses.replace(CHAIN[0], keep=(reason,))
@@ -255,9 +256,11 @@ def test_why_one_stays(reason):
 def test_the_one_that_others_grow_from_stays():
     """After a revert to the oldest, its branch goes before it could."""
     tree = [
-        snapshot('root', current=True), snapshot('b', 'root'),
-        snapshot('c', 'b'), snapshot('d', 'root'),
-    ]  # fmt: skip
+        snapshot('root', current=True),
+        snapshot('b', 'root'),
+        snapshot('c', 'b'),
+        snapshot('d', 'root'),
+    ]
 
     planned = retention.plan(tree, Limits(snapshots=1), NOW)
 
@@ -266,21 +269,26 @@ def test_the_one_that_others_grow_from_stays():
     assert planned.unmet == (retention.MAX_SNAPSHOTS,)
 
 
-@pytest.mark.parametrize('off, order', [
-    ((), 'acb'), ('c', 'acb'), ('a', 'acb'), ('b', 'cab'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'off, order', [((), 'acb'), ('c', 'acb'), ('a', 'acb'), ('b', 'cab')]
+)
 def test_what_grows_beside_one_made_while_off_goes_first(off, order):
     """Where libvirtd would crash, the other branch goes first."""
     tree = [
-        snapshot('a'), snapshot('b', 'a'), snapshot('c', 'b'),
+        snapshot('a'),
+        snapshot('b', 'a'),
+        snapshot('c', 'b'),
         snapshot('d', 'b', current=True),
-    ]  # fmt: skip
+    ]
     tree = [
-        dataclasses.replace(s, record=dataclasses.replace(
-            s.record, power_state='Off' if s.name in off else 'On'
-        ))
+        dataclasses.replace(
+            s,
+            record=dataclasses.replace(
+                s.record, power_state='Off' if s.name in off else 'On'
+            ),
+        )
         for s in tree
-    ]  # fmt: skip
+    ]
 
     planned = retention.plan(tree, Limits(snapshots=1), NOW)
 
@@ -289,8 +297,9 @@ def test_what_grows_beside_one_made_while_off_goes_first(off, order):
 
 def test_what_is_being_created_counts_for_nothing():
     """A create that may fail takes the place of no other snapshot."""
-    coming = snapshot('d', 'c', current=True, pending=True,
-                      keep=(retention.BUSY,))  # fmt: skip
+    coming = snapshot(
+        'd', 'c', current=True, pending=True, keep=(retention.BUSY,)
+    )
     before = [*CHAIN[:2], snapshot('c', 'b'), coming]
 
     planned = retention.plan(before, Limits(snapshots=1), NOW)
@@ -312,9 +321,8 @@ def test_refusing_prunes_by_age_alone():
 def test_a_thousand_snapshots_are_planned_quickly():
     """The policy keeps up with the longest chains."""
     chain = [snapshot('0')] + [
-        snapshot(str(n), str(n - 1), current=n == 999)
-        for n in range(1, 1000)
-    ]  # fmt: skip
+        snapshot(str(n), str(n - 1), current=n == 999) for n in range(1, 1000)
+    ]
 
     planned = retention.plan(chain, Limits(snapshots=900), NOW)
 

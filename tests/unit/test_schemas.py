@@ -29,24 +29,31 @@ BASE = 'http://redfish.example'
 
 # What ours refer to in the files of the DMTF, which are not at hand here.
 LINK = {
-    'type': 'object', 'required': ['@odata.id'],
+    'type': 'object',
+    'required': ['@odata.id'],
     'additionalProperties': False,
     'properties': {'@odata.id': {'type': 'string'}},
-}  # fmt: skip
+}
 STRING = {'type': 'string'}
 DMTF = {
     'odata-v4.json': {
-        'context': STRING, 'count': {'type': 'integer'}, 'etag': STRING,
-        'id': STRING, 'idRef': LINK, 'type': STRING,
+        'context': STRING,
+        'count': {'type': 'integer'},
+        'etag': STRING,
+        'id': STRING,
+        'idRef': LINK,
+        'type': STRING,
     },
     'Resource.json': {
         'Health': {'enum': ['OK', 'Warning', 'Critical']},
-        'Id': STRING, 'Name': STRING, 'Oem': {'type': 'object'},
+        'Id': STRING,
+        'Name': STRING,
+        'Oem': {'type': 'object'},
         'PowerState': {'enum': ['On', 'Off', 'Paused']},
         'Status': {'type': 'object', 'required': ['State', 'Health']},
     },
     'ComputerSystem.json': {'ComputerSystem': LINK},
-}  # fmt: skip
+}
 
 
 def retrieve(uri):
@@ -146,9 +153,9 @@ def test_json_schemas_are_schemas(name):
         file, _, path = target.partition('#/definitions/')
         if file.startswith('/redfish'):
             other = file.rpartition('/')[2]
-            assert path in json.loads(
-                schemas.json_files()[other]
-            )['definitions']
+            assert (
+                path in json.loads(schemas.json_files()[other])['definitions']
+            )
         elif not file:
             assert path in content['definitions']
 
@@ -175,10 +182,16 @@ def test_members_that_are_expanded_are_in_a_schema(emulator):
     assert not errors(body)
 
 
-@pytest.mark.parametrize('change', [
-    {'Colour': 'red'}, {'SnapshotState': 'Happy'}, {'Current': None},
-    {'Links': {'Aunt': None}}, {'Name': None, 'Id': None, 'SizeBytes': 'x'},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'Colour': 'red'},
+        {'SnapshotState': 'Happy'},
+        {'Current': None},
+        {'Links': {'Aunt': None}},
+        {'Name': None, 'Id': None, 'SizeBytes': 'x'},
+    ],
+)
 def test_the_schema_refuses_what_it_does_not_describe(emulator, change):
     """An unknown property, a wrong word or type does not pass."""
     snapshot = emulator.created(Name='a')
@@ -196,8 +209,9 @@ def test_metadata_refers_to_every_type_served(emulator, resources):
     assert response.headers['Content-Type'].startswith('application/xml')
     wanted = {
         name.lstrip('#').rpartition('.')[0]
-        for body in resources.values() for name in types(body)
-    }  # fmt: skip
+        for body in resources.values()
+        for name in types(body)
+    }
     assert wanted <= included
     container = root.find(f'.//{EDM}EntityContainer')
     space, name = container.get('Extends').rsplit('.', 1)
@@ -220,9 +234,10 @@ def test_metadata_leads_to_our_csdl(emulator):
     assert len(local) == len(list((DATA / 'csdl').iterdir()))
     for uri, spaces in local.items():
         text = requests.get(emulator.url + uri).content
-        held = {s.get('Namespace') for s in ET.fromstring(text).iter(
-            f'{EDM}Schema'
-        )}  # fmt: skip
+        held = {
+            s.get('Namespace')
+            for s in ET.fromstring(text).iter(f'{EDM}Schema')
+        }
         assert held == spaces
 
 
@@ -250,11 +265,17 @@ def test_every_json_schema_is_listed_and_served(emulator):
     assert names == {p.name for p in (DATA / 'json-schemas').iterdir()}
 
 
-@pytest.mark.parametrize('path', [
-    'Schemas/nothing.xml', 'Schemas/..%2fregistries%2fstandard.json',
-    'JsonSchemas/nothing', 'JsonSchemas/__init__.json', 'Registries/x',
-    'Registries/standard.json',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'path',
+    [
+        'Schemas/nothing.xml',
+        'Schemas/..%2fregistries%2fstandard.json',
+        'JsonSchemas/nothing',
+        'JsonSchemas/__init__.json',
+        'Registries/x',
+        'Registries/standard.json',
+    ],
+)
 def test_no_other_file_is_served(emulator, path):
     """A name that is not in the list is a 404."""
     response = requests.get(f'{emulator.url}/redfish/v1/{path}')
@@ -284,9 +305,10 @@ def test_sushy_reads_our_registries(emulator, monkeypatch):
     """sushy finds each registry here, and does not ask the Internet."""
     asked = []
     monkeypatch.setattr(
-        sushy_base.JsonPublicFileReader, 'get_data',
+        sushy_base.JsonPublicFileReader,
+        'get_data',
         lambda reader: asked.append(reader),
-    )  # fmt: skip
+    )
 
     known = sushy.Sushy(f'{emulator.url}/redfish/v1', verify=False).registries
 
@@ -321,9 +343,10 @@ def test_the_roots(emulator):
     assert requests.get(f'{url}/redfish').json() == {'v1': '/redfish/v1/'}
     assert document['@odata.context'] == '/redfish/v1/$metadata'
     assert {(v['name'], v['url']) for v in document['value']} == {
-        (name, value['@odata.id']) for name, value in root.items()
+        (name, value['@odata.id'])
+        for name, value in root.items()
         if isinstance(value, dict) and '@odata.id' in value
-    } | {('Service', '/redfish/v1/')}  # fmt: skip
+    } | {('Service', '/redfish/v1/')}
     for name in ('Tasks', 'JsonSchemas', 'Registries', 'SessionService'):
         found = requests.get(url + root[name]['@odata.id'])
         assert found.status_code == 200

@@ -38,9 +38,10 @@ def guarded(emulator, users):
 
 def login(url, name='admin', password='secret'):
     return requests.post(
-        url + SESSIONS, json={'UserName': name, 'Password': password},
+        url + SESSIONS,
+        json={'UserName': name, 'Password': password},
         timeout=20,
-    )  # fmt: skip
+    )
 
 
 def with_token(response):
@@ -77,11 +78,20 @@ def test_basic_authentication_stays(guarded):
         assert response.status_code == 200
 
 
-@pytest.mark.parametrize('name, password', [
-    ('admin', 'wrong'), ('nobody', 'secret'), ('other', 'secret'),
-    ('', ''), ('admin', ''), ('admin', 'x' * 200), ('admin', 'a\0b'),
-    ('admin:', 'secret'), ('admin', '\ud800'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'name, password',
+    [
+        ('admin', 'wrong'),
+        ('nobody', 'secret'),
+        ('other', 'secret'),
+        ('', ''),
+        ('admin', ''),
+        ('admin', 'x' * 200),
+        ('admin', 'a\0b'),
+        ('admin:', 'secret'),
+        ('admin', '\ud800'),
+    ],
+)
 def test_wrong_credentials(guarded, name, password):
     """A wrong name and a wrong password are told in the same words."""
     response = login(guarded.url, name, password)
@@ -98,9 +108,10 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(users, monkeypatch):
     users.write_text(entry('admin', 'secret'))
     tried = []
     monkeypatch.setattr(
-        sessions.auth_basic, 'auth_entry',
+        sessions.auth_basic,
+        'auth_entry',
         lambda line, password: tried.append(line),
-    )  # fmt: skip
+    )
 
     assert sessions._check(str(users), 'nobody', 'x') is None
     assert tried == [users.read_text().strip()]
@@ -131,17 +142,22 @@ def test_the_token_is_kept_as_a_digest(guarded):
         assert token.encode() not in path.read_bytes()
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'UserName': 'admin'}, 'PropertyMissing'),
-    ({'Password': 'secret'}, 'PropertyMissing'),
-    ({}, 'PropertyMissing'),
-    ({'UserName': 5, 'Password': 'secret'}, 'PropertyValueTypeError'),
-    ({'UserName': 'admin', 'Password': ['secret']},
-     'PropertyValueTypeError'),
-    ({'UserName': 'admin', 'Password': 'x' * 1000}, 'StringValueTooLong'),
-    ({'UserName': 'a\nb', 'Password': 'x'}, 'PropertyValueFormatError'),
-    ({'UserName': 'a', 'Password': 'x', 'Role': 'y'}, 'PropertyUnknown'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'UserName': 'admin'}, 'PropertyMissing'),
+        ({'Password': 'secret'}, 'PropertyMissing'),
+        ({}, 'PropertyMissing'),
+        ({'UserName': 5, 'Password': 'secret'}, 'PropertyValueTypeError'),
+        (
+            {'UserName': 'admin', 'Password': ['secret']},
+            'PropertyValueTypeError',
+        ),
+        ({'UserName': 'admin', 'Password': 'x' * 1000}, 'StringValueTooLong'),
+        ({'UserName': 'a\nb', 'Password': 'x'}, 'PropertyValueFormatError'),
+        ({'UserName': 'a', 'Password': 'x', 'Role': 'y'}, 'PropertyUnknown'),
+    ],
+)
 def test_bad_login_bodies(guarded, body, key):
     """What is wrong is named, and the password is not told back."""
     response = requests.post(guarded.url + SESSIONS, json=body)
@@ -164,9 +180,12 @@ def test_a_session_dies_with_its_user(guarded, users):
         assert response.status_code == 401
     # And stays dead where the user comes back, with a password of the past.
     users.write_text(entry('admin', 'secret'))
-    assert requests.get(
-        guarded.snapshots_url, headers=with_token(token)
-    ).status_code == 401
+    assert (
+        requests.get(
+            guarded.snapshots_url, headers=with_token(token)
+        ).status_code
+        == 401
+    )
 
 
 def test_sessions_time_out(guarded, monkeypatch):
@@ -188,19 +207,21 @@ def test_sessions_time_out(guarded, monkeypatch):
     finally:
         monkeypatch.undo()
         requests.patch(
-            service, json={'SessionTimeout': 1800},
-            auth=('admin', 'secret'),
-        )  # fmt: skip
+            service, json={'SessionTimeout': 1800}, auth=('admin', 'secret')
+        )
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'SessionTimeout': 29}, 'PropertyValueOutOfRange'),
-    ({'SessionTimeout': 86401}, 'PropertyValueOutOfRange'),
-    ({'SessionTimeout': True}, 'PropertyValueTypeError'),
-    ({'SessionTimeout': '60'}, 'PropertyValueTypeError'),
-    ({'ServiceEnabled': False}, 'PropertyNotWritable'),
-    ({'Colour': 'red'}, 'PropertyUnknown'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'SessionTimeout': 29}, 'PropertyValueOutOfRange'),
+        ({'SessionTimeout': 86401}, 'PropertyValueOutOfRange'),
+        ({'SessionTimeout': True}, 'PropertyValueTypeError'),
+        ({'SessionTimeout': '60'}, 'PropertyValueTypeError'),
+        ({'ServiceEnabled': False}, 'PropertyNotWritable'),
+        ({'Colour': 'red'}, 'PropertyUnknown'),
+    ],
+)
 def test_bad_changes_of_the_service(emulator, body, key):
     """Only SessionTimeout can be changed, within its bounds."""
     url = f'{emulator.url}/redfish/v1/SessionService'
@@ -275,9 +296,11 @@ def test_sushy_logs_in_by_session(request, password):
     """sushy works unpatched with a session, where there are users or not."""
     found = request.getfixturevalue('guarded' if password else 'emulator')
     root = sushy.Sushy(
-        f'{found.url}/redfish/v1', username='admin',
-        password=password or 'any', verify=False,
-    )  # fmt: skip
+        f'{found.url}/redfish/v1',
+        username='admin',
+        password=password or 'any',
+        verify=False,
+    )
 
     assert isinstance(root._auth, sushy_auth.SessionOrBasicAuth)
     assert root._auth.get_session_key()
@@ -288,13 +311,18 @@ def test_sushy_logs_in_by_session(request, password):
 def test_sushy_logs_in_anew_when_its_session_has_ended(guarded):
     """sushy gets over the end of its session by itself."""
     root = sushy.Sushy(
-        f'{guarded.url}/redfish/v1', username='admin', password='secret',
+        f'{guarded.url}/redfish/v1',
+        username='admin',
+        password='secret',
         verify=False,
-    )  # fmt: skip
+    )
     requests.delete(
-        guarded.url + SESSIONS + '/' + root._auth.get_session_resource_id()
-        .rpartition('/')[2], auth=('admin', 'secret'),
-    )  # fmt: skip
+        guarded.url
+        + SESSIONS
+        + '/'
+        + root._auth.get_session_resource_id().rpartition('/')[2],
+        auth=('admin', 'secret'),
+    )
 
     assert root.get_system_collection().members_identities
 
@@ -303,9 +331,11 @@ def test_sushy_hears_of_a_wrong_password(guarded):
     """A wrong password is an AccessError, by session and by Basic."""
     with pytest.raises(sushy.exceptions.AccessError):
         sushy.Sushy(
-            f'{guarded.url}/redfish/v1', username='admin', password='no',
+            f'{guarded.url}/redfish/v1',
+            username='admin',
+            password='no',
             verify=False,
-        ).get_system_collection()  # fmt: skip
+        ).get_system_collection()
 
 
 @pytest.mark.parametrize('password', ['secret', None])
@@ -338,9 +368,13 @@ def by_own_script(emulator):
 def by_stock_wsgi(emulator, application='sushy_tools.emulator.main:app'):
     by_option_and_variable(emulator)
     emulator.command = [
-        'gunicorn', '--workers', '3', '--bind', f'127.0.0.1:{emulator.port}',
+        'gunicorn',
+        '--workers',
+        '3',
+        '--bind',
+        f'127.0.0.1:{emulator.port}',
         application,
-    ]  # fmt: skip
+    ]
 
 
 def by_own_wsgi(emulator):
@@ -357,10 +391,17 @@ def process(tmp_path, users):
     made.stop()
 
 
-@pytest.mark.parametrize('way', [
-    by_option, by_option_and_variable, by_own_script, by_own_wsgi,
-    by_stock_wsgi,
-], ids=lambda way: way.__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    'way',
+    [
+        by_option,
+        by_option_and_variable,
+        by_own_script,
+        by_own_wsgi,
+        by_stock_wsgi,
+    ],
+    ids=lambda way: way.__name__,
+)
 def test_sessions_by_every_way_in(process, way):
     """Whichever process answers, tokens, passwords and open paths do."""
     way(process)
@@ -378,9 +419,7 @@ def test_sessions_by_every_way_in(process, way):
         for path in ('odata', '$metadata', ''):
             open_ = requests.get(f'{url}/redfish/v1/{path}')
             assert open_.status_code == 200
-    requests.delete(
-        url + made.headers['Location'], headers=with_token(made)
-    )
+    requests.delete(url + made.headers['Location'], headers=with_token(made))
     for _ in range(9):
         ended = requests.get(
             f'{url}/redfish/v1/Systems', headers=with_token(made)

@@ -146,7 +146,8 @@ def test_bad_body_is_told_and_changes_nothing(emulator, data, key):
     before = requests.get(f'{emulator.url}/redfish/v1/TaskService/Tasks')
 
     response = requests.post(
-        emulator.snapshots_url, data,
+        emulator.snapshots_url,
+        data,
         headers={'Content-Type': 'application/json'},
     )
 
@@ -163,22 +164,37 @@ def test_other_bodies_are_refused(emulator):
     """A body that is no JSON by its type, or huge, is refused as such."""
     form = requests.post(emulator.snapshots_url, data={'Name': 'x'})
     huge = requests.post(
-        emulator.snapshots_url, b' ' * 100_000,
+        emulator.snapshots_url,
+        b' ' * 100_000,
         headers={'Content-Type': 'application/json'},
     )
 
     assert (form.status_code, message_ids(form)) == (
-        415, ['UnsupportedMediaType']
+        415,
+        ['UnsupportedMediaType'],
     )
     assert (huge.status_code, message_ids(huge)) == (
-        413, ['RequestBodyTooLarge']
+        413,
+        ['RequestBodyTooLarge'],
     )
 
 
-@pytest.mark.parametrize('name', [
-    'with space', "quo'te\"d", '<b>&amp;', 'ünïcödé', '-f', 'a%2Fb', 'a?b#c',
-    'Members', 'x' * 128, 'a..b', '日本語',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'name',
+    [
+        'with space',
+        "quo'te\"d",
+        '<b>&amp;',
+        'ünïcödé',
+        '-f',
+        'a%2Fb',
+        'a?b#c',
+        'Members',
+        'x' * 128,
+        'a..b',
+        '日本語',
+    ],
+)
 def test_odd_names_work_everywhere(emulator, name):
     """Whatever name is accepted can be shown, reverted to and deleted."""
     snapshot = emulator.created(Name=name, Description='<&>"\'')
@@ -227,9 +243,11 @@ def test_unknown_system_snapshot_and_action(emulator):
     for path in (
         'Systems/nobody/Oem/HawkFish/Snapshots',
         f'Systems/{emulator.system}/Oem/HawkFish/Snapshots/nothing',
-        'TaskService/Tasks/999999', 'TaskService/Tasks/x',
-        'TaskService/TaskMonitors/999999', f'TaskService/Tasks/{"9" * 30}',
-    ):  # fmt: skip
+        'TaskService/Tasks/999999',
+        'TaskService/Tasks/x',
+        'TaskService/TaskMonitors/999999',
+        f'TaskService/Tasks/{"9" * 30}',
+    ):
         response = requests.get(f'{emulator.url}/redfish/v1/{path}')
         assert response.status_code == 404
         assert message_ids(response) == ['ResourceMissingAtURI']
@@ -242,12 +260,15 @@ def test_unknown_system_snapshot_and_action(emulator):
     assert response.status_code == 404
 
 
-@pytest.mark.parametrize('body, key', [
-    ({'TargetPowerState': 'Sideways'}, 'ActionParameterValueNotInList'),
-    ({'TargetPowerState': 1}, 'ActionParameterValueTypeError'),
-    ({'Hurry': True}, 'ActionParameterUnknown'),
-    ({'SafetySnapshot': 'yes'}, 'ActionParameterValueTypeError'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'body, key',
+    [
+        ({'TargetPowerState': 'Sideways'}, 'ActionParameterValueNotInList'),
+        ({'TargetPowerState': 1}, 'ActionParameterValueTypeError'),
+        ({'Hurry': True}, 'ActionParameterUnknown'),
+        ({'SafetySnapshot': 'yes'}, 'ActionParameterValueTypeError'),
+    ],
+)
 def test_bad_revert_parameters(emulator, body, key):
     """A parameter that the action does not take is a 400 that names it."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
@@ -312,7 +333,8 @@ def test_a_broken_off_revert_whose_snapshot_is_gone(emulator):
     ended = emulator.wait(response)
 
     assert (ended.status_code, message_ids(ended)) == (
-        409, ['RevertNotUndone']
+        409,
+        ['RevertNotUndone'],
     )
     assert tasks.list()[-1].journal['step'] == 'revert'
 
@@ -328,7 +350,8 @@ def test_etags(emulator):
     assert again.status_code == 304
     stale = requests.delete(uri, headers={'If-Match': '"0"'})
     assert (stale.status_code, message_ids(stale)) == (
-        412, ['PreconditionFailed']
+        412,
+        ['PreconditionFailed'],
     )
     fresh = requests.delete(uri, headers={'If-Match': etag})
     assert emulator.wait(fresh).status_code == 204
@@ -347,10 +370,16 @@ def test_paging_and_expand(emulator):
     assert [member['Name'] for member in page['Members']] == ['b']
 
 
-@pytest.mark.parametrize('query, status', [
-    ('$top=-1', 400), ('$top=x', 400), ('$expand=foo', 400),
-    ('$orderby=Name', 501), ('other=1', 200),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'query, status',
+    [
+        ('$top=-1', 400),
+        ('$top=x', 400),
+        ('$expand=foo', 400),
+        ('$orderby=Name', 501),
+        ('other=1', 200),
+    ],
+)
 def test_queries_that_are_not_served(emulator, query, status):
     """An unknown $-parameter is a 501, a bad value a 400, others nothing."""
     response = requests.get(f'{emulator.snapshots_url}?{query}')
@@ -370,9 +399,7 @@ def test_allowed_instances_hold(emulator):
     assert emulator.create(Name='b').status_code == 404
     assert tasks.json()['Members'] == []
 
-    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = [
-        emulator.system
-    ]
+    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = [emulator.system]
 
     assert requests.get(emulator.snapshots_url).status_code == 200
 
@@ -400,9 +427,11 @@ def test_a_safety_snapshot_keeps_the_present(emulator):
     """The present state is in a snapshot of its own before the revert."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
 
-    reverted = emulator.wait(requests.post(
-        f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
-    ))  # fmt: skip
+    reverted = emulator.wait(
+        requests.post(
+            f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
+        )
+    )
 
     assert reverted.status_code == 200
     listed = requests.get(f'{emulator.snapshots_url}?$expand=.').json()
@@ -420,9 +449,11 @@ def test_without_its_safety_snapshot_nothing_is_reverted(emulator):
         'capture': exceptions.OperationFailed('create', 'no room')
     }
 
-    response = emulator.wait(requests.post(
-        f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
-    ))  # fmt: skip
+    response = emulator.wait(
+        requests.post(
+            f'{uri}/Actions/{REDFISH_ACTION}', json={'SafetySnapshot': True}
+        )
+    )
 
     assert response.status_code == 409
     assert message_ids(response) == ['SafetySnapshotFailed']
@@ -490,7 +521,9 @@ def test_a_change_tells_all_that_is_wrong(emulator):
 
     assert answer.status_code == 400
     assert set(message_ids(answer)) >= {
-        'PropertyNotWritable', 'PropertyUnknown', 'PropertyValueTypeError'
+        'PropertyNotWritable',
+        'PropertyUnknown',
+        'PropertyValueTypeError',
     }
 
 
@@ -510,9 +543,9 @@ def test_annotations_are_sent_back(emulator):
 
 def test_a_description_is_taken_away(emulator):
     """Null is what one without a description has."""
-    uri = emulator.url + emulator.created(
-        Name='a', Description='x'
-    )['@odata.id']
+    uri = (
+        emulator.url + emulator.created(Name='a', Description='x')['@odata.id']
+    )
 
     answer = requests.patch(uri, json={'Description': None})
 

@@ -17,8 +17,14 @@ import time
 import pytest
 
 from hawkfish_plugin import (
-    conf, db, drivers, exceptions, locks, tasks, workers,
-)  # fmt: skip
+    conf,
+    db,
+    drivers,
+    exceptions,
+    locks,
+    tasks,
+    workers,
+)
 
 A, B = drivers.System('uuid-a', 'a'), drivers.System('uuid-b', 'b')
 PATIENCE = 20.0
@@ -243,9 +249,7 @@ def test_what_follows_a_success(table, work):
 
     operations = work.operations()
     for name in ('silent', 'fail'):
-        operations[name] = dataclasses.replace(
-            operations[name], after=follow
-        )
+        operations[name] = dataclasses.replace(operations[name], after=follow)
     table.start(operations)
 
     failed = ended(table, submit(table, 'f', operation='fail'))
@@ -373,8 +377,9 @@ def test_nobody_has_to_hear(table, tmp_path):
     submit(table, 'no such pipe')
 
     assert [task.snapshot for task in table.list()] == [
-        'no pipe', 'no such pipe',
-    ]  # fmt: skip
+        'no pipe',
+        'no such pipe',
+    ]
 
 
 def test_a_snapshot_has_one_active_task(table):
@@ -473,8 +478,10 @@ def test_an_error_of_ours_is_told_in_its_words(started):
         ],
     }
     assert message_ids(task) == [
-        'TaskStarted', 'OperationFailed', 'TaskAborted',
-    ]  # fmt: skip
+        'TaskStarted',
+        'OperationFailed',
+        'TaskAborted',
+    ]
     assert task.journal == {}
 
 
@@ -498,8 +505,9 @@ def test_a_warning_is_kept_with_the_task(started):
 
     assert task.state == tasks.COMPLETED
     assert task.messages[1] == [
-        'HawkFish.1.0.CleanupFailed', ['/overlay', 'busy'],
-    ]  # fmt: skip
+        'HawkFish.1.0.CleanupFailed',
+        ['/overlay', 'busy'],
+    ]
     assert message_ids(task)[-1] == 'TaskCompletedWarning'
 
 

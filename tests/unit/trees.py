@@ -46,22 +46,34 @@ def play(history: Sequence[str | int]) -> list[drivers.Snapshot]:
     for step in history:
         if step == CREATE:
             name = str(len(made))
-            made.append(drivers.Snapshot(
-                name, '', NOW - 1000 + 10 * len(made), 'Off', False, True,
-                parent=current,
-            ))  # fmt: skip
+            made.append(
+                drivers.Snapshot(
+                    name,
+                    '',
+                    NOW - 1000 + 10 * len(made),
+                    'Off',
+                    False,
+                    True,
+                    parent=current,
+                )
+            )
             current = name
         else:
             current = str(step)
-    return [
-        dataclasses.replace(s, current=s.name == current) for s in made
+    return [dataclasses.replace(s, current=s.name == current) for s in made]
+
+
+KEEP = st.sampled_from(
+    [
+        (),
+        (),
+        (),
+        (retention.LOCKED,),
+        (retention.CLONED,),
+        (retention.BUSY,),
+        (retention.DAMAGED,),
     ]
-
-
-KEEP = st.sampled_from([
-    (), (), (), (retention.LOCKED,), (retention.CLONED,), (retention.BUSY,),
-    (retention.DAMAGED,),
-])  # fmt: skip
+)
 
 
 @st.composite

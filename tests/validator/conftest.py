@@ -38,9 +38,13 @@ class Service:
 
     def request(self, method: str, path: str, **kw: object) -> object:
         return requests.request(
-            method, self.url + path, auth=(self.username, self.password),
-            verify=False, timeout=30, **kw,
-        )  # fmt: skip
+            method,
+            self.url + path,
+            auth=(self.username, self.password),
+            verify=False,
+            timeout=30,
+            **kw,
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,9 +68,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with snapshots and tasks of each kind."""
     if URL:
         yield Service(
-            URL, os.environ.get('HAWKFISH_VALIDATOR_USERNAME', 'admin'),
+            URL,
+            os.environ.get('HAWKFISH_VALIDATOR_USERNAME', 'admin'),
             os.environ.get('HAWKFISH_VALIDATOR_PASSWORD', 'letmein-42'),
-        )  # fmt: skip
+        )
         return
     with _served(tmp_path_factory.mktemp('ours'), ACTIVATE) as found:
         _fill(found)
@@ -84,11 +89,16 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def _served(folder: pathlib.Path, config: str) -> Iterator[Service]:
     (folder / 'users').write_text(entry('admin', 'letmein-42'))
     _make_certificate(folder)
-    emulator = FakeEmulator(folder, config + (
-        f'SUSHY_EMULATOR_AUTH_FILE = {str(folder / "users")!r}\n'
-        f'SUSHY_EMULATOR_SSL_CERT = {str(folder / "cert.pem")!r}\n'
-        f'SUSHY_EMULATOR_SSL_KEY = {str(folder / "key.pem")!r}\n'
-    ), 'https').start()  # fmt: skip
+    emulator = FakeEmulator(
+        folder,
+        config
+        + (
+            f'SUSHY_EMULATOR_AUTH_FILE = {str(folder / "users")!r}\n'
+            f'SUSHY_EMULATOR_SSL_CERT = {str(folder / "cert.pem")!r}\n'
+            f'SUSHY_EMULATOR_SSL_KEY = {str(folder / "key.pem")!r}\n'
+        ),
+        'https',
+    ).start()
     try:
         yield Service(emulator.url, 'admin', 'letmein-42')
     finally:
@@ -107,9 +117,10 @@ def _fill(service: Service) -> None:
     _wait(service, doomed)
     _wait(service, service.request('DELETE', f'{base}/gone'))
     subscription = {
-        'Destination': 'https://127.0.0.1:9/', 'Protocol': 'Redfish',
+        'Destination': 'https://127.0.0.1:9/',
+        'Protocol': 'Redfish',
         'Context': 'validator',
-    }  # fmt: skip
+    }
     service.request(
         'POST', '/redfish/v1/EventService/Subscriptions', json=subscription
     )
@@ -132,18 +143,23 @@ def _make_certificate(folder: pathlib.Path) -> None:
     now = datetime.datetime.now(datetime.UTC)
     address = x509.IPAddress(ipaddress.ip_address('127.0.0.1'))
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([address]), False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    (folder / 'key.pem').write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ))  # fmt: skip
+    )
+    (folder / 'key.pem').write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     (folder / 'cert.pem').write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
     )

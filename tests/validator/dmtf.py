@@ -29,7 +29,8 @@ OURS = re.compile(
 )
 _RESULT = re.compile(
     r'^Validating (\S+)\.\.\.$(?:\n(?!Validating ).*)*?'
-    r'\n  - Pass: \d+, Warn: (\d+), Fail: (\d+), Skip: \d+$', re.MULTILINE
+    r'\n  - Pass: \d+, Warn: (\d+), Fail: (\d+), Skip: \d+$',
+    re.MULTILINE,
 )
 
 needs_schemas = pytest.mark.skipif(
@@ -52,11 +53,26 @@ def validate(
     schemas = folder / 'schemas'
     shutil.copytree(SCHEMAS or '', schemas)
     done = subprocess.run(
-        [BIN / 'rf_service_validator', '-u', username, '-p', password,
-         '-r', url, '--authtype', 'Basic', '--schema_directory', schemas,
-         '--logdir', folder / 'report'],
-        capture_output=True, text=True, timeout=500, env=environment(),
-    )  # fmt: skip
+        [
+            BIN / 'rf_service_validator',
+            '-u',
+            username,
+            '-p',
+            password,
+            '-r',
+            url,
+            '--authtype',
+            'Basic',
+            '--schema_directory',
+            schemas,
+            '--logdir',
+            folder / 'report',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env=environment(),
+    )
     found = {
         uri: (int(warnings), int(failures))
         for uri, warnings, failures in _RESULT.findall(done.stdout)

@@ -32,8 +32,13 @@ def test_nothing_to_say_about_what_is_ours(results):
     """The service validator neither fails nor warns in what we serve."""
     ours = dmtf.of_ours(results)
 
-    for part in ('Snapshots', 'TaskService/Tasks', 'SessionService',
-                 'JsonSchemas', 'Registries/HawkFish'):  # fmt: skip
+    for part in (
+        'Snapshots',
+        'TaskService/Tasks',
+        'SessionService',
+        'JsonSchemas',
+        'Registries/HawkFish',
+    ):
         assert any(part in uri for uri in ours), part
     assert not {u: r for u, r in ours.items() if r != (0, 0)}
 
@@ -43,12 +48,14 @@ def test_no_resource_of_the_emulator_is_worse(results, stock, tmp_path):
     """Its own resources fail and warn no more than without the plugin."""
     before = validate(stock, tmp_path)
     worse = {
-        uri: (before[uri], results[uri]) for uri in before
-        if uri in results and (
+        uri: (before[uri], results[uri])
+        for uri in before
+        if uri in results
+        and (
             results[uri][0] > before[uri][0]
             or results[uri][1] > before[uri][1]
         )
-    }  # fmt: skip
+    }
 
     assert set(before) <= set(results)
     assert not worse
@@ -61,12 +68,26 @@ def test_protocol(service, tmp_path):
     """What fails of the protocol is little, and documented."""
     pytest.importorskip('redfish_protocol_validator')
     done = subprocess.run(
-        [sys.executable, HERE / 'protocol.py', '-u', service.username,
-         '-p', service.password, '-r', service.url, '--no-cert-check',
-         '--avoid-http-redirect', '--report-dir', tmp_path],
-        capture_output=True, text=True, timeout=500, env=dmtf.environment(),
-    )  # fmt: skip
-    report, = tmp_path.glob('*.tsv')
+        [
+            sys.executable,
+            HERE / 'protocol.py',
+            '-u',
+            service.username,
+            '-p',
+            service.password,
+            '-r',
+            service.url,
+            '--no-cert-check',
+            '--avoid-http-redirect',
+            '--report-dir',
+            tmp_path,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        env=dmtf.environment(),
+    )
+    (report,) = tmp_path.glob('*.tsv')
     with report.open(newline='') as lines:
         rows = list(csv.reader(lines, delimiter='\t'))
     passed = [row for row in rows if 'PASS' in row]

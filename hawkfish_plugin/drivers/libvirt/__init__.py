@@ -17,9 +17,19 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    clones, connections, create, delete, discards, facts, leftovers, plan,
-    revert, sizes, snapshots, xml,
-)  # fmt: skip
+    clones,
+    connections,
+    create,
+    delete,
+    discards,
+    facts,
+    leftovers,
+    plan,
+    revert,
+    sizes,
+    snapshots,
+    xml,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +41,9 @@ class LibvirtDriver:
     """See ``drivers.Driver``; serves the domains of the emulator's URI."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, emulator: Mapping[str, Any],
+        self,
+        conf: cfg.ConfigOpts,
+        emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
         self._conf = conf
@@ -91,9 +103,7 @@ class LibvirtDriver:
             current = snapshots.current(domain)
             read = snapshots.read_all(domain)
             records = snapshots.records(read, current)
-            disks = {
-                s.record.name: sizes.files(connection, s) for s in read
-            }
+            disks = {s.record.name: sizes.files(connection, s) for s in read}
             return drivers.Survey(
                 records,
                 self._measure(connection, uuid, read, records, disks),
@@ -101,8 +111,12 @@ class LibvirtDriver:
             )
 
     def _look_for_clones(
-        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
-        disks: Mapping[str, Sequence[str]], look: drivers.Look,
+        self,
+        connection: Any,
+        domain: Any,
+        read: Sequence[facts.Facts],
+        disks: Mapping[str, Sequence[str]],
+        look: drivers.Look,
     ) -> Mapping[str, Sequence[drivers.Clone]]:
         try:
             return self._clones.of(connection, domain, read, disks, look)
@@ -114,7 +128,10 @@ class LibvirtDriver:
             return {}
 
     def _measure(
-        self, connection: Any, uuid: str, read: Sequence[facts.Facts],
+        self,
+        connection: Any,
+        uuid: str,
+        read: Sequence[facts.Facts],
         records: Sequence[drivers.Snapshot],
         disks: Mapping[str, Sequence[str]],
     ) -> Mapping[str, drivers.Size]:
@@ -149,13 +166,13 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'create') as (connection, domain):
             planned = plan.make(connection, domain, request, self._conf)
             return sizes.forecast(
-                connection, domain, planned,
+                connection,
+                domain,
+                planned,
                 self._conf.snapshots.space_headroom,
-            )  # fmt: skip
+            )
 
-    def check_revert(
-        self, uuid: str, request: drivers.RevertRequest
-    ) -> None:
+    def check_revert(self, uuid: str, request: drivers.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
             revert.check(connection, domain, request)
         if not request.kept:
@@ -180,9 +197,7 @@ class LibvirtDriver:
         self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
     ) -> drivers.Created:
         with self._changing(uuid):
-            return create.run(
-                self._hypervisor, uuid, request, self._conf, job
-            )
+            return create.run(self._hypervisor, uuid, request, self._conf, job)
 
     def revert(
         self, uuid: str, request: drivers.RevertRequest, job: drivers.Job

@@ -19,10 +19,15 @@ import libvirt_qemu
 from hawkfish_plugin import drivers
 
 # Not in libvirt-python: VIR_ERR_AGENT_COMMAND_TIMEOUT and _FAILED.
-_CODES = frozenset((
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-    libvirt.VIR_ERR_AGENT_UNSYNCED, 112, 113,
-))  # fmt: skip
+_CODES = frozenset(
+    (
+        libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+        libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
+        libvirt.VIR_ERR_AGENT_UNSYNCED,
+        112,
+        113,
+    )
+)
 
 # Until the agent of a guest that has just been reverted is heard again.
 _RETURN_SECONDS = 5.0
@@ -56,9 +61,11 @@ def prepare(domain: Any, seconds: int) -> None:
     with failures():
         domain.agentSetResponseTimeout(seconds, 0)
         answer = libvirt_qemu.qemuAgentCommand(
-            domain, json.dumps({'execute': 'guest-fsfreeze-status'}),
-            seconds, 0,
-        )  # fmt: skip
+            domain,
+            json.dumps({'execute': 'guest-fsfreeze-status'}),
+            seconds,
+            0,
+        )
     if json.loads(answer)['return'] != 'thawed':
         raise AgentError('the file systems are frozen by somebody else')
 

@@ -22,8 +22,12 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, facts, snapshots, storage, xml,
-)  # fmt: skip
+    connections,
+    facts,
+    snapshots,
+    storage,
+    xml,
+)
 
 # Each look costs a call for every volume and every domain of the host.
 _REMEMBERED_SECONDS = 10.0
@@ -70,8 +74,12 @@ class Clones:
         self._host: Host | None = None
 
     def of(
-        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
-        disks: Mapping[str, Sequence[str]], look: drivers.Look,
+        self,
+        connection: Any,
+        domain: Any,
+        read: Sequence[facts.Facts],
+        disks: Mapping[str, Sequence[str]],
+        look: drivers.Look,
     ) -> dict[str, list[drivers.Clone]]:
         """
         Who is backed by the files of which snapshots of *domain*.
@@ -79,11 +87,9 @@ class Clones:
         *read* are all of these, *disks* the files of each.
         """
         files = {
-            s.record.name: {
-                *disks[s.record.name], *filter(None, s.overlays)
-            }
+            s.record.name: {*disks[s.record.name], *filter(None, s.overlays)}
             for s in read
-        }  # fmt: skip
+        }
         if not any(files.values()):
             return {}
         wanted = set[str]().union(*files.values())
@@ -95,7 +101,10 @@ class Clones:
         }
 
     def on(
-        self, connection: Any, domain: Any, paths: set[str],
+        self,
+        connection: Any,
+        domain: Any,
+        paths: set[str],
         look: drivers.Look,
     ) -> list[drivers.Clone]:
         """Who but *domain* is backed by any of *paths*."""
@@ -104,8 +113,12 @@ class Clones:
         return [clone for clone, _ in users]
 
     def _users(
-        self, connection: Any, domain: Any, read: Sequence[facts.Facts],
-        wanted: set[str], look: drivers.Look,
+        self,
+        connection: Any,
+        domain: Any,
+        read: Sequence[facts.Facts],
+        wanted: set[str],
+        look: drivers.Look,
     ) -> Sequence[tuple[drivers.Clone, set[str]]]:
         folders = frozenset(posixpath.dirname(path) for path in wanted)
         host = self._look(connection, folders, look)
@@ -136,11 +149,14 @@ def _will_do(
     host: Host, folders: frozenset[str], look: drivers.Look, asked: float
 ) -> bool:
     """Whether *host* has what was *asked* for at that time."""
-    return folders <= host.folders and {
-        drivers.Look.RECENT: host.listed > asked - _REMEMBERED_SECONDS,
-        drivers.Look.NAMES: host.listed > asked,
-        drivers.Look.ALL: host.read > asked,
-    }[look]
+    return (
+        folders <= host.folders
+        and {
+            drivers.Look.RECENT: host.listed > asked - _REMEMBERED_SECONDS,
+            drivers.Look.NAMES: host.listed > asked,
+            drivers.Look.ALL: host.read > asked,
+        }[look]
+    )
 
 
 def _look(
@@ -158,7 +174,8 @@ def _look(
     for domain in connection.listAllDomains():
         try:
             domains[domain.UUIDString()] = (
-                domain.name(), frozenset(_files_of(domain, paths))
+                domain.name(),
+                frozenset(_files_of(domain, paths)),
             )
         except libvirt.libvirtError as exc:
             if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
@@ -172,9 +189,9 @@ def _files_of(domain: Any, volumes: Mapping[storage.Place, str]) -> set[str]:
     named = [_named_in(domain.XMLDesc(0))]
     # Of a domain that is off, that is its only definition.
     if named[0].running and domain.isPersistent():
-        named.append(_named_in(
-            domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        ))  # fmt: skip
+        named.append(
+            _named_in(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        )
     found = set[str]()
     for one in named:
         found |= one.files
@@ -227,9 +244,7 @@ def _users(
     return found
 
 
-def _owner(
-    connection: Any, host: Host, path: str
-) -> drivers.Clone | None:
+def _owner(connection: Any, host: Host, path: str) -> drivers.Clone | None:
     """Whose snapshot a file belongs to."""
     for uuid, (name, _) in host.domains.items():
         with contextlib.suppress(exceptions.SystemNotFound):

@@ -114,9 +114,11 @@ class Hypervisor:
         """
         opened: queue.Queue[Any] = queue.Queue()
         threading.Thread(
-            target=self._put_opened, args=(opened,), daemon=True,
+            target=self._put_opened,
+            args=(opened,),
+            daemon=True,
             name='hawkfish-open',
-        ).start()  # fmt: skip
+        ).start()
         try:
             outcome = opened.get(timeout=_OPEN_SECONDS)
         except queue.Empty:

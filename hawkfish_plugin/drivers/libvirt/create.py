@@ -20,9 +20,18 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, firmware, leftovers, plan, quiesce, snapshots,
-    storage, strays, waiting, xml,
-)  # fmt: skip
+    agent,
+    connections,
+    firmware,
+    leftovers,
+    plan,
+    quiesce,
+    snapshots,
+    storage,
+    strays,
+    waiting,
+    xml,
+)
 
 _LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
 # CVE-2025-13193: before it the overlays of a domain that is off were 0644.
@@ -32,8 +41,11 @@ _OVERLAY = '.qcow2'
 
 
 def run(
-    hypervisor: connections.Hypervisor, uuid: str,
-    request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: drivers.CreateRequest,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> drivers.Created:
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
@@ -43,28 +55,39 @@ def run(
             request, planned, definition, not domain.isActive()
         )
         job.step(
-            'prepare', files=files, volumes=planned.volumes, firmware=copies,
-            frozen=False, power_state=plan.power_state(domain),
-        )  # fmt: skip
+            'prepare',
+            files=files,
+            volumes=planned.volumes,
+            firmware=copies,
+            frozen=False,
+            power_state=plan.power_state(domain),
+        )
         for need in planned.needs:
             job.tell(
-                'HawkFish.1.0.SpaceEstimated', need.folder, need.needed,
+                'HawkFish.1.0.SpaceEstimated',
+                need.folder,
+                need.needed,
                 need.available,
-            )  # fmt: skip
+            )
         if job.cancelled:
             raise exceptions.OperationCancelled('create')
-        if not planned.external and not planned.memory and (
-            'tpm' in xml.firmware(definition, off=True)
+        if (
+            not planned.external
+            and not planned.memory
+            and ('tpm' in xml.firmware(definition, off=True))
         ):
             job.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
-        if planned.external and not planned.memory and (
-            xml.firmware(definition, off=True).keys() - copies.keys()
+        if (
+            planned.external
+            and not planned.memory
+            and (xml.firmware(definition, off=True).keys() - copies.keys())
         ):
             job.tell(
-                'HawkFish.1.0.FirmwareNotCaptured', request.name,
+                'HawkFish.1.0.FirmwareNotCaptured',
+                request.name,
                 'its UEFI variables are in a qcow2 file, of which QEMU keeps '
                 'a part to itself while it runs',
-            )  # fmt: skip
+            )
         quiesced = quiesce.before(domain, planned, conf, job)
         # Between the flush and libvirt's job there is nothing to abort.
         if job.cancelled:
@@ -76,8 +99,16 @@ def run(
                     flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
                     _make_overlays(connection, planned, overlays)
                 firmware.capture(connection, definition, copies)
-                quiesced = _capture(connection, domain, text, flags, planned,
-                                    quiesced, conf, job)  # fmt: skip
+                quiesced = _capture(
+                    connection,
+                    domain,
+                    text,
+                    flags,
+                    planned,
+                    quiesced,
+                    conf,
+                    job,
+                )
             except libvirt.libvirtError as exc:
                 if connection.isAlive():
                     _remove_files(connection, domain, files, job)
@@ -93,8 +124,14 @@ def run(
 
 
 def _capture(
-    connection: Any, domain: Any, text: str, flags: int, planned: plan.Plan,
-    quiesced: drivers.Quiesce, conf: cfg.ConfigOpts, job: drivers.Job,
+    connection: Any,
+    domain: Any,
+    text: str,
+    flags: int,
+    planned: plan.Plan,
+    quiesced: drivers.Quiesce,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> drivers.Quiesce:
     # Memory is flushed before; libvirt freezes disks alone by itself.
     if quiesced.status == drivers.QUIESCED and not flags & _LIVE and flags:
@@ -115,8 +152,11 @@ def _capture(
 
 
 def settle(
-    hypervisor: connections.Hypervisor, uuid: str,
-    request: drivers.CreateRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: drivers.CreateRequest,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> drivers.Created:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'create') as (connection, domain):
@@ -128,8 +168,10 @@ def settle(
             return drivers.Created(quiesced, size)
         kept = _remove_files(connection, domain, job.journal['files'], job)
         _resume(domain, job)
-    left = f'{kept[0]!r} was left of it' if kept else (
-        'what was left of it is gone'
+    left = (
+        f'{kept[0]!r} was left of it'
+        if kept
+        else ('what was left of it is gone')
     )
     raise exceptions.OperationInterrupted(
         'create', f'there is no such snapshot, and {left}'
@@ -154,9 +196,10 @@ def _remove_files(
     try:
         merged = strays.merge_back(domain, overlays)
         kept = [
-            path for path in overlays if path not in merged
-            and storage.is_written(connection, path)
-        ]  # fmt: skip
+            path
+            for path in overlays
+            if path not in merged and storage.is_written(connection, path)
+        ]
     except (libvirt.libvirtError, strays.StrayError) as exc:
         if not connection.isAlive():
             raise
@@ -183,8 +226,10 @@ def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
 
 
 def _describe(
-    request: drivers.CreateRequest, planned: plan.Plan,
-    definition: xml.Element, off: bool,
+    request: drivers.CreateRequest,
+    planned: plan.Plan,
+    definition: xml.Element,
+    off: bool,
 ) -> tuple[str, dict[str, str], list[str], dict[str, str]]:
     """
     The XML of the snapshot, its overlays by target, all its files, and those
@@ -192,9 +237,8 @@ def _describe(
     """
     if not planned.external:
         text = xml.internal_snapshot(
-            request.name, request.description, planned.paths,
-            planned.left_out,
-        )  # fmt: skip
+            request.name, request.description, planned.paths, planned.left_out
+        )
         return text, {}, [], {}
     # libvirt overwrites a memory file that exists without a word, and a
     # snapshot's name may be no file name: so the names are ours, and unique.
@@ -213,8 +257,10 @@ def _describe(
     )
     copies = firmware.files(definition, planned.folder(), token, off)
     files = [
-        *overlays.values(), *([memory] if memory else []), *copies.values(),
-    ]  # fmt: skip
+        *overlays.values(),
+        *([memory] if memory else []),
+        *copies.values(),
+    ]
     return text, overlays, files, copies
 
 
@@ -262,9 +308,7 @@ def _check_aborted(
 
 def _resume(domain: Any, job: drivers.Job) -> None:
     # A libvirtd that died while it saved the memory left the guest paused.
-    stopped = [
-        libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE,
-    ]  # fmt: skip
+    stopped = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE]
     if job.journal['power_state'] == drivers.ON and domain.state() == stopped:
         domain.resume()
 

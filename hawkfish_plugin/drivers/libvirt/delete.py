@@ -14,20 +14,30 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    connections, discards, firmware, leftovers, plan, snapshots, space,
-    storage, waiting, xml,
-)  # fmt: skip
+    connections,
+    discards,
+    firmware,
+    leftovers,
+    plan,
+    snapshots,
+    space,
+    storage,
+    waiting,
+    xml,
+)
 
 # libvirt says these before it has touched any data.
-_REFUSALS = frozenset((
-    libvirt.VIR_ERR_INVALID_ARG,
-    libvirt.VIR_ERR_OPERATION_INVALID,
-    libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-    libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
-    libvirt.VIR_ERR_OPERATION_TIMEOUT,
-    libvirt.VIR_ERR_NO_DOMAIN,
-    libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
-))  # fmt: skip
+_REFUSALS = frozenset(
+    (
+        libvirt.VIR_ERR_INVALID_ARG,
+        libvirt.VIR_ERR_OPERATION_INVALID,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+        libvirt.VIR_ERR_OPERATION_TIMEOUT,
+        libvirt.VIR_ERR_NO_DOMAIN,
+        libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
+    )
+)
 _NEVER_RAN = [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED]
 
 
@@ -62,9 +72,10 @@ def _check_not_below(
     """
     external = xml.external_disks(root)
     captured = {
-        disk.path for disk in xml.captured_disks(root)
+        disk.path
+        for disk in xml.captured_disks(root)
         if disk.target in external and disk.path
-    }  # fmt: skip
+    }
     definition = xml.parse(domain.XMLDesc(0))
     # libvirt may have written down no chain for a domain that is off.
     tops = {disk.path for disk in xml.disks(definition) if disk.path}
@@ -82,7 +93,8 @@ def run(
         whole = xml.parse(xml.render(root))
         present = _targets(domain)
         overlays = [
-            path for target, path in xml.external_disks(root).items()
+            path
+            for target, path in xml.external_disks(root).items()
             if path and target in present
         ]
         job.step('prepare', files=_other_files(root), overlays=overlays)
@@ -163,12 +175,13 @@ def _is_ahead(connection: Any, domain: Any, root: xml.Element) -> bool:
     if external.keys() - _targets(domain):
         return False
     now = [
-        path for disk in xml.disks(xml.parse(domain.XMLDesc(0)))
-        if disk.target in external
-        and (path := plan.file_of(connection, disk))
-    ]  # fmt: skip
+        path
+        for disk in xml.disks(xml.parse(domain.XMLDesc(0)))
+        if disk.target in external and (path := plan.file_of(connection, disk))
+    ]
     wanted = {*external.values()} | {
-        disk.path for disk in xml.captured_disks(root)
+        disk.path
+        for disk in xml.captured_disks(root)
         if disk.target in external
     }
     return not wanted - {None} <= storage.chains(connection, now)
@@ -193,9 +206,12 @@ def _forget(
         disk.path for disk in xml.captured_disks(root)
     }
     unused = [
-        path for path in paths if path and leftovers.is_ours(path)
+        path
+        for path in paths
+        if path
+        and leftovers.is_ours(path)
         and not storage.is_backing(connection, path)
-    ]  # fmt: skip
+    ]
     leftovers.remove(connection, domain, unused, job)
 
 

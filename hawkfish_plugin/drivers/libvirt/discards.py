@@ -54,11 +54,13 @@ def _look(
         path for s in snapshots.read_all(domain) for path in s.captured
     }
     return root, {
-        target: path if path not in captured and (
-            path == noted.get(target) or _is_overlay(path)
-        ) else None
-        for target, path in now.items() if target in noted
-    }  # fmt: skip
+        target: path
+        if path not in captured
+        and (path == noted.get(target) or _is_overlay(path))
+        else None
+        for target, path in now.items()
+        if target in noted
+    }
 
 
 def _is_overlay(path: str | None) -> bool:

@@ -24,9 +24,7 @@ def of(root: xml.Element) -> dict[str, str]:
     return xml.media(captured)
 
 
-def give_back(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
+def give_back(domain: Any, name: str, journal: Mapping[str, Any]) -> None:
     """Let the snapshot have its media again, for the next revert to it."""
     # What libvirt has noted in it since is kept, such as the new overlays.
     root = snapshots.describe(domain, name)
@@ -48,17 +46,17 @@ def insert(
         if not connection.isAlive():
             raise
         job.tell(
-            'HawkFish.1.0.MediaEjected', path or 'of the network', drive,
+            'HawkFish.1.0.MediaEjected',
+            path or 'of the network',
+            drive,
             exc.get_error_message(),
-        )  # fmt: skip
+        )
 
 
 def _change_media(domain: Any, drive: str, element: str) -> None:
     # By force: the guest may have locked the door of the drive.
     flags = libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
-    domain.updateDeviceFlags(
-        element, flags | libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    )
+    domain.updateDeviceFlags(element, flags | libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     if domain.isActive():
         with _tray_open(domain, drive):
             domain.updateDeviceFlags(

@@ -60,9 +60,7 @@ def _read(root: xml.Element) -> Facts:
     memory = xml.memory_file(root)
     return Facts(
         record=xml.snapshot(root, None),
-        own=(
-            *([memory] if memory else []), *firmware.copies(root).values()
-        ),
+        own=(*([memory] if memory else []), *firmware.copies(root).values()),
         disks=tuple(disk for disk in disks if disk.target in external),
         overlays=frozenset(external.values()),
         captured=frozenset(disk.path for disk in disks),
@@ -70,4 +68,4 @@ def _read(root: xml.Element) -> Facts:
             source.get('file', '') for source in root.iter('source')
         ),
         merging=xml.is_merge_target(root),
-    )  # fmt: skip
+    )

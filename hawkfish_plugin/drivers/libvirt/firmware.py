@@ -43,9 +43,7 @@ def capture(
         storage.write(connection, path, gzip.compress(data))
 
 
-def keep(
-    connection: Any, root: xml.Element, taken: Mapping[str, str]
-) -> None:
+def keep(connection: Any, root: xml.Element, taken: Mapping[str, str]) -> None:
     """
     Let the files *taken* be the copies of a new snapshot; can be repeated.
 
@@ -63,15 +61,17 @@ def copies(root: xml.Element) -> dict[str, str]:
     captured = root.find('domain')
     external = xml.external_disks(root)
     paths = [
-        disk.path for disk in xml.captured_disks(root)
+        disk.path
+        for disk in xml.captured_disks(root)
         if disk.target in external and disk.path
-    ]  # fmt: skip
+    ]
     if captured is None or not paths:
         return {}
     identity = [
-        captured.findtext('uuid'), root.findtext('name'),
+        captured.findtext('uuid'),
+        root.findtext('name'),
         root.findtext('creationTime'),
-    ]  # fmt: skip
+    ]
     token = hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
     off = xml.snapshot(root, None).power_state == drivers.OFF
     return files(captured, posixpath.dirname(paths[0]), token, off)
@@ -88,8 +88,7 @@ def check(connection: Any, name: str, copies: Mapping[str, str]) -> None:
 
 
 def restore(
-    connection: Any, name: str, domain: xml.Element,
-    copies: Mapping[str, str],
+    connection: Any, name: str, domain: xml.Element, copies: Mapping[str, str]
 ) -> None:
     """
     Put *copies*, of the snapshot *name*, in the place of what is there.

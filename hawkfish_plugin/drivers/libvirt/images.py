@@ -61,7 +61,7 @@ def _flaw(begin: bytes, uuid: str) -> str | None:
     magic, _version, length, *_ = _HEADER.unpack_from(begin)
     if magic != _COMPLETE:
         return 'it is no complete memory image of libvirt'
-    text = begin[_HEADER.size:_HEADER.size + length].partition(b'\0')[0]
+    text = begin[_HEADER.size : _HEADER.size + length].partition(b'\0')[0]
     try:
         found = xml.parse(text.decode()).findtext('uuid')
     except (ValueError, xml.ParseError):

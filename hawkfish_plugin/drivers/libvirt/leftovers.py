@@ -19,8 +19,12 @@ import libvirt
 
 from hawkfish_plugin import drivers, messages
 from hawkfish_plugin.drivers.libvirt import (
-    images, qmp, snapshots, storage, xml,
-)  # fmt: skip
+    images,
+    qmp,
+    snapshots,
+    storage,
+    xml,
+)
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
 # state of a firmware.
@@ -91,15 +95,19 @@ def revert_overlays(connection: Any, bases: Iterable[str]) -> list[str]:
         stem = posixpath.splitext(name)[0]
         pattern = re.compile(rf'{re.escape(stem)}\.\d{{10}}')
         found += [
-            path for path in storage.listing(connection, folder)
+            path
+            for path in storage.listing(connection, folder)
             if pattern.fullmatch(posixpath.basename(path))
-        ]  # fmt: skip
+        ]
     return found
 
 
 def remove_new_overlays(
-    connection: Any, domain: Any, bases: Collection[str],
-    before: Collection[str], job: drivers.Job,
+    connection: Any,
+    domain: Any,
+    bases: Collection[str],
+    before: Collection[str],
+    job: drivers.Job,
 ) -> None:
     """Remove what a failed revert has put over *bases* since *before*."""
     now = revert_overlays(connection, bases)
@@ -158,10 +166,11 @@ def _files_like_ours(connection: Any) -> set[str]:
         for path in xml.chain(xml.parse(domain.XMLDesc(0)))
     }
     return {
-        path for folder in folders
+        path
+        for folder in folders
         for path in storage.listing(connection, folder)
         if is_ours(path)
-    }  # fmt: skip
+    }
 
 
 def _names_in_use(connection: Any) -> set[str]:
@@ -189,9 +198,7 @@ def _unused(connection: Any, paths: Iterable[str]) -> list[str]:
 
 def _mentioned(domain: Any, words: set[str]) -> set[str]:
     """Those of *words* that are in anything said of a domain's files."""
-    return {
-        word for text in _texts(domain) for word in words if word in text
-    }
+    return {word for text in _texts(domain) for word in words if word in text}
 
 
 def _texts(domain: Any) -> Iterator[str]:

@@ -51,7 +51,9 @@ class Plan:
 
 
 def make(
-    connection: Any, domain: Any, request: drivers.CreateRequest,
+    connection: Any,
+    domain: Any,
+    request: drivers.CreateRequest,
     conf: cfg.ConfigOpts,
 ) -> Plan:
     """
@@ -70,9 +72,12 @@ def make(
         raise exceptions.Refused(refusals)
     paths = {d.target: file_of(connection, d) or '' for d in seen.captured}
     needs = space.for_create(
-        connection, domain, paths.values(), memory,
+        connection,
+        domain,
+        paths.values(),
+        memory,
         conf.snapshots.space_headroom,
-    )  # fmt: skip
+    )
     space.check(needs)
     return Plan(
         external=external,
@@ -85,7 +90,7 @@ def make(
             d.target for d in xml.disks(seen.root) if d.target not in paths
         ],
         needs=needs,
-    )  # fmt: skip
+    )
 
 
 def capabilities(
@@ -102,13 +107,12 @@ def capabilities(
         external=not general and not _external_refusals(seen, conf),
         internal=not general and not _internal_refusals(seen, seen.active),
         memory=not _memory_refusals(seen),
-        quiesce=xml.agent_state(seen.root) != 'absent' and (
-            not seen.active or xml.agent_state(seen.root) == 'connected'
-        ),
+        quiesce=xml.agent_state(seen.root) != 'absent'
+        and (not seen.active or xml.agent_state(seen.root) == 'connected'),
         storage='External' if external else 'Internal',
         findings=tuple(findings),
         disks=tuple(_report(disk) for disk in xml.disks(seen.root)),
-    )  # fmt: skip
+    )
 
 
 def _report(disk: xml.Disk) -> drivers.DiskReport:
@@ -166,10 +170,14 @@ def _look(connection: Any, domain: Any) -> _Seen:
     root = xml.parse(domain.XMLDesc(0))
     kinds = {s.record.external for s in snapshots.read_all(domain)}
     return _Seen(
-        connection, domain, root, bool(domain.isActive()),
+        connection,
+        domain,
+        root,
+        bool(domain.isActive()),
         [disk for disk in xml.disks(root) if is_captured(disk)],
-        has_external=True in kinds, has_internal=False in kinds,
-    )  # fmt: skip
+        has_external=True in kinds,
+        has_internal=False in kinds,
+    )
 
 
 def _is_external(seen: _Seen, conf: cfg.ConfigOpts) -> bool:
@@ -230,9 +238,7 @@ def _external_refusals(
 ) -> list[exceptions.HawkFishError]:
     found: list[exceptions.HawkFishError] = []
     if not supports_external(seen.connection):
-        found.append(
-            exceptions.ExternalNotSupported(version(seen.connection))
-        )
+        found.append(exceptions.ExternalNotSupported(version(seen.connection)))
     if seen.has_internal:
         found.append(
             exceptions.SnapshotKindMixed(seen.domain.name(), 'internal')
@@ -240,8 +246,9 @@ def _external_refusals(
     limit = conf.snapshots.max_chain_depth or _safe_depth(seen.connection)
     found += [
         exceptions.ChainTooDeep(disk.target, depth, limit)
-        for disk in seen.captured if (depth := _depth(seen, disk)) >= limit
-    ]  # fmt: skip
+        for disk in seen.captured
+        if (depth := _depth(seen, disk)) >= limit
+    ]
     return found
 
 
@@ -260,8 +267,9 @@ def _internal_refusals(
     name = seen.domain.name()
     found: list[exceptions.HawkFishError] = [
         exceptions.InternalNeedsQcow2(disk.target, disk.format)
-        for disk in seen.captured if disk.format != 'qcow2'
-    ]  # fmt: skip
+        for disk in seen.captured
+        if disk.format != 'qcow2'
+    ]
     if seen.active and not memory:
         found.append(exceptions.InternalNeedsMemory(name))
     if xml.nvram_format(seen.root) == 'raw':

@@ -23,9 +23,21 @@ from oslo_config import cfg
 
 from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    agent, connections, discards, drives, firmware, images, leftovers, plan,
-    snapshots, space, storage, undo, waiting, xml,
-)  # fmt: skip
+    agent,
+    connections,
+    discards,
+    drives,
+    firmware,
+    images,
+    leftovers,
+    plan,
+    snapshots,
+    space,
+    storage,
+    undo,
+    waiting,
+    xml,
+)
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
@@ -76,8 +88,11 @@ def check(
 
 
 def run(
-    hypervisor: connections.Hypervisor, uuid: str,
-    request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: drivers.RevertRequest,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
         check(connection, domain, request)
@@ -88,9 +103,10 @@ def run(
         _note(connection, uuid, root, job)
         try:
             firmware.capture(
-                connection, xml.parse(job.journal['live_xml']),
+                connection,
+                xml.parse(job.journal['live_xml']),
                 job.journal['firmware'],
-            )  # fmt: skip
+            )
             if captured.external and xml.eject_media(root):
                 snapshots.redefine(domain, root)
         except (libvirt.libvirtError, exceptions.FolderMissing):
@@ -116,8 +132,11 @@ def run(
 
 
 def settle(
-    hypervisor: connections.Hypervisor, uuid: str,
-    request: drivers.RevertRequest, conf: cfg.ConfigOpts, job: drivers.Job,
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: drivers.RevertRequest,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> None:
     waiting.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
@@ -153,7 +172,7 @@ def _not_captured(root: xml.Element) -> list[exceptions.HawkFishError]:
         exceptions.DiskNotCaptured(disk.target, root.findtext('name', ''))
         for disk in xml.captured_disks(root)
         if disk.target not in external and plan.is_captured(disk)
-    ]  # fmt: skip
+    ]
 
 
 def _check_names(connection: Any, root: xml.Element) -> None:
@@ -235,14 +254,14 @@ def _new_copies(domain: Any, bases: Sequence[str]) -> dict[str, str]:
     if not bases:
         return {}
     return firmware.files(
-        xml.parse(domain.XMLDesc(_SECURE)), posixpath.dirname(bases[0]),
-        secrets.token_hex(6), not domain.isActive(),
-    )  # fmt: skip
+        xml.parse(domain.XMLDesc(_SECURE)),
+        posixpath.dirname(bases[0]),
+        secrets.token_hex(6),
+        not domain.isActive(),
+    )
 
 
-def _target(
-    captured: drivers.Snapshot, request: drivers.RevertRequest
-) -> str:
+def _target(captured: drivers.Snapshot, request: drivers.RevertRequest) -> str:
     if request.power_state != drivers.AS_CAPTURED:
         return request.power_state
     return captured.power_state or drivers.OFF
@@ -255,7 +274,9 @@ def _wait_a_second(uuid: str) -> None:
 
 
 def _call(
-    domain: Any, captured: drivers.Snapshot, target: str,
+    domain: Any,
+    captured: drivers.Snapshot,
+    target: str,
     journal: Mapping[str, Any],
 ) -> None:
     # Without FORCE libvirt refuses what needs a new QEMU process.
@@ -269,9 +290,7 @@ def _call(
     # the old overlays before it starts it, so there is no way back from a
     # start that fails in this call.
     try:
-        domain.revertToSnapshot(
-            snapshots.find(domain, captured.name), flags
-        )
+        domain.revertToSnapshot(snapshots.find(domain, captured.name), flags)
     finally:
         with _last_lock:
             _last[domain.UUIDString()] = time.monotonic()
@@ -281,7 +300,9 @@ def _call(
 
 
 def _finish(
-    connection: Any, uuid: str, request: drivers.RevertRequest,
+    connection: Any,
+    uuid: str,
+    request: drivers.RevertRequest,
     job: drivers.Job,
 ) -> None:
     """Put back what was taken out for the call; may be called again."""
@@ -296,7 +317,9 @@ def _finish(
 
 
 def _put_back(
-    connection: Any, uuid: str, request: drivers.RevertRequest,
+    connection: Any,
+    uuid: str,
+    request: drivers.RevertRequest,
     job: drivers.Job,
 ) -> None:
     domain = connections.find(connection, uuid)
@@ -329,7 +352,9 @@ def _stop(domain: Any, captured: drivers.Snapshot, target: str) -> None:
 
 
 def _set_power(
-    domain: Any, captured: drivers.Snapshot, target: str,
+    domain: Any,
+    captured: drivers.Snapshot,
+    target: str,
     journal: Mapping[str, Any],
 ) -> None:
     # Only what the call has left to do: whoever was here since then may
@@ -342,8 +367,11 @@ def _set_power(
 
 
 def _restore_firmware(
-    connection: Any, domain: Any, root: xml.Element,
-    request: drivers.RevertRequest, job: drivers.Job,
+    connection: Any,
+    domain: Any,
+    root: xml.Element,
+    request: drivers.RevertRequest,
+    job: drivers.Job,
 ) -> None:
     if domain.isActive():
         return
@@ -354,18 +382,21 @@ def _restore_firmware(
                 connection, request.name, definition, {kind: path}
             )
         except (
-            exceptions.SnapshotFileMissing, exceptions.SnapshotFileDamaged,
+            exceptions.SnapshotFileMissing,
+            exceptions.SnapshotFileDamaged,
             exceptions.FolderMissing,
-        ) as exc:  # fmt: skip
+        ) as exc:
             job.tell(
-                'HawkFish.1.0.FirmwareNotRestored', request.name,
+                'HawkFish.1.0.FirmwareNotRestored',
+                request.name,
                 messages.text(exc).removesuffix('.'),
-            )  # fmt: skip
+            )
     for words in _without_copy(root):
         job.tell(
-            'HawkFish.1.0.FirmwareNotRestored', request.name,
+            'HawkFish.1.0.FirmwareNotRestored',
+            request.name,
             f'It holds no {words}',
-        )  # fmt: skip
+        )
 
 
 def _without_copy(root: xml.Element) -> list[str]:
@@ -382,8 +413,11 @@ def _without_copy(root: xml.Element) -> list[str]:
 
 
 def _set_clock(
-    connection: Any, uuid: str, captured: drivers.Snapshot,
-    conf: cfg.ConfigOpts, job: drivers.Job,
+    connection: Any,
+    uuid: str,
+    captured: drivers.Snapshot,
+    conf: cfg.ConfigOpts,
+    job: drivers.Job,
 ) -> None:
     domain = connections.find(connection, uuid)
     running = plan.power_state(domain) == drivers.ON

@@ -18,9 +18,7 @@ from typing import Any
 import libvirt
 
 from hawkfish_plugin import drivers
-from hawkfish_plugin.drivers.libvirt import (
-    facts, plan, snapshots, storage,
-)  # fmt: skip
+from hawkfish_plugin.drivers.libvirt import facts, plan, snapshots, storage
 
 # Each look costs a refresh of the pool that holds the files.
 _REMEMBERED_SECONDS = 10.0
@@ -70,9 +68,12 @@ class Sizes:
 
 
 def measure(
-    connection: Any, uuid: str, read: Sequence[facts.Facts],
+    connection: Any,
+    uuid: str,
+    read: Sequence[facts.Facts],
     records: Sequence[drivers.Snapshot],
-    disks: Mapping[str, Sequence[str]], seen: Sizes,
+    disks: Mapping[str, Sequence[str]],
+    seen: Sizes,
 ) -> dict[str, drivers.Size]:
     """
     The size of each external snapshot, by its name.
@@ -82,10 +83,15 @@ def measure(
     """
     own = {s.record.name: s.own for s in read}
     takes = seen.of(
-        connection, uuid,
-        [p for found in (own, disks) for paths in found.values()
-         for p in paths],
-    )  # fmt: skip
+        connection,
+        uuid,
+        [
+            p
+            for found in (own, disks)
+            for paths in found.values()
+            for p in paths
+        ],
+    )
     above, below = drivers.ancestors(records), drivers.children(records)
     return {
         s.name: drivers.Size(
@@ -105,14 +111,20 @@ def forecast(
     # Beside the headroom that each folder keeps, only memory is written.
     memory = sum(n.needed - headroom_mib * 2**20 for n in planned.needs)
     grown = planned.external and snapshots.current(domain) is not None
-    disks = sum(
-        storage.size(connection, path)[1] for path in planned.paths.values()
-    ) if grown else 0  # fmt: skip
+    disks = (
+        sum(
+            storage.size(connection, path)[1]
+            for path in planned.paths.values()
+        )
+        if grown
+        else 0
+    )
     return drivers.Forecast(
-        planned.external, planned.memory,
+        planned.external,
+        planned.memory,
         drivers.Size(memory if planned.external else 0, disks),
         tuple((n.folder, n.needed, n.available) for n in planned.needs),
-    )  # fmt: skip
+    )
 
 
 def files(connection: Any, snapshot: facts.Facts) -> Sequence[str]:

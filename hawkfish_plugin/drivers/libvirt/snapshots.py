@@ -84,15 +84,14 @@ def records(
     damaged = {path for s in seen if s.merging for path in s.overlays}
     found = {
         s.record.name: dataclasses.replace(
-            s.record, current=s.record.name == current,
+            s.record,
+            current=s.record.name == current,
             damaged=bool(damaged & s.captured),
         )
         for s in seen
-    }  # fmt: skip
+    }
     # Those of one second in the order in which they grew.
-    return sorted(
-        found.values(), key=lambda r: (r.created, _height(r, found))
-    )
+    return sorted(found.values(), key=lambda r: (r.created, _height(r, found)))
 
 
 def _height(

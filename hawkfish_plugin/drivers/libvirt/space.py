@@ -36,7 +36,10 @@ class Need:
 
 
 def for_create(
-    connection: Any, domain: Any, paths: Iterable[str], memory: bool,
+    connection: Any,
+    domain: Any,
+    paths: Iterable[str],
+    memory: bool,
     headroom_mib: int,
 ) -> list[Need]:
     """
@@ -87,9 +90,7 @@ def for_revert(connection: Any, bases: Iterable[str]) -> list[Need]:
     return _needs(connection, needed)
 
 
-def _needs(
-    connection: Any, needed: Mapping[str, int]
-) -> list[Need]:
+def _needs(connection: Any, needed: Mapping[str, int]) -> list[Need]:
     """
     *needed* bytes by folder, with those that are free.
 

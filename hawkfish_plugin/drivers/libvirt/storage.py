@@ -15,8 +15,13 @@ import threading
 import time
 import uuid
 from collections.abc import (
-    Callable, Collection, Generator, Iterable, Iterator, Mapping,
-)  # fmt: skip
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from typing import Any
 from xml.etree import ElementTree
 
@@ -29,15 +34,13 @@ _folders = threading.RLock()
 _PREFIX = 'hawkfish-'
 _OF_THE_MOMENT = re.compile(_PREFIX + '[0-9a-f]{32}')
 # Of a pool that is, or was, not active.
-_STOPPED = (
-    libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID,
-)  # fmt: skip
+_STOPPED = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
 
 # A pool in which another client makes a volume can be neither refreshed nor
 # stopped, and another process may be quicker to make one of the moment.
-_BUSY = frozenset((
-    libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED,
-))  # fmt: skip
+_BUSY = frozenset(
+    (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED)
+)
 # Of a qcow2 file, unless somebody asks for others.
 _CLUSTER_BYTES = 64 * 2**10
 # libvirt sends no more in one message.
@@ -155,13 +158,11 @@ def write(connection: Any, path: str, data: bytes) -> None:
         stream = connection.newStream()
         volume.upload(stream, 0, len(data))
         for begin in range(0, len(data), _PART_BYTES):
-            stream.send(data[begin:begin + _PART_BYTES])
+            stream.send(data[begin : begin + _PART_BYTES])
         stream.finish()
 
 
-def _new_file(
-    path: str, size: int, like: ElementTree.Element | None
-) -> str:
+def _new_file(path: str, size: int, like: ElementTree.Element | None) -> str:
     root = ElementTree.Element('volume')
     ElementTree.SubElement(root, 'name').text = posixpath.basename(path)
     ElementTree.SubElement(root, 'capacity', unit='bytes').text = str(size)
@@ -263,10 +264,12 @@ def layers(
     """
     found: dict[Place, Layers] = {}
     active = {
-        pool.name(): pool for pool in connection.listAllStoragePools(
+        pool.name(): pool
+        for pool in connection.listAllStoragePools(
             libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
-        ) if not _is_of_the_moment(pool)
-    }  # fmt: skip
+        )
+        if not _is_of_the_moment(pool)
+    }
     for folder in folders:
         try:
             with _folder(connection, folder) as pool:
@@ -393,9 +396,7 @@ def _is_gone(error: libvirt.libvirtError) -> bool:
 
 
 @contextlib.contextmanager
-def _folder(
-    connection: Any, folder: str, age: float = 0.0
-) -> Iterator[Any]:
+def _folder(connection: Any, folder: str, age: float = 0.0) -> Iterator[Any]:
     """
     A pool over *folder*, if need be one of the moment, or None.
 
@@ -420,9 +421,7 @@ def _folder(
         yield pool
 
 
-def _enter(
-    connection: Any, folder: str, oldest: float
-) -> tuple[Any, bool]:
+def _enter(connection: Any, folder: str, oldest: float) -> tuple[Any, bool]:
     """
     The pool, and whether it is to be stopped at the end.
 

@@ -53,9 +53,9 @@ def merge_back(domain: Any, overlays: Collection[str]) -> set[str]:
 def _used(domain: Any, overlays: Collection[str]) -> list[dict[str, Any]]:
     """Those of *overlays* that the guest writes to, as QEMU tells of them."""
     media = [
-        drive.get('inserted', {}) for drive in
-        qmp.listed(domain, 'query-block')
-    ]  # fmt: skip
+        drive.get('inserted', {})
+        for drive in qmp.listed(domain, 'query-block')
+    ]
     return [m for m in media if qmp.plain(m.get('file', '')) in overlays]
 
 
@@ -63,7 +63,10 @@ def _commit(domain: Any, target: str) -> None:
     """Merge an overlay that libvirt knows of."""
     if not domain.blockJobInfo(target):
         domain.blockCommit(
-            target, None, None, 0,
+            target,
+            None,
+            None,
+            0,
             libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
             | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW,
         )
@@ -95,10 +98,15 @@ def _commit_unknown(
         )
         if not found:
             raise StrayError(f'QEMU has no {base!r} below it')
-        _order(domain, 'block-commit', {
-            **job, 'device': medium['node-name'],
-            'base-node': found[0]['node-name'],
-        })  # fmt: skip
+        _order(
+            domain,
+            'block-commit',
+            {
+                **job,
+                'device': medium['node-name'],
+                'base-node': found[0]['node-name'],
+            },
+        )
 
     def ready() -> tuple[int, bool]:
         seen = _job(domain, job['job-id'])

@@ -14,8 +14,15 @@ import libvirt
 
 from hawkfish_plugin import drivers, exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
-    connections, drives, firmware, leftovers, plan, snapshots, storage, xml,
-)  # fmt: skip
+    connections,
+    drives,
+    firmware,
+    leftovers,
+    plan,
+    snapshots,
+    storage,
+    xml,
+)
 
 _SECURE = libvirt.VIR_DOMAIN_XML_SECURE
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
@@ -24,13 +31,15 @@ _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
 _BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
 
 # A domain that libvirt's revert, or its end, has stopped; and no operator.
-_STOPPED_BY_REVERT = frozenset((
-    libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN,
-    libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
-    libvirt.VIR_DOMAIN_SHUTOFF_FAILED,
-    libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
-    libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
-))  # fmt: skip
+_STOPPED_BY_REVERT = frozenset(
+    (
+        libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN,
+        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
+        libvirt.VIR_DOMAIN_SHUTOFF_FAILED,
+        libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
+        libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
+    )
+)
 
 
 def run(
@@ -71,9 +80,11 @@ def run(
             name, reason, exc.get_error_message()
         ) from exc
     except (
-        exceptions.SnapshotNotFound, exceptions.SnapshotFileMissing,
-        exceptions.SnapshotFileDamaged, exceptions.FolderMissing,
-    ) as exc:  # fmt: skip
+        exceptions.SnapshotNotFound,
+        exceptions.SnapshotFileMissing,
+        exceptions.SnapshotFileDamaged,
+        exceptions.FolderMissing,
+    ) as exc:
         # Of the snapshot itself, or of the present state of the firmware.
         raise exceptions.RevertNotUndone(
             name, reason, messages.text(exc).rstrip('.')
@@ -81,9 +92,7 @@ def run(
     raise exceptions.RevertUndone(name, reason, now)
 
 
-def check_moved(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
+def check_moved(domain: Any, name: str, journal: Mapping[str, Any]) -> None:
     """Raise where it is not known that an internal revert took place."""
     # QEMU may have gone back to an internal snapshot in the same process,
     # without a trace: only another current snapshot tells.
@@ -158,7 +167,8 @@ def _restore_present_firmware(
 ) -> None:
     definition = xml.parse(domain.XMLDesc(_INACTIVE))
     copies = {
-        kind: path for kind, path in journal['firmware'].items()
+        kind: path
+        for kind, path in journal['firmware'].items()
         if storage.exists(connection, path)
     }
     firmware.restore(connection, name, definition, copies)
@@ -198,9 +208,7 @@ def _restore_power(domain: Any, power_state: str, stopped: bool) -> str:
     return 'started anew, as its memory was lost'
 
 
-def forget_firmware(
-    connection: Any, domain: Any, job: drivers.Job
-) -> None:
+def forget_firmware(connection: Any, domain: Any, job: drivers.Job) -> None:
     """Remove what would have brought the present firmware back."""
     paths = job.journal['firmware'].values()
     leftovers.remove(connection, domain, paths, job)

@@ -43,9 +43,11 @@ def watched(
     """
     watch, done = Watch(), threading.Event()
     thread = threading.Thread(
-        target=_watch, args=(hypervisor, uuid, job, watch, done),
-        name='hawkfish-watch', daemon=True,
-    )  # fmt: skip
+        target=_watch,
+        args=(hypervisor, uuid, job, watch, done),
+        name='hawkfish-watch',
+        daemon=True,
+    )
     thread.start()
     try:
         yield watch
@@ -55,8 +57,11 @@ def watched(
 
 
 def _watch(
-    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job,
-    watch: Watch, done: threading.Event,
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    job: drivers.Job,
+    watch: Watch,
+    done: threading.Event,
 ) -> None:
     # What goes wrong here shows in the watched call as well.
     with (

@@ -116,9 +116,11 @@ def chain(domain: Element) -> set[str]:
 def files(domain: Element) -> list[str]:
     """The same, the uppermost file of each disk first."""
     return [
-        path for disk in domain.findall('devices/disk')
-        for source in disk.iter('source') if (path := source.get('file'))
-    ]  # fmt: skip
+        path
+        for disk in domain.findall('devices/disk')
+        for source in disk.iter('source')
+        if (path := source.get('file'))
+    ]
 
 
 def nvram_format(domain: Element) -> str | None:
@@ -197,9 +199,7 @@ def snapshot(root: Element, current: str | None) -> drivers.Snapshot:
         name=name,
         description=root.findtext('description', ''),
         created=int(root.findtext('creationTime', '0')),
-        power_state=_POWER_STATES.get(
-            root.findtext('state', ''), drivers.OFF
-        ),
+        power_state=_POWER_STATES.get(root.findtext('state', ''), drivers.OFF),
         memory=memory != 'no',
         external=memory == 'external' or bool(external_disks(root)),
         parent=root.findtext('parent/name'),
@@ -280,8 +280,11 @@ def captured_disks(root: Element) -> list[Disk]:
 
 
 def external_snapshot(
-    name: str, description: str, memory: str | None,
-    overlays: Mapping[str, str], left_out: Iterable[str],
+    name: str,
+    description: str,
+    memory: str | None,
+    overlays: Mapping[str, str],
+    left_out: Iterable[str],
 ) -> str:
     """XML for an external snapshot: *overlays* are paths by target."""
     root = _named(name, description)
@@ -303,7 +306,9 @@ def external_snapshot(
 
 
 def internal_snapshot(
-    name: str, description: str, targets: Iterable[str],
+    name: str,
+    description: str,
+    targets: Iterable[str],
     left_out: Iterable[str],
 ) -> str:
     """XML for an internal snapshot of the disks *targets*."""
