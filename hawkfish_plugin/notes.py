@@ -11,7 +11,8 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from hawkfish_plugin import db, drivers
+from hawkfish_plugin import db
+from hawkfish_plugin.drivers import contract
 
 _TABLES = ('damaged', 'quiesced', 'memory', 'locked', 'expiry')
 
@@ -24,7 +25,7 @@ class Note:
     """
 
     damaged: bool = False
-    quiesce: drivers.Quiesce | None = None
+    quiesce: contract.Quiesce | None = None
     memory_size: int | None = None
     locked: bool = False
     expires: int | None = None
@@ -53,7 +54,7 @@ class Notes:
         for row in self._rows('damaged', system):
             add(row, damaged=True)
         for row in self._rows('quiesced', system):
-            add(row, quiesce=drivers.Quiesce(row['status'], row['reason']))
+            add(row, quiesce=contract.Quiesce(row['status'], row['reason']))
         for row in self._rows('memory', system):
             add(row, memory_size=row['size'])
         for row in self._rows('locked', system):
@@ -79,8 +80,8 @@ class Notes:
     def create(
         self,
         system: str,
-        record: drivers.Snapshot,
-        made: drivers.Created,
+        record: contract.Snapshot,
+        made: contract.Created,
         locked: bool,
         expires: int | None,
     ) -> None:
@@ -102,7 +103,7 @@ class Notes:
     def update(
         self,
         system: str,
-        record: drivers.Snapshot,
+        record: contract.Snapshot,
         changes: Mapping[str, object],
     ) -> None:
         """Set ``locked`` and ``expires`` where *changes* have them."""

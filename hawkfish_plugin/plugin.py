@@ -22,14 +22,11 @@ from hawkfish_plugin import (
     conf,
     db,
     drivers,
-    entrance,
     exceptions,
     locks,
     messages,
-    neighbours,
     notes,
     policies,
-    protocol,
     pruning,
     purging,
     sessions,
@@ -40,12 +37,22 @@ from hawkfish_plugin import (
 )
 from hawkfish_plugin.api import (
     blueprint,
-    events as _events,
     may_serve,
+)
+from hawkfish_plugin.api import (
+    events as _events,
+)
+from hawkfish_plugin.api import (
     policy as _policy,
+)
+from hawkfish_plugin.api import (
     snapshots as _snapshots,
+)
+from hawkfish_plugin.api import (
     subscriptions as _subscriptions,
 )
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import authentication, headers, requests
 from hawkfish_plugin.events import Event, Events, delivery, subscriptions
 
 LOG = logging.getLogger(__name__)
@@ -62,13 +69,13 @@ def setup(app: flask.Flask) -> None:
         return
     app.extensions['hawkfish'] = plugin = Plugin(app)
     app.register_blueprint(blueprint)
-    app.before_request(protocol.before_request)
+    app.before_request(headers.before_request)
     app.before_request(plugin.before_request)
     # The last one that is named is the first one that is called.
-    app.after_request(protocol.after_request)
+    app.after_request(headers.after_request)
     app.after_request(plugin.neighbours.after_request)
     app.teardown_request(plugin.neighbours.teardown_request)
-    entrance.stand_before(app, plugin)
+    authentication.stand_before(app, plugin)
     app.run = plugin.run_after(app.run)  # type: ignore[method-assign]
 
 
@@ -109,7 +116,7 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
-        self.neighbours = neighbours.Neighbours(self, self._systems)
+        self.neighbours = requests.Neighbours(self, self._systems)
 
     # The layers below -----------------------------------------------------
 
@@ -118,7 +125,7 @@ class Plugin:
         return conf.load()
 
     @functools.cached_property
-    def driver(self) -> drivers.Driver:
+    def driver(self) -> contract.Driver:
         return drivers.load(
             self._driver_name(), self.conf, self._app.config, self._systems
         )

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import (
-    drivers,
     exceptions,
     messages,
     notes,
@@ -25,6 +24,7 @@ from hawkfish_plugin import (
     snapshots,
     tasks,
 )
+from hawkfish_plugin.drivers import contract
 
 LOG = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class Preview:
     *first* says that those that go would go before it.
     """
 
-    record: drivers.Snapshot
-    forecast: drivers.Forecast
+    record: contract.Snapshot
+    forecast: contract.Forecast
     plan: retention.Plan
     first: bool
 
@@ -53,11 +53,11 @@ class Pruning:
 
     def __init__(
         self,
-        driver: drivers.Driver,
+        driver: contract.Driver,
         stories: snapshots.Snapshots,
         note_table: notes.Notes,
         policy_table: policies.Policies,
-        serves: Callable[[drivers.System], bool],
+        serves: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
         self._snapshots = stories
@@ -75,8 +75,8 @@ class Pruning:
 
     def create(
         self,
-        system: drivers.System,
-        wish: snapshots.Wish,
+        system: contract.System,
+        options: snapshots.CreateOptions,
         payload: Mapping[str, Any],
     ) -> tasks.Task:
         """
@@ -86,46 +86,48 @@ class Pruning:
         for it goes before it; in all other cases, after it.
         """
         try:
-            return self._snapshots.create(system, wish, payload)
+            return self._snapshots.create(system, options, payload)
         except exceptions.HawkFishError as exc:
             if not _is_too_much(exc):
                 raise
         deletes: list[tasks.Task] = []
         try:
             with self._lock:
-                seen = self.preview(system, wish)
+                seen = self.preview(system, options)
                 self._submit(system, seen.plan.pruned, deletes)
             return self._snapshots.create(
-                system, wish, payload, making_way=True
+                system, options, payload, making_way=True
             )
         except exceptions.HawkFishError:
             # Nothing goes for what does not come.
             self._snapshots.withdraw(deletes)
             raise
 
-    def preview(self, system: drivers.System, wish: snapshots.Wish) -> Preview:
+    def preview(
+        self, system: contract.System, options: snapshots.CreateOptions
+    ) -> Preview:
         """What a create would do; raises what it would raise."""
         try:
-            return self._preview(system, wish)
+            return self._preview(system, options)
         except exceptions.HawkFishError as exc:
             if not _is_too_much(exc):
                 raise
-            seen = self._preview(system, wish, first=True)
+            seen = self._preview(system, options, first=True)
             if not seen.plan.pruned:
                 raise
             return seen
 
     def _preview(
         self,
-        system: drivers.System,
-        wish: snapshots.Wish,
+        system: contract.System,
+        options: snapshots.CreateOptions,
         first: bool = False,
     ) -> Preview:
-        request, forecast = self._snapshots.prepare(system, wish, first)
+        request, forecast = self._snapshots.prepare(system, options, first)
         subjects = self._snapshots.subjects(system)
         now = time.time()
         parent = next((s.name for s in subjects if s.record.current), None)
-        record = drivers.Snapshot(
+        record = contract.Snapshot(
             request.name,
             request.description,
             int(now),
@@ -135,8 +137,10 @@ class Pruning:
             parent,
             current=True,
         )
-        keep = (retention.LOCKED,) if wish.locked else ()
-        coming = retention.Subject(record, forecast.size, wish.expires, keep)
+        keep = (retention.LOCKED,) if options.locked else ()
+        coming = retention.Subject(
+            record, forecast.size, options.expires, keep
+        )
         limits = self._policies.get(system.uuid)
         planned = retention.plan(
             [*map(_not_current, subjects), coming], limits, now
@@ -144,7 +148,7 @@ class Pruning:
         return Preview(record, forecast, planned, first)
 
     def _after_create(self, task: tasks.Task) -> None:
-        system = drivers.System(task.system, task.system_name)
+        system = contract.System(task.system, task.system_name)
         limits = self._policies.get(system.uuid)
         self._prune(system, limits, task.arguments.get('spare'))
 
@@ -162,7 +166,7 @@ class Pruning:
             if (ages or system.uuid in due) and self._serves(system):
                 self._prune_old(system)
 
-    def _prune_old(self, system: drivers.System) -> None:
+    def _prune_old(self, system: contract.System) -> None:
         limits = self._policies.get(system.uuid).of_time()
         try:
             self._prune(system, limits, None, patient=True)
@@ -173,7 +177,7 @@ class Pruning:
 
     def _prune(
         self,
-        system: drivers.System,
+        system: contract.System,
         limits: retention.Limits,
         spare: str | None,
         patient: bool = False,
@@ -182,7 +186,7 @@ class Pruning:
         # Two at once would count the same snapshot as gone.
         with self._lock:
             # A look that asks no storage, first: sizes make a difference to
-            # that limit alone, and clones only keep more.
+            # that limit alone, and dependents only keep more.
             if not limits.size:
                 seen = self._snapshots.subjects(system, measured=False)
                 if not _going(seen, limits, spare):
@@ -197,7 +201,7 @@ class Pruning:
 
     def _submit(
         self,
-        system: drivers.System,
+        system: contract.System,
         pruned: Sequence[tuple[str, str]],
         submitted: list[tasks.Task],
     ) -> None:
@@ -213,7 +217,7 @@ class Pruning:
             )
 
     def _tried_lately(
-        self, system: drivers.System, record: drivers.Snapshot
+        self, system: contract.System, record: contract.Snapshot
     ) -> bool:
         now = time.monotonic()
         self._tried = {

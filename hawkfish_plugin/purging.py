@@ -10,14 +10,8 @@ and goes on with the others.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import (
-    announcements,
-    drivers,
-    exceptions,
-    snapshots,
-    tasks,
-    views,
-)
+from hawkfish_plugin import announcements, exceptions, snapshots, tasks, views
+from hawkfish_plugin.drivers import contract
 
 
 class Purging:
@@ -25,7 +19,7 @@ class Purging:
 
     def __init__(
         self,
-        driver: drivers.Driver,
+        driver: contract.Driver,
         task_table: tasks.Tasks,
         stories: snapshots.Snapshots,
     ) -> None:
@@ -42,7 +36,7 @@ class Purging:
         }
 
     def submit(
-        self, system: drivers.System, force: bool, payload: Mapping[str, Any]
+        self, system: contract.System, force: bool, payload: Mapping[str, Any]
     ) -> tasks.Task:
         """
         Queue a purge and return its task; *force* deletes locked ones too.
@@ -50,7 +44,7 @@ class Purging:
         Raises SystemBeingPurged, and everything that is known beforehand to
         stand in the way.
         """
-        self._check(system, force, drivers.Look.NAMES)
+        self._check(system, force, contract.Freshness.LISTED)
         records = self._driver.snapshots(system.uuid)
         if records:
             self._driver.check_delete(system.uuid, _next(records).name)
@@ -64,10 +58,13 @@ class Purging:
             ) from exc
 
     def _check(
-        self, system: drivers.System, force: bool, look: drivers.Look
+        self,
+        system: contract.System,
+        force: bool,
+        freshness: contract.Freshness,
     ) -> None:
-        """Raise where a lock, or a clone, keeps a snapshot."""
-        seen = self._snapshots.list(system, measured=True, look=look)
+        """Raise where a lock, or a dependent, keeps a snapshot."""
+        seen = self._snapshots.list(system, measured=True, freshness=freshness)
         exceptions.check(
             [
                 error
@@ -77,9 +74,11 @@ class Purging:
         )
 
     def _run(self, job: tasks.Job) -> dict[str, Any]:
-        system = drivers.System(job.task.system, job.task.system_name)
+        system = contract.System(job.task.system, job.task.system_name)
         # Nobody can lock one any more: this task holds the system.
-        self._check(system, job.task.arguments['force'], drivers.Look.ALL)
+        self._check(
+            system, job.task.arguments['force'], contract.Freshness.FULL
+        )
         total = len(self._driver.snapshots(system.uuid))
         job.step('purge', total=total, deleted=[])
         return self._go_on(job)
@@ -90,8 +89,10 @@ class Purging:
         if name is not None and job.journal['step'] != 'purge':
             self._delete(job, name, self._driver.settle_delete)
         # Meanwhile others may have begun to stand on what is left.
-        system = drivers.System(job.task.system, job.task.system_name)
-        self._check(system, job.task.arguments['force'], drivers.Look.ALL)
+        system = contract.System(job.task.system, job.task.system_name)
+        self._check(
+            system, job.task.arguments['force'], contract.Freshness.FULL
+        )
         return self._go_on(job)
 
     def _go_on(self, job: tasks.Job) -> dict[str, Any]:
@@ -119,7 +120,7 @@ class Purging:
 
 
 class _Part:
-    """A purge as the delete of one snapshot sees it; see ``drivers.Job``."""
+    """A purge as one delete sees it (``contract.TaskContext``)."""
 
     cancelled = False
 
@@ -143,15 +144,15 @@ class _Part:
         self._job.progress(int(100 * done / total))
 
 
-def _next(records: Sequence[drivers.Snapshot]) -> drivers.Snapshot:
+def _next(records: Sequence[contract.Snapshot]) -> contract.Snapshot:
     """
     The next of *records* to delete; there is always a leaf.
 
     Other branches first, from their tips, as nothing of them is merged; then
     from the oldest on, so that no data is merged twice.
     """
-    referenced = drivers.all_referrers(records)
-    above = drivers.ancestors(records)
+    referenced = contract.all_referrers(records)
+    above = contract.ancestors(records)
     free = [s for s in records if s.name not in referenced]
     aside = [s for s in free if not s.current and s.name not in above]
     return aside[-1] if aside else free[0]

@@ -11,7 +11,7 @@ is deleted here.
 import dataclasses
 from collections.abc import Sequence
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers import contract
 
 PRUNE, REFUSE = 'Prune', 'Refuse'
 ON_LIMIT = (PRUNE, REFUSE)
@@ -49,8 +49,8 @@ class Subject:
     is being deleted already is *leaving*.
     """
 
-    record: drivers.Snapshot
-    size: drivers.Size = drivers.Size()
+    record: contract.Snapshot
+    size: contract.Size = contract.Size()
     expires: int | None = None
     keep: tuple[str, ...] = ()
     pending: bool = False
@@ -103,7 +103,7 @@ def plan(subjects: Sequence[Subject], limits: Limits, now: float) -> Plan:
 
 
 def exceeded(
-    subjects: Sequence[Subject], limits: Limits, size: drivers.Size
+    subjects: Sequence[Subject], limits: Limits, size: contract.Size
 ) -> tuple[str, int] | None:
     """Which limit, of what value, one more snapshot of *size* would break."""
     left = _without_leaving(subjects)
@@ -117,7 +117,7 @@ def exceeded(
 
 def deletable(subjects: Sequence[Subject]) -> list[str]:
     """The snapshots that a user can delete now, oldest first."""
-    referenced = drivers.all_referrers([s.record for s in subjects])
+    referenced = contract.all_referrers([s.record for s in subjects])
     return [
         s.name
         for s in subjects
@@ -170,7 +170,7 @@ def _over(left: Sequence[Subject], limits: Limits) -> list[str]:
 
 def _obstacles(left: Sequence[Subject]) -> dict[str, tuple[str, ...]]:
     """Why each of *left* must not go."""
-    referenced = drivers.all_referrers([s.record for s in left])
+    referenced = contract.all_referrers([s.record for s in left])
     # A create that goes on may fail: what was made last is kept until then.
     newest = next((s for s in reversed(left) if not s.pending), None)
     return {

@@ -18,7 +18,6 @@ from oslo_config import cfg
 
 from hawkfish_plugin import (
     announcements,
-    drivers,
     exceptions,
     locks,
     messages,
@@ -29,6 +28,7 @@ from hawkfish_plugin import (
     tasks,
     views,
 )
+from hawkfish_plugin.drivers import contract
 
 # How long a change waits for an operation on the same system; well below the
 # 60 s after which sushy gives up.
@@ -39,9 +39,9 @@ TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class CreateOptions:
     """
-    What a client asks of a create; see also ``drivers.CreateRequest``.
+    What a client asks of a create; see also ``contract.CreateRequest``.
 
     *name* None takes *stem* and the time.  *spare* is a snapshot that must
     not be pruned for this one.
@@ -62,7 +62,7 @@ class Snapshots:
 
     def __init__(
         self,
-        driver: drivers.Driver,
+        driver: contract.Driver,
         task_table: tasks.Tasks,
         lock_files: locks.Locks,
         note_table: notes.Notes,
@@ -96,67 +96,71 @@ class Snapshots:
 
     # Requests -------------------------------------------------------------
 
-    def system(self, identity: str) -> drivers.System:
+    def system(self, identity: str) -> contract.System:
         """The system with this UUID or name; raises SystemNotFound."""
         return self._driver.resolve(identity)
 
     def list(
         self,
-        system: drivers.System,
+        system: contract.System,
         measured: bool = False,
-        look: drivers.Look = drivers.Look.RECENT,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> list[views.View]:
         """
         Every snapshot, oldest first, with those being created.
 
-        *measured* adds sizes and clones; *look* says how new these are.
+        *measured* adds sizes and dependents; *look* says how new these are.
         """
         # The tasks first: a create that ends in between is then shown once
         # too long as Creating, never left out.
         active = self._tasks.active(system.uuid)
         if measured:
-            survey = self._driver.survey(system.uuid, look)
+            inventory = self._driver.inventory(system.uuid, freshness)
         else:
-            survey = drivers.Survey(self._driver.snapshots(system.uuid))
+            inventory = contract.Inventory(self._driver.snapshots(system.uuid))
         noted = self._notes.read(system.uuid)
-        return views.gather(survey, active, noted)
+        return views.gather(inventory, active, noted)
 
-    def names(self, system: drivers.System) -> Sequence[str]:
+    def names(self, system: contract.System) -> Sequence[str]:
         """The names of what ``list`` lists, for much less."""
         active = self._tasks.active(system.uuid)
         listed = self._driver.names(system.uuid)
         return [*listed, *views.coming(active, listed)]
 
-    def exists(self, system: drivers.System, name: str) -> bool:
+    def exists(self, system: contract.System, name: str) -> bool:
         return self._driver.exists(system.uuid, name)
 
     def get(
         self,
-        system: drivers.System,
+        system: contract.System,
         name: str,
         measured: bool = False,
-        look: drivers.Look = drivers.Look.RECENT,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> views.View:
         """One of what ``list`` lists; raises SnapshotNotFound."""
-        for view in self.list(system, measured, look):
+        for view in self.list(system, measured, freshness):
             if view.record.name == name:
                 return view
         raise exceptions.SnapshotNotFound(name)
 
     def subjects(
         self,
-        system: drivers.System,
+        system: contract.System,
         measured: bool = True,
-        look: drivers.Look = drivers.Look.NAMES,
+        freshness: contract.Freshness = contract.Freshness.LISTED,
     ) -> Sequence[retention.Subject]:
         """Every snapshot, as the policy sees it."""
         return [
-            views.subject(view) for view in self.list(system, measured, look)
+            views.subject(view)
+            for view in self.list(system, measured, freshness)
         ]
 
     def prepare(
-        self, system: drivers.System, wish: Wish, making_way: bool = False
-    ) -> tuple[drivers.CreateRequest, drivers.Forecast]:
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        making_way: bool = False,
+    ) -> tuple[contract.CreateRequest, contract.Forecast]:
         """
         What a create would ask of the driver, and what that would make.
 
@@ -166,16 +170,16 @@ class Snapshots:
         Raises SnapshotNameInvalid, SnapshotExists, and everything that is
         known beforehand to stand in the way.
         """
-        if wish.name is not None:
-            names.check(wish.name)
+        if options.name is not None:
+            names.check(options.name)
         taken = {view.record.name for view in self.list(system)}
-        if wish.name in taken:
-            raise exceptions.SnapshotExists(wish.name)
-        request = drivers.CreateRequest(
-            wish.name or names.of_now(wish.stem, taken),
-            wish.description,
-            wish.memory,
-            wish.quiesce,
+        if options.name in taken:
+            raise exceptions.SnapshotExists(options.name)
+        request = contract.CreateRequest(
+            options.name or names.of_now(options.stem, taken),
+            options.description,
+            options.memory,
+            options.quiesce,
         )
         forecast = self._forecast(system, request, making_way)
         self._check_room(system, request, forecast)
@@ -183,10 +187,10 @@ class Snapshots:
 
     def _forecast(
         self,
-        system: drivers.System,
-        request: drivers.CreateRequest,
+        system: contract.System,
+        request: contract.CreateRequest,
         making_way: bool = False,
-    ) -> drivers.Forecast:
+    ) -> contract.Forecast:
         merging = self._is_merging(system)
         try:
             return self._driver.check_create(system.uuid, request)
@@ -198,10 +202,10 @@ class Snapshots:
             if making_way:
                 passing += TOO_MUCH
             if all(isinstance(part, passing) for part in exc.parts):
-                return drivers.Forecast(True, bool(request.memory))
+                return contract.Forecast(True, bool(request.memory))
             raise
 
-    def _is_merging(self, system: drivers.System) -> bool:
+    def _is_merging(self, system: contract.System) -> bool:
         return any(
             task.operation in ('delete', 'purge')
             for task in self._tasks.active(system.uuid).values()
@@ -209,19 +213,19 @@ class Snapshots:
 
     def create(
         self,
-        system: drivers.System,
-        wish: Wish,
+        system: contract.System,
+        options: CreateOptions,
         payload: Mapping[str, Any],
         making_way: bool = False,
     ) -> tasks.Task:
         """Queue a create and return its task; raises as ``prepare`` does."""
         while True:
-            request, _ = self.prepare(system, wish, making_way)
+            request, _ = self.prepare(system, options, making_way)
             arguments = {
                 **dataclasses.asdict(request),
-                'locked': wish.locked,
-                'expires': wish.expires,
-                'spare': wish.spare,
+                'locked': options.locked,
+                'expires': options.expires,
+                'spare': options.spare,
             }
             try:
                 return self._tasks.submit(
@@ -229,14 +233,14 @@ class Snapshots:
                 )
             except exceptions.SnapshotExists:
                 # Another request has taken the same second: the next name.
-                if wish.name is not None:
+                if options.name is not None:
                     raise
 
     def _check_room(
         self,
-        system: drivers.System,
-        request: drivers.CreateRequest,
-        forecast: drivers.Forecast | None = None,
+        system: contract.System,
+        request: contract.CreateRequest,
+        forecast: contract.Forecast | None = None,
     ) -> None:
         """Raise where the policy refuses one more snapshot."""
         limits = self._policies.get(system.uuid)
@@ -260,8 +264,8 @@ class Snapshots:
 
     def revert(
         self,
-        system: drivers.System,
-        request: drivers.RevertRequest,
+        system: contract.System,
+        request: contract.RevertRequest,
         safety: bool | None,
         payload: Mapping[str, Any],
     ) -> tasks.Task:
@@ -306,19 +310,19 @@ class Snapshots:
             raise
 
     def _keep_present(
-        self, system: drivers.System, name: str, payload: Mapping[str, Any]
+        self, system: contract.System, name: str, payload: Mapping[str, Any]
     ) -> tasks.Task:
         # The tasks of a system run in the order of their submission.
-        wish = Wish(
+        options = CreateOptions(
             description=f'Safety snapshot before the revert to {name}',
             stem='safety',
             spare=name,
         )
-        return self.create(system, wish, payload)
+        return self.create(system, options, payload)
 
     def update(
         self,
-        system: drivers.System,
+        system: contract.System,
         name: str,
         changes: Mapping[str, Any],
         check: Callable[[views.View], None],
@@ -344,7 +348,7 @@ class Snapshots:
             self._notes.update(system.uuid, view.record, changes)
             return self.get(system, name, measured=True)
 
-    def _check_settled(self, system: drivers.System) -> None:
+    def _check_settled(self, system: contract.System) -> None:
         # Whoever works holds the lock: a task that has begun and does not
         # hold it was broken off, and its system may be half changed.
         for task in self._tasks.active(system.uuid).values():
@@ -354,7 +358,7 @@ class Snapshots:
                 )
 
     def delete(
-        self, system: drivers.System, name: str, payload: Mapping[str, Any]
+        self, system: contract.System, name: str, payload: Mapping[str, Any]
     ) -> tasks.Task:
         """
         Queue the deletion of *name* and return its task.
@@ -362,7 +366,9 @@ class Snapshots:
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self.get(system, name, measured=True, look=drivers.Look.NAMES)
+        view = self.get(
+            system, name, measured=True, freshness=contract.Freshness.LISTED
+        )
         self._check_free(view, system)
         exceptions.check(views.obstacles(view))
         self._driver.check_delete(system.uuid, name)
@@ -370,8 +376,8 @@ class Snapshots:
 
     def submit_delete(
         self,
-        system: drivers.System,
-        record: drivers.Snapshot,
+        system: contract.System,
+        record: contract.Snapshot,
         payload: Mapping[str, Any],
         pruned: str | None = None,
     ) -> tasks.Task:
@@ -397,7 +403,7 @@ class Snapshots:
                 if self._tasks.get(task.id).state == tasks.NEW:
                     self._tasks.cancel(task.id)
 
-    def _check_free(self, view: views.View, system: drivers.System) -> None:
+    def _check_free(self, view: views.View, system: contract.System) -> None:
         if view.task is None:
             return
         if view.task.operation == 'purge':
@@ -420,7 +426,7 @@ class Snapshots:
         return self._note_create(job, made)
 
     def _note_create(
-        self, job: tasks.Job, made: drivers.Created
+        self, job: tasks.Job, made: contract.Created
     ) -> dict[str, Any]:
         task = job.task
         record = self.get(_system(job), task.snapshot).record
@@ -461,7 +467,9 @@ class Snapshots:
 
     def _run_delete(self, job: tasks.Job) -> dict[str, Any]:
         task = job.task
-        view = self._check_same(job, measured=True, look=drivers.Look.ALL)
+        view = self._check_same(
+            job, measured=True, freshness=contract.Freshness.FULL
+        )
         # Everything that refers to it, and its lock.
         exceptions.check(views.obstacles(view))
         if 'pruned' in task.arguments:
@@ -496,10 +504,10 @@ class Snapshots:
         self,
         job: tasks.Job,
         measured: bool = False,
-        look: drivers.Look = drivers.Look.RECENT,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> views.View:
         """Raise where the name is another snapshot's by now."""
-        view = self.get(_system(job), job.task.snapshot, measured, look)
+        view = self.get(_system(job), job.task.snapshot, measured, freshness)
         if view.record.created != job.task.arguments['created']:
             raise exceptions.SnapshotReplaced(view.record.name)
         return view
@@ -516,7 +524,7 @@ class Snapshots:
         system: str,
         name: str,
         created: int,
-        job: drivers.Job,
+        job: contract.TaskContext,
         call: 'DriverDelete',
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
@@ -532,7 +540,7 @@ class Snapshots:
         self._notes.forget(system, name)
 
 
-DriverDelete = Callable[[str, str, drivers.Job], None]
+DriverDelete = Callable[[str, str, contract.TaskContext], None]
 
 
 def _check_due(view: views.View, task: tasks.Task) -> None:
@@ -548,20 +556,20 @@ def _check_whole(view: views.View) -> None:
         raise exceptions.SnapshotDamaged(view.record.name)
 
 
-def _request(task: tasks.Task) -> drivers.CreateRequest:
-    fields = dataclasses.fields(drivers.CreateRequest)
-    return drivers.CreateRequest(
+def _request(task: tasks.Task) -> contract.CreateRequest:
+    fields = dataclasses.fields(contract.CreateRequest)
+    return contract.CreateRequest(
         **{field.name: task.arguments[field.name] for field in fields}
     )
 
 
-def _system(job: tasks.Job) -> drivers.System:
-    return drivers.System(job.task.system, job.task.system_name)
+def _system(job: tasks.Job) -> contract.System:
+    return contract.System(job.task.system, job.task.system_name)
 
 
-def _revert_request(job: tasks.Job) -> drivers.RevertRequest:
+def _revert_request(job: tasks.Job) -> contract.RevertRequest:
     arguments = job.task.arguments
-    return drivers.RevertRequest(
+    return contract.RevertRequest(
         job.task.snapshot,
         arguments['power_state'],
         arguments['force'],

@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 
-from hawkfish_plugin import drivers, exceptions, messages, tasks
+from hawkfish_plugin import exceptions, messages, tasks
+from hawkfish_plugin.drivers import contract
 
 LOG = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ class Sweeping:
     """The files of the hypervisor that *driver* reaches."""
 
     def __init__(
-        self, driver: drivers.Driver, task_table: tasks.Tasks
+        self, driver: contract.Driver, task_table: tasks.Tasks
     ) -> None:
         self._driver = driver
         self._tasks = task_table

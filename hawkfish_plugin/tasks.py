@@ -19,7 +19,8 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, drivers, events, exceptions, locks, messages
+from hawkfish_plugin import db, events, exceptions, locks, messages
+from hawkfish_plugin.drivers import contract
 
 LOG = logging.getLogger(__name__)
 
@@ -81,8 +82,8 @@ class Task:
         return self.state in ACTIVE
 
     @property
-    def of_system(self) -> drivers.System:
-        return drivers.System(self.system, self.system_name)
+    def of_system(self) -> contract.System:
+        return contract.System(self.system, self.system_name)
 
 
 _JSON_COLUMNS = (
@@ -131,7 +132,7 @@ class Operation:
 
 
 class Job:
-    """A claimed task, as its operation sees it (see ``drivers.Job``)."""
+    """A claimed task as its operation sees it (``contract.TaskContext``)."""
 
     def __init__(self, tasks: 'Tasks', task: Task, deadline: float) -> None:
         self.task = task
@@ -195,7 +196,7 @@ class Tasks:
     def submit(
         self,
         operation: str,
-        system: drivers.System,
+        system: contract.System,
         snapshot: str,
         arguments: Mapping[str, Any],
         payload: Mapping[str, Any],

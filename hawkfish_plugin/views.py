@@ -10,7 +10,8 @@ policy has to know.
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from hawkfish_plugin import drivers, exceptions, notes, retention, tasks
+from hawkfish_plugin import exceptions, notes, retention, tasks
+from hawkfish_plugin.drivers import contract
 
 CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
 DELETING, FAILED = 'Deleting', 'Failed'
@@ -32,33 +33,33 @@ class View:
     A snapshot as users see it: its record, state and place in the tree.
 
     *task* is what works on it, or will; *referrers* are the children that
-    keep it from being deleted.  *size* and *clones* need the storage to be
+    keep it from being deleted.  *size* and *dependents* need the storage to be
     asked, and are there where that was asked for.
     """
 
-    record: drivers.Snapshot
+    record: contract.Snapshot
     state: str
     note: notes.Note = notes.NONE
     task: tasks.Task | None = None
     children: tuple[str, ...] = ()
     referrers: tuple[str, ...] = ()
-    size: drivers.Size | None = None
-    clones: tuple[drivers.Clone, ...] = ()
+    size: contract.Size | None = None
+    dependents: tuple[contract.Dependent, ...] = ()
 
 
 def gather(
-    survey: drivers.Survey,
+    inventory: contract.Inventory,
     active: Mapping[str, tasks.Task],
     noted: Mapping[tuple[str, int], notes.Note],
 ) -> list[View]:
     """What is known of each snapshot, and of those being created."""
-    listed = [record.name for record in survey.snapshots]
+    listed = [record.name for record in inventory.snapshots]
     records = [
-        *survey.snapshots,
+        *inventory.snapshots,
         *(_planned(active[name]) for name in coming(active, listed)),
     ]
-    children = drivers.children(records)
-    referrers = drivers.all_referrers(records)
+    children = contract.children(records)
+    referrers = contract.all_referrers(records)
     views = []
     for record in records:
         name = record.name
@@ -72,8 +73,8 @@ def gather(
                 task,
                 tuple(children.get(name, ())),
                 tuple(referrers.get(name, ())),
-                survey.sizes.get(name),
-                tuple(survey.clones.get(name, ())),
+                inventory.sizes.get(name),
+                tuple(inventory.dependents.get(name, ())),
             )
         )
     return views
@@ -107,10 +108,11 @@ def obstacles(
         found.append(
             exceptions.SnapshotReferenced(name, ', '.join(view.referrers))
         )
-    if view.clones:
+    if view.dependents:
         found.append(
             exceptions.SnapshotCloned(
-                name, ', '.join(clone.name for clone in view.clones)
+                name,
+                ', '.join(dependent.name for dependent in view.dependents),
             )
         )
     return found
@@ -120,13 +122,13 @@ def subject(view: View) -> retention.Subject:
     operation = view.task.operation if view.task else None
     reasons = {
         retention.LOCKED: view.note.locked,
-        retention.CLONED: bool(view.clones),
+        retention.CLONED: bool(view.dependents),
         retention.BUSY: view.task is not None,
         retention.DAMAGED: is_damaged(view.record, view.note),
     }
     return retention.Subject(
         view.record,
-        view.size or drivers.Size(),
+        view.size or contract.Size(),
         view.note.expires,
         tuple(reason for reason, holds in reasons.items() if holds),
         pending=operation == 'create',
@@ -134,9 +136,9 @@ def subject(view: View) -> retention.Subject:
     )
 
 
-def _planned(task: tasks.Task) -> drivers.Snapshot:
+def _planned(task: tasks.Task) -> contract.Snapshot:
     """What is known of a snapshot before the hypervisor knows it."""
-    return drivers.Snapshot(
+    return contract.Snapshot(
         name=task.snapshot,
         description=task.arguments['description'],
         created=int(task.created),
@@ -147,7 +149,7 @@ def _planned(task: tasks.Task) -> drivers.Snapshot:
 
 
 def _state(
-    record: drivers.Snapshot, task: tasks.Task | None, note: notes.Note
+    record: contract.Snapshot, task: tasks.Task | None, note: notes.Note
 ) -> str:
     # A task that waits has not begun to revert or delete anything.
     if task and (task.operation == 'create' or task.state != tasks.NEW):
@@ -155,5 +157,5 @@ def _state(
     return FAILED if is_damaged(record, note) else READY
 
 
-def is_damaged(record: drivers.Snapshot, note: notes.Note) -> bool:
+def is_damaged(record: contract.Snapshot, note: notes.Note) -> bool:
     return record.damaged or note.damaged

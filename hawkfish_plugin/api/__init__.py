@@ -17,7 +17,8 @@ from typing import Any
 import flask
 from werkzeug import exceptions as http_errors
 
-from hawkfish_plugin import drivers, exceptions, messages, redfish
+from hawkfish_plugin import exceptions, messages, redfish
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import schemas as _schemas
 
 LOG = logging.getLogger(__name__)
@@ -43,14 +44,14 @@ def service() -> Any:
 # Access -------------------------------------------------------------------
 
 
-def find_system(identity: str) -> drivers.System:
+def find_system(identity: str) -> contract.System:
     """
     The system of a URI, by UUID or name.
 
     Raises ResourceMissingAtURI, also for one that the emulator may not serve.
     """
     try:
-        system: drivers.System = service().snapshots.system(identity)
+        system: contract.System = service().snapshots.system(identity)
     except exceptions.SystemNotFound:
         raise missing() from None
     if not may_serve(flask.current_app, system):
@@ -60,10 +61,10 @@ def find_system(identity: str) -> drivers.System:
 
 def is_allowed(uuid: str, name: str) -> bool:
     """``may_serve`` of the running app."""
-    return may_serve(flask.current_app, drivers.System(uuid, name))
+    return may_serve(flask.current_app, contract.System(uuid, name))
 
 
-def may_serve(app: flask.Flask, system: drivers.System) -> bool:
+def may_serve(app: flask.Flask, system: contract.System) -> bool:
     """Whether SUSHY_EMULATOR_ALLOWED_INSTANCES lets a system be served."""
     allowed = app.config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
     return allowed is None or system.uuid in allowed or system.name in allowed

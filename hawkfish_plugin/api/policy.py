@@ -8,7 +8,7 @@ the limits mean is in ``hawkfish_plugin.retention``.
 
 import flask
 
-from hawkfish_plugin import conf, drivers, exceptions, retention
+from hawkfish_plugin import conf, exceptions, retention
 from hawkfish_plugin.api import (
     Body,
     answer,
@@ -25,8 +25,9 @@ from hawkfish_plugin.api import (
 from hawkfish_plugin.api.snapshots import (
     CREATE_PARAMETERS,
     check_parameters,
-    read_wish,
+    read_options,
 )
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import policy as shapes
 
 POLICY = '/Systems/<identity>/Oem/HawkFish/SnapshotPolicy'
@@ -75,13 +76,15 @@ def preview_create(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
     check_parameters(body, shapes.PREVIEW_ACTION, CREATE_PARAMETERS)
-    seen = service().pruning.preview(system, read_wish(body))
+    seen = service().pruning.preview(system, read_options(body))
     return answer(shapes.preview(system.uuid, seen))
 
 
-def _resource(system: drivers.System) -> Body:
+def _resource(system: contract.System) -> Body:
     limits = service().policies.get(system.uuid)
-    subjects = service().snapshots.subjects(system, look=drivers.Look.RECENT)
+    subjects = service().snapshots.subjects(
+        system, freshness=contract.Freshness.CACHED
+    )
     can = service().driver.capabilities(system.uuid)
     return shapes.policy(system.uuid, limits, subjects, can)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import drivers, exceptions, redfish, snapshots
+from hawkfish_plugin import exceptions, redfish, snapshots
 from hawkfish_plugin.api import (
     Body,
     accepted,
@@ -32,6 +32,7 @@ from hawkfish_plugin.api import (
     service,
     told,
 )
+from hawkfish_plugin.drivers import contract
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
 MEMBER = f'{COLLECTION}/<name>'
@@ -100,7 +101,7 @@ def list_snapshots(identity: str) -> flask.Response:
 def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    task = service().pruning.create(system, read_wish(body), _payload(body))
+    task = service().pruning.create(system, read_options(body), _payload(body))
     return accepted(task)
 
 
@@ -165,9 +166,9 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     check_if_match(_resource(system, name))
     task = service().snapshots.revert(
         system,
-        drivers.RevertRequest(
+        contract.RevertRequest(
             name,
-            body.get('TargetPowerState', drivers.AS_CAPTURED),
+            body.get('TargetPowerState', contract.AS_CAPTURED),
             body.get('Force', False),
         ),
         body.get('SafetySnapshot'),
@@ -176,7 +177,7 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     return accepted(task)
 
 
-def _resource(system: drivers.System, name: str) -> Body:
+def _resource(system: contract.System, name: str) -> Body:
     try:
         return _render(
             system, service().snapshots.get(system, name, measured=True)
@@ -185,7 +186,7 @@ def _resource(system: drivers.System, name: str) -> Body:
         raise missing() from None
 
 
-def _render(system: drivers.System, view: Any) -> Body:
+def _render(system: contract.System, view: Any) -> Body:
     return redfish.snapshot(system.uuid, view)
 
 
@@ -193,17 +194,17 @@ def _payload(body: Body) -> Body:
     return redfish.payload(flask.request.method, request_uri(), body)
 
 
-def read_wish(body: Body) -> snapshots.Wish:
+def read_options(body: Body) -> snapshots.CreateOptions:
     """What the body of a create asks for."""
     check_properties(body, _CREATE_PROPERTIES)
     _check_description(body.get('Description', ''))
-    quiesce = body.get('Quiesce', drivers.PREFERRED)
-    if quiesce not in drivers.QUIESCE_MODES:
+    quiesce = body.get('Quiesce', contract.PREFERRED)
+    if quiesce not in contract.QUIESCE_MODES:
         raise exceptions.PropertyValueNotInList(
             told(quiesce), 'Quiesce', related=['#/Quiesce']
         )
     expires = body.get('ExpiresTime')
-    return snapshots.Wish(
+    return snapshots.CreateOptions(
         body.get('Name'),
         body.get('Description', ''),
         body.get('IncludeMemory'),
@@ -260,8 +261,8 @@ def check_parameters(
 def _check_revert(body: Body) -> None:
     action = redfish.REVERT_ACTION
     check_parameters(body, action, _REVERT_PARAMETERS)
-    value = body.get('TargetPowerState', drivers.AS_CAPTURED)
-    if value not in drivers.TARGET_POWER_STATES:
+    value = body.get('TargetPowerState', contract.AS_CAPTURED)
+    if value not in contract.TARGET_POWER_STATES:
         raise exceptions.ActionParameterValueNotInList(
             told(value),
             'TargetPowerState',

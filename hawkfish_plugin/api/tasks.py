@@ -12,7 +12,7 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import drivers, exceptions, redfish, tasks
+from hawkfish_plugin import exceptions, redfish, tasks
 from hawkfish_plugin.api import (
     Body,
     accepted,
@@ -24,6 +24,7 @@ from hawkfish_plugin.api import (
     read_body,
     service,
 )
+from hawkfish_plugin.drivers import contract
 
 _ALLOW = 'GET, HEAD'
 
@@ -92,7 +93,7 @@ def _render(task: Any) -> Body:
 
 def _is_there(task: Any) -> bool:
     """Whether the snapshot of *task* exists, as far as can be told now."""
-    system = drivers.System(task.system, task.system_name)
+    system = contract.System(task.system, task.system_name)
     # One task of a list has waited for the hypervisor in vain.
     if flask.g.get('hawkfish_unknown'):
         return True

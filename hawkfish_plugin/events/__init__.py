@@ -18,7 +18,8 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, drivers, messages, redfish
+from hawkfish_plugin import db, messages, redfish
+from hawkfish_plugin.drivers import contract
 
 # How many times as many events as are remembered anyway are kept for a
 # destination that cannot be reached.
@@ -40,7 +41,7 @@ class Origin:
 
     uri: str
     type: str
-    system: drivers.System | None = None
+    system: contract.System | None = None
     gone: bool = False
 
 
@@ -48,7 +49,7 @@ SERVICE = Origin(redfish.EVENT_SERVICE, 'EventService')
 
 
 def snapshot_origin(
-    system: drivers.System, snapshot: str, gone: bool = False
+    system: contract.System, snapshot: str, gone: bool = False
 ) -> Origin:
     """A snapshot, or all of them where *snapshot* is empty."""
     if not snapshot:
@@ -58,7 +59,7 @@ def snapshot_origin(
     return Origin(uri, 'HawkFishSnapshot', system, gone)
 
 
-def task_origin(task_id: int, system: drivers.System) -> Origin:
+def task_origin(task_id: int, system: contract.System) -> Origin:
     return Origin(redfish.task_uri(task_id), 'Task', system)
 
 
@@ -186,7 +187,7 @@ def severity(event: Event) -> str:
 
 def _columns(occurrence: Occurrence) -> tuple[object, ...]:
     origin = occurrence.origin
-    system = origin.system or drivers.System('', '')
+    system = origin.system or contract.System('', '')
     args = [str(arg)[:_MAX_ARGUMENT_CHARACTERS] for arg in occurrence.args]
     return (
         occurrence.message_id,
@@ -203,7 +204,7 @@ def _columns(occurrence: Occurrence) -> tuple[object, ...]:
 def _event(row: sqlite3.Row) -> Event:
     system = None
     if row['system']:
-        system = drivers.System(row['system'], row['system_name'])
+        system = contract.System(row['system'], row['system_name'])
     return Event(
         row['id'],
         row['event_group'],

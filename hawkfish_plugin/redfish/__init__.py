@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib import parse
 
-from hawkfish_plugin import drivers, exceptions, messages
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
 
 ROOT = '/redfish/v1'
 TASK_SERVICE = f'{ROOT}/TaskService'
@@ -135,7 +136,7 @@ def snapshot(uuid: str, view: Any) -> Resource:
     action = {
         'target': f'{uri}/Actions/{REVERT_ACTION}',
         'TargetPowerState@Redfish.AllowableValues': list(
-            drivers.TARGET_POWER_STATES
+            contract.TARGET_POWER_STATES
         ),
     }
     expires = view.note.expires
@@ -162,7 +163,9 @@ def snapshot(uuid: str, view: Any) -> Resource:
             'Status': {'State': status, 'Health': health},
             'Actions': {f'#{REVERT_ACTION}': action},
             'ReferencedByFiles': [
-                clone.name for clone in view.clones if clone.uuid is None
+                dependent.name
+                for dependent in view.dependents
+                if dependent.uuid is None
             ],
             'Links': {
                 'ComputerSystem': link(system_uri(uuid)),
@@ -173,19 +176,23 @@ def snapshot(uuid: str, view: Any) -> Resource:
                 ],
                 'ReferencedBy': [
                     *(link(snapshot_uri(uuid, n)) for n in view.referrers),
-                    *(link(system_uri(c.uuid)) for c in view.clones if c.uuid),
+                    *(
+                        link(system_uri(c.uuid))
+                        for c in view.dependents
+                        if c.uuid
+                    ),
                 ],
             },
         }
     )
 
 
-def size_bytes(size: drivers.Size | None) -> int | None:
+def size_bytes(size: contract.Size | None) -> int | None:
     """What a snapshot takes; of an internal one nobody can say."""
     return None if size is None else size.own + size.disks
 
 
-def exclusive_size_bytes(size: drivers.Size | None) -> int | None:
+def exclusive_size_bytes(size: contract.Size | None) -> int | None:
     """What a delete frees at the least."""
     if size is None:
         return None
@@ -193,16 +200,16 @@ def exclusive_size_bytes(size: drivers.Size | None) -> int | None:
 
 
 def _consistency(
-    record: drivers.Snapshot, quiesce: drivers.Quiesce | None
+    record: contract.Snapshot, quiesce: contract.Quiesce | None
 ) -> str | None:
     """What a system that is started from the snapshot will find."""
     if record.power_state is None:
         return None
     if record.memory:
         return 'Memory'
-    if record.power_state == drivers.OFF:
+    if record.power_state == contract.OFF:
         return 'Off'
-    frozen = quiesce is not None and quiesce.status == drivers.QUIESCED
+    frozen = quiesce is not None and quiesce.status == contract.QUIESCED
     return 'FileSystem' if frozen else 'Crash'
 
 

@@ -6,7 +6,8 @@ The shape of a SnapshotPolicy, and of what a create would do under it.
 from collections.abc import Sequence
 from typing import Any
 
-from hawkfish_plugin import drivers, exceptions, messages, redfish, retention
+from hawkfish_plugin import exceptions, messages, redfish, retention
+from hawkfish_plugin.drivers import contract
 
 TYPE = '#HawkFishSnapshotPolicy.v1_0_0.HawkFishSnapshotPolicy'
 PREVIEW_TYPE = '#HawkFishSnapshotPolicy.v1_0_0.CreatePreview'
@@ -17,7 +18,7 @@ def policy(
     uuid: str,
     limits: retention.Limits,
     subjects: Sequence[retention.Subject],
-    can: drivers.Capabilities,
+    can: contract.Capabilities,
 ) -> redfish.Resource:
     """One SnapshotPolicy and its use, with its ETag."""
     uri = redfish.policy_uri(uuid)
@@ -49,7 +50,7 @@ def policy(
     )
 
 
-def _capabilities(can: drivers.Capabilities) -> redfish.Resource:
+def _capabilities(can: contract.Capabilities) -> redfish.Resource:
     return {
         'ExternalSupported': can.external,
         'InternalSupported': can.internal,

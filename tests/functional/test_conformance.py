@@ -2,6 +2,7 @@
 """The DMTF's service validator, against snapshots of a real hypervisor."""
 
 import pytest
+
 from tests.functional.conftest import SMALL
 from tests.validator import dmtf
 

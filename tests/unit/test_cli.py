@@ -20,8 +20,9 @@ import requests
 from sushy_tools.emulator import auth_basic
 from werkzeug import serving
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.cli import app
+from hawkfish_plugin.drivers import contract
 
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
 PROGRAM = (
@@ -288,7 +289,7 @@ def test_control_characters_do_not_reach_the_terminal(
     hawkfish, emulator, form
 ):
     """What somebody named a snapshot cannot command the terminal."""
-    evil = drivers.Snapshot(
+    evil = contract.Snapshot(
         name='red\x1b[31m',
         description='bell\x07\nline',
         created=1,
@@ -409,7 +410,7 @@ def test_tree_is_drawn(hawkfish, emulator):
     ):
         tree = list(emulator.driver.snapshots(emulator.system))
         tree.append(
-            drivers.Snapshot(name, '', old, 'On', True, True, parent, current)
+            contract.Snapshot(name, '', old, 'On', True, True, parent, current)
         )
         emulator.driver._keep(emulator.system, tree)
 
@@ -433,7 +434,7 @@ def test_tree_of_a_long_chain(hawkfish, emulator):
     emulator.driver._keep(
         emulator.system,
         [
-            drivers.Snapshot(
+            contract.Snapshot(
                 str(n), '', n, 'Off', False, True, str(n - 1) if n else None
             )
             for n in range(1200)

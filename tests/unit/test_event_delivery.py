@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, drivers, events, locks, tasks, workers
+from hawkfish_plugin import conf, db, events, locks, tasks, workers
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import delivery, subscriptions
 from tests.unit.receiver import Receiver, tls_context, unused_port
 
@@ -208,8 +209,8 @@ def test_the_pause_between_retries_can_grow(service, configured):
 
 def test_filters_and_systems_that_may_not_be_shown(tmp_path, receiver):
     """What is filtered out, or of a system not served, is not pushed."""
-    shown = drivers.System('uuid-a', 'a')
-    hidden = drivers.System('uuid-b', 'b')
+    shown = contract.System('uuid-a', 'a')
+    hidden = contract.System('uuid-b', 'b')
     service = Service(tmp_path, lambda event: event.origin.system != hidden)
     service.subscribe(
         receiver.url,
@@ -392,7 +393,7 @@ def rate_of_operations(service, count):
     begin = time.monotonic()
     made = [
         service.tasks.submit(
-            'silent', drivers.System(f'uuid-{n}', 's'), 's', {}, {}
+            'silent', contract.System(f'uuid-{n}', 's'), 's', {}, {}
         ).id
         for n in range(count)
     ]
@@ -464,7 +465,7 @@ def test_a_system_named_oddly_is_found_by_its_name(service, receiver):
     )
     service.delivery.start()
 
-    service.happen(system=drivers.System('uuid', 'a b/c'))
+    service.happen(system=contract.System('uuid', 'a b/c'))
 
     assert receiver.wait(lambda r: r.ids) == [1]
     event = receiver.taken[0]

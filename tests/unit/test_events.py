@@ -8,7 +8,8 @@ import pytest
 import requests
 import sushy
 
-from hawkfish_plugin import drivers, events, exceptions, messages
+from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import destinations, filters
 from tests.unit.receiver import Receiver
 
@@ -658,7 +659,7 @@ def test_many_subscribe_at_once(api):
 
 
 def event_of(message_id='HawkFish.1.0.SnapshotCreated', uri='/r/a/b'):
-    origin = events.Origin(uri, 'HawkFishSnapshot', drivers.System('u', 'n'))
+    origin = events.Origin(uri, 'HawkFishSnapshot', contract.System('u', 'n'))
     return events.Event(1, 1, 0.0, message_id, ['s', 'n'], origin)
 
 

@@ -15,10 +15,7 @@ ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
 LAYERS = {
     'hawkfish_plugin': 8,
     'hawkfish_plugin.plugin': 7,
-    'hawkfish_plugin.neighbours': 7,
-    'hawkfish_plugin.media': 7,
-    'hawkfish_plugin.entrance': 7,
-    'hawkfish_plugin.protocol': 7,
+    'hawkfish_plugin.emulator': 7,
     'hawkfish_plugin.wsgi': 7,
     'hawkfish_plugin.cli': 7,
     'hawkfish_plugin.ironic': 7,

@@ -10,7 +10,8 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hawkfish_plugin import drivers, exceptions, pruning, snapshots
+from hawkfish_plugin import exceptions, pruning, snapshots
+from hawkfish_plugin.drivers import contract
 from tests.unit import trees
 from tests.unit.test_snapshots_api import message_ids
 
@@ -238,7 +239,7 @@ def test_a_safety_snapshot_costs_no_target(emulator, policy):
     # As a revert does, but that its own task does not keep it yet.
     story = emulator.app.extensions['hawkfish'].snapshots
     system = story.system(emulator.system)
-    story.create(system, snapshots.Wish('safe', spare='a'), {})
+    story.create(system, snapshots.CreateOptions('safe', spare='a'), {})
 
     settle(emulator, ['a', 'safe'])
     wait_idle(emulator)
@@ -528,7 +529,10 @@ def test_clones_keep(emulator, policy):
     emulator.created(Name='b')
     other = '11111111-2222-3333-4444-555555555555'
     emulator.driver.cloned = {
-        'a': [drivers.Clone('/images/x.qcow2'), drivers.Clone('node', other)]
+        'a': [
+            contract.Dependent('/images/x.qcow2'),
+            contract.Dependent('node', other),
+        ]
     }
 
     shown = requests.get(f'{emulator.snapshots_url}/a').json()
@@ -685,11 +689,11 @@ def test_a_purge_that_goes_on_looks_again(emulator):
         'finish': exceptions.HypervisorUnavailable('fake', 'gone')
     }
 
-    def clone(uuid, name, job):
+    def dependent(uuid, name, job):
         emulator.driver.failures = {}
-        emulator.driver.cloned = {'c': [drivers.Clone('/images/x.qcow2')]}
+        emulator.driver.cloned = {'c': [contract.Dependent('/images/x.qcow2')]}
 
-    emulator.driver.settle_delete = clone
+    emulator.driver.settle_delete = dependent
     try:
         ended = emulator.wait(requests.post(purge_target(emulator)))
     finally:
@@ -821,7 +825,9 @@ def test_the_dry_run_is_exact(
 ):
     """What the dry run says will go is what then goes, of any tree."""
     plant(emulator, history)
-    emulator.driver.cloned = {str(n): [drivers.Clone('/x')] for n in cloned}
+    emulator.driver.cloned = {
+        str(n): [contract.Dependent('/x')] for n in cloned
+    }
     there = set(names(emulator))
     for number in locked:
         if str(number) in there:

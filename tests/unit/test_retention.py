@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hawkfish_plugin import drivers, retention
+from hawkfish_plugin import retention
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.retention import Limits, Subject
 from tests.unit import trees
 from tests.unit.trees import NOW
@@ -210,7 +211,7 @@ def test_a_refused_create_is_one_too_many(subjects, most):
     """Where it would break a limit a create is refused, and names the way."""
     limits = Limits(snapshots=most, on_limit=retention.REFUSE)
 
-    found = retention.exceeded(subjects, limits, drivers.Size())
+    found = retention.exceeded(subjects, limits, contract.Size())
 
     assert bool(found) is (len(subjects) >= most)
     tree = Tree(subjects)
@@ -219,7 +220,7 @@ def test_a_refused_create_is_one_too_many(subjects, most):
 
 
 def snapshot(name, parent=None, current=False, **fields):
-    record = drivers.Snapshot(
+    record = contract.Snapshot(
         name, '', NOW - 100, 'On', True, True, parent, current
     )
     return Subject(record, **fields)

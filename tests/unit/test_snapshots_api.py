@@ -8,7 +8,8 @@ import urllib.parse
 import pytest
 import requests
 
-from hawkfish_plugin import exceptions, neighbours
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.emulator import requests as emulator_requests
 
 REDFISH_ACTION = 'HawkFishSnapshot.Revert'
 KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
@@ -406,7 +407,7 @@ def test_allowed_instances_hold(emulator):
 
 def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
     """A setter of the emulator waits for a bounded time, then gets a 503."""
-    monkeypatch.setattr(neighbours, 'LOCK_SECONDS', 0.3)
+    monkeypatch.setattr(emulator_requests, 'LOCK_SECONDS', 0.3)
     emulator.driver.seconds = 1.5
     accepted = emulator.create(Name='slow')
     emulator.wait_running(accepted)

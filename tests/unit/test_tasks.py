@@ -16,17 +16,10 @@ import time
 
 import pytest
 
-from hawkfish_plugin import (
-    conf,
-    db,
-    drivers,
-    exceptions,
-    locks,
-    tasks,
-    workers,
-)
+from hawkfish_plugin import conf, db, exceptions, locks, tasks, workers
+from hawkfish_plugin.drivers import contract
 
-A, B = drivers.System('uuid-a', 'a'), drivers.System('uuid-b', 'b')
+A, B = contract.System('uuid-a', 'a'), contract.System('uuid-b', 'b')
 PATIENCE = 20.0
 
 # Works as the owner of the state in argv[1] until it is killed.
@@ -324,7 +317,7 @@ def test_two_claims_never_get_the_same_task(tmp_path):
     """However many claim at once, each task goes to one of them."""
     table = open_table(tmp_path)
     made = [
-        submit(table, 's', drivers.System(f'uuid-{n}', str(n)))
+        submit(table, 's', contract.System(f'uuid-{n}', str(n)))
         for n in range(40)
     ]
     claimed = []

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from hawkfish_plugin import drivers, retention
+from hawkfish_plugin import retention
+from hawkfish_plugin.drivers import contract
 
 CREATE = 'create'
 NOW = 1_000_000
@@ -39,15 +40,15 @@ def _with_few_creates(
     return kept
 
 
-def play(history: Sequence[str | int]) -> list[drivers.Snapshot]:
+def play(history: Sequence[str | int]) -> list[contract.Snapshot]:
     """The snapshots that *history* leaves, named by their numbers."""
-    made: list[drivers.Snapshot] = []
+    made: list[contract.Snapshot] = []
     current: str | None = None
     for step in history:
         if step == CREATE:
             name = str(len(made))
             made.append(
-                drivers.Snapshot(
+                contract.Snapshot(
                     name,
                     '',
                     NOW - 1000 + 10 * len(made),
@@ -84,7 +85,7 @@ def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
             dataclasses.replace(
                 record, power_state=draw(st.sampled_from(['Off', 'On']))
             ),
-            drivers.Size(
+            contract.Size(
                 draw(st.integers(0, 4)),
                 draw(st.integers(0, 4)) if record.parent else 0,
             ),

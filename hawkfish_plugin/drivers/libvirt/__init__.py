@@ -15,17 +15,18 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
-    clones,
     connections,
     create,
     delete,
-    discards,
-    facts,
+    dependents,
     leftovers,
+    parsed,
     plan,
     revert,
+    revert_disks,
     sizes,
     snapshots,
     xml,
@@ -38,7 +39,7 @@ _DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
 
 
 class LibvirtDriver:
-    """See ``drivers.Driver``; serves the domains of the emulator's URI."""
+    """See ``contract.Driver``; serves the domains of the emulator's URI."""
 
     def __init__(
         self,
@@ -50,16 +51,16 @@ class LibvirtDriver:
         self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
-        self._clones = clones.Clones()
+        self._clones = dependents.Dependents()
         self._orders = snapshots.Orders()
 
     def losses(self) -> int:
         return self._hypervisor.losses()
 
-    def resolve(self, identity: str) -> drivers.System:
+    def resolve(self, identity: str) -> contract.System:
         with self._hypervisor.connection('look-up') as connection:
             domain = connections.find_any(connection, identity)
-            return drivers.System(domain.UUIDString(), domain.name())
+            return contract.System(domain.UUIDString(), domain.name())
 
     def changes_when_read(self, uuid: str) -> bool:
         with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
@@ -75,14 +76,14 @@ class LibvirtDriver:
             if disk.device in _DRIVES and disk.path
         }
 
-    def snapshots(self, uuid: str) -> Sequence[drivers.Snapshot]:
+    def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
             return snapshots.tree(domain)
 
-    def systems(self) -> Sequence[drivers.System]:
+    def systems(self) -> Sequence[contract.System]:
         with self._hypervisor.connection('list') as connection:
             return [
-                drivers.System(domain.UUIDString(), domain.name())
+                contract.System(domain.UUIDString(), domain.name())
                 for domain in connection.listAllDomains(
                     libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
                 )
@@ -96,33 +97,40 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as (_, domain):
             return snapshots.exists(domain, name)
 
-    def survey(
-        self, uuid: str, look: drivers.Look = drivers.Look.RECENT
-    ) -> drivers.Survey:
+    def inventory(
+        self,
+        uuid: str,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
+    ) -> contract.Inventory:
         with self._hypervisor.domain(uuid, 'list') as (connection, domain):
             current = snapshots.current(domain)
             read = snapshots.read_all(domain)
             records = snapshots.records(read, current)
             disks = {s.record.name: sizes.files(connection, s) for s in read}
-            return drivers.Survey(
+            return contract.Inventory(
                 records,
                 self._measure(connection, uuid, read, records, disks),
-                self._look_for_clones(connection, domain, read, disks, look),
+                self._look_for_clones(
+                    connection, domain, read, disks, freshness
+                ),
             )
 
     def _look_for_clones(
         self,
         connection: Any,
         domain: Any,
-        read: Sequence[facts.Facts],
+        read: Sequence[parsed.ParsedSnapshot],
         disks: Mapping[str, Sequence[str]],
-        look: drivers.Look,
-    ) -> Mapping[str, Sequence[drivers.Clone]]:
+        freshness: contract.Freshness,
+    ) -> Mapping[str, Sequence[contract.Dependent]]:
         try:
-            return self._clones.of(connection, domain, read, disks, look)
+            return self._clones.of(connection, domain, read, disks, freshness)
         except libvirt.libvirtError as exc:
             # Before a delete it has to be known.
-            if look != drivers.Look.RECENT or not connection.isAlive():
+            if (
+                freshness != contract.Freshness.CACHED
+                or not connection.isAlive()
+            ):
                 raise
             LOG.warning('Not looked for: %s', exc.get_error_message())
             return {}
@@ -131,10 +139,10 @@ class LibvirtDriver:
         self,
         connection: Any,
         uuid: str,
-        read: Sequence[facts.Facts],
-        records: Sequence[drivers.Snapshot],
+        read: Sequence[parsed.ParsedSnapshot],
+        records: Sequence[contract.Snapshot],
         disks: Mapping[str, Sequence[str]],
-    ) -> Mapping[str, drivers.Size]:
+    ) -> Mapping[str, contract.Size]:
         try:
             return sizes.measure(
                 connection, uuid, read, records, disks, self._sizes
@@ -156,13 +164,13 @@ class LibvirtDriver:
         with self._hypervisor.connection('sweep') as connection:
             return leftovers.sweep(connection, noted)
 
-    def capabilities(self, uuid: str) -> drivers.Capabilities:
+    def capabilities(self, uuid: str) -> contract.Capabilities:
         with self._hypervisor.domain(uuid, 'look-up') as (connection, domain):
             return plan.capabilities(connection, domain, self._conf)
 
     def check_create(
-        self, uuid: str, request: drivers.CreateRequest
-    ) -> drivers.Forecast:
+        self, uuid: str, request: contract.CreateRequest
+    ) -> contract.Forecast:
         with self._hypervisor.domain(uuid, 'create') as (connection, domain):
             planned = plan.make(connection, domain, request, self._conf)
             return sizes.forecast(
@@ -172,21 +180,24 @@ class LibvirtDriver:
                 self._conf.snapshots.space_headroom,
             )
 
-    def check_revert(self, uuid: str, request: drivers.RevertRequest) -> None:
+    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
             revert.check(connection, domain, request)
         if not request.kept:
-            self._check_discarded(uuid, drivers.Look.NAMES)
+            self._check_discarded(uuid, contract.Freshness.LISTED)
 
-    def _check_discarded(self, uuid: str, look: drivers.Look) -> None:
+    def _check_discarded(
+        self, uuid: str, freshness: contract.Freshness
+    ) -> None:
         """Raise where a revert would take the ground from under others."""
         with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
-            files = discards.files(domain)
+            files = revert_disks.files(domain)
             if files and (
-                found := self._clones.on(connection, domain, files, look)
+                found := self._clones.on(connection, domain, files, freshness)
             ):
                 raise exceptions.SystemCloned(
-                    domain.name(), ', '.join(clone.name for clone in found)
+                    domain.name(),
+                    ', '.join(dependent.name for dependent in found),
                 )
 
     def check_delete(self, uuid: str, name: str) -> None:
@@ -194,39 +205,57 @@ class LibvirtDriver:
             delete.check(connection, domain, name)
 
     def create(
-        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Created:
+        self,
+        uuid: str,
+        request: contract.CreateRequest,
+        context: contract.TaskContext,
+    ) -> contract.Created:
         with self._changing(uuid):
-            return create.run(self._hypervisor, uuid, request, self._conf, job)
+            return create.run(
+                self._hypervisor, uuid, request, self._conf, context
+            )
 
     def revert(
-        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
+        self,
+        uuid: str,
+        request: contract.RevertRequest,
+        context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            self._check_discarded(uuid, drivers.Look.ALL)
-            revert.run(self._hypervisor, uuid, request, self._conf, job)
+            self._check_discarded(uuid, contract.Freshness.FULL)
+            revert.run(self._hypervisor, uuid, request, self._conf, context)
 
-    def delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+    def delete(
+        self, uuid: str, name: str, context: contract.TaskContext
+    ) -> None:
         with self._changing(uuid):
-            delete.run(self._hypervisor, uuid, name, job)
+            delete.run(self._hypervisor, uuid, name, context)
 
     def settle_create(
-        self, uuid: str, request: drivers.CreateRequest, job: drivers.Job
-    ) -> drivers.Created:
+        self,
+        uuid: str,
+        request: contract.CreateRequest,
+        context: contract.TaskContext,
+    ) -> contract.Created:
         with self._changing(uuid):
             return create.settle(
-                self._hypervisor, uuid, request, self._conf, job
+                self._hypervisor, uuid, request, self._conf, context
             )
 
     def settle_revert(
-        self, uuid: str, request: drivers.RevertRequest, job: drivers.Job
+        self,
+        uuid: str,
+        request: contract.RevertRequest,
+        context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            revert.settle(self._hypervisor, uuid, request, self._conf, job)
+            revert.settle(self._hypervisor, uuid, request, self._conf, context)
 
-    def settle_delete(self, uuid: str, name: str, job: drivers.Job) -> None:
+    def settle_delete(
+        self, uuid: str, name: str, context: contract.TaskContext
+    ) -> None:
         with self._changing(uuid):
-            delete.settle(self._hypervisor, uuid, name, job)
+            delete.settle(self._hypervisor, uuid, name, context)
 
     @contextlib.contextmanager
     def _changing(self, uuid: str) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers import contract
 
 # Not in libvirt-python: VIR_ERR_AGENT_COMMAND_TIMEOUT and _FAILED.
 _CODES = frozenset(
@@ -76,7 +76,7 @@ def freeze(domain: Any) -> None:
         domain.fsFreeze()
 
 
-def thaw(domain: Any, seconds: int, job: drivers.Job) -> None:
+def thaw(domain: Any, seconds: int, context: contract.TaskContext) -> None:
     """Thaw what we have frozen, or tell that it cannot be done."""
     try:
         with failures():
@@ -85,10 +85,12 @@ def thaw(domain: Any, seconds: int, job: drivers.Job) -> None:
     except (AgentError, libvirt.libvirtError) as exc:
         if not domain.connect().isAlive():
             raise
-        job.tell('HawkFish.1.0.ThawFailed', exc)
+        context.tell('HawkFish.1.0.ThawFailed', exc)
 
 
-def set_clock(domain: Any, seconds: int, job: drivers.Job) -> None:
+def set_clock(
+    domain: Any, seconds: int, context: contract.TaskContext
+) -> None:
     """Set the guest's clock to the present, or tell that it is behind."""
     deadline = time.monotonic() + _RETURN_SECONDS
     while True:
@@ -99,7 +101,7 @@ def set_clock(domain: Any, seconds: int, job: drivers.Job) -> None:
             return
         except AgentError as exc:
             if time.monotonic() > deadline or not _may_return(exc):
-                job.tell('HawkFish.1.0.ClockNotSet', domain.name(), exc)
+                context.tell('HawkFish.1.0.ClockNotSet', domain.name(), exc)
                 return
         time.sleep(_POLL_SECONDS)
 

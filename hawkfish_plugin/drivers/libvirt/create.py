@@ -18,18 +18,19 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     connections,
+    domain_jobs,
     firmware,
     leftovers,
     plan,
     quiesce,
     snapshots,
     storage,
-    strays,
-    waiting,
+    untracked,
     xml,
 )
 
@@ -43,10 +44,10 @@ _OVERLAY = '.qcow2'
 def run(
     hypervisor: connections.Hypervisor,
     uuid: str,
-    request: drivers.CreateRequest,
+    request: contract.CreateRequest,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
-) -> drivers.Created:
+    context: contract.TaskContext,
+) -> contract.Created:
     with hypervisor.domain(uuid, 'create') as (connection, domain):
         planned = plan.make(connection, domain, request, conf)
         _check_name_free(domain, request.name)
@@ -54,7 +55,7 @@ def run(
         text, overlays, files, copies = _describe(
             request, planned, definition, not domain.isActive()
         )
-        job.step(
+        context.step(
             'prepare',
             files=files,
             volumes=planned.volumes,
@@ -63,36 +64,36 @@ def run(
             power_state=plan.power_state(domain),
         )
         for need in planned.needs:
-            job.tell(
+            context.tell(
                 'HawkFish.1.0.SpaceEstimated',
                 need.folder,
                 need.needed,
                 need.available,
             )
-        if job.cancelled:
+        if context.cancelled:
             raise exceptions.OperationCancelled('create')
         if (
             not planned.external
             and not planned.memory
             and ('tpm' in xml.firmware(definition, off=True))
         ):
-            job.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
+            context.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
         if (
             planned.external
             and not planned.memory
             and (xml.firmware(definition, off=True).keys() - copies.keys())
         ):
-            job.tell(
+            context.tell(
                 'HawkFish.1.0.FirmwareNotCaptured',
                 request.name,
                 'its UEFI variables are in a qcow2 file, of which QEMU keeps '
                 'a part to itself while it runs',
             )
-        quiesced = quiesce.before(domain, planned, conf, job)
+        quiesced = quiesce.before(domain, planned, conf, context)
         # Between the flush and libvirt's job there is nothing to abort.
-        if job.cancelled:
+        if context.cancelled:
             raise exceptions.OperationCancelled('create')
-        with waiting.watched(hypervisor, uuid, job) as watch:
+        with domain_jobs.watched(hypervisor, uuid, context) as watch:
             try:
                 flags = _flags(planned)
                 if _would_be_readable(connection, domain, overlays):
@@ -107,20 +108,20 @@ def run(
                     planned,
                     quiesced,
                     conf,
-                    job,
+                    context,
                 )
             except libvirt.libvirtError as exc:
                 if connection.isAlive():
-                    _remove_files(connection, domain, files, job)
+                    _remove_files(connection, domain, files, context)
                 _check_aborted(exc, watch, conf)
                 raise
             except exceptions.Conflict:
                 # Of the agent, or of the folder of the copies.
-                _remove_files(connection, domain, files, job)
+                _remove_files(connection, domain, files, context)
                 raise
-        job.step('finish', durable=False, frozen=False)
-        size = _finish(connection, domain, request.name, job)
-        return drivers.Created(quiesced, size)
+        context.step('finish', durable=False, frozen=False)
+        size = _finish(connection, domain, request.name, context)
+        return contract.Created(quiesced, size)
 
 
 def _capture(
@@ -129,24 +130,26 @@ def _capture(
     text: str,
     flags: int,
     planned: plan.Plan,
-    quiesced: drivers.Quiesce,
+    quiesced: contract.Quiesce,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
-) -> drivers.Quiesce:
+    context: contract.TaskContext,
+) -> contract.Quiesce:
     # Memory is flushed before; libvirt freezes disks alone by itself.
-    if quiesced.status == drivers.QUIESCED and not flags & _LIVE and flags:
-        job.step('capture', frozen=True, quiesce=dataclasses.asdict(quiesced))
+    if quiesced.status == contract.QUIESCED and not flags & _LIVE and flags:
+        context.step(
+            'capture', frozen=True, quiesce=dataclasses.asdict(quiesced)
+        )
         try:
             with agent.failures():
                 domain.snapshotCreateXML(text, flags | _QUIESCE)
             return quiesced
         except agent.AgentError as exc:
-            agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
+            agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
             # Where it was the thaw that failed, the system stands on them.
-            overlays = _overlays(job.journal['files'])
-            _remove_files(connection, domain, overlays, job)
-            quiesced = quiesce.failed(domain, planned, exc, job)
-    job.step('capture', frozen=False, quiesce=dataclasses.asdict(quiesced))
+            overlays = _overlays(context.journal['files'])
+            _remove_files(connection, domain, overlays, context)
+            quiesced = quiesce.failed(domain, planned, exc, context)
+    context.step('capture', frozen=False, quiesce=dataclasses.asdict(quiesced))
     domain.snapshotCreateXML(text, flags)
     return quiesced
 
@@ -154,20 +157,22 @@ def _capture(
 def settle(
     hypervisor: connections.Hypervisor,
     uuid: str,
-    request: drivers.CreateRequest,
+    request: contract.CreateRequest,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
-) -> drivers.Created:
-    waiting.until_idle(hypervisor, uuid)
+    context: contract.TaskContext,
+) -> contract.Created:
+    domain_jobs.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'create') as (connection, domain):
-        if job.journal['frozen'] and domain.isActive():
-            agent.thaw(domain, conf.snapshots.quiesce_timeout, job)
-        if _is_made(domain, request.name, job.journal['files']):
-            size = _finish(connection, domain, request.name, job)
-            quiesced = drivers.Quiesce(**job.journal['quiesce'])
-            return drivers.Created(quiesced, size)
-        kept = _remove_files(connection, domain, job.journal['files'], job)
-        _resume(domain, job)
+        if context.journal['frozen'] and domain.isActive():
+            agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
+        if _is_made(domain, request.name, context.journal['files']):
+            size = _finish(connection, domain, request.name, context)
+            quiesced = contract.Quiesce(**context.journal['quiesce'])
+            return contract.Created(quiesced, size)
+        kept = _remove_files(
+            connection, domain, context.journal['files'], context
+        )
+        _resume(domain, context)
     left = (
         f'{kept[0]!r} was left of it'
         if kept
@@ -183,7 +188,10 @@ def _overlays(files: Collection[str]) -> list[str]:
 
 
 def _remove_files(
-    connection: Any, domain: Any, files: Collection[str], job: drivers.Job
+    connection: Any,
+    domain: Any,
+    files: Collection[str],
+    context: contract.TaskContext,
 ) -> list[str]:
     """
     Remove *files* of a create that failed; returns what has to be left.
@@ -194,21 +202,21 @@ def _remove_files(
     overlays = _overlays(files)
     reason = 'only that file would have it'
     try:
-        merged = strays.merge_back(domain, overlays)
+        merged = untracked.merge_back(domain, overlays)
         kept = [
             path
             for path in overlays
             if path not in merged and storage.is_written(connection, path)
         ]
-    except (libvirt.libvirtError, strays.StrayError) as exc:
+    except (libvirt.libvirtError, untracked.UntrackedError) as exc:
         if not connection.isAlive():
             raise
         kept, reason = overlays, str(exc)
     for path in kept:
-        job.tell('HawkFish.1.0.OverlayLeft', path, domain.name(), reason)
+        context.tell('HawkFish.1.0.OverlayLeft', path, domain.name(), reason)
     files = [path for path in files if path not in kept]
-    leftovers.close(connection, domain, files, job)
-    leftovers.remove(connection, domain, files, job)
+    leftovers.close(connection, domain, files, context)
+    leftovers.remove(connection, domain, files, context)
     return kept
 
 
@@ -226,7 +234,7 @@ def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
 
 
 def _describe(
-    request: drivers.CreateRequest,
+    request: contract.CreateRequest,
     planned: plan.Plan,
     definition: xml.Element,
     off: bool,
@@ -294,7 +302,7 @@ def _flags(planned: plan.Plan) -> int:
 
 
 def _check_aborted(
-    error: libvirt.libvirtError, watch: waiting.Watch, conf: cfg.ConfigOpts
+    error: libvirt.libvirtError, watch: domain_jobs.Watch, conf: cfg.ConfigOpts
 ) -> None:
     if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
         return
@@ -306,39 +314,45 @@ def _check_aborted(
         ) from error
 
 
-def _resume(domain: Any, job: drivers.Job) -> None:
+def _resume(domain: Any, context: contract.TaskContext) -> None:
     # A libvirtd that died while it saved the memory left the guest paused.
     stopped = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE]
-    if job.journal['power_state'] == drivers.ON and domain.state() == stopped:
+    if (
+        context.journal['power_state'] == contract.ON
+        and domain.state() == stopped
+    ):
         domain.resume()
 
 
 def _keep_firmware(
-    connection: Any, domain: Any, root: xml.Element, job: drivers.Job
+    connection: Any,
+    domain: Any,
+    root: xml.Element,
+    context: contract.TaskContext,
 ) -> None:
     # The snapshot is there and whole but for this; without its note of who
     # has made it, a revert would take it for one of others.
     try:
-        firmware.keep(connection, root, job.journal['firmware'])
+        firmware.keep(connection, root, context.journal['firmware'])
     except (libvirt.libvirtError, exceptions.FolderMissing) as exc:
         if not connection.isAlive():
             raise
-        job.tell(
+        context.tell(
             'HawkFish.1.0.FirmwareNotCaptured', root.findtext('name', ''), exc
         )
         leftovers.remove(
-            connection, domain, job.journal['firmware'].values(), job
+            connection, domain, context.journal['firmware'].values(), context
         )
 
 
 def _finish(
-    connection: Any, domain: Any, name: str, job: drivers.Job
+    connection: Any, domain: Any, name: str, context: contract.TaskContext
 ) -> int | None:
     """Complete what libvirt has made; returns the size of its memory."""
     root = snapshots.describe(domain, name)
-    if xml.resolve_volumes(root, job.journal['volumes']):
+    if xml.resolve_volumes(root, context.journal['volumes']):
         snapshots.redefine(domain, root)
-    if job.journal['firmware']:
-        _keep_firmware(connection, domain, root, job)
+    if context.journal['firmware']:
+        _keep_firmware(connection, domain, root, context)
     memory = xml.memory_file(root)
     return storage.size(connection, memory)[0] if memory else None

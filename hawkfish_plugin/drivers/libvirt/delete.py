@@ -12,17 +12,18 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
-    discards,
+    domain_jobs,
     firmware,
     leftovers,
     plan,
+    revert_disks,
     snapshots,
     space,
     storage,
-    waiting,
     xml,
 )
 
@@ -49,7 +50,7 @@ def check(connection: Any, domain: Any, name: str) -> xml.Element:
         raise exceptions.SystemPaused(domain.name())
     # Asked right before the merge: some of it would crash libvirtd.
     records = snapshots.tree(domain)
-    referrers = drivers.referrers(records, name)
+    referrers = contract.referrers(records, name)
     if referrers:
         raise exceptions.SnapshotReferenced(name, ', '.join(referrers))
     # What has no child and is not current, libvirt merges with nothing.
@@ -86,7 +87,10 @@ def _check_not_below(
 
 
 def run(
-    hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    name: str,
+    context: contract.TaskContext,
 ) -> None:
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         root = check(connection, domain, name)
@@ -97,13 +101,13 @@ def run(
             for target, path in xml.external_disks(root).items()
             if path and target in present
         ]
-        job.step('prepare', files=_other_files(root), overlays=overlays)
+        context.step('prepare', files=_other_files(root), overlays=overlays)
         # libvirt would merge the overlay of a drive that may be long gone,
         # and refuse to delete the snapshot for ever.
         if xml.external_disks(root) and xml.eject_media(root):
             snapshots.redefine(domain, root)
-        again = job.journal.get('merging', False)
-        job.step('merge', merging=True)
+        again = context.journal.get('merging', False)
+        context.step('merge', merging=True)
         try:
             _merge(domain, name, again)
         except (libvirt.libvirtError, exceptions.MergeFailed):
@@ -112,9 +116,9 @@ def run(
             if not _is_ahead(connection, domain, root):
                 _put_media_back(domain, whole)
                 raise
-            _forget(connection, domain, root, job)
-        job.step('finish', durable=False)
-        _remove_files(connection, domain, job)
+            _forget(connection, domain, root, context)
+        context.step('finish', durable=False)
+        _remove_files(connection, domain, context)
 
 
 def _targets(domain: Any) -> set[str]:
@@ -131,14 +135,17 @@ def _put_media_back(domain: Any, whole: xml.Element) -> None:
 
 
 def settle(
-    hypervisor: connections.Hypervisor, uuid: str, name: str, job: drivers.Job
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    name: str,
+    context: contract.TaskContext,
 ) -> None:
-    waiting.until_idle(hypervisor, uuid)
+    domain_jobs.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'delete') as (connection, domain):
         if name not in domain.snapshotListNames():
-            _remove_files(connection, domain, job)
+            _remove_files(connection, domain, context)
             return
-    run(hypervisor, uuid, name, job)
+    run(hypervisor, uuid, name, context)
 
 
 def _merge(domain: Any, name: str, again: bool) -> None:
@@ -168,7 +175,7 @@ def _is_ahead(connection: Any, domain: Any, root: xml.Element) -> bool:
     """
     name, records = root.findtext('name'), snapshots.tree(domain)
     on_branch = {s.name for s in records if s.current}
-    if name not in on_branch | drivers.ancestors(records):
+    if name not in on_branch | contract.ancestors(records):
         return False
     external = xml.external_disks(root)
     # libvirt refuses where one is detached; its data may be needed yet.
@@ -188,7 +195,10 @@ def _is_ahead(connection: Any, domain: Any, root: xml.Element) -> bool:
 
 
 def _forget(
-    connection: Any, domain: Any, root: xml.Element, job: drivers.Job
+    connection: Any,
+    domain: Any,
+    root: xml.Element,
+    context: contract.TaskContext,
 ) -> None:
     """
     Take a snapshot off libvirt's list, and leave its disks where they are.
@@ -200,7 +210,7 @@ def _forget(
     snapshots.find(domain, name).delete(
         libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
     )
-    job.tell('HawkFish.1.0.SnapshotNotMerged', name, domain.name())
+    context.tell('HawkFish.1.0.SnapshotNotMerged', name, domain.name())
     _end_merge(domain, root)
     paths = {*xml.external_disks(root).values()} | {
         disk.path for disk in xml.captured_disks(root)
@@ -212,7 +222,7 @@ def _forget(
         and leftovers.is_ours(path)
         and not storage.is_backing(connection, path)
     ]
-    leftovers.remove(connection, domain, unused, job)
+    leftovers.remove(connection, domain, unused, context)
 
 
 def _end_merge(domain: Any, root: xml.Element) -> None:
@@ -224,17 +234,19 @@ def _end_merge(domain: Any, root: xml.Element) -> None:
             snapshots.redefine(domain, below)
 
 
-def _remove_files(connection: Any, domain: Any, job: drivers.Job) -> None:
-    leftovers.remove(connection, domain, job.journal['files'], job)
+def _remove_files(
+    connection: Any, domain: Any, context: contract.TaskContext
+) -> None:
+    leftovers.remove(connection, domain, context.journal['files'], context)
     # Those that libvirt has not removed, as QEMU died right after the merge.
     leftovers.remove_discarded(
-        connection, domain, job.journal['overlays'], job
+        connection, domain, context.journal['overlays'], context
     )
     # A revert does it again.
     with contextlib.suppress(
         libvirt.libvirtError, exceptions.SnapshotNotFound
     ):
-        discards.straighten(domain)
+        revert_disks.correct(domain)
 
 
 def _other_files(root: xml.Element) -> list[str]:

@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import storage, xml
 
 # The largest firmware of QEMU has 64 MiB of flash.
@@ -73,7 +74,7 @@ def copies(root: xml.Element) -> dict[str, str]:
         root.findtext('creationTime'),
     ]
     token = hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
-    off = xml.snapshot(root, None).power_state == drivers.OFF
+    off = xml.snapshot(root, None).power_state == contract.OFF
     return files(captured, posixpath.dirname(paths[0]), token, off)
 
 

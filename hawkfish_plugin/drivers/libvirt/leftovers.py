@@ -17,9 +17,10 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, messages
+from hawkfish_plugin import messages
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
-    images,
+    memory_images,
     qmp,
     snapshots,
     storage,
@@ -35,20 +36,23 @@ _OURS = re.compile(
 
 
 def remove(
-    connection: Any, domain: Any, paths: Iterable[str], job: drivers.Job
+    connection: Any,
+    domain: Any,
+    paths: Iterable[str],
+    context: contract.TaskContext,
 ) -> None:
     """Remove those of *paths* that nothing uses; tell what cannot be."""
     paths, unused = [*paths], list[str]()
-    with _telling(connection, job, paths):
+    with _telling(connection, context, paths):
         unused = _unused(connection, paths)
     for path in unused:
-        with _telling(connection, job, [path]):
+        with _telling(connection, context, [path]):
             storage.remove(connection, path)
 
 
 @contextlib.contextmanager
 def _telling(
-    connection: Any, job: drivers.Job, paths: Iterable[str]
+    connection: Any, context: contract.TaskContext, paths: Iterable[str]
 ) -> Iterator[None]:
     try:
         yield
@@ -56,18 +60,23 @@ def _telling(
         if not connection.isAlive():
             raise
         for path in paths:
-            job.tell(messages.CLEANUP_FAILED, path, exc.get_error_message())
+            context.tell(
+                messages.CLEANUP_FAILED, path, exc.get_error_message()
+            )
 
 
 def close(
-    connection: Any, domain: Any, paths: Collection[str], job: drivers.Job
+    connection: Any,
+    domain: Any,
+    paths: Collection[str],
+    context: contract.TaskContext,
 ) -> None:
     """
     Let QEMU close those of *paths* that it has open and does not use.
 
     Tells what cannot be found out.
     """
-    with _telling(connection, job, paths):
+    with _telling(connection, context, paths):
         nodes = qmp.listed(domain, 'query-named-block-nodes')
         # What has the file open goes after what reads its format. QEMU
         # refuses where anything stands on it.
@@ -107,15 +116,18 @@ def remove_new_overlays(
     domain: Any,
     bases: Collection[str],
     before: Collection[str],
-    job: drivers.Job,
+    context: contract.TaskContext,
 ) -> None:
     """Remove what a failed revert has put over *bases* since *before*."""
     now = revert_overlays(connection, bases)
-    remove(connection, domain, set(now) - set(before), job)
+    remove(connection, domain, set(now) - set(before), context)
 
 
 def remove_discarded(
-    connection: Any, domain: Any, before: Iterable[str], job: drivers.Job
+    connection: Any,
+    domain: Any,
+    before: Iterable[str],
+    context: contract.TaskContext,
 ) -> None:
     """
     Remove what a revert or a delete has done with, and libvirt has left.
@@ -124,7 +136,7 @@ def remove_discarded(
     uppermost first; none that anything stands on is removed.
     """
     ours = {path for path in before if is_ours(path)}
-    with _telling(connection, job, ours):
+    with _telling(connection, context, ours):
         known = _mentioned(domain, ours)
         for path in before:
             if path not in ours - known:
@@ -132,7 +144,7 @@ def remove_discarded(
             if storage.exists(connection, path) and not storage.is_backing(
                 connection, path
             ):
-                remove(connection, domain, [path], job)
+                remove(connection, domain, [path], context)
 
 
 def sweep(connection: Any, noted: Collection[str]) -> list[str]:
@@ -147,7 +159,9 @@ def sweep(connection: Any, noted: Collection[str]) -> list[str]:
     unknown = {p for p in found if posixpath.basename(p) not in known}
     strange = []
     for path in sorted(unknown | set(noted)):
-        useless = path in noted or images.is_unfinished(connection, path)
+        useless = path in noted or memory_images.is_unfinished(
+            connection, path
+        )
         if not _unused(connection, [path]) or not storage.exists(
             connection, path
         ):

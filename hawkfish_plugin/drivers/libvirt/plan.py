@@ -14,7 +14,8 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import snapshots, space, storage, xml
 
 # json-c in libvirt 10.8 to 11.x cannot parse QEMU's answers about longer
@@ -30,7 +31,7 @@ class Plan:
     """
     A snapshot that can be made.
 
-    *quiesce* is one of drivers.QUIESCE_MODES, *paths* are the files of the
+    *quiesce* is one of contract.QUIESCE_MODES, *paths* are the files of the
     disks to capture and *formats* theirs, by target; *volumes* those of them
     that the domain names as pool volumes; *left_out* the targets of media and
     read-only disks; *needs* the space that it takes at the most.
@@ -53,7 +54,7 @@ class Plan:
 def make(
     connection: Any,
     domain: Any,
-    request: drivers.CreateRequest,
+    request: contract.CreateRequest,
     conf: cfg.ConfigOpts,
 ) -> Plan:
     """
@@ -95,14 +96,14 @@ def make(
 
 def capabilities(
     connection: Any, domain: Any, conf: cfg.ConfigOpts
-) -> drivers.Capabilities:
+) -> contract.Capabilities:
     """What snapshots the domain can have as it is now, and why no others."""
     seen = _look(connection, domain)
     external = _is_external(seen, conf)
     memory = seen.active and _wants_memory(external, conf)
     findings = _refusals(seen, external, memory, conf)
     general = [*_general_refusals(seen)]
-    return drivers.Capabilities(
+    return contract.Capabilities(
         version=version(connection),
         external=not general and not _external_refusals(seen, conf),
         internal=not general and not _internal_refusals(seen, seen.active),
@@ -115,13 +116,13 @@ def capabilities(
     )
 
 
-def _report(disk: xml.Disk) -> drivers.DiskReport:
+def _report(disk: xml.Disk) -> contract.DiskReport:
     reason = None
     if disk.is_media:
         reason = 'It is a removable medium.'
     elif disk.readonly:
         reason = 'It is read-only.'
-    return drivers.DiskReport(
+    return contract.DiskReport(
         disk.target, disk.device, disk.kind, disk.format, reason
     )
 
@@ -305,5 +306,5 @@ def is_paused(domain: Any) -> bool:
 
 def power_state(domain: Any) -> str:
     if not domain.isActive():
-        return drivers.OFF
-    return drivers.PAUSED if is_paused(domain) else drivers.ON
+        return contract.OFF
+    return contract.PAUSED if is_paused(domain) else contract.ON

@@ -12,46 +12,53 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import agent, plan
 
 
 def before(
-    domain: Any, planned: plan.Plan, conf: cfg.ConfigOpts, job: drivers.Job
-) -> drivers.Quiesce:
+    domain: Any,
+    planned: plan.Plan,
+    conf: cfg.ConfigOpts,
+    context: contract.TaskContext,
+) -> contract.Quiesce:
     """
     Do what is to be done before the capture, and say how it went.
 
     Raises QuiesceFailed where it is required and not possible.
     """
-    if plan.power_state(domain) != drivers.ON:
-        return drivers.Quiesce(drivers.NOT_NEEDED)
-    if planned.quiesce == drivers.NEVER:
-        return drivers.Quiesce(drivers.NOT_REQUESTED)
+    if plan.power_state(domain) != contract.ON:
+        return contract.Quiesce(contract.NOT_NEEDED)
+    if planned.quiesce == contract.NEVER:
+        return contract.Quiesce(contract.NOT_REQUESTED)
     seconds = conf.snapshots.quiesce_timeout
     try:
         agent.prepare(domain, seconds)
         if planned.memory:
-            _flush(domain, seconds, job)
+            _flush(domain, seconds, context)
     except agent.AgentError as exc:
-        return failed(domain, planned, exc, job)
-    return drivers.Quiesce(drivers.QUIESCED)
+        return failed(domain, planned, exc, context)
+    return contract.Quiesce(contract.QUIESCED)
 
 
 def failed(
-    domain: Any, planned: plan.Plan, error: Exception, job: drivers.Job
-) -> drivers.Quiesce:
+    domain: Any,
+    planned: plan.Plan,
+    error: Exception,
+    context: contract.TaskContext,
+) -> contract.Quiesce:
     """Raise where it is required, else warn and go on without."""
-    if planned.quiesce == drivers.REQUIRED:
+    if planned.quiesce == contract.REQUIRED:
         raise exceptions.QuiesceFailed(domain.name(), error)
-    job.tell('HawkFish.1.0.SnapshotQuiesceFailed', domain.name(), error)
-    return drivers.Quiesce(drivers.QUIESCE_FAILED, str(error))
+    context.tell('HawkFish.1.0.SnapshotQuiesceFailed', domain.name(), error)
+    return contract.Quiesce(contract.QUIESCE_FAILED, str(error))
 
 
-def _flush(domain: Any, seconds: int, job: drivers.Job) -> None:
-    job.step('freeze', frozen=True)
+def _flush(domain: Any, seconds: int, context: contract.TaskContext) -> None:
+    context.step('freeze', frozen=True)
     try:
         agent.freeze(domain)
     finally:
         # Also where the freeze failed: it may have frozen some of them.
-        agent.thaw(domain, seconds, job)
+        agent.thaw(domain, seconds, context)

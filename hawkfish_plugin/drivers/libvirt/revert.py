@@ -21,21 +21,22 @@ from typing import Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import drivers, exceptions, messages
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     connections,
-    discards,
-    drives,
+    domain_jobs,
     firmware,
-    images,
     leftovers,
+    memory_images,
     plan,
+    removable_media,
+    revert_disks,
     snapshots,
     space,
     storage,
     undo,
-    waiting,
     xml,
 )
 
@@ -52,7 +53,7 @@ _last_lock = threading.Lock()
 
 
 def check(
-    connection: Any, domain: Any, request: drivers.RevertRequest
+    connection: Any, domain: Any, request: contract.RevertRequest
 ) -> xml.Element:
     """
     Raise what stands in the way of a revert.
@@ -78,7 +79,7 @@ def check(
         raise exceptions.SnapshotFileMissing(name, missing)
     memory = xml.memory_file(root)
     if memory:
-        images.check(
+        memory_images.check(
             connection, name, memory, domain.UUIDString(), request.memory_size
         )
     if request.ours and not request.force:
@@ -90,74 +91,76 @@ def check(
 def run(
     hypervisor: connections.Hypervisor,
     uuid: str,
-    request: drivers.RevertRequest,
+    request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
+    context: contract.TaskContext,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
         check(connection, domain, request)
-        discards.straighten(domain)
+        revert_disks.correct(domain)
         name = request.name
         root = snapshots.describe(domain, name)
         captured = xml.snapshot(root, None)
-        _note(connection, uuid, root, job)
+        _note(connection, uuid, root, context)
         try:
             firmware.capture(
                 connection,
-                xml.parse(job.journal['live_xml']),
-                job.journal['firmware'],
+                xml.parse(context.journal['live_xml']),
+                context.journal['firmware'],
             )
             if captured.external and xml.eject_media(root):
                 snapshots.redefine(domain, root)
         except (libvirt.libvirtError, exceptions.FolderMissing):
             if connection.isAlive():
-                undo.forget_firmware(connection, domain, job)
+                undo.forget_firmware(connection, domain, context)
             raise
-        since = job.journal['current'] or 'the first one'
-        job.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
+        since = context.journal['current'] or 'the first one'
+        context.tell('HawkFish.1.0.StateDiscarded', domain.name(), since)
         for warning in _not_captured(root):
-            job.tell(warning.message_id, *warning.args)
+            context.tell(warning.message_id, *warning.args)
         _wait_a_second(uuid)
-        job.step('revert')
+        context.step('revert')
         try:
-            _call(domain, captured, _target(captured, request), job.journal)
+            _call(
+                domain, captured, _target(captured, request), context.journal
+            )
         except libvirt.libvirtError as exc:
             if not connection.isAlive():
                 raise
-            undo.run(connection, uuid, name, exc.get_error_message(), job)
+            undo.run(connection, uuid, name, exc.get_error_message(), context)
         # Found out anew where it is not known.
-        job.step('finish', durable=False)
-        _finish(connection, uuid, request, job)
-        _set_clock(connection, uuid, captured, conf, job)
+        context.step('finish', durable=False)
+        _finish(connection, uuid, request, context)
+        _set_clock(connection, uuid, captured, conf, context)
 
 
 def settle(
     hypervisor: connections.Hypervisor,
     uuid: str,
-    request: drivers.RevertRequest,
+    request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
+    context: contract.TaskContext,
 ) -> None:
-    waiting.until_idle(hypervisor, uuid)
+    domain_jobs.until_idle(hypervisor, uuid)
     with hypervisor.domain(uuid, 'revert') as (connection, domain):
-        journal, name = job.journal, request.name
+        journal, name = context.journal, request.name
         root = xml.parse(journal['snapshot_xml'])
         captured = xml.snapshot(root, None)
         if journal['step'] == 'prepare':
-            drives.give_back(domain, name, journal)
-            undo.forget_firmware(connection, domain, job)
+            removable_media.give_back(domain, name, journal)
+            undo.forget_firmware(connection, domain, context)
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )
         if journal['step'] == 'revert':
             if not captured.external:
                 undo.check_moved(domain, name, journal)
-            undo.run(connection, uuid, name, 'it was broken off', job)
-        _finish(connection, uuid, request, job)
+            undo.run(connection, uuid, name, 'it was broken off', context)
+        _finish(connection, uuid, request, context)
         leftovers.remove_new_overlays(
-            connection, domain, journal['bases'], journal['overlays'], job
+            connection, domain, journal['bases'], journal['overlays'], context
         )
-        _set_clock(connection, uuid, captured, conf, job)
+        _set_clock(connection, uuid, captured, conf, context)
 
 
 # Before --------------------------------------------------------------------
@@ -209,7 +212,7 @@ def _disk_files(connection: Any, root: xml.Element) -> list[str]:
 
 
 def _firmware_copies(
-    root: xml.Element, request: drivers.RevertRequest
+    root: xml.Element, request: contract.RevertRequest
 ) -> dict[str, str]:
     """
     The copies that a revert has to put back, by their kind.
@@ -217,7 +220,7 @@ def _firmware_copies(
     QEMU does so itself where it lets the guest go on with its memory.
     """
     captured = xml.snapshot(root, None)
-    off = _target(captured, request) == drivers.OFF
+    off = _target(captured, request) == contract.OFF
     return firmware.copies(root) if off or not captured.memory else {}
 
 
@@ -229,12 +232,15 @@ def _bases(connection: Any, root: xml.Element) -> list[str]:
 
 
 def _note(
-    connection: Any, uuid: str, root: xml.Element, job: drivers.Job
+    connection: Any,
+    uuid: str,
+    root: xml.Element,
+    context: contract.TaskContext,
 ) -> None:
     # The id of a domain is that of the handle's look-up: looked up anew.
     domain = connections.find(connection, uuid)
     bases = _bases(connection, root)
-    job.step(
+    context.step(
         'prepare',
         snapshot_xml=xml.render(root),
         domain_xml=domain.XMLDesc(_INACTIVE),
@@ -242,7 +248,7 @@ def _note(
         power_state=plan.power_state(domain),
         domain_id=domain.ID(),
         current=snapshots.current(domain),
-        media=drives.of(root),
+        media=removable_media.of(root),
         bases=bases,
         overlays=leftovers.revert_overlays(connection, bases),
         firmware=_new_copies(domain, bases),
@@ -261,10 +267,12 @@ def _new_copies(domain: Any, bases: Sequence[str]) -> dict[str, str]:
     )
 
 
-def _target(captured: drivers.Snapshot, request: drivers.RevertRequest) -> str:
-    if request.power_state != drivers.AS_CAPTURED:
+def _target(
+    captured: contract.Snapshot, request: contract.RevertRequest
+) -> str:
+    if request.power_state != contract.AS_CAPTURED:
         return request.power_state
-    return captured.power_state or drivers.OFF
+    return captured.power_state or contract.OFF
 
 
 def _wait_a_second(uuid: str) -> None:
@@ -275,13 +283,13 @@ def _wait_a_second(uuid: str) -> None:
 
 def _call(
     domain: Any,
-    captured: drivers.Snapshot,
+    captured: contract.Snapshot,
     target: str,
     journal: Mapping[str, Any],
 ) -> None:
     # Without FORCE libvirt refuses what needs a new QEMU process.
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
-    if captured.memory and target == drivers.ON and not journal['media']:
+    if captured.memory and target == contract.ON and not journal['media']:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING
     elif captured.memory:
         # It waits for its media, or until it is stopped.
@@ -302,12 +310,12 @@ def _call(
 def _finish(
     connection: Any,
     uuid: str,
-    request: drivers.RevertRequest,
-    job: drivers.Job,
+    request: contract.RevertRequest,
+    context: contract.TaskContext,
 ) -> None:
     """Put back what was taken out for the call; may be called again."""
     try:
-        _put_back(connection, uuid, request, job)
+        _put_back(connection, uuid, request, context)
     except libvirt.libvirtError as exc:
         if not connection.isAlive():
             raise
@@ -319,50 +327,50 @@ def _finish(
 def _put_back(
     connection: Any,
     uuid: str,
-    request: drivers.RevertRequest,
-    job: drivers.Job,
+    request: contract.RevertRequest,
+    context: contract.TaskContext,
 ) -> None:
     domain = connections.find(connection, uuid)
-    root = xml.parse(job.journal['snapshot_xml'])
+    root = xml.parse(context.journal['snapshot_xml'])
     try:
-        drives.give_back(domain, request.name, job.journal)
-        for drive, element in job.journal['media'].items():
-            drives.insert(connection, domain, drive, element, job)
+        removable_media.give_back(domain, request.name, context.journal)
+        for drive, element in context.journal['media'].items():
+            removable_media.insert(connection, domain, drive, element, context)
     finally:
         captured = xml.snapshot(root, None)
         target = _target(captured, request)
-        if job.journal['step'] != 'start':
+        if context.journal['step'] != 'start':
             _stop(domain, captured, target)
-            _restore_firmware(connection, domain, root, request, job)
-            job.step('start')
-        _set_power(domain, captured, target, job.journal)
-    undo.forget_firmware(connection, domain, job)
+            _restore_firmware(connection, domain, root, request, context)
+            context.step('start')
+        _set_power(domain, captured, target, context.journal)
+    undo.forget_firmware(connection, domain, context)
     if captured.external:
-        before = xml.files(xml.parse(job.journal['live_xml']))
-        leftovers.remove_discarded(connection, domain, before, job)
+        before = xml.files(xml.parse(context.journal['live_xml']))
+        leftovers.remove_discarded(connection, domain, before, context)
 
 
 def _is_paused(domain: Any) -> bool:
     return bool(domain.isActive()) and plan.is_paused(domain)
 
 
-def _stop(domain: Any, captured: drivers.Snapshot, target: str) -> None:
-    if captured.memory and target == drivers.OFF and _is_paused(domain):
+def _stop(domain: Any, captured: contract.Snapshot, target: str) -> None:
+    if captured.memory and target == contract.OFF and _is_paused(domain):
         domain.destroy()
 
 
 def _set_power(
     domain: Any,
-    captured: drivers.Snapshot,
+    captured: contract.Snapshot,
     target: str,
     journal: Mapping[str, Any],
 ) -> None:
     # Only what the call has left to do: whoever was here since then may
     # have had reasons.
     if captured.memory:
-        if target == drivers.ON and journal['media'] and _is_paused(domain):
+        if target == contract.ON and journal['media'] and _is_paused(domain):
             domain.resume()
-    elif target != drivers.OFF and not domain.isActive():
+    elif target != contract.OFF and not domain.isActive():
         _start(domain, captured.name, target)
 
 
@@ -370,8 +378,8 @@ def _restore_firmware(
     connection: Any,
     domain: Any,
     root: xml.Element,
-    request: drivers.RevertRequest,
-    job: drivers.Job,
+    request: contract.RevertRequest,
+    context: contract.TaskContext,
 ) -> None:
     if domain.isActive():
         return
@@ -386,13 +394,13 @@ def _restore_firmware(
             exceptions.SnapshotFileDamaged,
             exceptions.FolderMissing,
         ) as exc:
-            job.tell(
+            context.tell(
                 'HawkFish.1.0.FirmwareNotRestored',
                 request.name,
                 messages.text(exc).removesuffix('.'),
             )
     for words in _without_copy(root):
-        job.tell(
+        context.tell(
             'HawkFish.1.0.FirmwareNotRestored',
             request.name,
             f'It holds no {words}',
@@ -415,20 +423,20 @@ def _without_copy(root: xml.Element) -> list[str]:
 def _set_clock(
     connection: Any,
     uuid: str,
-    captured: drivers.Snapshot,
+    captured: contract.Snapshot,
     conf: cfg.ConfigOpts,
-    job: drivers.Job,
+    context: contract.TaskContext,
 ) -> None:
     domain = connections.find(connection, uuid)
-    running = plan.power_state(domain) == drivers.ON
+    running = plan.power_state(domain) == contract.ON
     if captured.memory and running and conf.revert.sync_guest_time:
-        agent.set_clock(domain, conf.snapshots.quiesce_timeout, job)
+        agent.set_clock(domain, conf.snapshots.quiesce_timeout, context)
 
 
 def _start(domain: Any, name: str, target: str) -> None:
     paused = libvirt.VIR_DOMAIN_START_PAUSED
     try:
-        domain.createWithFlags(paused if target == drivers.PAUSED else 0)
+        domain.createWithFlags(paused if target == contract.PAUSED else 0)
     except libvirt.libvirtError as exc:
         if not domain.connect().isAlive():
             raise

@@ -17,8 +17,8 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers
-from hawkfish_plugin.drivers.libvirt import facts, plan, snapshots, storage
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import parsed, plan, snapshots, storage
 
 # Each look costs a refresh of the pool that holds the files.
 _REMEMBERED_SECONDS = 10.0
@@ -70,11 +70,11 @@ class Sizes:
 def measure(
     connection: Any,
     uuid: str,
-    read: Sequence[facts.Facts],
-    records: Sequence[drivers.Snapshot],
+    read: Sequence[parsed.ParsedSnapshot],
+    records: Sequence[contract.Snapshot],
     disks: Mapping[str, Sequence[str]],
     seen: Sizes,
-) -> dict[str, drivers.Size]:
+) -> dict[str, contract.Size]:
     """
     The size of each external snapshot, by its name.
 
@@ -92,9 +92,9 @@ def measure(
             for p in paths
         ],
     )
-    above, below = drivers.ancestors(records), drivers.children(records)
+    above, below = contract.ancestors(records), contract.children(records)
     return {
-        s.name: drivers.Size(
+        s.name: contract.Size(
             sum(takes[path] for path in own[s.name]),
             sum(takes[path] for path in disks[s.name]) if s.parent else 0,
             not (s.current or s.name in above or s.name in below),
@@ -106,7 +106,7 @@ def measure(
 
 def forecast(
     connection: Any, domain: Any, planned: plan.Plan, headroom_mib: int
-) -> drivers.Forecast:
+) -> contract.Forecast:
     """What *planned* would make, and how big it would be at the most."""
     # Beside the headroom that each folder keeps, only memory is written.
     memory = sum(n.needed - headroom_mib * 2**20 for n in planned.needs)
@@ -119,15 +119,15 @@ def forecast(
         if grown
         else 0
     )
-    return drivers.Forecast(
+    return contract.Forecast(
         planned.external,
         planned.memory,
-        drivers.Size(memory if planned.external else 0, disks),
+        contract.Size(memory if planned.external else 0, disks),
         tuple((n.folder, n.needed, n.available) for n in planned.needs),
     )
 
 
-def files(connection: Any, snapshot: facts.Facts) -> Sequence[str]:
+def files(connection: Any, snapshot: parsed.ParsedSnapshot) -> Sequence[str]:
     """The files that an external snapshot holds the disks in."""
     try:
         found = [plan.file_of(connection, disk) for disk in snapshot.disks]

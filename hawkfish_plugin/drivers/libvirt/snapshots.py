@@ -15,8 +15,9 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions
-from hawkfish_plugin.drivers.libvirt import facts, xml
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import parsed, xml
 
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
 # Each look at the times of all snapshots costs a call for every one.
@@ -56,9 +57,9 @@ def texts(domain: Any) -> list[str]:
     return found
 
 
-def read_all(domain: Any) -> list[facts.Facts]:
+def read_all(domain: Any) -> list[parsed.ParsedSnapshot]:
     """What the XML of every snapshot says."""
-    return [facts.read(text) for text in texts(domain)]
+    return [parsed.read(text) for text in texts(domain)]
 
 
 def current(domain: Any) -> str | None:
@@ -69,15 +70,15 @@ def current(domain: Any) -> str | None:
     return None
 
 
-def tree(domain: Any) -> list[drivers.Snapshot]:
+def tree(domain: Any) -> list[contract.Snapshot]:
     """The records of all snapshots, oldest first."""
     now = current(domain)
     return records(read_all(domain), now)
 
 
 def records(
-    seen: Sequence[facts.Facts], current: str | None
-) -> list[drivers.Snapshot]:
+    seen: Sequence[parsed.ParsedSnapshot], current: str | None
+) -> list[contract.Snapshot]:
     """The records of *seen*, all snapshots of a domain, oldest first."""
     # A merge that breaks off marks where it was merging to: files of the
     # parent.  What is half overwritten there is the state of the child.
@@ -95,7 +96,7 @@ def records(
 
 
 def _height(
-    record: drivers.Snapshot, records: Mapping[str, drivers.Snapshot]
+    record: contract.Snapshot, records: Mapping[str, contract.Snapshot]
 ) -> int:
     height = 0
     while record.parent and record.parent in records:

@@ -12,13 +12,14 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions, messages
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
-    drives,
     firmware,
     leftovers,
     plan,
+    removable_media,
     snapshots,
     storage,
     xml,
@@ -43,7 +44,11 @@ _STOPPED_BY_REVERT = frozenset(
 
 
 def run(
-    connection: Any, uuid: str, name: str, reason: str, job: drivers.Job
+    connection: Any,
+    uuid: str,
+    name: str,
+    reason: str,
+    context: contract.TaskContext,
 ) -> None:
     """
     Bring the domain back to where it was before the call, and raise.
@@ -51,7 +56,7 @@ def run(
     Returns only where the revert did take place. Never starts anything
     before the definition is right again.
     """
-    journal = job.journal
+    journal = context.journal
     domain = connections.find(connection, uuid)
     found = _found(domain, name, journal)
     if found == _REVERTED:
@@ -63,7 +68,7 @@ def run(
             # Or undone but for that, by a process that died.
             _restore_present_firmware(connection, domain, name, journal)
             _check_whole(connection, name, journal)
-        forget_firmware(connection, domain, job)
+        forget_firmware(connection, domain, context)
         raise exceptions.OperationFailed('revert', reason)
     if not _is_external(journal):
         raise exceptions.RevertUnknown(name, reason, plan.power_state(domain))
@@ -72,7 +77,7 @@ def run(
             name, reason, 'the system has been changed by others meanwhile'
         )
     try:
-        now = _restore(connection, domain, name, found, job)
+        now = _restore(connection, domain, name, found, context)
     except libvirt.libvirtError as exc:
         if not connection.isAlive():
             raise
@@ -139,10 +144,14 @@ def _sources(domain: xml.Element | None, root: xml.Element) -> set[Any]:
 
 
 def _restore(
-    connection: Any, domain: Any, name: str, found: str, job: drivers.Job
+    connection: Any,
+    domain: Any,
+    name: str,
+    found: str,
+    context: contract.TaskContext,
 ) -> str:
     """Define what was before; returns what became of the system."""
-    journal, stopped = job.journal, False
+    journal, stopped = context.journal, False
     if found == _BASE:
         _check_whole(connection, name, journal)
         stopped = bool(domain.isActive())
@@ -151,14 +160,14 @@ def _restore(
         domain = connection.defineXML(journal['domain_xml'])
     _restore_snapshots(domain, name, journal)
     leftovers.remove_new_overlays(
-        connection, domain, journal['bases'], journal['overlays'], job
+        connection, domain, journal['bases'], journal['overlays'], context
     )
     if not domain.isActive():
         # QEMU has those of the snapshot written when it loaded the memory.
         definition = xml.parse(domain.XMLDesc(_INACTIVE))
         firmware.restore(connection, name, definition, journal['firmware'])
     now = _restore_power(domain, journal['power_state'], stopped)
-    forget_firmware(connection, domain, job)
+    forget_firmware(connection, domain, context)
     return now
 
 
@@ -190,7 +199,7 @@ def _check_whole(
 def _restore_snapshots(
     domain: Any, name: str, journal: Mapping[str, Any]
 ) -> None:
-    drives.give_back(domain, name, journal)
+    removable_media.give_back(domain, name, journal)
     if journal['current'] and snapshots.current(domain) is None:
         snapshots.make_current(domain, journal['current'])
 
@@ -199,16 +208,18 @@ def _restore_power(domain: Any, power_state: str, stopped: bool) -> str:
     """*stopped* says that it was us who has just stopped it."""
     if domain.isActive():
         return 'running'
-    if power_state == drivers.OFF:
+    if power_state == contract.OFF:
         return 'off'
     if not stopped and domain.state()[1] not in _STOPPED_BY_REVERT:
         return 'off, as somebody has stopped it since'
     paused = libvirt.VIR_DOMAIN_START_PAUSED
-    domain.createWithFlags(paused if power_state == drivers.PAUSED else 0)
+    domain.createWithFlags(paused if power_state == contract.PAUSED else 0)
     return 'started anew, as its memory was lost'
 
 
-def forget_firmware(connection: Any, domain: Any, job: drivers.Job) -> None:
+def forget_firmware(
+    connection: Any, domain: Any, context: contract.TaskContext
+) -> None:
     """Remove what would have brought the present firmware back."""
-    paths = job.journal['firmware'].values()
-    leftovers.remove(connection, domain, paths, job)
+    paths = context.journal['firmware'].values()
+    leftovers.remove(connection, domain, paths, context)

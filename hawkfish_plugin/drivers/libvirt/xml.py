@@ -12,14 +12,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers import contract
 
 _MEDIA = ('cdrom', 'floppy')
 _POWER_STATES = {
-    'running': drivers.ON,
-    'paused': drivers.PAUSED,
+    'running': contract.ON,
+    'paused': contract.PAUSED,
     # Of the disks alone, while the system ran.
-    'disk-snapshot': drivers.ON,
+    'disk-snapshot': contract.ON,
 }
 
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
@@ -191,15 +191,17 @@ def _tpm_file(domain: Element, backend: Element) -> str:
 # Snapshots ----------------------------------------------------------------
 
 
-def snapshot(root: Element, current: str | None) -> drivers.Snapshot:
+def snapshot(root: Element, current: str | None) -> contract.Snapshot:
     """The record of one ``<domainsnapshot>``."""
     name = root.findtext('name', '')
     memory = _memory_kind(root)
-    return drivers.Snapshot(
+    return contract.Snapshot(
         name=name,
         description=root.findtext('description', ''),
         created=int(root.findtext('creationTime', '0')),
-        power_state=_POWER_STATES.get(root.findtext('state', ''), drivers.OFF),
+        power_state=_POWER_STATES.get(
+            root.findtext('state', ''), contract.OFF
+        ),
         memory=memory != 'no',
         external=memory == 'external' or bool(external_disks(root)),
         parent=root.findtext('parent/name'),

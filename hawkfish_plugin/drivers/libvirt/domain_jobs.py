@@ -14,7 +14,8 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import connections
 
 _LOOK_SECONDS = 0.2
@@ -34,7 +35,9 @@ class Watch:
 
 @contextlib.contextmanager
 def watched(
-    hypervisor: connections.Hypervisor, uuid: str, job: drivers.Job
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    context: contract.TaskContext,
 ) -> Iterator[Watch]:
     """
     Tell the progress of the domain's job while the block runs.
@@ -44,7 +47,7 @@ def watched(
     watch, done = Watch(), threading.Event()
     thread = threading.Thread(
         target=_watch,
-        args=(hypervisor, uuid, job, watch, done),
+        args=(hypervisor, uuid, context, watch, done),
         name='hawkfish-watch',
         daemon=True,
     )
@@ -59,7 +62,7 @@ def watched(
 def _watch(
     hypervisor: connections.Hypervisor,
     uuid: str,
-    job: drivers.Job,
+    context: contract.TaskContext,
     watch: Watch,
     done: threading.Event,
 ) -> None:
@@ -73,24 +76,24 @@ def _watch(
             with contextlib.suppress(
                 libvirt.libvirtError, exceptions.StateUnavailable
             ):
-                watch.cancelled = watch.cancelled or job.cancelled
+                watch.cancelled = watch.cancelled or context.cancelled
                 late = time.monotonic() - looked > _LOOK_SECONDS
                 if watch.cancelled or late:
                     looked = time.monotonic()
-                    _look(domain, job, watch)
+                    _look(domain, context, watch)
 
 
-def _look(domain: Any, job: drivers.Job, watch: Watch) -> None:
+def _look(domain: Any, context: contract.TaskContext, watch: Watch) -> None:
     statistics = domain.jobStats()
     # Another client's job may have to end before ours begins.
     if statistics.get('operation') != _SNAPSHOT:
         return
-    watch.overdue = watch.overdue or job.overdue
+    watch.overdue = watch.overdue or context.overdue
     if watch.cancelled or watch.overdue:
         domain.abortJob()
     percent = _percent(statistics)
     if percent is not None:
-        job.progress(percent)
+        context.progress(percent)
 
 
 def _percent(statistics: dict[str, Any]) -> int | None:

@@ -23,7 +23,7 @@ def files(domain: Any) -> set[str]:
     return {path for path in seen[1].values() if path} if seen else set()
 
 
-def straighten(domain: Any) -> None:
+def correct(domain: Any) -> None:
     """Let the next revert remove nothing but what *domain* stands on."""
     seen = _look(domain)
     if seen and xml.noted_overlays(seen[0]) != seen[1]:

@@ -20,10 +20,11 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers, exceptions
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
-    facts,
+    parsed,
     snapshots,
     storage,
     xml,
@@ -63,8 +64,8 @@ class Host:
         return found
 
 
-class Clones:
-    """The clones of snapshots on one host."""
+class Dependents:
+    """The dependents of snapshots on one host."""
 
     def __init__(self) -> None:
         # A list need not wait for the deletes that read everything.
@@ -77,10 +78,10 @@ class Clones:
         self,
         connection: Any,
         domain: Any,
-        read: Sequence[facts.Facts],
+        read: Sequence[parsed.ParsedSnapshot],
         disks: Mapping[str, Sequence[str]],
-        look: drivers.Look,
-    ) -> dict[str, list[drivers.Clone]]:
+        freshness: contract.Freshness,
+    ) -> dict[str, list[contract.Dependent]]:
         """
         Who is backed by the files of which snapshots of *domain*.
 
@@ -93,11 +94,15 @@ class Clones:
         if not any(files.values()):
             return {}
         wanted = set[str]().union(*files.values())
-        users = self._users(connection, domain, read, wanted, look)
+        users = self._users(connection, domain, read, wanted, freshness)
         return {
             name: found
             for name, paths in files.items()
-            if (found := [clone for clone, chain in users if chain & paths])
+            if (
+                found := [
+                    dependent for dependent, chain in users if chain & paths
+                ]
+            )
         }
 
     def on(
@@ -105,57 +110,64 @@ class Clones:
         connection: Any,
         domain: Any,
         paths: set[str],
-        look: drivers.Look,
-    ) -> list[drivers.Clone]:
+        freshness: contract.Freshness,
+    ) -> list[contract.Dependent]:
         """Who but *domain* is backed by any of *paths*."""
         read = snapshots.read_all(domain)
-        users = self._users(connection, domain, read, paths, look)
-        return [clone for clone, _ in users]
+        users = self._users(connection, domain, read, paths, freshness)
+        return [dependent for dependent, _ in users]
 
     def _users(
         self,
         connection: Any,
         domain: Any,
-        read: Sequence[facts.Facts],
+        read: Sequence[parsed.ParsedSnapshot],
         wanted: set[str],
-        look: drivers.Look,
-    ) -> Sequence[tuple[drivers.Clone, set[str]]]:
+        freshness: contract.Freshness,
+    ) -> Sequence[tuple[contract.Dependent, set[str]]]:
         folders = frozenset(posixpath.dirname(path) for path in wanted)
-        host = self._look(connection, folders, look)
+        host = self._look(connection, folders, freshness)
         own = wanted | _files_of(domain, {})
         own = own.union(*(s.named for s in read))
         return _users(connection, host, own, wanted, domain.UUIDString())
 
     def _look(
-        self, connection: Any, folders: frozenset[str], look: drivers.Look
+        self,
+        connection: Any,
+        folders: frozenset[str],
+        freshness: contract.Freshness,
     ) -> Host:
         asked = time.monotonic()
-        lock = self._locks[look == drivers.Look.ALL]
-        if look == drivers.Look.RECENT and lock.locked():
+        lock = self._locks[freshness == contract.Freshness.FULL]
+        if freshness == contract.Freshness.CACHED and lock.locked():
             asked -= _WHILE_LOOKING_SECONDS
         host = self._host
-        if host and _will_do(host, folders, look, asked):
+        if host and _will_do(host, folders, freshness, asked):
             return host
         with lock:
             host = self._host
             # Another thread may have looked meanwhile.
-            if not host or not _will_do(host, folders, look, asked):
-                before = None if look == drivers.Look.ALL else host
+            if not host or not _will_do(host, folders, freshness, asked):
+                before = None if freshness == contract.Freshness.FULL else host
                 self._host = host = _look(connection, folders, before)
             return host
 
 
 def _will_do(
-    host: Host, folders: frozenset[str], look: drivers.Look, asked: float
+    host: Host,
+    folders: frozenset[str],
+    freshness: contract.Freshness,
+    asked: float,
 ) -> bool:
     """Whether *host* has what was *asked* for at that time."""
     return (
         folders <= host.folders
         and {
-            drivers.Look.RECENT: host.listed > asked - _REMEMBERED_SECONDS,
-            drivers.Look.NAMES: host.listed > asked,
-            drivers.Look.ALL: host.read > asked,
-        }[look]
+            contract.Freshness.CACHED: host.listed
+            > asked - _REMEMBERED_SECONDS,
+            contract.Freshness.LISTED: host.listed > asked,
+            contract.Freshness.FULL: host.read > asked,
+        }[freshness]
     )
 
 
@@ -221,34 +233,38 @@ def _named_in(text: str) -> _Named:
 
 def _users(
     connection: Any, host: Host, own: set[str], wanted: set[str], uuid: str
-) -> Sequence[tuple[drivers.Clone, set[str]]]:
+) -> Sequence[tuple[contract.Dependent, set[str]]]:
     """
     All others that stand on a file of *wanted*, with all they stand on.
 
     *own* are the files of the domain *uuid* itself.
     """
-    found: list[tuple[drivers.Clone, set[str]]] = []
+    found: list[tuple[contract.Dependent, set[str]]] = []
     attached = set(own)
     for other, (name, paths) in host.domains.items():
         attached |= paths
         chain = set[str]().union(*map(host.chain, paths))
         if other != uuid and chain & wanted:
-            found.append((drivers.Clone(name, other), chain))
+            found.append((contract.Dependent(name, other), chain))
     for path in sorted(set(host.backing) - attached):
         chain = host.chain(path)
         leftover = _LEFTOVER.fullmatch(posixpath.basename(path))
         if chain & wanted and not leftover:
-            clone = _owner(connection, host, path) or drivers.Clone(path)
-            if clone.uuid != uuid:
-                found.append((clone, chain))
+            dependent = _owner(connection, host, path) or contract.Dependent(
+                path
+            )
+            if dependent.uuid != uuid:
+                found.append((dependent, chain))
     return found
 
 
-def _owner(connection: Any, host: Host, path: str) -> drivers.Clone | None:
+def _owner(
+    connection: Any, host: Host, path: str
+) -> contract.Dependent | None:
     """Whose snapshot a file belongs to."""
     for uuid, (name, _) in host.domains.items():
         with contextlib.suppress(exceptions.SystemNotFound):
             domain = connections.find(connection, uuid)
             if any(path in s.named for s in snapshots.read_all(domain)):
-                return drivers.Clone(name, uuid)
+                return contract.Dependent(name, uuid)
     return None

@@ -11,18 +11,18 @@ import dataclasses
 import hashlib
 import threading
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import firmware, xml
 
 # Some KiB each.
 _MOST_REMEMBERED = 4096
 
-_remembered: dict[bytes, 'Facts'] = {}
+_remembered: dict[bytes, 'ParsedSnapshot'] = {}
 _lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class ParsedSnapshot:
     """
     One snapshot: its *record*, which cannot say whether it is current.
 
@@ -32,7 +32,7 @@ class Facts:
     says that a merge into one of the overlays has broken off.
     """
 
-    record: drivers.Snapshot
+    record: contract.Snapshot
     own: tuple[str, ...]
     disks: tuple[xml.Disk, ...]
     overlays: frozenset[str | None]
@@ -41,24 +41,24 @@ class Facts:
     merging: bool
 
 
-def read(text: str) -> Facts:
+def read(text: str) -> ParsedSnapshot:
     """What *text*, a ``<domainsnapshot>``, says."""
     key = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    facts = _remembered.get(key)
-    if facts is None:
-        facts = _read(xml.parse(text))
+    found = _remembered.get(key)
+    if found is None:
+        found = _read(xml.parse(text))
         with _lock:
             while len(_remembered) >= _MOST_REMEMBERED:
                 del _remembered[next(iter(_remembered))]
-            _remembered[key] = facts
-    return facts
+            _remembered[key] = found
+    return found
 
 
-def _read(root: xml.Element) -> Facts:
+def _read(root: xml.Element) -> ParsedSnapshot:
     external = xml.external_disks(root)
     disks = xml.captured_disks(root)
     memory = xml.memory_file(root)
-    return Facts(
+    return ParsedSnapshot(
         record=xml.snapshot(root, None),
         own=(*([memory] if memory else []), *firmware.copies(root).values()),
         disks=tuple(disk for disk in disks if disk.target in external),

@@ -17,8 +17,10 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, media, messages, redfish, tasks
-from hawkfish_plugin.api import schemas as schemas_api, tasks as tasks_api
+from hawkfish_plugin import exceptions, messages, redfish, tasks
+from hawkfish_plugin.api import schemas as schemas_api
+from hawkfish_plugin.api import tasks as tasks_api
+from hawkfish_plugin.emulator import virtual_media
 
 LOG = logging.getLogger(__name__)
 
@@ -168,7 +170,7 @@ class Neighbours:
             drives = driver.drives(uuid)
             if drives is not None:
                 vmedia = flask.current_app.vmedia  # type: ignore[attr-defined]
-                media.follow(
+                virtual_media.follow(
                     vmedia, args['identity'], args['device'], uuid, drives
                 )
 

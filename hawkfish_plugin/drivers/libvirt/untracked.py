@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS, _MOST_SECONDS = 60.0, 3600.0
 
 
-class StrayError(Exception):
+class UntrackedError(Exception):
     """Why an overlay is not merged back."""
 
 
@@ -32,7 +32,7 @@ def merge_back(domain: Any, overlays: Collection[str]) -> set[str]:
     Let no disk of *domain* stand on any of *overlays* while it runs.
 
     Returns those that were merged into what lies below them.  Raises
-    StrayError where one cannot be.
+    UntrackedError where one cannot be.
     """
     if not domain.isActive():
         return set()
@@ -46,7 +46,7 @@ def merge_back(domain: Any, overlays: Collection[str]) -> set[str]:
         _commit_unknown(domain, medium, nodes)
         merged.add(qmp.plain(medium['file']))
     if _used(domain, overlays):
-        raise StrayError('QEMU still writes to it')
+        raise UntrackedError('QEMU still writes to it')
     return merged
 
 
@@ -74,7 +74,7 @@ def _commit(domain: Any, target: str) -> None:
     def look() -> tuple[int, bool]:
         job = domain.blockJobInfo(target)
         if not job:
-            raise StrayError(f'libvirt no longer merges {target!r}')
+            raise UntrackedError(f'libvirt no longer merges {target!r}')
         # libvirt keeps the two apart until the job is ready.
         return job['cur'], job['cur'] == job['end']
 
@@ -97,7 +97,7 @@ def _commit_unknown(
             key=lambda node: node['drv'] == 'file',
         )
         if not found:
-            raise StrayError(f'QEMU has no {base!r} below it')
+            raise UntrackedError(f'QEMU has no {base!r} below it')
         _order(
             domain,
             'block-commit',
@@ -111,7 +111,7 @@ def _commit_unknown(
     def ready() -> tuple[int, bool]:
         seen = _job(domain, job['job-id'])
         if not seen:
-            raise StrayError('QEMU no longer merges it')
+            raise UntrackedError('QEMU no longer merges it')
         return seen['offset'], seen['ready']
 
     def over() -> tuple[int, bool]:
@@ -130,7 +130,7 @@ def _job(domain: Any, name: str) -> dict[str, Any] | None:
 def _order(domain: Any, command: str, arguments: dict[str, object]) -> None:
     answer = qmp.ask(domain, command, arguments)
     if 'error' in answer:
-        raise StrayError(answer['error'].get('desc'))
+        raise UntrackedError(answer['error'].get('desc'))
 
 
 def _wait(look: Callable[[], tuple[int, bool]]) -> None:
@@ -144,8 +144,8 @@ def _wait(look: Callable[[], tuple[int, bool]]) -> None:
         if now != count:
             count, since = now, time.monotonic()
         if time.monotonic() - since > _PATIENCE_SECONDS:
-            raise StrayError(
+            raise UntrackedError(
                 f'the merge has stood still for {_PATIENCE_SECONDS:.0f} s'
             )
         time.sleep(_POLL_SECONDS)
-    raise StrayError(f'the merge has not ended in {_MOST_SECONDS:.0f} s')
+    raise UntrackedError(f'the merge has not ended in {_MOST_SECONDS:.0f} s')

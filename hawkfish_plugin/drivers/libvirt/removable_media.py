@@ -12,7 +12,7 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import drivers
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import qmp, snapshots, storage, xml
 
 
@@ -33,19 +33,25 @@ def give_back(domain: Any, name: str, journal: Mapping[str, Any]) -> None:
 
 
 def insert(
-    connection: Any, domain: Any, drive: str, element: str, job: drivers.Job
+    connection: Any,
+    domain: Any,
+    drive: str,
+    element: str,
+    context: contract.TaskContext,
 ) -> None:
     """Insert a medium; *job* is told where that cannot be."""
     path = xml.source_file(element)
     try:
         if path and not storage.exists(connection, path):
-            job.tell('HawkFish.1.0.MediaEjected', path, drive, 'it is gone')
+            context.tell(
+                'HawkFish.1.0.MediaEjected', path, drive, 'it is gone'
+            )
             return
         _change_media(domain, drive, element)
     except libvirt.libvirtError as exc:
         if not connection.isAlive():
             raise
-        job.tell(
+        context.tell(
             'HawkFish.1.0.MediaEjected',
             path or 'of the network',
             drive,

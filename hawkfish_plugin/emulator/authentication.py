@@ -15,7 +15,7 @@ import flask
 
 from hawkfish_plugin import exceptions, messages, redfish
 from hawkfish_plugin.api import sessions as sessions_api
-from hawkfish_plugin.protocol import ODATA_VERSION
+from hawkfish_plugin.emulator.headers import ODATA_VERSION
 from hawkfish_plugin.redfish import schemas
 
 LOG = logging.getLogger(__name__)
