@@ -15,5 +15,6 @@ def activate() -> None:
     """
     # Not at the top: a client that only imports the package needs no server.
     from hawkfish_plugin import plugin
+    from hawkfish_plugin.emulator import internals
 
-    plugin.setup(plugin.app_being_configured())
+    plugin.setup(internals.app_being_configured())

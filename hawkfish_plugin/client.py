@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The Python SDK: HawkFish's resources for sushy.
+The Python SDK: the HawkFish resources for sushy.
 
-``system.get_oem_extension('HawkFish')`` reaches them from a sushy System,
-:class:`HawkFish` from a URL alone, loading neither the service root nor the
-System. Errors are sushy's own, in the server's words. Every operation
-returns a :class:`TaskHandle`, and only the server's task monitor says that
-a task has ended, and how.
+``system.get_oem_extension('HawkFish')`` provides them from a sushy System.
+:class:`HawkFish` provides them from a URL, without loading the service root
+or the System. Errors are those of sushy, with the messages of the server.
+Every operation returns a :class:`TaskHandle`. Only the task monitor of the
+server determines when and how a task has ended. Long, as an SDK is read as
+one.
 """
 
 import dataclasses
@@ -31,27 +32,27 @@ REVERT = '#HawkFishSnapshot.Revert'
 PURGE = '#HawkFishSnapshotCollection.Purge'
 PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
 
-# Short operations are seen to end at once; long ones cost a request a second.
+# Short operations are noticed quickly; long ones cost a request per second.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
-# A task outlives a restart of the emulator, so a wait does as well.
+# A task survives a restart of the emulator, so a wait has to as well.
 RESTART_GRACE = 10.0
-# A quiet stream has a comment every few seconds; without, it is dead.
+# An idle stream sends a comment every few seconds; if not, it is dead.
 STREAM_SILENCE = 30.0
 
 
-# What sushy's own wait raises is a ConnectionError as well.
+# The wait of sushy raises a ConnectionError, too.
 class TaskTimeout(exceptions.ConnectionError):  # type: ignore[misc]
-    """The task still ran when the caller's patience ended."""
+    """The task was still running when the timeout of the caller expired."""
 
     message = 'Task %(task)s is still running after %(timeout)g seconds'
 
 
 def messages(error: exceptions.SushyError) -> list[str]:
     """
-    Return what the service says about *error*, and what to do about it.
+    Return the messages of *error* and their resolutions.
 
-    The emulator's own errors carry a MessageId and nothing else.
+    Errors of the emulator itself have a MessageId only, so there are none.
     """
     told = getattr(error, 'extended_info', None)
     lines = []
@@ -74,7 +75,7 @@ def _names_in(links: list[dict[str, str]]) -> list[str]:
 
 
 def _members(conn: Any, path: str) -> Iterator[Any]:
-    """Yield a collection's members in full, with one request per page."""
+    """Yield the expanded members of a collection, one request per page."""
     page: str | None = f'{path}?$expand=.'
     while page:
         body = conn.get(page).json()
@@ -83,20 +84,20 @@ def _members(conn: Any, path: str) -> Iterator[Any]:
 
 
 class Task(sushy_task.Task):  # type: ignore[misc]
-    """A task of the service, with what HawkFish tells about it."""
+    """A task of the service, with the HawkFish properties."""
 
     operation: str | None = base.Field(['Oem', 'HawkFish', 'Operation'])
     snapshot: str | None = base.Field(['Oem', 'HawkFish', 'Snapshot'])
-    """Name of the snapshot that the task works on"""
+    """Name of the snapshot that the task operates on"""
 
     system: str | None = base.Field(
         ['Oem', 'HawkFish', 'System'], adapter=_name_in
     )
-    """Identity of that snapshot's system"""
+    """Identity of the system that the task operates on"""
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know, even if the task succeeded."""
+        """Messages the user should see, even if the task succeeded."""
         return [
             message['Message']
             for message in self.json.get('Messages', ())
@@ -108,7 +109,7 @@ class Task(sushy_task.Task):  # type: ignore[misc]
         timeout_sec: float = math.inf,
         progress: Callable[['Task'], None] | None = None,
     ) -> 'Snapshot | None':
-        """Wait for the end, as :meth:`TaskHandle.wait` does."""
+        """Wait for the task to end, as :meth:`TaskHandle.wait` does."""
         handle = TaskHandle(self._conn, self.task_monitor)
         return handle.wait(timeout_sec, progress)
 
@@ -119,19 +120,20 @@ class Task(sushy_task.Task):  # type: ignore[misc]
 
 class TaskHandle(taskmonitor.TaskMonitor):  # type: ignore[misc]
     """
-    sushy's TaskMonitor of an operation, with a wait that can be watched.
+    The sushy TaskMonitor of an operation, with a wait that reports progress.
 
-    All of sushy's interface works; the task it shows is a :class:`Task`.
+    It supports the whole interface of TaskMonitor; its task is a
+    :class:`Task`.
     """
 
     @property
     def identity(self) -> str:
-        """The task's id."""
+        """The ID of the task."""
         return _name_in({'@odata.id': self.task_monitor_uri})
 
     @property
     def task(self) -> Task | None:
-        """The task as last seen, or None once it has ended."""
+        """The task as last read, or None if it has ended."""
         if self._task is None:
             return None
         path = f'{TASKS}/{self.identity}'
@@ -143,11 +145,11 @@ class TaskHandle(taskmonitor.TaskMonitor):  # type: ignore[misc]
         progress: Callable[[Task], None] | None = None,
     ) -> 'Snapshot | None':
         """
-        Wait for the real end; return the snapshot that was created, if any.
+        Wait for the task to end, and return the created snapshot, if any.
 
-        *progress* is called with the task each time the service was asked.
-        Raises the service's error if the task failed or was cancelled, and
-        TaskTimeout if it still runs after *timeout_sec* seconds.
+        *progress* is called with the task after each request. Raises the
+        error of the service if the task failed or was cancelled, and
+        TaskTimeout if it is still running after *timeout_sec* seconds.
         """
         deadline = time.monotonic() + timeout_sec
         pause = FIRST_PAUSE
@@ -190,7 +192,7 @@ def _post(conn: Any, path: str, **values: Any) -> TaskHandle:
 
 
 def _patch(resource: Any, changes: dict[str, Any]) -> Any:
-    # Given the ETag as such, sushy would try again without it.
+    # If sushy is given the ETag, it retries without it.
     headers = {'If-Match': resource.json['@odata.etag']}
     response = resource._conn.patch(
         resource.path, data=changes, headers=headers
@@ -199,7 +201,7 @@ def _patch(resource: Any, changes: dict[str, Any]) -> Any:
 
 
 class Snapshot(base.ResourceBase):  # type: ignore[misc]
-    """One snapshot of a system, as it was when it was read."""
+    """One snapshot of a system, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
     name: str = base.Field('Name')
@@ -221,41 +223,41 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
     """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
 
     power_state: str | None = base.Field('PowerState')
-    """The system's power state in the snapshot: On, Off or Paused"""
+    """Power state of the system in the snapshot: On, Off or Paused"""
 
     is_current: bool = base.Field('Current')
-    """Whether the system's present state grows from this snapshot"""
+    """Whether this is the current snapshot of the system"""
 
     health: str | None = base.Field(['Status', 'Health'])
     size_bytes: int | None = base.Field('SizeBytes')
-    """Bytes that the snapshot takes, or None where the service is silent"""
+    """Size of the snapshot in bytes, or None if it is unknown"""
 
     exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
-    """Bytes that its delete frees at the least, or None"""
+    """Bytes that deleting it frees at least, or None if unknown"""
 
     locked: bool = base.Field('Locked')
-    """Whether it may be neither deleted nor pruned"""
+    """Whether it is locked against deletion and pruning"""
 
     expires_time: str | None = base.Field('ExpiresTime')
-    """When it may be pruned, or None"""
+    """When it can be pruned regardless of the limits, or None"""
 
     parent: str | None = base.Field(
         ['Links', 'ParentSnapshot'], adapter=_name_in
     )
-    """Name of the snapshot that this one was made on top of, or None"""
+    """Name of the parent snapshot, or None"""
 
     children: list[str] = base.Field(
         ['Links', 'ChildSnapshots'], adapter=_names_in
     )
-    """Names of the snapshots made on top of this one"""
+    """Names of the child snapshots"""
 
     referenced_by: list[str] = base.Field(
         ['Links', 'ReferencedBy'], adapter=_names_in
     )
-    """Snapshots and systems that keep it from being deleted"""
+    """Names of the snapshots and systems that prevent its deletion"""
 
     referenced_by_files: list[str] = base.Field('ReferencedByFiles')
-    """Paths of files that do, and belong to no system"""
+    """Paths of the files that prevent it and belong to no system"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
@@ -266,14 +268,14 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
         force: bool | None = None,
     ) -> TaskHandle:
         """
-        Bring the system back; what it did since the snapshot is lost.
+        Revert the system, which discards its current state.
 
-        *target_power_state* is AsCaptured (the service's default), On, Off
-        or Paused. With *safety_snapshot* the present state is kept first.
-        With *force* the state of the firmware stays as it is where its copy
+        *target_power_state* is AsCaptured (the default of the service), On,
+        Off or Paused. *safety_snapshot* saves the current state in a snapshot
+        first. *force* leaves the firmware state unchanged if its copies
         cannot be used.
         """
-        # Where no target is offered, the service can say why.
+        # If there is no target, the service can explain why.
         target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
         return _post(
             self._conn,
@@ -287,32 +289,32 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
         """
         Change ``Description``, ``Locked`` or ``ExpiresTime``.
 
-        Refused where the snapshot has changed since it was read.
+        Fails if the snapshot has changed since it was read.
         """
         body = _patch(self, changes)
         return Snapshot(self._conn, self.path, json_doc=body)
 
     def delete(self) -> TaskHandle:
-        """Delete the snapshot; the system's present state stays."""
+        """Delete the snapshot; the system keeps its current state."""
         return _handle(self._conn, self._conn.delete(self.path))
 
 
 class SnapshotCollection:
-    """The snapshots of one system; nothing is fetched before it is asked."""
+    """The snapshots of one system; nothing is read before it is needed."""
 
     def __init__(self, conn: connector.Connector, path: str) -> None:
         self._conn = conn
         self.path = path
 
     def get_members(self) -> list[Snapshot]:
-        """Return every snapshot, oldest first, read in one request."""
+        """Return all snapshots, oldest first, with one request."""
         return [
             Snapshot(self._conn, member['@odata.id'], json_doc=member)
             for member in _members(self._conn, self.path)
         ]
 
     def get(self, name: str) -> Snapshot:
-        """Return the snapshot called *name*."""
+        """Return the snapshot *name*."""
         return Snapshot(self._conn, f'{self.path}/{parse.quote(name, "")}')
 
     def create(
@@ -324,7 +326,7 @@ class SnapshotCollection:
         locked: bool | None = None,
         expires_time: str | None = None,
     ) -> TaskHandle:
-        """Start a snapshot; what is None is left to the service to choose."""
+        """Create a snapshot; the service chooses what is None."""
         return _post(
             self._conn,
             self.path,
@@ -337,36 +339,36 @@ class SnapshotCollection:
         )
 
     def purge(self, force: bool | None = None) -> TaskHandle:
-        """Delete every snapshot, with *force* locked ones as well."""
+        """Delete all snapshots; with *force*, including locked ones."""
         return _post(
             self._conn, f'{self.path}/Actions/{PURGE[1:]}', Force=force
         )
 
 
 class Preview(base.ResourceBase):  # type: ignore[misc]
-    """What a create would do, as it was when it was asked."""
+    """The result that a create would have had when it was requested."""
 
     name = base.Field('Name')
     snapshot_type = base.Field('SnapshotType')
     storage_type = base.Field('StorageType')
     size_bytes = base.Field('SizeBytes')
-    """Bytes that the snapshot takes at the most, or None"""
+    """Maximum size of the snapshot in bytes, or None if unknown"""
 
     needs = base.Field('Needs')
-    """For each folder the bytes that are needed, and those available"""
+    """Bytes needed and bytes available for each directory"""
 
     pruned = base.Field('Pruned')
-    """The snapshots that would go, in this order, each with the reason"""
+    """Snapshots that would be deleted, in order, each with the reason"""
 
     kept = base.Field('Kept')
-    """The snapshots that would stay, each with the reasons"""
+    """Snapshots that would be kept, each with the reasons"""
 
     unmet_limits = base.Field('UnmetLimits')
-    """The limits that could not be reached"""
+    """Limits that would still be exceeded"""
 
 
 class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
-    """The limits of one system; 0 is no limit."""
+    """The limits of one system; 0 means no limit."""
 
     max_snapshots = base.Field('MaxSnapshots')
     max_age_seconds = base.Field('MaxAgeSeconds')
@@ -381,15 +383,15 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
 
     def update(self, **changes: Any) -> 'SnapshotPolicy':
         """
-        Set limits by their names on the wire; None is the configuration's.
+        Set limits, named as in Redfish; None means the configured value.
 
-        Refused where the policy has changed since it was read.
+        Fails if the policy has changed since it was read.
         """
         body = _patch(self, changes)
         return SnapshotPolicy(self._conn, self.path, json_doc=body)
 
     def preview(self, **wish: Any) -> Preview:
-        """What a create with the properties *wish* would do."""
+        """Return what a create with the properties *wish* would do."""
         target = self._preview_target
         given = {k: v for k, v in wish.items() if v is not None}
         response = self._conn.post(target, data=given)
@@ -398,14 +400,14 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One event; *identity* is where a stream can go on after it."""
+    """One event; a stream can resume after its *identity*."""
 
     identity: str
     json: dict[str, Any]
 
     @property
     def timestamp(self) -> str:
-        """When it happened."""
+        """When the event happened."""
         return str(self.json.get('EventTimestamp', ''))
 
     @property
@@ -415,17 +417,17 @@ class Event:
 
     @property
     def message_id(self) -> str:
-        """What kind of event it is, as in the message registries."""
+        """The MessageId of the event."""
         return str(self.json.get('MessageId', ''))
 
     @property
     def message(self) -> str:
-        """The event in words."""
+        """The text of the event."""
         return str(self.json.get('Message', ''))
 
 
 class Subscription(base.ResourceBase):  # type: ignore[misc]
-    """Where the service sends events, and which."""
+    """One event subscription."""
 
     identity = base.Field('Id', required=True)
     type = base.Field('SubscriptionType')
@@ -433,23 +435,23 @@ class Subscription(base.ResourceBase):  # type: ignore[misc]
 
     destination = base.Field('Destination')
     context = base.Field('Context')
-    """What the subscriber has chosen to know its events by"""
+    """Text that the subscriber chose to be sent with its events"""
 
     retry_policy = base.Field('DeliveryRetryPolicy')
     verify_certificate = base.Field('VerifyCertificate')
     state = base.Field(['Status', 'State'])
-    """``Enabled``, or ``Disabled`` for one that is suspended"""
+    """``Enabled``, or ``Disabled`` if it is suspended"""
 
     health = base.Field(['Status', 'Health'])
 
     def delete(self) -> None:
-        """End the subscription; a stream is closed."""
+        """Delete the subscription and close its stream, if any."""
         self._conn.delete(self.path)
 
 
 def _blocks(response: requests.Response) -> Iterator[tuple[str, str]]:
-    """The id and the data of each block of a stream; either may be empty."""
-    # As they come, whatever their size; unknown without chunks.
+    """Yield the id and the data of each block; either may be empty."""
+    # Read chunks as they arrive; without chunks, read byte by byte.
     chunk = None if getattr(response.raw, 'chunked', False) else 1
     block: dict[str, str] = {}
     for line in response.iter_lines(chunk_size=chunk):
@@ -463,7 +465,7 @@ def _blocks(response: requests.Response) -> Iterator[tuple[str, str]]:
 
 
 class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
-    """HawkFish's part of a sushy System."""
+    """The HawkFish extension of a sushy System."""
 
     _snapshots_path = base.Field(['Snapshots', '@odata.id'], required=True)
     _policy_path = base.Field(['SnapshotPolicy', '@odata.id'])
@@ -480,7 +482,7 @@ class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
 
 
 def get_extension() -> type[HawkFishSystem]:
-    """Tell sushy which class holds HawkFish's part of a System."""
+    """Return the HawkFish extension of a System, for sushy."""
     return HawkFishSystem
 
 
@@ -488,8 +490,8 @@ class HawkFish:
     """
     A HawkFish service at *url*, with Basic authentication if needed.
 
-    *verify* is True, False or the path of a CA file. No request is sent
-    twice, so nothing happens twice; a GET alone gets a second chance.
+    *verify* is True, False or the path of a CA file. Only GET requests are
+    retried, so that no operation is executed twice.
     """
 
     def __init__(
@@ -501,7 +503,7 @@ class HawkFish:
     ) -> None:
         self.url = url
         self.username = username
-        # One attempt is sushy's least: 0 stands for three, 2 s apart.
+        # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.
         self._conn = connector.Connector(
             url, verify=verify, server_side_retries=1
         )
@@ -512,41 +514,41 @@ class HawkFish:
             )
 
     def snapshots(self, system: str) -> SnapshotCollection:
-        """The snapshots of *system*, a UUID or a name."""
+        """Return the snapshots of *system*, a name or UUID."""
         return SnapshotCollection(self._conn, _path(system, 'Snapshots'))
 
     def policy(self, system: str) -> SnapshotPolicy:
-        """The limits of *system*, a UUID or a name."""
+        """Return the limits of *system*, a name or UUID."""
         return SnapshotPolicy(self._conn, _path(system, 'SnapshotPolicy'))
 
     def tasks(self) -> list[Task]:
-        """Return every task, as served, read in one request."""
+        """Return all tasks, in the order of the service, with one request."""
         return [
             Task(self._conn, member['@odata.id'], json_doc=member)
             for member in _members(self._conn, TASKS)
         ]
 
     def task(self, identity: str) -> Task:
-        """Return the task whose id is *identity*."""
+        """Return the task with the ID *identity*."""
         return Task(self._conn, f'{TASKS}/{parse.quote(identity, "")}')
 
     def subscriptions(self) -> list[Subscription]:
-        """Return every subscription, read in one request."""
+        """Return all subscriptions, with one request."""
         return [
             Subscription(self._conn, member['@odata.id'], json_doc=member)
             for member in _members(self._conn, SUBSCRIPTIONS)
         ]
 
     def subscription(self, identity: str) -> Subscription:
-        """Return the subscription whose id is *identity*."""
+        """Return the subscription with the ID *identity*."""
         path = f'{SUBSCRIPTIONS}/{parse.quote(identity, "")}'
         return Subscription(self._conn, path)
 
     def subscribe(self, destination: str, **properties: Any) -> Subscription:
         """
-        Have events sent to *destination*, an http or https URL.
+        Subscribe *destination*, an http or https URL, to events.
 
-        *properties* are those of an EventDestination, as on the wire.
+        *properties* are other properties of the EventDestination.
         """
         given = {k: v for k, v in properties.items() if v is not None}
         body = {'Destination': destination, 'Protocol': 'Redfish', **given}
@@ -561,12 +563,12 @@ class HawkFish:
         lost: Callable[[], None] | None = None,
     ) -> Iterator[Event]:
         """
-        Yield events as they happen, for ever.
+        Yield events as they happen, without end.
 
-        Begins after the event whose identity is *after*, if that is given,
-        and leaves out what the ``$filter`` *wanted* does. A stream that was
-        open is opened again when it is lost, of which *lost* is told, and
-        misses nothing.
+        Starts after the event with the identity *after*, if given, and
+        yields only events that match the ``$filter`` *wanted*. If an open
+        stream is lost, *lost* is called and the stream is reopened without
+        missing events.
         """
         last, pause = after, FIRST_PAUSE
         opened = is_open = False
@@ -580,7 +582,7 @@ class HawkFish:
                 if not opened:
                     raise
             except requests.RequestException:
-                # It broke off; what came of it was whole.
+                # The stream was lost; complete events were yielded.
                 pass
             if is_open and lost:
                 lost()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every option of the plugin, with its help.
+The configuration options of the plugin.
 
-Owns the names, defaults and limits of the options and where they are read
-from.  Leaves their use to the modules that name them.  The emulator owns the
-command line, so the options live in a private ``ConfigOpts`` that is never
-shown ``sys.argv``.
+Owns the names, defaults, limits and help of the options, and where they are
+read from.  Their use is left to other modules.  The command line belongs to
+the emulator, so the options are registered in a private ``ConfigOpts`` that
+does not parse ``sys.argv``.
 """
 
 import os
@@ -34,13 +34,13 @@ class _Place(types.String):
     def __call__(self, value: Any) -> str:
         text = str(super().__call__(value)).strip()
         parts = parse.urlsplit(text)
-        # Asking for the port raises ValueError where it is none.
+        # Reading the port raises ValueError if it is not valid.
         if '://' in text and not (
             parts.scheme in ('http', 'https')
             and parts.hostname
             and parts.port != 0
         ):
-            raise ValueError(f'{text} is no http or https URL')
+            raise ValueError(f'{text} is not an http or https URL')
         return text
 
 
@@ -49,16 +49,17 @@ hawkfish_opts: list[cfg.Opt] = [
         'state_dir',
         default=_default_state_dir(),
         sample_default='/var/lib/hawkfish',
-        help='Folder of the state database and the locks, one sub-folder for '
-        'each hypervisor. Emulators that serve the same hypervisor must '
-        'share it. Readable by its owner only. For an emulator that does '
-        'not run as root the default is ~/.local/state/hawkfish.',
+        help='Directory of the state database and the locks, with one '
+        'subdirectory for each hypervisor. Emulators that serve the same '
+        'hypervisor must share it. Only its owner can read it. If the '
+        'emulator does not run as root, the default is '
+        '~/.local/state/hawkfish.',
     ),
     cfg.StrOpt(
         'driver',
-        help='Name of the driver (an entry point of the group '
-        'hawkfish.drivers). By default it follows the emulator: fake for '
-        '"--fake", libvirt otherwise.',
+        help='Name of the driver, an entry point in the group '
+        'hawkfish.drivers. The default depends on the emulator: fake if it '
+        'runs with "--fake", libvirt otherwise.',
     ),
 ]
 
@@ -69,62 +70,69 @@ snapshots_opts: list[cfg.Opt] = [
         choices=[
             (
                 'auto',
-                'external where this libvirt can revert and delete '
-                'them, internal elsewhere',
+                'external if this version of libvirt can revert to and '
+                'delete external snapshots, internal otherwise',
             ),
-            ('external', 'a new file for each disk, and one for the memory'),
+            (
+                'external',
+                'a new file for each disk, and one file for the memory',
+            ),
             ('internal', 'inside the qcow2 files of the system'),
         ],
-        help='Where the data of a snapshot is kept. A system that already '
-        'has snapshots of one kind gets no other kind: mixing them has '
-        'lost data.',
+        help='Where the data of a snapshot is stored. A system that already '
+        'has snapshots of one kind cannot get snapshots of the other: mixing '
+        'them has caused data loss.',
     ),
     cfg.BoolOpt(
         'include_memory',
         default=True,
-        help='Save the memory of a running system where the request does '
-        'not say.',
+        help='Whether to save the memory of a running system if the request '
+        'does not specify it.',
     ),
     cfg.StrOpt(
         'quiesce',
         default='preferred',
         choices=[
-            ('preferred', 'go on with a warning where it is not possible'),
-            ('required', 'fail where it is not possible'),
-            ('never', 'do not ask the guest agent'),
+            (
+                'preferred',
+                'quiesce if possible, continue with a warning if not',
+            ),
+            ('required', 'quiesce, fail if it is not possible'),
+            ('never', 'do not use the guest agent'),
         ],
-        help='Whether the file systems of a running system are quiesced '
-        'through the QEMU guest agent, where the request does not say: '
-        'frozen while its disks are captured, or flushed right before its '
-        'memory is saved.',
+        help='Whether to quiesce the file systems of a running system '
+        'through the QEMU guest agent if the request does not specify it. '
+        'They are frozen while only disks are captured, or flushed right '
+        'before the memory is saved.',
     ),
     cfg.IntOpt(
         'quiesce_timeout',
         default=5,
         min=1,
         max=300,
-        help='Seconds that the guest agent has to answer each command.',
+        help='Seconds that the guest agent has to respond to each command.',
     ),
     cfg.IntOpt(
         'space_headroom',
         default=256,
         min=0,
-        help='MiB that must be free beside the disks of a system for a '
-        'snapshot, apart from its memory: the new files for its disks grow '
-        'with everything that the system writes from then on.',
+        help='MiB that must be free next to the disks of a system for a '
+        'snapshot, in addition to the space for its memory. The new files '
+        'of the disks grow with everything that the system writes from then '
+        'on.',
     ),
     cfg.IntOpt(
         'max_chain_depth',
         default=0,
         min=0,
         max=200,
-        help='How many files may lie on top of each other below one disk. '
-        '0 is the depth that the libvirt in use is known to start again: '
-        '20 from libvirt 10.8 up to 12.0, else 150.',
+        help='Maximum number of files in the backing chain of a disk. 0 is '
+        'the depth at which the installed libvirt is known to start a '
+        'system: 20 for libvirt 10.8 up to 12.0, 150 otherwise.',
     ),
 ]
 
-# Above these a limit is a mistake: a hundred years, an exbibyte.
+# A limit above these is a mistake: a hundred years, an exbibyte.
 LARGEST_LIMITS = {
     'max_snapshots': 10_000,
     'max_age': 100 * 366 * 86_400,
@@ -137,36 +145,37 @@ retention_opts: list[cfg.Opt] = [
         default=0,
         min=0,
         max=LARGEST_LIMITS['max_snapshots'],
-        help='How many snapshots a system keeps; after a create the oldest '
-        'that may go are deleted. 0 is no limit.',
+        help='Maximum number of snapshots of a system. When it is exceeded, '
+        'the oldest snapshots that can be deleted are deleted after a '
+        'create. 0 means no limit.',
     ),
     cfg.IntOpt(
         'max_age',
         default=0,
         min=0,
         max=LARGEST_LIMITS['max_age'],
-        help='Seconds after which a snapshot is deleted, if it may go. 0 is '
-        'no limit.',
+        help='Seconds after which a snapshot is deleted, if it can be '
+        'deleted. 0 means no limit.',
     ),
     cfg.IntOpt(
         'max_bytes',
         default=0,
         min=0,
         max=LARGEST_LIMITS['max_bytes'],
-        help='How many bytes the external snapshots of a system may take '
-        'together; after a create the oldest that may go are deleted. 0 is '
-        'no limit.',
+        help='Maximum size in bytes of all external snapshots of a system. '
+        'When it is exceeded, the oldest snapshots that can be deleted are '
+        'deleted after a create. 0 means no limit.',
     ),
     cfg.StrOpt(
         'on_limit',
         default='prune',
         choices=[
-            ('prune', 'delete the oldest that may go, after the create'),
-            ('refuse', 'refuse the create, and name what can be deleted'),
+            ('prune', 'delete the oldest snapshots after the create'),
+            ('refuse', 'refuse the create, and list what can be deleted'),
         ],
-        help='What happens to a create beyond max_snapshots or max_bytes. '
-        'All of these limits can be set for a single system over HTTP, '
-        'which beats this file.',
+        help='What to do with a create that exceeds max_snapshots or '
+        'max_bytes. All options of this group can be set for a single '
+        'system over HTTP, which overrides this file.',
     ),
 ]
 
@@ -174,16 +183,16 @@ revert_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
         'safety_snapshot',
         default=False,
-        help='Create a snapshot of the present state before a revert, where '
-        'the request does not say. Where it cannot be made, the system is '
-        'not reverted.',
+        help='Whether to create a snapshot of the current state before a '
+        'revert if the request does not specify it. If that snapshot cannot '
+        'be created, the system is not reverted.',
     ),
     cfg.BoolOpt(
         'sync_guest_time',
         default=True,
-        help="Set the guest's clock through the guest agent after a revert "
-        'that brought its memory back; it would go on from the time of the '
-        'snapshot.',
+        help='Whether to set the guest clock through the guest agent after '
+        'a revert that restored the memory. Otherwise the clock continues '
+        'from the time of the snapshot.',
     ),
 ]
 
@@ -193,26 +202,26 @@ tasks_opts: list[cfg.Opt] = [
         default=4,
         min=1,
         max=64,
-        help='How many systems are worked on at the same time.',
+        help='Number of systems that are worked on at the same time.',
     ),
     cfg.IntOpt(
         'queue_limit',
         default=1000,
         min=1,
-        help='How many tasks may wait; one more is refused.',
+        help='Maximum number of waiting tasks. Further ones are refused.',
     ),
     cfg.IntOpt(
         'deadline',
         default=3600,
         min=1,
         help='Seconds after which a running create is aborted, and after '
-        'which a task that still waits is no longer begun.',
+        'which a task that is still waiting is no longer started.',
     ),
     cfg.IntOpt(
         'keep_completed',
         default=1000,
         min=1,
-        help='How many ended tasks are remembered; the oldest go first.',
+        help='Number of ended tasks to keep. The oldest are removed first.',
     ),
 ]
 
@@ -222,53 +231,53 @@ events_opts: list[cfg.Opt] = [
         default=3,
         min=0,
         max=1000,
-        help='How often the delivery of an event is tried again before its '
-        'subscription is ended or suspended, where the subscription asks '
-        'for that.',
+        help='Number of times to retry the delivery of an event before its '
+        'subscription is terminated or suspended, if its retry policy says '
+        'so.',
     ),
     cfg.IntOpt(
         'delivery_retry_interval',
         default=60,
         min=1,
         max=86400,
-        help='Seconds between two tries to deliver an event.',
+        help='Seconds between two attempts to deliver an event.',
     ),
     cfg.IntOpt(
         'max_subscriptions',
         default=64,
         min=1,
         max=1000,
-        help='How many subscriptions with a destination there may be.',
+        help='Maximum number of subscriptions with a destination.',
     ),
     cfg.IntOpt(
         'max_streams',
         default=16,
         min=0,
         max=1000,
-        help='How many streams of server-sent events may be open. Each takes '
-        'a thread of the web server.',
+        help='Maximum number of open streams of server-sent events. Each '
+        'occupies a thread of the web server.',
     ),
     cfg.IntOpt(
         'keep',
         default=10000,
         min=1,
-        help='How many events are remembered, for streams that come back. '
-        'Of what a destination has not received yet, up to ten times as '
-        'many are kept.',
+        help='Number of events to keep for streams that reconnect. Up to '
+        'ten times as many are kept if a destination has not received them '
+        'yet.',
     ),
     cfg.ListOpt(
         'allowed_destinations',
         default=[],
         item_type=_Place(),
-        help='Where events may be sent, separated by commas: URLs, which '
-        'allow what lies below their path, and names or addresses of hosts, '
-        'in which * stands for any characters. By default events may be '
-        'sent to any http or https URL.',
+        help='Comma-separated list of allowed event destinations: URLs, '
+        'which also allow everything below their path, and host names or '
+        'addresses, in which * matches any characters. By default, events '
+        'can be sent to any http or https URL.',
     ),
     cfg.StrOpt(
         'ca_file',
-        help='File with the certificates that https destinations are '
-        'verified with; by default those of public authorities.',
+        help='File with the CA certificates to verify https destinations '
+        'with. By default, public certificate authorities are trusted.',
     ),
 ]
 
@@ -283,7 +292,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Every group with its options, for oslo-config-generator."""
+    """The options by group, for oslo-config-generator."""
     return list(GROUPS.items())
 
 
@@ -291,12 +300,12 @@ def load() -> cfg.ConfigOpts:
     """
     Read the configuration file and the environment.
 
-    The file is the one that ``HAWKFISH_CONFIG_FILE`` names, else
-    ``/etc/hawkfish/hawkfish.conf`` where it exists.  ``OS_<GROUP>__<OPTION>``
-    in the environment beats both.
+    ``HAWKFISH_CONFIG_FILE`` names the file; the default is
+    ``/etc/hawkfish/hawkfish.conf``, if it exists.  ``OS_<GROUP>__<OPTION>``
+    in the environment overrides the file.
 
-    Raises ConfigurationInvalid where the file cannot be read or a value does
-    not fit its option.
+    Raises ConfigurationInvalid if the file cannot be read or if a value is
+    not valid for its option.
     """
     named = os.environ.get(FILE_VARIABLE)
     files = [named] if named else []
@@ -314,8 +323,8 @@ def load() -> cfg.ConfigOpts:
 
 
 def _read_all(conf: cfg.ConfigOpts) -> None:
-    # oslo.config looks at a value when it is asked for; a typing error in
-    # the file has to show at the start, not in the middle of an operation.
+    # oslo.config validates a value when it is read; a typo in the file must
+    # be reported at startup, not in the middle of an operation.
     for group, opts in GROUPS.items():
         for opt in opts:
             conf[group][opt.dest]

@@ -137,6 +137,43 @@ MIGRATIONS = (
         on_limit TEXT
     );
     """,
+    # Tasks of one system and one snapshot become tasks of any subjects.  What
+    # could be cancelled, and what waited for a safety snapshot, was known by
+    # the operation and by its arguments.
+    """
+    DROP INDEX tasks_by_state;
+    DROP INDEX one_active_task_a_snapshot;
+    ALTER TABLE tasks ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN cancellable INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN parent INTEGER;
+    ALTER TABLE tasks ADD COLUMN after_task INTEGER;
+    UPDATE tasks SET
+        cancellable = operation IN ('create', 'purge'),
+        after_task = json_extract(arguments, '$.safety');
+    CREATE TABLE task_subjects (
+        task INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        snapshot TEXT,
+        lock TEXT NOT NULL,
+        active INTEGER NOT NULL DEFAULT 1,
+        PRIMARY KEY (task, position)
+    );
+    INSERT INTO task_subjects
+        SELECT id, 0, system, system_name, NULLIF(snapshot, ''), 'exclusive',
+            state IN ('New', 'Running', 'Cancelling')
+        FROM tasks;
+    ALTER TABLE tasks DROP COLUMN system;
+    ALTER TABLE tasks DROP COLUMN system_name;
+    ALTER TABLE tasks DROP COLUMN snapshot;
+    CREATE INDEX tasks_by_state ON tasks (state);
+    CREATE INDEX tasks_by_parent ON tasks (parent) WHERE parent IS NOT NULL;
+    CREATE INDEX active_subjects ON task_subjects (system) WHERE active;
+    CREATE UNIQUE INDEX one_active_task_a_subject
+        ON task_subjects (system, IFNULL(snapshot, ''))
+        WHERE active AND lock = 'exclusive';
+    """,
 )
 
 
@@ -183,6 +220,19 @@ class Database:
                 raise
             connection.commit()
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """All statements of the block see the database at one moment."""
+        with self._errors(), self._connection() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute('BEGIN')
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
     def query(self, sql: str, *args: object) -> list[sqlite3.Row]:
         """The rows of one reading statement."""
         with self._errors(), self._connection() as connection:
@@ -224,6 +274,7 @@ class Database:
         connection.row_factory = sqlite3.Row
         connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
         connection.execute('PRAGMA journal_mode = WAL')
+        connection.execute('PRAGMA foreign_keys = ON')
         return connection
 
     def _migrate(self) -> None:

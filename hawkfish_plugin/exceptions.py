@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One base error and its leaves.
+The base error and its subclasses.
 
-Owns which HTTP status and which registry message an error has.  Leaves the
-words to the message registries (``data/registries``) and the JSON to
+Owns the HTTP status and the registry message of each error.  The texts are in
+the message registries (``data/registries``), the JSON is built by
 ``redfish``.  The arguments of an error are the arguments of its message, in
-the registry's order.
+the order of the registry.  Long, as there is one class for each message.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,10 @@ HAWKFISH = 'HawkFish.1.0'
 
 class HawkFishError(Exception):
     """
-    An error that a user sees.
+    An error that is reported to the user.
 
-    *args* are the arguments of the message, *related* the JSON pointers of
-    the properties of the request that are at fault.
+    *args* are the arguments of the message, *related* the JSON pointers to
+    the request properties that caused it.
     """
 
     status = 500
@@ -36,17 +36,17 @@ class HawkFishError(Exception):
 
     @property
     def parts(self) -> Sequence['HawkFishError']:
-        """The single errors, where this one stands for several."""
+        """The individual errors, if this one combines several."""
         return (self,)
 
     @property
     def disk(self) -> str | None:
-        """The target name of the disk that is at fault, if it is one."""
+        """The target name of the disk that caused the error, if any."""
         return None
 
 
 class Refused(HawkFishError):
-    """Several things stand in the way; each is told."""
+    """Several errors at once, each of which is reported."""
 
     registry = BASE
     key = 'GeneralError'
@@ -65,7 +65,7 @@ class Refused(HawkFishError):
 
 
 def check(errors: Sequence[HawkFishError]) -> None:
-    """Raise what *errors* say stands in the way, if anything does."""
+    """Raise *errors*, as one error, if there are any."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -77,7 +77,7 @@ class InternalError(HawkFishError):
 
 
 class GeneralError(HawkFishError):
-    """What the web framework refused before a view was reached."""
+    """A request that the web framework refused before calling a view."""
 
     registry = BASE
 
@@ -91,7 +91,7 @@ class BadRequest(HawkFishError):
 
 
 class MalformedJSON(BadRequest):
-    """The body is no JSON, or no JSON object."""
+    """The body is not a JSON object."""
 
 
 class PropertyUnknown(BadRequest):
@@ -127,7 +127,7 @@ class StringValueTooLong(BadRequest):
 
 
 class PropertyValueConflict(BadRequest):
-    """(property, property that it conflicts with)"""
+    """(property, conflicting property)"""
 
 
 class ArraySizeTooLong(BadRequest):
@@ -145,7 +145,7 @@ class DestinationNotAllowed(BadRequest):
 
 
 class SnapshotNameInvalid(BadRequest):
-    """(name, rule that it breaks)"""
+    """(name, rule it breaks)"""
 
     registry = HAWKFISH
 
@@ -169,7 +169,7 @@ class CreateLimitReachedForResource(BadRequest):
 
 
 class SnapshotLimitReached(BadRequest):
-    """(system, limit, its value, snapshots that can be deleted)"""
+    """(system, limit, value of the limit, deletable snapshots)"""
 
     registry = HAWKFISH
 
@@ -215,7 +215,7 @@ class HeaderInvalid(BadRequest):
 
 
 class NotAcceptable(BadRequest):
-    """(what the client accepts)"""
+    """(value of the Accept header)"""
 
     status = 406
     registry = HAWKFISH
@@ -228,7 +228,7 @@ class OperationNotAllowed(BadRequest):
 
 
 class ResourceAtUriUnauthorized(BadRequest):
-    """(uri, what is wrong)"""
+    """(uri, reason)"""
 
     status = 401
 
@@ -257,7 +257,7 @@ class ResourceMissingAtURI(BadRequest):
     status = 404
 
 
-# What is not there, or there already --------------------------------------
+# Missing and existing resources --------------------------------------------
 
 
 class NotFound(HawkFishError):
@@ -297,7 +297,7 @@ class SnapshotExists(HawkFishError):
         super().__init__('Snapshot', 'Name', name, related=['#/Name'])
 
 
-# What cannot be done now --------------------------------------------------
+# Conflicts with the current state -----------------------------------------
 
 
 class Conflict(HawkFishError):
@@ -305,7 +305,7 @@ class Conflict(HawkFishError):
 
 
 class OfDisk(Conflict):
-    """What one disk stands in the way of; it is the first argument."""
+    """A conflict caused by one disk, which is the first argument."""
 
     @property
     def disk(self) -> str | None:
@@ -317,11 +317,11 @@ class SnapshotBusy(Conflict):
 
 
 class SnapshotReferenced(Conflict):
-    """(snapshot, names of the snapshots that refer to it)"""
+    """(snapshot, names of the snapshots that depend on it)"""
 
 
 class SnapshotCloned(Conflict):
-    """(snapshot, systems and files that are backed by it)"""
+    """(snapshot, systems and files backed by it)"""
 
 
 class SnapshotLocked(Conflict):
@@ -341,7 +341,7 @@ class SnapshotBelowSystem(Conflict):
 
 
 class SystemCloned(Conflict):
-    """(system, who is backed by its files)"""
+    """(system, systems and files backed by its files)"""
 
 
 class CurrentUnknown(Conflict):
@@ -357,15 +357,15 @@ class SnapshotFileMissing(Conflict):
 
 
 class SnapshotFileDamaged(Conflict):
-    """(snapshot, path, what is wrong with it)"""
+    """(snapshot, path, reason)"""
 
 
 class FolderMissing(Conflict):
-    """(folder)"""
+    """(directory)"""
 
 
 class SnapshotKindMixed(Conflict):
-    """(system, kind that it has)"""
+    """(system, existing kind)"""
 
 
 class ExternalNotSupported(Conflict):
@@ -393,7 +393,7 @@ class DeviceHoldsMemory(Conflict):
 
 
 class DiskNamesCollide(OfDisk):
-    """(target, the target of the other disk, what is common of their names)"""
+    """(target, target of the other disk, common part of the file names)"""
 
 
 class DiskNotCaptured(OfDisk):
@@ -433,13 +433,13 @@ class ManagedSavePresent(Conflict):
 
 
 class InsufficientSpace(Conflict):
-    """(folder, bytes needed, bytes available)"""
+    """(directory, bytes needed, bytes available)"""
 
     status = 507
 
 
 class QuiesceFailed(Conflict):
-    """(system, why)"""
+    """(system, reason)"""
 
 
 class SystemPaused(Conflict):
@@ -458,15 +458,15 @@ class TaskNotCancellable(Conflict):
 
 
 class OperationFailed(Conflict):
-    """(operation, what the hypervisor said)"""
+    """(operation, hypervisor error)"""
 
 
 class MergeFailed(Conflict):
-    """(snapshot, what the hypervisor said)"""
+    """(snapshot, hypervisor error)"""
 
 
 class OperationInterrupted(Conflict):
-    """(operation, what was found)"""
+    """(operation, state that was found)"""
 
 
 class OperationTimedOut(Conflict):
@@ -478,30 +478,30 @@ class OperationCancelled(Conflict):
 
 
 class SafetySnapshotFailed(Conflict):
-    """(snapshot to revert to, safety snapshot, task)"""
+    """(target snapshot, safety snapshot, task)"""
 
 
 class RevertNotStarted(Conflict):
-    """(snapshot, what the hypervisor said)"""
+    """(snapshot, hypervisor error)"""
 
 
 class RevertUndone(Conflict):
-    """(snapshot, what the hypervisor said, state the system is in now)"""
+    """(snapshot, hypervisor error, current state of the system)"""
 
 
 class RevertUnfinished(Conflict):
-    """(snapshot, what the hypervisor said)"""
+    """(snapshot, hypervisor error)"""
 
 
 class RevertUnknown(Conflict):
-    """(snapshot, what the hypervisor said, power state)"""
+    """(snapshot, hypervisor error, power state)"""
 
 
 class RevertNotUndone(Conflict):
-    """(snapshot, what the hypervisor said, why it could not be undone)"""
+    """(snapshot, hypervisor error, why it could not be undone)"""
 
 
-# What is not there for the moment -----------------------------------------
+# Temporarily unavailable --------------------------------------------------
 
 
 class Unavailable(HawkFishError):
@@ -509,11 +509,11 @@ class Unavailable(HawkFishError):
 
 
 class HypervisorUnavailable(Unavailable):
-    """(uri, what the client library said)"""
+    """(uri, client library error)"""
 
 
 class HypervisorBusy(Unavailable):
-    """(operation, what the hypervisor said)"""
+    """(operation, hypervisor error)"""
 
 
 class SystemLocked(Unavailable):
@@ -525,11 +525,11 @@ class SystemUnsettled(Unavailable):
 
 
 class StateUnavailable(Unavailable):
-    """(folder, what the operating system said)"""
+    """(directory, operating system error)"""
 
 
 class StateTooNew(Unavailable):
-    """(database, its version, newest version known)"""
+    """(database, its version, newest supported version)"""
 
 
 class QueueFull(Unavailable):
@@ -543,7 +543,7 @@ class EventSubscriptionLimitExceeded(Unavailable):
 
 
 class ConfigurationInvalid(Unavailable):
-    """(what is wrong)"""
+    """(reason)"""
 
 
 class DriverNotSupported(HawkFishError):

@@ -18,6 +18,10 @@ from collections.abc import Iterator
 
 from hawkfish_plugin import db, exceptions
 
+# How long a request waits for an operation on the same system; well below the
+# 60 s after which sushy gives up.
+REQUEST_TIMEOUT = 15.0
+
 # flock() knows no time-out; this is how often it is tried until then.
 _POLL_SECONDS = 0.05
 # Whoever needs longer for a change of a few numbers does not come back.

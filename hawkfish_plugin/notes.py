@@ -80,13 +80,13 @@ class Notes:
     def create(
         self,
         system: str,
-        record: contract.Snapshot,
+        name: str,
         made: contract.Created,
         locked: bool,
         expires: int | None,
     ) -> None:
         """Note what is to be known of a new snapshot, before its task ends."""
-        key = system, record.name, record.created
+        key = system, name, made.created
         with self._db.transaction(durable=False) as connection:
             connection.execute(
                 'INSERT OR REPLACE INTO quiesced VALUES (?, ?, ?, ?, ?)',

@@ -2,8 +2,8 @@
 """
 The way into the emulator.
 
-Owns ``setup(app)``, in which every way in ends, and the wiring of the layers
-below.  All is lazy: the emulator applies its command line after its
+Owns ``setup(app)``, in which every way in ends, and the building of the
+services.  All is lazy: the emulator applies its command line after its
 configuration file has run, so nothing is built before the first request.
 """
 
@@ -14,48 +14,44 @@ import os
 import pathlib
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import flask
+from oslo_config import cfg
 
 from hawkfish_plugin import (
     conf,
-    db,
     drivers,
     exceptions,
-    locks,
     messages,
-    notes,
-    policies,
-    pruning,
-    purging,
-    sessions,
-    snapshots,
-    sweeping,
-    tasks,
-    workers,
+    services,
 )
-from hawkfish_plugin.api import (
-    blueprint,
-    may_serve,
-)
-from hawkfish_plugin.api import (
-    events as _events,
-)
-from hawkfish_plugin.api import (
-    policy as _policy,
-)
-from hawkfish_plugin.api import (
-    snapshots as _snapshots,
-)
-from hawkfish_plugin.api import (
-    subscriptions as _subscriptions,
-)
-from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.emulator import authentication, headers, requests
-from hawkfish_plugin.events import Event, Events, delivery, subscriptions
+from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.db import Database
+from hawkfish_plugin.drivers import behaviour, contract
+from hawkfish_plugin.emulator import hooks, internals
+from hawkfish_plugin.events import Event, Events
+from hawkfish_plugin.events.delivery import Delivery
+from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.locks import Locks
+from hawkfish_plugin.notes import Notes
+from hawkfish_plugin.operations.create import Create
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.retention.prune import Prune
+from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.sweeping import Sweeping
+from hawkfish_plugin.tasks.operation import Kinds, Operations
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.workers import Workers
 
 LOG = logging.getLogger(__name__)
+
+# Every operation that there is.
+KINDS: Kinds = {kind.name: kind for kind in (Create, Revert, Delete, Purge)}
 
 
 def setup(app: flask.Flask) -> None:
@@ -65,70 +61,52 @@ def setup(app: flask.Flask) -> None:
     Touches no driver, no file and no thread: those wait for the first
     request, or for ``app.run``.
     """
-    if 'hawkfish' in app.extensions:
+    if services.EXTENSION in app.extensions:
         return
-    app.extensions['hawkfish'] = plugin = Plugin(app)
-    app.register_blueprint(blueprint)
-    app.before_request(headers.before_request)
-    app.before_request(plugin.before_request)
-    # The last one that is named is the first one that is called.
-    app.after_request(headers.after_request)
-    app.after_request(plugin.neighbours.after_request)
-    app.teardown_request(plugin.neighbours.teardown_request)
-    authentication.stand_before(app, plugin)
-    app.run = plugin.run_after(app.run)  # type: ignore[method-assign]
-
-
-def app_being_configured() -> flask.Flask:
-    """
-    The emulator whose configuration file is running.
-
-    It is found by its frame, as it is in no module yet when the file is named
-    by SUSHY_EMULATOR_CONFIG.
-    """
-    frame = sys._getframe()
-    while frame := frame.f_back:  # type: ignore[assignment]
-        app = frame.f_locals.get('self')
-        if frame.f_code.co_name == 'configure' and isinstance(
-            app, flask.Flask
-        ):
-            return app
-    raise RuntimeError(
-        'hawkfish_plugin.activate() belongs in a configuration file of '
-        'sushy-emulator; in a program, call '
-        'hawkfish_plugin.plugin.setup(app) instead'
-    )
+    app.extensions[services.EXTENSION] = plugin = Plugin(app)
+    hooks.install(app, plugin)
 
 
 def main() -> int:
     """``hawkfish-emulator``: ``sushy-emulator`` with the plugin loaded."""
-    from sushy_tools.emulator import main as emulator
+    from sushy_tools.emulator import main as sushy_emulator
 
-    setup(emulator.app)
-    status: int = emulator.main()
+    sys.argv[1:] = behaviour.take(sys.argv[1:], sushy_emulator.app.config)
+    setup(sushy_emulator.app)
+    status: int = sushy_emulator.main()
     return status
 
 
 class Plugin:
-    """What *app* keeps of us: the layers below, built when first needed."""
+    """
+    The services of *app* (see ``services.Services``).
+
+    Each is built when it is first needed, from those that it stands on.
+    """
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
-        self.neighbours = requests.Neighbours(self, self._systems)
 
-    # The layers below -----------------------------------------------------
+    # Tables and drivers ---------------------------------------------------
 
     @functools.cached_property
-    def conf(self) -> Any:
+    def conf(self) -> cfg.ConfigOpts:
         return conf.load()
 
     @functools.cached_property
     def driver(self) -> contract.Driver:
         return drivers.load(
-            self._driver_name(), self.conf, self._app.config, self._systems
+            self._driver_name(),
+            self.conf,
+            self._app.config,
+            functools.partial(internals.systems, self._app),
         )
+
+    def _driver_name(self) -> str:
+        chosen = self.conf.hawkfish.driver
+        return str(chosen or internals.driver_name(self._app.config))
 
     @functools.cached_property
     def _folder(self) -> pathlib.Path:
@@ -139,115 +117,109 @@ class Plugin:
         return parent / f'{self._driver_name()}-{digest}'
 
     @functools.cached_property
-    def locks(self) -> locks.Locks:
-        return locks.Locks(self._folder)
+    def locks(self) -> Locks:
+        return Locks(self._folder)
 
     @functools.cached_property
-    def _database(self) -> db.Database:
-        return db.Database(self._folder)
+    def _database(self) -> Database:
+        return Database(self._folder)
 
     @functools.cached_property
-    def tasks(self) -> tasks.Tasks:
-        return tasks.Tasks(self._database, self.locks, self.conf)
-
-    @functools.cached_property
-    def _workers(self) -> workers.Workers:
-        operations = {
-            **self.snapshots.operations,
-            **self.purging.operations,
-            **self.pruning.operations,
-        }
-        return workers.Workers(self.tasks, self.locks, operations, self.conf)
-
-    @functools.cached_property
-    def sessions(self) -> sessions.Sessions:
-        return sessions.Sessions(self._database)
-
-    @functools.cached_property
-    def snapshots(self) -> snapshots.Snapshots:
-        return snapshots.Snapshots(
-            self.driver,
-            self.tasks,
-            self.locks,
-            self._notes,
-            self.policies,
-            self.conf,
-        )
-
-    @functools.cached_property
-    def _notes(self) -> notes.Notes:
-        return notes.Notes(self._database)
-
-    @functools.cached_property
-    def policies(self) -> policies.Policies:
-        return policies.Policies(self._database, self.conf)
-
-    @functools.cached_property
-    def purging(self) -> purging.Purging:
-        return purging.Purging(self.driver, self.tasks, self.snapshots)
-
-    @functools.cached_property
-    def pruning(self) -> pruning.Pruning:
-        return pruning.Pruning(
-            self.driver,
-            self.snapshots,
-            self._notes,
-            self.policies,
-            lambda system: may_serve(self._app, system),
-        )
-
-    @functools.cached_property
-    def _sweeping(self) -> sweeping.Sweeping:
-        return sweeping.Sweeping(self.driver, self.tasks)
+    def tasks(self) -> Tasks:
+        return Tasks(self._database, self.locks, self.conf)
 
     @property
     def events(self) -> Events:
         return self.tasks.events
 
     @functools.cached_property
-    def subscriptions(self) -> subscriptions.Subscriptions:
-        return subscriptions.Subscriptions(self._database, self.conf)
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(self._database, self.conf)
 
     @functools.cached_property
-    def _delivery(self) -> delivery.Delivery:
-        return delivery.Delivery(
-            self.events, self.subscriptions, self.conf, self.may_show
+    def sessions(self) -> Sessions:
+        return Sessions(self._database)
+
+    @functools.cached_property
+    def _notes(self) -> Notes:
+        return Notes(self._database)
+
+    @functools.cached_property
+    def policies(self) -> Policies:
+        return Policies(self._database, self.locks, self.conf)
+
+    # What is done, and when it is refused ---------------------------------
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(
+            self.driver, self.tasks, self.locks, self._notes, KINDS
         )
 
+    @functools.cached_property
+    def delete(self) -> Delete:
+        return Delete(self.driver, self.tasks, self.catalogue, self._notes)
+
+    @functools.cached_property
+    def purge(self) -> Purge:
+        return Purge(self.driver, self.tasks, self.catalogue, self.delete)
+
+    @functools.cached_property
+    def prune(self) -> Prune:
+        return Prune(
+            self.driver,
+            self.catalogue,
+            self._notes,
+            self.policies,
+            self.delete,
+            self.may_serve,
+        )
+
+    @functools.cached_property
+    def create(self) -> Create:
+        return Create(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._notes,
+            self.policies,
+            self.prune,
+        )
+
+    @functools.cached_property
+    def revert(self) -> Revert:
+        return Revert(
+            self.driver, self.tasks, self.catalogue, self.create, self.conf
+        )
+
+    @functools.cached_property
+    def operations(self) -> Operations:
+        return Operations(self.create, self.revert, self.delete, self.purge)
+
+    # Who may see what -----------------------------------------------------
+
+    def may_serve(self, system: contract.System) -> bool:
+        return internals.may_serve(self._app.config, system.uuid, system.name)
+
     def may_show(self, event: Event) -> bool:
-        """Whether *event* is of no system, or of one that may be served."""
         system = event.origin.system
-        return system is None or may_serve(self._app, system)
-
-    def _driver_name(self) -> str:
-        config = self._app.config
-        if self.conf.hawkfish.driver:
-            return str(self.conf.hawkfish.driver)
-        if config.get('SUSHY_EMULATOR_FAKE_DRIVER'):
-            return 'fake'
-        if config.get('SUSHY_EMULATOR_OS_CLOUD'):
-            return 'nova'
-        if config.get('SUSHY_EMULATOR_IRONIC_CLOUD'):
-            return 'ironic'
-        return 'libvirt'
-
-    def _systems(self) -> Any:
-        # The emulator memoizes this, but its first requests race.
-        with self._lock:
-            return self._app.systems  # type: ignore[attr-defined]
+        return system is None or self.may_serve(system)
 
     # Life -----------------------------------------------------------------
 
+    @functools.cached_property
+    def _workers(self) -> Workers:
+        return Workers(self.tasks, self.locks, self.operations, self.conf)
+
+    @functools.cached_property
+    def _delivery(self) -> Delivery:
+        return Delivery(
+            self.events, self.subscriptions, self.conf, self.may_show
+        )
+
     @property
     def started(self) -> bool:
-        """Whether this process has started; a fork of it has not."""
         return self._started_in == os.getpid()
-
-    def before_request(self) -> flask.Response | None:
-        self.start()
-        if flask.request.blueprint == blueprint.name:
-            return None
-        return self.neighbours.before_request()
 
     def start(self) -> None:
         """
@@ -264,22 +236,20 @@ class Plugin:
             try:
                 self._workers.start(
                     self._delivery.start,
-                    self._sweeping.start,
-                    chore=self.pruning.chore,
+                    *self._sweeping(),
+                    periodic=self.prune.periodic,
                 )
             except exceptions.HawkFishError as exc:
                 LOG.error('No snapshots yet: %s', messages.text(exc))
             else:
                 self._started_in = os.getpid()
 
-    def run_after(self, run: Any) -> Any:
-        """*run*, preceded by our start; see ``flask.Flask.run``."""
+    def _sweeping(self) -> Sequence[Callable[[], None]]:
+        if not isinstance(self.driver, contract.LeavesFiles):
+            return ()
+        return (Sweeping(self.driver, self.tasks).start,)
 
-        @functools.wraps(run)
-        def start_and_run(*args: Any, **kwargs: Any) -> Any:
-            # Under --debug the outer of the two processes only watches files.
-            if not self._app.debug or os.environ.get('WERKZEUG_RUN_MAIN'):
-                self.start()
-            return run(*args, **kwargs)
 
-        return start_and_run
+if TYPE_CHECKING:
+    # What the layers above rely on is what is here.
+    _: type[services.Services] = Plugin

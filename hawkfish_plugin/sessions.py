@@ -18,10 +18,8 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from sushy_tools import error
-from sushy_tools.emulator import auth_basic
-
 from hawkfish_plugin import db, exceptions
+from hawkfish_plugin.emulator import internals
 
 LOG = logging.getLogger(__name__)
 
@@ -162,12 +160,7 @@ def _check(users: str, name: str, password: str) -> str | None:
     tried = entry or next(iter(entries.values()), None)
     if tried is None:
         return None
-    try:
-        auth_basic.auth_entry(tried, password.encode())
-    # ValueError: what bcrypt does not take, a NUL or too many bytes.
-    except (error.FishyError, ValueError):
-        return None
-    return entry
+    return entry if internals.fits(tried, password) else None
 
 
 def _entries(users: str) -> dict[str, str]:

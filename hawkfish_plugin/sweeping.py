@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Files that broken-off operations have left behind.
+Files that interrupted operations have left behind.
 
 Owns the look for them, by the process that runs the workers, when it begins.
 What a task could not remove is tried again; what only looks like a file of
@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 
-from hawkfish_plugin import exceptions, messages, tasks
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.tasks.table import Tasks
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Sweeping:
     """The files of the hypervisor that *driver* reaches."""
 
     def __init__(
-        self, driver: contract.Driver, task_table: tasks.Tasks
+        self, driver: contract.LeavesFiles, task_table: Tasks
     ) -> None:
         self._driver = driver
         self._tasks = task_table

@@ -9,21 +9,22 @@ print what it likes.
 """
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Mapping
+
+from tests.served import free_port, is_open
+from tests.waiting import wait_for
 
 _BLOCK = re.compile(r'\n\.\. code-block:: console\n\n((?:   .*\n|\n)+)')
 _TITLE = re.compile(r'^(?!=)(.+)\n=+$', re.MULTILINE)
 _MARK = '-- the end of a command --'
 # The documentation's; another process may have it here.
 PORT = ':8000'
-_START_SECONDS = 30.0
 
 
 @dataclasses.dataclass
@@ -68,7 +69,7 @@ def _commands(block: str) -> list[Command]:
             commands[-1].line += f'\n{line}'
         else:
             commands[-1].output += f'{line}\n'
-    for before, after in zip(commands, commands[1:], strict=False):
+    for before, after in itertools.pairwise(commands):
         before.fails = after.line == 'echo $?'
     return commands
 
@@ -87,9 +88,7 @@ class Shell:
         words: Mapping[str, str],
         **environment: str,
     ) -> None:
-        with socket.socket() as listener:
-            listener.bind(('127.0.0.1', 0))
-            self._port = int(listener.getsockname()[1])
+        self._port = free_port()
         # The options of the emulator have a blank before it.
         self._words = {
             PORT: f':{self._port}',
@@ -159,14 +158,7 @@ class Shell:
         raise AssertionError(f'the shell has ended: {line}\n{printed}')
 
     def _wait_up(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                socket.create_connection(('127.0.0.1', self._port), 5).close()
-                return
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline, 'no emulator is up'
-                time.sleep(0.05)
+        wait_for(lambda: is_open(self._port), 'an emulator to come up')
 
 
 def _plain(text: str) -> str:

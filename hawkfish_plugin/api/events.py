@@ -14,52 +14,68 @@ import struct
 import sys
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import flask
 
 from hawkfish_plugin import events, exceptions, messages
-from hawkfish_plugin.api import (
-    Body,
-    answer,
-    blueprint,
-    missing,
-    moment,
-    pointer,
-    queries,
-    read_body,
-    service,
-    told,
-)
+from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api.access import missing, services
+from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import Body, quoted, read_body
+from hawkfish_plugin.api.validation import RequestBody
 from hawkfish_plugin.events import filters, streams
-from hawkfish_plugin.redfish import events as shapes
-
-MAX_FILTER_CHARACTERS = 2000
+from hawkfish_plugin.redfish import events as rendering
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import link
 
 # How long a client may leave what is sent to it unread.
 _SEND_SECONDS = 20
 
-_TEST_PARAMETERS = {
-    'MessageId': str,
-    'MessageArgs': list,
-    'Message': str,
-    'MessageSeverity': str,
-    'Severity': str,
-    'EventId': str,
-    'EventType': str,
-    'EventTimestamp': str,
-    'EventGroupId': int,
-    'OriginOfCondition': str,
-}
 _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
+
+
+def _is_local_uri(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text.startswith('/')
+
+
+validation.add_format(
+    'full-message-id', lambda text: bool(_MESSAGE_ID.fullmatch(text))
+)
+validation.add_format('local-uri', _is_local_uri)
+validation.add_format('int64', lambda number: abs(number) < 2**63, int)
+validation.add_format(
+    'strings', lambda items: all(isinstance(i, str) for i in items), list
+)
+
+_STRING = {'type': 'string'}
+_SEVERITY = {**_STRING, 'enum': rendering.SEVERITIES}
+_SUBMIT_TEST = RequestBody(
+    {
+        'MessageId': {**_STRING, 'format': 'full-message-id'},
+        'MessageArgs': {'type': 'array', 'format': 'strings'},
+        'Message': _STRING,
+        'MessageSeverity': _SEVERITY,
+        'Severity': _SEVERITY,
+        'EventId': _STRING,
+        'EventType': {**_STRING, 'enum': rendering.EVENT_TYPES},
+        'EventTimestamp': {**_STRING, 'format': 'date-time'},
+        'EventGroupId': {'type': 'integer', 'format': 'int64'},
+        'OriginOfCondition': {**_STRING, 'format': 'local-uri'},
+    },
+    required=('MessageId',),
+    action=uris.SUBMIT_TEST_ACTION,
+    missing=exceptions.ActionParameterMissing,
+)
+_TEST = RequestBody({}, action=uris.TEST_ACTION)
 
 
 @blueprint.get('/EventService')
 def show_event_service() -> flask.Response:
     queries.check(())
-    conf = service().conf.events
+    conf = services().conf.events
     return answer(
-        shapes.event_service(
+        rendering.event_service(
             conf.delivery_retry_attempts,
             conf.delivery_retry_interval,
             filters.PROPERTIES,
@@ -69,25 +85,20 @@ def show_event_service() -> flask.Response:
 
 @blueprint.post('/EventService/Actions/<action>')
 def act_on_event_service(action: str) -> flask.Response:
-    if action not in (shapes.SUBMIT_TEST, shapes.TEST):
+    if action not in (uris.SUBMIT_TEST_ACTION, uris.TEST_ACTION):
         raise missing()
     body = read_body()
-    if action == shapes.SUBMIT_TEST:
-        occurrence = _test_event(body)
+    if action == uris.SUBMIT_TEST_ACTION:
+        _SUBMIT_TEST.check(body)
+        event = _test_event(body)
     else:
-        for name in body:
-            raise exceptions.ActionParameterUnknown(
-                action, name, related=[pointer(name)]
-            )
-        occurrence = events.Occurrence(
-            messages.TEST_MESSAGE, [], events.SERVICE
-        )
-    service().events.submit(occurrence)
+        _TEST.check(body)
+        event = events.NewEvent(messages.TEST_MESSAGE, [], events.SERVICE)
+    services().events.submit(event)
     return answer(None, 204)
 
 
-def _test_event(body: Body) -> events.Occurrence:
-    _check_test(body)
+def _test_event(body: Body) -> events.NewEvent:
     given = {
         name: value
         for name, value in body.items()
@@ -96,65 +107,13 @@ def _test_event(body: Body) -> events.Occurrence:
     severity = body.get('MessageSeverity', body.get('Severity'))
     if severity:
         given |= {'MessageSeverity': severity, 'Severity': severity}
+    origin = events.SERVICE
     if 'OriginOfCondition' in body:
-        given['OriginOfCondition'] = {'@odata.id': body['OriginOfCondition']}
-    return events.Occurrence(
-        body['MessageId'],
-        body.get('MessageArgs', ()),
-        events.Origin(body['OriginOfCondition'], '')
-        if 'OriginOfCondition' in body
-        else events.SERVICE,
-        given,
+        origin = events.Origin(body['OriginOfCondition'], '')
+        given['OriginOfCondition'] = link(origin.uri)
+    return events.NewEvent(
+        body['MessageId'], body.get('MessageArgs', ()), origin, given
     )
-
-
-def _check_test(body: Body) -> None:
-    action = shapes.SUBMIT_TEST
-    for name, value in body.items():
-        related = [pointer(name)]
-        wanted = _TEST_PARAMETERS.get(name)
-        if wanted is None:
-            raise exceptions.ActionParameterUnknown(
-                action, name, related=related
-            )
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise exceptions.ActionParameterValueTypeError(
-                told(value), name, action, related=related
-            )
-        among = {
-            'Severity': shapes.SEVERITIES,
-            'MessageSeverity': shapes.SEVERITIES,
-            'EventType': shapes.EVENT_TYPES,
-        }.get(name)
-        if among and value not in among:
-            raise exceptions.ActionParameterValueNotInList(
-                told(value), name, action, related=related
-            )
-        if not _is_formed(name, value):
-            raise exceptions.ActionParameterValueFormatError(
-                told(value), name, action, related=related
-            )
-    if 'MessageId' not in body:
-        raise exceptions.ActionParameterMissing(
-            action, 'MessageId', related=['#/MessageId']
-        )
-
-
-def _is_formed(name: str, value: Any) -> bool:
-    if name == 'MessageId':
-        return bool(_MESSAGE_ID.fullmatch(value))
-    if name == 'MessageArgs':
-        return all(isinstance(arg, str) for arg in value)
-    if name == 'OriginOfCondition':
-        plain = value.isascii() and value.isprintable()
-        return bool(plain and value.startswith('/'))
-    if name == 'EventTimestamp':
-        with contextlib.suppress(ValueError):
-            return bool(moment(value))
-        return False
-    if name == 'EventGroupId':
-        return bool(abs(value) < 2**63)
-    return True
 
 
 # The stream ---------------------------------------------------------------
@@ -167,16 +126,16 @@ def stream_events() -> flask.Response:
     if flask.request.method == 'HEAD':
         return flask.Response(content_type='text/event-stream')
     _limit_sending()
-    plugin = service()
+    available = services()
     stream = streams.Stream(
-        plugin.events,
-        plugin.subscriptions,
-        plugin.subscriptions.open_stream(_client(), uuid.uuid4().hex),
+        available.events,
+        available.subscriptions,
+        available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
         _last_event_id(),
-        lambda event: plugin.may_show(event) and wanted(event),
+        lambda event: available.may_show(event) and wanted(event),
     )
     response = flask.Response(_lines(stream), content_type='text/event-stream')
-    # A proxy must hand on each event as it comes.
+    # A proxy must pass on each event as it comes.
     response.headers['X-Accel-Buffering'] = 'no'
     response.call_on_close(stream.close)
     return response
@@ -184,14 +143,14 @@ def stream_events() -> flask.Response:
 
 def _lines(stream: streams.Stream) -> Iterator[str]:
     context = stream.subscription.context
-    # An id alone: who loses the stream before its first event can say as well
-    # from where to go on.
+    # An id alone: a client that loses the stream before its first event can
+    # resume it too.
     yield f': hawkfish\nid: {stream.last}\n\n'
     for found in stream:
         if not found:
             yield ': hawkfish\n\n'
         for event in found:
-            body = shapes.event(context, [shapes.entry(event)])
+            body = rendering.event(context, [rendering.entry(event)])
             yield f'id: {event.id}\ndata: {json.dumps(body)}\n\n'
 
 
@@ -200,17 +159,15 @@ def _wanted() -> filters.Wanted:
     if text is None:
         return lambda event: True
     try:
-        if len(text) > MAX_FILTER_CHARACTERS:
-            raise ValueError('it is too long')
         return filters.parse(text)
     except ValueError:
         raise exceptions.QueryParameterValueFormatError(
-            told(text), '$filter'
+            quoted(text), '$filter'
         ) from None
 
 
 def _last_event_id() -> int | None:
-    # One that is none of ours is ignored, as of any header of a client.
+    # An id that this service cannot have given is ignored.
     text = flask.request.headers.get('Last-Event-ID', '')
     if text.isascii() and text.isdigit() and len(text) < 19:
         return int(text)
@@ -227,9 +184,9 @@ def _client() -> str:
 
 def _limit_sending() -> None:
     """
-    Have a client that reads nothing, or is gone, end its stream.
+    Let the stream of a client that reads nothing, or is gone, end.
 
-    Where the server does not give us the socket, its own limits hold.
+    Where the server does not give access to the socket, its own limits hold.
     """
     environ = flask.request.environ
     client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')

@@ -2,32 +2,36 @@
 """
 Query parameters.
 
-Owns which ones are served and in which order they take effect: ``$filter``,
-``$skip``, ``$top``, then ``$expand`` and ``$select``; or ``only`` alone.
-They are served for our own collections, so the service root claims none of
-them: a claim holds for every resource of the service.
+Owns which of them are supported and in which order they take effect:
+``$filter``, ``$skip``, ``$top``, then ``$expand`` and ``$select``; or ``only``
+alone.  Our own collections alone support them, so the service root announces
+none of them: what it announces holds for every resource of the service.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, TypeVar
 
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import filters
+from hawkfish_plugin.redfish import filters
+from hawkfish_plugin.redfish.common import Resource
 
-Body = dict[str, Any]
+Record = TypeVar('Record')
+
+Collection = Callable[[Sequence[Resource], int], Resource]
+"""Renders the collection of some members, and of how many there are."""
 
 COLLECTION = ('$expand', '$filter', '$select', '$skip', '$top', 'only')
 
 _SELECT = re.compile(r'[\w@.#-]+(/[\w@.#-]+)*(,[\w@.#-]+(/[\w@.#-]+)*)*')
-# A collection without these is none.
+# Without these it would be no collection.
 _ALWAYS = ('Members', 'Members@odata.count')
 
 
-def check(supported: Collection[str]) -> None:
-    """Raise for a query parameter that the standard reserves to others."""
+def check(supported: Container[str]) -> None:
+    """Raise for a standard query parameter that is not *supported* here."""
     for name in flask.request.args:
         if name not in supported and (name.startswith('$') or name == 'only'):
             if name in ('$top', '$skip', 'only', '$filter'):
@@ -36,16 +40,15 @@ def check(supported: Collection[str]) -> None:
 
 
 def listing(
-    records: Sequence[Any],
-    link: Callable[[Any], str],
-    render: Callable[[Any], Body],
-    collection: Callable[[Sequence[Body], int], Body],
-) -> Body:
+    records: Sequence[Record],
+    link: Callable[[Record], str],
+    render: Callable[[Record], Resource],
+    collection: Collection,
+) -> Resource:
     """
-    What the query asks of a collection of *records*.
+    What the query asks for of a collection of *records*.
 
-    *link* gives the URI of a record, *render* all of it, and *collection* the
-    resource around members and their total.
+    *link* gives the URI of a record, *render* its resource.
     """
     check(COLLECTION)
     only, whole = _only(), _expand()
@@ -74,10 +77,8 @@ def wants_links() -> bool:
     return 'only' not in args and '$filter' not in args and not _expand()
 
 
-def links(
-    uris: Sequence[str], collection: Callable[[Sequence[Body], int], Body]
-) -> Body:
-    """``listing`` for a query that wants no more than links."""
+def links(uris: Sequence[str], collection: Collection) -> Resource:
+    """``listing`` for a query that asks for no more than links."""
     return listing(uris, str, lambda uri: {'@odata.id': uri}, collection)
 
 
@@ -96,18 +97,18 @@ def _expand() -> bool:
     if value is None:
         return False
     kind, _, levels = value.partition('(')
-    # '~' asks for what stands under Links, which no collection has.
+    # '~' expands what is under Links, which no collection has.
     if kind not in ('.', '*', '~') or levels not in ('', '$levels=1)'):
         raise exceptions.QueryParameterValueFormatError(value, '$expand')
     return kind != '~'
 
 
-def _filter() -> filters.Filter | None:
+def _filter() -> filters.Predicate[Mapping[str, Any]] | None:
     value = flask.request.args.get('$filter')
     if value is None:
         return None
     try:
-        return filters.parse(value)
+        return filters.of_resource(value)
     except ValueError:
         raise exceptions.QueryParameterValueFormatError(
             value[:200], '$filter'
@@ -132,9 +133,9 @@ def _whole_number(name: str) -> int | None:
     return int(value)
 
 
-def _selected(body: Body, paths: list[list[str]]) -> Body:
+def _selected(body: Resource, paths: list[list[str]]) -> Resource:
     """
-    *body* with what *paths* lead to, and the annotations on the way.
+    Of *body*, what *paths* lead to, and the annotations on the way.
 
     ``Members/Name`` leads to the names of expanded members.
     """

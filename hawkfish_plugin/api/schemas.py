@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the service says about itself, over HTTP.
+The descriptions of the service over HTTP.
 
 Owns ``/redfish``, ``odata``, ``$metadata``, and the files of schemas and
-message registries.  The collection of registries is the emulator's, and ours
-only where the emulator serves none (see ``neighbours``).
+message registries.  The collection of registries is the emulator's; where the
+emulator serves none, ``emulator`` calls ours.
 """
-
-import json
-from typing import Any
 
 import flask
 
-from hawkfish_plugin import messages, redfish
-from hawkfish_plugin.api import Body, answer, blueprint, missing, queries
+from hawkfish_plugin import messages
+from hawkfish_plugin.api import queries
+from hawkfish_plugin.api.access import missing
+from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import schemas
+from hawkfish_plugin.redfish.common import Resource, link
+from hawkfish_plugin.redfish.service_root import service_root
 
 XML = 'application/xml'
 
@@ -33,8 +36,7 @@ def _above_the_prefix(state: flask.blueprints.BlueprintSetupState) -> None:
 @blueprint.get('/odata')
 def show_service_document() -> flask.Response:
     queries.check(())
-    shown: Any = flask.current_app.view_functions['root_resource']()
-    root = redfish.service_root(json.loads(shown.get_data()))
+    root = service_root(internals.service_root(flask.current_app))
     return answer(schemas.service_document(root))
 
 
@@ -78,15 +80,12 @@ def show_json_schema(name: str) -> flask.Response:
 
 
 def list_no_registries() -> flask.Response:
-    """In the place of the emulator's own list, where it serves none."""
+    """The list of registries where the emulator serves none."""
     return answer(schemas.registry_collection(()))
 
 
-def registry_links() -> list[Body]:
-    return [
-        {'@odata.id': schemas.registry_uri(name)}
-        for name in messages.published()
-    ]
+def registry_links() -> list[Resource]:
+    return [link(schemas.registry_uri(name)) for name in messages.published()]
 
 
 @blueprint.get('/Registries/<name>')

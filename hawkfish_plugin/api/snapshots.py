@@ -2,95 +2,95 @@
 """
 Snapshots over HTTP.
 
-Owns the parsing of what clients send about snapshots, and the routes below
-``Systems/{id}/Oem/HawkFish``.  All else is in ``hawkfish_plugin.snapshots``.
+Owns the routes below ``Systems/{id}/Oem/HawkFish/Snapshots``, and what the
+bodies of their requests may hold.
 """
 
-import datetime
+import dataclasses
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, redfish, snapshots
-from hawkfish_plugin.api import (
-    Body,
-    accepted,
-    answer,
-    blueprint,
+from hawkfish_plugin import exceptions, names
+from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api.access import (
     check_if_match,
-    check_properties,
     find_system,
     missing,
-    moment,
-    pointer,
-    queries,
-    read_body,
+    operation,
     request_uri,
-    service,
-    told,
+    services,
 )
+from hawkfish_plugin.api.answers import accepted, answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import Body, moment, read_body
+from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.redfish import snapshots, uris
+from hawkfish_plugin.redfish.tasks import payload
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
 MEMBER = f'{COLLECTION}/<name>'
 
-# The first is what Redfish wants and is advertised; the second is what the
-# resource is known by.
-REVERT_ACTIONS = (redfish.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
+# The first is the advertised name that Redfish asks for; clients of vendor
+# extensions try the second.
+REVERT_ACTIONS = (uris.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 
-MAX_DESCRIPTION_CHARACTERS = 4096
+_PARAMETERS = validation.parameters(uris.PREVIEW_ACTION)
+# CSDL knows no format of a string, and gives an inherited property no length.
+_DESCRIPTION = {**_PARAMETERS.properties['Description'], 'format': 'text'}
 
-CREATE_PARAMETERS = {
-    'Name': str,
-    'Description': str,
-    'IncludeMemory': bool,
-    'Quiesce': str,
-    'Locked': bool,
-    'ExpiresTime': str,
-}
-_CREATE_PROPERTIES = {
-    name: (kind,) for name, kind in CREATE_PARAMETERS.items()
-}
-_CHANGES = {
-    'Description': (str, type(None)),
-    'Locked': (bool,),
-    'ExpiresTime': (str, type(None)),
-}
+PREVIEW = _PARAMETERS.with_properties(Description=_DESCRIPTION)
+"""The parameters of a preview are the properties of a create."""
+
+_CREATE = dataclasses.replace(PREVIEW, action=None)
+_CHANGE = validation.changes('HawkFishSnapshot').with_properties(
+    Description={**_DESCRIPTION, 'type': ['string', 'null']}
+)
+_REVERT = validation.parameters(uris.REVERT_ACTION)
+_PURGE = validation.parameters(uris.PURGE_ACTION)
+
 _FIELDS = {
     'Description': 'description',
     'Locked': 'locked',
     'ExpiresTime': 'expires',
 }
-_PURGE_PARAMETERS = {'Force': bool}
-_REVERT_PARAMETERS = {
-    'TargetPowerState': str,
-    'SafetySnapshot': bool,
-    'Force': bool,
-}
+
+
+def _is_text(value: str) -> bool:
+    # XML cannot hold other control characters, and a terminal obeys them.
+    return all(c.isprintable() or c in '\n\t' for c in value)
+
+
+validation.add_format('text', _is_text)
 
 
 @blueprint.get(COLLECTION)
 def list_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
-    collection = functools.partial(redfish.snapshot_collection, system.uuid)
+    collection = functools.partial(snapshots.snapshot_collection, system.uuid)
     if queries.wants_links():
         return answer(
             queries.links(
                 [
-                    redfish.snapshot_uri(system.uuid, name)
-                    for name in service().snapshots.names(system)
+                    uris.snapshot_uri(system.uuid, name)
+                    for name in services().catalogue.names(system)
                 ],
                 collection,
             )
         )
     return answer(
         queries.listing(
-            service().snapshots.list(system, measured=True),
-            lambda view: redfish.snapshot_uri(system.uuid, view.record.name),
-            lambda view: _render(system, view),
+            services().catalogue.list(system, measured=True),
+            lambda view: uris.snapshot_uri(system.uuid, view.record.name),
+            lambda view: snapshots.snapshot(system.uuid, view),
             collection,
         )
     )
@@ -101,16 +101,16 @@ def list_snapshots(identity: str) -> flask.Response:
 def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    task = service().pruning.create(system, read_options(body), _payload(body))
-    return accepted(task)
+    options = read_options(body, _CREATE)
+    return accepted(operation(Create).submit(system, options, _payload(body)))
 
 
-@blueprint.post(f'{COLLECTION}/Actions/{redfish.PURGE_ACTION}')
+@blueprint.post(f'{COLLECTION}/Actions/{uris.PURGE_ACTION}')
 def purge_snapshots(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    check_parameters(body, redfish.PURGE_ACTION, _PURGE_PARAMETERS)
-    task = service().purging.submit(
+    _PURGE.check(body)
+    task = operation(Purge).submit(
         system, body.get('Force', False), _payload(body)
     )
     return accepted(task)
@@ -126,20 +126,12 @@ def show_snapshot(identity: str, name: str) -> flask.Response:
 def change_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    current = _resource(system, name)
-    fixed = {*current, *CREATE_PARAMETERS} - set(_CHANGES)
-    check_properties(body, _CHANGES, fixed)
-    if 'Description' in body:
-        body['Description'] = body['Description'] or ''
-        _check_description(body['Description'])
-    changes = {_FIELDS[key]: value for key, value in body.items()}
-    if body.get('ExpiresTime') is not None:
-        changes['expires'] = read_expiry(body['ExpiresTime'])
+    _CHANGE.check(body, expiry_errors, resource=_resource(system, name))
     try:
-        view = service().snapshots.update(
+        view = services().catalogue.update(
             system,
             name,
-            changes,
+            _changes(body),
             lambda view: check_if_match(_render(system, view)),
         )
     except exceptions.SnapshotNotFound:
@@ -152,8 +144,7 @@ def delete_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     read_body()
     check_if_match(_resource(system, name))
-    task = service().snapshots.delete(system, name, _payload({}))
-    return accepted(task)
+    return accepted(operation(Delete).submit(system, name, _payload({})))
 
 
 @blueprint.post(f'{MEMBER}/Actions/<action>')
@@ -162,9 +153,9 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
-    _check_revert(body)
+    _REVERT.check(body)
     check_if_match(_resource(system, name))
-    task = service().snapshots.revert(
+    task = operation(Revert).submit(
         system,
         contract.RevertRequest(
             name,
@@ -179,93 +170,61 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
 
 def _resource(system: contract.System, name: str) -> Body:
     try:
-        return _render(
-            system, service().snapshots.get(system, name, measured=True)
-        )
+        view = services().catalogue.get(system, name, measured=True)
     except exceptions.SnapshotNotFound:
         raise missing() from None
+    return _render(system, view)
 
 
-def _render(system: contract.System, view: Any) -> Body:
-    return redfish.snapshot(system.uuid, view)
+def _render(system: contract.System, view: View) -> Body:
+    return snapshots.snapshot(system.uuid, view)
 
 
 def _payload(body: Body) -> Body:
-    return redfish.payload(flask.request.method, request_uri(), body)
+    return payload(flask.request.method, request_uri(), body)
 
 
-def read_options(body: Body) -> snapshots.CreateOptions:
-    """What the body of a create asks for."""
-    check_properties(body, _CREATE_PROPERTIES)
-    _check_description(body.get('Description', ''))
-    quiesce = body.get('Quiesce', contract.PREFERRED)
-    if quiesce not in contract.QUIESCE_MODES:
-        raise exceptions.PropertyValueNotInList(
-            told(quiesce), 'Quiesce', related=['#/Quiesce']
-        )
-    expires = body.get('ExpiresTime')
-    return snapshots.CreateOptions(
+# What is in a body --------------------------------------------------------
+
+
+def read_options(body: Body, schema: validation.RequestBody) -> CreateOptions:
+    """The options of a create in *body*, which has to fit *schema*."""
+    schema.check(body, _name_errors, expiry_errors)
+    return CreateOptions(
         body.get('Name'),
         body.get('Description', ''),
         body.get('IncludeMemory'),
         body.get('Quiesce'),
         body.get('Locked', False),
-        None if expires is None else read_expiry(expires),
+        _seconds(body.get('ExpiresTime')),
     )
 
 
-def read_expiry(text: str) -> int:
-    """The seconds since the epoch of an ExpiresTime that is to come."""
-    related = ['#/ExpiresTime']
+def _changes(body: Body) -> dict[str, Any]:
+    """The columns that a PATCH sets, by their names."""
+    changes = {_FIELDS[name]: value for name, value in body.items()}
+    if 'description' in changes:
+        changes['description'] = changes['description'] or ''
+    if 'expires' in changes:
+        changes['expires'] = _seconds(changes['expires'])
+    return changes
+
+
+def _name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
     try:
-        # At the ends of the calendar a zone can lead beyond it.
-        seconds = int(moment(text).astimezone(datetime.UTC).timestamp())
-    except (ValueError, OverflowError):
-        raise exceptions.PropertyValueFormatError(
-            told(text), 'ExpiresTime', related=related
-        ) from None
-    if seconds <= time.time():
-        raise exceptions.ExpiryInPast(text, related=related)
-    return seconds
+        if 'Name' in body:
+            names.check(body['Name'])
+    except exceptions.HawkFishError as exc:
+        yield exc
 
 
-def _check_description(text: str) -> None:
-    related = ['#/Description']
-    if len(text) > MAX_DESCRIPTION_CHARACTERS:
-        raise exceptions.StringValueTooLong(
-            told(text), MAX_DESCRIPTION_CHARACTERS, related=related
-        )
-    # XML cannot hold them, and a terminal would obey them.
-    if not all(c.isprintable() or c in '\n\t' for c in text):
-        raise exceptions.PropertyValueFormatError(
-            told(text), 'Description', related=related
-        )
+def expiry_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
+    text = body.get('ExpiresTime')
+    seconds = _seconds(text)
+    if seconds is not None and seconds <= time.time():
+        yield exceptions.ExpiryInPast(text, related=['#/ExpiresTime'])
 
 
-def check_parameters(
-    body: Body, action: str, known: Mapping[str, type]
-) -> None:
-    """Raise the first parameter of *action* that is not as in *known*."""
-    for name, value in body.items():
-        wanted = known.get(name)
-        if wanted is None:
-            raise exceptions.ActionParameterUnknown(
-                action, name, related=[pointer(name)]
-            )
-        if not isinstance(value, wanted):
-            raise exceptions.ActionParameterValueTypeError(
-                told(value), name, action, related=[pointer(name)]
-            )
-
-
-def _check_revert(body: Body) -> None:
-    action = redfish.REVERT_ACTION
-    check_parameters(body, action, _REVERT_PARAMETERS)
-    value = body.get('TargetPowerState', contract.AS_CAPTURED)
-    if value not in contract.TARGET_POWER_STATES:
-        raise exceptions.ActionParameterValueNotInList(
-            told(value),
-            'TargetPowerState',
-            action,
-            related=['#/TargetPowerState'],
-        )
+def _seconds(text: str | None) -> int | None:
+    """An ExpiresTime in seconds since the epoch."""
+    return None if text is None else int(moment(text).timestamp())

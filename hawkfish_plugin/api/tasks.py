@@ -2,148 +2,160 @@
 """
 The task service over HTTP.
 
-Owns the routes below ``TaskService`` and what a task monitor answers when its
-operation has ended: the status and body that the operation would have had,
-had it been quick.
+Owns the routes below ``TaskService``, and the final answer of a task monitor:
+the status and body that the operation would have had, had it been quick.
 """
 
+import functools
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import flask
 
-from hawkfish_plugin import exceptions, redfish, tasks
-from hawkfish_plugin.api import (
-    Body,
-    accepted,
-    answer,
-    blueprint,
-    is_allowed,
-    missing,
-    queries,
-    read_body,
-    service,
-)
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.api import queries
+from hawkfish_plugin.api.access import find_number, missing, services
+from hawkfish_plugin.api.answers import accepted, answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import read_body
+from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.redfish import errors, uris
+from hawkfish_plugin.redfish import tasks as renderers
+from hawkfish_plugin.redfish.common import Resource, with_etag
+from hawkfish_plugin.tasks.task import CANCELLED, CANCELLING, COMPLETED, Task
 
-_ALLOW = 'GET, HEAD'
+TASK = '/TaskService/Tasks/<task_id>'
+MONITOR = '/TaskService/TaskMonitors/<task_id>'
+
+# sushy takes a monitor for cancellable where this is all that is allowed.
+_CANCELLABLE, _NOT_CANCELLABLE = 'DELETE', 'GET, HEAD'
 
 
 def show_task_service() -> flask.Response:
-    """In the place of the emulator's own stub (see ``plugin``)."""
+    """In the place of the emulator's own stub (see ``emulator``)."""
     queries.check(())
-    return answer(redfish.task_service(time.time()))
+    return answer(renderers.task_service(time.time()))
 
 
 @blueprint.get('/TaskService/Tasks')
 def list_tasks() -> flask.Response:
-    known = [
-        task
-        for task in service().tasks.list()
-        if is_allowed(task.system, task.system_name)
-    ]
+    return _list(services().tasks.list(), renderers.task_collection)
+
+
+@blueprint.get(f'{TASK}/SubTasks')
+def list_sub_tasks(task_id: str) -> flask.Response:
+    task = _find(task_id)
+    return _list(
+        services().tasks.sub_tasks(task.id),
+        functools.partial(renderers.sub_task_collection, task.id),
+    )
+
+
+def _list(
+    tasks: Sequence[Task], collection: queries.Collection
+) -> flask.Response:
+    with_sub_tasks = services().tasks.has_sub_tasks()
     return answer(
         queries.listing(
-            known,
-            lambda task: redfish.task_uri(task.id),
-            _render,
-            redfish.task_collection,
+            [task for task in tasks if _may_show(task)],
+            lambda task: uris.task_uri(task.id),
+            lambda task: _render(task, task.id in with_sub_tasks),
+            collection,
         )
     )
 
 
-@blueprint.get('/TaskService/Tasks/<task_id>')
+@blueprint.get(TASK)
 def show_task(task_id: str) -> flask.Response:
     queries.check(())
-    return answer(redfish.with_etag(_render(_find(task_id))))
+    task = _find(task_id)
+    with_sub_tasks = services().tasks.has_sub_tasks()
+    return answer(with_etag(_render(task, task.id in with_sub_tasks)))
 
 
-@blueprint.delete('/TaskService/Tasks/<task_id>')
-@blueprint.delete('/TaskService/TaskMonitors/<task_id>')
+@blueprint.delete(TASK)
+@blueprint.delete(MONITOR)
 def cancel_task(task_id: str) -> flask.Response:
     read_body()
-    task = service().tasks.cancel(_find(task_id).id)
-    if task.state == tasks.CANCELLING:
+    if task_id == internals.TASK_ID:
+        raise exceptions.OperationNotAllowed()
+    task = services().tasks.cancel(_find(task_id).id)
+    if task.state == CANCELLING:
         return accepted(task)
     return answer(None, 204)
 
 
-@blueprint.get('/TaskService/TaskMonitors/<task_id>')
+@blueprint.get(MONITOR)
 def watch_task(task_id: str) -> flask.Response:
     queries.check(())
     task = _find(task_id)
     if task.active:
         response = accepted(task)
-        # sushy takes a monitor for cancellable where this is all it says.
-        cancellable = service().tasks.cancellable(task)
-        response.headers['Allow'] = 'DELETE' if cancellable else _ALLOW
+        response.headers['Allow'] = (
+            _CANCELLABLE if task.may_cancel else _NOT_CANCELLABLE
+        )
         return response
     if task.error:
         return answer(
-            redfish.error_of_task(task.error['messages']),
-            _final_status(task),
+            errors.error_of_task(task.error['messages']), _final_status(task)
         )
-    return _result(task)
+    return _success(task)
 
 
-def _render(task: Any) -> Body:
-    gone = redfish.has_created(task) and not _is_there(task)
-    return redfish.task(task, gone)
+def _render(task: Task, has_sub_tasks: bool) -> Resource:
+    return renderers.task(
+        task,
+        services().operations.title(task),
+        _created(task),
+        has_sub_tasks,
+    )
 
 
-def _is_there(task: Any) -> bool:
-    """Whether the snapshot of *task* exists, as far as can be told now."""
-    system = contract.System(task.system, task.system_name)
+def _created(task: Task) -> Sequence[str]:
+    """The URI of what *task* has created, unless that is known to be gone."""
+    operation = services().operations.of(task)
+    uri = operation.created(task) if task.state == COMPLETED else None
+    if uri is None:
+        return ()
     # One task of a list has waited for the hypervisor in vain.
-    if flask.g.get('hawkfish_unknown'):
-        return True
+    if flask.g.get('hawkfish_unavailable'):
+        return (uri,)
     try:
-        return bool(service().snapshots.exists(system, task.snapshot))
-    except exceptions.NotFound:
-        return False
+        return (uri,) if operation.is_there(task) else ()
     except exceptions.HawkFishError:
-        flask.g.hawkfish_unknown = True
-        return True
+        flask.g.hawkfish_unavailable = True
+        return (uri,)
 
 
-def _find(task_id: str) -> Any:
-    if not (task_id.isascii() and task_id.isdigit() and len(task_id) < 19):
-        raise missing()
+def _find(task_id: str) -> Task:
     try:
-        task = service().tasks.get(int(task_id))
+        task = services().tasks.get(find_number(task_id))
     except exceptions.TaskNotFound:
         raise missing() from None
-    if not is_allowed(task.system, task.system_name):
+    if not _may_show(task):
         raise missing()
     return task
 
 
-def _final_status(task: Any) -> int:
+def _may_show(task: Task) -> bool:
+    """Whether every system of *task* may be served."""
+    return all(services().may_serve(s.system) for s in task.subjects)
+
+
+def _final_status(task: Task) -> int:
     """A 4xx in any case; the operation is over and nothing will change."""
     # DSP0266 12.2: a monitor is gone after a cancel.
-    if task.state == tasks.CANCELLED:
+    if task.state == CANCELLED:
         return 404
-    status: int = task.error['status']
+    status = int(task.error['status']) if task.error else 500
     # sushy repeats a GET that gets a 5xx for half a minute, and does not
     # read what a 404 says.
     return status if 400 <= status < 500 and status != 404 else 409
 
 
-def _result(task: Any) -> flask.Response:
-    if task.operation == 'delete':
+def _success(task: Task) -> flask.Response:
+    found = services().operations.of(task).answer(task)
+    if found.status == 204:
         return answer(None, 204)
-    if task.operation in ('revert', 'purge'):
-        return answer(redfish.success())
-    snapshots = service().snapshots
-    try:
-        system = snapshots.system(task.system)
-        view = snapshots.get(system, task.snapshot, measured=True)
-    except exceptions.NotFound:
-        view = None
-    # It is gone since, or another one has its name.
-    if view is None or view.record.created != task.result.get(
-        'created', view.record.created
-    ):
-        return answer(redfish.success())
-    uri = redfish.snapshot_uri(task.system, task.snapshot)
-    return answer(redfish.snapshot(task.system, view), 201, Location=uri)
+    headers = {'Location': found.location} if found.location else {}
+    return answer(found.body or errors.success(), found.status, **headers)

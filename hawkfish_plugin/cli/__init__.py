@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``hawkfish`` command; it speaks HTTP only, through ``client``."""
+"""The ``hawkfish`` command; it uses HTTP only, through ``client``."""

@@ -2,10 +2,10 @@
 """
 The ``hawkfish`` program.
 
-Owns its set of commands, its clients and what is logged. The commands are
-the entry points of the group that ``openstack`` reads as well; here they go
-without the word ``hawkfish``. Importing this module, or asking for help,
-imports neither sushy nor requests: the first use of a client does.
+Owns its set of commands, its client manager and its logging. The commands are
+the entry points that ``openstack`` reads as well, here without the leading
+word ``hawkfish``. Importing this module or showing help imports neither sushy
+nor requests; the first use of the client does.
 """
 
 import argparse
@@ -31,7 +31,7 @@ NAME = 'hawkfish'
 
 
 class Commands(commandmanager.CommandManager):
-    """The commands by the names they have in a program of their own."""
+    """The commands, under the names they have in a standalone program."""
 
     def load_commands(self, namespace: str) -> None:
         super().load_commands(namespace)
@@ -40,7 +40,7 @@ class Commands(commandmanager.CommandManager):
         }
 
     def near(self, argv: Sequence[str]) -> list[str]:
-        """Return the commands that *argv* may have meant."""
+        """Return the commands that *argv* may have been meant to be."""
         names = sorted(name for name, _ in self)
         typed = [word for word in argv[:2] if not word.startswith('-')]
         if not typed:
@@ -52,7 +52,7 @@ class Commands(commandmanager.CommandManager):
 
 
 class ClientManager:
-    """The client by the name it has among those of ``openstack``."""
+    """The client, under the name it has in ``openstack``."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -63,7 +63,7 @@ class ClientManager:
 
 
 def make_client(options: dict[str, Any]) -> 'client.HawkFish':
-    """Return the service that *options* mean."""
+    """Return a client for the service that *options* select."""
     from hawkfish_plugin import client
 
     found = connection.connect(options)
@@ -73,7 +73,7 @@ def make_client(options: dict[str, Any]) -> 'client.HawkFish':
 
 
 class HawkFishApp(app.App):
-    """Snapshots of the systems of a Redfish emulator."""
+    """Manage snapshots of systems behind a Redfish emulator."""
 
     NAME = NAME
     LOG = logging.getLogger(NAME)
@@ -109,7 +109,7 @@ class HawkFishApp(app.App):
     def configure_logging(self) -> None:
         super().configure_logging()
         if self.options.verbose_level < 2:
-            # They tell of each error what the command is about to say.
+            # They log each error that the command is about to report.
             logging.getLogger('sushy').setLevel(logging.CRITICAL)
             logging.getLogger('urllib3').setLevel(logging.CRITICAL)
 
@@ -117,7 +117,7 @@ class HawkFishApp(app.App):
         self, cmd: Any, result: int, err: BaseException | None
     ) -> None:
         super().clean_up(cmd, result, err)
-        # In the shell cliff makes it an error like any other.
+        # In the shell, cliff turns it into an ordinary error.
         cause = err.__cause__ if err else None
         if isinstance(cause, SystemExit) and cause.code:
             self._worst_status = 2
@@ -126,7 +126,7 @@ class HawkFishApp(app.App):
         try:
             self.command_manager.find_command(argv)
         except ValueError:
-            # cliff's own suggestions would go to stdout, among the data.
+            # cliff would print its own suggestions to stdout, among the data.
             near = ', '.join(self.command_manager.near(argv))
             self.LOG.error(
                 "'%s' is not a hawkfish command.%s See 'hawkfish --help'.",
@@ -140,7 +140,7 @@ class HawkFishApp(app.App):
         return status
 
     def interact(self) -> None:
-        # cmd2 would run the words of our own command line as commands.
+        # cmd2 would run the arguments of this process as commands.
         arguments, sys.argv = sys.argv, sys.argv[:1]
         try:
             self._shell().cmdloop()
@@ -154,7 +154,7 @@ class HawkFishApp(app.App):
         self.interpreter = shell.Shell(
             self, self.command_manager, self.stdin, self.stdout
         )
-        # cmd2 has put its own in place of cliff's.
+        # cmd2 has replaced cliff's prompt with its own.
         on_terminal = self.stdin.isatty()
         self.interpreter.prompt = f'({NAME}) ' if on_terminal else ''
         return self.interpreter
@@ -165,7 +165,7 @@ class HawkFishApp(app.App):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; logging is left as it was found."""
+    """Run one command, and restore the logging handlers afterwards."""
     root = logging.getLogger()
     handlers = root.handlers[:]
     try:

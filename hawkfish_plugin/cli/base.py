@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the commands have in common.
+Base classes of the commands.
 
-Owns how errors are told, how words from the server are cleaned, and how a
-command waits for a task. Standard output carries the data and nothing else.
+Owns how errors are reported, how table cells are rendered, and how a command
+waits for a task. Only data is written to standard output.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NAME = 'hawkfish'
 
 
 class Waitable(Protocol):
-    """A task, or the handle of one."""
+    """A task or a task handle."""
 
     @property
     def identity(self) -> str: ...
@@ -39,14 +39,14 @@ class Waitable(Protocol):
 
 
 def filled(text: str) -> str:
-    """Refuse what is empty, the mark of a shell variable that is not set."""
+    """Refuse an empty argument, which hints at an unset shell variable."""
     if not text:
-        raise argparse.ArgumentTypeError('a name may not be empty')
+        raise argparse.ArgumentTypeError('a name must not be empty')
     return text
 
 
 def name(text: str) -> str:
-    """Refuse a name that nothing has, and that is a path to others."""
+    """Refuse a name that would be a path to something else."""
     filled(text)
     if '/' in text or text in ('.', '..'):
         raise argparse.ArgumentTypeError(f'nothing is named {text!r}')
@@ -54,7 +54,7 @@ def name(text: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """Read a time-out, with a word of help for ``--wait NAME``."""
+    """Parse a timeout, with a hint for users who type ``--wait NAME``."""
     try:
         value = float(text)
     except ValueError:
@@ -68,24 +68,24 @@ def seconds(text: str) -> float:
 
 
 class Command(command.Command):
-    """A command that tells errors in the server's words."""
+    """A command that reports errors with the messages of the server."""
 
     app: 'app.HawkFishApp'
 
-    # "openstack" would want credentials of Keystone.
+    # Otherwise "openstack" would require Keystone credentials.
     auth_required = False
 
     @property
     def client(self) -> 'sdk.HawkFish':
-        """The service, however the program that runs this reaches it."""
+        """The client for the service, as configured in the program."""
         return self.app.client_manager.hawkfish
 
     def explain(self, error: Exception) -> errors.CommandError:
-        """Return what to tell the user about *error*."""
+        """Return *error* as it is reported to the user."""
         return errors.explain(error, self.client)
 
     def command_line(self, *words: str) -> str:
-        """Return what to type for another command on the same service."""
+        """Return the command line of a command for the same service."""
         if self.app.NAME == NAME:
             typed = [NAME, *connection.words(self.app.options), *words]
         else:
@@ -106,9 +106,9 @@ class Command(command.Command):
         self, work: Waitable, timeout_sec: float
     ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
         """
-        Wait for *work*; return the snapshot it created and its task.
+        Wait for *work*, and return the snapshot that it created and its task.
 
-        The task's warnings go to stderr once it has ended.
+        Warnings of the task are logged to stderr when it has ended.
         """
         from hawkfish_plugin import client
 
@@ -119,7 +119,7 @@ class Command(command.Command):
             with output.Progress(self.app.stderr, quiet) as progress:
                 created = work.wait(timeout_sec, progress)
         except KeyboardInterrupt:
-            self.app.LOG.error('task %s goes on; %s', work.identity, hint)
+            self.app.LOG.error('task %s continues; %s', work.identity, hint)
             raise
         except client.TaskTimeout as error:
             raise errors.CommandError(f'{error}; {hint}') from error
@@ -138,13 +138,13 @@ class OfSystem(Command):
             'system',
             metavar='SYSTEM',
             type=name,
-            help='UUID or name of the system.',
+            help='Name or UUID of the system.',
         )
         return parser
 
 
 class Lister(Command, lister.Lister):
-    """A command that prints one row for each of many things."""
+    """A command that prints a table with one row per item."""
 
     def produce_output(
         self,
@@ -157,7 +157,7 @@ class Lister(Command, lister.Lister):
 
 
 class ShowOne(Command, show.ShowOne):
-    """A command that prints the fields of one thing."""
+    """A command that prints the fields of one item."""
 
     def produce_output(
         self,
@@ -170,7 +170,7 @@ class ShowOne(Command, show.ShowOne):
 
 
 def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
-    # JSON and YAML escape by themselves, and keep what is null or a list.
+    # JSON and YAML do their own escaping, and represent null and lists.
     if formatter in ('json', 'yaml'):
         return list(values)
     separator = '\n' if formatter == 'table' else ', '
@@ -178,7 +178,7 @@ def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
 
 
 class WaitOption(Command):
-    """``--wait``: whether, and how long, to wait for the task's end."""
+    """``--wait``: whether and how long to wait for the task to end."""
 
     waits_by_default = False
 
@@ -192,7 +192,7 @@ class WaitOption(Command):
             metavar='SECONDS',
             const=FOREVER,
             default=FOREVER if self.waits_by_default else None,
-            help='Wait for the end, at most SECONDS if given.',
+            help='Wait for the task to end, for at most SECONDS if given.',
         )
         if self.waits_by_default:
             group.add_argument(
@@ -200,14 +200,14 @@ class WaitOption(Command):
                 dest='wait',
                 action='store_const',
                 const=None,
-                help='Return once the task has been started.',
+                help='Do not wait for the task to end.',
             )
         return parser
 
     def follow(
         self, handle: 'sdk.TaskHandle', parsed_args: argparse.Namespace
     ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
-        """Wait if asked to; return the snapshot created and the task."""
+        """Wait if requested; return the created snapshot and the task."""
         if parsed_args.wait is not None:
             return self.wait(handle, parsed_args.wait)
         return None, handle.task or self.client.task(handle.identity)

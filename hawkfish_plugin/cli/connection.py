@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where the service is, and who asks.
+The URL of the service, and the credentials for it.
 
-Owns the options that every program with our commands has, the environment
-variables beside them, and the file ``clouds.yaml``. A source that names a
-service brings its credentials as well: no password is sent to a service that
-it was not given for. What an option says beats both.
+Owns the global options of the commands, the environment variables and the
+file ``clouds.yaml``. A source that names a service also provides the
+credentials: a password is never sent to a service it was not given for.
+Options override the environment and the file.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _AUTH_KEYS = {'endpoint', 'username', 'password'}
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """What is needed to reach a service; *verify* is as in requests."""
+    """How to connect to a service; *verify* is that of requests."""
 
     url: str
     username: str | None = None
@@ -51,13 +51,13 @@ def add_options(parser: argparse.ArgumentParser, prefix: str = '') -> None:
         where,
         'url',
         type=_url_option,
-        help=f'Where the emulator listens (HAWKFISH_URL; {DEFAULT_URL}).',
+        help=f'URL of the emulator (HAWKFISH_URL; {DEFAULT_URL}).',
     )
     add(
         where,
         'cloud',
         metavar='NAME',
-        help='Entry of clouds.yaml that says where, and who (HAWKFISH_CLOUD).',
+        help='Entry of clouds.yaml to take all of this from (HAWKFISH_CLOUD).',
     )
     add(
         options,
@@ -67,14 +67,14 @@ def add_options(parser: argparse.ArgumentParser, prefix: str = '') -> None:
     add(
         options,
         'password',
-        help='Password of that user. Other users of this machine can see an '
-        'option: HAWKFISH_PASSWORD, clouds.yaml or the prompt hide it.',
+        help='Password of that user. Other users of this machine can see '
+        'options; HAWKFISH_PASSWORD, clouds.yaml and the prompt hide it.',
     )
     add(
         options,
         'ca-file',
         metavar='FILE',
-        help='CA certificates to trust for https (HAWKFISH_CACERT).',
+        help='File with the CA certificates for https (HAWKFISH_CACERT).',
     )
     add(
         options,
@@ -86,7 +86,7 @@ def add_options(parser: argparse.ArgumentParser, prefix: str = '') -> None:
 
 
 def words(options: argparse.Namespace, prefix: str = '') -> list[str]:
-    """Return *options* as they are typed, but for the password."""
+    """Return *options* as they are typed, without the password."""
     typed = []
     for name in OPTIONS:
         value = getattr(options, _dest(name), None)
@@ -98,9 +98,9 @@ def words(options: argparse.Namespace, prefix: str = '') -> list[str]:
 
 def connect(given: Mapping[str, Any]) -> Connection:
     """
-    Return how to reach the service that the options *given* mean.
+    Return how to connect to the service that the options *given* select.
 
-    Raises CommandError for what the environment or the file has wrong.
+    Raises CommandError if the environment or the file is not valid.
     """
     option = {name: given.get(_dest(name)) for name in OPTIONS}
     cloud = option['cloud']
@@ -121,7 +121,7 @@ def connect(given: Mapping[str, Any]) -> Connection:
 
 
 def clouds_file() -> pathlib.Path:
-    """Return where the named services of this user stand."""
+    """Return the path of the file with the named services of this user."""
     home = os.environ.get('XDG_CONFIG_HOME') or '~/.config'
     return pathlib.Path(home, 'hawkfish', 'clouds.yaml').expanduser()
 
@@ -162,21 +162,21 @@ def _from_environment() -> Connection:
 
 
 def _at(found: Connection, url: str) -> Connection:
-    """Return *found* at *url*, without the credentials of another service."""
+    """Return *found* for *url*, without credentials for another service."""
     if url == found.url or not os.environ.get('HAWKFISH_URL'):
         return dataclasses.replace(found, url=url)
     return Connection(url, verify=found.verify)
 
 
 def _as_user(found: Connection, username: str) -> Connection:
-    """Return *found* with *username*, without another user's password."""
+    """Return *found* for *username*, without the password of another user."""
     same = found.username in (None, username)
     password = found.password if same else None
     return dataclasses.replace(found, username=username, password=password)
 
 
 def _with_password(found: Connection) -> Connection:
-    """Ask for the password where a user at a terminal gave none."""
+    """Prompt for a missing password if there is a terminal."""
     asks = found.username and found.password is None
     if not asks or not sys.stdin or not sys.stdin.isatty():
         return found
@@ -225,7 +225,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     except OSError as error:
         raise errors.CommandError(f'{path}: {error.strerror}.') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        # The error's own text quotes the file, passwords as well.
+        # The text of the error quotes the file, including passwords.
         mark = getattr(error, 'problem_mark', None)
         place = f' at line {mark.line + 1}' if mark else ''
         raise errors.CommandError(f'{path} is not YAML{place}.') from None
@@ -245,7 +245,7 @@ def _check_keys(
     for key in value:
         if key not in known:
             raise errors.CommandError(
-                f'{path}: {what} has {key!r}, which is none of '
+                f'{path}: {what} has the unknown key {key!r}; known are '
                 f'{", ".join(sorted(known))}.'
             )
 
@@ -253,11 +253,11 @@ def _check_keys(
 def _check_private(path: pathlib.Path) -> None:
     if path.stat().st_mode & OTHERS_MAY:
         raise errors.CommandError(
-            f'{path} holds a password and is open to all users.\n'
-            f'Close it with: chmod 600 {path}'
+            f'{path} contains a password, but other users can access it.\n'
+            f'Restrict it with: chmod 600 {path}'
         )
 
 
 def _text(value: object) -> str | None:
-    # YAML takes a password of digits for a number.
+    # YAML reads a password of digits as a number.
     return None if value is None else str(value)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the user is told when a command fails.
+What a command reports when it fails.
 
-Turns an error of ``client`` into the server's message and resolution, or,
-where there is no such message, into what went wrong and what to do about
-it. It leaves printing and the exit status to cliff.
+Turns an error of ``client`` into the message and the resolution of the
+server. If there is no such message, it explains what went wrong and what to
+do about it. Printing and the exit status are left to cliff.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,37 +17,38 @@ if TYPE_CHECKING:
 NO_PLUGIN = """\
 %s: this emulator has no HawkFish plugin activated.
 Add "import hawkfish_plugin; hawkfish_plugin.activate()" to the emulator's \
-configuration file, or give another --url."""
+configuration file, or use another --url."""
 
 NO_CREDENTIALS = """\
 The emulator at %s asks for credentials.
-Give --username, which asks for the password, or HAWKFISH_USERNAME and \
+Use --username, which prompts for the password, or HAWKFISH_USERNAME and \
 HAWKFISH_PASSWORD, or --cloud."""
 
 BAD_CREDENTIALS = """\
 The emulator at %s refuses the credentials of user %s.
-Check the user name and the password; options, environment and clouds.yaml \
-can give them."""
+Check the user name and the password in the options, the environment or \
+clouds.yaml."""
 
 UNREACHABLE = """\
 Cannot reach the emulator at %s: %s.
-Check that it is running, and that --url or HAWKFISH_URL says where."""
+Check that it is running, and that --url or HAWKFISH_URL is correct."""
 
 BAD_TLS = """\
 Cannot trust the emulator at %s: %s.
-Name its CA with --ca-file or HAWKFISH_CACERT; --insecure trusts anyone."""
+Specify its CA with --ca-file or HAWKFISH_CACERT; --insecure disables \
+verification."""
 
 NOT_REDFISH = """\
-What answers at %s does not speak Redfish: its answer is not JSON.
+The server at %s does not speak Redfish: its response is not JSON.
 Check --url or HAWKFISH_URL."""
 
 
 class CommandError(Exception):
-    """A command failed; the text is all that its user needs."""
+    """A command failed; the text tells the user why."""
 
 
 def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
-    """Return what to tell the user about *error* of *service*."""
+    """Return *error* of *service* as it is reported to the user."""
     from sushy import exceptions
 
     if isinstance(error, CommandError):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish event watch``: what happens at the service, as it happens.
+``hawkfish event watch``: print events as they happen.
 
-Owns how an event is printed: one line each, written out at once, so that a
-pipe gets it when a terminal would. A stream that is lost is the client's to
-open again; here it is only told.
+Owns how an event is printed: one line each, flushed immediately, so that a
+pipe receives it as soon as a terminal would. The client reopens a stream that
+is lost; this module only reports the loss.
 """
 
 import argparse
@@ -31,10 +31,10 @@ FORMATS = {'line': _line, 'json': _json}
 
 class WatchEvents(base.Command):
     """
-    Print events as they happen, one line each, until Ctrl-C.
+    Print events as they happen, one line each, until Ctrl-C is pressed.
 
-    An event that happens while the emulator restarts is printed once it is
-    back. Ctrl-C ends the command with the exit status 130.
+    Events that occur while the emulator restarts are printed when it is
+    available again. Ctrl-C ends the command with exit status 130.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -44,19 +44,19 @@ class WatchEvents(base.Command):
             '--format',
             choices=FORMATS,
             default='line',
-            help='How to print an event: in words, or as JSON.',
+            help='Output format: a line of text, or JSON.',
         )
         parser.add_argument(
             '--filter',
             metavar='EXPRESSION',
-            help='Which events to print, as in the $filter of Redfish: '
-            '"RegistryPrefix eq HawkFish", say.',
+            help='Events to print, as a Redfish $filter, for example '
+            '"RegistryPrefix eq HawkFish".',
         )
         parser.add_argument(
             '--after',
             metavar='EVENT',
-            help='Begin with what happened after the event of this id; with '
-            '0, with all events that the service remembers.',
+            help='Start after the event with this ID; 0 starts with all '
+            'events that the service still has.',
         )
         return parser
 
@@ -70,4 +70,4 @@ class WatchEvents(base.Command):
             self.app.stdout.flush()
 
     def _tell_of_loss(self) -> None:
-        self.app.LOG.warning('The stream was lost; trying to open it again.')
+        self.app.LOG.warning('The event stream was lost; reconnecting.')

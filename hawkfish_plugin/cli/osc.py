@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The commands as a plugin of ``openstack``: ``openstack hawkfish ...``.
+The commands as an ``openstack`` plugin: ``openstack hawkfish ...``.
 
 Owns the names that python-openstackclient looks for. The service is not in
-Keystone's catalogue, so it is reached by options of its own, and by the same
-environment and ``clouds.yaml`` as ``hawkfish`` itself.
+the Keystone catalog, so it has options of its own, and uses the same
+environment variables and ``clouds.yaml`` as ``hawkfish``.
 """
 
 import argparse
@@ -24,11 +24,11 @@ DEFAULT_API_VERSION = '1'
 def build_option_parser(
     parser: argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
-    """Add our options to those of every command."""
+    """Add the HawkFish options to the global options."""
     connection.add_options(parser, prefix=f'{app.NAME}-')
     return parser
 
 
 def make_client(instance: Any) -> 'client.HawkFish':
-    """Return what a command finds as ``client_manager.hawkfish``."""
+    """Return the client that is ``client_manager.hawkfish``."""
     return app.make_client(instance.get_configuration())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What reaches the user's terminal.
+Output to the terminal of the user.
 
-Owns the cleaning of words that came from a server, and the progress line.
-Names and descriptions are written by whoever may create a snapshot: no
-control character of theirs reaches a terminal unescaped.
+Owns the escaping of text from a server, and the progress line. Anyone who can
+create a snapshot chooses its name and description, so control characters in
+them are never printed unescaped.
 """
 
 import os
@@ -19,7 +19,7 @@ BAR_WIDTH = 20
 
 
 def printable(text: str) -> str:
-    """Return *text* with each control character as its Python escape."""
+    """Return *text* with control characters as Python escapes."""
     return ''.join(
         char
         if char.isprintable()
@@ -40,7 +40,7 @@ def cell(value: Any, separator: str) -> Any:
 
 
 def size(count: int | None) -> str | None:
-    """Return a number of bytes as people read it; None stays None."""
+    """Return a number of bytes in a readable unit; None stays None."""
     if count is None:
         return None
     value, unit = float(count), 'B'
@@ -52,7 +52,7 @@ def size(count: int | None) -> str | None:
 
 
 class Progress:
-    """One line on a terminal that follows a task; silent elsewhere."""
+    """A progress line for a task, on terminals only."""
 
     def __init__(self, stream: TextIO, quiet: bool) -> None:
         self._stream = stream if stream.isatty() and not quiet else None

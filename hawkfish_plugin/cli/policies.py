@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish policy``: how many snapshots a system keeps, and what that means.
+``hawkfish policy``: the limits of a system, and their effect.
 
-Owns how limits are typed and shown, and how the answer to "what would a
-create do" is, for ``snapshot create --dry-run`` as well.
+Owns how limits are typed and shown, and how a preview of a create is shown,
+for ``snapshot create --dry-run`` as well.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def explain(
     locked: bool | None = None,
     expires_time: str | None = None,
 ) -> tasks.Fields:
-    """Return what shows what a create would do."""
+    """Return the columns and the values that show what a create would do."""
     seen = policy.preview(
         Name=name,
         Description=description,
@@ -86,7 +86,7 @@ def _bytes(text: str) -> int | str:
     found = _SIZE.fullmatch(text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no size like 20G or 500M'
+            f'{text!r} is not a size such as 20G or 500M'
         )
     return int(found[1]) * _UNITS[found[2].upper()]
 
@@ -101,15 +101,15 @@ class OfSystem(base.OfSystem):
 
 
 class ShowPolicy(OfSystem, base.ShowOne):
-    """Show the limits of a system and their use; 0 is no limit."""
+    """Show the limits of a system and their usage; 0 means no limit."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--explain',
             action='store_true',
-            help='Add what a create would make now, what it needs, and which '
-            'snapshots would be pruned and kept, and why.',
+            help='Also show what a create would do now, what it needs, and '
+            'which snapshots would be pruned or kept, and why.',
         )
         return parser
 
@@ -118,7 +118,7 @@ class ShowPolicy(OfSystem, base.ShowOne):
         names, values = _fields(policy)
         if parsed_args.explain:
             more_names, more_values = explain(policy)
-            # What is there now is told already; this is what would be.
+            # The current values are shown; these would be the new ones.
             names += tuple(
                 f'New {name}' if name in names else name for name in more_names
             )
@@ -128,9 +128,10 @@ class ShowPolicy(OfSystem, base.ShowOne):
 
 class SetPolicy(OfSystem, base.ShowOne):
     """
-    Set limits of a system; 0 is no limit, default the configuration's.
+    Set limits of a system.
 
-    What is not given stays as it is.
+    0 means no limit, "default" the value in the configuration. Limits that
+    are not given do not change.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -139,24 +140,24 @@ class SetPolicy(OfSystem, base.ShowOne):
             '--max-snapshots',
             metavar='N',
             type=_number,
-            help='How many snapshots the system keeps.',
+            help='Maximum number of snapshots.',
         )
         parser.add_argument(
             '--max-age',
             metavar='SPAN',
             type=_span,
-            help='After which time a snapshot goes: seconds, or 12h, 7d, 4w.',
+            help='Maximum age of a snapshot: in seconds, or 12h, 7d, 4w.',
         )
         parser.add_argument(
             '--max-bytes',
             metavar='SIZE',
             type=_bytes,
-            help='How many bytes they may take together: a number, or 20G.',
+            help='Maximum size of all snapshots: in bytes, or 500M, 20G.',
         )
         parser.add_argument(
             '--on-limit',
             choices=(*ON_LIMIT, DEFAULT),
-            help='Delete the oldest after a create, or refuse the create.',
+            help='Whether to delete the oldest or to refuse a create.',
         )
         return parser
 

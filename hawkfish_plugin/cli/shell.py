@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The shell that ``hawkfish`` is without a command.
+The interactive shell of ``hawkfish``.
 
-Owns what cliff's own does to the words of a line: it joins them with blanks
-after it has read the quotes, so that a name with a blank became two.
+Owns a fix for cliff, which removes the quotes of a line and joins its words
+with blanks, so that a name with a blank becomes two.
 """
 
 import shlex
@@ -14,7 +14,7 @@ from cliff import interactive
 
 
 class Shell(interactive.InteractiveApp):
-    """cliff's, with the words of a line left as they were quoted."""
+    """The shell of cliff, but it preserves quoting."""
 
     def precmd(self, statement: Any) -> Any:
         line = cmd2.Cmd.precmd(self, statement)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish snapshot`` and its short forms ``snaps-ls`` and so on.
+``hawkfish snapshot`` and its short forms such as ``snaps-ls``.
 
-Owns how a snapshot is shown. The short forms are the same commands, but
-they wait for the end by default, as the word "create" promises. The order
-of the rows is the service's: oldest first.
+Owns how a snapshot is shown. The short forms are the same commands, but they
+wait for the task to end by default. The rows are in the order of the service,
+oldest first.
 """
 
 import argparse
@@ -116,39 +116,42 @@ class ShowSnapshot(OfSnapshot, base.ShowOne):
 
 
 class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
-    """Create a snapshot of a system; show it, or the task if not waiting."""
+    """Create a snapshot of a system; without --wait, show the task."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--name',
             type=base.name,
-            help='Name of the snapshot; made from the time if not given.',
+            help='Name of the snapshot; generated from the time if not given.',
         )
-        parser.add_argument('--description', help='What it is good for.')
+        parser.add_argument(
+            '--description', help='Description of the snapshot.'
+        )
         parser.add_argument(
             '--no-memory',
             action='store_true',
-            help="Leave the running system's memory out.",
+            help='Do not save the memory of a running system.',
         )
         parser.add_argument(
             '--quiesce',
             choices=QUIESCE_MODES,
-            help='Whether the guest agent must flush or freeze the file '
-            'systems: Preferred goes on with a warning without it.',
+            help='Whether to quiesce the file systems through the guest '
+            'agent: if possible (Preferred), or fail if not (Required), or '
+            'do not try (Never).',
         )
         parser.add_argument(
             '--lock',
             action='store_true',
             default=None,
-            help='Keep it from being deleted and pruned.',
+            help='Protect the snapshot from being deleted or pruned.',
         )
         times.add_option(parser)
         parser.add_argument(
             '--dry-run',
             action='store_true',
-            help='Create nothing; show what would be made, what it needs, '
-            'and which snapshots would be pruned and kept, and why.',
+            help='Create nothing; show what would be created, what it needs, '
+            'and which snapshots would be pruned or kept, and why.',
         )
         return parser
 
@@ -170,31 +173,33 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
 
 
 class SetSnapshot(OfSnapshot, base.ShowOne):
-    """Change the description, the lock or the expiry of a snapshot."""
+    """Change the description, the lock or the expiration of a snapshot."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('--description', help='What it is good for.')
+        parser.add_argument(
+            '--description', help='Description of the snapshot.'
+        )
         lock = parser.add_mutually_exclusive_group()
         lock.add_argument(
             '--lock',
             dest='locked',
             action='store_true',
             default=None,
-            help='Keep it from being deleted and pruned.',
+            help='Protect the snapshot from being deleted or pruned.',
         )
         lock.add_argument(
             '--unlock',
             dest='locked',
             action='store_false',
-            help='Let it be deleted and pruned again.',
+            help='Allow deleting and pruning the snapshot again.',
         )
         expiry = parser.add_mutually_exclusive_group()
         times.add_option(expiry)
         expiry.add_argument(
             '--no-expiry',
             action='store_true',
-            help='Let it not expire.',
+            help='Remove the expiration of the snapshot.',
         )
         return parser
 
@@ -213,9 +218,9 @@ class SetSnapshot(OfSnapshot, base.ShowOne):
 
 class PurgeSnapshots(base.WaitOption, OfSystem, base.ShowOne):
     """
-    Delete every snapshot of a system; show the task that does it.
+    Delete all snapshots of a system; show the task.
 
-    The system's present state stays, and it can be undefined afterwards.
+    The system keeps its current state, and can be undefined afterwards.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -234,7 +239,7 @@ class PurgeSnapshots(base.WaitOption, OfSystem, base.ShowOne):
 
 
 class ShowTree(OfSystem):
-    """Draw the snapshots of a system as the tree that they grow in."""
+    """Draw the snapshot tree of a system."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         members = self.snapshots(parsed_args).get_members()
@@ -244,10 +249,9 @@ class ShowTree(OfSystem):
 
 class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
     """
-    Bring a system back to a snapshot; show the task that does it.
+    Revert a system to a snapshot; show the task.
 
-    What the system did since then is lost, except what another snapshot
-    holds.
+    Everything the system has written since its current snapshot is lost.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -255,20 +259,20 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
         parser.add_argument(
             '--power',
             choices=POWER_STATES,
-            help='Power state to end in; AsCaptured if not given.',
+            help='Power state after the revert; AsCaptured if not given.',
         )
         parser.add_argument(
             '--safety-snapshot',
             action='store_true',
             default=None,
-            help='Create a snapshot of the present state first.',
+            help='Create a snapshot of the current state first.',
         )
         parser.add_argument(
             '--force',
             action='store_true',
             default=None,
-            help='Go on without the UEFI variables and the virtual TPM where '
-            'their copies cannot be used.',
+            help='Continue without restoring the UEFI variables and the '
+            'virtual TPM if their copies cannot be used.',
         )
         return parser
 
@@ -282,10 +286,10 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
 
 class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
     """
-    Delete snapshots; list the tasks that do it.
+    Delete snapshots; list the tasks.
 
-    The system's present state stays. A snapshot that cannot be deleted does
-    not stop the others. SECONDS are for each snapshot.
+    The system keeps its current state. If a snapshot cannot be deleted, the
+    command continues with the others. SECONDS apply to each snapshot.
     """
 
     columns = ('Snapshot', 'Task', 'State')
@@ -297,7 +301,7 @@ class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
             metavar='SNAPSHOT',
             type=base.name,
             nargs='+',
-            help='Names of the snapshots, deleted in this order.',
+            help='Names of the snapshots, in the order of deletion.',
         )
         return parser
 
@@ -331,7 +335,7 @@ class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
         column_names: Sequence[str],
         data: Iterable[Sequence[Any]],
     ) -> int:
-        """Print what was done before telling that not all of it was."""
+        """Print the tasks, then fail if some snapshots were not deleted."""
         rows = list(data)
         super().produce_output(parsed_args, column_names, rows)
         asked = len(parsed_args.snapshots)
@@ -341,17 +345,16 @@ class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
 
 
 class SnapsCreate(CreateSnapshot):
-    """Take a snapshot of a system, wait for its end, and show it."""
+    """Create a snapshot, wait until it is complete, and show it."""
 
     waits_by_default = True
 
 
 class SnapsRevert(RevertSnapshot):
     """
-    Bring a system back to a snapshot, and wait for the end.
+    Revert a system to a snapshot, and wait for the task to end.
 
-    What the system did since then is lost, except what another snapshot
-    holds.
+    Everything the system has written since its current snapshot is lost.
     """
 
     waits_by_default = True
@@ -359,10 +362,10 @@ class SnapsRevert(RevertSnapshot):
 
 class SnapsRemove(DeleteSnapshots):
     """
-    Delete snapshots, and wait for the end.
+    Delete snapshots, and wait for the tasks to end.
 
-    The system's present state stays. A snapshot that cannot be deleted does
-    not stop the others. SECONDS are for each snapshot.
+    The system keeps its current state. If a snapshot cannot be deleted, the
+    command continues with the others. SECONDS apply to each snapshot.
     """
 
     waits_by_default = True

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish subscription``: where the service sends its events.
+``hawkfish subscription``: the event destinations of the service.
 
-Owns the words for what a subscription can be told; which of them the service
-takes is the service's to say.
+Owns the options for the properties of a subscription. The service decides
+which values are valid.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RETRY_POLICIES = (
     'RetryForever',
     'RetryForeverWithBackoff',
 )
-# Each can be given several times: the option, its property, its value.
+# The option, its property and its metavar; each can be repeated.
 FILTERS = (
     ('registry', 'RegistryPrefixes', 'PREFIX'),
     ('exclude-registry', 'ExcludeRegistryPrefixes', 'PREFIX'),
@@ -72,7 +72,7 @@ def _word(value: Any) -> str:
 
 
 class ListSubscriptions(base.Lister):
-    """List the subscriptions to events, with those of open streams."""
+    """List the event subscriptions, including those of open streams."""
 
     columns = ('ID', 'Type', 'Destination', 'Context', 'State', 'Health')
 
@@ -92,7 +92,7 @@ class ShowSubscription(base.ShowOne):
             'subscription',
             metavar='SUBSCRIPTION',
             type=base.name,
-            help='Id of the subscription.',
+            help='ID of the subscription.',
         )
         return parser
 
@@ -103,10 +103,10 @@ class ShowSubscription(base.ShowOne):
 
 class CreateSubscription(base.ShowOne):
     """
-    Have events sent to a destination, and show the subscription.
+    Subscribe a destination to events, and show the subscription.
 
-    Without a filter all events are sent. A filter that is given several
-    times lets each of its values through.
+    Without a filter, all events are sent. If a filter is repeated, an event
+    has to match one of its values.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -115,15 +115,13 @@ class CreateSubscription(base.ShowOne):
             'destination',
             metavar='URL',
             type=base.filled,
-            help='Where to send them: an http or https URL.',
+            help='Destination of the events: an http or https URL.',
         )
-        parser.add_argument(
-            '--context', help='Text that each event is sent with.'
-        )
+        parser.add_argument('--context', help='Text to send with each event.')
         parser.add_argument(
             '--retry-policy',
             choices=RETRY_POLICIES,
-            help='What to do when the destination does not take an event.',
+            help='What to do if an event cannot be delivered.',
         )
         parser.add_argument(
             '--no-verify',
@@ -145,13 +143,13 @@ class CreateSubscription(base.ShowOne):
                 dest=name,
                 action='append',
                 metavar=value,
-                help=f'Filter, as in {name}.',
+                help=f'Filter on the property {name}.',
             )
         parser.add_argument(
             '--origin',
             action='append',
             metavar='URI',
-            help='Send only events of this resource and what is below it.',
+            help='Send only events of this resource and its subordinates.',
         )
         return parser
 
@@ -172,9 +170,10 @@ class CreateSubscription(base.ShowOne):
 
 class DeleteSubscriptions(base.Command):
     """
-    Delete subscriptions; a stream of events is closed.
+    Delete subscriptions, and close their streams.
 
-    A subscription that cannot be deleted does not stop the others.
+    If a subscription cannot be deleted, the command continues with the
+    others.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -184,7 +183,7 @@ class DeleteSubscriptions(base.Command):
             metavar='SUBSCRIPTION',
             type=base.name,
             nargs='+',
-            help='Ids of the subscriptions.',
+            help='IDs of the subscriptions.',
         )
         return parser
 

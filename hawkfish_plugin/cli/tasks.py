@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish task``: watch and stop what the service works on.
+``hawkfish task``: watch and cancel tasks.
 
 Owns how a task is shown, also for the commands that start one. A task that
-has ended is never touched: to the service, cancelling one means forgetting
-it.
+has ended is never cancelled: the service would delete it.
 """
 
 import argparse
@@ -31,7 +30,7 @@ def fields(task: 'client.Task') -> Fields:
 
 
 def state(task: 'client.Task') -> str | None:
-    """Return the TaskState as on the wire."""
+    """Return the TaskState property."""
     return task.task_state.value if task.task_state else None
 
 
@@ -49,7 +48,7 @@ def _row(task: 'client.Task') -> tuple[Any, ...]:
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        'task', metavar='TASK', type=base.name, help='Id of the task.'
+        'task', metavar='TASK', type=base.name, help='ID of the task.'
     )
 
 
@@ -85,7 +84,7 @@ class ShowTask(base.ShowOne):
 
 
 class WaitTask(base.ShowOne):
-    """Wait for the end of a task, and fail if the task failed."""
+    """Wait for a task to end, and fail if the task failed."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -95,7 +94,7 @@ class WaitTask(base.ShowOne):
             type=base.seconds,
             metavar='SECONDS',
             default=base.FOREVER,
-            help='Give up after SECONDS; the task goes on.',
+            help='Stop waiting after SECONDS; the task continues.',
         )
         return parser
 
@@ -120,4 +119,4 @@ class CancelTask(base.Command):
                 f'Task {task.identity} has already ended: {state(task)}.'
             )
         task.cancel()
-        self.app.LOG.info('Task %s was asked to stop.', task.identity)
+        self.app.LOG.info('Requested cancellation of task %s.', task.identity)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Times that users type.
+Times and time spans on the command line.
 
-Owns ``--expires WHEN``: a time with its zone, or how far away it is.
+Owns ``--expires WHEN``: a time with its zone, or a time span from now.
 """
 
 import argparse
@@ -26,13 +26,14 @@ def add_option(parser: Any) -> None:
         '--expires',
         type=when,
         metavar='WHEN',
-        help='When it may be pruned: in a while, like 90m, 12h, 7d or 4w, '
-        'or at a time with its zone, like 2030-01-31T12:00:00Z.',
+        help='When the snapshot can be pruned: after a span such as 90m, 12h, '
+        '7d or 4w, or at a time with its zone, such as '
+        '2030-01-31T12:00:00Z.',
     )
 
 
 def when(text: str) -> str:
-    """Return *text* as a time of Redfish's."""
+    """Return *text* as a Redfish date and time."""
     found = _SPAN.fullmatch(text)
     try:
         if found:
@@ -45,24 +46,24 @@ def when(text: str) -> str:
         return moment.astimezone(datetime.UTC).isoformat(timespec='seconds')
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is neither a span like 7d nor a time'
+            f'{text!r} is neither a span such as 7d nor a time'
         ) from None
 
 
 def span(text: str) -> int:
-    """Return the seconds that *text* like 7d, or a bare number, means."""
+    """Return the seconds of a span such as 7d, or of a bare number."""
     if text.isascii() and text.isdigit():
         return int(text)
     found = _SPAN.fullmatch(text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no span like 90m, 12h, 7d or 4w'
+            f'{text!r} is not a span such as 90m, 12h, 7d or 4w'
         )
     return int(found[1]) * _UNITS[found[2]]
 
 
 def ago(created: str, now: float) -> str:
-    """Return how long ago a time of Redfish's was, in its largest unit."""
+    """Return how long ago a Redfish time was, in its largest unit."""
     moment = datetime.datetime.fromisoformat(created)
     passed = max(0, int(now - moment.timestamp()))
     for unit in ('w', 'd', 'h', 'm'):

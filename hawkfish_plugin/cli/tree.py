@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The tree that snapshots grow in, drawn for people.
+The snapshot tree, as text.
 
-One line a snapshot: its name, and then what there is to say about it.
+One line per snapshot: its name, followed by its state, size, age and flags.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,15 +17,15 @@ HERE = '* the system is here'
 
 
 def draw(members: Iterable['client.Snapshot'], now: float) -> Iterator[str]:
-    """Yield the lines; what was made first comes first."""
+    """Yield the lines; older snapshots come first."""
     members = list(members)
     names = {snapshot.name for snapshot in members}
     below: dict[str | None, list[client.Snapshot]] = {}
     for snapshot in members:
-        # The parent of one that is being created may not be known.
+        # The parent of a snapshot that is being created may be unknown.
         parent = snapshot.parent if snapshot.parent in names else None
         below.setdefault(parent, []).append(snapshot)
-    # Not by recursion: a chain can be longer than Python's stack.
+    # Not recursive: a chain can be deeper than the stack of Python.
     waiting = [(root, '', '', '') for root in reversed(below.get(None, []))]
     while waiting:
         snapshot, before, branch, after = waiting.pop()
@@ -35,7 +35,7 @@ def draw(members: Iterable['client.Snapshot'], now: float) -> Iterator[str]:
             (child, indent, '|-- ', '|   ')
             for child in below.get(snapshot.name, [])
         ]
-        # What the system does next grows from where it is.
+        # The next snapshot becomes a child of the current one.
         if snapshot.is_current:
             last = '`-- ' if not grown else '|-- '
             yield f'{indent}{last}{HERE}'

@@ -2,18 +2,22 @@
 """
 The driver contract.
 
-Owns the records that drivers give and take, what a driver may ask of the job
-it works for, and the loading of a driver by name (entry points of the group
-``hawkfish.drivers``).  A driver knows hypervisors and nothing of HTTP, tasks
-or tables; whatever goes wrong in it leaves it as a ``HawkFishError``.
+Owns the records that drivers give and take, what a driver promises, and what
+it may ask of the task that it works for.  A driver knows hypervisors and
+nothing of HTTP, tasks or tables; whatever goes wrong in it leaves it as a
+``HawkFishError``.  ``tests/contract`` holds every driver to this.  Long, as a
+contract is read as a whole.
 """
 
 import dataclasses
 import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.records import Record
+
+R = TypeVar('R', bound=Record)
 
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
 AS_CAPTURED = 'AsCaptured'
@@ -76,18 +80,19 @@ class RevertRequest:
     """
     *power_state* is one of TARGET_POWER_STATES.
 
-    *ours*: the snapshot was made by this service, and so has copies of the
-    state of the firmware; *force*: go on without those that cannot be used.
-    *memory_size* is what the memory had in bytes when it was captured, where
-    that is known.  *kept*: the present state will have a snapshot before.
+    *created_here*: the snapshot was made by this service, and so has copies
+    of the state of the firmware; *force*: go on without those that cannot be
+    used.  *memory_size* is what the memory had in bytes when it was captured,
+    where that is known.  *has_safety_snapshot*: the present state will have a
+    snapshot before.
     """
 
     name: str
     power_state: str = AS_CAPTURED
     force: bool = False
-    ours: bool = False
+    created_here: bool = False
     memory_size: int | None = None
-    kept: bool = False
+    has_safety_snapshot: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,42 +206,83 @@ class Inventory:
 
 @dataclasses.dataclass(frozen=True)
 class Created:
-    """What is to be noted of a new snapshot; *memory_size* is in bytes."""
+    """
+    What is to be noted of a new snapshot.
 
+    *created* as in ``Snapshot``, *memory_size* in bytes.
+    """
+
+    created: int
     quiesce: Quiesce
     memory_size: int | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class DeleteJournal(Record):
+    """
+    What every driver notes of a delete.
+
+    *merging* is noted before any data is touched: from then on the snapshot
+    may be half overwritten.
+    """
+
+    merging: bool = False
+
+
 class TaskContext(Protocol):
     """
-    What an operation may ask of the task it runs for.
+    What an operation may ask of the task that it runs for.
 
-    *journal* holds the facts that were noted at the steps so far; it outlives
-    the process, and settling a broken-off operation starts from it.  Its
-    ``step`` is the last one; a delete notes ``merging`` in it before it
-    touches data.
+    Its journal outlives the process: recovering an interrupted operation
+    begins with what was noted in it.
     """
 
     @property
-    def journal(self) -> Mapping[str, Any]: ...
+    def last_step(self) -> str:
+        """The step that was begun last; empty before the first."""
 
-    def step(self, name: str, durable: bool = True, **facts: object) -> None:
+    def recall(self, kind: type[R]) -> R:
+        """What the journal holds of a record of *kind*."""
+
+    def step(
+        self, name: str, noted: Record | None = None, durable: bool = True
+    ) -> None:
         """
-        Note that step *name* begins, and *facts*, before it does.
+        Note that step *name* begins, and what is *noted*, before it does.
 
-        Not *durable*, a host that fails may forget it; after a kill of the
-        process it is there.
+        Fields that *noted* does not have keep their values.  Not *durable*, a
+        host that fails may forget it; after a kill of the process it is
+        there.
         """
 
     def progress(self, percent: int) -> None: ...
 
-    def tell(self, message_id: str, *args: object) -> None: ...
+    def add_message(self, message_id: str, *args: object) -> None: ...
 
     @property
     def cancelled(self) -> bool: ...
 
     @property
     def overdue(self) -> bool: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Abilities:
+    """
+    What a hypervisor can do with snapshots, whatever the system.
+
+    *memory*: a snapshot can hold the memory of a running system.  *tree*: a
+    create after a revert begins a branch.  *merge*: a snapshot that others
+    grow from can be deleted, and its data goes into one of them.  *quiesce*:
+    the guest can be asked to flush its file systems.  *space*: a forecast
+    says how much space is needed.
+    """
+
+    memory: bool = True
+    tree: bool = True
+    merge: bool = True
+    quiesce: bool = True
+    space: bool = True
 
 
 class Driver(Protocol):
@@ -247,28 +293,21 @@ class Driver(Protocol):
     settling twin: called after its process died, or after the hypervisor
     went away, it waits until the hypervisor is done, cleans up what is half
     made, returns normally if the operation did take place and raises
-    OperationInterrupted, saying what it found, if it did not.
+    OperationInterrupted, saying what it found, if it did not; of a revert that
+    was undone, or of which nobody can know, RevertUndone, RevertNotUndone or
+    RevertUnknown.
     """
 
     target: str
     """Which hypervisor this is: what tells it from every other one."""
 
-    def losses(self) -> int:
-        """How often the hypervisor went away; more means: it restarted."""
+    abilities: Abilities
 
     def resolve(self, identity: str) -> System:
         """The system with this UUID or name; raises SystemNotFound."""
 
-    def changes_when_read(self, uuid: str) -> bool:
-        """Whether the emulator would redefine the system to show it."""
-
-    def drives(self, uuid: str) -> Mapping[str, str] | None:
-        """
-        The files in the drives of the definition, by Redfish's name.
-
-        Cd and Floppy; without those that are empty. None where the emulator
-        alone knows.
-        """
+    def systems(self) -> Sequence[System]:
+        """Every system that has snapshots."""
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
@@ -283,25 +322,23 @@ class Driver(Protocol):
     def exists(self, uuid: str, name: str) -> bool:
         """Whether there is such a snapshot, for less than a list of them."""
 
-    def sweep(self, noted: Collection[str]) -> Sequence[str]:
-        """
-        Remove files of broken-off operations; returns what is unclear.
-
-        *noted* are files that an operation wanted to remove and could not.
-        Returned are files that are named like ours and that nothing refers
-        to, but that are left alone.
-        """
-
-    def capabilities(self, uuid: str) -> Capabilities:
-        """What snapshots the system can have as it is now."""
-
-    def systems(self) -> Sequence[System]:
-        """Every system that has snapshots."""
-
     def inventory(
         self, uuid: str, freshness: Freshness = Freshness.CACHED
     ) -> Inventory:
         """Every snapshot, with its size and its dependents."""
+
+    def referrers(
+        self, snapshots: Sequence[Snapshot]
+    ) -> Mapping[str, Sequence[str]]:
+        """
+        Which of *snapshots* keep which from being deleted.
+
+        A pure function of the tree, which need not be one that exists.
+        Without any, or where *snapshots* are a tree, one can be deleted.
+        """
+
+    def capabilities(self, uuid: str) -> Capabilities:
+        """What snapshots the system can have as it is now."""
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         """Give the snapshot *name* another description."""
@@ -338,67 +375,36 @@ class Driver(Protocol):
     ) -> None: ...
 
 
-def referrers(snapshots: Sequence[Snapshot], name: str) -> list[str]:
-    """Which snapshots keep *name* from being deleted."""
-    return all_referrers(snapshots).get(name, [])
+# What a driver may offer besides -------------------------------------------
 
 
-def all_referrers(snapshots: Sequence[Snapshot]) -> dict[str, list[str]]:
-    """
-    Which snapshots keep which from being deleted.
+@runtime_checkable
+class SharesDefinitions(Protocol):
+    """A driver of definitions that the emulator reads and writes too."""
 
-    libvirt merges an external snapshot into what lies below it only where
-    nothing else grows from there: a leaf, or an ancestor of the current
-    snapshot with exactly one child.  Internal snapshots stand alone.
+    def connection_losses(self) -> int:
+        """How often the hypervisor went away; more means: it restarted."""
 
-    Nor where, further up, another branch grows from a snapshot that was made
-    while the system was off: libvirtd 11.3 crashes in that merge.
-    """
-    above, below = ancestors(snapshots), children(snapshots)
-    branch = above | {s.name for s in snapshots if s.current}
-    made_off = {s.name for s in snapshots if s.power_state == OFF}
-    found = {}
-    for name in [s.name for s in snapshots if s.external]:
-        if name not in below:
-            continue
-        if len(below[name]) > 1 or name not in above:
-            found[name] = below[name]
-            continue
-        beside = [
-            child for parent in _descendants(below, name)
-            if parent in made_off
-            for child in below.get(parent, ()) if child not in branch
-        ]  # fmt: skip
-        if beside:
-            found[name] = beside
-    return found
+    def changes_when_read(self, uuid: str) -> bool:
+        """Whether the emulator would redefine the system to show it."""
+
+    def removable_media(self, uuid: str) -> Mapping[str, str]:
+        """
+        The files in the drives of the definition, by Redfish's name.
+
+        Cd and Floppy; without those that are empty.
+        """
 
 
-def _descendants(below: Mapping[str, list[str]], name: str) -> list[str]:
-    """Every snapshot that grows from *name*, near ones first."""
-    found = list(below.get(name, ()))
-    for child in found:
-        found += below.get(child, ())
-    return found
+@runtime_checkable
+class LeavesFiles(Protocol):
+    """A driver whose interrupted operations can leave files behind."""
 
+    def sweep(self, noted: Collection[str]) -> Sequence[str]:
+        """
+        Remove files of interrupted operations; returns what is unclear.
 
-def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:
-    """The names of the children of each snapshot that has any."""
-    found: dict[str, list[str]] = {}
-    for snapshot in snapshots:
-        if snapshot.parent is not None:
-            found.setdefault(snapshot.parent, []).append(snapshot.name)
-    return found
-
-
-def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:
-    """The names above the current snapshot, without itself."""
-    snapshots = list(snapshots)
-    parents = {s.name: s.parent for s in snapshots}
-    current = next((s.name for s in snapshots if s.current), None)
-    found: set[str] = set()
-    above = parents.get(current) if current else None
-    while above is not None and above not in found:
-        found.add(above)
-        above = parents.get(above)
-    return found
+        *noted* are files that an operation wanted to remove and could not.
+        Returned are files that are named like ours and that nothing refers
+        to, but that are left alone.
+        """

@@ -3,25 +3,30 @@
 Snapshots of the emulator's fake systems.
 
 Owns the snapshot trees of ``--fake``, kept beside the emulator's own fake
-state so that every process sees them.  Can be told to be slow or to fail at a
-step, which makes it the driver to try clients with.  A system has no data
-here, only a power state.
+state so that every process sees them.  Can be told to be slow, to fail and to
+die at a step, which makes it the driver to try clients with.  A system has no
+data here, only a power state.
 """
 
+import contextlib
 import dataclasses
+import os
+import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 from sushy_tools import error
-from sushy_tools.emulator import memoize
 
-from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin import exceptions, records
+from hawkfish_plugin.drivers import behaviour, contract
+from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.tree import ancestors, children
 
 _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 _MEMORY_BYTES, _DISK_BYTES = 2**20, 2**16
 
 
@@ -29,10 +34,8 @@ class FakeDriver:
     """
     See ``contract.Driver``.
 
-    *seconds* is how long each operation takes; *failures* maps the name of a
-    step to the error that is raised when it is reached.  *cloned* are the
-    dependents of snapshots, by the names of these; *depth* how many snapshots
-    there is room for, where that is limited.
+    How its operations go is what *behaviour* says, which may be changed at
+    any time: an operation that runs obeys as well.
     """
 
     def __init__(
@@ -41,19 +44,22 @@ class FakeDriver:
         emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
-        self.seconds = 0.0
-        self.failures: dict[str, Exception] = {}
-        self.depth: int | None = None
-        self.cloned: dict[str, list[contract.Dependent]] = {}
+        self.abilities = contract.Abilities(merge=True, space=False)
+        self.behaviour: Behaviour = (
+            emulator.get(behaviour.SETTING) or Behaviour()
+        )
         self._include_memory = conf.snapshots.include_memory
         self._systems = systems
-        self._trees = memoize.PersistentDict()
-        folder = emulator.get('SUSHY_EMULATOR_STATE_DIR')
-        self._trees.make_permanent(folder, 'hawkfish-fake')
-        self.target = str(folder or self._trees.DBPATH)
+        self._trees = internals.persistent_dict(emulator, 'hawkfish-fake')
+        self.target = internals.state_folder(emulator)
 
-    def losses(self) -> int:
-        return 0
+    def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:
+        """Let the system have *snapshots*, oldest first, and no others."""
+        self._trees[uuid] = [dataclasses.asdict(s) for s in snapshots]
+
+    def clear(self) -> None:
+        """Let no system have a snapshot."""
+        self._trees.clear()
 
     def resolve(self, identity: str) -> contract.System:
         systems = self._systems()
@@ -63,19 +69,19 @@ class FakeDriver:
         except error.NotFound:
             raise exceptions.SystemNotFound(identity) from None
 
-    def changes_when_read(self, uuid: str) -> bool:
-        return False
-
-    def drives(self, uuid: str) -> None:
-        return None
+    def systems(self) -> Sequence[contract.System]:
+        found = []
+        for uuid, tree in self._trees.items():
+            # A system may be gone from the emulator's configuration.
+            with contextlib.suppress(exceptions.SystemNotFound):
+                found += [self.resolve(uuid)] if tree else []
+        return found
 
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
+        self.resolve(uuid)
         return [
             contract.Snapshot(**fields) for fields in self._trees.get(uuid, ())
         ]
-
-    def sweep(self, noted: Collection[str]) -> Sequence[str]:
-        return ()
 
     def capabilities(self, uuid: str) -> contract.Capabilities:
         return contract.Capabilities(
@@ -85,10 +91,8 @@ class FakeDriver:
             memory=True,
             quiesce=True,
             storage='External',
+            findings=self._obstacles(uuid),
         )
-
-    def systems(self) -> Sequence[contract.System]:
-        return [self.resolve(uuid) for uuid in self._trees if uuid]
 
     def names(self, uuid: str) -> Sequence[str]:
         return [snapshot.name for snapshot in self.snapshots(uuid)]
@@ -102,132 +106,150 @@ class FakeDriver:
         freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> contract.Inventory:
         tree = self.snapshots(uuid)
-        return contract.Inventory(tree, _sizes(tree), self.cloned)
+        return contract.Inventory(
+            tree, _sizes(tree), self.behaviour.dependents
+        )
+
+    @staticmethod
+    def referrers(
+        snapshots: Sequence[contract.Snapshot],
+    ) -> Mapping[str, Sequence[str]]:
+        """
+        As libvirt's, but for its flaws.
+
+        What others grow from is deleted only where it is above the current
+        snapshot and has one child.
+        """
+        above, below = ancestors(snapshots), children(snapshots)
+        return {
+            s.name: below[s.name]
+            for s in snapshots
+            if s.name in below
+            and (len(below[s.name]) > 1 or s.name not in above)
+        }
 
     def describe(self, uuid: str, name: str, description: str) -> None:
-        self._keep(
-            uuid,
-            [
-                dataclasses.replace(s, description=description)
-                if s.name == name
-                else s
-                for s in self.snapshots(uuid)
-            ],
+        tree = self.snapshots(uuid)
+        changed = dataclasses.replace(
+            _find(tree, name), description=description
         )
+        self.plant(uuid, [changed if s.name == name else s for s in tree])
 
     def check_create(
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:
-        tree = self.snapshots(uuid)
-        if self.depth is not None and len(tree) >= self.depth:
-            raise exceptions.ChainTooDeep('vda', len(tree), self.depth)
+        exceptions.check(self._obstacles(uuid))
         memory = self._has_memory(uuid, request)
-        own = _MEMORY_BYTES if memory else 0
-        return contract.Forecast(
-            True, memory, contract.Size(own, _DISK_BYTES if tree else 0)
+        size = contract.Size(
+            _MEMORY_BYTES if memory else 0,
+            _DISK_BYTES if self.snapshots(uuid) else 0,
         )
+        return contract.Forecast(True, memory, size)
+
+    def _obstacles(self, uuid: str) -> tuple[exceptions.HawkFishError, ...]:
+        depth, most = len(self.snapshots(uuid)), self.behaviour.depth
+        if most is None or depth < most:
+            return ()
+        return (exceptions.ChainTooDeep('vda', depth, most),)
 
     def _has_memory(self, uuid: str, request: contract.CreateRequest) -> bool:
         memory = request.memory
         if memory is None:
             memory = self._include_memory
-        on = self._systems().get_power_state(uuid) == contract.ON
-        return bool(memory and on)
+        return bool(memory and self._power_state(uuid) == contract.ON)
+
+    def _power_state(self, uuid: str) -> str:
+        state = self.behaviour.power_state
+        return state or str(self._systems().get_power_state(uuid))
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
-        """Every snapshot can be reverted to here."""
+        _find(self.snapshots(uuid), request.name)
 
     def check_delete(self, uuid: str, name: str) -> None:
-        """The tree alone decides, and the caller has looked at it."""
+        tree = self.snapshots(uuid)
+        _find(tree, name)
+        if referrers := self.referrers(tree).get(name):
+            raise exceptions.SnapshotReferenced(name, ', '.join(referrers))
 
     def create(
         self,
         uuid: str,
         request: contract.CreateRequest,
-        job: contract.TaskContext,
+        context: contract.TaskContext,
     ) -> contract.Created:
+        if self.exists(uuid, request.name):
+            raise exceptions.SnapshotExists(request.name)
         self.check_create(uuid, request)
-        self._step(job, 'prepare')
-        self._step(job, 'capture')
-        self._pass_time(job)
-        memory = self._has_memory(uuid, request)
-        tree = list(self.snapshots(uuid))
-        power_state = self._systems().get_power_state(uuid)
+        run = _Run('create', context, self.behaviour)
+        run.step('prepare')
+        run.step('capture')
+        run.pass_time()
+        tree, power_state = self.snapshots(uuid), self._power_state(uuid)
         new = contract.Snapshot(
             name=request.name,
             description=request.description,
             created=int(time.time()),
             power_state=power_state,
-            memory=memory,
+            memory=self._has_memory(uuid, request),
             external=True,
             parent=next((s.name for s in tree if s.current), None),
             current=True,
         )
-        self._keep(uuid, [*_without_current(tree), new])
-        self._step(job, 'finish')
-        return contract.Created(_quiesce(request, power_state))
+        others = [dataclasses.replace(s, current=False) for s in tree]
+        self.plant(uuid, [*others, new])
+        run.step('finish')
+        return _created(request, new)
 
     def revert(
         self,
         uuid: str,
         request: contract.RevertRequest,
-        job: contract.TaskContext,
+        context: contract.TaskContext,
     ) -> None:
-        self._step(job, 'prepare')
-        tree = list(self.snapshots(uuid))
-        target = _find(tree, request.name)
-        self._step(job, 'revert')
-        self._pass_time(job)
+        self.check_revert(uuid, request)
+        run = _Run('revert', context, self.behaviour)
+        run.step('prepare')
+        run.step('revert')
+        run.pass_time()
+        tree = self.snapshots(uuid)
         power_state = request.power_state
         if power_state == contract.AS_CAPTURED:
-            power_state = target.power_state or contract.OFF
+            captured = _find(tree, request.name).power_state
+            power_state = captured or contract.OFF
         self._systems().set_power_state(
             uuid, _TO_POWER_STATE.get(power_state, 'On')
         )
-        self._keep(
+        self.plant(
             uuid,
             [
                 dataclasses.replace(s, current=s.name == request.name)
                 for s in tree
             ],
         )
-        self._step(job, 'finish')
+        run.step('finish')
 
-    def delete(self, uuid: str, name: str, job: contract.TaskContext) -> None:
-        self._step(job, 'prepare')
-        tree = list(self.snapshots(uuid))
-        gone = _find(tree, name)
-        if contract.referrers(tree, name):
-            raise exceptions.OperationFailed('delete', 'others need it')
-        self._step(job, 'merge', merging=True)
-        self._pass_time(job)
-        self._keep(
-            uuid,
-            [
-                dataclasses.replace(
-                    s,
-                    parent=gone.parent if s.parent == name else s.parent,
-                    current=s.current
-                    or gone.current
-                    and s.name == gone.parent,
-                )
-                for s in tree
-                if s.name != name
-            ],
-        )
-        self._step(job, 'finish')
+    def delete(
+        self, uuid: str, name: str, context: contract.TaskContext
+    ) -> None:
+        self._delete(uuid, name, _Run('delete', context, self.behaviour))
+
+    def _delete(self, uuid: str, name: str, run: '_Run') -> None:
+        self.check_delete(uuid, name)
+        run.step('prepare')
+        run.step('merge', contract.DeleteJournal(merging=True))
+        run.pass_time()
+        self.plant(uuid, _without(self.snapshots(uuid), name))
+        run.step('finish')
 
     def settle_create(
         self,
         uuid: str,
         request: contract.CreateRequest,
-        job: contract.TaskContext,
+        context: contract.TaskContext,
     ) -> contract.Created:
         for snapshot in self.snapshots(uuid):
             if snapshot.name == request.name:
-                return contract.Created(
-                    _quiesce(request, snapshot.power_state)
-                )
+                return _created(request, snapshot)
         raise exceptions.OperationInterrupted(
             'create', 'there is no such snapshot'
         )
@@ -236,7 +258,7 @@ class FakeDriver:
         self,
         uuid: str,
         request: contract.RevertRequest,
-        job: contract.TaskContext,
+        context: contract.TaskContext,
     ) -> None:
         if not _find(self.snapshots(uuid), request.name).current:
             raise exceptions.OperationInterrupted(
@@ -244,28 +266,46 @@ class FakeDriver:
             )
 
     def settle_delete(
-        self, uuid: str, name: str, job: contract.TaskContext
+        self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
-        if any(s.name == name for s in self.snapshots(uuid)):
-            self.delete(uuid, name, job)
+        if self.exists(uuid, name):
+            self._delete(uuid, name, _Run('delete', context, Behaviour()))
 
-    def _keep(self, uuid: str, tree: Sequence[contract.Snapshot]) -> None:
-        self._trees[uuid] = [dataclasses.asdict(s) for s in tree]
 
-    def _step(
-        self, job: contract.TaskContext, name: str, **facts: Any
+class _Run:
+    """One run of *operation*, which goes as *wanted* says."""
+
+    def __init__(
+        self, operation: str, context: contract.TaskContext, wanted: Behaviour
     ) -> None:
-        job.step(name, **facts)
-        if name in self.failures:
-            raise self.failures[name]
+        self._operation = operation
+        self._context = context
+        self._wanted = wanted
 
-    def _pass_time(self, job: contract.TaskContext) -> None:
+    def step(self, name: str, noted: records.Record | None = None) -> None:
+        self._context.step(name, noted)
+        place = f'{self._operation}:{name}'
+        if place in self._wanted.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if place in self._wanted.fail_at:
+            raise self._wanted.fail_at[place]
+
+    def pass_time(self) -> None:
         begin = time.monotonic()
-        while (passed := time.monotonic() - begin) < self.seconds:
-            job.progress(int(100 * passed / self.seconds))
-            if job.cancelled:
-                raise exceptions.OperationCancelled('create')
-            time.sleep(_POLL_SECONDS)
+        # It may be made quicker while it runs.
+        while (passed := time.monotonic() - begin) < (
+            seconds := self._wanted.seconds
+        ):
+            self._context.progress(int(100 * passed / seconds))
+            if self._context.cancelled:
+                raise exceptions.OperationCancelled(self._operation)
+            time.sleep(min(_POLL_SECONDS, seconds - passed))
+
+
+def _created(
+    request: contract.CreateRequest, made: contract.Snapshot
+) -> contract.Created:
+    return contract.Created(made.created, _quiesce(request, made.power_state))
 
 
 def _quiesce(
@@ -285,15 +325,24 @@ def _find(tree: Sequence[contract.Snapshot], name: str) -> contract.Snapshot:
     raise exceptions.SnapshotNotFound(name)
 
 
-def _without_current(
-    tree: Sequence[contract.Snapshot],
+def _without(
+    tree: Sequence[contract.Snapshot], name: str
 ) -> list[contract.Snapshot]:
-    return [dataclasses.replace(s, current=False) for s in tree]
+    gone = _find(tree, name)
+    return [
+        dataclasses.replace(
+            s,
+            parent=gone.parent if s.parent == name else s.parent,
+            current=s.current or (gone.current and s.name == gone.parent),
+        )
+        for s in tree
+        if s.name != name
+    ]
 
 
 def _sizes(tree: Sequence[contract.Snapshot]) -> Mapping[str, contract.Size]:
     """As if each had a disk that is written to, and some memory."""
-    above, below = contract.ancestors(tree), contract.children(tree)
+    above, below = ancestors(tree), children(tree)
     return {
         s.name: contract.Size(
             _MEMORY_BYTES if s.memory else 0,

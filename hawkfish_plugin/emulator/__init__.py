@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of sushy-tools, and what its own resources get from us."""
+"""
+The plugin inside the sushy-tools emulator.
+
+``hooks.install`` is the way in; ``internals`` has what is relied on of
+sushy-tools.  Imports nothing itself, as every layer may import ``internals``.
+"""

@@ -1,90 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the protocol wants of every answer, the emulator's own included.
+The HTTP headers that Redfish requires, on the emulator's responses too.
 
-Owns the headers of DSP0266 that say nothing of a resource but where its
-schema is and what can be done with it, and the refusal of another version of
-OData.  The body of an answer of the emulator stays as it is.
+Owns the response headers of DSP0266 that do not depend on the resource, the
+refusal of other OData versions and of what the client does not accept.  The
+body of a response of the emulator stays as it is.
 """
 
-import functools
 import json
+from collections.abc import Callable
 from typing import Any
+from wsgiref.types import StartResponse
 
 import flask
 
-from hawkfish_plugin import exceptions, redfish
-from hawkfish_plugin.api import answer, blueprint
-from hawkfish_plugin.redfish import schemas
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.emulator import routes
+from hawkfish_plugin.redfish import errors, schemas
 
 ODATA_VERSION = '4.0'
 
 _READING = ('GET', 'HEAD')
+_ALWAYS = {'OData-Version': ODATA_VERSION, 'Cache-Control': 'no-store'}
 
 
-def before_request() -> flask.Response | None:
-    """Refuse a request of another version of OData."""
+def adding_to(start: StartResponse) -> StartResponse:
+    """*start* of WSGI, but adding what every response must have."""
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], *args: Any
+    ) -> Callable[[bytes], object]:
+        present = {name.lower() for name, _ in headers}
+        missing = [
+            (name, value)
+            for name, value in _ALWAYS.items()
+            if name.lower() not in present
+        ]
+        return start(status, [*headers, *missing], *args)
+
+    return start_response
+
+
+def check_odata_version() -> flask.Response | None:
+    """Refuse a request of another OData version; a ``before_request``."""
     version = flask.request.headers.get('OData-Version')
     if version in (None, ODATA_VERSION):
         return None
     return _refusal(exceptions.HeaderInvalid(f'OData-Version: {version}'))
 
 
-def after_request(response: flask.Response) -> flask.Response:
-    """Add the headers that an answer lacks."""
+def complete(response: flask.Response) -> flask.Response:
+    """Add ``Allow`` and ``Link`` where missing; an ``after_request``."""
     if response.status_code == 405:
-        if _is_ours():
+        if routes.is_our_path():
             response = _refusal(exceptions.OperationNotAllowed())
         _allow(response)
     elif flask.request.method in _READING:
         _allow(response)
-        _describe(response)
-        if _is_ours() and response.status_code == 200:
+        _link_schema(response)
+        if response.status_code == 200 and routes.is_our_path():
             return _acceptable(response)
     return response
 
 
 def _refusal(error: exceptions.HawkFishError) -> flask.Response:
-    return answer(redfish.error(error), error.status)
-
-
-def _adapter() -> Any:
-    return flask.current_app.create_url_adapter(flask.request)
+    return answer(errors.error(error), error.status)
 
 
 def _allow(response: flask.Response) -> None:
-    """Say which methods some route has for the path of the request."""
-    # A monitor has said it already: sushy reads it there.
+    # A task monitor has set it: sushy reads there whether it can cancel.
     if 'Allow' in response.headers:
         return
-    methods = _methods(flask.current_app.url_map, flask.request.path)
-    # That knows nothing of a path whose last slash is missing.
-    if flask.request.url_rule:
-        methods |= flask.request.url_rule.methods or set()
+    methods = routes.allowed_methods()
     if methods:
-        response.headers['Allow'] = ', '.join(sorted(methods - {'OPTIONS'}))
+        response.headers['Allow'] = ', '.join(sorted(methods))
 
 
-@functools.lru_cache(4096)
-def _methods(_routes: Any, _path: str) -> frozenset[str]:
-    # All routes are tried for it; those of an application do not change.
-    return frozenset(_adapter().allowed_methods())
-
-
-def _is_ours() -> bool:
-    """Whether the path of the request is, whatever the method."""
-    if flask.request.endpoint:
-        return flask.request.blueprint == blueprint.name
-    adapter = _adapter()
-    endpoints = {
-        adapter.match(method=method)[0] for method in adapter.allowed_methods()
-    }
-    return any(e.startswith(f'{blueprint.name}.') for e in endpoints)
-
-
-def _describe(response: flask.Response) -> None:
-    """Say where the schema of the resource is."""
-    # Ours say it themselves: a long body is not parsed for it.
+def _link_schema(response: flask.Response) -> None:
+    # Ours have it already: no long body needs to be parsed for it.
     if 'Link' in response.headers:
         return
     odata_type = _odata_type(response)
@@ -93,7 +87,7 @@ def _describe(response: flask.Response) -> None:
 
 
 def _odata_type(response: flask.Response) -> str | None:
-    # Not get_data() of a stream, which would wait for its end.
+    # get_data() of a stream would wait for its end.
     if response.is_streamed or response.mimetype != 'application/json':
         return None
     try:
@@ -105,6 +99,7 @@ def _odata_type(response: flask.Response) -> str | None:
 
 
 def _acceptable(response: flask.Response) -> flask.Response:
+    """*response*, or a 406 where the client accepts no such content."""
     accepted = flask.request.headers.get('Accept')
     served = response.mimetype or ''
     # Parameters such as charset and odata.metadata change nothing here.

@@ -2,54 +2,39 @@
 """
 What the emulator notes of virtual media, after a revert.
 
-Owns the keeping of that note in step with the drives.  The emulator notes
-which medium it has inserted where, and a revert changes what is in the drives
-behind its back; whatever it then says of them would be of another time.
+Owns keeping that note in step with the drives.  The emulator notes which
+image it has inserted where, and a revert changes what is in the drives behind
+its back; until the next insertion it would show what was there before.
 """
 
-import posixpath
 from collections.abc import Mapping
-from typing import Any
+
+import flask
+
+from hawkfish_plugin.emulator import internals
 
 
-def follow(
-    vmedia: Any,
-    identity: str,
-    device: str,
-    uuid: str,
-    drives: Mapping[str, str],
+def update_note(
+    request: flask.Request, uuid: str, media: Mapping[str, str]
 ) -> None:
     """
-    Let the note of one *device* say what is in its drive.
+    Let the note that *request* is about to read say what is in the drive.
 
-    *vmedia* is the emulator's driver of virtual media, *identity* what the
-    request calls the system; *drives* are the files in the drives of the
-    system *uuid*, by the emulator's names of the devices.
+    *media* are the files in the drives of the system *uuid*, by the
+    emulator's names of its devices, Cd and Floppy.
     """
-    notes = vmedia._devices
-    note = notes.get((identity, device))
-    path = drives.get(device, '')
-    if note is None or path == _noted_file(note, uuid, path):
+    app = flask.current_app
+    # The note is kept under the name that the system was asked for by.
+    identity = internals.system_of(request) or uuid
+    device = internals.device_of(request)
+    note = internals.media_note(app, identity, device)
+    path = media.get(device, '')
+    if note is None or _name(path) == internals.noted_file(note, uuid):
         return
-    # This removes the emulator's own copy too, which nothing needs any more.
-    vmedia.eject_image(identity, device)
+    internals.note_ejected(app, identity, device)
     if path:
-        notes[(identity, device)] = {
-            **notes[(identity, device)],
-            'Inserted': True,
-            'ImageName': posixpath.basename(path),
-            'WriteProtected': True,
-        }
+        internals.note_inserted(app, identity, device, path)
 
 
-def _noted_file(note: Mapping[str, Any], uuid: str, path: str) -> str:
-    """The file that must be in the drive if the note is true."""
-    if not note.get('Inserted'):
-        return ''
-    # The emulator uploads its copy under another name.
-    local = note.get('_local_file')
-    name = note.get('ImageName', '')
-    if local:
-        stem = posixpath.basename(local).replace('.', '-')
-        name = f'{stem}-{uuid}.img'
-    return posixpath.join(posixpath.dirname(path), name)
+def _name(path: str) -> str:
+    return path.rpartition('/')[2]

@@ -18,8 +18,9 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, messages, redfish
+from hawkfish_plugin import db, messages
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.redfish import uris
 
 # How many times as many events as are remembered anyway are kept for a
 # destination that cannot be reached.
@@ -45,7 +46,7 @@ class Origin:
     gone: bool = False
 
 
-SERVICE = Origin(redfish.EVENT_SERVICE, 'EventService')
+SERVICE = Origin(uris.EVENT_SERVICE, 'EventService')
 
 
 def snapshot_origin(
@@ -53,18 +54,18 @@ def snapshot_origin(
 ) -> Origin:
     """A snapshot, or all of them where *snapshot* is empty."""
     if not snapshot:
-        uri = redfish.snapshots_uri(system.uuid)
+        uri = uris.snapshots_uri(system.uuid)
         return Origin(uri, 'HawkFishSnapshotCollection', system)
-    uri = redfish.snapshot_uri(system.uuid, snapshot)
+    uri = uris.snapshot_uri(system.uuid, snapshot)
     return Origin(uri, 'HawkFishSnapshot', system, gone)
 
 
-def task_origin(task_id: int, system: contract.System) -> Origin:
-    return Origin(redfish.task_uri(task_id), 'Task', system)
+def task_origin(task_id: int, system: contract.System | None) -> Origin:
+    return Origin(uris.task_uri(task_id), 'Task', system)
 
 
 @dataclasses.dataclass(frozen=True)
-class Occurrence:
+class NewEvent:
     """Something to record; *given* is what a client chose for a test."""
 
     message_id: str
@@ -101,7 +102,7 @@ class Events:
         """Set when this process records; others are found by looking"""
 
     def record(
-        self, connection: sqlite3.Connection, happened: Sequence[Occurrence]
+        self, connection: sqlite3.Connection, happened: Sequence[NewEvent]
     ) -> None:
         """
         Note what *happened*, of one cause, in the caller's transaction.
@@ -113,15 +114,15 @@ class Events:
             'INSERT INTO events (event_group, time, message, args, origin, '
             'origin_type, origin_gone, system, system_name, given) '
             'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-            [(group, now, *_columns(occurrence)) for occurrence in happened],
+            [(group, now, *_columns(event)) for event in happened],
         )
         self._forget_oldest(connection, group + len(happened) - 1)
         self.news.set()
 
-    def submit(self, occurrence: Occurrence) -> None:
+    def submit(self, event: NewEvent) -> None:
         """Record something that changes nothing else."""
         with self._db.transaction() as connection:
-            self.record(connection, [occurrence])
+            self.record(connection, [event])
 
     def after(self, last: int, limit: int) -> list[Event]:
         """
@@ -185,19 +186,19 @@ def severity(event: Event) -> str:
     return str(event.given.get('MessageSeverity', told['MessageSeverity']))
 
 
-def _columns(occurrence: Occurrence) -> tuple[object, ...]:
-    origin = occurrence.origin
+def _columns(event: NewEvent) -> tuple[object, ...]:
+    origin = event.origin
     system = origin.system or contract.System('', '')
-    args = [str(arg)[:_MAX_ARGUMENT_CHARACTERS] for arg in occurrence.args]
+    args = [str(arg)[:_MAX_ARGUMENT_CHARACTERS] for arg in event.args]
     return (
-        occurrence.message_id,
+        event.message_id,
         json.dumps(args),
         origin.uri,
         origin.type,
         origin.gone,
         system.uuid,
         system.name,
-        json.dumps(occurrence.given),
+        json.dumps(event.given),
     )
 
 

@@ -19,9 +19,10 @@ import requests
 import urllib3
 from oslo_config import cfg
 
-from hawkfish_plugin import events, exceptions, messages, redfish
+from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.events import destinations, filters, subscriptions
-from hawkfish_plugin.redfish import events as shapes
+from hawkfish_plugin.redfish import events as redfish_events
+from hawkfish_plugin.redfish.common import Resource
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Delivery:
         self._subscriptions = subscription_table
         self._conf = conf.events
         self._is_allowed = is_allowed
-        self._couriers: dict[int, _Courier] = {}
+        self._threads: dict[int, DeliveryThread] = {}
 
     def start(self) -> None:
         """Deliver from now on; in the process that owns the workers."""
@@ -82,7 +83,7 @@ class Delivery:
                 time.sleep(_RETRY_SECONDS)
 
     def _look_around(self) -> None:
-        """Note what was taken, and give each courier what is new for it."""
+        """Note what was taken, and give each thread what is new for it."""
         self._note_delivered()
         self._subscriptions.forget_dead_streams()
         newest = self._events.newest()
@@ -91,30 +92,30 @@ class Delivery:
             for subscription in self._subscriptions.list()
             if subscription.type == subscriptions.PUSHED
         }
-        for number, courier in list(self._couriers.items()):
+        for number, thread in list(self._threads.items()):
             if number not in there:
-                courier.dismiss()
-            if not courier.is_alive():
-                del self._couriers[number]
+                thread.dismiss()
+            if not thread.is_alive():
+                del self._threads[number]
         for number, subscription in there.items():
-            if number not in self._couriers:
-                self._couriers[number] = _Courier(
+            if number not in self._threads:
+                self._threads[number] = DeliveryThread(
                     number, subscription.delivered, self._deliver
                 )
-                self._couriers[number].start()
-            self._couriers[number].look(newest, subscription.suspended)
+                self._threads[number].start()
+            self._threads[number].look(newest, subscription.suspended)
 
     def _note_delivered(self) -> None:
         # In one transaction for all: operations write to the database too.
         delivered = {
-            number: courier.delivered
-            for number, courier in self._couriers.items()
-            if courier.delivered > courier.noted
+            number: thread.delivered
+            for number, thread in self._threads.items()
+            if thread.delivered > thread.noted
         }
         if delivered:
             self._subscriptions.note_delivered(delivered)
             for number, last in delivered.items():
-                self._couriers[number].noted = last
+                self._threads[number].noted = last
 
     def _deliver(self, number: int, last: int) -> tuple[int, float]:
         """
@@ -136,7 +137,7 @@ class Delivery:
             [
                 (
                     event.id,
-                    shapes.entry(event)
+                    redfish_events.entry(event)
                     if self._is_wanted(event, wanted)
                     else None,
                 )
@@ -155,19 +156,19 @@ class Delivery:
         return last_taken, 0
 
     def _is_wanted(self, event: events.Event, wanted: Wanted) -> bool:
-        return event.is_loss or self._is_allowed(event) and wanted(event)
+        return event.is_loss or (self._is_allowed(event) and wanted(event))
 
     def _push(
         self,
         subscription: subscriptions.Subscription,
-        entries: list[redfish.Resource],
+        entries: list[Resource],
     ) -> None:
         destination = subscription.destination
         if not destinations.is_allowed(
             destination, self._conf.allowed_destinations
         ):
             raise _NotTaken('it is not an allowed destination any more')
-        body = json.dumps(shapes.event(subscription.context, entries))
+        body = json.dumps(redfish_events.event(subscription.context, entries))
         headers = {
             **dict(subscription.headers),
             'Content-Type': 'application/json',
@@ -217,7 +218,7 @@ class Delivery:
         return max(interval, min(doubled, _LONGEST_BACKOFF_SECONDS))
 
 
-class _Courier(threading.Thread):
+class DeliveryThread(threading.Thread):
     """
     The thread of one subscription.
 
@@ -241,7 +242,7 @@ class _Courier(threading.Thread):
         self._changed = threading.Condition()
 
     def look(self, newest: int, suspended: bool) -> None:
-        """Tell the courier which event is the newest one."""
+        """Tell the thread which event is the newest one."""
         with self._changed:
             self._newest, self._suspended = newest, suspended
             if self._has_work():
@@ -282,14 +283,14 @@ class _Courier(threading.Thread):
 
 
 def _fill(
-    batch: list[tuple[int, redfish.Resource | None]],
-) -> tuple[list[redfish.Resource], int]:
+    batch: list[tuple[int, Resource | None]],
+) -> tuple[list[Resource], int]:
     """
     The entries of *batch* that fit into one push, and the id of the last.
 
     None stands for an event that is not wanted.
     """
-    entries: list[redfish.Resource] = []
+    entries: list[Resource] = []
     size, last = 0, 0
     for number, entry in batch:
         if entry is not None:

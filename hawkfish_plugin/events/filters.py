@@ -3,18 +3,18 @@
 Which events a listener wants.
 
 Owns the meaning of the filter properties of a subscription and of the
-``$filter`` of a stream.  Pure functions: the same event and the same filter
-always say the same.
+``$filter`` of a stream.  Pure: the same filter always gives the same answer
+for the same event.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib import parse as url
 
 from hawkfish_plugin import events
+from hawkfish_plugin.redfish import filters as expressions
 
-Wanted = Callable[[events.Event], bool]
+Wanted = expressions.Predicate[events.Event]
 
 PROPERTIES = (
     'EventFormatType',
@@ -25,12 +25,9 @@ PROPERTIES = (
     'SubordinateResources',
 )
 
-_TOKEN = re.compile(r"\s*([()]|'(?:[^']|'')*'|[^\s()']+)")
-_MAX_DEPTH = 20
-
 
 def of_subscription(filters: Mapping[str, Any]) -> Wanted:
-    """What the filter properties of a subscription let through."""
+    """The filter that the filter properties of a subscription are."""
 
     def wanted(event: events.Event) -> bool:
         prefix, message = _prefix(event.message_id), event.message_id
@@ -89,7 +86,7 @@ def _is_from(
         return True
     wanted = [resource.rstrip('/') for resource in resources]
     return any(
-        uri == resource or below and uri.startswith(f'{resource}/')
+        uri == resource or (below and uri.startswith(f'{resource}/'))
         for uri in _uris(event.origin)
         for resource in wanted
     )
@@ -110,109 +107,48 @@ def _uris(origin: events.Origin) -> list[str]:
 
 def parse(text: str) -> Wanted:
     """
-    What a ``$filter`` lets through: ``eq``, ``ne``, ``and``, ``or``, ``not``
-    and brackets.
+    The filter that the ``$filter`` of a stream is.
 
     Raises ValueError where it is none.
     """
-    return _Parser(text).whole()
+    return expressions.parse(text, _Comparisons().predicate)
 
 
-class _Parser:
-    """A ``$filter``, read from left to right; ``and`` binds before ``or``."""
+class _Comparisons:
+    """The comparisons of one ``$filter``, of which one can affect another."""
 
-    def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._depth = 0
-        self._below = any(
-            self._tokens[at : at + 3] == ['SubordinateResources', 'eq', 'true']
-            for at in range(len(self._tokens))
-        )
+    def __init__(self) -> None:
+        self._with_subordinates = False
 
-    def whole(self) -> Wanted:
-        wanted = self._either()
-        if self._tokens:
-            raise ValueError(self._tokens[0])
-        return wanted
-
-    def _next(self) -> str:
-        if not self._tokens:
-            raise ValueError('it ends too early')
-        return self._tokens.pop(0)
-
-    def _take(self, word: str) -> bool:
-        if self._tokens[:1] != [word]:
-            return False
-        self._tokens.pop(0)
-        return True
-
-    def _either(self) -> Wanted:
-        choices = [self._both()]
-        while self._take('or'):
-            choices.append(self._both())
-        return lambda event: any(wanted(event) for wanted in choices)
-
-    def _both(self) -> Wanted:
-        parts = [self._single()]
-        while self._take('and'):
-            parts.append(self._single())
-        return lambda event: all(wanted(event) for wanted in parts)
-
-    def _single(self) -> Wanted:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise ValueError('it is too deep')
-        try:
-            if self._take('not'):
-                wanted = self._single()
-                return lambda event: not wanted(event)
-            if self._take('('):
-                wanted = self._either()
-                if self._next() != ')':
-                    raise ValueError('a bracket is not closed')
-                return wanted
-            return self._comparison()
-        finally:
-            self._depth -= 1
-
-    def _comparison(self) -> Wanted:
-        name, operator, value = self._next(), self._next(), self._next()
-        if name not in PROPERTIES or operator not in ('eq', 'ne'):
-            raise ValueError(name)
-        if value in ('(', ')'):
-            raise ValueError(value)
-        if value.startswith("'"):
-            value = value[1:-1].replace("''", "'")
-        equals = self._equals(name, value)
-        if operator == 'eq':
+    def predicate(self, name: str, sign: str, literal: str) -> Wanted:
+        if name not in PROPERTIES or sign not in ('eq', 'ne'):
+            raise ValueError(f'not supported: {name} {sign}')
+        equals = self._equals(name, literal)
+        if sign == 'eq':
+            # It may come behind the OriginResource that it is about.
+            if (name, literal) == ('SubordinateResources', 'true'):
+                self._with_subordinates = True
             return equals
         return lambda event: not equals(event)
 
-    def _equals(self, name: str, value: str) -> Wanted:
+    def _equals(self, name: str, literal: str) -> Wanted:
+        value = literal
+        if expressions.is_quoted(literal):
+            value = expressions.unquote(literal)
         if name == 'SubordinateResources':
             if value not in ('true', 'false'):
-                raise ValueError(value)
+                raise ValueError(f'neither true nor false: {value}')
             # It says how an OriginResource is meant, and filters nothing.
             return lambda event: True
         if name == 'EventFormatType':
             return lambda event: value == 'Event'
         if name == 'OriginResource':
-            return lambda event: _is_from(event, [value], self._below)
+            return lambda event: _is_from(
+                event, [value], self._with_subordinates
+            )
         if name == 'RegistryPrefix':
             return lambda event: _prefix(event.message_id) == value
         if name == 'ResourceType':
             return lambda event: event.origin.type == value
         wanted = _without_version(value)
         return lambda event: _without_version(event.message_id) == wanted
-
-
-def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
-    text = text.rstrip()
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if not found:
-            raise ValueError(text[at:])
-        tokens.append(found[1])
-        at = found.end()
-    return tokens

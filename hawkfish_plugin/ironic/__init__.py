@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware type ``hawkfish`` of Ironic: Redfish, with snapshots."""
+"""The Ironic hardware type ``hawkfish``: Redfish with snapshots."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the hardware type ``hawkfish`` is made of.
+The hardware type ``hawkfish``.
 
-Ironic's own ``redfish``, but for management and vendor passthru, which are
-the first choice of a node that does not name another.
+It is Ironic's ``redfish`` hardware type with management and vendor interfaces
+of its own, which are the default of nodes that do not name another.
 """
 
 from typing import Any
@@ -14,18 +14,18 @@ from oslo_config import cfg
 
 from hawkfish_plugin.ironic import management, vendor
 
-# Ironic looks for it in the group that is called as the hardware type.
+# Ironic looks for it in the group named after the hardware type.
 CONF.register_opt(
     cfg.StrOpt(
         'verify_ca',
-        help='CA certificates for nodes that have redfish_verify_ca not set.',
+        help='CA certificates for nodes without redfish_verify_ca.',
     ),
     group='hawkfish',
 )
 
 
 class HawkFishHardware(redfish.RedfishHardware):  # type: ignore[misc]
-    """Virtual machines behind an emulator with HawkFish Snapshots."""
+    """Virtual machines served by an emulator with HawkFish Snapshots."""
 
     @property
     def supported_management_interfaces(self) -> list[Any]:

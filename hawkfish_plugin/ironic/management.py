@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``revert_snapshot`` as a step of cleaning, deployment and servicing.
+``revert_snapshot`` as a clean, deploy and service step.
 
-Owns the step: it ends in the power state that it began in, unless it is told
-another, as the steps after it count on that.
+Owns the step. It preserves the power state of the node unless another one is
+requested, because the steps that follow depend on it.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ from hawkfish_plugin.ironic import operations
 ARGUMENTS = {
     'name': {'description': 'Name of the snapshot.', 'required': True},
     'target_power_state': {
-        'description': 'On, Off or AsCaptured; as before if not given.'
+        'description': 'On, Off or AsCaptured; unchanged if not given.'
     },
     'timeout': {
-        'description': 'Seconds to wait for the end; '
+        'description': 'Seconds to wait for the revert; '
         f'{operations.TIMEOUT:g} if not given.',
     },
 }
@@ -28,7 +28,7 @@ ARGUMENTS = {
 class HawkFishManagement(
     management.RedfishManagement  # type: ignore[misc]
 ):
-    """Redfish's own management, and the step."""
+    """The Redfish management interface, with the step."""
 
     @base.clean_step(  # type: ignore[untyped-decorator]
         priority=0, argsinfo=ARGUMENTS, requires_ramdisk=False
@@ -40,7 +40,7 @@ class HawkFishManagement(
         priority=0, argsinfo=ARGUMENTS, requires_ramdisk=False
     )
     def revert_snapshot(self, task: Any, **kwargs: Any) -> None:
-        """Bring the node back to a snapshot."""
+        """Revert the node to a snapshot."""
         name, *optional = ARGUMENTS
         arguments = operations.read(kwargs, (name,), optional)
         if 'target_power_state' not in arguments:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Snapshots of a node, for whatever interface of Ironic asks.
+Snapshot operations on a node, for the Ironic interfaces.
 
-Owns how arguments are read, how long is waited, and how errors are told.
-Every call returns when its operation has ended, with the node's power state
-as it then is: Ironic holds the node meanwhile, and looks again at the next
-turn of its own loop only.
+Owns how arguments are parsed, how long to wait, and how errors are reported.
+Every call returns when its operation has ended, and updates the power state
+of the node: Ironic locks the node meanwhile, and does not check the power
+state again before the next run of its periodic task.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sushy import exceptions
 
 from hawkfish_plugin import client
 
-# What the service itself gives a task by default.
+# The default deadline of a task in the service.
 TIMEOUT = 3600.0
 
 POWER_STATES = ('AsCaptured', 'On', 'Off')
@@ -70,7 +70,7 @@ def read(
     required: Sequence[str],
     optional: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the arguments *given* as the functions below take them."""
+    """Validate and convert *given* for the functions below."""
     known = [*required, *optional]
     for name in required:
         if given.get(name) is None:
@@ -122,24 +122,24 @@ def revert(
     target_power_state: str | None = None,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Bring the node back; Ironic knows its power state afterwards."""
+    """Revert the node, and update its power state in Ironic."""
     try:
         with _told():
             snapshot = _snapshots(task).get(name)
             snapshot.revert(target_power_state).wait(timeout)
     finally:
-        # A revert that failed may have changed it as well.
+        # A failed revert may have changed it, too.
         _follow_power(task)
 
 
 def delete(task: Any, name: str, timeout: float = TIMEOUT) -> None:
-    """Delete a snapshot; the node's present state stays."""
+    """Delete a snapshot; the node keeps its current state."""
     with _told():
         _snapshots(task).get(name).delete().wait(timeout)
 
 
 def power_state(task: Any) -> str:
-    """Return the node's power state as ``revert`` takes it."""
+    """Return the power state of the node in the form ``revert`` takes."""
     now = task.driver.power.get_power_state(task)
     known = {states.POWER_ON: 'On', states.POWER_OFF: 'Off'}
     return known.get(now, 'AsCaptured')
@@ -161,11 +161,11 @@ def _follow_power(task: Any) -> None:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Let an error be Ironic's, in the words of the service."""
+    """Turn errors into Ironic's, with the messages of the service."""
     try:
         yield
     except client.TaskTimeout as error:
-        raise exception.RedfishError(error=f'{error}; it goes on') from error
+        raise exception.RedfishError(error=f'{error}; it continues') from error
     except exceptions.SushyError as error:
         words = ' '.join(client.messages(error)) or str(error)
         raise exception.RedfishError(error=words) from error

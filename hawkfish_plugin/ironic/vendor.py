@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Snapshots by vendor passthru.
+Snapshots through vendor passthru.
 
-Owns which methods there are and which arguments each takes. What lasts runs
-in the background of the conductor; an error is then the node's last error.
+Owns the methods and their arguments. Long operations run in the background of
+the conductor; if they fail, the error is the ``last_error`` of the node.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from ironic.drivers.modules.redfish import vendor
 
 from hawkfish_plugin.ironic import operations
 
-# The arguments that each method must have, and those that it may have.
+# The required and the optional arguments of each method.
 METHODS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     'list_snapshots': ((), ()),
     'create_snapshot': (
@@ -39,7 +39,7 @@ def _describe(method: str, text: str) -> str:
 class HawkFishVendorPassthru(
     vendor.RedfishVendorPassthru  # type: ignore[misc]
 ):
-    """Redfish's own methods, and those of snapshots."""
+    """The Redfish vendor interface, with methods for snapshots."""
 
     def validate(
         self,
@@ -64,7 +64,7 @@ class HawkFishVendorPassthru(
     def list_snapshots(
         self, task: Any, http_method: str | None = None
     ) -> dict[str, Any]:
-        # Clients want an object, and no list.
+        # Clients expect an object, not a list.
         return {'snapshots': operations.listing(task)}
 
     @base.passthru(  # type: ignore[untyped-decorator]
@@ -79,7 +79,7 @@ class HawkFishVendorPassthru(
     @base.passthru(  # type: ignore[untyped-decorator]
         ['POST'],
         description=_describe(
-            'revert_snapshot', 'Bring the node back to a snapshot.'
+            'revert_snapshot', 'Revert the node to a snapshot.'
         ),
     )
     def revert_snapshot(

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The event service in Redfish: the service, its subscriptions, its events.
+"""The event service in Redfish: the service, its subscriptions, its events."""
 
-Pure functions of records (``events.Event``, ``events.subscriptions``), as
-all of this package.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import messages
-from hawkfish_plugin.redfish import (
-    EVENT_SERVICE,
+from hawkfish_plugin.events import Event
+from hawkfish_plugin.events.subscriptions import PUSHED, Subscription
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import (
     Resource,
+    actions,
     collection,
+    link,
     timestamp,
     with_etag,
 )
-
-SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
-STREAM = f'{EVENT_SERVICE}/SSE'
 
 REGISTRY_PREFIXES = ('Base', 'HawkFish', 'ResourceEvent', 'TaskEvent')
 RESOURCE_TYPES = (
@@ -39,23 +35,14 @@ EVENT_TYPES = (
     'Other',
 )
 
-SUBMIT_TEST = 'EventService.SubmitTestEvent'
-TEST = 'EventService.TestEventSubscription'
-SUSPEND = 'EventDestination.SuspendSubscription'
-RESUME = 'EventDestination.ResumeSubscription'
-
-
-def subscription_uri(subscription_id: int) -> str:
-    return f'{SUBSCRIPTIONS}/{subscription_id}'
-
 
 def event_service(
     attempts: int, interval: int, stream_filters: Sequence[str]
 ) -> Resource:
-    """*stream_filters* are the properties that ``$filter`` knows."""
+    """*stream_filters* are the properties that ``$filter`` supports."""
     return with_etag(
         {
-            '@odata.id': EVENT_SERVICE,
+            '@odata.id': uris.EVENT_SERVICE,
             '@odata.type': '#EventService.v1_12_0.EventService',
             'Id': 'EventService',
             'Name': 'Event Service',
@@ -71,15 +58,15 @@ def event_service(
             'OriginResourcesSupported': True,
             'ExcludeRegistryPrefix': True,
             'ExcludeMessageId': True,
-            'ServerSentEventUri': STREAM,
+            'ServerSentEventUri': uris.EVENT_STREAM,
             'SSEFilterPropertiesSupported': dict.fromkeys(
                 stream_filters, True
             ),
-            'Subscriptions': {'@odata.id': SUBSCRIPTIONS},
-            'Actions': {
-                f'#{name}': {'target': f'{EVENT_SERVICE}/Actions/{name}'}
-                for name in (SUBMIT_TEST, TEST)
-            },
+            'Subscriptions': link(uris.SUBSCRIPTIONS),
+            'Actions': actions(
+                uris.EVENT_SERVICE,
+                (uris.SUBMIT_TEST_ACTION, uris.TEST_ACTION),
+            ),
         }
     )
 
@@ -88,7 +75,7 @@ def subscription_collection(
     members: Sequence[Resource], total: int
 ) -> Resource:
     return collection(
-        SUBSCRIPTIONS,
+        uris.SUBSCRIPTIONS,
         '#EventDestinationCollection.EventDestinationCollection',
         'Event Subscriptions',
         members,
@@ -96,10 +83,10 @@ def subscription_collection(
     )
 
 
-def destination(record: Any) -> Resource:
+def destination(record: Subscription) -> Resource:
     """One EventDestination, with its ETag."""
-    uri = subscription_uri(record.id)
-    resource = {
+    uri = uris.subscription_uri(record.id)
+    resource: Resource = {
         '@odata.id': uri,
         '@odata.type': '#EventDestination.v1_16_0.EventDestination',
         'Id': str(record.id),
@@ -111,31 +98,28 @@ def destination(record: Any) -> Resource:
         'EventFormatType': 'Event',
         'Status': _status(record),
     }
-    if record.type == 'RedfishEvent':
+    if record.type == PUSHED:
         resource |= {
             'DeliveryRetryPolicy': record.retry_policy,
             'VerifyCertificate': record.verify,
             # They may hold secrets, so they are never shown.
             'HttpHeaders': [],
             **_filters(record.filters),
-            'Actions': {
-                f'#{name}': {'target': f'{uri}/Actions/{name}'}
-                for name in (SUSPEND, RESUME)
-            },
+            'Actions': actions(uri, (uris.SUSPEND_ACTION, uris.RESUME_ACTION)),
         }
     return with_etag(resource)
 
 
-def _filters(filters: Resource) -> Resource:
+def _filters(filters: Mapping[str, Any]) -> Resource:
     shown = dict(filters)
     if 'OriginResources' in shown:
         shown['OriginResources'] = [
-            {'@odata.id': uri} for uri in shown['OriginResources']
+            link(uri) for uri in shown['OriginResources']
         ]
     return shown
 
 
-def _status(record: Any) -> Resource:
+def _status(record: Subscription) -> Resource:
     if record.suspended:
         health = 'Critical' if record.failures else 'OK'
         return {'State': 'Disabled', 'Health': health}
@@ -145,9 +129,9 @@ def _status(record: Any) -> Resource:
 
 def event(context: str, entries: Sequence[Resource]) -> Resource:
     """
-    What is sent, with one or more *entries* (see ``entry``).
+    An Event with one or more *entries* (see ``entry``).
 
-    Its Id is that of the last of them.
+    Its Id is that of the last entry.
     """
     return {
         '@odata.type': '#Event.v1_13_0.Event',
@@ -158,9 +142,9 @@ def event(context: str, entries: Sequence[Resource]) -> Resource:
     }
 
 
-def entry(record: Any) -> Resource:
-    """One event as it stands in an Event's ``Events``."""
-    told = messages.message(record.message_id, record.args)
+def entry(record: Event) -> Resource:
+    """A member of ``Events`` in an Event."""
+    message = messages.message(record.message_id, record.args)
     resource = {
         'MemberId': str(record.id),
         'EventType': 'Other',
@@ -168,7 +152,7 @@ def entry(record: Any) -> Resource:
         'EventGroupId': record.group,
         'EventTimestamp': timestamp(record.time),
         **{
-            key: told[key]
+            key: message[key]
             for key in (
                 'MessageId',
                 'Message',
@@ -178,7 +162,7 @@ def entry(record: Any) -> Resource:
                 'Resolution',
             )
         },
-        'OriginOfCondition': {'@odata.id': record.origin.uri},
+        'OriginOfCondition': link(record.origin.uri),
     }
     if record.origin.gone:
         resource['OriginOfConditionUnavailable'] = True

@@ -1,56 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The shape of a SnapshotPolicy, and of what a create would do under it.
-"""
+"""SnapshotPolicy in Redfish, and the preview of a create under it."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from hawkfish_plugin import exceptions, messages, redfish, retention
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
-
-TYPE = '#HawkFishSnapshotPolicy.v1_0_0.HawkFishSnapshotPolicy'
-PREVIEW_TYPE = '#HawkFishSnapshotPolicy.v1_0_0.CreatePreview'
-PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
+from hawkfish_plugin.operations.create import Preview
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import Resource, actions, link, with_etag
+from hawkfish_plugin.redfish.snapshots import (
+    size_bytes,
+    snapshot_type,
+    storage_type,
+)
+from hawkfish_plugin.retention import rules
 
 
 def policy(
     uuid: str,
-    limits: retention.Limits,
-    subjects: Sequence[retention.Subject],
+    limits: rules.Limits,
+    subjects: Sequence[rules.Subject],
     can: contract.Capabilities,
-) -> redfish.Resource:
+) -> Resource:
     """One SnapshotPolicy and its use, with its ETag."""
-    uri = redfish.policy_uri(uuid)
-    return redfish.with_etag(
+    uri = uris.policy_uri(uuid)
+    return with_etag(
         {
             '@odata.id': uri,
-            '@odata.type': TYPE,
+            '@odata.type': (
+                '#HawkFishSnapshotPolicy.v1_0_0.HawkFishSnapshotPolicy'
+            ),
             'Id': 'SnapshotPolicy',
             'Name': 'Snapshot Policy',
             'MaxSnapshots': limits.snapshots,
             'MaxAgeSeconds': limits.age,
             'MaxBytes': limits.size,
             'OnLimit': limits.on_limit,
-            'OnLimit@Redfish.AllowableValues': list(retention.ON_LIMIT),
+            'OnLimit@Redfish.AllowableValues': list(rules.ON_LIMIT),
             'Usage': {
                 'SnapshotCount': len(subjects),
-                'SizeBytes': retention.total(subjects),
+                'SizeBytes': rules.total(subjects),
             },
             'Capabilities': _capabilities(can),
-            'Actions': {
-                f'#{PREVIEW_ACTION}': {
-                    'target': f'{uri}/Actions/{PREVIEW_ACTION}'
-                },
-            },
-            'Links': {
-                'ComputerSystem': redfish.link(redfish.system_uri(uuid))
-            },
+            'Actions': actions(uri, [uris.PREVIEW_ACTION]),
+            'Links': {'ComputerSystem': link(uris.system_uri(uuid))},
         }
     )
 
 
-def _capabilities(can: contract.Capabilities) -> redfish.Resource:
+def _capabilities(can: contract.Capabilities) -> Resource:
     return {
         'ExternalSupported': can.external,
         'InternalSupported': can.internal,
@@ -73,24 +71,22 @@ def _capabilities(can: contract.Capabilities) -> redfish.Resource:
     }
 
 
-def _finding(error: exceptions.HawkFishError) -> redfish.Resource:
-    """What stands in the way of a create, in the words of its refusal."""
-    told = messages.of_error(error)[0]
-    del told['@odata.type']
-    return {**told, 'Disk': error.disk}
+def _finding(error: exceptions.HawkFishError) -> Resource:
+    """What stands in the way of a create, as its error response has it."""
+    message = messages.of_error(error)[0]
+    del message['@odata.type']
+    return {**message, 'Disk': error.disk}
 
 
-def preview(uuid: str, seen: Any) -> redfish.Resource:
-    """What a create would do (``pruning.Preview``)."""
+def preview(uuid: str, seen: Preview) -> Resource:
+    """What a create would do."""
     record, forecast, plan = seen.record, seen.forecast, seen.plan
     return {
-        '@odata.type': PREVIEW_TYPE,
+        '@odata.type': '#HawkFishSnapshotPolicy.v1_0_0.CreatePreview',
         'Name': record.name,
-        'SnapshotType': 'DiskAndMemory' if record.memory else 'Disk',
-        'StorageType': 'External' if record.external else 'Internal',
-        'SizeBytes': redfish.size_bytes(
-            forecast.size if record.external else None
-        ),
+        'SnapshotType': snapshot_type(record),
+        'StorageType': storage_type(record),
+        'SizeBytes': size_bytes(forecast.size if record.external else None),
         'Needs': [
             {
                 'Folder': folder,
@@ -101,7 +97,7 @@ def preview(uuid: str, seen: Any) -> redfish.Resource:
         ],
         'Pruned': [
             {
-                'Snapshot': redfish.link(redfish.snapshot_uri(uuid, name)),
+                'Snapshot': link(uris.snapshot_uri(uuid, name)),
                 'Name': name,
                 'Reason': reason,
             }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the service says about its own types and messages.
+The descriptions that the service gives of its own types and messages.
 
 Owns the schema files of our types (``data/csdl`` and ``data/json-schemas``)
-and the shapes of ``/redfish``, ``odata``, ``$metadata``, ``JsonSchemas`` and
-``Registries``.  Our types have no other list than those folders.
+and the resources ``/redfish``, ``odata``, ``$metadata``, ``JsonSchemas`` and
+``Registries``.  Those folders are the only list of our types.
 """
 
 import functools
@@ -14,7 +14,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 
 from hawkfish_plugin import messages
-from hawkfish_plugin.redfish import ROOT, Resource, collection
+from hawkfish_plugin.redfish.common import Resource, collection
+from hawkfish_plugin.redfish.uris import ROOT
 
 METADATA = f'{ROOT}/$metadata'
 ODATA = f'{ROOT}/odata'
@@ -95,6 +96,23 @@ def csdl_files() -> dict[str, str]:
 def json_files() -> dict[str, str]:
     """The JSON schemas of our types, by the name of the file."""
     return _files('json-schemas')
+
+
+@functools.cache
+def definitions(resource: str) -> Resource:
+    """What the JSON schemas of one of our types define, by its name."""
+    found: Resource = {}
+    # The one without a version comes first, and has links to the others.
+    for name, text in json_files().items():
+        if name.split('.')[0] == resource:
+            found |= json.loads(text)['definitions']
+    return found
+
+
+def actions_of(resource: str) -> Sequence[str]:
+    """The actions that one of our types has, as its schema says."""
+    found = definitions(resource)['Actions']['properties']
+    return [name[1:] for name in found if name.startswith('#')]
 
 
 def _files(folder: str) -> dict[str, str]:

@@ -1,41 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of the session service; see ``hawkfish_plugin.redfish``."""
+"""The session service in Redfish, and its sessions."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from hawkfish_plugin.redfish import (
-    SESSION_SERVICE,
-    SESSIONS,
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import (
     Resource,
     collection,
+    link,
     timestamp,
     with_etag,
 )
-
-
-def session_uri(session_id: int) -> str:
-    return f'{SESSIONS}/{session_id}'
+from hawkfish_plugin.sessions import Session
 
 
 def session_service(timeout: int) -> Resource:
     return with_etag(
         {
-            '@odata.id': SESSION_SERVICE,
+            '@odata.id': uris.SESSION_SERVICE,
             '@odata.type': '#SessionService.v1_2_0.SessionService',
             'Id': 'SessionService',
             'Name': 'Session Service',
             'ServiceEnabled': True,
             'SessionTimeout': timeout,
             'Status': {'State': 'Enabled', 'Health': 'OK'},
-            'Sessions': {'@odata.id': SESSIONS},
+            'Sessions': link(uris.SESSIONS),
         }
     )
 
 
 def session_collection(members: Sequence[Resource], total: int) -> Resource:
     return collection(
-        SESSIONS,
+        uris.SESSIONS,
         '#SessionCollection.SessionCollection',
         'Session Collection',
         members,
@@ -43,10 +39,9 @@ def session_collection(members: Sequence[Resource], total: int) -> Resource:
     )
 
 
-def session(record: Any) -> Resource:
-    """One Session; *record* is a ``sessions.Session``."""
+def session(record: Session) -> Resource:
     return {
-        '@odata.id': session_uri(record.id),
+        '@odata.id': uris.session_uri(record.id),
         '@odata.type': '#Session.v1_8_0.Session',
         'Id': str(record.id),
         'Name': 'User Session',

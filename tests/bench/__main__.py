@@ -14,6 +14,7 @@ from tests.bench import listing, operations, report, service
 from tests.bench.measure import Row
 from tests.lab import roots
 from tests.lab.host import Host
+from tests.served import Served
 
 PARTS = ('service', 'operations', 'overlays', 'listing', 'systems')
 
@@ -55,9 +56,9 @@ def _measure(
         folder = pathlib.Path(name)
         for part in ('ours', 'stock', 'bare'):
             (folder / part).mkdir()
-        ours = service.Plain(folder / 'ours', host.uri)
-        stock = service.Stock(folder / 'stock', host.uri)
-        bare = service.Plain(
+        ours = Served(folder / 'ours', host.uri)
+        stock = Served(folder / 'stock', host.uri, preamble='')
+        bare = Served(
             folder / 'bare',
             host.uri,
             OS_SNAPSHOTS__QUIESCE='never',

@@ -5,8 +5,8 @@ import requests
 
 from tests.bench import populate
 from tests.bench.measure import Row, Virsh, in_turn, seconds
-from tests.functional.emulator import Emulator
 from tests.lab.host import Host
+from tests.served import Served
 
 COUNTS = (10, 100, 1000)
 ROUNDS = 9
@@ -16,7 +16,7 @@ EXPAND_TARGETS = {1000: 1.0}
 
 
 def measure(
-    host: Host, emulator: Emulator
+    host: Host, emulator: Served
 ) -> tuple[list[Row], dict[str, list[tuple[float, float]]]]:
     """The rows of the table, and the curves by their names."""
     virsh, session = Virsh(host), requests.Session()
@@ -88,7 +88,7 @@ def measure(
 
 def systems(
     host: Host,
-    emulator: Emulator,
+    emulator: Served,
     counts: tuple[int, ...] = (10, 50, 100, 500),
     each: int = 2,
 ) -> dict[str, list[tuple[float, float]]]:

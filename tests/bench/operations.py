@@ -21,10 +21,10 @@ import requests
 
 from tests.bench.measure import Row, Virsh, seconds
 from tests.bench.pauses import Beats, Stops
-from tests.functional.emulator import Emulator
 from tests.lab import domains
 from tests.lab.host import IMAGES, Host
 from tests.lab.shell import Guest
+from tests.served import Served
 
 ROUNDS = 7
 AT_ONCE = 3
@@ -39,7 +39,7 @@ Samples = dict[str, list[float]]
 class Ours:
     """What a client of the emulator does, that looks often for the end."""
 
-    def __init__(self, emulator: Emulator, uuid: str) -> None:
+    def __init__(self, emulator: Served, uuid: str) -> None:
         self._emulator = emulator
         self._uri = f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots'
         self._session = requests.Session()
@@ -92,7 +92,7 @@ class Plain:
         self._virsh('snapshot-delete', self._name, name)
 
 
-def measure(host: Host, emulator: Emulator, bare: Emulator) -> list[Row]:
+def measure(host: Host, emulator: Served, bare: Served) -> list[Row]:
     virsh = Virsh(host)
     uuid = boot(host, 'worked')
     sides = {
@@ -214,7 +214,7 @@ def _timed(samples: list[float]) -> Iterator[None]:
 
 
 def _at_once(
-    host: Host, emulator: Emulator, bare: Emulator, virsh: Virsh
+    host: Host, emulator: Served, bare: Served, virsh: Virsh
 ) -> list[Row]:
     names = [f'many{number}' for number in range(AT_ONCE)]
     uuids = [boot(host, name) for name in names]
@@ -284,7 +284,7 @@ def listen() -> None:
 
 
 def overlays(
-    host: Host, emulator: Emulator, depths: tuple[int, ...] = (1, 5, 10, 20)
+    host: Host, emulator: Served, depths: tuple[int, ...] = (1, 5, 10, 20)
 ) -> dict[str, list[tuple[float, float]]]:
     """What a chain of overlays costs, as curves by what is done."""
     curves: dict[str, list[tuple[float, float]]] = {

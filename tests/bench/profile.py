@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tests.bench import operations, populate
-from tests.functional.emulator import ACTIVATE, Emulator
 from tests.lab import roots
 from tests.lab.host import Host
+from tests.served import ACTIVATE, Served
 
 ROUNDS = 7
 
@@ -110,19 +110,13 @@ def whose(name: str) -> str:
     return 'other calls to libvirt'
 
 
-class Traced(Emulator):
+class Traced(Served):
     """The emulator, which notes what takes its time."""
 
     def __init__(self, folder: pathlib.Path, uri: str) -> None:
-        super().__init__(folder, uri)
         self.trace = folder / 'trace'
-        text = self.config.read_text()
-        begin = text.index('SUSHY_EMULATOR_STATE_DIR')
-        self.config.write_text(
-            ACTIVATE
-            + TRACE.replace('{path!r}', repr(str(self.trace)))
-            + text[begin:]
-        )
+        trace = TRACE.replace('{path!r}', repr(str(self.trace)))
+        super().__init__(folder, uri, preamble=ACTIVATE + trace)
 
     def calls(self, span: Span) -> Iterator[tuple[str, float]]:
         """Name and seconds of each traced call in *span*."""

@@ -25,9 +25,9 @@ import requests
 from hawkfish_plugin.client import FIRST_PAUSE, LONGEST_PAUSE
 from tests.bench import operations, populate
 from tests.bench.measure import p99
-from tests.functional.emulator import ACTIVATE, Emulator
 from tests.lab import roots
 from tests.lab.host import Host
+from tests.served import OWN_WSGI, Served
 
 WORKERS = 4
 WRITES = 0.01
@@ -37,27 +37,14 @@ MOST_SECONDS = 600
 MOST_GROWTH = 1.2
 
 
-class Gunicorn(Emulator):
+class Gunicorn(Served):
     """The emulator in several processes."""
 
     def __init__(self, folder: pathlib.Path, uri: str) -> None:
-        super().__init__(
-            folder, uri, SUSHY_EMULATOR_CONFIG=str(folder / 'emulator.conf')
+        super().__init__(folder, uri)
+        self.use_gunicorn(
+            OWN_WSGI, '--workers', str(WORKERS), '--threads', '16'
         )
-        self.config.write_text(
-            f'{ACTIVATE}SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n'
-            f'SUSHY_EMULATOR_LIBVIRT_URI = {uri!r}\n'
-        )
-        self.command = [
-            'gunicorn',
-            '--workers',
-            str(WORKERS),
-            '--threads',
-            '16',
-            '--bind',
-            f'127.0.0.1:{self.port}',
-            'hawkfish_plugin.wsgi:application',
-        ]
 
     def wait(
         self, accepted: requests.Response, seconds: float = MOST_SECONDS
@@ -104,7 +91,7 @@ class Client:
     """One of many; *own* are the systems that only this one changes."""
 
     def __init__(
-        self, emulator: Emulator, everyone: list[str], own: list[str]
+        self, emulator: Served, everyone: list[str], own: list[str]
     ) -> None:
         self._emulator = emulator
         self._everyone = everyone

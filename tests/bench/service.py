@@ -12,39 +12,16 @@ import requests
 
 from tests.bench import populate
 from tests.bench.measure import Row, in_turn, p99
-from tests.functional import emulator as emulators
-from tests.functional.emulator import Emulator
 from tests.lab.host import Host
+from tests.served import ACTIVATE, Served
 
 ROUNDS = 7
 GETS = 300
 BUSY = 8
 
 
-class Stock(Emulator):
-    """The emulator without the plugin."""
-
-    def __init__(self, folder: pathlib.Path, uri: str) -> None:
-        super().__init__(folder, uri)
-        text = self.config.read_text()
-        begin = text.index('SUSHY_EMULATOR_STATE_DIR')
-        self.config.write_text(text[begin:])
-
-
-class Plain(Emulator):
-    """The emulator with the plugin, and with nothing for tests in it."""
-
-    def __init__(
-        self, folder: pathlib.Path, uri: str, **environment: str
-    ) -> None:
-        super().__init__(folder, uri, **environment)
-        text = self.config.read_text()
-        begin = text.index('SUSHY_EMULATOR_STATE_DIR')
-        self.config.write_text(emulators.ACTIVATE + text[begin:])
-
-
 def measure(
-    host: Host, ours: Emulator, stock: Emulator, folder: pathlib.Path
+    host: Host, ours: Served, stock: Served, folder: pathlib.Path
 ) -> list[Row]:
     uuid = populate.small(host, 'asked')
     return [
@@ -65,7 +42,7 @@ def getter(uri: str) -> Callable[[], None]:
     return get
 
 
-def _latencies(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
+def _latencies(ours: Served, stock: Served, uuid: str) -> list[Row]:
     with_it, without = in_turn(
         GETS, getter(ours.system(uuid)), getter(stock.system(uuid))
     )
@@ -74,7 +51,7 @@ def _latencies(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
     ]
 
 
-def _rates(ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
+def _rates(ours: Served, stock: Served, uuid: str) -> list[Row]:
     listing = f'{ours.system(uuid)}/Oem/HawkFish/Snapshots'
     taken = in_turn(
         3, lambda: _many(listing, 200), lambda: _many(stock.system(uuid), 200)
@@ -97,7 +74,7 @@ def _many(uri: str, count: int) -> None:
             pool.submit(lambda c=call: [c() for _ in range(count // 4)])
 
 
-def _sizes(ours: Emulator, stock: Emulator) -> list[Row]:
+def _sizes(ours: Served, stock: Served) -> list[Row]:
     return [
         Row(
             'memory of the emulator, with the plugin',
@@ -109,7 +86,7 @@ def _sizes(ours: Emulator, stock: Emulator) -> list[Row]:
     ]
 
 
-def _resident(emulator: Emulator) -> float:
+def _resident(emulator: Served) -> float:
     assert emulator.process
     status = pathlib.Path(f'/proc/{emulator.process.pid}/status').read_text()
     return int(status.split('VmRSS:')[1].split()[0]) / 1024
@@ -118,10 +95,10 @@ def _resident(emulator: Emulator) -> float:
 def _start(host: Host, folder: pathlib.Path) -> Row:
     numbers = itertools.count()
 
-    def start(kind: type[Emulator]) -> None:
+    def start(preamble: str) -> None:
         own = folder / f'start-{next(numbers)}'
         own.mkdir()
-        started = kind(own, host.uri)
+        started = Served(own, host.uri, preamble=preamble)
         # Whatever the environment says: a user's second start is measured.
         started.environment.pop('PYTHONDONTWRITEBYTECODE', None)
         started.environment['PYTHONPYCACHEPREFIX'] = str(folder / 'compiled')
@@ -131,7 +108,7 @@ def _start(host: Host, folder: pathlib.Path) -> Row:
             started.stop()
 
     with_it, without = in_turn(
-        ROUNDS, lambda: start(Plain), lambda: start(Stock)
+        ROUNDS, lambda: start(ACTIVATE), lambda: start('')
     )
     return Row(
         'start of the emulator, with the plugin',
@@ -142,7 +119,7 @@ def _start(host: Host, folder: pathlib.Path) -> Row:
     )
 
 
-def _busy(host: Host, ours: Emulator, stock: Emulator, uuid: str) -> list[Row]:
+def _busy(host: Host, ours: Served, stock: Served, uuid: str) -> list[Row]:
     # The stock emulator has no part in the operations: what it suffers is
     # the machine's.
     gets = [getter(ours.system(uuid)), getter(stock.system(uuid))]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from tests.functional.emulator import BIN, free_port
+from tests.served import BIN, Served
 
 ROUNDS = 9
 YARDSTICK = (sys.executable, '-c', 'import requests')
@@ -54,39 +54,13 @@ def measure() -> bool:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        config = pathlib.Path(folder, 'emulator.conf')
-        config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {folder!r}\n')
-        port = str(free_port())
-        os.environ['OS_HAWKFISH__STATE_DIR'] = f'{folder}/state'
-        os.environ['HAWKFISH_URL'] = f'http://127.0.0.1:{port}'
-        emulator = subprocess.Popen(
-            [
-                BIN / 'hawkfish-emulator',
-                '--fake',
-                '--config',
-                config,
-                '--interface',
-                '127.0.0.1',
-                '--port',
-                port,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        emulator = Served(pathlib.Path(folder))
+        os.environ['HAWKFISH_URL'] = emulator.url
         try:
-            wait_up()
+            emulator.start()
             return 0 if measure() else 1
         finally:
-            emulator.kill()
-            emulator.wait()
-
-
-def wait_up() -> None:
-    command = [BIN / 'hawkfish', 'snapshot', 'list', 'fake']
-    deadline = time.monotonic() + 30
-    while subprocess.run(command, capture_output=True).returncode:
-        if time.monotonic() > deadline:
-            raise SystemExit('the emulator does not come up')
+            emulator.stop()
 
 
 if __name__ == '__main__':

@@ -65,14 +65,21 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 @pytest.fixture(scope='session')
-def emulator(
+def shared_emulator(
     host: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulator]:
-    """The stock emulator; restarted by tests that kill it."""
     served = Emulator(tmp_path_factory.mktemp('emulator'), host.uri)
-    served.start()
     yield served
     served.stop()
+
+
+@pytest.fixture
+def emulator(shared_emulator: Emulator) -> Emulator:
+    """The stock emulator; a test that kills it leaves it to the next one."""
+    if not shared_emulator.is_running:
+        shared_emulator.stop()
+        shared_emulator.start()
+    return shared_emulator
 
 
 @pytest.fixture

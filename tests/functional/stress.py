@@ -45,7 +45,7 @@ class Stress:
         self, host: Host, emulator: Emulator, system: System, seed: int
     ) -> None:
         self._host, self._emulator, self._system = host, emulator, system
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
         self._now = 'first'
         self._held: dict[str, str] = {}
         system.boot()

@@ -5,9 +5,9 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import told
 from tests.lab import domains
 from tests.lab.domains import Disk
+from tests.served import message_ids
 
 
 def capabilities(emulator, system):
@@ -67,7 +67,7 @@ def test_a_finding_is_the_refusal(make_system, emulator, fields, key):
     refused = emulator.post_create(system.uuid, Name='s')
 
     assert not can['ExternalSupported'] and not can['InternalSupported']
-    assert key in told(refused)
+    assert key in message_ids(refused)
     info = refused.json()['error']['@Message.ExtendedInfo']
     assert [f['Message'] for f in can['Findings']] == [
         entry['Message'] for entry in info

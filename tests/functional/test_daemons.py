@@ -7,8 +7,9 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import Emulator, told
+from tests.functional.emulator import Emulator
 from tests.lab.host import Host
+from tests.served import message_ids
 
 pytestmark = pytest.mark.once
 
@@ -30,7 +31,7 @@ def test_daemon_down_at_start(make_system, fresh, host: Host):
             f'{fresh.system(system.uuid)}/Oem/HawkFish/Snapshots'
         )
         assert response.status_code == 503
-        assert told(response) == ['HypervisorUnavailable']
+        assert message_ids(response) == ['HypervisorUnavailable']
         assert requests.get(f'{fresh.url}/redfish/v1/').status_code == 200
         assert (
             requests.get(
@@ -84,7 +85,7 @@ def test_state_folder_not_writable(make_system, folder, host):
         system = make_system(**SMALL)
         response = broken.post_create(system.uuid, Name='s')
         assert response.status_code == 503
-        assert told(response) == ['StateUnavailable']
+        assert message_ids(response) == ['StateUnavailable']
         assert system.domain.snapshotListNames() == []
         assert requests.get(broken.system(system.uuid)).status_code == 200
         reset = requests.post(
@@ -108,7 +109,7 @@ def test_bad_configuration(make_system, folder: pathlib.Path, host):
         system = make_system(**SMALL)
         response = broken.post_create(system.uuid, Name='s')
         assert response.status_code == 503
-        assert told(response) == ['ConfigurationInvalid']
+        assert message_ids(response) == ['ConfigurationInvalid']
         assert requests.get(broken.system(system.uuid)).status_code == 200
     finally:
         broken.stop()

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import told
 from tests.lab.host import IMAGES
+from tests.served import message_ids
 
 pytestmark = pytest.mark.once
 
@@ -54,7 +54,7 @@ def check_refused(emulator, system, name, key):
     number = system.domain.ID()
     refused = emulator.post_revert(system.uuid, name)
     assert refused.status_code == 409, refused.text
-    assert told(refused) == [key]
+    assert message_ids(refused) == [key]
     assert system.domain.ID() == number
     assert system.read() == {'three'}
 
@@ -113,7 +113,7 @@ def test_deleted_by_virsh_meanwhile(emulator, system, operation):
     assert emulator.wait(first).status_code == 201
     ended = emulator.wait(accepted)
 
-    assert told(ended) == ['ResourceNotFound']
+    assert message_ids(ended) == ['ResourceNotFound']
     assert system.read() == {'three'}
     names = {s['Name'] for s in emulator.snapshots(system.uuid)}
     assert names == {'two', 'first'}
@@ -132,7 +132,7 @@ def test_undefined_meanwhile(emulator, make_system):
 
     answers = [emulator.wait(deleting), emulator.wait(creating)]
 
-    assert {told(answer)[0] for answer in answers} <= {
+    assert {message_ids(answer)[0] for answer in answers} <= {
         'ResourceNotFound',
         'OperationFailed',
     }

@@ -3,14 +3,14 @@
 
 import gzip
 import subprocess
-import time
 
 import libvirt
 import pytest
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import last_messages, told
+from tests.functional.emulator import last_messages
 from tests.lab.host import IMAGES
+from tests.served import message_ids
 
 pytestmark = pytest.mark.once
 
@@ -121,7 +121,7 @@ def test_firmware_of_an_undone_revert(emulator, system, running):
 
     failed = emulator.wait(emulator.post_revert(system.uuid, 's'))
 
-    assert told(failed) == ['RevertUndone']
+    assert message_ids(failed) == ['RevertUndone']
     assert has_variable(system, 'New')
     memory.write_bytes(whole)
     emulator.revert(system.uuid, 's')
@@ -139,15 +139,14 @@ def test_a_revert_that_cannot_be_undone(emulator, system):
     emulator.order('sleep=2', 'revert', 'revert')
     accepted = emulator.post_revert(system.uuid, 's')
     folder = system.host.path(IMAGES)
-    while len(set(folder.glob('hawkfish-*.gz'))) < 4:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    emulator.wait_ordered()
+    assert len(set(folder.glob('hawkfish-*.gz'))) == 4
     for path in set(folder.glob('hawkfish-*.gz')) - of_the_snapshot:
         path.unlink()
 
     failed = emulator.wait(accepted)
 
-    assert told(failed) == ['RevertNotUndone']
+    assert message_ids(failed) == ['RevertNotUndone']
     assert not system.domain.isActive()
 
 
@@ -298,7 +297,7 @@ def test_a_copy_that_cannot_be_used(emulator, small, damage, key):
     refused = emulator.post_revert(small.uuid, 's')
 
     assert refused.status_code == 409
-    assert told(refused) == [key]
+    assert message_ids(refused) == [key]
     assert small.sources() == before
     forced = emulator.post_revert(small.uuid, 's', Force=True)
     assert emulator.wait(forced).status_code == 200

@@ -19,11 +19,12 @@ import libvirt
 import pytest
 import requests
 
-from hawkfish_plugin.drivers.libvirt import qmp
+from hawkfish_plugin.drivers.libvirt import domains, hosts, qmp
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import Emulator, last_messages, told
+from tests.functional.emulator import Emulator, last_messages
 from tests.functional.proxy import Proxy
 from tests.lab.host import IMAGES, SOCKET
+from tests.served import message_ids
 
 STEPS = {
     'create': ('prepare', 'capture', 'finish'),
@@ -205,7 +206,9 @@ def change_over(emulator, system):
     )
     owner = system.host.path(system.sources()[0]).stat()
     os.chown(system.host.path(overlay), owner.st_uid, owner.st_gid)
-    drive = qmp.ask(system.domain, 'query-block')['return'][0]
+    host = hosts.Host(system.domain.connect(), hosts.Shared())
+    domain = domains.Domain(host, system.domain)
+    drive = qmp.ask(domain, 'query-block')['return'][0]
     for command, arguments in (
         (
             'blockdev-add',
@@ -221,7 +224,7 @@ def change_over(emulator, system):
             {'node': drive['inserted']['node-name'], 'overlay': 'unknown'},
         ),
     ):
-        assert 'return' in qmp.ask(system.domain, command, arguments)
+        assert 'return' in qmp.ask(domain, command, arguments)
     system.write('since')
     return monitor, system.host.path(overlay)
 
@@ -340,7 +343,7 @@ def test_qemu_killed(
             s['SnapshotState'] for s in emulator.snapshots(system.uuid)
         }
         # It may have died before there was anything to merge.
-        assert (told(ended), state) in (
+        assert (message_ids(ended), state) in (
             (['MergeFailed'], 'Failed'),
             (['OperationFailed'], 'Ready'),
         )
@@ -382,7 +385,7 @@ def check_data(emulator, system, operation, monitor, external, cold=False):
         assert ('new' in names) is done
         assert system.read() == {'after'}
     elif operation == 'revert':
-        unknown = not done and told(final) == ['RevertUnknown']
+        unknown = not done and message_ids(final) == ['RevertUnknown']
         possible = {'before'} if done else {'after'}
         assert system.read() <= possible | ({'before'} if unknown else set())
         assert not (unknown and external)

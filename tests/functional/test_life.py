@@ -4,9 +4,9 @@
 import libvirt
 import pytest
 
-from tests.functional.emulator import told
 from tests.lab import domains
 from tests.lab.domains import Disk
+from tests.served import message_ids
 
 KINDS = {
     'virtio': {},
@@ -61,7 +61,7 @@ def test_metal3_like_system(make_system, emulator, external):
         for _ in ('running', 'off'):
             refused = emulator.post_create(system.uuid, Name='no')
             assert refused.status_code == 409
-            assert told(refused) == ['InternalNeedsQcow2Nvram']
+            assert message_ids(refused) == ['InternalNeedsQcow2Nvram']
             if system.domain.isActive():
                 system.domain.destroy()
         return
@@ -119,7 +119,7 @@ def test_without_memory(make_system, emulator, external):
     response = emulator.post_create(system.uuid, Name='s', IncludeMemory=False)
     if not external:
         assert response.status_code == 409
-        assert told(response) == ['InternalNeedsMemory']
+        assert message_ids(response) == ['InternalNeedsMemory']
         return
     snapshot = emulator.wait(response).json()
     assert snapshot['SnapshotType'] == 'Disk'
@@ -175,7 +175,7 @@ def test_branches(make_system, emulator, external):
     if external:
         refused = emulator.send_delete(system.uuid, 'root')
         assert refused.status_code == 409
-        assert told(refused) == ['SnapshotReferenced']
+        assert message_ids(refused) == ['SnapshotReferenced']
     emulator.delete(system.uuid, 'right')
     emulator.delete(system.uuid, 'root')
     emulator.delete(system.uuid, 'left')
@@ -291,7 +291,7 @@ def test_medium_in_the_drive(make_system, emulator, host, external):
         }
     else:
         assert response.status_code == 409
-        assert told(response) == ['SnapshotFileMissing']
+        assert message_ids(response) == ['SnapshotFileMissing']
     emulator.delete(system.uuid, 's')
     assert system.leftovers() == []
 
@@ -330,7 +330,7 @@ def test_a_start_that_fails_after_a_revert(make_system, emulator, external):
         serial.with_suffix('.away').rename(serial)
 
     assert response.status_code == 409
-    assert told(response) == ['RevertNotStarted']
+    assert message_ids(response) == ['RevertNotStarted']
     assert not system.domain.isActive()
     system.boot()
     assert system.guest.run('ls /mnt/data 2>/dev/null || true') == ''
@@ -354,7 +354,7 @@ def test_a_revert_that_fails_is_undone(make_system, emulator, external):
     response = emulator.wait(emulator.post_revert(system.uuid, 's'))
 
     assert response.status_code == 409
-    assert told(response) == ['RevertUndone']
+    assert message_ids(response) == ['RevertUndone']
     system.guest.wait_booted()
     assert system.read() == {'two'}
     memory.write_bytes(whole)
@@ -364,7 +364,7 @@ def test_a_revert_that_fails_is_undone(make_system, emulator, external):
     ticks = system.guest.wait_ticks(1)
     refused = emulator.post_revert(system.uuid, 's')
     assert refused.status_code == 409
-    assert told(refused) == ['SnapshotFileMissing']
+    assert message_ids(refused) == ['SnapshotFileMissing']
     assert system.guest.wait_ticks(1) > ticks
     emulator.delete(system.uuid, 's')
     assert system.leftovers() == []

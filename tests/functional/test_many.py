@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import told
 from tests.lab import domains
+from tests.served import message_ids
 
 
 def test_twenty_systems_at_once(make_system, emulator):
@@ -85,7 +85,10 @@ def test_a_running_create_is_cancelled(make_system, emulator, external):
 
     assert cancelled.status_code == 202
     final = emulator.wait(accepted)
-    assert (final.status_code, told(final)) == (404, ['OperationCancelled'])
+    assert (final.status_code, message_ids(final)) == (
+        404,
+        ['OperationCancelled'],
+    )
     assert requests.get(task).json()['TaskState'] == 'Cancelled'
     assert emulator.snapshots(system.uuid) == []
     assert system.leftovers() == []
@@ -103,12 +106,15 @@ def test_a_create_is_cancelled_before_libvirt_has_it(
     task = emulator.url + accepted.json()['TaskMonitor'].replace(
         'TaskMonitors', 'Tasks'
     )
-    time.sleep(0.5)
+    emulator.wait_ordered()
 
     assert requests.delete(task).status_code == 202
 
     final = emulator.wait(accepted)
-    assert (final.status_code, told(final)) == (404, ['OperationCancelled'])
+    assert (final.status_code, message_ids(final)) == (
+        404,
+        ['OperationCancelled'],
+    )
     assert emulator.snapshots(system.uuid) == []
     assert system.leftovers() == []
     assert system.guest.wait_ticks(2)
@@ -129,7 +135,7 @@ def test_setters_of_the_emulator_wait(
     else:
         emulator.order('sleep=2', 'revert', 'revert')
         accepted = emulator.post_revert(system.uuid, 's')
-    time.sleep(0.5)
+    emulator.wait_ordered()
 
     response = requests.patch(
         emulator.system(system.uuid),

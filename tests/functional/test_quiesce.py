@@ -6,7 +6,7 @@ import time
 import pytest
 import requests
 
-from tests.functional.emulator import told
+from tests.served import message_ids
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
 
     assert time.monotonic() - begin < 8
     assert refused.status_code == 409
-    assert told(refused) == ['QuiesceFailed']
+    assert message_ids(refused) == ['QuiesceFailed']
     assert system.domain.snapshotListNames() == []
     accepted = emulator.post_create(
         system.uuid, Name='p', Quiesce='Preferred', IncludeMemory=memory
@@ -121,12 +121,12 @@ def test_an_agent_that_stops_in_between(make_system, emulator, external):
     accepted = emulator.post_create(
         system.uuid, Name='r', Quiesce='Required', IncludeMemory=False
     )
-    time.sleep(1)
+    emulator.wait_ordered()
     system.guest.stop_agent()
 
     refused = emulator.wait(accepted)
 
-    assert told(refused) == ['QuiesceFailed']
+    assert message_ids(refused) == ['QuiesceFailed']
     assert system.leftovers() == []
 
 
@@ -149,7 +149,7 @@ def test_a_thaw_that_is_not_confirmed(system, emulator, external, mode):
     )
 
     if mode == 'Required':
-        assert told(ended) == ['QuiesceFailed']
+        assert message_ids(ended) == ['QuiesceFailed']
     else:
         assert ended.json()['QuiesceStatus'] == 'Failed'
         emulator.delete(system.uuid, 's')

@@ -2,6 +2,7 @@
 """The shell sessions of README and the guides, with a real domain."""
 
 import importlib.metadata
+import itertools
 import os
 import pathlib
 import sys
@@ -57,7 +58,9 @@ def test_tour(tmp_path, host, external, make_system):
     page = packages.ROOT / 'doc/source/user/tour.rst'
     sections = consoles.read(page)
     start = sections.pop('With libvirt')
-    rest = [c for c in sum(sections.values(), []) if not c.in_background]
+    rest = [
+        c for c in itertools.chain(*sections.values()) if not c.in_background
+    ]
 
     with consoles.Shell(tmp_path, words, PATH=PATH) as shell:
         for command in start + rest:
@@ -81,7 +84,7 @@ def test_guide(tmp_path, emulator, make_system, page):
         PATH=PATH,
         HAWKFISH_URL=emulator.url,
     ) as shell:
-        for command in sum(sections.values(), []):
+        for command in itertools.chain(*sections.values()):
             # The tree that is shown is another one; guests have no packages.
             command.output = ''
             if not command.line.startswith('sudo '):

@@ -7,9 +7,10 @@ import libvirt
 import pytest
 import requests
 
-from tests.functional.emulator import Emulator, told
+from tests.functional.emulator import Emulator
 from tests.lab.domains import Disk
 from tests.lab.shell import CommandError
+from tests.served import message_ids
 
 FOLDER = '/var/lib/small'
 MIB = 2**20
@@ -50,7 +51,7 @@ def test_too_little_space_is_refused(system, small, emulator):
     refused = emulator.post_create(system.uuid, Name='s')
 
     assert refused.status_code == 507
-    assert told(refused) == ['InsufficientSpace']
+    assert message_ids(refused) == ['InsufficientSpace']
     entry = refused.json()['error']['@Message.ExtendedInfo'][0]
     folder, needed, available = entry['MessageArgs']
     assert folder == FOLDER
@@ -110,7 +111,7 @@ def test_space_that_runs_out_meanwhile(system, small, folder, host, external):
         response = roomy.wait(accepted)
 
         assert response.status_code == 409
-        assert told(response) == ['OperationFailed']
+        assert message_ids(response) == ['OperationFailed']
         assert system.domain.snapshotListNames() == []
         assert [p.name for p in small.iterdir() if 'hawkfish' in p.name] == []
         assert system.read() == {'one'}
@@ -137,7 +138,7 @@ def test_a_merge_without_space_is_refused(
         refused = roomy.send_delete(system.uuid, 's')
 
         assert refused.status_code == 507
-        assert told(refused) == ['InsufficientSpace']
+        assert message_ids(refused) == ['InsufficientSpace']
         ballast.unlink()
         roomy.delete(system.uuid, 's')
         assert system.guest.run('ls /mnt/big').strip() == '/mnt/big'
@@ -186,7 +187,7 @@ def test_an_overlay_that_fills_up(system, small, roomy, external):
     ]
 
     assert [r.status_code for r in refused] == [507, 409]
-    assert told(refused[1]) == ['SystemPaused']
+    assert message_ids(refused[1]) == ['SystemPaused']
     ballast.unlink()
     system.domain.resume()
     system.guest.wait_ticks(1)
@@ -210,7 +211,7 @@ def test_a_merge_that_fills_the_disk(system, small, roomy, external):
 
     failed = roomy.wait(accepted)
 
-    assert told(failed) == ['MergeFailed']
+    assert message_ids(failed) == ['MergeFailed']
     assert system.guest.checksum('/mnt/big') == checksum
     snapshot = roomy.snapshot(system.uuid, 's')
     assert snapshot['SnapshotState'] == 'Failed'
@@ -219,7 +220,7 @@ def test_a_merge_that_fills_the_disk(system, small, roomy, external):
         'Health': 'Critical',
     }
     refused = roomy.post_revert(system.uuid, 's')
-    assert told(refused) == ['SnapshotDamaged']
+    assert message_ids(refused) == ['SnapshotDamaged']
     ballast.unlink()
     roomy.delete(system.uuid, 's')
     assert system.guest.checksum('/mnt/big') == checksum

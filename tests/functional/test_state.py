@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import Emulator, told
+from tests.functional.emulator import Emulator
 from tests.lab import layers
+from tests.served import message_ids
 
 pytestmark = pytest.mark.once
 
@@ -67,7 +68,7 @@ def test_a_database_that_cannot_be_used(served, system, damage, key):
     refused = served.post_create(system.uuid, Name='t')
 
     assert refused.status_code == 503
-    assert told(refused) == [key]
+    assert message_ids(refused) == [key]
     assert requests.get(served.system(system.uuid)).status_code == 200
     assert database(served).read_bytes() == content
     assert system.domain.snapshotListNames() == ['s']
@@ -86,7 +87,7 @@ def state(folder):
 def check_told(emulator, system):
     refused = emulator.post_create(system.uuid, Name='t')
     assert refused.status_code == 503
-    assert told(refused) == ['StateUnavailable']
+    assert message_ids(refused) == ['StateUnavailable']
     assert system.domain.snapshotListNames() == ['s']
     assert requests.get(emulator.system(system.uuid)).status_code == 200
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import sushy_tools
 
-from tests.functional.emulator import ACTIVATE
+from tests.served import ACTIVATE
 
 pytestmark = pytest.mark.once
 

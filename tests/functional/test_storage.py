@@ -25,14 +25,15 @@ def look(uri, folder, rounds):
     """Another process of the emulator: what it sees in each round."""
     import libvirt
 
-    from hawkfish_plugin.drivers.libvirt import storage
+    from hawkfish_plugin.drivers.libvirt import hosts
 
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     with contextlib.closing(libvirt.open(uri)) as connection:
+        storage = hosts.Host(connection, hosts.Shared()).storage
         return [
             (
-                storage.exists(connection, f'{folder}/file'),
-                storage.available(connection, folder) > 0,
+                storage.exists(f'{folder}/file'),
+                storage.available(folder) > 0,
             )
             for _ in range(rounds)
         ]
@@ -95,15 +96,16 @@ def look_hard(uri, folder, rounds):
     """As ``look``, of a process whose pools others stop meanwhile."""
     import libvirt
 
-    from hawkfish_plugin.drivers.libvirt import storage
+    from hawkfish_plugin.drivers.libvirt import backing, hosts
 
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     seen = set()
     with contextlib.closing(libvirt.open(uri)) as connection:
+        storage = hosts.Host(connection, hosts.Shared()).storage
         for _ in range(rounds):
             try:
-                seen.add(storage.exists(connection, f'{folder}/file'))
-                seen.add(bool(storage.layers(connection, [folder], {})))
+                seen.add(storage.exists(f'{folder}/file'))
+                seen.add(bool(backing.of_all(storage, [folder], {})))
             except libvirt.libvirtError:
                 seen.add('unknown')
     return seen
@@ -123,7 +125,7 @@ def test_a_pool_that_others_stop(host, processes):
     assert looking.result() == {True, 'unknown'}
 
 
-def test_a_look_that_was_broken_off(host, processes):
+def test_a_look_that_was_interrupted(host, processes):
     """What a process that died has left of its look is cleared away."""
     host.path(FOLDER).mkdir(exist_ok=True)
     with contextlib.closing(host.connect()) as connection:

@@ -4,12 +4,12 @@
 import contextlib
 import json
 import sqlite3
-import time
 
 import pytest
 
 from tests.functional.conftest import SMALL
 from tests.lab.host import IMAGES
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.once
 
@@ -23,21 +23,18 @@ def restart(emulator):
 
 
 def wait_gone(path):
-    deadline = time.monotonic() + 20
-    while path.exists():
-        assert time.monotonic() < deadline, f'{path} is still there'
-        time.sleep(0.1)
+    wait_for(lambda: not path.exists(), f'the end of {path}', pause=0.1)
 
 
 def wait_told(emulator, count):
     """What the log has said of files, once it is *count* lines."""
-    deadline = time.monotonic() + 20
-    while True:
+
+    def told():
         lines = emulator.log().splitlines()
-        told = [line for line in lines if 'named like' in line]
-        if len(told) >= count or time.monotonic() > deadline:
-            return told
-        time.sleep(0.1)
+        return [line for line in lines if 'named like' in line]
+
+    wait_for(lambda: len(told()) >= count, emulator.log, pause=0.1)
+    return told()
 
 
 def test_files_that_nothing_knows(served, make_system, host):

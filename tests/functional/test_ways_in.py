@@ -7,11 +7,12 @@ import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.functional.emulator import Emulator, told
+from tests.functional.emulator import Emulator
+from tests.served import OWN_WSGI, STOCK_WSGI, message_ids, user_entry
 
 pytestmark = pytest.mark.once
 
-GUNICORN = ['gunicorn', '--workers', '3', '--threads', '4', '--bind']
+PROCESSES = ['--workers', '3', '--threads', '4']
 
 
 def config_option(emulator):
@@ -20,13 +21,13 @@ def config_option(emulator):
 
 def config_variable(emulator):
     """The stock script with SUSHY_EMULATOR_CONFIG."""
-    emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
+    emulator.name_config()
     emulator.command = ['sushy-emulator', *emulator.options()]
 
 
 def both(emulator):
     """Option and variable together: the file runs twice."""
-    emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
+    emulator.name_config()
 
 
 def debug(emulator):
@@ -41,23 +42,12 @@ def own_script(emulator):
 
 def own_wsgi(emulator):
     """hawkfish_plugin.wsgi under gunicorn, three processes."""
-    emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
-    emulator.command = [
-        *GUNICORN,
-        f'127.0.0.1:{emulator.port}',
-        'hawkfish_plugin.wsgi:application',
-    ]
+    emulator.use_gunicorn(OWN_WSGI, *PROCESSES)
 
 
 def stock_wsgi(emulator):
     """The stock WSGI application under gunicorn, loaded before the fork."""
-    emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
-    emulator.command = [
-        *GUNICORN,
-        f'127.0.0.1:{emulator.port}',
-        '--preload',
-        'sushy_tools.emulator.main:app',
-    ]
+    emulator.use_gunicorn(STOCK_WSGI, *PROCESSES, '--preload')
 
 
 WAYS = [
@@ -124,14 +114,11 @@ def test_feature_sets(make_system, fresh, features):
 
 def test_authentication_covers_every_path(make_system, folder, host):
     """With an authentication file no path of ours answers without it."""
-    bcrypt = pytest.importorskip('bcrypt')
-    password = bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()
     users = folder / 'users'
-    users.write_text(f'admin:{password}\n')
+    users.write_text(user_entry('admin', 'secret'))
     guarded = Emulator(
         folder, host.uri, f'SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n'
     )
-    guarded.command += []
     guarded.start()
     try:
         system = make_system(**SMALL)
@@ -170,7 +157,7 @@ def test_allowed_instances(make_system, folder, host):
         for identity in (other.uuid, other.name):
             refused = guarded.post_create(identity, Name='s')
             assert refused.status_code == 404
-            assert told(refused) == ['ResourceMissingAtURI']
+            assert message_ids(refused) == ['ResourceMissingAtURI']
         assert other.domain.snapshotListNames() == []
     finally:
         guarded.stop()

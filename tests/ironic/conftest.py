@@ -10,17 +10,16 @@ and what the functional tests need.
 import itertools
 import pathlib
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.functional.emulator import Emulator
 from tests.ironic.service import TIMES, Ironic, Node
+from tests.served import FAKE_UUID, Served
+from tests.waiting import wait_for
 
-FAKE_UUID = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
 _numbers = itertools.count(1)
 
 
@@ -40,7 +39,7 @@ class Backend:
 
     def __init__(
         self,
-        emulator: Emulator,
+        emulator: Served,
         uuid: str,
         name: str,
         make_guest: Callable[[], Any] | None = None,
@@ -54,10 +53,12 @@ class Backend:
 
     def wait_power(self, state: str, seconds: float = 30) -> None:
         """Wait for a power state, which a fake system takes its time for."""
-        deadline = time.monotonic() + seconds
-        while self._power_state() != state:
-            assert time.monotonic() < deadline, f'it is never {state}'
-            time.sleep(0.2)
+        wait_for(
+            lambda: self._power_state() == state,
+            f'the system to be {state}',
+            seconds,
+            0.2,
+        )
 
     def _power_state(self) -> str:
         shown = requests.get(self.emulator.system(self.uuid), timeout=30)
@@ -70,25 +71,9 @@ class Backend:
             self.emulator.delete(self.uuid, snapshot['Name'])
 
 
-def fake_command(emulator: Emulator) -> list[str]:
-    """What starts *emulator* with its own fake system."""
-    return [
-        'sushy-emulator',
-        '--config',
-        str(emulator.config),
-        '--fake',
-        '--port',
-        str(emulator.port),
-        '--interface',
-        '127.0.0.1',
-    ]
-
-
 def fake(folder: pathlib.Path) -> Iterator[Backend]:
     """The emulator's own fake system."""
-    emulator = Emulator(folder, '')
-    emulator.command = fake_command(emulator)
-    emulator.start()
+    emulator = Served(folder).start()
     yield Backend(emulator, FAKE_UUID, 'fake')
     emulator.stop()
 
@@ -102,8 +87,7 @@ def real(folder: pathlib.Path) -> Iterator[Backend]:
 
     release = functional.releases()[-1]
     with Host(f'ironic-{release}', release) as host:
-        emulator = Emulator(folder, host.uri)
-        emulator.start()
+        emulator = Served(folder, host.uri).start()
         small = domains.Domain('node-small', **functional.SMALL)
         system = functional.System(host, small)
         yield Backend(

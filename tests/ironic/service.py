@@ -21,7 +21,8 @@ from typing import Any
 
 import requests
 
-from tests.functional.emulator import BIN, free_port
+from tests.served import BIN, free_port
+from tests.waiting import wait_for
 
 CONFIG = """\
 [DEFAULT]
@@ -136,16 +137,16 @@ class Ironic:
         self._files.server_close()
 
     def _wait_up(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self._process and self._process.poll() is None, self.log()
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f'{self.url}/v1/drivers', timeout=5).json()[
-                    'drivers'
-                ]:
-                    return
-            time.sleep(0.2)
-        raise AssertionError(f'Ironic is not up: {self.log()}')
+        wait_for(
+            self._is_up, lambda: f'Ironic to come up: {self.log()}', pause=0.2
+        )
+
+    def _is_up(self) -> bool:
+        assert self._process and self._process.poll() is None, self.log()
+        with contextlib.suppress(requests.ConnectionError):
+            drivers = requests.get(f'{self.url}/v1/drivers', timeout=60).json()
+            return bool(drivers['drivers'])
+        return False
 
     def log(self) -> str:
         return (self._folder / 'log').read_text()[-6000:]
@@ -224,10 +225,12 @@ class Node:
 
     def wait(self, field: str, value: object, seconds: float = 60) -> None:
         """Wait until Ironic has *value* in *field*."""
-        deadline = time.monotonic() + seconds
-        while self.shown[field] != value:
-            assert time.monotonic() < deadline, (field, self.shown)
-            time.sleep(0.2)
+        wait_for(
+            lambda: self.shown[field] == value,
+            lambda: f'{field} to be {value}: {self.shown}',
+            seconds,
+            0.2,
+        )
 
     def passthru(self, method: str, **arguments: object) -> str | None:
         """Call *method*, wait for its end, and return the node's error."""

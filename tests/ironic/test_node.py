@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from tests.functional.emulator import Emulator
-from tests.ironic.conftest import FAKE_UUID, fake_command
 from tests.ironic.service import Node, steps
+from tests.served import FAKE_UUID, Served
 
 
 @pytest.fixture
@@ -110,10 +109,7 @@ def test_bad_arguments(node):
 
 def test_emulator_without_the_plugin(ironic, tmp_path):
     """Who forgot to activate the plugin is told so."""
-    stock = Emulator(tmp_path, '')
-    stock.config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
-    stock.command = fake_command(stock)
-    stock.start()
+    stock = Served(tmp_path, preamble='').start()
     node = Node(ironic, 'node-stock', 'hawkfish', stock.url, FAKE_UUID)
 
     done = node.try_act(

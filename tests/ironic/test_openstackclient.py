@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.functional.emulator import BIN
+from tests.served import BIN
 
 pytest.importorskip('openstackclient', reason='see tox -e ironic')
 

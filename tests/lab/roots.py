@@ -197,8 +197,16 @@ def inside(root: pathlib.Path, script: str, **env: str) -> None:
 def _contained(script: str, **env: str) -> None:
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     done = subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        + ["sh", "-ec", script],
+        [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-ec",
+            script,
+        ],
         env={**os.environ, "PATH": path, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

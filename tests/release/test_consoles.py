@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shell sessions of the documentation, against the fake emulator."""
 
+import itertools
 import os
 import pathlib
 import sys
@@ -25,7 +26,15 @@ def test_tour(shell):
     sections = consoles.read(ROOT / 'doc/source/user/tour.rst')
     del sections['With libvirt']
 
-    for command in sum(sections.values(), []):
+    for command in itertools.chain(*sections.values()):
+        shell.run(command)
+
+
+def test_operations_that_are_slow_and_fail(shell):
+    """A queue, a cancel, a failure and a recovery are as the page shows."""
+    sections = consoles.read(ROOT / 'doc/source/user/trying.rst')
+
+    for command in itertools.chain(*sections.values()):
         shell.run(command)
 
 

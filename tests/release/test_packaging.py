@@ -2,10 +2,6 @@
 """The wheel: what is in it, and that it works where nothing else is."""
 
 import importlib.metadata
-import os
-import socket
-import subprocess
-import time
 import zipfile
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from tests import packages
 from tests.lab import prerequisites
 from tests.packages import ROOT, pip, run
+from tests.served import Served
 
 
 @pytest.fixture(scope='module')
@@ -152,29 +149,12 @@ def test_set_up_installs_what_the_lab_needs():
 @pytest.fixture
 def fake_emulator(installed, tmp_path):
     """The installed emulator with its fake systems, and its URL."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
-    config = tmp_path / 'emulator.conf'
-    config.write_text(f'SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n')
-    process = subprocess.Popen(
-        [
-            installed.parent / 'hawkfish-emulator',
-            '--fake',
-            '--port',
-            port,
-            '--interface',
-            '127.0.0.1',
-            '--config',
-            config,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, 'OS_HAWKFISH__STATE_DIR': str(tmp_path / 'state')},
-    )
-    yield f'http://127.0.0.1:{port}'
-    process.kill()
-    process.wait()
+    served = Served(tmp_path)
+    served.command[0] = str(installed.parent / 'hawkfish-emulator')
+    try:
+        yield served.start().url
+    finally:
+        served.stop()
 
 
 def test_first_minutes_of_a_newcomer(installed, fake_emulator):
@@ -183,15 +163,6 @@ def test_first_minutes_of_a_newcomer(installed, fake_emulator):
     def hawkfish(*words):
         program = installed.parent / 'hawkfish'
         return run(program, '--url', fake_emulator, *words)
-
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            hawkfish('snaps-ls', 'fake')
-            break
-        except AssertionError:
-            assert time.monotonic() < deadline, 'the emulator is not up'
-            time.sleep(0.1)
 
     hawkfish('snaps-create', 'fake', '--name', 'clean')
     assert ' clean ' in hawkfish('snaps-ls', 'fake')

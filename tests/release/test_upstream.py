@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The change that is proposed to sushy-tools, applied to a copy of it."""
+"""
+The sushy-tools that we support, and the change that is proposed to it.
+
+What is relied on of its insides is checked with the oldest release that
+requirements.txt allows, as well as with the installed one.
+"""
 
 import importlib.metadata
 import os
@@ -10,6 +15,9 @@ import sys
 
 import pytest
 import sushy_tools
+from packaging import requirements
+
+from tests.packages import pip
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATCH = ROOT / 'doc/source/contributor/sushy-tools-extensions.patch'
@@ -19,6 +27,65 @@ LOAD = """
 from sushy_tools.emulator import main
 print('hawkfish' in main.app.blueprints)
 """
+
+INSTALLED = pathlib.Path(sushy_tools.__file__).parents[1]
+INTERNALS = 'tests/unit/test_internals.py'
+
+
+def oldest_release():
+    """The oldest sushy-tools that requirements.txt allows."""
+    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith('sushy-tools')]
+    requirement = requirements.Requirement(line.partition('#')[0])
+    (bound,) = [s for s in requirement.specifier if s.operator == '>=']
+    return bound.version
+
+
+@pytest.fixture
+def release(request, pytestconfig, tmp_path):
+    """The folder of one release of sushy-tools, without what it requires."""
+    if request.param == 'installed':
+        return INSTALLED
+    version = oldest_release()
+    # Kept with the cache of pytest, so that only the first run downloads it.
+    kept = pytestconfig.cache.mkdir('sushy-tools') / version
+    if not kept.exists():
+        new = tmp_path / version
+        pip(
+            *('install', '--quiet', '--no-deps', '--no-compile'),
+            *('--target', new, f'sushy-tools=={version}'),
+        )
+        shutil.move(new, kept)
+    return kept
+
+
+@pytest.mark.parametrize('release', ['oldest', 'installed'], indirect=True)
+def test_internals(release):
+    """What is relied on of the insides is there in every release."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(('PYTEST_', 'PYTHONPATH', 'SUSHY_EMULATOR_'))
+    }
+    if release != INSTALLED:
+        environment['PYTHONPATH'] = str(release)
+
+    def run(*command):
+        return subprocess.run(
+            [sys.executable, *command],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+            env=environment,
+        )
+
+    used = run('-c', 'import sushy_tools; print(sushy_tools.__file__)')
+    done = run('-m', 'pytest', '-q', '-p', 'no:cacheprovider', INTERNALS)
+
+    assert pathlib.Path(used.stdout.strip()).is_relative_to(release)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ' skipped' not in done.stdout, done.stdout
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ driver slow or let it fail; nothing is mocked.
 import contextlib
 import dataclasses
 import os
+import pathlib
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,21 +19,55 @@ import pytest
 import requests
 from werkzeug import serving
 
-FAKE_UUID = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
+from hawkfish_plugin import db, notes, services
+from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.operations.create import Create
+from hawkfish_plugin.tasks.task import COMPLETED, Task
+from tests.served import FAKE_UUID, Monitors
+from tests.waiting import wait_for
+
+# Longer than any test: an operation that is this slow ends when it may.
+_SLOW_SECONDS = 600.0
 
 
 @dataclasses.dataclass
-class Emulator:
-    """A served emulator: where it is, what it serves, its fake driver."""
+class Emulator(Monitors):
+    """
+    A served emulator: where it is, what it serves, its fake driver.
+
+    *followed* are the creates after which the policy has had its turn.
+    """
 
     url: str
     app: Any
+    state: pathlib.Path
     system: str = FAKE_UUID
     system_name: str = 'fake'
+    followed: set[int] = dataclasses.field(default_factory=set, repr=False)
+
+    @property
+    def services(self) -> services.Services:
+        return services.of(self.app)
 
     @property
     def driver(self) -> Any:
-        return self.app.extensions['hawkfish'].driver
+        return self.services.driver
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the operations of the fake driver go."""
+        return self.driver.behaviour
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the state of the fake hypervisor is."""
+        (folder,) = self.state.glob('fake-*')
+        return folder
+
+    @property
+    def notes(self) -> notes.Notes:
+        """The notes, as another process has them."""
+        return notes.Notes(db.Database(self.folder))
 
     @property
     def snapshots_url(self) -> str:
@@ -43,59 +77,92 @@ class Emulator:
         )
 
     def create(self, **body: object) -> requests.Response:
-        return requests.post(self.snapshots_url, json=body, timeout=10)
-
-    def wait(self, response: requests.Response) -> requests.Response:
-        """What the monitor says at the end of an accepted operation."""
-        assert response.status_code == 202, response.text
-        return self.watch(response.headers['Location'])
-
-    def watch(self, monitor: str, seconds: float = 20) -> requests.Response:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            response = requests.get(self.url + monitor, timeout=10)
-            if response.status_code != 202:
-                return response
-            time.sleep(0.02)
-        raise AssertionError(f'{monitor} did not end: {response.text}')
-
-    @contextlib.contextmanager
-    def full_queue(self, name: str) -> Iterator[requests.Response]:
-        """
-        A revert to *name* runs for a second, and nothing may wait behind it.
-
-        Gives the answer to the request of that revert.
-        """
-        self.driver.seconds = 1.0
-        busy = requests.post(
-            f'{self.snapshots_url}/{name}/Actions/HawkFishSnapshot.Revert',
-            timeout=10,
-        )
-        self.wait_running(busy)
-        conf = self.app.extensions['hawkfish'].conf
-        conf.set_override('queue_limit', 1, 'tasks')
-        try:
-            yield busy
-        finally:
-            conf.clear_override('queue_limit', 'tasks')
-
-    def wait_running(
-        self, response: requests.Response, seconds: float = 20
-    ) -> None:
-        """Wait until the task of an accepted operation has begun."""
-        task, deadline = response.headers['Location'], time.monotonic()
-        while (
-            requests.get(self.url + task, timeout=10).json()['TaskState']
-            != 'Running'
-        ):
-            assert time.monotonic() < deadline + seconds, f'{task} waits'
-            time.sleep(0.01)
+        return requests.post(self.snapshots_url, json=body, timeout=60)
 
     def created(self, **body: object) -> dict[str, Any]:
         """The snapshot that a successful create has made."""
         response = self.wait(self.create(**body))
         assert response.status_code == 201, response.text
         return response.json()
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """Operations do not end before the block does."""
+        self.behaviour.seconds = _SLOW_SECONDS
+        try:
+            yield
+        finally:
+            self.behaviour.seconds = 0.0
+
+    @contextlib.contextmanager
+    def full_queue(self, name: str) -> Iterator[requests.Response]:
+        """
+        A revert to *name* runs, and nothing may wait behind it.
+
+        Gives the answer to the request of that revert.
+        """
+        with self.slow():
+            busy = requests.post(
+                f'{self.snapshots_url}/{name}/Actions/HawkFishSnapshot.Revert',
+                timeout=60,
+            )
+            self.wait_running(busy)
+            self.services.conf.set_override('queue_limit', 1, 'tasks')
+            try:
+                yield busy
+            finally:
+                self.services.conf.clear_override('queue_limit', 'tasks')
+
+    def task(self, accepted: requests.Response) -> Task:
+        """The task of an accepted operation."""
+        number = accepted.headers['Location'].rpartition('/')[2]
+        return self.services.tasks.get(int(number))
+
+    def wait_running(self, accepted: requests.Response) -> None:
+        """Wait until an accepted operation has begun to change something."""
+        wait_for(
+            lambda: self.task(accepted).step not in ('', 'prepare'),
+            lambda: f'the beginning of {self.task(accepted)}',
+        )
+
+    def wait_second(self) -> None:
+        """Wait for the next second: the times of snapshots have no parts."""
+        now = int(time.time())
+        wait_for(lambda: int(time.time()) > now, 'the next second')
+
+    def wait_idle(self) -> None:
+        """Wait until no task waits, runs, or has another one to follow it."""
+        wait_for(
+            lambda: not self._unfinished(),
+            lambda: f'the end of {self._unfinished()}',
+        )
+
+    def _unfinished(self) -> list[Task]:
+        # Before the tasks: what follows a create is then among them.
+        followed = frozenset(self.followed)
+        return [
+            task
+            for task in self.services.tasks.list()
+            if task.active
+            or (
+                task.operation == 'create'
+                and task.state == COMPLETED
+                and task.id not in followed
+            )
+        ]
+
+    def watch_follow(self) -> None:
+        """Keep account of what is in *followed*."""
+        create = self.services.operations.get(Create)
+        follow = create.follow
+
+        def follow_and_tell(task: Task) -> None:
+            try:
+                follow(task)
+            finally:
+                self.followed.add(task.id)
+
+        create.follow = follow_and_tell  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope='session')
@@ -111,33 +178,21 @@ def served_app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     plugin.setup(main.app)
     server = serving.make_server('127.0.0.1', 0, main.app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield main.app, f'http://127.0.0.1:{server.port}'
+    served = Emulator(
+        f'http://127.0.0.1:{server.port}', main.app, folder / 'hawkfish'
+    )
+    served.watch_follow()
+    yield served
     server.shutdown()
 
 
 @pytest.fixture
-def emulator(served_app: tuple[Any, str]) -> Any:
+def emulator(served_app: Emulator) -> Any:
     """The emulator, with no snapshots and a quick, healthy fake driver."""
-    app, url = served_app
-    found = Emulator(url, app)
-    _wait_idle(app)
-    found.driver.seconds, found.driver.failures = 0.0, {}
-    found.driver.cloned, found.driver.depth = {}, None
-    found.driver._trees.clear()
-    yield found
-    found.driver.seconds, found.driver.failures = 0.0, {}
-    found.driver.cloned, found.driver.depth = {}, None
-    app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES', None)
-
-
-def _wait_idle(app: Any) -> None:
-    tasks = app.extensions['hawkfish'].tasks
-    deadline = time.monotonic() + 20
-    while any(task.active for task in tasks.list()):
-        assert time.monotonic() < deadline, 'a task of another test goes on'
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def unique() -> str:
-    return uuid.uuid4().hex[:8]
+    served_app.wait_idle()
+    served_app.driver.behaviour = Behaviour()
+    served_app.driver.clear()
+    yield served_app
+    served_app.behaviour.seconds = 0.0
+    served_app.driver.behaviour = Behaviour()
+    served_app.app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES', None)

@@ -3,7 +3,6 @@
 
 import http.server
 import json
-import socket
 import ssl
 import threading
 import time
@@ -110,13 +109,6 @@ class Receiver:
     def stop(self):
         self._server.shutdown()
         self._server.server_close()
-
-
-def unused_port():
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def tls_context(certificate, key):

@@ -8,8 +8,8 @@ import urllib.parse
 import pytest
 import requests
 
-from hawkfish_plugin.api import blueprint
-from tests.fake import entry
+from hawkfish_plugin.emulator import routes
+from tests.served import user_entry
 
 ROOT = '/redfish/v1'
 OPEN = {
@@ -29,7 +29,7 @@ METHODS = ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'FAKE')
 def guarded(emulator, tmp_path):
     """The emulator with a file of users."""
     users = tmp_path / 'users'
-    users.write_text(entry('admin', 'secret'))
+    users.write_text(user_entry('admin', 'secret'))
     app, before = emulator.app, emulator.app.wsgi_app
     app.configure(extra_config={'SUSHY_EMULATOR_AUTH_FILE': str(users)})
     yield emulator
@@ -40,7 +40,7 @@ def guarded(emulator, tmp_path):
 def our_routes(app):
     """Each path of ours with its methods, arguments filled in."""
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.startswith(f'{blueprint.name}.'):
+        if routes.is_ours(rule.endpoint):
             path = rule.rule.replace('<identity>', 'fake')
             path = path.replace('<action>', 'HawkFishSnapshot.Revert')
             yield re.sub('<[^>]*>', 'a', path), rule.methods

@@ -8,7 +8,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from werkzeug import serving
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.drivers import contract
+from tests.served import Served, free_port
 
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
 PROGRAM = (
@@ -177,7 +177,7 @@ def test_table_is_the_default(hawkfish, emulator):
 
 def test_snapshot_commands_do_not_wait(data, emulator):
     """``snapshot create`` shows the task as soon as it is accepted."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     begin = time.monotonic()
 
     task = data('snapshot', 'create', emulator.system, '--name', 'a')
@@ -188,7 +188,7 @@ def test_snapshot_commands_do_not_wait(data, emulator):
 
 def test_wait_shows_the_snapshot(data, emulator):
     """``--wait`` returns at the real end, with the result."""
-    emulator.driver.seconds = 0.3
+    emulator.behaviour.seconds = 0.3
 
     snapshot = data('snapshot', 'create', emulator.system, '--wait')
 
@@ -197,7 +197,7 @@ def test_wait_shows_the_snapshot(data, emulator):
 
 def test_short_forms_can_be_told_not_to_wait(data, emulator):
     """``--no-wait`` makes a short form return at once."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
 
     task = data('snaps-create', emulator.system, '--no-wait')
 
@@ -206,7 +206,7 @@ def test_short_forms_can_be_told_not_to_wait(data, emulator):
 
 def test_wait_ends_in_time(hawkfish, emulator):
     """A time-out fails the command, not the task, and says how to go on."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
 
     status, out, err = hawkfish(
         'snapshot', 'create', emulator.system, '--wait', '0.2'
@@ -219,7 +219,7 @@ def test_wait_ends_in_time(hawkfish, emulator):
 
 def test_failed_task_fails_the_command(hawkfish, emulator):
     """The server's message and resolution are on stderr, the status is 1."""
-    emulator.driver.failures = {'finish': DISK_FULL}
+    emulator.behaviour.fail_at = {'create:finish': DISK_FULL}
 
     status, out, err = hawkfish('snaps-create', emulator.system)
 
@@ -232,7 +232,7 @@ def test_failed_task_fails_the_command(hawkfish, emulator):
 def test_warnings_go_to_stderr(hawkfish, emulator):
     """A success that has a flaw says so, outside of the data."""
     lost = exceptions.HypervisorUnavailable('fake', 'connection reset')
-    emulator.driver.failures = {'finish': lost}
+    emulator.behaviour.fail_at = {'create:finish': lost}
 
     status, out, err = hawkfish(
         'snaps-create', emulator.system, '--name', 'a', '-f', 'json'
@@ -297,7 +297,7 @@ def test_control_characters_do_not_reach_the_terminal(
         memory=False,
         external=True,
     )
-    emulator.driver._keep(emulator.system, [evil])
+    emulator.driver.plant(emulator.system, [evil])
 
     _, out, _ = hawkfish('snapshot', 'list', emulator.system, '-f', form)
 
@@ -412,7 +412,7 @@ def test_tree_is_drawn(hawkfish, emulator):
         tree.append(
             contract.Snapshot(name, '', old, 'On', True, True, parent, current)
         )
-        emulator.driver._keep(emulator.system, tree)
+        emulator.driver.plant(emulator.system, tree)
 
     status, out, err = hawkfish('snapshot', 'tree', emulator.system)
 
@@ -431,7 +431,7 @@ def test_tree_is_drawn(hawkfish, emulator):
 
 def test_tree_of_a_long_chain(hawkfish, emulator):
     """No chain is too long to be drawn."""
-    emulator.driver._keep(
+    emulator.driver.plant(
         emulator.system,
         [
             contract.Snapshot(
@@ -489,7 +489,7 @@ def test_tasks_are_listed_and_shown(data, emulator):
 
 def test_task_wait_tells_why_it_failed(hawkfish, data, emulator):
     """Waiting for a task later tells the same error as waiting at once."""
-    emulator.driver.failures = {'finish': DISK_FULL}
+    emulator.behaviour.fail_at = {'create:finish': DISK_FULL}
     task = data('snapshot', 'create', emulator.system)
 
     status, out, err = hawkfish('task', 'wait', task['ID'])
@@ -500,7 +500,7 @@ def test_task_wait_tells_why_it_failed(hawkfish, data, emulator):
 
 def test_task_cancel(hawkfish, data, emulator):
     """A running create can be cancelled, and leaves nothing."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     task = data('snapshot', 'create', emulator.system)
 
     assert hawkfish('task', 'cancel', task['ID'])[:2] == (0, '')
@@ -545,11 +545,9 @@ def test_usage_errors_are_2(hawkfish, emulator):
 
 def test_unreachable_emulator(run):
     """Where nothing listens, the URL and what to do are told."""
-    with socket.socket() as unused:
-        unused.bind(('127.0.0.1', 0))
-        url = f'http://127.0.0.1:{unused.getsockname()[1]}'
+    url = f'http://127.0.0.1:{free_port()}'
 
-        status, out, err = run('--url', url, 'snapshot', 'list', 'x')
+    status, out, err = run('--url', url, 'snapshot', 'list', 'x')
 
     assert (status, out) == (1, '')
     assert f'{url}: Connection refused' in err
@@ -565,39 +563,15 @@ def test_url_from_the_environment(run, emulator, monkeypatch):
 
 def test_emulator_without_the_plugin(run, tmp_path):
     """A stock emulator is told apart from a missing snapshot."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    stock = subprocess.Popen(
-        [
-            *(sys.executable, '-m', 'sushy_tools.emulator.main', '--fake'),
-            *('--interface', '127.0.0.1', '--port', str(port)),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, 'TMPDIR': str(tmp_path)},
-    )
+    stock = Served(tmp_path, preamble='')
     try:
-        await_port(port)
-        status, out, err = run(
-            '--url', f'http://127.0.0.1:{port}', 'snapshot', 'list', 'x'
-        )
+        stock.start()
+        status, out, err = run('--url', stock.url, 'snapshot', 'list', 'x')
     finally:
-        stock.kill()
-        stock.wait()
+        stock.stop()
 
     assert (status, out) == (1, '')
     assert 'this emulator has no HawkFish plugin activated' in err
-
-
-def await_port(port):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(('127.0.0.1', port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f'nothing listens on port {port}')
 
 
 def test_credentials(run, emulator, tmp_path):
@@ -691,7 +665,7 @@ def test_help_of_a_command(run):
 
 def test_interrupted_wait_leaves_the_task(emulator):
     """Ctrl-C at a terminal ends the wait and says how to go on."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     terminal, stderr = pty.openpty()
     program = subprocess.Popen(
         [*PROGRAM, '--url', emulator.url, 'snaps-create', emulator.system],
@@ -710,7 +684,7 @@ def test_interrupted_wait_leaves_the_task(emulator):
     assert (program.returncode, out) == (130, b'')
     assert f'hawkfish --url {emulator.url} task wait' in shown
     assert '[#' in shown or '[ ' in shown
-    tasks = emulator.app.extensions['hawkfish'].tasks.list()
+    tasks = emulator.services.tasks.list()
     assert any(task.active for task in tasks)
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from hawkfish_plugin import client
-from tests.unit.process import Process
+from tests.served import Served
 from tests.unit.receiver import Receiver
 from tests.unit.test_cli import (  # noqa: F401
     PROGRAM,
@@ -27,7 +27,7 @@ TEST = '/redfish/v1/EventService/Actions/EventService.TestEventSubscription'
 @pytest.fixture(autouse=True)
 def no_subscriptions(emulator):
     yield
-    table = emulator.app.extensions['hawkfish'].subscriptions
+    table = emulator.services.subscriptions
     for subscription in table.list():
         table.delete(subscription.id)
 
@@ -57,7 +57,7 @@ class Watch:
 
 
 def newest(emulator):
-    return str(emulator.app.extensions['hawkfish'].events.newest())
+    return str(emulator.services.events.newest())
 
 
 def test_watch_prints_a_line_for_each_event(emulator):
@@ -133,7 +133,7 @@ def test_control_characters_reach_no_terminal(emulator):
 
 def test_a_watch_outlives_the_emulator(tmp_path):
     """Events around a restart of the emulator come all, and come once."""
-    served = Process(tmp_path)
+    served = Served(tmp_path)
     served.start()
     seen, lost, enough = [], [], threading.Event()
 
@@ -151,7 +151,7 @@ def test_a_watch_outlives_the_emulator(tmp_path):
         requests.post(f'{served.url}{TEST}')
         while not seen:
             watching.join(0.02)
-        served.kill()
+        served.stop()
         served.start()
         requests.post(f'{served.url}{TEST}')
         requests.post(f'{served.url}{TEST}')
@@ -162,7 +162,7 @@ def test_a_watch_outlives_the_emulator(tmp_path):
         assert seen[0].severity == 'OK'
         assert lost == [1]
     finally:
-        served.kill()
+        served.stop()
 
 
 def test_life_of_a_subscription(hawkfish, data, emulator):  # noqa: F811

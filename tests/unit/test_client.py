@@ -152,7 +152,7 @@ def test_revert_asks_for_a_power_state(service, snapshots):
 
 def test_wait_lasts_until_the_real_end(emulator, snapshots):
     """wait returns when the operation is over, and not before."""
-    emulator.driver.seconds = 0.5
+    emulator.behaviour.seconds = 0.5
     begin = time.monotonic()
 
     snapshot = snapshots.create('a').wait(20)
@@ -163,7 +163,7 @@ def test_wait_lasts_until_the_real_end(emulator, snapshots):
 
 def test_progress_is_told(emulator, snapshots):
     """The callback sees the task grow, with HawkFish's own fields."""
-    emulator.driver.seconds = 0.5
+    emulator.behaviour.seconds = 0.5
     seen = []
 
     snapshots.create('a').wait(20, progress=seen.append)
@@ -178,7 +178,7 @@ def test_progress_is_told(emulator, snapshots):
 
 def test_failed_task_raises_the_services_error(emulator, snapshots):
     """A failure reaches the caller within 5 seconds, in the server's words."""
-    emulator.driver.failures = {'finish': DISK_FULL}
+    emulator.behaviour.fail_at = {'create:finish': DISK_FULL}
     begin = time.monotonic()
 
     with pytest.raises(sushy.exceptions.HTTPError) as caught:
@@ -191,7 +191,7 @@ def test_failed_task_raises_the_services_error(emulator, snapshots):
 
 def test_timeout_leaves_the_task_running(emulator, service, snapshots):
     """Patience that ends is told apart from a failure; the work goes on."""
-    emulator.driver.seconds = 1
+    emulator.behaviour.seconds = 1
     handle = snapshots.create('a')
 
     with pytest.raises(client.TaskTimeout, match=handle.identity):
@@ -202,7 +202,7 @@ def test_timeout_leaves_the_task_running(emulator, service, snapshots):
 
 def test_wait_outlives_a_restart(emulator):
     """An emulator that goes away and comes back is no failed task."""
-    emulator.driver.seconds = 1
+    emulator.behaviour.seconds = 1
     servers = [_serve(emulator.app, 0)]
     port = servers[0].port
     away = client.HawkFish(f'http://127.0.0.1:{port}')
@@ -232,7 +232,7 @@ def _serve(app, port):
 
 def test_handle_is_sushys_task_monitor(emulator, snapshots):
     """Code written for sushy's TaskMonitor works with a handle."""
-    emulator.driver.seconds = 0.3
+    emulator.behaviour.seconds = 0.3
     handle = snapshots.create('a')
 
     assert isinstance(handle, taskmonitor.TaskMonitor)
@@ -262,7 +262,7 @@ def test_tasks_are_listed_in_one_request(service, snapshots, requested):
 
 def test_cancelled_task_raises(emulator, service, snapshots):
     """Waiting for a task that somebody cancels ends with an error."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     handle = snapshots.create('a')
 
     service.task(handle.identity).cancel()
@@ -274,7 +274,7 @@ def test_cancelled_task_raises(emulator, service, snapshots):
 
 def test_handle_cancels(emulator, snapshots):
     """Whoever started a task can stop it without looking it up."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     handle = snapshots.create('a')
 
     handle.cancel()
@@ -286,7 +286,7 @@ def test_handle_cancels(emulator, snapshots):
 def test_warnings_of_a_task_that_succeeded(emulator, service, snapshots):
     """What the user should know after a success is in the task's warnings."""
     lost = exceptions.HypervisorUnavailable('fake', 'connection reset')
-    emulator.driver.failures = {'finish': lost}
+    emulator.behaviour.fail_at = {'create:finish': lost}
     handle = snapshots.create('a')
 
     assert handle.wait(20).name == 'a'

@@ -13,10 +13,17 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, events, locks, tasks, workers
+from hawkfish_plugin import conf, db, events, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import delivery, subscriptions
-from tests.unit.receiver import Receiver, tls_context, unused_port
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks.operation import Operation, Operations
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import Subject
+from tests.served import free_port
+from tests.unit.receiver import Receiver, tls_context
+from tests.waiting import wait_for
 
 PATIENCE = 20.0
 
@@ -30,7 +37,7 @@ class Service:
         self.conf = conf.load()
         database = db.Database(folder)
         self.locks = locks.Locks(folder)
-        self.tasks = tasks.Tasks(database, self.locks, self.conf)
+        self.tasks = Tasks(database, self.locks, self.conf)
         self.events = self.tasks.events
         self.subscriptions = subscriptions.Subscriptions(database, self.conf)
         self.delivery = delivery.Delivery(
@@ -48,7 +55,7 @@ class Service:
             origin = events.snapshot_origin(system, text)
         for number in range(count):
             self.events.submit(
-                events.Occurrence(
+                events.NewEvent(
                     'HawkFish.1.0.SnapshotCreated', [text, str(number)], origin
                 )
             )
@@ -84,14 +91,6 @@ def receiver():
     made = Receiver()
     yield made
     made.stop()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, 'it did not come'
-        time.sleep(0.01)
-    return found
 
 
 def test_events_are_pushed_in_order(service, receiver):
@@ -159,7 +158,7 @@ def test_a_redirect_is_not_followed(service, receiver, status):
 
 def test_a_subscription_can_end_with_its_receiver(service):
     """TerminateAfterRetries: it is gone when the retries are used up."""
-    url = f'http://127.0.0.1:{unused_port()}/'
+    url = f'http://127.0.0.1:{free_port()}/'
     number = service.subscribe(url, subscriptions.TERMINATE)
     service.delivery.start()
 
@@ -264,18 +263,46 @@ def certificates(tmp_path_factory):
         )
 
     openssl(
-        *'req -x509 -newkey rsa:2048 -nodes -keyout ca.key'.split(),
-        *'-out ca.pem -days 1 -subj /CN=ours -addext'.split(),
+        *[
+            'req',
+            '-x509',
+            '-newkey',
+            'rsa:2048',
+            '-nodes',
+            '-keyout',
+            'ca.key',
+        ],
+        *['-out', 'ca.pem', '-days', '1', '-subj', '/CN=ours', '-addext'],
         'keyUsage=critical,keyCertSign',
     )
     openssl(
-        *'req -newkey rsa:2048 -nodes -keyout key.pem -out it.csr'.split(),
-        *'-subj /CN=receiver'.split(),
+        *[
+            'req',
+            '-newkey',
+            'rsa:2048',
+            '-nodes',
+            '-keyout',
+            'key.pem',
+            '-out',
+            'it.csr',
+        ],
+        *['-subj', '/CN=receiver'],
     )
     (folder / 'ext').write_text('subjectAltName=IP:127.0.0.1\n')
     openssl(
-        *'x509 -req -in it.csr -CA ca.pem -CAkey ca.key -days 1'.split(),
-        *'-CAcreateserial -extfile ext -out cert.pem'.split(),
+        *[
+            'x509',
+            '-req',
+            '-in',
+            'it.csr',
+            '-CA',
+            'ca.pem',
+            '-CAkey',
+            'ca.key',
+            '-days',
+            '1',
+        ],
+        *['-CAcreateserial', '-extfile', 'ext', '-out', 'cert.pem'],
     )
     return folder
 
@@ -388,12 +415,24 @@ def test_what_is_lost_is_told(tmp_path, configured, receiver):
     wait_for(lambda: service.find(number).delivered == 25)
 
 
+class Silent(Operation):
+    name, title = 'silent', 'Silent'
+
+    def run(self, context):
+        return {}
+
+    settle = run
+
+
 def rate_of_operations(service, count):
     """How many operations a second the service does."""
     begin = time.monotonic()
     made = [
         service.tasks.submit(
-            'silent', contract.System(f'uuid-{n}', 's'), 's', {}, {}
+            Silent(),
+            [Subject(contract.System(f'uuid-{n}', 's'), 's')],
+            Record(),
+            {},
         ).id
         for n in range(count)
     ]
@@ -414,16 +453,16 @@ def test_dead_subscribers_hold_up_nobody(service):
     The living get all of them in order, and operations go on about as
     quickly as they do without any subscriber.
     """
-    silent = tasks.Operation(lambda job: {}, lambda job: {})
+    operations = Operations(Silent())
     workers.Workers(
-        service.tasks, service.locks, {'silent': silent}, service.conf
+        service.tasks, service.locks, operations, service.conf
     ).start(service.delivery.start)
     # One operation has two events: it started, and it ended.
     alone = rate_of_operations(service, 50)
     living = [Receiver() for _ in range(15)]
     hanging, failing = Receiver(), Receiver()
     hanging.delay, failing.status = 30, 500
-    dead = [f'http://127.0.0.1:{unused_port()}/' for _ in range(3)]
+    dead = [f'http://127.0.0.1:{free_port()}/' for _ in range(3)]
     for url in [*dead, hanging.url, failing.url]:
         service.subscribe(url)
     for receiver in living:
@@ -482,13 +521,13 @@ def test_threads_end_with_their_subscriptions(service):
 
     def running():
         return [
-            courier
-            for courier in service.delivery._couriers.values()
-            if courier.is_alive()
+            thread
+            for thread in service.delivery._threads.values()
+            if thread.is_alive()
         ]
 
-    [courier] = wait_for(running)
+    [thread] = wait_for(running)
     service.subscriptions.delete(number)
 
-    assert courier.name == name
-    wait_for(lambda: courier not in threading.enumerate())
+    assert thread.name == name
+    wait_for(lambda: thread not in threading.enumerate())

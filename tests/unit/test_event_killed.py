@@ -7,17 +7,17 @@ import time
 import pytest
 import requests
 
-from tests.unit.process import Process
-from tests.unit.receiver import Receiver, unused_port
+from tests.served import FAKE_UUID, Served, free_port
+from tests.unit.receiver import Receiver
 
 ROUNDS = 4
 
 
 @pytest.fixture
 def process(tmp_path):
-    made = Process(tmp_path, OS_EVENTS__DELIVERY_RETRY_INTERVAL='1')
+    made = Served(tmp_path, OS_EVENTS__DELIVERY_RETRY_INTERVAL='1')
     yield made
-    made.kill()
+    made.stop()
 
 
 def subscribe(process, url):
@@ -26,15 +26,6 @@ def subscribe(process, url):
         json={'Destination': url, 'Protocol': 'Redfish'},
     )
     assert response.status_code == 201, response.text
-
-
-def create(process, name):
-    """Create a snapshot, and return at the end of the operation."""
-    monitor = requests.post(process.snapshots, json={'Name': name}).headers[
-        'Location'
-    ]
-    while requests.get(process.url + monitor).status_code == 202:
-        time.sleep(0.01)
 
 
 def told_once(receiver):
@@ -69,9 +60,9 @@ def test_events_survive_the_death_of_the_emulator(process):
     subscribe(process, receiver.url)
     names = [f's{number}' for number in range(ROUNDS)]
     for name in names:
-        create(process, name)
+        process.create(FAKE_UUID, Name=name)
         time.sleep(chance.choice([0, 0, 0.05, 0.1]))
-        process.kill()
+        process.stop()
         process.start()
 
     receiver.wait(lambda r: len(set(r.ids)) >= 4 * ROUNDS)
@@ -82,12 +73,12 @@ def test_events_survive_the_death_of_the_emulator(process):
 
 def test_what_happened_while_nobody_listened_arrives_later(process):
     """A receiver that comes up after the restart gets it all."""
-    port = unused_port()
+    port = free_port()
     process.start()
     subscribe(process, f'http://127.0.0.1:{port}/events')
     for name in ('a', 'b'):
-        create(process, name)
-    process.kill()
+        process.create(FAKE_UUID, Name=name)
+    process.stop()
     receiver = Receiver(port=port)
 
     process.start()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Server-sent events, read as they come over real HTTP."""
 
-import contextlib
 import json
 import time
 
@@ -9,7 +8,8 @@ import pytest
 import requests
 
 from hawkfish_plugin.events import streams, subscriptions
-from tests.unit.process import Process
+from tests.served import FAKE_UUID, OWN_WSGI, Served
+from tests.waiting import wait_for
 
 SERVICE = '/redfish/v1/EventService'
 TEST = f'{SERVICE}/Actions/EventService.TestEventSubscription'
@@ -64,7 +64,7 @@ def listen(emulator):
         return opened[-1]
 
     yield open_stream
-    table = emulator.app.extensions['hawkfish'].subscriptions
+    table = emulator.services.subscriptions
     for listener in opened:
         listener.close()
     for subscription in table.list():
@@ -83,14 +83,6 @@ def streams_listed(url):
 
 def keys(found):
     return [entry['MessageId'].rpartition('.')[2] for _, entry in found]
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, 'it did not come'
-        time.sleep(0.02)
-    return found
 
 
 def test_a_stream_tells_a_create_as_it_happens(emulator, listen):
@@ -169,7 +161,7 @@ def test_an_error_is_json(listen):
 
 def test_events_of_systems_not_served_are_not_streamed(emulator, listen, post):
     """With allowed instances a stream holds nothing of the others."""
-    newest = emulator.app.extensions['hawkfish'].events.newest()
+    newest = emulator.services.events.newest()
     emulator.created(Name='a')
     emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['other']
     stream = listen(last=newest)
@@ -218,7 +210,7 @@ def test_a_quiet_stream_is_kept_open(emulator, listen, monkeypatch):
 
 def test_there_is_a_limit(emulator, listen):
     """One stream too many is a 503, and the others go on."""
-    conf = emulator.app.extensions['hawkfish'].conf
+    conf = emulator.services.conf
     conf.set_override('max_streams', 1, 'events')
     try:
         listen()
@@ -242,7 +234,7 @@ def test_asking_for_the_headers_opens_nothing(emulator):
 
 def test_streams_of_dead_processes_are_forgotten(emulator):
     """What a killed process has left takes no place."""
-    plugin = emulator.app.extensions['hawkfish']
+    plugin = emulator.services
     left = plugin.subscriptions.open_stream('redfish-sse://127.0.0.1:1', 'c')
 
     plugin.subscriptions.update(left.id, seen=time.time() - 60)
@@ -253,12 +245,14 @@ def test_streams_of_dead_processes_are_forgotten(emulator):
 
 def test_any_process_may_stream(tmp_path):
     """With two processes streams miss nothing, wherever work is done."""
-    served = Process(tmp_path, workers=2)
+    served = Served(tmp_path).use_gunicorn(
+        OWN_WSGI, '--workers', '2', '--threads', '4'
+    )
     try:
         served.start()
         opened = [Listener(served.url) for _ in range(3)]
         for number in range(6):
-            requests.post(served.snapshots, json={'Name': f's{number}'})
+            served.post_create(FAKE_UUID, Name=f's{number}')
 
         found = [keys(listener.events(24)) for listener in opened]
 
@@ -270,5 +264,4 @@ def test_any_process_may_stream(tmp_path):
             assert requests.delete(served.url + uri).status_code == 204
         assert [listener.event() for listener in opened] == 3 * [None]
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            served.kill()
+        served.stop()

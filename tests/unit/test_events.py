@@ -2,7 +2,6 @@
 """The event service over HTTP: what is recorded, and who is told."""
 
 import threading
-import time
 
 import pytest
 import requests
@@ -11,7 +10,10 @@ import sushy
 from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import destinations, filters
+from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.delete import Delete
 from tests.unit.receiver import Receiver
+from tests.waiting import wait_for
 
 SERVICE = '/redfish/v1/EventService'
 SUBSCRIPTIONS = f'{SERVICE}/Subscriptions'
@@ -55,7 +57,7 @@ def api(emulator):
             return response.headers['Location']
 
     yield Api()
-    table = emulator.app.extensions['hawkfish'].subscriptions
+    table = emulator.services.subscriptions
     for subscription in table.list():
         table.delete(subscription.id)
 
@@ -63,7 +65,7 @@ def api(emulator):
 @pytest.fixture
 def recorded(emulator):
     """What has been recorded since the beginning of the test."""
-    table = emulator.app.extensions['hawkfish'].events
+    table = emulator.services.events
     begin = table.newest()
 
     def look():
@@ -128,8 +130,10 @@ def test_a_life_in_events(emulator, recorded):
 
 def test_a_failure_is_told_with_its_reason(emulator, recorded):
     """A failed create tells why, of a snapshot that is not there."""
-    emulator.driver.failures = {
-        'capture': exceptions.OperationFailed('create', 'the disk is full')
+    emulator.behaviour.fail_at = {
+        'create:capture': exceptions.OperationFailed(
+            'create', 'the disk is full'
+        )
     }
     emulator.wait(emulator.create(Name='a'))
 
@@ -143,11 +147,10 @@ def test_a_failure_is_told_with_its_reason(emulator, recorded):
 
 def test_a_cancelled_task_is_no_failure(emulator, recorded):
     """Whether it waited or ran, a cancelled task is told as cancelled."""
-    emulator.driver.seconds = 20
+    emulator.behaviour.seconds = 20
     running = emulator.create(Name='a').headers['Location']
     waiting = emulator.create(Name='b').headers['Location']
-    while keys(recorded()) != ['TaskStarted']:
-        time.sleep(0.02)
+    wait_for(lambda: keys(recorded()) == ['TaskStarted'], 'its start')
 
     for monitor in (waiting, running):
         requests.delete(emulator.url + monitor)
@@ -162,8 +165,8 @@ def test_a_cancelled_task_is_no_failure(emulator, recorded):
 
 def test_a_create_that_could_not_quiesce_is_told(emulator, recorded):
     """The event is there together with the message of the task."""
-    table = emulator.app.extensions['hawkfish'].tasks
-    emulator.driver.seconds = 1
+    table = emulator.services.tasks
+    emulator.behaviour.seconds = 1
     emulator.create(Name='a')
     [task] = [task for task in table.list() if task.active]
 
@@ -185,12 +188,12 @@ def test_a_delete_tells_whether_retention_asked_for_it(
 ):
     """The reason of a delete is the limit that was reached."""
     emulator.created(Name='a')
-    plugin = emulator.app.extensions['hawkfish']
-    system = plugin.snapshots.system('fake')
-    record = plugin.snapshots.get(system, 'a').record
-    plugin._notes.update(system.uuid, record, {'expires': 1})
+    services = emulator.services
+    system = services.catalogue.system('fake')
+    record = services.catalogue.get(system, 'a').record
+    emulator.notes.update(system.uuid, record, {'expires': 1})
 
-    task = plugin.snapshots.submit_delete(system, record, {}, pruned=rule)
+    task = services.operations.get(Delete).submit_pruned(system, record, rule)
     emulator.watch(f'/redfish/v1/TaskService/TaskMonitors/{task.id}')
 
     [deleted] = [e for e in recorded() if 'SnapshotDeleted' in e.message_id]
@@ -220,7 +223,9 @@ def test_a_purge_tells_every_deletion(emulator, recorded):
 def test_a_purge_that_fails_is_told(emulator, recorded):
     """Where an operation is on all snapshots, the origin is the collection."""
     emulator.created(Name='a')
-    emulator.driver.failures = {'merge': exceptions.MergeFailed('a', 'full')}
+    emulator.behaviour.fail_at = {
+        'delete:merge': exceptions.MergeFailed('a', 'full')
+    }
 
     assert not purge(emulator).ok
 
@@ -333,6 +338,37 @@ def test_a_bad_subscription_is_refused(api, body, told):
     assert api.get(SUBSCRIPTIONS).json()['Members@odata.count'] == 0
 
 
+def test_a_subscription_tells_all_that_is_wrong(api):
+    """What is missing, wrong, forbidden or in conflict is in one answer."""
+    response = api.post(
+        Destination='ftp://h/',
+        Context=5,
+        Severities=['Bad', 'Worse'],
+        HttpHeaders=[{'Host': 'a'}, {'X': 'secret\n'}],
+        RegistryPrefixes=['HawkFish'],
+        MessageIds=['A.B'],
+        Nonsense=1,
+    )
+
+    assert response.status_code == 400
+    entries = response.json()['error']['@Message.ExtendedInfo']
+    assert {
+        (entry['MessageId'].rpartition('.')[2], entry['MessageArgs'][0])
+        for entry in entries
+    } == {
+        ('PropertyValueFormatError', '"ftp://h/"'),
+        ('PropertyValueTypeError', '5'),
+        ('PropertyValueNotInList', '"Bad"'),
+        ('PropertyValueNotInList', '"Worse"'),
+        ('PropertyValueFormatError', '"Host"'),
+        ('PropertyValueFormatError', '"X"'),
+        ('PropertyValueConflict', 'MessageIds'),
+        ('PropertyUnknown', 'Nonsense'),
+        ('CreateFailedMissingReqProperties', 'Protocol'),
+    }
+    assert 'secret' not in response.text
+
+
 def test_a_wrong_header_is_not_told_with_its_value(api):
     """The secret in a header that is refused is not sent back."""
     response = api.post(
@@ -410,8 +446,10 @@ def test_suspending_while_a_push_fails(api, receiver):
     receiver.wait(lambda r: r.begun)
 
     api.post(f'{uri}/Actions/EventDestination.SuspendSubscription')
-    while api.get(uri).json()['Status']['Health'] == 'OK':
-        time.sleep(0.02)
+    wait_for(
+        lambda: api.get(uri).json()['Status']['Health'] != 'OK',
+        'a push that fails',
+    )
 
     assert api.get(uri).json()['Status']['State'] == 'Disabled'
 
@@ -447,7 +485,7 @@ def test_a_subscription_is_suspended_and_resumed(api, receiver):
 
 def test_there_is_a_limit(api, emulator):
     """One subscription too many is a 503 that says so."""
-    conf = emulator.app.extensions['hawkfish'].conf
+    conf = emulator.services.conf
     conf.set_override('max_subscriptions', 1, 'events')
     try:
         api.subscribe()
@@ -460,7 +498,7 @@ def test_there_is_a_limit(api, emulator):
 
 def test_only_allowed_destinations(api, emulator):
     """A destination that the configuration does not allow is refused."""
-    conf = emulator.app.extensions['hawkfish'].conf
+    conf = emulator.services.conf
     conf.set_override('allowed_destinations', ['*.example'], 'events')
     try:
         api.subscribe('https://a.example/')
@@ -533,17 +571,12 @@ def test_events_of_systems_not_served_stay_here(api, emulator, receiver):
     """With allowed instances the events of others are not delivered."""
     api.subscribe(receiver.url)
     emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['other']
-    plugin = emulator.app.extensions['hawkfish']
-    system = plugin.snapshots.system('fake')
-    task = plugin.tasks.submit(
-        'create',
-        system,
-        'a',
-        {'name': 'a', 'description': '', 'memory': None, 'quiesce': None},
-        {},
+    plugin = emulator.services
+    system = plugin.catalogue.system('fake')
+    task = plugin.operations.get(Create).submit(system, CreateOptions('a'), {})
+    wait_for(
+        lambda: not plugin.tasks.get(task.id).active, 'the end of the task'
     )
-    while plugin.tasks.get(task.id).active:
-        time.sleep(0.02)
     api.post(f'{SERVICE}/Actions/EventService.TestEventSubscription')
 
     receiver.wait_for('TestMessage')
@@ -606,6 +639,25 @@ def test_a_bad_test_event_is_refused(api, recorded, body, told):
     )
 
     assert code(response) == (400, told)
+    assert not recorded()
+
+
+def test_a_test_event_tells_all_that_is_wrong(api, recorded):
+    """Each parameter that is wrong, and the one that is missing."""
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent',
+        Severity='Bad',
+        EventGroupId=True,
+        Nonsense=1,
+    )
+
+    entries = response.json()['error']['@Message.ExtendedInfo']
+    assert [entry['MessageId'].rpartition('.')[2] for entry in entries] == [
+        'ActionParameterValueNotInList',
+        'ActionParameterValueTypeError',
+        'ActionParameterUnknown',
+        'ActionParameterMissing',
+    ]
     assert not recorded()
 
 

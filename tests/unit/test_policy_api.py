@@ -3,17 +3,20 @@
 
 import concurrent.futures
 import datetime
-import time
 
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hawkfish_plugin import exceptions, pruning, snapshots
+from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.retention.prune import Prune
+from tests.served import message_ids
 from tests.unit import trees
-from tests.unit.test_snapshots_api import message_ids
+from tests.waiting import holds_for, wait_for
 
 OVER_HTTP = settings(
     max_examples=15,
@@ -44,13 +47,7 @@ def set_policy(policy, **limits):
 @pytest.fixture
 def switched_on(emulator):
     """The system runs, so that its snapshots have memory, and a size."""
-    systems = emulator.driver._systems()
-    before = systems._get(emulator.system)['power_state']
-    systems._update(
-        systems._get(emulator.system), power_state='On', pending_power=None
-    )
-    yield
-    systems._update(systems._get(emulator.system), power_state=before)
+    emulator.behaviour.power_state = contract.ON
 
 
 def names(emulator):
@@ -70,29 +67,33 @@ def in_seconds(seconds):
     return moment.isoformat(timespec='seconds')
 
 
-def settle(emulator, wanted, seconds=15):
+def settle(emulator, wanted):
     """Wait until the snapshots are those that are *wanted*."""
-    deadline = time.monotonic() + seconds
-    while (found := names(emulator)) != wanted:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
+    wait_for(
+        lambda: names(emulator) == wanted,
+        lambda: f'{wanted}, and not {names(emulator)}',
+    )
 
 
-def wait_idle(emulator):
-    tasks = emulator.app.extensions['hawkfish'].tasks
-    # What follows a create is submitted right after its end.
-    time.sleep(0.15)
-    while any(task.active for task in tasks.list()):
-        time.sleep(0.02)
+def prune_of(emulator, serves=None):
+    """The policy's prune, as a process has it that has just begun."""
+    services = emulator.services
+    return Prune(
+        services.driver,
+        services.catalogue,
+        emulator.notes,
+        services.policies,
+        services.operations.get(Delete),
+        serves or services.may_serve,
+    )
 
 
 def pruned(emulator):
     """The tasks that the policy has submitted, oldest first."""
     return [
         task
-        for task in emulator.app.extensions['hawkfish'].tasks.list()
-        if 'pruned' in task.arguments
+        for task in emulator.services.tasks.list()
+        if task.arguments.get('pruned')
     ]
 
 
@@ -151,7 +152,7 @@ def test_a_policy_survives(emulator, policy):
     """What was set is set for another process of the same state, too."""
     set_policy(policy, MaxBytes=5_000_000, OnLimit='Refuse')
 
-    plugin = emulator.app.extensions['hawkfish']
+    plugin = emulator.services
     again = type(plugin)(emulator.app)
 
     limits = again.policies.get(emulator.system)
@@ -193,7 +194,7 @@ def test_refuse(emulator, policy):
         '2',
         'b',
     ]
-    wait_idle(emulator)
+    emulator.wait_idle()
     assert names(emulator) == ['a', 'b']
 
 
@@ -218,14 +219,14 @@ def test_a_failed_prune_fails_no_create(emulator, policy):
     """Where the oldest cannot be deleted the create has still succeeded."""
     set_policy(policy, MaxSnapshots=1)
     emulator.created(Name='a')
-    emulator.driver.failures = {
-        'merge': exceptions.OperationFailed('delete', 'no')
+    emulator.behaviour.fail_at = {
+        'delete:merge': exceptions.OperationFailed('delete', 'no')
     }
 
     made = emulator.wait(emulator.create(Name='b'))
 
     assert made.status_code == 201
-    wait_idle(emulator)
+    emulator.wait_idle()
     assert names(emulator) == ['a', 'b']
     assert pruned(emulator)[-1].state == 'Exception'
 
@@ -237,12 +238,12 @@ def test_a_safety_snapshot_costs_no_target(emulator, policy):
     set_policy(policy, MaxSnapshots=1)
 
     # As a revert does, but that its own task does not keep it yet.
-    story = emulator.app.extensions['hawkfish'].snapshots
-    system = story.system(emulator.system)
-    story.create(system, snapshots.CreateOptions('safe', spare='a'), {})
+    system = emulator.services.catalogue.system(emulator.system)
+    options = CreateOptions('safe', protect='a')
+    emulator.services.operations.get(Create).submit(system, options, {})
 
     settle(emulator, ['a', 'safe'])
-    wait_idle(emulator)
+    emulator.wait_idle()
     assert names(emulator) == ['a', 'safe']
     reverted = emulator.wait(
         requests.post(
@@ -279,6 +280,21 @@ def test_bad_limits(emulator, policy, body, key):
     assert response.status_code == 400
     assert message_ids(response) == [key]
     assert requests.get(policy).json() == before
+
+
+def test_all_limits_that_are_wrong_are_told(emulator, policy):
+    """One answer names each property that is wrong."""
+    response = requests.patch(
+        policy,
+        json={'MaxSnapshots': -1, 'MaxBytes': 'x', 'OnLimit': 'No', 'Max': 1},
+    )
+
+    assert message_ids(response) == [
+        'PropertyValueOutOfRange',
+        'PropertyValueTypeError',
+        'PropertyValueNotInList',
+        'PropertyUnknown',
+    ]
 
 
 def test_two_changes_with_one_etag(emulator, policy):
@@ -362,8 +378,8 @@ def test_a_lock_keeps(emulator, policy):
 def test_a_new_snapshot_of_the_name_is_not_locked(emulator):
     """Notes go with their snapshot."""
     emulator.created(Name='a', Locked=True)
-    emulator.driver._trees.clear()
-    time.sleep(1.1)
+    emulator.driver.clear()
+    emulator.wait_second()
 
     assert emulator.created(Name='a')['Locked'] is False
 
@@ -408,10 +424,10 @@ def test_bad_changes(emulator, body, key):
 def test_no_lock_on_what_is_being_deleted(emulator):
     """A snapshot that is on its way out is not changed any more."""
     emulator.created(Name='a')
-    emulator.driver.seconds = 0.7
-    deleting = requests.delete(f'{emulator.snapshots_url}/a')
+    with emulator.slow():
+        deleting = requests.delete(f'{emulator.snapshots_url}/a')
 
-    refused = patch(emulator, 'a', Locked=True)
+        refused = patch(emulator, 'a', Locked=True)
 
     assert (refused.status_code, message_ids(refused)) == (
         409,
@@ -424,18 +440,19 @@ def test_no_lock_on_what_is_being_deleted(emulator):
 def test_a_change_waits_for_an_operation(emulator, monkeypatch):
     """While another snapshot is made a change waits, but not for ever."""
     emulator.created(Name='a')
-    emulator.driver.seconds = 0.7
-    slow = emulator.create(Name='b')
-    time.sleep(0.3)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with emulator.slow():
+            emulator.wait_running(emulator.create(Name='b'))
+            changing = pool.submit(patch, emulator, 'a', Description='x')
+            assert holds_for(lambda: not changing.done(), 0.1)
 
-    assert patch(emulator, 'a', Description='x').status_code == 200
-    assert requests.get(f'{emulator.url}{slow.headers["Location"]}').ok
+        assert changing.result().status_code == 200
 
-    emulator.driver.seconds = 1.0
-    slow = emulator.create(Name='c')
-    time.sleep(0.3)
-    monkeypatch.setattr(snapshots, 'LOCK_SECONDS', 0.1)
-    refused = patch(emulator, 'a', Description='y')
+    monkeypatch.setattr(locks, 'REQUEST_TIMEOUT', 0.1)
+    with emulator.slow():
+        slow = emulator.create(Name='c')
+        emulator.wait_running(slow)
+        refused = patch(emulator, 'a', Description='y')
     assert (refused.status_code, message_ids(refused)) == (
         503,
         ['SystemLocked'],
@@ -448,16 +465,16 @@ def test_expired_snapshots_go_by_themselves(emulator):
     for name in 'ab':
         emulator.created(Name=name, ExpiresTime=in_seconds(2))
 
-    tasks = emulator.app.extensions['hawkfish'].tasks
-    deadline = time.monotonic() + 15
-    while not any(
-        t.arguments.get('pruned') == 'Expired'
-        and t.snapshot == 'a'
-        and t.state == 'Completed'
-        for t in tasks.list()[-5:]
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    tasks = emulator.services.tasks
+    wait_for(
+        lambda: any(
+            t.arguments.get('pruned') == 'Expired'
+            and t.snapshot == 'a'
+            and t.state == 'Completed'
+            for t in tasks.list()[-5:]
+        ),
+        'the end of what has expired',
+    )
 
     assert names(emulator) == ['b']
 
@@ -465,57 +482,57 @@ def test_expired_snapshots_go_by_themselves(emulator):
 def test_more_time_while_it_was_decided(emulator):
     """A snapshot that was given more time is not deleted as expired."""
     emulator.created(Name='a', ExpiresTime=in_seconds(1000))
-    story = emulator.app.extensions['hawkfish'].snapshots
-    system = story.system(emulator.system)
+    system = emulator.services.catalogue.system(emulator.system)
+    record = emulator.services.catalogue.get(system, 'a').record
 
     # As a prune does that has looked before the change.
-    story.submit_delete(
-        system, story.get(system, 'a').record, {}, pruned='Expired'
+    emulator.services.operations.get(Delete).submit_pruned(
+        system, record, 'Expired'
     )
 
-    wait_idle(emulator)
+    emulator.wait_idle()
     assert names(emulator) == ['a']
     assert pruned(emulator)[-1].state == 'Cancelled'
 
 
-def test_old_snapshots_go_by_themselves(emulator, policy):
+def test_old_snapshots_go_by_themselves(emulator, policy, monkeypatch):
     """MaxAgeSeconds acts without a create, on systems that are served."""
-    for name in 'ab':
-        emulator.created(Name=name)
-    time.sleep(1.1)
+    plant(emulator, [trees.CREATE, trees.CREATE])
     set_policy(policy, MaxAgeSeconds=1)
-    plugin = emulator.app.extensions['hawkfish']
     served = {'SUSHY_EMULATOR_ALLOWED_INSTANCES': ['another']}
 
     emulator.app.config.update(served)
-    plugin.pruning._aged = -pruning._AGING_SECONDS
-    plugin.pruning.chore()
+    prune_of(emulator).periodic()
+    emulator.wait_idle()
+    assert emulator.driver.names(emulator.system) == ['0', '1']
     emulator.app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-    wait_idle(emulator)
-    assert names(emulator) == ['a', 'b']
 
-    plugin.pruning._aged = -pruning._AGING_SECONDS
-    plugin.pruning.chore()
-    settle(emulator, ['b'])
+    prune_of(emulator).periodic()
+    settle(emulator, ['1'])
+    emulator.wait_idle()
     assert pruned(emulator)[-1].arguments['pruned'] == 'MaxAge'
 
 
-def test_a_delete_that_does_not_help_is_not_repeated(emulator, policy):
+def test_a_delete_that_does_not_help_is_not_repeated(emulator):
     """What cannot be deleted is left alone for a while."""
     for name in 'ab':
         emulator.created(Name=name)
-    time.sleep(1.1)
-    set_policy(policy, MaxAgeSeconds=1)
-    emulator.driver.failures = {
-        'merge': exceptions.OperationFailed('delete', 'no')
+    catalogue = emulator.services.catalogue
+    system = catalogue.system(emulator.system)
+    # The emulator's own prune, which may act at any time, must not.
+    emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['another']
+    emulator.notes.update(
+        system.uuid, catalogue.get(system, 'a').record, {'expires': 1}
+    )
+    emulator.behaviour.fail_at = {
+        'delete:merge': exceptions.OperationFailed('delete', 'no')
     }
-    chore = emulator.app.extensions['hawkfish'].pruning
+    prune = prune_of(emulator, serves=lambda system: True)
     before = len(pruned(emulator))
 
     for _ in range(3):
-        chore._aged = -pruning._AGING_SECONDS
-        chore.chore()
-        wait_idle(emulator)
+        prune.periodic()
+        emulator.wait_idle()
 
     assert len(pruned(emulator)) == before + 1
 
@@ -528,7 +545,7 @@ def test_clones_keep(emulator, policy):
     emulator.created(Name='a', Locked=True)
     emulator.created(Name='b')
     other = '11111111-2222-3333-4444-555555555555'
-    emulator.driver.cloned = {
+    emulator.behaviour.dependents = {
         'a': [
             contract.Dependent('/images/x.qcow2'),
             contract.Dependent('node', other),
@@ -579,7 +596,7 @@ def purge_target(emulator):
 
 def plant(emulator, history):
     """Let the system have the snapshots that *history* leaves."""
-    emulator.driver._keep(emulator.system, trees.play(history))
+    emulator.driver.plant(emulator.system, trees.play(history))
 
 
 @OVER_HTTP
@@ -598,10 +615,10 @@ def test_purge_shows_and_excludes(emulator):
     """While it lasts the snapshots say so, and are left alone."""
     for name in 'abc':
         emulator.created(Name=name)
-    emulator.driver.seconds = 0.5
+    emulator.behaviour.seconds = 600
 
     response = requests.post(purge_target(emulator))
-    time.sleep(0.2)
+    emulator.wait_running(response)
 
     task = response.json()
     assert task['Name'] == f'Purge snapshots of {emulator.system_name}'
@@ -616,6 +633,7 @@ def test_purge_shows_and_excludes(emulator):
             409,
             ['SystemBeingPurged'],
         )
+    emulator.behaviour.seconds = 0.3
     percents = set()
     monitor = emulator.url + response.headers['Location']
     while requests.get(monitor).status_code == 202:
@@ -643,29 +661,29 @@ def test_purge_can_be_cancelled(emulator):
     """What is not yet deleted stays."""
     for name in 'abcd':
         emulator.created(Name=name)
-    emulator.driver.seconds = 0.5
-    response = requests.post(purge_target(emulator))
-    time.sleep(0.2)
+    with emulator.slow():
+        response = requests.post(purge_target(emulator))
+        emulator.wait_running(response)
 
-    requests.delete(emulator.url + response.headers['Location'])
+        requests.delete(emulator.url + response.headers['Location'])
 
     assert emulator.watch(response.headers['Location']).status_code == 404
     assert 0 < len(names(emulator)) < 4
 
 
 @pytest.mark.parametrize('step', ['purge', 'prepare', 'merge', 'finish'])
-def test_a_purge_that_was_broken_off_goes_on(emulator, step):
+def test_a_purge_that_was_interrupted_goes_on(emulator, step):
     """Wherever the hypervisor went away, the purge is finished."""
     for name in 'abc':
         emulator.created(Name=name)
-    plugin = emulator.app.extensions['hawkfish']
+    plugin = emulator.services
     settled = []
-    emulator.driver.failures = {
-        step: exceptions.HypervisorUnavailable('fake', 'gone')
+    emulator.behaviour.fail_at = {
+        f'delete:{step}': exceptions.HypervisorUnavailable('fake', 'gone')
     }
 
     def heal(uuid, name, job, settle=emulator.driver.settle_delete):
-        emulator.driver.failures = {}
+        emulator.behaviour.fail_at = {}
         settled.append(name)
         settle(uuid, name, job)
 
@@ -682,16 +700,18 @@ def test_a_purge_that_was_broken_off_goes_on(emulator, step):
 
 
 def test_a_purge_that_goes_on_looks_again(emulator):
-    """What others stand on since it was broken off is not deleted."""
+    """What others stand on since it was interrupted is not deleted."""
     for name in 'abc':
         emulator.created(Name=name)
-    emulator.driver.failures = {
-        'finish': exceptions.HypervisorUnavailable('fake', 'gone')
+    emulator.behaviour.fail_at = {
+        'delete:finish': exceptions.HypervisorUnavailable('fake', 'gone')
     }
 
     def dependent(uuid, name, job):
-        emulator.driver.failures = {}
-        emulator.driver.cloned = {'c': [contract.Dependent('/images/x.qcow2')]}
+        emulator.behaviour.fail_at = {}
+        emulator.behaviour.dependents = {
+            'c': [contract.Dependent('/images/x.qcow2')]
+        }
 
     emulator.driver.settle_delete = dependent
     try:
@@ -755,6 +775,8 @@ def test_parameters_of_the_preview(emulator, policy):
     for body, key in (
         ({'Foo': 1}, 'ActionParameterUnknown'),
         ({'Locked': 'yes'}, 'ActionParameterValueTypeError'),
+        ({'Quiesce': 'Maybe'}, 'ActionParameterValueNotInList'),
+        ({'Description': '\x1b'}, 'ActionParameterValueFormatError'),
     ):
         refused = preview(policy, **body)
         assert (refused.status_code, message_ids(refused)) == (400, [key])
@@ -774,7 +796,7 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
     """Only where the chain is too deep the oldest goes before the create."""
     for name in 'ab':
         emulator.created(Name=name)
-    emulator.driver.depth = 2
+    emulator.behaviour.depth = 2
 
     refused = emulator.create(Name='c')
 
@@ -802,12 +824,12 @@ def test_nothing_goes_for_what_does_not_come(emulator, policy):
     for name in 'ab':
         emulator.created(Name=name)
     set_policy(policy, MaxSnapshots=2)
-    emulator.driver.depth = 2
+    emulator.behaviour.depth = 2
     with emulator.full_queue('b'):
         refused = emulator.create(Name='c')
 
     assert (refused.status_code, message_ids(refused)) == (503, ['QueueFull'])
-    wait_idle(emulator)
+    emulator.wait_idle()
     assert names(emulator) == ['a', 'b']
     assert pruned(emulator)[-1].state == 'Cancelled'
 
@@ -825,7 +847,7 @@ def test_the_dry_run_is_exact(
 ):
     """What the dry run says will go is what then goes, of any tree."""
     plant(emulator, history)
-    emulator.driver.cloned = {
+    emulator.behaviour.dependents = {
         str(n): [contract.Dependent('/x')] for n in cloned
     }
     there = set(names(emulator))
@@ -837,7 +859,7 @@ def test_the_dry_run_is_exact(
     seen = preview(policy, Name='new').json()
     before = len(pruned(emulator))
     emulator.created(Name='new')
-    wait_idle(emulator)
+    emulator.wait_idle()
 
     went = pruned(emulator)[before:]
     assert [(t.snapshot, t.arguments['pruned']) for t in went] == [
@@ -847,6 +869,4 @@ def test_the_dry_run_is_exact(
     assert names(emulator) == [k['Name'] for k in seen['Kept']]
     # The next example's snapshots have the same names and times.
     for number in locked & {int(n) for n in there}:
-        emulator.app.extensions['hawkfish']._notes.forget(
-            emulator.system, str(number)
-        )
+        emulator.notes.forget(emulator.system, str(number))

@@ -6,7 +6,7 @@ import json
 import pytest
 import requests
 
-from tests.unit.test_snapshots_api import message_ids
+from tests.served import message_ids
 
 STOCK = ['', 'Systems', 'Systems/{system}', 'Chassis', 'Registries']
 OURS = [
@@ -161,3 +161,18 @@ def test_nothing_is_claimed_for_the_whole_service(url):
 
     claimed = json.dumps(root.get('ProtocolFeaturesSupported', {}))
     assert 'true' not in claimed
+
+
+@pytest.mark.parametrize('method', ['GET', 'HEAD'])
+def test_the_emulators_own_task_is_not_ours_to_delete(emulator, method):
+    """Allow has what the emulator's task 42 obeys, and no more."""
+    uri = f'{emulator.url}/redfish/v1/TaskService/Tasks/42'
+
+    shown = requests.request(method, uri, timeout=60)
+    deleted = requests.delete(uri, timeout=60)
+
+    assert shown.status_code == 200
+    assert shown.headers['Allow'] == 'GET, HEAD'
+    assert deleted.status_code == 405
+    assert deleted.headers['Allow'] == 'GET, HEAD'
+    assert message_ids(deleted) == ['OperationNotAllowed']

@@ -4,8 +4,8 @@
 import pytest
 import requests
 
-from hawkfish_plugin.api import filters
-from tests.unit.test_snapshots_api import message_ids
+from hawkfish_plugin.redfish import filters
+from tests.served import message_ids
 
 RESOURCE = {
     'Name': "it's",
@@ -55,7 +55,7 @@ RESOURCE = {
 )
 def test_filter(text, wanted):
     """An expression says what it says."""
-    assert filters.parse(text)(RESOURCE) is wanted
+    assert filters.of_resource(text)(RESOURCE) is wanted
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,14 @@ def test_filter(text, wanted):
         'Name eq ' + '1' * 5000,
         "../x eq 'y'",
         'Name eq \u0661',
+        'Name eq (',
+        "Name eq '" + 3000 * 'x' + "'",
     ],
 )
 def test_filter_that_is_none(text):
     """What is no expression is refused, however long or deep."""
     with pytest.raises(ValueError):
-        filters.parse(text)
+        filters.of_resource(text)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_what_operations_tell_has_the_arguments_of_its_message():
     told = [
         (where, args)
         for where, name, args in calls()
-        if name == 'tell'
+        if name == 'add_message'
         and isinstance(args[0], ast.Constant)
         and not is_spread(args)
     ]

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hawkfish_plugin import retention
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.retention import Limits, Subject
+from hawkfish_plugin.drivers.libvirt.merging import referrers
+from hawkfish_plugin.retention import rules
+from hawkfish_plugin.retention.rules import Limits, Subject
 from tests.unit import trees
 from tests.unit.trees import NOW
 
@@ -140,7 +141,7 @@ def outcomes(subjects, allowed):
 @given(trees.subjects(), trees.limits)
 def test_never_touches_what_it_may_not(subjects, limits):
     """What goes was free to go, in this order, and for a reason that holds."""
-    planned = retention.plan(subjects, limits, NOW)
+    planned = rules.plan(subjects, limits, NOW, referrers)
 
     by_name = {s.name: s for s in subjects}
     tree = Tree(subjects)
@@ -148,7 +149,7 @@ def test_never_touches_what_it_may_not(subjects, limits):
         assert not by_name[name].keep
         assert by_name[name] is not subjects[-1]
         assert not is_met(tree, subjects, limits)
-        if reason in (retention.EXPIRED, retention.MAX_AGE):
+        if reason in (rules.EXPIRED, rules.MAX_AGE):
             assert is_old(by_name[name], limits)
         tree.delete(name)
     assert set(planned.kept) == set(tree.parents)
@@ -158,7 +159,7 @@ def test_never_touches_what_it_may_not(subjects, limits):
 @given(trees.subjects(), trees.limits)
 def test_reaches_the_limit_where_that_is_possible(subjects, limits):
     """Whatever order of deletes would reach the limits, the plan does."""
-    planned = retention.plan(subjects, limits, NOW)
+    planned = rules.plan(subjects, limits, NOW, referrers)
     tree = Tree(subjects)
     for name, _ in planned.pruned:
         tree.delete(name)
@@ -179,7 +180,7 @@ def test_reaches_the_limit_where_that_is_possible(subjects, limits):
 @given(trees.subjects(), trees.limits)
 def test_nothing_goes_in_vain(subjects, limits):
     """Without the last delete of a plan a limit would still be broken."""
-    planned = retention.plan(subjects, limits, NOW)
+    planned = rules.plan(subjects, limits, NOW, referrers)
 
     tree = Tree(subjects)
     for name, _ in planned.pruned[:-1]:
@@ -193,13 +194,14 @@ def test_nothing_goes_in_vain(subjects, limits):
 @given(trees.subjects(), trees.limits)
 def test_a_second_look_finds_nothing(subjects, limits):
     """What a plan leaves is what it would leave again."""
-    planned = retention.plan(subjects, limits, NOW)
+    planned = rules.plan(subjects, limits, NOW, referrers)
     leaving = {name for name, _ in planned.pruned}
 
-    again = retention.plan(
+    again = rules.plan(
         [dataclasses.replace(s, leaving=s.name in leaving) for s in subjects],
         limits,
         NOW,
+        referrers,
     )
 
     assert again == dataclasses.replace(planned, pruned=())
@@ -209,13 +211,13 @@ def test_a_second_look_finds_nothing(subjects, limits):
 @given(trees.subjects(), st.integers(1, 5))
 def test_a_refused_create_is_one_too_many(subjects, most):
     """Where it would break a limit a create is refused, and names the way."""
-    limits = Limits(snapshots=most, on_limit=retention.REFUSE)
+    limits = Limits(snapshots=most, on_limit=rules.REFUSE)
 
-    found = retention.exceeded(subjects, limits, contract.Size())
+    found = rules.exceeded(subjects, limits, contract.Size())
 
     assert bool(found) is (len(subjects) >= most)
     tree = Tree(subjects)
-    for name in retention.deletable(subjects):
+    for name in rules.deletable(subjects, referrers):
         assert tree.may_be_deleted(name)
 
 
@@ -231,24 +233,26 @@ CHAIN = [snapshot('a'), snapshot('b', 'a'), snapshot('c', 'b', current=True)]
 
 def test_oldest_first():
     """Of a chain the oldest go, and the reason is told."""
-    planned = retention.plan(CHAIN, Limits(snapshots=1), NOW)
+    planned = rules.plan(CHAIN, Limits(snapshots=1), NOW, referrers)
 
     assert planned.pruned == (
-        ('a', retention.MAX_SNAPSHOTS),
-        ('b', retention.MAX_SNAPSHOTS),
+        ('a', rules.MAX_SNAPSHOTS),
+        ('b', rules.MAX_SNAPSHOTS),
     )
-    assert planned.kept == {'c': (retention.NEWEST,)}
+    assert planned.kept == {'c': (rules.NEWEST,)}
 
 
 @pytest.mark.parametrize(
     'reason',
-    [retention.LOCKED, retention.CLONED, retention.BUSY, retention.DAMAGED],
+    [rules.LOCKED, rules.CLONED, rules.BUSY, rules.DAMAGED],
 )
 def test_why_one_stays(reason):
     """A snapshot that stays has its reason, and the next one goes for it."""
     first = dataclasses.replace(CHAIN[0], keep=(reason,))
 
-    planned = retention.plan([first, *CHAIN[1:]], Limits(snapshots=2), NOW)
+    planned = rules.plan(
+        [first, *CHAIN[1:]], Limits(snapshots=2), NOW, referrers
+    )
 
     assert [name for name, _ in planned.pruned] == ['b']
     assert planned.kept['a'] == (reason,)
@@ -263,11 +267,11 @@ def test_the_one_that_others_grow_from_stays():
         snapshot('d', 'root'),
     ]
 
-    planned = retention.plan(tree, Limits(snapshots=1), NOW)
+    planned = rules.plan(tree, Limits(snapshots=1), NOW, referrers)
 
     assert [name for name, _ in planned.pruned] == ['c', 'b']
-    assert planned.kept['root'] == (retention.REFERENCED,)
-    assert planned.unmet == (retention.MAX_SNAPSHOTS,)
+    assert planned.kept['root'] == (rules.REFERENCED,)
+    assert planned.unmet == (rules.MAX_SNAPSHOTS,)
 
 
 @pytest.mark.parametrize(
@@ -291,32 +295,30 @@ def test_what_grows_beside_one_made_while_off_goes_first(off, order):
         for s in tree
     ]
 
-    planned = retention.plan(tree, Limits(snapshots=1), NOW)
+    planned = rules.plan(tree, Limits(snapshots=1), NOW, referrers)
 
     assert ''.join(name for name, _ in planned.pruned) == order
 
 
 def test_what_is_being_created_counts_for_nothing():
     """A create that may fail takes the place of no other snapshot."""
-    coming = snapshot(
-        'd', 'c', current=True, pending=True, keep=(retention.BUSY,)
-    )
+    coming = snapshot('d', 'c', current=True, pending=True, keep=(rules.BUSY,))
     before = [*CHAIN[:2], snapshot('c', 'b'), coming]
 
-    planned = retention.plan(before, Limits(snapshots=1), NOW)
+    planned = rules.plan(before, Limits(snapshots=1), NOW, referrers)
 
     assert [name for name, _ in planned.pruned] == ['a', 'b']
-    assert planned.kept['c'] == (retention.NEWEST,)
+    assert planned.kept['c'] == (rules.NEWEST,)
 
 
 def test_refusing_prunes_by_age_alone():
     """With on_limit Refuse nothing goes for its number."""
     old = dataclasses.replace(CHAIN[0], expires=NOW)
-    limits = Limits(snapshots=1, on_limit=retention.REFUSE)
+    limits = Limits(snapshots=1, on_limit=rules.REFUSE)
 
-    planned = retention.plan([old, *CHAIN[1:]], limits, NOW)
+    planned = rules.plan([old, *CHAIN[1:]], limits, NOW, referrers)
 
-    assert planned.pruned == (('a', retention.EXPIRED),)
+    assert planned.pruned == (('a', rules.EXPIRED),)
 
 
 def test_a_thousand_snapshots_are_planned_quickly():
@@ -325,6 +327,6 @@ def test_a_thousand_snapshots_are_planned_quickly():
         snapshot(str(n), str(n - 1), current=n == 999) for n in range(1, 1000)
     ]
 
-    planned = retention.plan(chain, Limits(snapshots=900), NOW)
+    planned = rules.plan(chain, Limits(snapshots=900), NOW, referrers)
 
     assert len(planned.pruned) == 100

@@ -12,8 +12,8 @@ import sushy
 from sushy import auth as sushy_auth
 
 from hawkfish_plugin import sessions
-from tests.fake import ACTIVATE, FakeEmulator, entry
-from tests.unit.test_snapshots_api import message_ids
+from hawkfish_plugin.emulator import internals
+from tests.served import OWN_WSGI, STOCK_WSGI, Served, message_ids, user_entry
 
 SESSIONS = '/redfish/v1/SessionService/Sessions'
 
@@ -22,7 +22,9 @@ SESSIONS = '/redfish/v1/SessionService/Sessions'
 def users(tmp_path):
     """A file with the users admin and other."""
     path = tmp_path / 'users'
-    path.write_text(entry('admin', 'secret') + entry('other', 'hush'))
+    path.write_text(
+        user_entry('admin', 'secret') + user_entry('other', 'hush')
+    )
     return path
 
 
@@ -105,10 +107,10 @@ def test_wrong_credentials(guarded, name, password):
 
 def test_a_wrong_name_takes_as_long_as_a_wrong_password(users, monkeypatch):
     """A name that is unknown costs a look at a password all the same."""
-    users.write_text(entry('admin', 'secret'))
+    users.write_text(user_entry('admin', 'secret'))
     tried = []
     monkeypatch.setattr(
-        sessions.auth_basic,
+        internals.auth_basic,
         'auth_entry',
         lambda line, password: tried.append(line),
     )
@@ -133,7 +135,7 @@ def test_no_secret_in_the_log(guarded, caplog):
 def test_the_token_is_kept_as_a_digest(guarded):
     """The state database does not hold what would open the door."""
     token = login(guarded.url).headers['X-Auth-Token']
-    folder = guarded.app.extensions['hawkfish']._folder
+    folder = guarded.folder
 
     # Not the pipe, which would be read for ever.
     files = [path for path in folder.iterdir() if path.is_file()]
@@ -143,27 +145,34 @@ def test_the_token_is_kept_as_a_digest(guarded):
 
 
 @pytest.mark.parametrize(
-    'body, key',
+    'body, keys',
     [
-        ({'UserName': 'admin'}, 'PropertyMissing'),
-        ({'Password': 'secret'}, 'PropertyMissing'),
-        ({}, 'PropertyMissing'),
-        ({'UserName': 5, 'Password': 'secret'}, 'PropertyValueTypeError'),
+        ({'UserName': 'admin'}, ['PropertyMissing']),
+        ({'Password': 'secret'}, ['PropertyMissing']),
+        ({}, ['PropertyMissing', 'PropertyMissing']),
+        ({'UserName': 5, 'Password': 'secret'}, ['PropertyValueTypeError']),
         (
             {'UserName': 'admin', 'Password': ['secret']},
-            'PropertyValueTypeError',
+            ['PropertyValueTypeError'],
         ),
-        ({'UserName': 'admin', 'Password': 'x' * 1000}, 'StringValueTooLong'),
-        ({'UserName': 'a\nb', 'Password': 'x'}, 'PropertyValueFormatError'),
-        ({'UserName': 'a', 'Password': 'x', 'Role': 'y'}, 'PropertyUnknown'),
+        (
+            {'UserName': 'admin', 'Password': 1000 * 'x'},
+            ['StringValueTooLong'],
+        ),
+        ({'UserName': 'a\nb', 'Password': 'x'}, ['PropertyValueFormatError']),
+        ({'UserName': 'a', 'Password': 'x', 'Role': 'y'}, ['PropertyUnknown']),
+        (
+            {'UserName': 'secret\n', 'Role': 'y'},
+            ['PropertyValueFormatError', 'PropertyUnknown', 'PropertyMissing'],
+        ),
     ],
 )
-def test_bad_login_bodies(guarded, body, key):
-    """What is wrong is named, and the password is not told back."""
+def test_bad_login_bodies(guarded, body, keys):
+    """All that is wrong is named, and no credential is told back."""
     response = requests.post(guarded.url + SESSIONS, json=body)
 
     assert response.status_code == 400
-    assert message_ids(response) == [key]
+    assert message_ids(response) == keys
     assert 'secret' not in response.text
 
 
@@ -171,7 +180,7 @@ def test_a_session_dies_with_its_user(guarded, users):
     """Without its user, or with another password, a token is nothing."""
     token, other = login(guarded.url), login(guarded.url, 'other', 'hush')
 
-    users.write_text(entry('admin', 'changed'))
+    users.write_text(user_entry('admin', 'changed'))
 
     for made in (token, other):
         response = requests.get(
@@ -179,7 +188,7 @@ def test_a_session_dies_with_its_user(guarded, users):
         )
         assert response.status_code == 401
     # And stays dead where the user comes back, with a password of the past.
-    users.write_text(entry('admin', 'secret'))
+    users.write_text(user_entry('admin', 'secret'))
     assert (
         requests.get(
             guarded.snapshots_url, headers=with_token(token)
@@ -231,6 +240,21 @@ def test_bad_changes_of_the_service(emulator, body, key):
     assert response.status_code == 400
     assert message_ids(response) == [key]
     assert requests.get(url).json()['SessionTimeout'] == 1800
+
+
+def test_a_change_of_the_service_tells_all_that_is_wrong(emulator):
+    """Each property is named, and nothing is changed."""
+    url = f'{emulator.url}/redfish/v1/SessionService'
+
+    response = requests.patch(
+        url, json={'SessionTimeout': 1, 'Colour': 'red', 'Sessions': {}}
+    )
+
+    assert message_ids(response) == [
+        'PropertyValueOutOfRange',
+        'PropertyUnknown',
+        'PropertyNotWritable',
+    ]
 
 
 def test_etag_of_the_service(emulator):
@@ -357,7 +381,7 @@ def by_option(emulator):
 
 def by_option_and_variable(emulator):
     """The file is run twice."""
-    emulator.environment['SUSHY_EMULATOR_CONFIG'] = str(emulator.config)
+    emulator.name_config()
 
 
 def by_own_script(emulator):
@@ -365,27 +389,21 @@ def by_own_script(emulator):
     emulator.command[0] = 'hawkfish-emulator'
 
 
-def by_stock_wsgi(emulator, application='sushy_tools.emulator.main:app'):
-    by_option_and_variable(emulator)
-    emulator.command = [
-        'gunicorn',
-        '--workers',
-        '3',
-        '--bind',
-        f'127.0.0.1:{emulator.port}',
-        application,
-    ]
+def by_stock_wsgi(emulator):
+    """The stock application; the file activates the plugin."""
+    emulator.use_gunicorn(STOCK_WSGI, '--workers', '3')
 
 
 def by_own_wsgi(emulator):
-    by_stock_wsgi(emulator, 'hawkfish_plugin.wsgi:application')
+    """Our application, which has the plugin anyway."""
+    emulator.use_gunicorn(OWN_WSGI, '--workers', '3')
 
 
 @pytest.fixture
 def process(tmp_path, users):
     """An emulator with users as a process, to be started by a test."""
-    made = FakeEmulator(
-        tmp_path, f'{ACTIVATE}SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n'
+    made = Served(
+        tmp_path, config=f'SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n'
     )
     yield made
     made.stop()

@@ -2,22 +2,17 @@
 """Snapshots over HTTP: what a client sends, and what it is told."""
 
 import http.client
-import time
 import urllib.parse
 
 import pytest
 import requests
 
-from hawkfish_plugin import exceptions
-from hawkfish_plugin.emulator import requests as emulator_requests
+from hawkfish_plugin import exceptions, locks
+from tests.served import message_ids
+from tests.waiting import wait_for
 
 REDFISH_ACTION = 'HawkFishSnapshot.Revert'
 KNOWN_ACTION = 'Oem.HawkFish.Snapshot.Revert'
-
-
-def message_ids(response):
-    info = response.json()['error']['@Message.ExtendedInfo']
-    return [entry['MessageId'].rpartition('.')[2] for entry in info]
 
 
 def test_create_list_show_revert_delete(emulator):
@@ -86,10 +81,10 @@ def test_names_itself_by_the_time(emulator):
 
 def test_snapshot_being_created_is_listed(emulator):
     """While it is being made a snapshot is listed and says Creating."""
-    emulator.driver.seconds = 1.0
-    response = emulator.create(Name='slow')
+    with emulator.slow():
+        response = emulator.create(Name='slow')
 
-    body = requests.get(f'{emulator.snapshots_url}/slow').json()
+        body = requests.get(f'{emulator.snapshots_url}/slow').json()
 
     assert body['SnapshotState'] == 'Creating'
     assert body['Status']['State'] == 'Starting'
@@ -99,17 +94,14 @@ def test_snapshot_being_created_is_listed(emulator):
 def test_reverting_and_deleting_show(emulator):
     """While a revert or delete lasts, the snapshot says so."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
-    emulator.driver.seconds = 0.7
-    for request, state in (
-        (requests.post(f'{uri}/Actions/{REDFISH_ACTION}'), 'Reverting'),
-        (None, 'Deleting'),
+    for method, target, state in (
+        ('POST', f'{uri}/Actions/{REDFISH_ACTION}', 'Reverting'),
+        ('DELETE', uri, 'Deleting'),
     ):
-        response = request or requests.delete(uri)
-        seen = set()
-        deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
-            seen.add(requests.get(uri).json()['SnapshotState'])
-        assert state in seen
+        with emulator.slow():
+            response = requests.request(method, target)
+            emulator.wait_running(response)
+            assert requests.get(uri).json()['SnapshotState'] == state
         emulator.wait(response)
 
 
@@ -159,6 +151,37 @@ def test_bad_body_is_told_and_changes_nothing(emulator, data, key):
     assert entry['Severity'] == entry['MessageSeverity']
     after = requests.get(f'{emulator.url}/redfish/v1/TaskService/Tasks')
     assert after.json() == before.json()
+
+
+def test_a_create_tells_all_that_is_wrong(emulator):
+    """What the schema refuses and what the rules do is in one answer."""
+    response = emulator.create(
+        Name='a/b',
+        Description='\x1b[2J',
+        Quiesce='Maybe',
+        Size=5,
+        Locked=None,
+        ExpiresTime='2001-01-01T00:00:00Z',
+    )
+
+    assert response.status_code == 400
+    assert message_ids(response) == [
+        'PropertyValueFormatError',
+        'PropertyValueNotInList',
+        'PropertyUnknown',
+        'PropertyValueTypeError',
+        'SnapshotNameInvalid',
+        'ExpiryInPast',
+    ]
+    entries = response.json()['error']['@Message.ExtendedInfo']
+    assert [entry['RelatedProperties'] for entry in entries] == [
+        ['#/Description'],
+        ['#/Quiesce'],
+        ['#/Size'],
+        ['#/Locked'],
+        ['#/Name'],
+        ['#/ExpiresTime'],
+    ]
 
 
 def test_other_bodies_are_refused(emulator):
@@ -211,13 +234,13 @@ def test_odd_names_work_everywhere(emulator, name):
 def test_a_name_twice_is_a_conflict(emulator):
     """A name in use is a 409, also while its create still waits."""
     emulator.created(Name='a')
-    emulator.driver.seconds = 0.5
-    slow = emulator.create(Name='b')
+    with emulator.slow():
+        slow = emulator.create(Name='b')
 
-    for name in 'ab':
-        response = emulator.create(Name=name)
-        assert response.status_code == 409
-        assert message_ids(response) == ['ResourceAlreadyExists']
+        for name in 'ab':
+            response = emulator.create(Name=name)
+            assert response.status_code == 409
+            assert message_ids(response) == ['ResourceAlreadyExists']
 
     assert emulator.wait(slow).status_code == 201
 
@@ -225,15 +248,15 @@ def test_a_name_twice_is_a_conflict(emulator):
 def test_busy_snapshot_is_a_conflict(emulator):
     """A snapshot being deleted can be neither reverted to nor deleted."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
-    emulator.driver.seconds = 0.7
-    deleting = requests.delete(uri)
+    with emulator.slow():
+        deleting = requests.delete(uri)
 
-    for response in (
-        requests.post(f'{uri}/Actions/{REDFISH_ACTION}', json={}),
-        requests.delete(uri),
-    ):
-        assert response.status_code == 409
-        assert message_ids(response) == ['SnapshotBusy']
+        for response in (
+            requests.post(f'{uri}/Actions/{REDFISH_ACTION}', json={}),
+            requests.delete(uri),
+        ):
+            assert response.status_code == 409
+            assert message_ids(response) == ['SnapshotBusy']
 
     assert emulator.wait(deleting).status_code == 204
 
@@ -280,6 +303,22 @@ def test_bad_revert_parameters(emulator, body, key):
     assert message_ids(response) == [key]
 
 
+def test_a_revert_tells_all_that_is_wrong(emulator):
+    """Each parameter that is wrong is named in one answer."""
+    uri = emulator.url + emulator.created(Name='a')['@odata.id']
+
+    response = requests.post(
+        f'{uri}/Actions/{REDFISH_ACTION}',
+        json={'TargetPowerState': 'Up', 'Hurry': 1, 'Force': 'yes'},
+    )
+
+    assert message_ids(response) == [
+        'ActionParameterValueNotInList',
+        'ActionParameterUnknown',
+        'ActionParameterValueTypeError',
+    ]
+
+
 def test_referenced_snapshot_is_not_deleted(emulator):
     """A snapshot that two children grow from is kept, and both are named."""
     root = emulator.url + emulator.created(Name='root')['@odata.id']
@@ -294,11 +333,11 @@ def test_referenced_snapshot_is_not_deleted(emulator):
     assert 'left, right' in response.json()['error']['message']
 
 
-def test_a_broken_off_merge_that_cannot_go_on(emulator):
+def test_a_interrupted_merge_that_cannot_go_on(emulator):
     """Whatever the settling is refused for, the snapshot is damaged."""
     emulator.created(Name='half')
-    emulator.driver.failures = {
-        'merge': exceptions.HypervisorUnavailable('fake', 'gone')
+    emulator.behaviour.fail_at = {
+        'delete:merge': exceptions.HypervisorUnavailable('fake', 'gone')
     }
 
     def refuse(uuid, name, job):
@@ -319,17 +358,18 @@ def test_a_broken_off_merge_that_cannot_go_on(emulator):
     assert refused.status_code == 409
 
 
-def test_a_broken_off_revert_whose_snapshot_is_gone(emulator):
+def test_a_interrupted_revert_whose_snapshot_is_gone(emulator):
     """It is told as what it is, and what the system was before is kept."""
     uri = emulator.url + emulator.created(Name='gone')['@odata.id']
-    emulator.driver.failures = {
-        'revert': exceptions.HypervisorUnavailable('fake', 'gone')
+    emulator.behaviour.fail_at = {
+        'revert:revert': exceptions.HypervisorUnavailable('fake', 'gone')
     }
     response = requests.post(f'{uri}/Actions/{REDFISH_ACTION}')
-    tasks = emulator.app.extensions['hawkfish'].tasks
-    while tasks.list()[-1].step != 'revert':
-        time.sleep(0.01)
-    emulator.driver._keep(emulator.system, [])
+    tasks = emulator.services.tasks
+    wait_for(
+        lambda: tasks.list()[-1].step == 'revert', 'the step of the revert'
+    )
+    emulator.driver.plant(emulator.system, [])
 
     ended = emulator.wait(response)
 
@@ -407,19 +447,19 @@ def test_allowed_instances_hold(emulator):
 
 def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
     """A setter of the emulator waits for a bounded time, then gets a 503."""
-    monkeypatch.setattr(emulator_requests, 'LOCK_SECONDS', 0.3)
-    emulator.driver.seconds = 1.5
-    accepted = emulator.create(Name='slow')
-    emulator.wait_running(accepted)
+    monkeypatch.setattr(locks, 'REQUEST_TIMEOUT', 0.1)
     system = f'{emulator.url}/redfish/v1/Systems/{emulator.system}'
     change = {'Boot': {'BootSourceOverrideTarget': 'Pxe'}}
+    with emulator.slow():
+        accepted = emulator.create(Name='slow')
+        emulator.wait_running(accepted)
 
-    refused = requests.patch(system, json=change)
+        refused = requests.patch(system, json=change)
 
-    assert refused.status_code == 503
-    assert message_ids(refused) == ['SystemLocked']
-    assert 'Retry-After' not in refused.headers
-    assert requests.get(system).status_code == 200
+        assert refused.status_code == 503
+        assert message_ids(refused) == ['SystemLocked']
+        assert 'Retry-After' not in refused.headers
+        assert requests.get(system).status_code == 200
     emulator.wait(accepted)
     assert requests.patch(system, json=change).status_code == 204
 
@@ -446,8 +486,8 @@ def test_without_its_safety_snapshot_nothing_is_reverted(emulator):
     """Where the present state cannot be kept, the system stays as it is."""
     uri = emulator.url + emulator.created(Name='a')['@odata.id']
     emulator.created(Name='b')
-    emulator.driver.failures = {
-        'capture': exceptions.OperationFailed('create', 'no room')
+    emulator.behaviour.fail_at = {
+        'create:capture': exceptions.OperationFailed('create', 'no room')
     }
 
     response = emulator.wait(
@@ -505,8 +545,7 @@ def test_a_monitor_of_what_is_gone(emulator):
     assert gone.status_code == 200
     assert 'Location' not in gone.headers
 
-    # Times are of whole seconds.
-    time.sleep(1.1)
+    emulator.wait_second()
     emulator.created(Name='a')
     assert requests.get(monitor).status_code == 200
 
@@ -517,15 +556,21 @@ def test_a_change_tells_all_that_is_wrong(emulator):
 
     answer = requests.patch(
         f'{emulator.snapshots_url}/a',
-        json={'Id': 'x', 'Foo': 1, 'Locked': 'yes'},
+        json={
+            'Id': 'x',
+            'Foo': 1,
+            'Locked': 'yes',
+            'ExpiresTime': '2001-01-01T00:00:00Z',
+        },
     )
 
     assert answer.status_code == 400
-    assert set(message_ids(answer)) >= {
+    assert message_ids(answer) == [
         'PropertyNotWritable',
         'PropertyUnknown',
         'PropertyValueTypeError',
-    }
+        'ExpiryInPast',
+    ]
 
 
 def test_annotations_are_sent_back(emulator):

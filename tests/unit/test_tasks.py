@@ -16,32 +16,74 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, exceptions, locks, tasks, workers
+from hawkfish_plugin import conf, db, exceptions, locks
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks import table as tasks
+from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
+from hawkfish_plugin.tasks.task import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    EXCEPTION,
+    NEW,
+    RUNNING,
+    Subject,
+)
+from tests.waiting import wait_for
 
 A, B = contract.System('uuid-a', 'a'), contract.System('uuid-b', 'b')
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 # Works as the owner of the state in argv[1] until it is killed.
 OWNER = """
 import pathlib, sys, threading, time
-from hawkfish_plugin import conf, db, locks, tasks, workers
+from hawkfish_plugin import conf, db, locks
+from hawkfish_plugin.tasks import table, workers
+from hawkfish_plugin.tasks.operation import Operations
+from tests.unit.test_tasks import Facts, operation
 
-def run(job):
-    job.step('half', made=['file'])
-    job.progress(50)
+def run(context):
+    context.step('half', Facts(made=['file']))
+    context.progress(50)
     print('half', flush=True)
-    time.sleep(3600)
+    threading.Event().wait()
 
 folder = pathlib.Path(sys.argv[1])
 lock_files, options = locks.Locks(folder), conf.load()
 workers.Workers(
-    tasks.Tasks(db.Database(folder), lock_files, options), lock_files,
-    {'work': tasks.Operation(run, run), 'other': tasks.Operation(run, run)},
+    table.Tasks(db.Database(folder), lock_files, options), lock_files,
+    Operations(operation('work', run, run), operation('other', run, run)),
     options,
 ).start()
-time.sleep(3600)
+threading.Event().wait()
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts(Record):
+    """The arguments, and the journal, of every operation here."""
+
+    note: object = None
+    made: object = None
+    created_here: bool = False
+
+
+def operation(name, run, settle, **attributes):
+    """An operation that does *run*, or *settle* where it was interrupted."""
+    kind = type(
+        name,
+        (Operation,),
+        {
+            'name': name,
+            'title': '{snapshot}',
+            'run': lambda self, context: run(context),
+            'settle': lambda self, context: settle(context),
+            **attributes,
+        },
+    )
+    return kind()
 
 
 class Work:
@@ -54,48 +96,74 @@ class Work:
         self.settled = []
         self._lock = threading.Lock()
 
-    def run(self, job):
-        system = job.task.system
+    def run(self, context):
+        systems = [subject.system.uuid for subject in context.task.subjects]
         with self._lock:
-            self.order.append(job.task.snapshot)
-            self.running[system] = self.running.get(system, 0) + 1
-            self.most[system] = max(
-                self.most.get(system, 0), self.running[system]
-            )
-        job.step('working', note=job.task.arguments)
+            self.order.append(context.task.snapshot)
+            for system in systems:
+                self.running[system] = self.running.get(system, 0) + 1
+                self.most[system] = max(
+                    self.most.get(system, 0), self.running[system]
+                )
+        context.step('working', Facts(note=context.task.arguments))
         self.begun.release()
         while not self.go.wait(0.02):
-            if job.cancelled:
+            if context.cancelled:
                 raise exceptions.OperationCancelled('work')
         with self._lock:
-            self.running[system] -= 1
-        return {'did': job.task.snapshot}
+            for system in systems:
+                self.running[system] -= 1
+        return {'did': context.task.snapshot}
 
-    def settle(self, job):
-        self.settled.append((job.task.snapshot, job.task.claims))
-        return {'journal': job.journal}
+    def settle(self, context):
+        self.settled.append((context.task.snapshot, context.task.claims))
+        return {
+            'made': context.recall(Facts).made,
+            'last': context.last_step,
+        }
 
-    def fail(self, job):
-        job.step('failing', note='definition')
-        if job.task.arguments.get('ours'):
+    def fail(self, context):
+        context.step('failing', Facts(note='definition'))
+        if Facts.load(context.task.arguments).created_here:
             raise exceptions.OperationFailed('fail', 'the disk is full')
         raise RuntimeError('not foreseen')
 
-    def tell(self, job):
-        job.tell('HawkFish.1.0.CleanupFailed', '/overlay', 'busy')
-        return {'did': job.task.snapshot}
+    def warn(self, context):
+        context.add_message('HawkFish.1.0.CleanupFailed', '/overlay', 'busy')
+        return {'did': context.task.snapshot}
 
-    def say_nothing(self, job):
+    def say_nothing(self, context):
         return {}
 
-    def operations(self):
-        return {
-            'work': tasks.Operation(self.run, self.settle, cancellable=True),
-            'other': tasks.Operation(self.run, self.settle),
-            'fail': tasks.Operation(self.fail, self.settle),
-            'tell': tasks.Operation(self.tell, self.settle),
-            'silent': tasks.Operation(self.say_nothing, self.settle),
+    def operations(self, **replaced):
+        """All of them, some of which may have other attributes."""
+        runs = {
+            'work': self.run,
+            'other': self.run,
+            'sharing': self.run,
+            'free': self.run,
+            'fail': self.fail,
+            'warn': self.warn,
+            'silent': self.say_nothing,
         }
+        return Operations(
+            *(
+                operation(
+                    name,
+                    run,
+                    self.settle,
+                    **(ATTRIBUTES.get(name, {}) | replaced.get(name, {})),
+                )
+                for name, run in runs.items()
+            )
+        )
+
+
+ATTRIBUTES = {
+    'work': {'cancellable': True},
+    'sharing': {'lock': Lock.SHARED},
+    'free': {'lock': Lock.NONE},
+}
 
 
 class Table(tasks.Tasks):
@@ -107,10 +175,10 @@ class Table(tasks.Tasks):
             db.Database(folder), locks.Locks(folder), self._options
         )
 
-    def start(self, operations, chore=None):
+    def start(self, operations, periodic=None):
         lock_files = locks.Locks(self._folder)
         workers.Workers(self, lock_files, operations, self._options).start(
-            chore=chore
+            periodic=periodic
         )
 
 
@@ -145,16 +213,18 @@ def open_table(folder):
     return Table(folder)
 
 
-def submit(table, snapshot, system=A, operation='work', **arguments):
-    return table.submit(operation, system, snapshot, arguments, {})
+def submit(table, snapshot, system=A, kind='work', after=None, **arguments):
+    subjects = [Subject(system, snapshot)]
+    return submit_all(table, subjects, kind, after=after, **arguments)
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, 'it did not come'
-        time.sleep(0.01)
-    return found
+def submit_all(
+    table, subjects, kind='work', parent=None, after=None, **arguments
+):
+    declared = operation(kind, None, None, **ATTRIBUTES.get(kind, {}))
+    return table.submit(
+        declared, subjects, Facts(**arguments), {}, parent, after
+    )
 
 
 def ended(table, task):
@@ -182,7 +252,7 @@ def test_a_task_runs_to_its_end(started, work):
 
     task = ended(started, submit(started, 's', note=1))
 
-    assert task.state == tasks.COMPLETED
+    assert task.state == COMPLETED
     assert task.result == {'did': 's'}
     assert task.percent == 100
     # Notes may hold secrets of a definition: gone with the end.
@@ -197,36 +267,32 @@ def test_the_end_of_a_task_is_told_once(started, work):
     task = ended(started, submit(started, 's'))
     told = started.events.newest()
 
-    again = started.end(task, tasks.EXCEPTION, exceptions.InternalError())
+    again = started.end(task, EXCEPTION, exceptions.InternalError())
 
     assert not again
-    assert started.get(task.id).state == tasks.COMPLETED
+    assert started.get(task.id).state == COMPLETED
     assert started.events.newest() == told == 2
 
 
 def test_an_operation_may_have_nothing_to_tell(started):
     """An empty result is a result, and ends the task."""
-    task = ended(started, submit(started, 's', operation='silent'))
+    task = ended(started, submit(started, 's', kind='silent'))
 
-    assert task.state == tasks.COMPLETED
+    assert task.state == COMPLETED
     assert task.result == {}
 
 
-def test_a_task_ends_whose_end_cannot_be_announced(table, work):
+def test_a_task_ends_whose_events_cannot_be_made(table, work):
     """It would keep its snapshot busy for ever."""
 
-    def announce(task, error):
+    def events(self, task, error):
         raise RuntimeError('not foreseen')
 
-    operations = work.operations()
-    operations['silent'] = dataclasses.replace(
-        operations['silent'], announce=announce
-    )
-    table.start(operations)
+    table.start(work.operations(silent={'events': events}))
 
-    task = ended(table, submit(table, 's', operation='silent'))
+    task = ended(table, submit(table, 's', kind='silent'))
 
-    assert task.state == tasks.COMPLETED
+    assert task.state == COMPLETED
     assert table.active(A.uuid) == {}
 
 
@@ -234,39 +300,37 @@ def test_what_follows_a_success(table, work):
     """It comes after the end, only of a success, and costs it nothing."""
     seen = []
 
-    def follow(task):
+    def follow(self, task):
         seen.append((task.snapshot, table.get(task.id).state))
         # Nobody holds the system any more.
         with table._locks.system(A.uuid, 0):
             raise RuntimeError('not foreseen')
 
-    operations = work.operations()
-    for name in ('silent', 'fail'):
-        operations[name] = dataclasses.replace(operations[name], after=follow)
-    table.start(operations)
+    following = {'follow': follow}
+    table.start(work.operations(silent=following, fail=following))
 
-    failed = ended(table, submit(table, 'f', operation='fail'))
-    ended(table, submit(table, 's', operation='silent'))
-    last = ended(table, submit(table, 't', operation='silent'))
+    failed = ended(table, submit(table, 'f', kind='fail'))
+    ended(table, submit(table, 's', kind='silent'))
+    last = ended(table, submit(table, 't', kind='silent'))
 
-    assert (failed.state, last.state) == (tasks.EXCEPTION, tasks.COMPLETED)
+    assert (failed.state, last.state) == (EXCEPTION, COMPLETED)
     wait_for(lambda: len(seen) == 2)
-    assert seen == [('s', tasks.COMPLETED), ('t', tasks.COMPLETED)]
+    assert seen == [('s', COMPLETED), ('t', COMPLETED)]
 
 
-def test_the_chore_is_done_again_and_again(table, work, monkeypatch):
-    """Whoever owns the workers does the chore, though it failed before."""
-    monkeypatch.setattr(workers, '_CHORE_SECONDS', 0.02)
+def test_periodic_work_is_done_again_and_again(table, work, monkeypatch):
+    """Whoever owns the workers does it, though it failed before."""
+    monkeypatch.setattr(workers, '_PERIOD_SECONDS', 0.02)
     times = []
 
-    def chore():
+    def periodic():
         times.append(time.monotonic())
         if len(times) == 1:
             raise exceptions.StateUnavailable('folder', 'full')
         if len(times) == 2:
             raise RuntimeError('not foreseen')
 
-    table.start(work.operations(), chore=chore)
+    table.start(work.operations(), periodic=periodic)
 
     wait_for(lambda: len(times) > 3)
 
@@ -283,9 +347,9 @@ def test_one_system_has_one_running_task(started, work):
     states = [started.get(task.id).state for task in made]
     work.go.set()
     for task in made:
-        assert ended(started, task).state == tasks.COMPLETED
+        assert ended(started, task).state == COMPLETED
 
-    assert states == [tasks.RUNNING] + 4 * [tasks.NEW]
+    assert states == [RUNNING] + 4 * [NEW]
     assert work.order == ['s0', 's1', 's2', 's3', 's4']
     assert work.most == {A.uuid: 1}
 
@@ -296,8 +360,8 @@ def test_several_systems_run_at_once(started, work):
 
     begun(work, 2)
 
-    assert started.get(first.id).state == tasks.RUNNING
-    assert started.get(second.id).state == tasks.RUNNING
+    assert started.get(first.id).state == RUNNING
+    assert started.get(second.id).state == RUNNING
 
 
 def test_the_number_of_workers_is_the_limit(tmp_path, configured, work):
@@ -310,7 +374,7 @@ def test_the_number_of_workers_is_the_limit(tmp_path, configured, work):
 
     begun(work)
 
-    assert table.get(second.id).state == tasks.NEW
+    assert table.get(second.id).state == NEW
 
 
 def test_two_claims_never_get_the_same_task(tmp_path):
@@ -342,7 +406,7 @@ def test_another_process_may_submit(started, work, tmp_path):
 
     task = ended(elsewhere, submit(elsewhere, 's'))
 
-    assert task.state == tasks.COMPLETED
+    assert task.state == COMPLETED
 
 
 def test_another_process_is_heard_at_once(tmp_path, work, monkeypatch):
@@ -351,15 +415,15 @@ def test_another_process_is_heard_at_once(tmp_path, work, monkeypatch):
     work.go.set()
     owner, elsewhere = open_table(tmp_path), open_table(tmp_path)
     owner.start(work.operations())
-    assert ended(owner, submit(owner, 'ours')).state == tasks.COMPLETED
+    assert ended(owner, submit(owner, 'ours')).state == COMPLETED
     wait_for((tmp_path / 'calls').exists)
 
     for name in ('first', 'second'):
-        # The end of a task wakes the workers as well.
-        time.sleep(0.3)
+        # The end of a task wakes the workers as well: that is over.
+        wait_for(lambda: not owner.wake.is_set())
         task = ended(elsewhere, submit(elsewhere, name))
 
-        assert task.state == tasks.COMPLETED
+        assert task.state == COMPLETED
 
 
 def test_nobody_has_to_hear(table, tmp_path):
@@ -380,18 +444,10 @@ def test_a_snapshot_has_one_active_task(table):
     task = submit(table, 's')
 
     with pytest.raises(exceptions.SnapshotBusy) as raised:
-        submit(table, 's', operation='other')
+        submit(table, 's', kind='other')
 
     assert raised.value.args == ('s', 'work', str(task.id))
     assert submit(table, 's', B).id == task.id + 1
-
-
-def test_a_second_create_of_a_name_finds_it_taken(table):
-    """Who creates what is being created is told that it exists."""
-    submit(table, 's', operation='create')
-
-    with pytest.raises(exceptions.SnapshotExists):
-        submit(table, 's', operation='create')
 
 
 def test_the_queue_has_an_end(tmp_path, configured):
@@ -411,17 +467,17 @@ def test_the_queue_has_an_end(tmp_path, configured):
 def test_a_waiting_task_is_cancelled_at_once(started, work):
     """A task that waits is cancelled and never runs."""
     submit(started, 'first')
-    waiting = submit(started, 'second', operation='other')
+    waiting = submit(started, 'second', kind='other')
     begun(work)
 
     cancelled = started.cancel(waiting.id)
     work.go.set()
     last = ended(started, submit(started, 'third'))
 
-    assert cancelled.state == tasks.CANCELLED
+    assert cancelled.state == CANCELLED
     assert cancelled.error['status'] == exceptions.OperationCancelled.status
     assert message_ids(cancelled) == ['OperationCancelled', 'TaskCancelled']
-    assert last.state == tasks.COMPLETED
+    assert last.state == COMPLETED
     assert work.order == ['first', 'third']
 
 
@@ -430,22 +486,22 @@ def test_a_running_task_is_asked_to_stop(started, work):
     task = submit(started, 's')
     begun(work)
 
-    assert started.cancellable(started.get(task.id))
-    assert started.cancel(task.id).state == tasks.CANCELLING
-    assert ended(started, task).state == tasks.CANCELLED
+    assert started.get(task.id).may_cancel
+    assert started.cancel(task.id).state == CANCELLING
+    assert ended(started, task).state == CANCELLED
 
 
 def test_a_running_task_that_must_go_on_goes_on(started, work):
-    """Cancelling what must not be broken off is refused."""
-    task = submit(started, 's', operation='other')
+    """Cancelling what must not be interrupted is refused."""
+    task = submit(started, 's', kind='other')
     begun(work)
 
-    assert not started.cancellable(started.get(task.id))
+    assert not started.get(task.id).may_cancel
     with pytest.raises(exceptions.TaskNotCancellable):
         started.cancel(task.id)
     work.go.set()
 
-    assert ended(started, task).state == tasks.COMPLETED
+    assert ended(started, task).state == COMPLETED
 
 
 def test_cancelling_an_ended_task_forgets_it(started, work):
@@ -461,9 +517,9 @@ def test_cancelling_an_ended_task_forgets_it(started, work):
 
 def test_an_error_of_ours_is_told_in_its_words(started):
     """A failed task keeps the error's status, message and arguments."""
-    task = ended(started, submit(started, 's', operation='fail', ours=True))
+    task = ended(started, submit(started, 's', kind='fail', created_here=True))
 
-    assert task.state == tasks.EXCEPTION
+    assert task.state == EXCEPTION
     assert task.error == {
         'status': 409,
         'messages': [
@@ -480,23 +536,24 @@ def test_an_error_of_ours_is_told_in_its_words(started):
 
 def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
     """After an error that nobody foresaw the worker takes the next task."""
-    task = ended(started, submit(started, 's', operation='fail'))
+    task = ended(started, submit(started, 's', kind='fail'))
     work.go.set()
     later = ended(started, submit(started, 's'))
 
-    assert task.state == tasks.EXCEPTION
+    assert task.state == EXCEPTION
     assert task.error['messages'] == [['Base.1.22.InternalError', []]]
     assert 'not foreseen' not in json.dumps(task.messages)
     # Nobody knows how far it came: who has to find out needs the notes.
-    assert task.journal == {'note': 'definition', 'step': 'failing'}
-    assert later.state == tasks.COMPLETED
+    assert task.journal['note'] == 'definition'
+    assert task.journal['step'] == 'failing'
+    assert later.state == COMPLETED
 
 
 def test_a_warning_is_kept_with_the_task(started):
     """A task that warned has completed, and says that it warned."""
-    task = ended(started, submit(started, 's', operation='tell'))
+    task = ended(started, submit(started, 's', kind='warn'))
 
-    assert task.state == tasks.COMPLETED
+    assert task.state == COMPLETED
     assert task.messages[1] == [
         'HawkFish.1.0.CleanupFailed',
         ['/overlay', 'busy'],
@@ -512,7 +569,7 @@ def test_the_oldest_ended_tasks_are_forgotten(tmp_path, configured, work):
     submit(table, 'held', B)
     begun(work)
     for number in range(5):
-        ended(table, submit(table, f's{number}', operation='tell'))
+        ended(table, submit(table, f's{number}', kind='warn'))
 
     # The end of a task and the forgetting of others are one transaction.
     assert [task.snapshot for task in table.list()] == ['held', 's3', 's4']
@@ -543,15 +600,15 @@ def killed(tmp_path, table):
 
 def test_what_a_killed_process_left_is_settled(killed, table, work):
     """The next owner settles a half-done task from its journal."""
-    assert table.get(killed.id).state == tasks.RUNNING
+    assert table.get(killed.id).state == RUNNING
 
     table.start(work.operations())
     task = ended(table, killed)
 
     assert work.settled == [('half', 2)]
     assert work.order == []
-    assert task.state == tasks.COMPLETED
-    assert task.result == {'journal': {'made': ['file'], 'step': 'half'}}
+    assert task.state == COMPLETED
+    assert task.result == {'made': ['file'], 'last': 'half'}
     assert message_ids(task).count('TaskStarted') == 1
 
 
@@ -597,3 +654,109 @@ def test_a_second_owner_waits_for_the_first(tmp_path, table, work):
 
     wait_for(lambda: len(work.settled) == 2)
     assert work.order == []
+
+
+def test_a_task_of_several_systems_has_them_all(started, work):
+    """It waits for each of them, and others wait for it."""
+    alone = submit(started, 's', B)
+    both = submit_all(started, [Subject(A), Subject(B)])
+    later = submit(started, 't', A)
+    begun(work)
+
+    states = [started.get(task.id).state for task in (alone, both, later)]
+    work.go.set()
+    ends = [ended(started, task) for task in (alone, both, later)]
+
+    assert states == [RUNNING, NEW, NEW]
+    assert [task.state for task in ends] == 3 * [COMPLETED]
+    assert ends[0].ended <= ends[1].started <= ends[1].ended
+    assert ends[1].ended <= ends[2].started
+    assert work.most == {A.uuid: 1, B.uuid: 1}
+
+
+def test_a_task_comes_after_another(started, work):
+    """It waits for the end of that one, though its system is free."""
+    first = submit(started, 's', A)
+    second = submit(started, 's', B, after=first.id)
+    begun(work)
+
+    assert started.get(second.id).state == NEW
+    work.go.set()
+    assert ended(started, first).ended <= ended(started, second).started
+
+
+@pytest.mark.parametrize(
+    'kinds, together',
+    [
+        (('sharing', 'sharing'), True),
+        (('work', 'free'), True),
+        (('free', 'work'), True),
+        (('free', 'sharing'), True),
+        (('sharing', 'work'), False),
+        (('work', 'sharing'), False),
+    ],
+)
+def test_operations_share_a_system(started, work, kinds, together):
+    """By their locks: exclusive, shared, or none."""
+    made = [submit(started, kind, kind=kind) for kind in kinds[:1]]
+    made.append(submit(started, 'last', kind=kinds[1]))
+    begun(work, 2 if together else 1)
+
+    states = [started.get(task.id).state for task in made]
+    work.go.set()
+
+    assert states == [RUNNING, RUNNING if together else NEW]
+    assert all(ended(started, task).result for task in made)
+
+
+def test_a_task_has_sub_tasks(table):
+    """A task knows those that were submitted as parts of it."""
+    parent = submit_all(table, [Subject(A), Subject(B)], kind='free')
+    parts = [
+        submit_all(table, [Subject(system, 's')], parent=parent.id)
+        for system in (A, B)
+    ]
+
+    assert [task.id for task in table.sub_tasks(parent.id)] == [
+        part.id for part in parts
+    ]
+    assert table.has_sub_tasks() == {parent.id}
+    assert table.get(parts[0].id).parent == parent.id
+
+
+def test_a_task_may_have_no_subject(started, work):
+    """It runs beside all others."""
+    submit(started, 's')
+    free = submit_all(started, [])
+    begun(work, 2)
+
+    assert started.get(free.id).state == RUNNING
+    assert started.get(free.id).system is None
+
+
+def test_shared_subjects_have_several_tasks(table):
+    """Two that share may wait for one snapshot; one that does not, none."""
+    submit(table, 's', kind='sharing')
+    submit(table, 's', kind='free')
+
+    with pytest.raises(exceptions.SnapshotBusy):
+        submit(table, 's')
+
+
+def test_an_interrupted_task_leaves_its_system_unsettled(killed, table):
+    """Until it is settled; what waits changes nothing."""
+    submit(table, 'later')
+
+    assert table.unsettled(A.uuid).id == killed.id
+    assert table.unsettled(B.uuid) is None
+
+
+def test_an_unknown_operation_fails(table, work):
+    """What a newer release has queued, say; others go on."""
+    unknown = submit(table, 's', kind='unheard of')
+    table.start(work.operations())
+
+    task = ended(table, unknown)
+
+    assert task.state == EXCEPTION
+    assert message_ids(task)[-1] == 'TaskAborted'

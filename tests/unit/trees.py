@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from hawkfish_plugin import retention
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.retention import rules
 
 CREATE = 'create'
 NOW = 1_000_000
@@ -69,19 +69,19 @@ KEEP = st.sampled_from(
         (),
         (),
         (),
-        (retention.LOCKED,),
-        (retention.CLONED,),
-        (retention.BUSY,),
-        (retention.DAMAGED,),
+        (rules.LOCKED,),
+        (rules.CLONED,),
+        (rules.BUSY,),
+        (rules.DAMAGED,),
     ]
 )
 
 
 @st.composite
-def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
+def subjects(draw: st.DrawFn, most: int = 6) -> list[rules.Subject]:
     """The snapshots of one system, as the policy sees them."""
     return [
-        retention.Subject(
+        rules.Subject(
             dataclasses.replace(
                 record, power_state=draw(st.sampled_from(['Off', 'On']))
             ),
@@ -97,7 +97,7 @@ def subjects(draw: st.DrawFn, most: int = 6) -> list[retention.Subject]:
 
 
 limits = st.builds(
-    retention.Limits,
+    rules.Limits,
     snapshots=st.integers(0, 4),
     age=st.sampled_from([0, 950, 980, 5000]),
     size=st.integers(0, 20),

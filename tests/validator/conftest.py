@@ -13,7 +13,6 @@ import datetime
 import ipaddress
 import os
 import pathlib
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.fake import ACTIVATE, FakeEmulator, entry
+from tests.served import ACTIVATE, Served, user_entry
 from tests.validator import dmtf
+from tests.waiting import wait_for
 
 URL = os.environ.get('HAWKFISH_VALIDATOR_URL')
 
@@ -86,18 +86,18 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
-def _served(folder: pathlib.Path, config: str) -> Iterator[Service]:
-    (folder / 'users').write_text(entry('admin', 'letmein-42'))
+def _served(folder: pathlib.Path, preamble: str) -> Iterator[Service]:
+    (folder / 'users').write_text(user_entry('admin', 'letmein-42'))
     _make_certificate(folder)
-    emulator = FakeEmulator(
+    emulator = Served(
         folder,
-        config
-        + (
+        config=(
             f'SUSHY_EMULATOR_AUTH_FILE = {str(folder / "users")!r}\n'
             f'SUSHY_EMULATOR_SSL_CERT = {str(folder / "cert.pem")!r}\n'
             f'SUSHY_EMULATOR_SSL_KEY = {str(folder / "key.pem")!r}\n'
         ),
-        'https',
+        preamble=preamble,
+        scheme='https',
     ).start()
     try:
         yield Service(emulator.url, 'admin', 'letmein-42')
@@ -128,13 +128,11 @@ def _fill(service: Service) -> None:
 
 def _wait(service: Service, accepted: requests.Response) -> None:
     assert accepted.status_code == 202, accepted.text
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        monitor = accepted.headers['Location']
-        if service.request('GET', monitor).status_code != 202:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f'{accepted.text} does not end')
+    monitor = accepted.headers['Location']
+    wait_for(
+        lambda: service.request('GET', monitor).status_code != 202,
+        f'the end of {accepted.text}',
+    )
 
 
 def _make_certificate(folder: pathlib.Path) -> None:

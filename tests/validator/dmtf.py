@@ -14,7 +14,7 @@ import subprocess
 
 import pytest
 
-from tests.fake import BIN
+from tests.served import BIN
 
 SCHEMAS = os.environ.get('HAWKFISH_DMTF_SCHEMAS')
 # These would beat the validators' own options.

@@ -10,7 +10,7 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 from oslo_config import cfg
@@ -22,15 +22,22 @@ from hawkfish_plugin.drivers.libvirt import (
     create,
     delete,
     dependents,
+    domains,
+    errors,
     leftovers,
+    merging,
     parsed,
     plan,
     revert,
+    revert_checks,
     revert_disks,
     sizes,
+    snapshot_xml,
     snapshots,
     xml,
 )
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.emulator import internals
 
 LOG = logging.getLogger(__name__)
 
@@ -47,54 +54,60 @@ class LibvirtDriver:
         emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
+        self.target = internals.libvirt_uri(emulator) or DEFAULT_URI
+        self.abilities = contract.Abilities()
         self._conf = conf
-        self.target = emulator.get('SUSHY_EMULATOR_LIBVIRT_URI') or DEFAULT_URI
         self._hypervisor = connections.Hypervisor(self.target)
+        self._reverts = revert.Reverts(self._hypervisor, conf)
         self._sizes = sizes.Sizes()
-        self._clones = dependents.Dependents()
+        self._dependents = dependents.Dependents()
         self._orders = snapshots.Orders()
 
-    def losses(self) -> int:
-        return self._hypervisor.losses()
+    # Systems ---------------------------------------------------------------
 
     def resolve(self, identity: str) -> contract.System:
-        with self._hypervisor.connection('look-up') as connection:
-            domain = connections.find_any(connection, identity)
-            return contract.System(domain.UUIDString(), domain.name())
-
-    def changes_when_read(self, uuid: str) -> bool:
-        with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
-            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        return not xml.has_emulator_defaults(xml.parse(text))
-
-    def drives(self, uuid: str) -> Mapping[str, str]:
-        with self._hypervisor.domain(uuid, 'look-up') as (_, domain):
-            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        return {
-            _DRIVES[disk.device]: disk.path
-            for disk in xml.disks(xml.parse(text))
-            if disk.device in _DRIVES and disk.path
-        }
-
-    def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
-        with self._hypervisor.domain(uuid, 'list') as (_, domain):
-            return snapshots.tree(domain)
+        with self._hypervisor.host('look-up') as host:
+            domain = domains.find_any(host, identity)
+            return contract.System(domain.uuid, domain.name)
 
     def systems(self) -> Sequence[contract.System]:
-        with self._hypervisor.connection('list') as connection:
+        with self._hypervisor.host('list') as host:
             return [
-                contract.System(domain.UUIDString(), domain.name())
-                for domain in connection.listAllDomains(
-                    libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
+                contract.System(domain.uuid, domain.name)
+                for domain in domains.all_of(
+                    host, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
                 )
             ]
 
+    def connection_losses(self) -> int:
+        return self._hypervisor.connection_losses()
+
+    def changes_when_read(self, uuid: str) -> bool:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            definition = domain.definition(inactive=True)
+        return not xml.has_emulator_defaults(definition)
+
+    def removable_media(self, uuid: str) -> Mapping[str, str]:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            definition = domain.definition(inactive=True)
+        return {
+            _DRIVES[disk.device]: disk.path
+            for disk in xml.disks(definition)
+            if disk.device in _DRIVES and disk.path
+        }
+
+    # Snapshots -------------------------------------------------------------
+
+    def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
+        with self._hypervisor.domain(uuid, 'list') as domain:
+            return snapshots.tree(domain)
+
     def names(self, uuid: str) -> Sequence[str]:
-        with self._hypervisor.domain(uuid, 'list') as (_, domain):
+        with self._hypervisor.domain(uuid, 'list') as domain:
             return self._orders.names(domain)
 
     def exists(self, uuid: str, name: str) -> bool:
-        with self._hypervisor.domain(uuid, 'list') as (_, domain):
+        with self._hypervisor.domain(uuid, 'list') as domain:
             return snapshots.exists(domain, name)
 
     def inventory(
@@ -102,107 +115,97 @@ class LibvirtDriver:
         uuid: str,
         freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> contract.Inventory:
-        with self._hypervisor.domain(uuid, 'list') as (connection, domain):
+        with self._hypervisor.domain(uuid, 'list') as domain:
             current = snapshots.current(domain)
-            read = snapshots.read_all(domain)
-            records = snapshots.records(read, current)
-            disks = {s.record.name: sizes.files(connection, s) for s in read}
+            seen = snapshots.read_all(domain)
+            records = snapshots.records(seen, current)
+            disks = {
+                s.record.name: sizes.disk_files(domain.host, s) for s in seen
+            }
             return contract.Inventory(
                 records,
-                self._measure(connection, uuid, read, records, disks),
-                self._look_for_clones(
-                    connection, domain, read, disks, freshness
-                ),
+                self._measure(domain, seen, records, disks),
+                self._find_dependents(domain, seen, disks, freshness),
             )
 
-    def _look_for_clones(
+    def _measure(
         self,
-        connection: Any,
-        domain: Any,
-        read: Sequence[parsed.ParsedSnapshot],
+        domain: Domain,
+        seen: Sequence[parsed.ParsedSnapshot],
+        records: Sequence[contract.Snapshot],
+        disks: Mapping[str, Sequence[str]],
+    ) -> Mapping[str, contract.Size]:
+        paths = [path for s in seen for path in s.own_files]
+        paths += [path for found in disks.values() for path in found]
+        try:
+            takes = self._sizes.of(domain.host.storage, domain.uuid, paths)
+        except libvirt.libvirtError as exc:
+            # A pool that is busy, say; the snapshots can be listed.
+            domain.host.raise_if_lost(exc)
+            LOG.warning('Not measured: %s', errors.text(exc))
+            return {}
+        return sizes.measure(seen, records, disks, takes)
+
+    def _find_dependents(
+        self,
+        domain: Domain,
+        seen: Sequence[parsed.ParsedSnapshot],
         disks: Mapping[str, Sequence[str]],
         freshness: contract.Freshness,
     ) -> Mapping[str, Sequence[contract.Dependent]]:
         try:
-            return self._clones.of(connection, domain, read, disks, freshness)
+            return self._dependents.of(domain, seen, disks, freshness)
         except libvirt.libvirtError as exc:
             # Before a delete it has to be known.
-            if (
-                freshness != contract.Freshness.CACHED
-                or not connection.isAlive()
-            ):
+            if freshness != contract.Freshness.CACHED:
                 raise
-            LOG.warning('Not looked for: %s', exc.get_error_message())
+            domain.host.raise_if_lost(exc)
+            LOG.warning('Dependents not found: %s', errors.text(exc))
             return {}
 
-    def _measure(
-        self,
-        connection: Any,
-        uuid: str,
-        read: Sequence[parsed.ParsedSnapshot],
-        records: Sequence[contract.Snapshot],
-        disks: Mapping[str, Sequence[str]],
-    ) -> Mapping[str, contract.Size]:
-        try:
-            return sizes.measure(
-                connection, uuid, read, records, disks, self._sizes
-            )
-        except libvirt.libvirtError as exc:
-            # A pool that is busy, say; the snapshots can be listed.
-            if not connection.isAlive():
-                raise
-            LOG.warning('Not measured: %s', exc.get_error_message())
-            return {}
-
-    def describe(self, uuid: str, name: str, description: str) -> None:
-        with self._hypervisor.domain(uuid, 'change') as (_, domain):
-            root = snapshots.describe(domain, name)
-            xml.set_description(root, description)
-            snapshots.redefine(domain, root)
-
-    def sweep(self, noted: Collection[str]) -> Sequence[str]:
-        with self._hypervisor.connection('sweep') as connection:
-            return leftovers.sweep(connection, noted)
+    def referrers(
+        self, snapshots: Sequence[contract.Snapshot]
+    ) -> Mapping[str, Sequence[str]]:
+        return merging.referrers(snapshots)
 
     def capabilities(self, uuid: str) -> contract.Capabilities:
-        with self._hypervisor.domain(uuid, 'look-up') as (connection, domain):
-            return plan.capabilities(connection, domain, self._conf)
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            return plan.capabilities(domain, self._conf)
+
+    def describe(self, uuid: str, name: str, description: str) -> None:
+        with self._hypervisor.domain(uuid, 'change') as domain:
+            root = snapshots.describe(domain, name)
+            snapshot_xml.set_description(root, description)
+            snapshots.redefine(domain, root)
+
+    # Operations ------------------------------------------------------------
 
     def check_create(
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:
-        with self._hypervisor.domain(uuid, 'create') as (connection, domain):
-            planned = plan.make(connection, domain, request, self._conf)
-            return sizes.forecast(
-                connection,
-                domain,
-                planned,
-                self._conf.snapshots.space_headroom,
-            )
+        with self._hypervisor.domain(uuid, 'create') as domain:
+            planned = plan.make(domain, request, self._conf)
+            headroom = self._conf.snapshots.space_headroom
+            return sizes.forecast(domain, planned, headroom)
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
-        with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
-            revert.check(connection, domain, request)
-        if not request.kept:
-            self._check_discarded(uuid, contract.Freshness.LISTED)
+        with self._hypervisor.domain(uuid, 'revert') as domain:
+            revert_checks.check(domain, request)
+        if not request.has_safety_snapshot:
+            self._check_removed(uuid, contract.Freshness.LISTED)
 
-    def _check_discarded(
-        self, uuid: str, freshness: contract.Freshness
-    ) -> None:
-        """Raise where a revert would take the ground from under others."""
-        with self._hypervisor.domain(uuid, 'revert') as (connection, domain):
+    def _check_removed(self, uuid: str, freshness: contract.Freshness) -> None:
+        """Raise where others are backed by what a revert would remove."""
+        with self._hypervisor.domain(uuid, 'revert') as domain:
             files = revert_disks.files(domain)
-            if files and (
-                found := self._clones.on(connection, domain, files, freshness)
-            ):
-                raise exceptions.SystemCloned(
-                    domain.name(),
-                    ', '.join(dependent.name for dependent in found),
-                )
+            found = files and self._dependents.on(domain, files, freshness)
+            if found:
+                names = ', '.join(dependent.name for dependent in found)
+                raise exceptions.SystemCloned(domain.name, names)
 
     def check_delete(self, uuid: str, name: str) -> None:
-        with self._hypervisor.domain(uuid, 'delete') as (connection, domain):
-            delete.check(connection, domain, name)
+        with self._hypervisor.domain(uuid, 'delete') as domain:
+            delete.check(domain, name)
 
     def create(
         self,
@@ -222,8 +225,8 @@ class LibvirtDriver:
         context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            self._check_discarded(uuid, contract.Freshness.FULL)
-            revert.run(self._hypervisor, uuid, request, self._conf, context)
+            self._check_removed(uuid, contract.Freshness.FULL)
+            self._reverts.run(uuid, request, context)
 
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
@@ -249,7 +252,7 @@ class LibvirtDriver:
         context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            revert.settle(self._hypervisor, uuid, request, self._conf, context)
+            self._reverts.settle(uuid, request, context)
 
     def settle_delete(
         self, uuid: str, name: str, context: contract.TaskContext
@@ -267,3 +270,14 @@ class LibvirtDriver:
         finally:
             self._sizes.forget(uuid)
             self._orders.forget(uuid)
+
+    def sweep(self, noted: Collection[str]) -> Sequence[str]:
+        with self._hypervisor.host('sweep') as host:
+            return leftovers.sweep(host, noted)
+
+
+if TYPE_CHECKING:
+    # What the layers above may take it for.
+    _driver: type[contract.Driver] = LibvirtDriver
+    _shares: type[contract.SharesDefinitions] = LibvirtDriver
+    _leaves: type[contract.LeavesFiles] = LibvirtDriver

@@ -11,12 +11,13 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import libvirt
 import libvirt_qemu
 
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import errors
+from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 # Not in libvirt-python: VIR_ERR_AGENT_COMMAND_TIMEOUT and _FAILED.
 _CODES = frozenset(
@@ -44,24 +45,24 @@ def failures() -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as exc:
-        text = str(exc.get_error_message())
+        text = errors.text(exc)
         # Older releases have no code of their own for it.
         if exc.get_error_code() in _CODES or 'agent' in text:
             raise AgentError(text) from exc
         raise
 
 
-def prepare(domain: Any, seconds: int) -> None:
+def prepare(domain: Domain, seconds: int) -> None:
     """
     Set the time-out, and see that the agent answers and nothing is frozen.
 
-    What somebody else has frozen is not ours to thaw, and cannot be frozen
-    again. Raises AgentError.
+    File systems that another client has frozen are left frozen, and cannot be
+    frozen again.  Raises AgentError.
     """
     with failures():
-        domain.agentSetResponseTimeout(seconds, 0)
+        domain.handle.agentSetResponseTimeout(seconds, 0)
         answer = libvirt_qemu.qemuAgentCommand(
-            domain,
+            domain.handle,
             json.dumps({'execute': 'guest-fsfreeze-status'}),
             seconds,
             0,
@@ -70,38 +71,38 @@ def prepare(domain: Any, seconds: int) -> None:
         raise AgentError('the file systems are frozen by somebody else')
 
 
-def freeze(domain: Any) -> None:
+def freeze(domain: Domain) -> None:
     """Freeze every file system; raises AgentError."""
     with failures():
-        domain.fsFreeze()
+        domain.handle.fsFreeze()
 
 
-def thaw(domain: Any, seconds: int, context: contract.TaskContext) -> None:
-    """Thaw what we have frozen, or tell that it cannot be done."""
+def thaw(domain: Domain, seconds: int, context: contract.TaskContext) -> None:
+    """Thaw what this driver has frozen, or report that it cannot."""
     try:
-        with failures():
-            domain.agentSetResponseTimeout(seconds, 0)
-            domain.fsThaw()
-    except (AgentError, libvirt.libvirtError) as exc:
-        if not domain.connect().isAlive():
-            raise
-        context.tell('HawkFish.1.0.ThawFailed', exc)
+        domain.handle.agentSetResponseTimeout(seconds, 0)
+        domain.handle.fsThaw()
+    except libvirt.libvirtError as exc:
+        domain.host.raise_if_lost(exc)
+        context.add_message('HawkFish.1.0.ThawFailed', errors.text(exc))
 
 
 def set_clock(
-    domain: Any, seconds: int, context: contract.TaskContext
+    domain: Domain, seconds: int, context: contract.TaskContext
 ) -> None:
-    """Set the guest's clock to the present, or tell that it is behind."""
+    """Set the guest's clock to the present, or report that it is behind."""
     deadline = time.monotonic() + _RETURN_SECONDS
     while True:
         try:
             with failures():
-                domain.agentSetResponseTimeout(seconds, 0)
-                domain.setTime({'seconds': int(time.time()), 'nseconds': 0})
+                domain.handle.agentSetResponseTimeout(seconds, 0)
+                domain.set_time(int(time.time()))
             return
         except AgentError as exc:
             if time.monotonic() > deadline or not _may_return(exc):
-                context.tell('HawkFish.1.0.ClockNotSet', domain.name(), exc)
+                context.add_message(
+                    'HawkFish.1.0.ClockNotSet', domain.name, exc
+                )
                 return
         time.sleep(_POLL_SECONDS)
 

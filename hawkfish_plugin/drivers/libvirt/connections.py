@@ -2,9 +2,9 @@
 """
 Connections to one libvirt daemon.
 
-Owns the opening, keeping and reopening of connections, and the translation of
-libvirt's errors into ours.  Each user has a connection to itself while it
-uses it: calls that share one can wait seconds behind a long call.
+Owns the opening, keeping and reopening of connections, and sees to it that no
+error of libvirt leaves a block that uses one.  A connection is used by one
+caller at a time: calls that share one can wait seconds behind a long call.
 """
 
 import collections
@@ -13,20 +13,22 @@ import logging
 import queue
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import libvirt
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import domains, errors, hosts
 
 LOG = logging.getLogger(__name__)
 
-# A daemon that is silent for so long is given up, with all that waits for it.
+# A daemon that is silent for this long is given up, and so are its callers.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 10, 3
 _OPEN_SECONDS = 15
 
+_Opened = libvirt.virConnect | libvirt.libvirtError
+
+# libvirt has one event loop for the whole process.
 _event_loop = threading.Lock()
 _event_loop_running = False
 
@@ -36,41 +38,42 @@ class Hypervisor:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._idle: collections.deque[Any] = collections.deque()
+        self._shared = hosts.Shared()
+        self._idle: collections.deque[libvirt.virConnect] = collections.deque()
         self._losses = 0
         self._watching = False
 
     @contextlib.contextmanager
-    def connection(self, operation: str) -> Iterator[Any]:
+    def host(self, operation: str) -> Iterator[hosts.Host]:
         """
-        A connection for one user.
+        The host, by a connection for one user.
 
         Raises HypervisorUnavailable where there is none or where it breaks.
-        Whatever else libvirt says in the block leaves it as an error of ours,
-        told as a failure of *operation*.
+        Any other error of libvirt leaves the block as a HawkFishError, as a
+        failure of *operation*.
         """
         connection = self._take()
         try:
-            yield connection
+            yield hosts.Host(connection, self._shared)
         except libvirt.libvirtError as exc:
-            if not _is_alive(connection):
+            if not errors.is_alive(connection):
                 raise exceptions.HypervisorUnavailable(
-                    self.uri, _text(exc)
+                    self.uri, errors.text(exc)
                 ) from exc
-            raise translate(exc, operation) from exc
+            raise errors.translate(exc, operation) from exc
         finally:
-            if _is_alive(connection):
+            if errors.is_alive(connection):
                 self._idle.append(connection)
             else:
                 _close(connection)
 
     @contextlib.contextmanager
-    def domain(self, uuid: str, operation: str) -> Iterator[tuple[Any, Any]]:
-        """A connection and the domain *uuid*; raises SystemNotFound."""
-        with self.connection(operation) as connection:
-            yield connection, find(connection, uuid)
+    def domain(self, uuid: str, operation: str) -> Iterator[domains.Domain]:
+        """The domain *uuid*, likewise; raises SystemNotFound."""
+        with self.host(operation) as host:
+            yield domains.find(host, uuid)
 
-    def losses(self) -> int:
+    def connection_losses(self) -> int:
         """How many connections were lost so far; sees to it that one is up."""
         if not self._idle and not self._watching:
             self._watching = True
@@ -79,24 +82,24 @@ class Hypervisor:
 
     def _watch(self) -> None:
         try:
-            with self.connection('watch'):
+            with self.host('watch'):
                 pass
         except exceptions.HawkFishError as exc:
             LOG.debug('Not watched: %s', exc)
         finally:
             self._watching = False
 
-    def _take(self) -> Any:
+    def _take(self) -> libvirt.virConnect:
         while True:
             try:
                 connection = self._idle.popleft()
             except IndexError:
                 return self._open()
-            if _is_alive(connection):
+            if errors.is_alive(connection):
                 return connection
             _close(connection)
 
-    def _open(self) -> Any:
+    def _open(self) -> libvirt.virConnect:
         _run_event_loop()
         connection = self._open_in_time()
         # Connections without a daemon behind them have neither.
@@ -105,14 +108,14 @@ class Hypervisor:
             connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
         return connection
 
-    def _open_in_time(self) -> Any:
+    def _open_in_time(self) -> libvirt.virConnect:
         """
         ``libvirt.open``, given up after a while.
 
         A daemon that accepts connections and says nothing would keep its
         caller for ever; keep-alive begins only after the opening.
         """
-        opened: queue.Queue[Any] = queue.Queue()
+        opened: queue.Queue[_Opened] = queue.Queue()
         threading.Thread(
             target=self._put_opened,
             args=(opened,),
@@ -126,66 +129,23 @@ class Hypervisor:
             raise exceptions.HypervisorUnavailable(self.uri, said) from None
         if isinstance(outcome, libvirt.libvirtError):
             raise exceptions.HypervisorUnavailable(
-                self.uri, _text(outcome)
+                self.uri, errors.text(outcome)
             ) from outcome
         return outcome
 
-    def _put_opened(self, opened: 'queue.Queue[Any]') -> None:
+    def _put_opened(self, opened: 'queue.Queue[_Opened]') -> None:
         try:
             opened.put(libvirt.open(self.uri))
         except libvirt.libvirtError as exc:
             opened.put(exc)
 
-    def _lose(self, _connection: Any, _reason: int, _opaque: None) -> None:
+    def _lose(
+        self, _connection: libvirt.virConnect, _reason: int, _opaque: None
+    ) -> None:
         self._losses += 1
 
 
-def find(connection: Any, uuid: str) -> Any:
-    """The domain *uuid*, looked up anew; raises SystemNotFound."""
-    try:
-        return connection.lookupByUUIDString(uuid)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-        raise exceptions.SystemNotFound(uuid) from exc
-
-
-def find_any(connection: Any, identity: str) -> Any:
-    """The domain with this UUID, else with this name."""
-    with contextlib.suppress(ValueError, exceptions.SystemNotFound):
-        return find(connection, str(uuid.UUID(identity)))
-    try:
-        return connection.lookupByName(identity)
-    except ValueError as exc:
-        # The binding refuses a name with a zero in it.
-        raise exceptions.SystemNotFound(identity) from exc
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-        raise exceptions.SystemNotFound(identity) from exc
-
-
-def translate(
-    error: libvirt.libvirtError, operation: str
-) -> exceptions.HawkFishError:
-    """What libvirt said, as an error of ours."""
-    if error.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT:
-        return exceptions.HypervisorBusy(operation, _text(error))
-    return exceptions.OperationFailed(operation, _text(error))
-
-
-def _text(error: libvirt.libvirtError) -> str:
-    return str(error.get_error_message() or error).strip()
-
-
-def _is_alive(connection: Any) -> bool:
-    try:
-        return bool(connection.isAlive())
-    except libvirt.libvirtError:
-        return False
-
-
-def _close(connection: Any) -> None:
+def _close(connection: libvirt.virConnect) -> None:
     with contextlib.suppress(libvirt.libvirtError):
         connection.close()
 
@@ -210,5 +170,5 @@ def _loop() -> None:
         try:
             libvirt.virEventRunDefaultImpl()
         except libvirt.libvirtError as exc:
-            LOG.error('The event loop of libvirt failed: %s', _text(exc))
+            LOG.error('The event loop of libvirt failed: %s', errors.text(exc))
             time.sleep(1)

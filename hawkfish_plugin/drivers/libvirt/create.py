@@ -5,15 +5,12 @@ Create: one libvirt call, and what makes its result revertable.
 Steps: ``prepare`` notes the files to come, ``freeze`` flushes the guest's
 file systems, ``capture`` is the call, ``finish`` names pool volumes by their
 paths and copies of the firmware by their snapshot.  Killed at any of them,
-settle thaws the guest and finishes what libvirt has, or removes the files that
-it left.
+``settle`` thaws the guest and finishes what libvirt has, or removes the files
+that it left.
 """
 
 import dataclasses
-import posixpath
-import uuid
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import libvirt
 from oslo_config import cfg
@@ -23,22 +20,25 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     connections,
+    create_finish,
     domain_jobs,
+    filenames,
     firmware,
-    leftovers,
     plan,
     quiesce,
+    snapshot_xml,
     snapshots,
-    storage,
-    untracked,
     xml,
 )
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.journals import (
+    CaptureNote,
+    CreateJournal,
+    FreezeNote,
+)
 
-_LIVE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
 # CVE-2025-13193: before it the overlays of a domain that is off were 0644.
 _PRIVATE_SINCE = 11_010_000
-_QUIESCE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
-_OVERLAY = '.qcow2'
 
 
 def run(
@@ -48,110 +48,18 @@ def run(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> contract.Created:
-    with hypervisor.domain(uuid, 'create') as (connection, domain):
-        planned = plan.make(connection, domain, request, conf)
-        _check_name_free(domain, request.name)
-        definition = xml.parse(domain.XMLDesc(0))
-        text, overlays, files, copies = _describe(
-            request, planned, definition, not domain.isActive()
-        )
-        context.step(
-            'prepare',
-            files=files,
-            volumes=planned.volumes,
-            firmware=copies,
-            frozen=False,
-            power_state=plan.power_state(domain),
-        )
-        for need in planned.needs:
-            context.tell(
-                'HawkFish.1.0.SpaceEstimated',
-                need.folder,
-                need.needed,
-                need.available,
-            )
-        if context.cancelled:
-            raise exceptions.OperationCancelled('create')
-        if (
-            not planned.external
-            and not planned.memory
-            and ('tpm' in xml.firmware(definition, off=True))
-        ):
-            context.tell('HawkFish.1.0.TpmNotCaptured', domain.name())
-        if (
-            planned.external
-            and not planned.memory
-            and (xml.firmware(definition, off=True).keys() - copies.keys())
-        ):
-            context.tell(
-                'HawkFish.1.0.FirmwareNotCaptured',
-                request.name,
-                'its UEFI variables are in a qcow2 file, of which QEMU keeps '
-                'a part to itself while it runs',
-            )
-        quiesced = quiesce.before(domain, planned, conf, context)
-        # Between the flush and libvirt's job there is nothing to abort.
-        if context.cancelled:
-            raise exceptions.OperationCancelled('create')
+    with hypervisor.domain(uuid, 'create') as domain:
+        create = _Create(domain, request, conf, context)
+        create.prepare()
+        create.warn()
+        quiesced = create.quiesce()
         with domain_jobs.watched(hypervisor, uuid, context) as watch:
-            try:
-                flags = _flags(planned)
-                if _would_be_readable(connection, domain, overlays):
-                    flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
-                    _make_overlays(connection, planned, overlays)
-                firmware.capture(connection, definition, copies)
-                quiesced = _capture(
-                    connection,
-                    domain,
-                    text,
-                    flags,
-                    planned,
-                    quiesced,
-                    conf,
-                    context,
-                )
-            except libvirt.libvirtError as exc:
-                if connection.isAlive():
-                    _remove_files(connection, domain, files, context)
-                _check_aborted(exc, watch, conf)
-                raise
-            except exceptions.Conflict:
-                # Of the agent, or of the folder of the copies.
-                _remove_files(connection, domain, files, context)
-                raise
-        context.step('finish', durable=False, frozen=False)
-        size = _finish(connection, domain, request.name, context)
-        return contract.Created(quiesced, size)
-
-
-def _capture(
-    connection: Any,
-    domain: Any,
-    text: str,
-    flags: int,
-    planned: plan.Plan,
-    quiesced: contract.Quiesce,
-    conf: cfg.ConfigOpts,
-    context: contract.TaskContext,
-) -> contract.Quiesce:
-    # Memory is flushed before; libvirt freezes disks alone by itself.
-    if quiesced.status == contract.QUIESCED and not flags & _LIVE and flags:
-        context.step(
-            'capture', frozen=True, quiesce=dataclasses.asdict(quiesced)
+            quiesced = create.capture(quiesced, watch)
+        # Found out anew where it is not known.
+        context.step('finish', FreezeNote(frozen=False), durable=False)
+        return create_finish.run(
+            domain, request.name, create.journal, quiesced, context
         )
-        try:
-            with agent.failures():
-                domain.snapshotCreateXML(text, flags | _QUIESCE)
-            return quiesced
-        except agent.AgentError as exc:
-            agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
-            # Where it was the thaw that failed, the system stands on them.
-            overlays = _overlays(context.journal['files'])
-            _remove_files(connection, domain, overlays, context)
-            quiesced = quiesce.failed(domain, planned, exc, context)
-    context.step('capture', frozen=False, quiesce=dataclasses.asdict(quiesced))
-    domain.snapshotCreateXML(text, flags)
-    return quiesced
 
 
 def settle(
@@ -162,197 +70,245 @@ def settle(
     context: contract.TaskContext,
 ) -> contract.Created:
     domain_jobs.until_idle(hypervisor, uuid)
-    with hypervisor.domain(uuid, 'create') as (connection, domain):
-        if context.journal['frozen'] and domain.isActive():
+    journal = context.recall(CreateJournal)
+    with hypervisor.domain(uuid, 'create') as domain:
+        if journal.frozen and domain.is_active:
             agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
-        if _is_made(domain, request.name, context.journal['files']):
-            size = _finish(connection, domain, request.name, context)
-            quiesced = contract.Quiesce(**context.journal['quiesce'])
-            return contract.Created(quiesced, size)
-        kept = _remove_files(
-            connection, domain, context.journal['files'], context
-        )
-        _resume(domain, context)
-    left = (
-        f'{kept[0]!r} was left of it'
-        if kept
-        else ('what was left of it is gone')
+        # Noted right before the call.
+        if journal.quiesce and create_finish.is_made(
+            domain, request.name, journal.files
+        ):
+            quiesced = journal.quiesced()
+            return create_finish.run(
+                domain, request.name, journal, quiesced, context
+            )
+        left = create_finish.remove_files(domain, journal.files, context)
+        create_finish.resume(domain, journal)
+    said = (
+        f'{left[0]!r} was left of it'
+        if left
+        else 'what was left of it is gone'
     )
     raise exceptions.OperationInterrupted(
-        'create', f'there is no such snapshot, and {left}'
+        'create', f'there is no such snapshot, and {said}'
     )
 
 
-def _overlays(files: Collection[str]) -> list[str]:
-    return [path for path in files if path.endswith(_OVERLAY)]
-
-
-def _remove_files(
-    connection: Any,
-    domain: Any,
-    files: Collection[str],
-    context: contract.TaskContext,
-) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class _New:
     """
-    Remove *files* of a create that failed; returns what has to be left.
+    A snapshot to come: its XML and its files.
 
-    A libvirtd that died may have let QEMU open the overlays already, and
-    write to them; one that could not end a create leaves the system on them.
+    *overlays* are by target, *copies* those of the firmware's state by kind.
     """
-    overlays = _overlays(files)
-    reason = 'only that file would have it'
-    try:
-        merged = untracked.merge_back(domain, overlays)
-        kept = [
-            path
-            for path in overlays
-            if path not in merged and storage.is_written(connection, path)
-        ]
-    except (libvirt.libvirtError, untracked.UntrackedError) as exc:
-        if not connection.isAlive():
+
+    text: str
+    overlays: dict[str, str] = dataclasses.field(default_factory=dict)
+    memory: str | None = None
+    copies: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        memory = [self.memory] if self.memory else []
+        return [*self.overlays.values(), *memory, *self.copies.values()]
+
+
+class _Create:
+    """A create under way, until libvirt has made the snapshot."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        request: contract.CreateRequest,
+        conf: cfg.ConfigOpts,
+        context: contract.TaskContext,
+    ) -> None:
+        self.domain = domain
+        self.request = request
+        self.conf = conf
+        self.context = context
+        self.planned = plan.make(domain, request, conf)
+        if snapshots.exists(domain, request.name):
+            raise exceptions.SnapshotExists(request.name)
+        self.definition = domain.definition()
+        off = not domain.is_active
+        self.new = _design(request, self.planned, self.definition, off)
+        self.journal = CreateJournal(
+            files=self.new.files,
+            volumes=self.planned.volumes,
+            firmware=self.new.copies,
+            power_state=domain.power_state,
+        )
+
+    def prepare(self) -> None:
+        self.context.step('prepare', self.journal)
+        for need in self.planned.needs:
+            self.context.add_message(
+                'HawkFish.1.0.SpaceEstimated',
+                need.folder,
+                need.needed,
+                need.available,
+            )
+        self._check_cancelled()
+
+    def _check_cancelled(self) -> None:
+        if self.context.cancelled:
+            raise exceptions.OperationCancelled('create')
+
+    def warn(self) -> None:
+        """Report which firmware state the snapshot will not contain."""
+        if self.planned.memory:
+            return
+        present = xml.firmware(self.definition, off=True).keys()
+        if self.planned.external and present - self.new.copies.keys():
+            self.context.add_message(
+                'HawkFish.1.0.FirmwareNotCaptured',
+                self.request.name,
+                'its UEFI variables are in a qcow2 file, of which QEMU keeps '
+                'a part to itself while it runs',
+            )
+        if not self.planned.external and 'tpm' in present:
+            self.context.add_message(
+                'HawkFish.1.0.TpmNotCaptured', self.domain.name
+            )
+
+    def quiesce(self) -> contract.Quiesce:
+        """Do what is to be done before the capture, and say how it went."""
+        quiesced = quiesce.before(
+            self.domain, self.planned, self.conf, self.context
+        )
+        # Between the flush and libvirt's job there is nothing to abort.
+        self._check_cancelled()
+        return quiesced
+
+    def capture(
+        self, quiesced: contract.Quiesce, watch: domain_jobs.Watch
+    ) -> contract.Quiesce:
+        """
+        Let libvirt make the snapshot; say how it went with quiescing.
+
+        Whatever goes wrong, none of the files stay.
+        """
+        try:
+            flags = self._flags()
+            if self._would_be_readable():
+                flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+                self._make_overlays()
+            firmware.capture(
+                self.domain.host.storage, self.definition, self.new.copies
+            )
+            if quiesced.status == contract.QUIESCED and self._is_disk_only():
+                quiesced = self._call_quiesced(flags, quiesced)
+            else:
+                self._call(flags, quiesced)
+        except libvirt.libvirtError as exc:
+            if self.domain.host.is_alive:
+                self._remove(self.new.files)
+            self._check_aborted(exc, watch)
             raise
-        kept, reason = overlays, str(exc)
-    for path in kept:
-        context.tell('HawkFish.1.0.OverlayLeft', path, domain.name(), reason)
-    files = [path for path in files if path not in kept]
-    leftovers.close(connection, domain, files, context)
-    leftovers.remove(connection, domain, files, context)
-    return kept
+        except exceptions.Conflict:
+            # Of the agent, or of the folder of the copies.
+            self._remove(self.new.files)
+            raise
+        return quiesced
+
+    def _remove(self, files: Collection[str]) -> None:
+        create_finish.remove_files(self.domain, files, self.context)
+
+    def _is_disk_only(self) -> bool:
+        return self.planned.external and not self.planned.memory
+
+    def _call_quiesced(
+        self, flags: int, quiesced: contract.Quiesce
+    ) -> contract.Quiesce:
+        """
+        Make a snapshot of disks alone while libvirt keeps them frozen.
+
+        Where the agent fails, one without that, unless it is required.
+        """
+        # Memory is flushed before; libvirt freezes disks alone by itself.
+        frozen = flags | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+        try:
+            with agent.failures():
+                self._call(frozen, quiesced, True)
+            return quiesced
+        except agent.AgentError as exc:
+            seconds = self.conf.snapshots.quiesce_timeout
+            agent.thaw(self.domain, seconds, self.context)
+            # Where it was the thaw that failed, the system writes to them.
+            self._remove(filenames.overlays(self.new.files))
+            quiesced = quiesce.failed(
+                self.domain, self.planned, exc, self.context
+            )
+        self._call(flags, quiesced)
+        return quiesced
+
+    def _call(
+        self, flags: int, quiesced: contract.Quiesce, frozen: bool = False
+    ) -> None:
+        note = CaptureNote(frozen, dataclasses.asdict(quiesced))
+        self.context.step('capture', note)
+        self.domain.handle.snapshotCreateXML(self.new.text, flags)
+
+    def _flags(self) -> int:
+        if not self.planned.external:
+            return 0
+        if self.planned.memory:
+            # The guest runs on while its memory is written, but for the end.
+            return libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE
+        return (
+            libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+            | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+        )
+
+    def _would_be_readable(self) -> bool:
+        """Whether libvirt would make the overlays readable by all users."""
+        old = self.domain.host.version_number < _PRIVATE_SINCE
+        return bool(self.new.overlays and old and not self.domain.is_active)
+
+    def _make_overlays(self) -> None:
+        for target, path in self.new.overlays.items():
+            self.domain.host.storage.make_overlay(
+                path, self.planned.paths[target], self.planned.formats[target]
+            )
+
+    def _check_aborted(
+        self, error: libvirt.libvirtError, watch: domain_jobs.Watch
+    ) -> None:
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
+            return
+        if watch.cancelled:
+            raise exceptions.OperationCancelled('create') from error
+        if watch.overdue:
+            raise exceptions.OperationTimedOut(
+                'create', self.conf.tasks.deadline
+            ) from error
 
 
-def _check_name_free(domain: Any, name: str) -> None:
-    if snapshots.exists(domain, name):
-        raise exceptions.SnapshotExists(name)
-
-
-def _is_made(domain: Any, name: str, files: Collection[str]) -> bool:
-    """Whether *name* is there, and is not another one of that name."""
-    if not snapshots.exists(domain, name):
-        return False
-    overlays = xml.external_disks(snapshots.describe(domain, name))
-    return set(overlays.values()) <= set(files)
-
-
-def _describe(
+def _design(
     request: contract.CreateRequest,
     planned: plan.Plan,
     definition: xml.Element,
     off: bool,
-) -> tuple[str, dict[str, str], list[str], dict[str, str]]:
-    """
-    The XML of the snapshot, its overlays by target, all its files, and those
-    of them that copy the firmware's state, by kind.
-    """
+) -> _New:
     if not planned.external:
-        text = xml.internal_snapshot(
+        text = snapshot_xml.internal_snapshot(
             request.name, request.description, planned.paths, planned.left_out
         )
-        return text, {}, [], {}
-    # libvirt overwrites a memory file that exists without a word, and a
-    # snapshot's name may be no file name: so the names are ours, and unique.
-    token = uuid.uuid4().hex[:12]
+        return _New(text)
+    # libvirt silently overwrites a memory file that exists, and the name of a
+    # snapshot need not be a valid file name: so files get unique names.
+    token = filenames.new_token()
     overlays = {
-        target: posixpath.join(
-            posixpath.dirname(path), f'hawkfish-{token}-{target}{_OVERLAY}'
-        )
+        target: filenames.overlay(path, token, target)
         for target, path in planned.paths.items()
     }
     memory = None
     if planned.memory:
-        memory = posixpath.join(planned.folder(), f'hawkfish-{token}.mem')
-    text = xml.external_snapshot(
+        memory = filenames.memory(planned.folder, token)
+    text = snapshot_xml.external_snapshot(
         request.name, request.description, memory, overlays, planned.left_out
     )
-    copies = firmware.files(definition, planned.folder(), token, off)
-    files = [
-        *overlays.values(),
-        *([memory] if memory else []),
-        *copies.values(),
-    ]
-    return text, overlays, files, copies
-
-
-def _would_be_readable(
-    connection: Any, domain: Any, overlays: Mapping[str, str]
-) -> bool:
-    """Whether libvirt would make the overlays readable by all users."""
-    old = connection.getLibVersion() < _PRIVATE_SINCE
-    return bool(overlays and old and not domain.isActive())
-
-
-def _make_overlays(
-    connection: Any, planned: plan.Plan, overlays: Mapping[str, str]
-) -> None:
-    for target, path in overlays.items():
-        storage.make_overlay(
-            connection, path, planned.paths[target], planned.formats[target]
-        )
-
-
-def _flags(planned: plan.Plan) -> int:
-    if not planned.external:
-        return 0
-    if planned.memory:
-        # The guest runs on while its memory is written, but for the end.
-        return int(_LIVE)
-    return int(
-        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
-        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
-    )
-
-
-def _check_aborted(
-    error: libvirt.libvirtError, watch: domain_jobs.Watch, conf: cfg.ConfigOpts
-) -> None:
-    if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
-        return
-    if watch.cancelled:
-        raise exceptions.OperationCancelled('create') from error
-    if watch.overdue:
-        raise exceptions.OperationTimedOut(
-            'create', conf.tasks.deadline
-        ) from error
-
-
-def _resume(domain: Any, context: contract.TaskContext) -> None:
-    # A libvirtd that died while it saved the memory left the guest paused.
-    stopped = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE]
-    if (
-        context.journal['power_state'] == contract.ON
-        and domain.state() == stopped
-    ):
-        domain.resume()
-
-
-def _keep_firmware(
-    connection: Any,
-    domain: Any,
-    root: xml.Element,
-    context: contract.TaskContext,
-) -> None:
-    # The snapshot is there and whole but for this; without its note of who
-    # has made it, a revert would take it for one of others.
-    try:
-        firmware.keep(connection, root, context.journal['firmware'])
-    except (libvirt.libvirtError, exceptions.FolderMissing) as exc:
-        if not connection.isAlive():
-            raise
-        context.tell(
-            'HawkFish.1.0.FirmwareNotCaptured', root.findtext('name', ''), exc
-        )
-        leftovers.remove(
-            connection, domain, context.journal['firmware'].values(), context
-        )
-
-
-def _finish(
-    connection: Any, domain: Any, name: str, context: contract.TaskContext
-) -> int | None:
-    """Complete what libvirt has made; returns the size of its memory."""
-    root = snapshots.describe(domain, name)
-    if xml.resolve_volumes(root, context.journal['volumes']):
-        snapshots.redefine(domain, root)
-    if context.journal['firmware']:
-        _keep_firmware(connection, domain, root, context)
-    memory = xml.memory_file(root)
-    return storage.size(connection, memory)[0] if memory else None
+    kinds = xml.firmware(definition, off)
+    copies = filenames.firmware_copies(planned.folder, token, kinds)
+    return _New(text, overlays, memory, copies)

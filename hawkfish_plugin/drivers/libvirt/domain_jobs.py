@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Watching libvirt's jobs from another connection.
+The jobs that libvirt has of a domain, watched from another connection.
 
 Owns the progress, the cancelling and the deadline of a call that blocks, and
 the waiting for a call whose caller has died.
@@ -9,7 +9,7 @@ the waiting for a call whose caller has died.
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import libvirt
@@ -17,6 +17,7 @@ import libvirt
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import connections
+from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 _LOOK_SECONDS = 0.2
 # A save of little memory is over before the next look.
@@ -40,7 +41,7 @@ def watched(
     context: contract.TaskContext,
 ) -> Iterator[Watch]:
     """
-    Tell the progress of the domain's job while the block runs.
+    Report the progress of the domain's job while the block runs.
 
     The job is aborted when the task is cancelled or overdue.
     """
@@ -69,7 +70,7 @@ def _watch(
     # What goes wrong here shows in the watched call as well.
     with (
         contextlib.suppress(exceptions.HypervisorUnavailable),
-        hypervisor.domain(uuid, 'watch') as (_, domain),
+        hypervisor.domain(uuid, 'watch') as domain,
     ):
         looked = time.monotonic()
         while not done.wait(_POLL_SECONDS):
@@ -83,20 +84,20 @@ def _watch(
                     _look(domain, context, watch)
 
 
-def _look(domain: Any, context: contract.TaskContext, watch: Watch) -> None:
-    statistics = domain.jobStats()
+def _look(domain: Domain, context: contract.TaskContext, watch: Watch) -> None:
+    statistics = domain.job_statistics()
     # Another client's job may have to end before ours begins.
     if statistics.get('operation') != _SNAPSHOT:
         return
     watch.overdue = watch.overdue or context.overdue
     if watch.cancelled or watch.overdue:
-        domain.abortJob()
+        domain.abort_job()
     percent = _percent(statistics)
     if percent is not None:
         context.progress(percent)
 
 
-def _percent(statistics: dict[str, Any]) -> int | None:
+def _percent(statistics: Mapping[str, Any]) -> int | None:
     total = statistics.get('memory_total')
     if not total:
         return None
@@ -108,20 +109,19 @@ def until_idle(hypervisor: connections.Hypervisor, uuid: str) -> None:
     """Wait until libvirt does nothing more for a caller that has died."""
     idle = 0
     while idle < 2:
-        with hypervisor.domain(uuid, 'settle') as (_, domain):
+        with hypervisor.domain(uuid, 'settle') as domain:
             # A revert stops and starts the domain; seen twice is done.
             idle = 0 if _is_busy(domain) else idle + 1
         time.sleep(_IDLE_SECONDS)
 
 
-def _is_busy(domain: Any) -> bool:
+def _is_busy(domain: Domain) -> bool:
     try:
-        if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
+        if not domain.has_job:
             return False
         # A backup ends when the client that began it wants.
-        return bool(domain.jobStats().get('operation') != _BACKUP)
-    except libvirt.libvirtError:
+        return bool(domain.job_statistics().get('operation') != _BACKUP)
+    except libvirt.libvirtError as exc:
         # An inactive domain has no job.
-        if not domain.connect().isAlive():
-            raise
+        domain.host.raise_if_lost(exc)
         return False

@@ -10,86 +10,63 @@ a checksum of its own; an empty one says that there was nothing yet.
 """
 
 import gzip
-import hashlib
-import posixpath
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import storage, xml
+from hawkfish_plugin.drivers.libvirt import leftovers, xml
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 # The largest firmware of QEMU has 64 MiB of flash.
 _MOST_BYTES = 64 * 2**20
 
 
-def files(
-    domain: xml.Element, folder: str, token: str, off: bool
-) -> dict[str, str]:
-    """Files for copies of what *domain* has, by their kind."""
-    return {
-        kind: posixpath.join(folder, f'hawkfish-{token}.{kind}.gz')
-        for kind in xml.firmware(domain, off)
-    }
-
-
 def capture(
-    connection: Any, domain: xml.Element, copies: Mapping[str, str]
+    storage: Storage, domain: xml.Element, copies: Mapping[str, str]
 ) -> None:
     """Copy the firmware state of a *domain* to the new files *copies*."""
     sources = xml.firmware(domain, off=True)
     for kind, path in copies.items():
-        data = storage.read(connection, sources[kind], _MOST_BYTES) or b''
-        storage.write(connection, path, gzip.compress(data))
+        data = storage.read(sources[kind], _MOST_BYTES) or b''
+        storage.write(path, gzip.compress(data))
 
 
-def keep(connection: Any, root: xml.Element, taken: Mapping[str, str]) -> None:
+def keep(
+    storage: Storage, copies: Mapping[str, str], taken: Mapping[str, str]
+) -> None:
     """
-    Let the files *taken* be the copies of a new snapshot; can be repeated.
+    Let the files *taken* be the *copies* of a new snapshot; can be repeated.
 
     They were taken before it, and its name in full is known only now.
     """
-    for kind, path in copies(root).items():
-        packed = storage.read(connection, taken[kind], _MOST_BYTES)
+    for kind, path in copies.items():
+        packed = storage.read(taken[kind], _MOST_BYTES)
         if packed is not None:
-            storage.write(connection, path, packed)
-            storage.remove(connection, taken[kind])
+            storage.write(path, packed)
+            storage.remove(taken[kind])
 
 
-def copies(root: xml.Element) -> dict[str, str]:
-    """The copies that a snapshot of ours has, by their kind."""
-    captured = root.find('domain')
-    external = xml.external_disks(root)
-    paths = [
-        disk.path
-        for disk in xml.captured_disks(root)
-        if disk.target in external and disk.path
-    ]
-    if captured is None or not paths:
-        return {}
-    identity = [
-        captured.findtext('uuid'),
-        root.findtext('name'),
-        root.findtext('creationTime'),
-    ]
-    token = hashlib.sha256(repr(identity).encode()).hexdigest()[:12]
-    off = xml.snapshot(root, None).power_state == contract.OFF
-    return files(captured, posixpath.dirname(paths[0]), token, off)
+def forget(
+    host: Host, copies: Mapping[str, str], context: contract.TaskContext
+) -> None:
+    """Remove *copies* of a state that is needed no more."""
+    leftovers.remove(host, copies.values(), context)
 
 
-def check(connection: Any, name: str, copies: Mapping[str, str]) -> None:
+def check(storage: Storage, name: str, copies: Mapping[str, str]) -> None:
     """
     Raise what keeps *copies*, of the snapshot *name*, from being restored.
 
     That is SnapshotFileMissing or SnapshotFileDamaged.
     """
     for path in copies.values():
-        _read(connection, name, path)
+        _read(storage, name, path)
 
 
 def restore(
-    connection: Any, name: str, domain: xml.Element, copies: Mapping[str, str]
+    storage: Storage, name: str, domain: xml.Element, copies: Mapping[str, str]
 ) -> None:
     """
     Put *copies*, of the snapshot *name*, in the place of what is there.
@@ -98,15 +75,15 @@ def restore(
     """
     targets = xml.firmware(domain, off=True)
     for kind in targets.keys() & copies.keys():
-        data = _read(connection, name, copies[kind])
+        data = _read(storage, name, copies[kind])
         if data:
-            storage.write(connection, targets[kind], data)
+            storage.write(targets[kind], data)
         else:
-            storage.remove(connection, targets[kind])
+            storage.remove(targets[kind])
 
 
-def _read(connection: Any, name: str, path: str) -> bytes:
-    packed = storage.read(connection, path, _MOST_BYTES)
+def _read(storage: Storage, name: str, path: str) -> bytes:
+    packed = storage.read(path, _MOST_BYTES)
     if packed is None:
         raise exceptions.SnapshotFileMissing(name, path)
     try:

@@ -11,215 +11,186 @@ import contextlib
 import html
 import json
 import posixpath
-import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
 
 import libvirt
 
 from hawkfish_plugin import messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    backing,
+    domains,
+    errors,
+    filenames,
     memory_images,
     qmp,
     snapshots,
-    storage,
     xml,
 )
-
-# The overlay of a disk, or libvirt's over it by a revert; the memory, the
-# state of a firmware.
-_OURS = re.compile(
-    r'hawkfish-[0-9a-f]{12}'
-    r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)'
-)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 
 def remove(
-    connection: Any,
-    domain: Any,
-    paths: Iterable[str],
-    context: contract.TaskContext,
+    host: Host, paths: Iterable[str], context: contract.TaskContext
 ) -> None:
-    """Remove those of *paths* that nothing uses; tell what cannot be."""
+    """Remove those of *paths* that nothing uses; report what cannot be."""
     paths, unused = [*paths], list[str]()
-    with _telling(connection, context, paths):
-        unused = _unused(connection, paths)
+    with _reporting(host, context, paths):
+        unused = _unused(host, paths)
     for path in unused:
-        with _telling(connection, context, [path]):
-            storage.remove(connection, path)
+        with _reporting(host, context, [path]):
+            host.storage.remove(path)
 
 
 @contextlib.contextmanager
-def _telling(
-    connection: Any, context: contract.TaskContext, paths: Iterable[str]
+def _reporting(
+    host: Host, context: contract.TaskContext, paths: Iterable[str]
 ) -> Iterator[None]:
+    """Report why libvirt cannot remove *paths*, and go on."""
     try:
         yield
     except libvirt.libvirtError as exc:
-        if not connection.isAlive():
-            raise
+        host.raise_if_lost(exc)
         for path in paths:
-            context.tell(
-                messages.CLEANUP_FAILED, path, exc.get_error_message()
+            context.add_message(
+                messages.CLEANUP_FAILED, path, errors.text(exc)
             )
 
 
 def close(
-    connection: Any,
-    domain: Any,
-    paths: Collection[str],
-    context: contract.TaskContext,
+    domain: Domain, paths: Collection[str], context: contract.TaskContext
 ) -> None:
     """
     Let QEMU close those of *paths* that it has open and does not use.
 
-    Tells what cannot be found out.
+    Reports what cannot be found out.
     """
-    with _telling(connection, context, paths):
+    with _reporting(domain.host, context, paths):
         nodes = qmp.listed(domain, 'query-named-block-nodes')
         # What has the file open goes after what reads its format. QEMU
-        # refuses where anything stands on it.
+        # refuses where anything is backed by it.
         for node in sorted(nodes, key=lambda node: node['drv'] == 'file'):
             if qmp.plain(node['file']) in paths:
                 name = {'node-name': node['node-name']}
                 qmp.ask(domain, 'blockdev-del', name)
 
 
-def is_ours(path: str) -> bool:
-    """Whether a file has a name that only we give."""
-    return bool(_OURS.fullmatch(posixpath.basename(path)))
-
-
-def revert_overlays(connection: Any, bases: Iterable[str]) -> list[str]:
-    """
-    The overlays that reverts have put over *bases* so far.
-
-    libvirt puts them beside the base, with the second of the clock in the
-    place of the ending of its name.
-    """
-    found = []
-    for base in bases:
-        folder, name = posixpath.split(base)
-        stem = posixpath.splitext(name)[0]
-        pattern = re.compile(rf'{re.escape(stem)}\.\d{{10}}')
-        found += [
-            path
-            for path in storage.listing(connection, folder)
-            if pattern.fullmatch(posixpath.basename(path))
-        ]
-    return found
+def revert_overlays(storage: Storage, bases: Iterable[str]) -> list[str]:
+    """The overlays that reverts have put over *bases* so far."""
+    return [
+        path
+        for base in bases
+        for path in storage.listing(posixpath.dirname(base))
+        if filenames.is_revert_overlay_of(base, path)
+    ]
 
 
 def remove_new_overlays(
-    connection: Any,
-    domain: Any,
+    host: Host,
     bases: Collection[str],
     before: Collection[str],
     context: contract.TaskContext,
 ) -> None:
     """Remove what a failed revert has put over *bases* since *before*."""
-    now = revert_overlays(connection, bases)
-    remove(connection, domain, set(now) - set(before), context)
+    now = revert_overlays(host.storage, bases)
+    remove(host, set(now) - set(before), context)
 
 
 def remove_discarded(
-    connection: Any,
-    domain: Any,
-    before: Iterable[str],
-    context: contract.TaskContext,
+    domain: Domain, before: Iterable[str], context: contract.TaskContext
 ) -> None:
     """
-    Remove what a revert or a delete has done with, and libvirt has left.
+    Remove what a revert or a delete is done with, and libvirt has left.
 
     That is so where a QEMU died in a merge.  *before* are the files, the
-    uppermost first; none that anything stands on is removed.
+    uppermost first; none that backs any other is removed.
     """
-    ours = {path for path in before if is_ours(path)}
-    with _telling(connection, context, ours):
+    host = domain.host
+    ours = {path for path in before if filenames.is_ours(path)}
+    with _reporting(host, context, ours):
         known = _mentioned(domain, ours)
         for path in before:
             if path not in ours - known:
                 continue
-            if storage.exists(connection, path) and not storage.is_backing(
-                connection, path
+            if host.storage.exists(path) and not backing.backs_any(
+                host.storage, path
             ):
-                remove(connection, domain, [path], context)
+                remove(host, [path], context)
 
 
-def sweep(connection: Any, noted: Collection[str]) -> list[str]:
+def sweep(host: Host, noted: Collection[str]) -> list[str]:
     """
     Remove what is known to be of no use; returns what is unclear.
 
     That is what is named like a file of ours and that nothing knows, but
     that may be needed: by a definition that somebody has kept elsewhere.
     """
-    found = _files_like_ours(connection)
-    known = _names_in_use(connection)
+    found = _files_like_ours(host)
+    known = _names_in_use(host)
     unknown = {p for p in found if posixpath.basename(p) not in known}
-    strange = []
+    unclear = []
     for path in sorted(unknown | set(noted)):
         useless = path in noted or memory_images.is_unfinished(
-            connection, path
+            host.storage, path
         )
-        if not _unused(connection, [path]) or not storage.exists(
-            connection, path
-        ):
+        if not _unused(host, [path]) or not host.storage.exists(path):
             continue
         if useless:
-            storage.remove(connection, path)
+            host.storage.remove(path)
         else:
-            strange.append(path)
-    return strange
+            unclear.append(path)
+    return unclear
 
 
-def _files_like_ours(connection: Any) -> set[str]:
+def _files_like_ours(host: Host) -> set[str]:
     folders = {
         posixpath.dirname(path)
-        for domain in connection.listAllDomains()
-        for path in xml.chain(xml.parse(domain.XMLDesc(0)))
+        for domain in domains.all_of(host)
+        for path in xml.files(domain.definition())
     }
     return {
         path
         for folder in folders
-        for path in storage.listing(connection, folder)
-        if is_ours(path)
+        for path in host.storage.listing(folder)
+        if filenames.is_ours(path)
     }
 
 
-def _names_in_use(connection: Any) -> set[str]:
+def _names_in_use(host: Host) -> set[str]:
     """The names like ours that any domain has."""
     # Looked for after the files: who makes one lets libvirt know it first.
     names: set[str] = set()
-    for domain in connection.listAllDomains():
+    for domain in domains.all_of(host):
         for text in _texts(domain):
-            names |= {match[0] for match in _OURS.finditer(text)}
+            names.update(filenames.ours_in(text))
         for seen in snapshots.read_all(domain):
-            names |= {posixpath.basename(path) for path in seen.own}
+            names |= {posixpath.basename(path) for path in seen.own_files}
     return names
 
 
-def _unused(connection: Any, paths: Iterable[str]) -> list[str]:
+def _unused(host: Host, paths: Iterable[str]) -> list[str]:
     """Those of *paths* that no domain knows."""
     # By their names, and any domain's: disks that differ only in the ending
     # of their names get overlays of the same names from their reverts.
     names = {path: posixpath.basename(path) for path in paths}
     known: set[str] = set()
-    for domain in connection.listAllDomains() if names else ():
+    for domain in domains.all_of(host) if names else ():
         known |= _mentioned(domain, set(names.values()))
     return [path for path, name in names.items() if name not in known]
 
 
-def _mentioned(domain: Any, words: set[str]) -> set[str]:
+def _mentioned(domain: Domain, words: set[str]) -> set[str]:
     """Those of *words* that are in anything said of a domain's files."""
     return {word for text in _texts(domain) for word in words if word in text}
 
 
-def _texts(domain: Any) -> Iterator[str]:
+def _texts(domain: Domain) -> Iterator[str]:
     """All that libvirt and QEMU have to say of a domain's files."""
-    texts = [domain.XMLDesc(0), *snapshots.texts(domain)]
-    if domain.isPersistent():
-        texts.append(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    texts = [domain.text(), *snapshots.texts(domain)]
+    if domain.is_persistent:
+        texts.append(domain.text(inactive=True))
     # Not parsed, as there may be thousands; but XML has other words for some
     # letters.
     yield from map(html.unescape, texts)

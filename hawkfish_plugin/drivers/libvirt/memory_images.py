@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The memory files of snapshots.
+The memory images of snapshots.
 
-Owns the look at the header that libvirt gives them: a file that libvirt has
-not finished, or that holds another system's memory, would only be found out
+Owns the look at the header that libvirt gives them: an image that libvirt has
+not finished, or that is another system's, would otherwise be found out only
 when the guest is stopped already.
 """
 
 import struct
-from typing import Any
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import storage, xml
+from hawkfish_plugin.drivers.libvirt import xml
+from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 # virQEMUSaveHeader: magic, version, length of what follows, whether the guest
 # ran, compression, offset of the cookie; unused space. The definition of the
@@ -22,36 +22,36 @@ _FIRST_BYTES, _MOST_BYTES = 2**15, 2**20
 
 
 def check(
-    connection: Any, name: str, path: str, uuid: str, size: int | None
+    storage: Storage, name: str, path: str, uuid: str, size: int | None
 ) -> None:
     """
     Raise what keeps the memory of the snapshot *name* from being loaded.
 
     *size* is what it was when it was made, in bytes, where that is known.
     """
-    begin = _beginning(connection, path)
+    begin = _beginning(storage, path)
     if begin is None:
         raise exceptions.SnapshotFileMissing(name, path)
     wrong = _flaw(begin, uuid)
-    now = storage.size(connection, path)[0]
+    now = storage.size(path)[0]
     if not wrong and size not in (None, now):
         wrong = f'it has {now} bytes and had {size}'
     if wrong:
         raise exceptions.SnapshotFileDamaged(name, path, wrong)
 
 
-def is_unfinished(connection: Any, path: str) -> bool:
-    """Whether libvirt has begun to save memory to a file, and broke off."""
-    return storage.read(connection, path, len(_BEGUN)) == _BEGUN
+def is_unfinished(storage: Storage, path: str) -> bool:
+    """Whether libvirt was interrupted while it saved memory to a file."""
+    return storage.read(path, len(_BEGUN)) == _BEGUN
 
 
-def _beginning(connection: Any, path: str) -> bytes | None:
+def _beginning(storage: Storage, path: str) -> bytes | None:
     """The header and the definition of the system, or as much as is there."""
-    begin = storage.read(connection, path, _FIRST_BYTES)
+    begin = storage.read(path, _FIRST_BYTES)
     if begin and len(begin) == _FIRST_BYTES:
         wanted = _HEADER.size + _HEADER.unpack_from(begin)[2]
         if wanted > _FIRST_BYTES:
-            return storage.read(connection, path, min(wanted, _MOST_BYTES))
+            return storage.read(path, min(wanted, _MOST_BYTES))
     return begin
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What kind of snapshot a domain can have, and what stands in the way.
+What kind of snapshot a domain can have, and what prevents one.
 
 Owns the decision between external and internal snapshots and every reason for
 a refusal.  Looks and decides; changes nothing.
@@ -9,21 +9,19 @@ a refusal.  Looks and decides; changes nothing.
 import dataclasses
 import posixpath
 from collections.abc import Iterator
-from typing import Any
 
-import libvirt
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import snapshots, space, storage, xml
+from hawkfish_plugin.drivers.libvirt import snapshots, space, xml
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.hosts import Host
 
 # json-c in libvirt 10.8 to 11.x cannot parse QEMU's answers about longer
 # chains; a domain with more does not start, and a daemon restart kills it.
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _DEPTH_WITH_JSON_BUG, _DEPTH = 20, 150
-# By the version of libvirt.
-_external: dict[int, bool] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,23 +44,21 @@ class Plan:
     left_out: list[str]
     needs: list[space.Need]
 
+    @property
     def folder(self) -> str:
         """Where the memory goes: beside the first disk."""
         return posixpath.dirname(next(iter(self.paths.values())))
 
 
 def make(
-    connection: Any,
-    domain: Any,
-    request: contract.CreateRequest,
-    conf: cfg.ConfigOpts,
+    domain: Domain, request: contract.CreateRequest, conf: cfg.ConfigOpts
 ) -> Plan:
     """
     The snapshot that *request* would make.
 
-    Raises Refused with everything that stands in its way.
+    Raises Refused with everything that prevents it.
     """
-    seen = _look(connection, domain)
+    seen = _look(domain)
     external = _is_external(seen, conf)
     wanted = request.memory
     if wanted is None:
@@ -71,14 +67,10 @@ def make(
     refusals = _refusals(seen, external, memory, conf)
     if refusals:
         raise exceptions.Refused(refusals)
-    paths = {d.target: file_of(connection, d) or '' for d in seen.captured}
-    needs = space.for_create(
-        connection,
-        domain,
-        paths.values(),
-        memory,
-        conf.snapshots.space_headroom,
-    )
+    storage = domain.host.storage
+    paths = {d.target: storage.path_of(d) or '' for d in seen.captured}
+    headroom = conf.snapshots.space_headroom
+    needs = space.for_create(domain, paths.values(), memory, headroom)
     space.check(needs)
     return Plan(
         external=external,
@@ -95,21 +87,21 @@ def make(
 
 
 def capabilities(
-    connection: Any, domain: Any, conf: cfg.ConfigOpts
+    domain: Domain, conf: cfg.ConfigOpts
 ) -> contract.Capabilities:
     """What snapshots the domain can have as it is now, and why no others."""
-    seen = _look(connection, domain)
+    seen = _look(domain)
     external = _is_external(seen, conf)
     memory = seen.active and _wants_memory(external, conf)
     findings = _refusals(seen, external, memory, conf)
     general = [*_general_refusals(seen)]
+    agent = xml.agent_state(seen.root)
     return contract.Capabilities(
-        version=version(connection),
+        version=domain.host.version,
         external=not general and not _external_refusals(seen, conf),
         internal=not general and not _internal_refusals(seen, seen.active),
         memory=not _memory_refusals(seen),
-        quiesce=xml.agent_state(seen.root) != 'absent'
-        and (not seen.active or xml.agent_state(seen.root) == 'connected'),
+        quiesce=agent == 'connected' if seen.active else agent != 'absent',
         storage='External' if external else 'Internal',
         findings=tuple(findings),
         disks=tuple(_report(disk) for disk in xml.disks(seen.root)),
@@ -118,7 +110,7 @@ def capabilities(
 
 def _report(disk: xml.Disk) -> contract.DiskReport:
     reason = None
-    if disk.is_media:
+    if disk.is_removable:
         reason = 'It is a removable medium.'
     elif disk.readonly:
         reason = 'It is read-only.'
@@ -127,39 +119,11 @@ def _report(disk: xml.Disk) -> contract.DiskReport:
     )
 
 
-def supports_external(connection: Any) -> bool:
-    """Whether this libvirt can revert to and delete external snapshots."""
-    # It is the driver's, and its capabilities are slow to write down.
-    version = connection.getLibVersion()
-    if version not in _external:
-        root = xml.parse(connection.getCapabilities())
-        found = root.find('guest/features/externalSnapshot')
-        _external[version] = found is not None
-    return _external[version]
-
-
-def version(connection: Any) -> str:
-    number = connection.getLibVersion()
-    return f'{number // 10**6}.{number // 1000 % 1000}.{number % 1000}'
-
-
-def file_of(connection: Any, disk: xml.Disk) -> str | None:
-    """The path of the file that holds *disk*; None where it is no file."""
-    if disk.kind == 'volume' and disk.volume:
-        return storage.volume_path(connection, *disk.volume)
-    return disk.path if disk.kind == 'file' else None
-
-
-def is_captured(disk: xml.Disk) -> bool:
-    return not disk.is_media and not disk.readonly
-
-
 @dataclasses.dataclass(frozen=True)
 class _Seen:
     """A domain, as it is while a decision is made."""
 
-    connection: Any
-    domain: Any
+    domain: Domain
     root: xml.Element
     active: bool
     captured: list[xml.Disk]
@@ -167,15 +131,14 @@ class _Seen:
     has_internal: bool
 
 
-def _look(connection: Any, domain: Any) -> _Seen:
-    root = xml.parse(domain.XMLDesc(0))
+def _look(domain: Domain) -> _Seen:
+    root = domain.definition()
     kinds = {s.record.external for s in snapshots.read_all(domain)}
     return _Seen(
-        connection,
         domain,
         root,
-        bool(domain.isActive()),
-        [disk for disk in xml.disks(root) if is_captured(disk)],
+        domain.is_active,
+        [disk for disk in xml.disks(root) if disk.is_captured],
         has_external=True in kinds,
         has_internal=False in kinds,
     )
@@ -186,7 +149,7 @@ def _is_external(seen: _Seen, conf: cfg.ConfigOpts) -> bool:
         return bool(conf.snapshots.type == 'external')
     # Never both on one system: libvirt lost data that way before 11.0.
     only_internal = seen.has_internal and not seen.has_external
-    return supports_external(seen.connection) and not only_internal
+    return seen.domain.host.supports_external and not only_internal
 
 
 def _wants_memory(external: bool, conf: cfg.ConfigOpts) -> bool:
@@ -209,12 +172,12 @@ def _refusals(
 
 def _general_refusals(seen: _Seen) -> Iterator[exceptions.HawkFishError]:
     domain = seen.domain
-    if not domain.isPersistent():
-        yield exceptions.SystemTransient(domain.name())
-    if domain.hasManagedSaveImage():
-        yield exceptions.ManagedSavePresent(domain.name())
+    if not domain.is_persistent:
+        yield exceptions.SystemTransient(domain.name)
+    if domain.has_managed_save:
+        yield exceptions.ManagedSavePresent(domain.name)
     if not seen.captured:
-        yield exceptions.NoDisks(domain.name())
+        yield exceptions.NoDisks(domain.name)
     for disk in seen.captured:
         yield from _disk_refusals(seen, disk)
 
@@ -228,9 +191,9 @@ def _disk_refusals(
         yield exceptions.DiskTransient(disk.target)
     if disk.snapshot == 'no':
         yield exceptions.DiskExcluded(disk.target)
-    if file_of(seen.connection, disk) is None:
+    if seen.domain.host.storage.path_of(disk) is None:
         yield exceptions.DiskNotRevertable(disk.target, disk.kind)
-    if seen.active and seen.domain.blockJobInfo(disk.target):
+    if seen.active and seen.domain.block_job(disk.target):
         yield exceptions.BlockJobActive(disk.target)
 
 
@@ -238,13 +201,13 @@ def _external_refusals(
     seen: _Seen, conf: cfg.ConfigOpts
 ) -> list[exceptions.HawkFishError]:
     found: list[exceptions.HawkFishError] = []
-    if not supports_external(seen.connection):
-        found.append(exceptions.ExternalNotSupported(version(seen.connection)))
+    if not seen.domain.host.supports_external:
+        found.append(exceptions.ExternalNotSupported(seen.domain.host.version))
     if seen.has_internal:
         found.append(
-            exceptions.SnapshotKindMixed(seen.domain.name(), 'internal')
+            exceptions.SnapshotKindMixed(seen.domain.name, 'internal')
         )
-    limit = conf.snapshots.max_chain_depth or _safe_depth(seen.connection)
+    limit = conf.snapshots.max_chain_depth or _safe_depth(seen.domain.host)
     found += [
         exceptions.ChainTooDeep(disk.target, depth, limit)
         for disk in seen.captured
@@ -254,18 +217,19 @@ def _external_refusals(
 
 
 def _depth(seen: _Seen, disk: xml.Disk) -> int:
-    """How many files lie below a disk."""
-    path = None if seen.active else file_of(seen.connection, disk)
+    """How many backing files a disk has."""
+    storage = seen.domain.host.storage
+    path = None if seen.active else storage.path_of(disk)
     if path is None:
         return disk.depth
     # libvirt writes the chain of a domain down when it starts it.
-    return len(storage.chains(seen.connection, [path])) - 1
+    return len(storage.chains([path])) - 1
 
 
 def _internal_refusals(
     seen: _Seen, memory: bool
 ) -> list[exceptions.HawkFishError]:
-    name = seen.domain.name()
+    name = seen.domain.name
     found: list[exceptions.HawkFishError] = [
         exceptions.InternalNeedsQcow2(disk.target, disk.format)
         for disk in seen.captured
@@ -275,7 +239,7 @@ def _internal_refusals(
         found.append(exceptions.InternalNeedsMemory(name))
     if xml.nvram_format(seen.root) == 'raw':
         found.append(
-            exceptions.InternalNeedsQcow2Nvram(name, version(seen.connection))
+            exceptions.InternalNeedsQcow2Nvram(name, seen.domain.host.version)
         )
     if seen.has_external:
         found.append(exceptions.SnapshotKindMixed(name, 'external'))
@@ -284,27 +248,11 @@ def _internal_refusals(
 
 def _memory_refusals(seen: _Seen) -> list[exceptions.HawkFishError]:
     return [
-        exceptions.DeviceHoldsMemory(seen.domain.name(), device)
-        for device in xml.devices_of_the_host(seen.root)
+        exceptions.DeviceHoldsMemory(seen.domain.name, device)
+        for device in xml.host_devices(seen.root)
     ]
 
 
-def _safe_depth(connection: Any) -> int:
-    has_bug = _JSON_BUG_SINCE <= connection.getLibVersion() < _JSON_BUG_UNTIL
+def _safe_depth(host: Host) -> int:
+    has_bug = _JSON_BUG_SINCE <= host.version_number < _JSON_BUG_UNTIL
     return _DEPTH_WITH_JSON_BUG if has_bug else _DEPTH
-
-
-def check_unsaved(domain: Any) -> None:
-    """Raise ManagedSavePresent; its memory would not fit other disks."""
-    if domain.hasManagedSaveImage():
-        raise exceptions.ManagedSavePresent(domain.name())
-
-
-def is_paused(domain: Any) -> bool:
-    return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
-
-
-def power_state(domain: Any) -> str:
-    if not domain.isActive():
-        return contract.OFF
-    return contract.PAUSED if is_paused(domain) else contract.ON

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Questions to the QEMU of a domain, past libvirt.
+Commands for the QEMU of a domain, by its monitor.
 
 Only for what libvirt has no call for; see ``virDomainQemuMonitorCommand``.
 """
@@ -13,25 +13,27 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+
 _DYING_SECONDS, _LOOK_SECONDS = 2.0, 0.05
 _JSON = 'json:'
 
 
 def ask(
-    domain: Any, command: str, arguments: Mapping[str, object] | None = None
+    domain: Domain, command: str, arguments: Mapping[str, object] | None = None
 ) -> dict[str, Any]:
     """The answer of QEMU: its ``return``, or its ``error``."""
     question = {'execute': command, 'arguments': arguments or {}}
     answer: dict[str, Any] = json.loads(
-        libvirt_qemu.qemuMonitorCommand(domain, json.dumps(question), 0)
+        libvirt_qemu.qemuMonitorCommand(domain.handle, json.dumps(question), 0)
     )
     return answer
 
 
-def listed(domain: Any, query: str) -> list[dict[str, Any]]:
+def listed(domain: Domain, query: str) -> list[dict[str, Any]]:
     """What a *query* lists; nothing where there is no QEMU."""
     deadline = time.monotonic() + _DYING_SECONDS
-    while domain.isActive():
+    while domain.is_active:
         try:
             return list(ask(domain, query).get('return', []))
         except libvirt.libvirtError:
@@ -47,7 +49,7 @@ def plain(name: str) -> str:
     The path of the file that QEMU names.
 
     Where the options of a node differ from what its file says, QEMU names it
-    by these, as JSON: so an overlay that stands on nothing yet.
+    by its options, as JSON; an example is an overlay without a backing file.
     """
     if not name.startswith(_JSON):
         return name

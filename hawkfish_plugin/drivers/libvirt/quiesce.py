@@ -8,17 +8,16 @@ systems are flushed: frozen and thawed at once, right before.  Disks alone are
 captured while libvirt keeps the file systems frozen.
 """
 
-from typing import Any
-
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import agent, plan
+from hawkfish_plugin.drivers.libvirt import agent, journals, plan
+from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 
 def before(
-    domain: Any,
+    domain: Domain,
     planned: plan.Plan,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
@@ -28,7 +27,7 @@ def before(
 
     Raises QuiesceFailed where it is required and not possible.
     """
-    if plan.power_state(domain) != contract.ON:
+    if domain.power_state != contract.ON:
         return contract.Quiesce(contract.NOT_NEEDED)
     if planned.quiesce == contract.NEVER:
         return contract.Quiesce(contract.NOT_REQUESTED)
@@ -43,20 +42,24 @@ def before(
 
 
 def failed(
-    domain: Any,
+    domain: Domain,
     planned: plan.Plan,
     error: Exception,
     context: contract.TaskContext,
 ) -> contract.Quiesce:
     """Raise where it is required, else warn and go on without."""
     if planned.quiesce == contract.REQUIRED:
-        raise exceptions.QuiesceFailed(domain.name(), error)
-    context.tell('HawkFish.1.0.SnapshotQuiesceFailed', domain.name(), error)
+        raise exceptions.QuiesceFailed(domain.name, error)
+    context.add_message(
+        'HawkFish.1.0.SnapshotQuiesceFailed', domain.name, error
+    )
     return contract.Quiesce(contract.QUIESCE_FAILED, str(error))
 
 
-def _flush(domain: Any, seconds: int, context: contract.TaskContext) -> None:
-    context.step('freeze', frozen=True)
+def _flush(
+    domain: Domain, seconds: int, context: contract.TaskContext
+) -> None:
+    context.step('freeze', journals.FreezeNote(frozen=True))
     try:
         agent.freeze(domain)
     finally:

@@ -2,69 +2,71 @@
 """
 What the next revert removes.
 
-libvirt removes the overlays that it has noted in the current snapshot: those
-of the last revert to it, or else those that began with it.  After the delete
-of the newest of several branches these are another branch's, and a revert
-would take them from it (seen with 11.3).
+libvirt removes the overlays that it has noted in the current snapshot, as its
+``<revertDisks>``: those of the last revert to it, or else those that began
+with it.  After the delete of the newest of several branches these are another
+branch's, and a revert would take them from it (seen with 11.3).
 """
 
-import re
-from typing import Any
+from collections.abc import Collection, Mapping
 
-from hawkfish_plugin.drivers.libvirt import leftovers, snapshots, xml
+from hawkfish_plugin.drivers.libvirt import (
+    filenames,
+    snapshot_xml,
+    snapshots,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
 
-# As libvirt names the overlays of a revert.
-_OF_REVERT = re.compile(r'.*\.\d{10}', re.DOTALL)
+# By the target of a disk, the file that goes; None where it stays.
+Removed = dict[str, str | None]
 
 
-def files(domain: Any) -> set[str]:
+def files(domain: Domain) -> set[str]:
     """The files that the next revert of *domain* removes."""
-    seen = _look(domain)
-    return {path for path in seen[1].values() if path} if seen else set()
+    found = _look(domain)
+    return {path for path in found[1].values() if path} if found else set()
 
 
-def correct(domain: Any) -> None:
-    """Let the next revert remove nothing but what *domain* stands on."""
-    seen = _look(domain)
-    if seen and xml.noted_overlays(seen[0]) != seen[1]:
-        xml.note_overlays(*seen)
-        snapshots.redefine(domain, seen[0])
+def correct(domain: Domain) -> None:
+    """Let the next revert remove nothing but what is only *domain*'s own."""
+    found = _look(domain)
+    if found and snapshot_xml.revert_disks(found[0]) != found[1]:
+        snapshot_xml.set_revert_disks(*found)
+        snapshots.redefine(domain, found[0])
 
 
-def _look(
-    domain: Any,
-) -> tuple[xml.Element, dict[str, str | None]] | None:
-    """
-    The current snapshot, and by target what is to go with a revert.
-
-    None where nothing does.
-    """
+def _look(domain: Domain) -> tuple[xml.Element, Removed] | None:
+    """The current snapshot, and what is to go; None where nothing does."""
     name = snapshots.current(domain)
     if name is None:
         return None
     root = snapshots.describe(domain, name)
-    noted = xml.noted_overlays(root)
+    noted = snapshot_xml.revert_disks(root)
     if not noted:
         return None
-    now = {
-        disk.target: disk.path
-        for disk in xml.disks(xml.parse(domain.XMLDesc(0)))
-    }
-    captured = {
-        path for s in snapshots.read_all(domain) for path in s.captured
-    }
-    return root, {
+    now = {disk.target: disk.path for disk in xml.disks(domain.definition())}
+    captured = {path for s in snapshots.read_all(domain) for path in s.paths}
+    return root, to_remove(noted, now, captured)
+
+
+def to_remove(
+    noted: Mapping[str, str | None],
+    now: Mapping[str, str | None],
+    captured: Collection[str],
+) -> Removed:
+    """
+    What a revert may remove of the files that the disks are in *now*.
+
+    *noted* is what libvirt would remove; of these disks, only an overlay
+    that no snapshot has *captured* may go.
+    """
+    return {
         target: path
-        if path not in captured
-        and (path == noted.get(target) or _is_overlay(path))
+        if path
+        and path not in captured
+        and (path == noted[target] or filenames.is_snapshot_overlay(path))
         else None
         for target, path in now.items()
         if target in noted
     }
-
-
-def _is_overlay(path: str | None) -> bool:
-    """Whether a file has a name that only snapshots give."""
-    return bool(path) and (
-        leftovers.is_ours(str(path)) or bool(_OF_REVERT.fullmatch(str(path)))
-    )

@@ -2,23 +2,27 @@
 """
 How much the snapshots of a domain take.
 
-A snapshot's disks are the files that the domain stood on when it was taken:
-they hold what was written between its parent and itself, and are written to
-no more.  The overlays that libvirt lists in it begin what comes after, and
-count for its children, or for the present state.  The first snapshot stands
-on the disks that the domain began with, which are not the snapshot's.
+A snapshot's disks are the files that the domain was backed by when it was
+taken: they hold what was written between its parent and itself, and are
+written to no more.  The overlays that libvirt lists in it begin what comes
+after, and count for its children, or for the present state.  The first
+snapshot has the disks that the domain began with, which are not its own.
 """
 
+import math
 import posixpath
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import cachetools
 import libvirt
 
+from hawkfish_plugin import tree
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import parsed, plan, snapshots, storage
+from hawkfish_plugin.drivers.libvirt import parsed, plan, snapshots
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 # Each look costs a refresh of the pool that holds the files.
 _REMEMBERED_SECONDS = 10.0
@@ -28,8 +32,10 @@ class Sizes:
     """What the files of each domain take, as seen a few seconds ago."""
 
     def __init__(self) -> None:
-        # By the UUID of the domain: since when, and the bytes by the path.
-        self._seen: dict[str, tuple[float, dict[str, int]]] = {}
+        # By the UUID of the domain, the bytes by the path.
+        self._seen: cachetools.TTLCache[str, dict[str, int]] = (
+            cachetools.TTLCache(math.inf, _REMEMBERED_SECONDS)
+        )
         self._lock = threading.Lock()
 
     def forget(self, uuid: str) -> None:
@@ -38,28 +44,14 @@ class Sizes:
             self._seen.pop(uuid, None)
 
     def of(
-        self, connection: Any, uuid: str, paths: Sequence[str]
+        self, storage: Storage, uuid: str, paths: Sequence[str]
     ) -> dict[str, int]:
         """The bytes that *paths* take; those that are gone take none."""
         with self._lock:
-            now = time.monotonic()
-            self._seen = {
-                key: (since, takes)
-                for key, (since, takes) in self._seen.items()
-                if now - since <= _REMEMBERED_SECONDS
-            }
-            _, takes = self._seen.setdefault(uuid, (now, {}))
+            takes = self._seen.setdefault(uuid, {})
             seen = dict(takes)
         # Not under the lock: another domain need not wait for this look.
-        unknown: dict[str, list[str]] = {}
-        for path in paths:
-            if path not in seen:
-                folder = posixpath.dirname(path)
-                unknown.setdefault(folder, []).append(path)
-        found: dict[str, int] = {}
-        for folder, missing in unknown.items():
-            found |= dict.fromkeys(missing, 0)
-            found |= storage.allocations(connection, folder, missing)
+        found = _look(storage, [path for path in paths if path not in seen])
         with self._lock:
             # Forgotten meanwhile, it is not remembered.
             takes |= found
@@ -67,32 +59,30 @@ class Sizes:
         return {path: seen[path] for path in paths}
 
 
+def _look(storage: Storage, paths: Sequence[str]) -> dict[str, int]:
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        by_folder.setdefault(posixpath.dirname(path), []).append(path)
+    found = dict.fromkeys(paths, 0)
+    for folder, wanted in by_folder.items():
+        found |= storage.allocations(folder, wanted)
+    return found
+
+
 def measure(
-    connection: Any,
-    uuid: str,
-    read: Sequence[parsed.ParsedSnapshot],
+    seen: Sequence[parsed.ParsedSnapshot],
     records: Sequence[contract.Snapshot],
     disks: Mapping[str, Sequence[str]],
-    seen: Sizes,
+    takes: Mapping[str, int],
 ) -> dict[str, contract.Size]:
     """
     The size of each external snapshot, by its name.
 
-    *read* and *records* are of all snapshots of the domain *uuid*, *disks*
-    the files of each.
+    *seen* and *records* are of all snapshots of a domain, *disks* the files
+    of each, and *takes* the bytes that every file takes.
     """
-    own = {s.record.name: s.own for s in read}
-    takes = seen.of(
-        connection,
-        uuid,
-        [
-            p
-            for found in (own, disks)
-            for paths in found.values()
-            for p in paths
-        ],
-    )
-    above, below = contract.ancestors(records), contract.children(records)
+    own = {s.record.name: s.own_files for s in seen}
+    above, below = tree.ancestors(records), tree.children(records)
     return {
         s.name: contract.Size(
             sum(takes[path] for path in own[s.name]),
@@ -105,20 +95,15 @@ def measure(
 
 
 def forecast(
-    connection: Any, domain: Any, planned: plan.Plan, headroom_mib: int
+    domain: Domain, planned: plan.Plan, headroom_mib: int
 ) -> contract.Forecast:
     """What *planned* would make, and how big it would be at the most."""
     # Beside the headroom that each folder keeps, only memory is written.
     memory = sum(n.needed - headroom_mib * 2**20 for n in planned.needs)
-    grown = planned.external and snapshots.current(domain) is not None
-    disks = (
-        sum(
-            storage.size(connection, path)[1]
-            for path in planned.paths.values()
-        )
-        if grown
-        else 0
-    )
+    disks = 0
+    if planned.external and snapshots.current(domain) is not None:
+        storage = domain.host.storage
+        disks = sum(storage.size(path)[1] for path in planned.paths.values())
     return contract.Forecast(
         planned.external,
         planned.memory,
@@ -127,13 +112,12 @@ def forecast(
     )
 
 
-def files(connection: Any, snapshot: parsed.ParsedSnapshot) -> Sequence[str]:
+def disk_files(host: Host, snapshot: parsed.ParsedSnapshot) -> Sequence[str]:
     """The files that an external snapshot holds the disks in."""
     try:
-        found = [plan.file_of(connection, disk) for disk in snapshot.disks]
-    except libvirt.libvirtError:
+        found = [host.storage.path_of(disk) for disk in snapshot.disks]
+    except libvirt.libvirtError as exc:
         # The pool of a volume may be gone.
-        if not connection.isAlive():
-            raise
+        host.raise_if_lost(exc)
         return []
     return [path for path in found if path]

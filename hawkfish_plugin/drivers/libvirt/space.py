@@ -10,12 +10,13 @@ it, asked for through the storage API.
 import dataclasses
 import posixpath
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import storage, xml
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
+from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 _KIB, _MIB = 2**10, 2**20
 # Pages that change while they are written are written again.
@@ -36,11 +37,7 @@ class Need:
 
 
 def for_create(
-    connection: Any,
-    domain: Any,
-    paths: Iterable[str],
-    memory: bool,
-    headroom_mib: int,
+    domain: Domain, paths: Iterable[str], memory: bool, headroom_mib: int
 ) -> list[Need]:
     """
     What a create needs beside the disks *paths*.
@@ -53,44 +50,42 @@ def for_create(
         needed.setdefault(posixpath.dirname(path), headroom_mib * _MIB)
     if memory and needed:
         needed[next(iter(needed))] += _memory(domain)
-    return _needs(connection, needed)
+    return _needs(domain.host.storage, needed)
 
 
-def _memory(domain: Any) -> int:
-    size = domain.info()[2]
+def _memory(domain: Domain) -> int:
+    size = domain.max_memory()
     try:
         # What the guest has never touched is not written.
-        size = min(size, domain.memoryStats().get('rss', size))
-    except libvirt.libvirtError:
-        if not domain.connect().isAlive():
-            raise
+        size = min(size, domain.memory_statistics().get('rss', size))
+    except libvirt.libvirtError as exc:
+        domain.host.raise_if_lost(exc)
     return int(size * _KIB * _MEMORY_FACTOR)
 
 
-def for_delete(connection: Any, root: xml.Element) -> list[Need]:
-    """What merging the overlays of a snapshot into their bases needs."""
+def for_delete(storage: Storage, snapshot: ParsedSnapshot) -> list[Need]:
+    """What merging the overlays of *snapshot* into their bases needs."""
     needed: dict[str, int] = {}
-    overlays = xml.external_disks(root)
-    for disk in xml.captured_disks(root):
-        overlay = overlays.get(disk.target)
+    for disk in snapshot.disks:
+        overlay = snapshot.external[disk.target]
         if overlay and disk.path:
             folder = posixpath.dirname(disk.path)
             needed[folder] = needed.get(folder, 0) + _growth(
-                connection, disk.path, overlay
+                storage, disk.path, overlay
             )
-    return _needs(connection, needed)
+    return _needs(storage, needed)
 
 
-def for_revert(connection: Any, bases: Iterable[str]) -> list[Need]:
+def for_revert(storage: Storage, bases: Iterable[str]) -> list[Need]:
     """What the new overlays over *bases* need."""
     needed: dict[str, int] = {}
     for path in bases:
         folder = posixpath.dirname(path)
         needed[folder] = needed.get(folder, 0) + _EMPTY_OVERLAY
-    return _needs(connection, needed)
+    return _needs(storage, needed)
 
 
-def _needs(connection: Any, needed: Mapping[str, int]) -> list[Need]:
+def _needs(storage: Storage, needed: Mapping[str, int]) -> list[Need]:
     """
     *needed* bytes by folder, with those that are free.
 
@@ -98,30 +93,26 @@ def _needs(connection: Any, needed: Mapping[str, int]) -> list[Need]:
     """
     found = []
     for folder, size in needed.items():
-        free = storage.available(connection, folder, _RECENT_SECONDS)
+        free = storage.available(folder, _RECENT_SECONDS)
         if free < size:
-            free = storage.available(connection, folder)
+            free = storage.available(folder)
         found.append(Need(folder, size, free))
     return found
 
 
-def _growth(connection: Any, base: str, overlay: str) -> int:
+def _growth(storage: Storage, base: str, overlay: str) -> int:
     """By how much *base* can grow when *overlay* is merged into it."""
-    capacity, allocation = storage.size(connection, base)
-    merged = storage.size(connection, overlay)[1]
+    capacity, allocation = storage.size(base)
+    merged = storage.size(overlay)[1]
     return min(merged, max(0, capacity - allocation))
-
-
-def shortages(needs: Iterable[Need]) -> list[exceptions.HawkFishError]:
-    return [
-        exceptions.InsufficientSpace(need.folder, need.needed, need.available)
-        for need in needs
-        if need.needed > need.available
-    ]
 
 
 def check(needs: Iterable[Need]) -> None:
     """Raise where one of *needs* cannot be met."""
-    found = shortages(needs)
+    found = [
+        exceptions.InsufficientSpace(need.folder, need.needed, need.available)
+        for need in needs
+        if need.needed > need.available
+    ]
     if found:
         raise exceptions.Refused(found)

@@ -7,26 +7,23 @@ the next start would destroy every snapshot.  What the revert had noted in its
 journal is defined again, the new overlays go, and the power state comes back.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import libvirt
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
-    connections,
+    domains,
+    errors,
     firmware,
     leftovers,
-    plan,
     removable_media,
     snapshots,
-    storage,
     xml,
 )
-
-_SECURE = libvirt.VIR_DOMAIN_XML_SECURE
-_INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | _SECURE
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
 # What was found after a call of which nobody knows how it ended.
 _BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
@@ -43,47 +40,38 @@ _STOPPED_BY_REVERT = frozenset(
 )
 
 
-def run(
-    connection: Any,
-    uuid: str,
-    name: str,
-    reason: str,
-    context: contract.TaskContext,
-) -> None:
+def run(revert: Reverting, reason: str) -> exceptions.HawkFishError | None:
     """
-    Bring the domain back to where it was before the call, and raise.
+    Bring the domain back to where it was before the call.
 
-    Returns only where the revert did take place. Never starts anything
-    before the definition is right again.
+    *reason* is why the call failed.  Returns the error that reports what
+    became of the system; None where the revert did take place after all.
+    Never starts anything before the definition is right again.
     """
-    journal = context.journal
-    domain = connections.find(connection, uuid)
-    found = _found(domain, name, journal)
+    return _run(revert, reason, exceptions.OperationFailed('revert', reason))
+
+
+def _run(
+    revert: Reverting, reason: str, refused: exceptions.HawkFishError
+) -> exceptions.HawkFishError | None:
+    """As ``run``; *refused* is the error where nothing has changed."""
+    domain, name = revert.domain.again(), revert.name
+    found = _found(domain, revert)
     if found == _REVERTED:
-        return
-    if found == _BEFORE and domain.ID() == journal['domain_id']:
-        # Refused before the guest was stopped: it must not suffer.
-        _restore_snapshots(domain, name, journal)
-        if not domain.isActive():
-            # Or undone but for that, by a process that died.
-            _restore_present_firmware(connection, domain, name, journal)
-            _check_whole(connection, name, journal)
-        forget_firmware(connection, domain, context)
-        raise exceptions.OperationFailed('revert', reason)
-    if not _is_external(journal):
-        raise exceptions.RevertUnknown(name, reason, plan.power_state(domain))
+        return None
+    if found == _BEFORE and domain.id == revert.journal.domain_id:
+        return _refused(domain, revert, refused)
+    if not revert.external:
+        return exceptions.RevertUnknown(name, reason, domain.power_state)
     if found == _OTHER:
-        raise exceptions.RevertNotUndone(
+        return exceptions.RevertNotUndone(
             name, reason, 'the system has been changed by others meanwhile'
         )
     try:
-        now = _restore(connection, domain, name, found, context)
+        return _undo(domain, revert, found, reason)
     except libvirt.libvirtError as exc:
-        if not connection.isAlive():
-            raise
-        raise exceptions.RevertNotUndone(
-            name, reason, exc.get_error_message()
-        ) from exc
+        domain.host.raise_if_lost(exc)
+        return exceptions.RevertNotUndone(name, reason, errors.text(exc))
     except (
         exceptions.SnapshotNotFound,
         exceptions.SnapshotFileMissing,
@@ -91,135 +79,146 @@ def run(
         exceptions.FolderMissing,
     ) as exc:
         # Of the snapshot itself, or of the present state of the firmware.
-        raise exceptions.RevertNotUndone(
-            name, reason, messages.text(exc).rstrip('.')
-        ) from exc
-    raise exceptions.RevertUndone(name, reason, now)
+        said = messages.text(exc).rstrip('.')
+        return exceptions.RevertNotUndone(name, reason, said)
 
 
-def check_moved(domain: Any, name: str, journal: Mapping[str, Any]) -> None:
-    """Raise where it is not known that an internal revert took place."""
+def settle(revert: Reverting) -> exceptions.HawkFishError | None:
+    """The same, where the process died during the call."""
+    domain = revert.domain
     # QEMU may have gone back to an internal snapshot in the same process,
-    # without a trace: only another current snapshot tells.
-    if _found(domain, name, journal) != _REVERTED:
-        raise exceptions.RevertUnknown(
-            name, 'nobody saw its end', plan.power_state(domain)
+    # without a trace, unless another snapshot became current.
+    if not revert.external and _found(domain, revert) != _REVERTED:
+        return exceptions.RevertUnknown(
+            revert.name, 'nobody saw its end', domain.power_state
         )
+    untouched = exceptions.OperationInterrupted(
+        'revert', 'the system is as it was'
+    )
+    return _run(revert, 'the process ended during the call', untouched)
 
 
-def _is_external(journal: Mapping[str, Any]) -> bool:
-    root = xml.parse(journal['snapshot_xml'])
-    return xml.snapshot(root, None).external
+def _refused(
+    domain: Domain, revert: Reverting, error: exceptions.HawkFishError
+) -> exceptions.HawkFishError:
+    """libvirt refused before it stopped the guest, which must not suffer."""
+    _restore_snapshots(domain, revert)
+    if not domain.is_active:
+        # Or undone but for that, by a process that died.
+        _restore_present_firmware(domain, revert)
+        missing = _missing_file(domain, revert)
+        if missing:
+            return _not_undone(revert, missing)
+    firmware.forget(domain.host, revert.journal.firmware, revert.context)
+    return error
 
 
-def _found(domain: Any, name: str, journal: Mapping[str, Any]) -> str:
-    """
-    Where the domain stands after the call.
-
-    An external revert gives every disk a new overlay: then the disks are
-    neither what they were before, nor the snapshot's own files, which a
-    revert that broke off leaves in the definition. An internal one leaves no
-    trace but the snapshot that is current.
-    """
-    stands_on = snapshots.current(domain) == name
-    if not _is_external(journal):
-        if domain.isActive() and domain.ID() == journal['domain_id']:
-            return _BEFORE
-        moved = stands_on and journal['current'] != name
-        return _REVERTED if moved else _OTHER
-    root = xml.parse(journal['snapshot_xml'])
-    now = _sources(xml.parse(domain.XMLDesc(_SECURE)), root)
-    before = _sources(xml.parse(journal['live_xml']), root)
-    if now == before:
-        return _BEFORE
-    if now & _sources(root.find('domain'), root):
-        return _BASE
-    return _REVERTED if stands_on and not now & before else _OTHER
-
-
-def _sources(domain: xml.Element | None, root: xml.Element) -> set[Any]:
-    captured = xml.external_disks(root)
-    listed = [] if domain is None else xml.disks(domain)
-    return {d.path or d.volume for d in listed if d.target in captured}
-
-
-def _restore(
-    connection: Any,
-    domain: Any,
-    name: str,
-    found: str,
-    context: contract.TaskContext,
-) -> str:
-    """Define what was before; returns what became of the system."""
-    journal, stopped = context.journal, False
+def _undo(
+    domain: Domain, revert: Reverting, found: str, reason: str
+) -> exceptions.HawkFishError:
+    """Define what was before, and start it where it ran."""
+    journal, context, stopped = revert.journal, revert.context, False
     if found == _BASE:
-        _check_whole(connection, name, journal)
-        stopped = bool(domain.isActive())
+        missing = _missing_file(domain, revert)
+        if missing:
+            return _not_undone(revert, missing)
+        stopped = domain.is_active
         if stopped:
             domain.destroy()
-        domain = connection.defineXML(journal['domain_xml'])
-    _restore_snapshots(domain, name, journal)
+        domain = domains.define(domain.host, journal.domain_xml)
+    _restore_snapshots(domain, revert)
     leftovers.remove_new_overlays(
-        connection, domain, journal['bases'], journal['overlays'], context
+        domain.host, journal.bases, journal.overlays, context
     )
-    if not domain.isActive():
+    if not domain.is_active:
         # QEMU has those of the snapshot written when it loaded the memory.
-        definition = xml.parse(domain.XMLDesc(_INACTIVE))
-        firmware.restore(connection, name, definition, journal['firmware'])
-    now = _restore_power(domain, journal['power_state'], stopped)
-    forget_firmware(connection, domain, context)
-    return now
+        definition = domain.definition(inactive=True, secure=True)
+        storage = domain.host.storage
+        firmware.restore(storage, revert.name, definition, journal.firmware)
+    now = _restore_power(domain, journal.power_state, stopped)
+    firmware.forget(domain.host, journal.firmware, context)
+    return exceptions.RevertUndone(revert.name, reason, now)
 
 
-def _restore_present_firmware(
-    connection: Any, domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    definition = xml.parse(domain.XMLDesc(_INACTIVE))
+def _not_undone(revert: Reverting, missing: str) -> exceptions.RevertNotUndone:
+    return exceptions.RevertNotUndone(
+        revert.name, 'it was interrupted', f'{missing} is deleted already'
+    )
+
+
+# What is found ---------------------------------------------------------------
+
+
+def _found(domain: Domain, revert: Reverting) -> str:
+    """
+    Where the domain is after the call.
+
+    An external revert gives every disk a new overlay: then the disks are
+    neither what they were before, nor the snapshot's own files, which an
+    interrupted revert leaves in the definition. An internal one leaves no
+    trace but the snapshot that is current.
+    """
+    journal = revert.journal
+    is_current = snapshots.current(domain) == revert.name
+    if not revert.external:
+        if domain.is_active and domain.id == journal.domain_id:
+            return _BEFORE
+        moved = is_current and journal.current != revert.name
+        return _REVERTED if moved else _OTHER
+    targets = revert.target.external
+    now = _sources(xml.disks(domain.definition(secure=True)), targets)
+    before = _sources(xml.disks(xml.parse(journal.live_xml)), targets)
+    if now == before:
+        return _BEFORE
+    if now & _sources(revert.target.captured, targets):
+        return _BASE
+    return _REVERTED if is_current and not now & before else _OTHER
+
+
+def _sources(
+    disks: Iterable[xml.Disk], targets: Iterable[str]
+) -> set[str | tuple[str, str] | None]:
+    """What those of *disks* that have one of *targets* are kept in."""
+    return {d.path or d.volume for d in disks if d.target in targets}
+
+
+def _missing_file(domain: Domain, revert: Reverting) -> str | None:
+    """The first file of the definition to restore that is gone."""
+    for disk in xml.disks(xml.parse(revert.journal.domain_xml)):
+        path = None if disk.is_removable else disk.path
+        if path and not domain.host.storage.exists(path):
+            return path
+    return None
+
+
+# What is restored ------------------------------------------------------------
+
+
+def _restore_snapshots(domain: Domain, revert: Reverting) -> None:
+    current = revert.journal.current
+    removable_media.restore(domain, revert.root)
+    if current and snapshots.current(domain) is None:
+        snapshots.make_current(domain, current)
+
+
+def _restore_present_firmware(domain: Domain, revert: Reverting) -> None:
+    definition = domain.definition(inactive=True, secure=True)
+    storage = domain.host.storage
     copies = {
         kind: path
-        for kind, path in journal['firmware'].items()
-        if storage.exists(connection, path)
+        for kind, path in revert.journal.firmware.items()
+        if storage.exists(path)
     }
-    firmware.restore(connection, name, definition, copies)
+    firmware.restore(storage, revert.name, definition, copies)
 
 
-def _check_whole(
-    connection: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    """Raise where a file of the definition to restore is gone."""
-    root = xml.parse(journal['domain_xml'])
-    for disk in xml.disks(root):
-        path = None if disk.is_media else disk.path
-        if path and not storage.exists(connection, path):
-            raise exceptions.RevertNotUndone(
-                name, 'it broke off', f'{path} is deleted already'
-            )
-
-
-def _restore_snapshots(
-    domain: Any, name: str, journal: Mapping[str, Any]
-) -> None:
-    removable_media.give_back(domain, name, journal)
-    if journal['current'] and snapshots.current(domain) is None:
-        snapshots.make_current(domain, journal['current'])
-
-
-def _restore_power(domain: Any, power_state: str, stopped: bool) -> str:
-    """*stopped* says that it was us who has just stopped it."""
-    if domain.isActive():
+def _restore_power(domain: Domain, power_state: str, stopped: bool) -> str:
+    """*stopped* says that it was us who have just stopped it."""
+    if domain.is_active:
         return 'running'
     if power_state == contract.OFF:
         return 'off'
     if not stopped and domain.state()[1] not in _STOPPED_BY_REVERT:
         return 'off, as somebody has stopped it since'
-    paused = libvirt.VIR_DOMAIN_START_PAUSED
-    domain.createWithFlags(paused if power_state == contract.PAUSED else 0)
+    domain.start(power_state)
     return 'started anew, as its memory was lost'
-
-
-def forget_firmware(
-    connection: Any, domain: Any, context: contract.TaskContext
-) -> None:
-    """Remove what would have brought the present firmware back."""
-    paths = context.journal['firmware'].values()
-    leftovers.remove(connection, domain, paths, context)

@@ -1,27 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The XML of domains and snapshots.
+The XML of domains.
 
-Owns the reading of what libvirt tells and the few edits that its snapshots
-need.  No libvirt call is made here.  The XML is libvirt's own, so the parser
+Owns the reading of a definition; ``snapshot_xml`` has what is of snapshots
+alone.  No libvirt call is made here.  The XML is libvirt's own, so the parser
 of the standard library is safe for it; what users wrote is only ever set as
 text or attribute of an element.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
-from hawkfish_plugin.drivers import contract
-
-_MEDIA = ('cdrom', 'floppy')
-_POWER_STATES = {
-    'running': contract.ON,
-    'paused': contract.PAUSED,
-    # Of the disks alone, while the system ran.
-    'disk-snapshot': contract.ON,
-}
-
+REMOVABLE = ('cdrom', 'floppy')
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
 
 Element = ElementTree.Element
@@ -35,7 +25,7 @@ class Disk:
 
     *kind* is libvirt's source type (file, volume, block, ...), *path* the
     file of kind file, *volume* the pool and volume of kind volume, *depth*
-    how many files lie below it.
+    how many backing files it has.
     """
 
     target: str
@@ -51,8 +41,13 @@ class Disk:
     depth: int
 
     @property
-    def is_media(self) -> bool:
-        return self.device in _MEDIA
+    def is_removable(self) -> bool:
+        return self.device in REMOVABLE
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether snapshots capture it; media and what is read-only not."""
+        return not self.is_removable and not self.readonly
 
 
 def parse(text: str) -> Element:
@@ -61,9 +56,6 @@ def parse(text: str) -> Element:
 
 def render(element: Element) -> str:
     return ElementTree.tostring(element, encoding='unicode')
-
-
-# Domains ------------------------------------------------------------------
 
 
 def disks(domain: Element) -> list[Disk]:
@@ -77,7 +69,7 @@ def _disk(element: Element) -> Disk:
     driver = element.find('driver')
     pool, volume = source.get('pool'), source.get('volume')
     return Disk(
-        target=_place(element),
+        target=target_of(element),
         device=element.get('device', 'disk'),
         kind=element.get('type', 'file'),
         format='raw' if driver is None else driver.get('type', 'raw'),
@@ -108,13 +100,12 @@ def has_emulator_defaults(domain: Element) -> bool:
     )
 
 
-def chain(domain: Element) -> set[str]:
-    """Every file that the disks of a domain name, backing files included."""
-    return set(files(domain))
-
-
 def files(domain: Element) -> list[str]:
-    """The same, the uppermost file of each disk first."""
+    """
+    Every file that the disks of a domain name, backing files included.
+
+    The uppermost file of each disk comes first.
+    """
     return [
         path
         for disk in domain.findall('devices/disk')
@@ -140,7 +131,7 @@ def agent_state(domain: Element) -> str:
     return 'absent'
 
 
-def devices_of_the_host(domain: Element) -> list[str]:
+def host_devices(domain: Element) -> list[str]:
     """The devices whose state QEMU cannot save with the memory."""
     assigned = [
         f'hostdev of type {device.get("type")}'
@@ -188,235 +179,8 @@ def _tpm_file(domain: Element, backend: Element) -> str:
     return f'{own}/{file}.permall'
 
 
-# Snapshots ----------------------------------------------------------------
-
-
-def snapshot(root: Element, current: str | None) -> contract.Snapshot:
-    """The record of one ``<domainsnapshot>``."""
-    name = root.findtext('name', '')
-    memory = _memory_kind(root)
-    return contract.Snapshot(
-        name=name,
-        description=root.findtext('description', ''),
-        created=int(root.findtext('creationTime', '0')),
-        power_state=_POWER_STATES.get(
-            root.findtext('state', ''), contract.OFF
-        ),
-        memory=memory != 'no',
-        external=memory == 'external' or bool(external_disks(root)),
-        parent=root.findtext('parent/name'),
-        current=name == current,
-    )
-
-
-def _memory_kind(root: Element) -> str:
-    memory = root.find('memory')
-    return 'no' if memory is None else memory.get('snapshot', 'no')
-
-
-def memory_file(root: Element) -> str | None:
-    memory = root.find('memory')
-    return None if memory is None else memory.get('file')
-
-
-def external_disks(root: Element) -> dict[str, str | None]:
-    """The overlay of each external disk of a snapshot, by its target."""
-    found = {}
-    for disk in root.findall('disks/disk'):
-        if disk.get('snapshot') == 'external':
-            found[disk.get('name', '')] = _path_of(disk)
-    return found
-
-
-def _path_of(disk: Element) -> str | None:
-    source = disk.find('source')
-    return None if source is None else source.get('file')
-
-
-def noted_overlays(root: Element) -> dict[str, str | None]:
-    """
-    By target, the files that a revert removes where this is the current one.
-    """
-    reverted = root.find('revertDisks')
-    if reverted is None:
-        return external_disks(root)
-    return {
-        disk.get('name', ''): _path_of(disk)
-        for disk in reverted.findall('disk')
-    }
-
-
-def note_overlays(root: Element, paths: Mapping[str, str | None]) -> None:
-    """Let *paths* be these files; a target without one keeps its file."""
-    for old in root.findall('revertDisks'):
-        root.remove(old)
-    reverted = ElementTree.SubElement(root, 'revertDisks')
-    for target, path in paths.items():
-        disk = ElementTree.SubElement(reverted, 'disk', name=target)
-        disk.set('snapshot', 'external' if path else 'no')
-        if path:
-            disk.set('type', 'file')
-            ElementTree.SubElement(disk, 'driver', type='qcow2')
-            ElementTree.SubElement(disk, 'source', file=path)
-
-
-def is_merge_target(root: Element) -> bool:
-    """Whether a merge into a disk of this snapshot has broken off."""
-    return root.find('disks/disk/snapshotDeleteInProgress') is not None
-
-
-def end_merge(root: Element) -> bool:
-    """Forget that one has broken off; returns whether it had."""
-    found = False
-    for disk in root.findall('disks/disk'):
-        for mark in disk.findall('snapshotDeleteInProgress'):
-            disk.remove(mark)
-            found = True
-    return found
-
-
-def captured_disks(root: Element) -> list[Disk]:
-    """The disks as they were when the snapshot was taken."""
-    domain = root.find('domain')
-    return [] if domain is None else disks(domain)
-
-
-def external_snapshot(
-    name: str,
-    description: str,
-    memory: str | None,
-    overlays: Mapping[str, str],
-    left_out: Iterable[str],
-) -> str:
-    """XML for an external snapshot: *overlays* are paths by target."""
-    root = _named(name, description)
-    if memory:
-        ElementTree.SubElement(
-            root, 'memory', snapshot='external', file=memory
-        )
-    else:
-        ElementTree.SubElement(root, 'memory', snapshot='no')
-    listed = ElementTree.SubElement(root, 'disks')
-    for target, path in overlays.items():
-        disk = ElementTree.SubElement(
-            listed, 'disk', name=target, snapshot='external', type='file'
-        )
-        ElementTree.SubElement(disk, 'driver', type='qcow2')
-        ElementTree.SubElement(disk, 'source', file=path)
-    _leave_out(listed, left_out)
-    return render(root)
-
-
-def internal_snapshot(
-    name: str,
-    description: str,
-    targets: Iterable[str],
-    left_out: Iterable[str],
-) -> str:
-    """XML for an internal snapshot of the disks *targets*."""
-    root = _named(name, description)
-    listed = ElementTree.SubElement(root, 'disks')
-    for target in targets:
-        ElementTree.SubElement(
-            listed, 'disk', name=target, snapshot='internal'
-        )
-    _leave_out(listed, left_out)
-    return render(root)
-
-
-def _named(name: str, description: str) -> Element:
-    root = Element('domainsnapshot')
-    ElementTree.SubElement(root, 'name').text = name
-    ElementTree.SubElement(root, 'description').text = description
-    return root
-
-
-def set_description(root: Element, description: str) -> None:
-    """Let a snapshot have another description."""
-    element = root.find('description')
-    if element is None:
-        element = ElementTree.SubElement(root, 'description')
-    element.text = description
-
-
-def _leave_out(listed: Element, targets: Iterable[str]) -> None:
-    for target in targets:
-        ElementTree.SubElement(listed, 'disk', name=target, snapshot='no')
-
-
-def _captured(root: Element) -> list[Element]:
-    return [
-        disk
-        for domain in ('domain', 'inactiveDomain')
-        for disk in root.findall(f'{domain}/devices/disk')
-    ]
-
-
-def resolve_volumes(root: Element, paths: Mapping[str, str]) -> bool:
-    """
-    Name the files of pool volumes in a snapshot; *paths* are by target.
-
-    libvirt reverts to a volume only where it is named by its path.  Returns
-    whether anything was changed.
-    """
-    changed = False
-    for disk in _captured(root):
-        source, path = disk.find('source'), paths.get(_place(disk))
-        if disk.get('type') == 'volume' and source is not None and path:
-            disk.set('type', 'file')
-            for name in ('pool', 'volume', 'mode'):
-                source.attrib.pop(name, None)
-            source.set('file', path)
-            changed = True
-    return changed
-
-
-def eject_media(root: Element) -> bool:
-    """
-    Take the media out of the drives in a snapshot.
-
-    A revert would fail for a medium that is gone, and put an overlay over one
-    that is not.  Returns whether anything was changed.
-    """
-    changed = False
-    for disk in _captured(root):
-        if disk.get('device') in _MEDIA and disk.find('source') is not None:
-            for name in ('source', 'backingStore'):
-                for element in disk.findall(name):
-                    disk.remove(element)
-            changed = True
-    media = {disk.target for disk in captured_disks(root) if disk.is_media}
-    for disk in root.findall('disks/disk'):
-        if disk.get('name') in media and disk.get('snapshot') != 'no':
-            disk.set('snapshot', 'no')
-            for element in list(disk):
-                disk.remove(element)
-            changed = True
-    return changed
-
-
-def insert_media(root: Element, before: Element) -> bool:
-    """
-    Put the media of the snapshot *before* back into its later form *root*.
-
-    Returns whether anything was changed.
-    """
-    drives = {
-        _place(disk): disk
-        for disk in _captured(before)
-        if disk.get('device') in _MEDIA
-    }
-    changed = False
-    for disk in _captured(root):
-        drive = drives.get(_place(disk))
-        if drive is not None and disk.find('source') is None:
-            changed = changed or drive.find('source') is not None
-            disk.attrib.update(drive.attrib)
-            disk[:] = list(drive)
-    return changed
-
-
-def _place(disk: Element) -> str:
+def target_of(disk: Element) -> str:
+    """The target name of a ``<disk>``, such as vda."""
     target = disk.find('target')
     return '' if target is None else target.get('dev', '')
 
@@ -424,9 +188,9 @@ def _place(disk: Element) -> str:
 def media(domain: Element) -> dict[str, str]:
     """The XML of each drive with a medium in it, by its target."""
     return {
-        _place(element): render(element)
+        target_of(element): render(element)
         for element in domain.findall('devices/disk')
-        if element.get('device') in _MEDIA
+        if element.get('device') in REMOVABLE
         and element.find('source') is not None
     }
 
@@ -441,6 +205,6 @@ def alias(domain: Element, target: str) -> str:
     """What QEMU calls the device of a disk of a running domain."""
     for element in domain.findall('devices/disk'):
         found = element.find('alias')
-        if _place(element) == target and found is not None:
+        if target_of(element) == target and found is not None:
             return found.get('name', '')
     return ''

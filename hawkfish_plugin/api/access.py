@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Access of a view to the services below, and to what its URI names."""
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import flask
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin import services as _services
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.tasks.operation import Operation
+
+O = TypeVar('O', bound=Operation)  # noqa: E741
+
+
+def services() -> _services.Services:
+    """The services of the running application."""
+    return _services.of(flask.current_app)
+
+
+def operation(kind: type[O]) -> O:
+    """The operation of *kind* of the running application."""
+    return services().operations.get(kind)
+
+
+def find_system(identity: str) -> contract.System:
+    """
+    The system of a URI, by UUID or name.
+
+    Raises ResourceMissingAtURI, also for one that the emulator may not serve.
+    """
+    try:
+        system = services().catalogue.system(identity)
+    except exceptions.SystemNotFound:
+        raise missing() from None
+    if not services().may_serve(system):
+        raise missing()
+    return system
+
+
+def find_number(text: str) -> int:
+    """The id that is the last part of a URI; raises ResourceMissingAtURI."""
+    # More digits than SQLite can hold name nothing.
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise missing()
+    return int(text)
+
+
+def missing() -> exceptions.HawkFishError:
+    return exceptions.ResourceMissingAtURI(request_uri())
+
+
+def request_uri() -> str:
+    """The path of the request, as a client has to write it."""
+    return urllib.parse.quote(flask.request.path)
+
+
+def check_if_match(resource: Mapping[str, Any]) -> None:
+    """Raise PreconditionFailed where If-Match names another ETag."""
+    wanted = flask.request.if_match
+    if 'If-Match' in flask.request.headers and not wanted.contains(
+        resource['@odata.etag'].strip('"')
+    ):
+        raise exceptions.PreconditionFailed()

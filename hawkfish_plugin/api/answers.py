@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The responses of views."""
+
+import json
+
+import flask
+
+from hawkfish_plugin.api.access import services
+from hawkfish_plugin.redfish import schemas, uris
+from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.redfish.tasks import task_accepted
+from hawkfish_plugin.tasks.task import Task
+
+
+def answer(
+    body: Resource | None, status: int = 200, **headers: str
+) -> flask.Response:
+    """A JSON response; a body with an ETag can be answered by a 304."""
+    response = flask.Response(
+        '' if body is None else json.dumps(body),
+        status,
+        headers,
+        content_type='application/json',
+    )
+    if (
+        flask.request.method in ('GET', 'HEAD')
+        and body
+        and '@odata.type' in body
+    ):
+        response.headers['Link'] = schemas.described_by(body['@odata.type'])
+    if body and '@odata.etag' in body:
+        response.set_etag(body['@odata.etag'].strip('"'))
+        response.make_conditional(flask.request)
+        # The server adds it to every response.
+        response.headers.pop('Date', None)
+    return response
+
+
+def accepted(task: Task) -> flask.Response:
+    """The 202 that names the monitor of *task*."""
+    # No Retry-After: sushy cannot sleep for a number of seconds.
+    return answer(
+        task_accepted(task, services().operations.title(task)),
+        202,
+        Location=uris.monitor_uri(task.id),
+    )

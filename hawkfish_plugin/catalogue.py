@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The snapshots of every system, as their users see them.
+
+Owns what is made of the hypervisor's records, the notes and the task that
+works on a snapshot: its state, its place in the tree, what stands in the way
+of its delete, and what the policy has to know.  The hypervisor alone knows
+which snapshots exist; there is no list of them here.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import exceptions, locks, notes, tree
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.retention import rules
+from hawkfish_plugin.tasks.operation import Effect, Kinds
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import NEW, Task
+
+CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
+DELETING, FAILED = 'Deleting', 'Failed'
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """
+    A snapshot as users see it: its record, state and place in the tree.
+
+    *task* is what works on it, or will, and *effect* what that does to it;
+    *referrers* are the children that keep it from being deleted.  *size* and
+    *dependents* need the storage to be asked, and are there where that was
+    asked for.
+    """
+
+    record: contract.Snapshot
+    state: str
+    note: notes.Note = notes.NONE
+    task: Task | None = None
+    effect: Effect | None = None
+    children: tuple[str, ...] = ()
+    referrers: tuple[str, ...] = ()
+    size: contract.Size | None = None
+    dependents: tuple[contract.Dependent, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def is_damaged(self) -> bool:
+        return self.record.damaged or self.note.damaged
+
+
+class Catalogue:
+    """The snapshots of every system that *driver* serves."""
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        lock_files: locks.Locks,
+        note_table: notes.Notes,
+        kinds: Kinds,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._locks = lock_files
+        self._notes = note_table
+        self._kinds = kinds
+
+    def system(self, identity: str) -> contract.System:
+        """The system with this UUID or name; raises SystemNotFound."""
+        return self._driver.resolve(identity)
+
+    def capabilities(self, system: contract.System) -> contract.Capabilities:
+        """What snapshots *system* can have as it is now."""
+        return self._driver.capabilities(system.uuid)
+
+    def list(
+        self,
+        system: contract.System,
+        measured: bool = False,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
+    ) -> Sequence[View]:
+        """
+        Every snapshot, oldest first, with those being created.
+
+        *measured* adds sizes and dependents, no older than *freshness* says.
+        """
+        # The tasks first: a create that ends in between is then shown once
+        # too long as Creating, never left out.
+        active = self._tasks.active(system.uuid)
+        if measured:
+            inventory = self._driver.inventory(system.uuid, freshness)
+        else:
+            inventory = contract.Inventory(self._driver.snapshots(system.uuid))
+        noted = self._notes.read(system.uuid)
+        return self._views(inventory, active, noted)
+
+    def _views(
+        self,
+        inventory: contract.Inventory,
+        active: Mapping[str | None, Task],
+        noted: Mapping[tuple[str, int], notes.Note],
+    ) -> Sequence[View]:
+        listed = [record.name for record in inventory.snapshots]
+        records = [
+            *inventory.snapshots,
+            *(_planned(active[n], n) for n in self._coming(active, listed)),
+        ]
+        children = tree.children(records)
+        referrers = self._driver.referrers(records)
+        views = []
+        for record in records:
+            name = record.name
+            # A task of the system itself works on all of its snapshots.
+            task = active.get(name) or active.get(None)
+            effect = self._effect(task)
+            view = View(
+                record,
+                READY,
+                noted.get((name, record.created), notes.NONE),
+                task if effect or name in active else None,
+                effect,
+                tuple(children.get(name, ())),
+                tuple(referrers.get(name, ())),
+                inventory.sizes.get(name),
+                tuple(inventory.dependents.get(name, ())),
+            )
+            views.append(dataclasses.replace(view, state=_state(view)))
+        return views
+
+    def _effect(self, task: Task | None) -> Effect | None:
+        kind = self._kinds.get(task.operation) if task else None
+        return kind.effect if kind else None
+
+    def _coming(
+        self, active: Mapping[str | None, Task], listed: Collection[str]
+    ) -> Sequence[str]:
+        """The names of those being created that are not *listed* yet."""
+        known = set(listed)
+        return [
+            name
+            for name, task in active.items()
+            if name is not None
+            and name not in known
+            and self._effect(task) == Effect.CREATING
+        ]
+
+    def names(self, system: contract.System) -> Sequence[str]:
+        """The names of what ``list`` lists, for much less."""
+        active = self._tasks.active(system.uuid)
+        listed = self._driver.names(system.uuid)
+        return [*listed, *self._coming(active, listed)]
+
+    def exists(self, system: contract.System, name: str) -> bool:
+        return self._driver.exists(system.uuid, name)
+
+    def get(
+        self,
+        system: contract.System,
+        name: str,
+        measured: bool = False,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
+    ) -> View:
+        """One of what ``list`` lists; raises SnapshotNotFound."""
+        for view in self.list(system, measured, freshness):
+            if view.name == name:
+                return view
+        raise exceptions.SnapshotNotFound(name)
+
+    def same(
+        self,
+        system: contract.System,
+        name: str,
+        created: int,
+        freshness: contract.Freshness | None = None,
+    ) -> View:
+        """
+        The snapshot *name* that was created then; measured with *freshness*.
+
+        Raises SnapshotNotFound, and SnapshotReplaced where the name is
+        another snapshot's by now.
+        """
+        view = self.get(
+            system,
+            name,
+            freshness is not None,
+            freshness or contract.Freshness.CACHED,
+        )
+        if view.record.created != created:
+            raise exceptions.SnapshotReplaced(name)
+        return view
+
+    def deleting(self, system: contract.System) -> bool:
+        """Whether a task deletes, or will delete, snapshots of *system*."""
+        return any(
+            self._effect(task) == Effect.DELETING
+            for task in self._tasks.active(system.uuid).values()
+        )
+
+    def subjects(
+        self,
+        system: contract.System,
+        measured: bool = True,
+        freshness: contract.Freshness = contract.Freshness.LISTED,
+    ) -> Sequence[rules.Subject]:
+        """Every snapshot, as the policy sees it."""
+        return [
+            _subject(view) for view in self.list(system, measured, freshness)
+        ]
+
+    def update(
+        self,
+        system: contract.System,
+        name: str,
+        changes: Mapping[str, Any],
+        check: Callable[[View], None],
+    ) -> View:
+        """
+        Set ``description``, ``locked`` and ``expires`` as *changes* have it.
+
+        *check* may refuse, by what the snapshot is when nobody else changes
+        it any more.  Raises SnapshotNotFound, SnapshotBusy, SystemLocked, and
+        SystemUnsettled.
+        """
+        check_free(self.get(system, name), system)
+        with self._locks.system(system.uuid, locks.REQUEST_TIMEOUT):
+            view = self.get(system, name, measured=True)
+            check(view)
+            check_free(view, system)
+            self._check_settled(system)
+            if changes.get('description', view.record.description) != (
+                view.record.description
+            ):
+                self._driver.describe(
+                    system.uuid, name, changes['description']
+                )
+            self._notes.update(system.uuid, view.record, changes)
+            return self.get(system, name, measured=True)
+
+    def _check_settled(self, system: contract.System) -> None:
+        task = self._tasks.unsettled(system.uuid)
+        if task:
+            raise exceptions.SystemUnsettled(
+                system.uuid, task.operation, task.id
+            )
+
+
+def check_free(view: View, system: contract.System) -> None:
+    """Raise where a task works on the snapshot, or on all of them."""
+    task = view.task
+    if task is None:
+        return
+    if task.snapshot is None and view.effect == Effect.DELETING:
+        raise exceptions.SystemBeingPurged(system.name, task.id)
+    raise exceptions.SnapshotBusy(view.name, task.operation, task.id)
+
+
+def check_intact(view: View) -> None:
+    """Raise where the data of the snapshot is half overwritten."""
+    if view.is_damaged:
+        raise exceptions.SnapshotDamaged(view.name)
+
+
+def obstacles(
+    view: View, forced: bool = False, merging_all: bool = False
+) -> Sequence[exceptions.HawkFishError]:
+    """
+    What stands in the way of a delete.
+
+    A *forced* one minds no lock, one of all snapshots no child.
+    """
+    name = view.name
+    found: list[exceptions.HawkFishError] = []
+    if view.note.locked and not forced:
+        found.append(exceptions.SnapshotLocked(name))
+    if view.referrers and not merging_all:
+        found.append(
+            exceptions.SnapshotReferenced(name, ', '.join(view.referrers))
+        )
+    if view.dependents:
+        found.append(
+            exceptions.SnapshotCloned(
+                name, ', '.join(other.name for other in view.dependents)
+            )
+        )
+    return found
+
+
+def _subject(view: View) -> rules.Subject:
+    reasons = {
+        rules.LOCKED: view.note.locked,
+        rules.CLONED: bool(view.dependents),
+        rules.BUSY: view.task is not None,
+        rules.DAMAGED: view.is_damaged,
+    }
+    return rules.Subject(
+        view.record,
+        view.size or contract.Size(),
+        view.note.expires,
+        tuple(reason for reason, holds in reasons.items() if holds),
+        pending=view.effect == Effect.CREATING,
+        leaving=view.effect == Effect.DELETING,
+    )
+
+
+def _planned(task: Task, name: str) -> contract.Snapshot:
+    """What is known of a snapshot before the hypervisor knows it."""
+    return contract.Snapshot(
+        name=name,
+        description=task.arguments.get('description', ''),
+        created=int(task.created),
+        power_state=None,
+        memory=bool(task.arguments.get('memory')),
+        external=True,
+    )
+
+
+def _state(view: View) -> str:
+    # A task that waits has not begun to revert or delete anything.
+    waits = view.task is None or view.task.state == NEW
+    if view.effect and (view.effect == Effect.CREATING or not waits):
+        return view.effect.value
+    return FAILED if view.is_damaged else READY

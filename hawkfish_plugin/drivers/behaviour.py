@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How the fake driver behaves, and the options that say so.
+
+Owns ``Behaviour``, by which a test makes an operation slow, lets it fail or
+kills the process in it, and ``--fake-seconds``, ``--fake-fail`` and
+``--fake-die`` of ``hawkfish-emulator``, by which a user does.
+"""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.contract import Dependent
+
+STEPS: Mapping[str, Sequence[str]] = {
+    'create': ('prepare', 'capture', 'finish'),
+    'revert': ('prepare', 'revert', 'finish'),
+    'delete': ('prepare', 'merge', 'finish'),
+}
+# Where the emulator's configuration has what the command line asked for.
+SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
+
+
+@dataclasses.dataclass
+class Behaviour:
+    """
+    How operations go; by default at once, and well.
+
+    A place is an operation and a step of ``STEPS``, as ``delete:merge``.
+
+    *seconds* is how long each operation takes.  *fail_at* has the error that
+    is raised when a place is reached; at a place of *die_at* the process is
+    killed.  Recovering an interrupted operation is spared all of these.
+    *depth* is how many snapshots there is room for, where that is limited.
+    *dependents* are who else is backed by which snapshot, by the names of
+    these.  *power_state* is what the systems are taken to be in, whatever the
+    emulator has.
+    """
+
+    seconds: float = 0.0
+    fail_at: Mapping[str, exceptions.HawkFishError] = dataclasses.field(
+        default_factory=dict
+    )
+    die_at: Collection[str] = ()
+    depth: int | None = None
+    dependents: Mapping[str, Sequence[Dependent]] = dataclasses.field(
+        default_factory=dict
+    )
+    power_state: str | None = None
+
+
+def take(
+    arguments: Sequence[str], settings: MutableMapping[str, Any]
+) -> list[str]:
+    """
+    Take our options out of *arguments*, and return the others.
+
+    *settings*, the emulator's configuration, gets the ``Behaviour`` that they
+    ask for.  Exits with status 2 where one of them makes no sense.
+    """
+    parser = _parser()
+    known, others = parser.parse_known_args(arguments)
+    asked = {name: value for name, value in vars(known).items() if value}
+    if {'-h', '--help'} & {*others}:
+        # The emulator adds its own, and ends the program.
+        print(parser.format_help())
+    elif asked and '--fake' not in others:
+        parser.error(f'--fake-{next(iter(asked))} needs --fake')
+    settings[SETTING] = Behaviour(
+        known.seconds,
+        {place: _failure(place) for place in known.fail},
+        frozenset(known.die),
+    )
+    return others
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        'hawkfish-emulator',
+        usage=argparse.SUPPRESS,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group(
+        'options of the plugin, with --fake',
+        'OPERATION:STEP is one of ' + ', '.join(_places()) + '.',
+    )
+    group.add_argument(
+        '--fake-seconds',
+        dest='seconds',
+        type=_seconds,
+        default=0.0,
+        metavar='SECONDS',
+        help='how long each operation takes',
+    )
+    for verb, what in (
+        ('fail', 'let an operation fail at this step; may be repeated'),
+        ('die', 'let the emulator die at this step; may be repeated'),
+    ):
+        group.add_argument(
+            f'--fake-{verb}',
+            dest=verb,
+            type=_place,
+            action='append',
+            default=[],
+            metavar='OPERATION:STEP',
+            help=what,
+        )
+    return parser
+
+
+def _places() -> list[str]:
+    return [
+        f'{operation}:{step}'
+        for operation, steps in STEPS.items()
+        for step in steps
+    ]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of seconds'
+        )
+    return seconds
+
+
+def _place(text: str) -> str:
+    if text not in _places():
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is none of {", ".join(_places())}'
+        )
+    return text
+
+
+def _failure(place: str) -> exceptions.HawkFishError:
+    operation, _, step = place.partition(':')
+    return exceptions.OperationFailed(
+        operation, f'the fake driver was told to fail at step {step}'
+    )

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A domain: the handle that every operation has of its system.
+
+Owns the look-up of domains and what is asked of one in many places.  The
+words are libvirt's, and a method is one call; what a call means for a
+snapshot is decided by whoever makes it.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import xml
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+
+
+class Domain:
+    """A domain of *host*; *handle* is what libvirt-python has of it."""
+
+    def __init__(self, host: Host, handle: libvirt.virDomain) -> None:
+        self.host = host
+        self.handle = handle
+
+    # What it is ------------------------------------------------------------
+
+    @property
+    def uuid(self) -> str:
+        return self.handle.UUIDString()
+
+    @property
+    def name(self) -> str:
+        return self.handle.name()
+
+    @property
+    def id(self) -> int:
+        """Its number while it runs, else -1; as of the look-up."""
+        return self.handle.ID()
+
+    def again(self) -> 'Domain':
+        """The same, looked up anew; raises SystemNotFound."""
+        return find(self.host, self.uuid)
+
+    def text(self, inactive: bool = False, secure: bool = False) -> str:
+        """
+        The XML of the definition that is in use.
+
+        *inactive*: of the one for the next start; *secure*: with passwords,
+        so that it can be defined again.
+        """
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
+        flags |= libvirt.VIR_DOMAIN_XML_SECURE if secure else 0
+        return self.handle.XMLDesc(flags)
+
+    def definition(
+        self, inactive: bool = False, secure: bool = False
+    ) -> xml.Element:
+        """The same, parsed."""
+        return xml.parse(self.text(inactive, secure))
+
+    @property
+    def is_persistent(self) -> bool:
+        return bool(self.handle.isPersistent())
+
+    # What it does ----------------------------------------------------------
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.handle.isActive())
+
+    # libvirt-python's annotations are wrong for all that is no plain value.
+    def state(self) -> tuple[int, int]:
+        """The virDomainState, and the reason for it."""
+        state, reason = cast(list[int], self.handle.state())
+        return state, reason
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state()[0] == libvirt.VIR_DOMAIN_PAUSED
+
+    @property
+    def power_state(self) -> str:
+        """One of contract.ON, OFF and PAUSED."""
+        if not self.is_active:
+            return contract.OFF
+        return contract.PAUSED if self.is_paused else contract.ON
+
+    @property
+    def has_managed_save(self) -> bool:
+        return bool(self.handle.hasManagedSaveImage())
+
+    def check_no_managed_save(self) -> None:
+        """Raise ManagedSavePresent; its memory would not fit other disks."""
+        if self.has_managed_save:
+            raise exceptions.ManagedSavePresent(self.name)
+
+    def max_memory(self) -> int:
+        """What the guest may have, in KiB."""
+        return int(self.handle.info()[2])
+
+    def memory_statistics(self) -> Mapping[str, int]:
+        return cast(Mapping[str, int], self.handle.memoryStats())
+
+    # Jobs of libvirt -------------------------------------------------------
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job of the domain goes on; raises where it is off."""
+        kind = cast(list[int], self.handle.jobInfo())[0]
+        return kind != libvirt.VIR_DOMAIN_JOB_NONE
+
+    def job_statistics(self) -> Mapping[str, Any]:
+        return cast(Mapping[str, Any], self.handle.jobStats())
+
+    def abort_job(self) -> None:
+        self.handle.abortJob()
+
+    def block_job(self, target: str) -> Mapping[str, int]:
+        """The block job of a disk; empty where there is none."""
+        return cast(Mapping[str, int], self.handle.blockJobInfo(target)) or {}
+
+    def block_commit(self, target: str) -> None:
+        """Begin to merge the uppermost overlay of a disk into its base."""
+        self.handle.blockCommit(
+            target,
+            cast(str, None),
+            cast(str, None),
+            0,
+            libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
+            | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW,
+        )
+
+    def block_job_pivot(self, target: str) -> None:
+        """End a block job that is ready: let the disk be the base again."""
+        pivot = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT
+        self.handle.blockJobAbort(target, pivot)
+
+    # What is done to it ----------------------------------------------------
+
+    def start(self, power_state: str) -> None:
+        """Start it; it stays paused where *power_state* is contract.PAUSED."""
+        paused = power_state == contract.PAUSED
+        self.handle.createWithFlags(
+            libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        )
+
+    def set_time(self, seconds: int) -> None:
+        """Set the clock of the guest; needs its agent."""
+        time = cast(int, {'seconds': seconds, 'nseconds': 0})
+        self.handle.setTime(time)
+
+    def resume(self) -> None:
+        self.handle.resume()
+
+    def destroy(self) -> None:
+        self.handle.destroy()
+
+    def update_device(self, element: str, flags: int) -> None:
+        self.handle.updateDeviceFlags(element, flags)
+
+
+def find(host: Host, uuid: str) -> Domain:
+    """The domain *uuid*; raises SystemNotFound."""
+    try:
+        return Domain(host, host.connection.lookupByUUIDString(uuid))
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        raise exceptions.SystemNotFound(uuid) from exc
+
+
+def find_any(host: Host, identity: str) -> Domain:
+    """The domain with this UUID, else with this name."""
+    with contextlib.suppress(ValueError, exceptions.SystemNotFound):
+        return find(host, str(uuid.UUID(identity)))
+    try:
+        return Domain(host, host.connection.lookupByName(identity))
+    except ValueError as exc:
+        # The binding refuses a name with a zero in it.
+        raise exceptions.SystemNotFound(identity) from exc
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        raise exceptions.SystemNotFound(identity) from exc
+
+
+def all_of(host: Host, flags: int = 0) -> Sequence[Domain]:
+    """Every domain of *host*; see virConnectListAllDomains for *flags*."""
+    found = host.connection.listAllDomains(flags)
+    return [Domain(host, handle) for handle in found]
+
+
+def define(host: Host, text: str) -> Domain:
+    """Define the domain that *text* describes, in the place of what it was."""
+    return Domain(host, host.connection.defineXML(text))

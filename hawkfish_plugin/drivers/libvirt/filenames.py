@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The names of files that snapshots have.
+
+Owns the scheme by which this driver names its files and its transient pools,
+the one by which libvirt names the overlays of a revert, and every pattern
+that recognises one of these names.  Nothing is looked for here.
+"""
+
+import hashlib
+import posixpath
+import re
+import secrets
+import uuid
+from collections.abc import Iterable, Iterator
+
+_PREFIX = 'hawkfish-'
+_TOKEN = r'hawkfish-[0-9a-f]{12}'  # noqa: S105
+_OVERLAY_ENDING = '.qcow2'
+
+# The overlay of a disk, or libvirt's over it by a revert; the memory, the
+# state of a firmware.
+_OURS = re.compile(_TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)')
+# Over any base, since libvirt replaces nothing but the ending of its name.
+_OF_REVERT = re.compile(r'.*\.\d{10}', re.DOTALL)
+# What an interrupted operation can leave over a file of a snapshot.
+_LEFT_BEHIND = re.compile(_TOKEN + r'-\w+\.(qcow2|\d{10})|.*\.\d{10}')
+_TRANSIENT_POOL = re.compile(_PREFIX + '[0-9a-f]{32}')
+
+
+def new_token() -> str:
+    """A token that makes the file names of one operation unique."""
+    return secrets.token_hex(6)
+
+
+def token_of(system: str | None, name: str | None, created: str | None) -> str:
+    """
+    The token of a snapshot that exists, of what never changes of it.
+
+    That is the UUID of its system, its name, and its time as libvirt has it.
+    """
+    identity = repr([system, name, created])
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def overlay(base: str, token: str, target: str) -> str:
+    """The overlay of the disk *target*, beside its *base*."""
+    folder = posixpath.dirname(base)
+    return posixpath.join(
+        folder, f'{_PREFIX}{token}-{target}{_OVERLAY_ENDING}'
+    )
+
+
+def memory(folder: str, token: str) -> str:
+    return posixpath.join(folder, f'{_PREFIX}{token}.mem')
+
+
+def firmware_copies(
+    folder: str, token: str, kinds: Iterable[str]
+) -> dict[str, str]:
+    """The copies of a firmware's state, by their kind."""
+    return {
+        kind: posixpath.join(folder, f'{_PREFIX}{token}.{kind}.gz')
+        for kind in kinds
+    }
+
+
+def new_transient_pool() -> str:
+    return _PREFIX + uuid.uuid4().hex
+
+
+def is_transient_pool(name: str) -> bool:
+    """Whether a pool has a name that only this driver gives."""
+    return bool(_TRANSIENT_POOL.fullmatch(name))
+
+
+def overlays(paths: Iterable[str]) -> list[str]:
+    """Those of *paths*, the files of a create, that are overlays."""
+    return [path for path in paths if path.endswith(_OVERLAY_ENDING)]
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file has a name that only snapshots of this driver give."""
+    return bool(_OURS.fullmatch(posixpath.basename(path)))
+
+
+def ours_in(text: str) -> Iterator[str]:
+    """Every such name that a text mentions."""
+    return (match[0] for match in _OURS.finditer(text))
+
+
+def is_snapshot_overlay(path: str) -> bool:
+    """Whether a file has a name that only snapshots or reverts give."""
+    return is_ours(path) or bool(_OF_REVERT.fullmatch(path))
+
+
+def may_be_left_behind(path: str) -> bool:
+    """Whether a file is named like an overlay of an interrupted operation."""
+    return bool(_LEFT_BEHIND.fullmatch(posixpath.basename(path)))
+
+
+def revert_stem(base: str) -> str:
+    """
+    What the overlay that a revert puts over *base* is named after.
+
+    libvirt puts it beside the base, with the second of the clock in the place
+    of the ending of its name.
+    """
+    folder, name = posixpath.split(base)
+    return posixpath.join(folder, posixpath.splitext(name)[0])
+
+
+def is_revert_overlay_of(base: str, path: str) -> bool:
+    """Whether the file at *path* is named as one of a revert over *base*."""
+    stem = posixpath.basename(revert_stem(base))
+    pattern = re.escape(stem) + r'\.\d{10}'
+    return bool(re.fullmatch(pattern, posixpath.basename(path)))

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A host: what its libvirt is and can do, and the storage that it has.
+
+Owns what all connections to one host share: the turns at its storage, the
+snapshots that were parsed, and what a version of libvirt is able to do.
+"""
+
+import dataclasses
+
+import libvirt
+
+from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
+from hawkfish_plugin.drivers.libvirt.pools import Pools
+from hawkfish_plugin.drivers.libvirt.storage import Storage
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """
+    What is kept between connections.
+
+    *external* says by version whether libvirt supports external snapshots.
+    """
+
+    pools: Pools = dataclasses.field(default_factory=Pools)
+    parsed: ParsedSnapshots = dataclasses.field(
+        default_factory=ParsedSnapshots
+    )
+    external: dict[int, bool] = dataclasses.field(default_factory=dict)
+
+
+class Host:
+    """The host of a hypervisor, as seen through one connection."""
+
+    def __init__(self, connection: libvirt.virConnect, shared: Shared) -> None:
+        self.connection = connection
+        self.storage = Storage(connection, shared.pools)
+        self.parsed = shared.parsed
+        self._external = shared.external
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection is."""
+        return errors.is_alive(self.connection)
+
+    def raise_if_lost(self, error: libvirt.libvirtError) -> None:
+        """Raise *error* again where it came of a connection that is lost."""
+        errors.raise_if_lost(self.connection, error)
+
+    @property
+    def version_number(self) -> int:
+        """As libvirt counts: 11_003_000 is 11.3.0."""
+        return self.connection.getLibVersion()
+
+    @property
+    def version(self) -> str:
+        number = self.version_number
+        return f'{number // 10**6}.{number // 1000 % 1000}.{number % 1000}'
+
+    @property
+    def supports_external(self) -> bool:
+        """Whether it can revert to and delete external snapshots."""
+        # It is the driver's, and its capabilities are slow to write down.
+        version = self.version_number
+        if version not in self._external:
+            root = xml.parse(self.connection.getCapabilities())
+            found = root.find('guest/features/externalSnapshot')
+            self._external[version] = found is not None
+        return self._external[version]

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The end of a revert that has taken place.
+
+Owns the steps ``finish``, which puts media and firmware back, and ``start``,
+which lets the system have the power state that was asked for.  Both may be
+interrupted, and run again.
+"""
+
+import libvirt
+from oslo_config import cfg
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import (
+    agent,
+    errors,
+    firmware,
+    leftovers,
+    removable_media,
+    reverting,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
+from hawkfish_plugin.drivers.libvirt.reverting import Reverting
+
+_STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
+
+
+def run(revert: Reverting, conf: cfg.ConfigOpts) -> None:
+    """Put back what was taken out for the call; may be called again."""
+    _finish(revert)
+    _set_clock(revert, conf)
+
+
+def settle(revert: Reverting, conf: cfg.ConfigOpts) -> None:
+    """The same, where the process died in it, or in the call."""
+    _finish(revert)
+    journal = revert.journal
+    leftovers.remove_new_overlays(
+        revert.domain.host, journal.bases, journal.overlays, revert.context
+    )
+    _set_clock(revert, conf)
+
+
+def _finish(revert: Reverting) -> None:
+    try:
+        _put_back(revert, revert.domain.again())
+    except libvirt.libvirtError as exc:
+        revert.domain.host.raise_if_lost(exc)
+        raise exceptions.RevertUnfinished(
+            revert.name, errors.text(exc)
+        ) from exc
+
+
+def _put_back(revert: Reverting, domain: Domain) -> None:
+    journal, context = revert.journal, revert.context
+    try:
+        removable_media.restore(domain, revert.root)
+        for drive, element in journal.media.items():
+            removable_media.insert(domain, drive, element, context)
+    finally:
+        if context.last_step != 'start':
+            _stop(revert, domain)
+            _restore_firmware(revert, domain)
+            context.step('start')
+        _set_power(revert, domain)
+    firmware.forget(domain.host, journal.firmware, context)
+    if revert.external:
+        before = xml.files(xml.parse(journal.live_xml))
+        leftovers.remove_discarded(domain, before, context)
+
+
+# Power -----------------------------------------------------------------------
+
+
+def _is_paused(domain: Domain) -> bool:
+    return domain.is_active and domain.is_paused
+
+
+def _stop(revert: Reverting, domain: Domain) -> None:
+    off = revert.power_state == contract.OFF
+    if revert.memory and off and _is_paused(domain):
+        domain.destroy()
+
+
+def _set_power(revert: Reverting, domain: Domain) -> None:
+    # Only what the call has left to do: whoever was here since then may
+    # have had reasons.
+    wanted = revert.power_state
+    if revert.memory:
+        waits = wanted == contract.ON and revert.journal.media
+        if waits and _is_paused(domain):
+            domain.resume()
+    elif wanted != contract.OFF and not domain.is_active:
+        _start(domain, revert.name, wanted)
+
+
+def _start(domain: Domain, name: str, power_state: str) -> None:
+    try:
+        domain.start(power_state)
+    except libvirt.libvirtError as exc:
+        domain.host.raise_if_lost(exc)
+        raise exceptions.RevertNotStarted(name, errors.text(exc)) from exc
+
+
+def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:
+    domain = revert.domain.again()
+    running = domain.power_state == contract.ON
+    if revert.memory and running and conf.revert.sync_guest_time:
+        seconds = conf.snapshots.quiesce_timeout
+        agent.set_clock(domain, seconds, revert.context)
+
+
+# Firmware --------------------------------------------------------------------
+
+
+def _restore_firmware(revert: Reverting, domain: Domain) -> None:
+    if domain.is_active:
+        return
+    for kind, path in reverting.copies_to_restore(
+        revert.target, revert.request
+    ).items():
+        _restore_copy(revert, domain, kind, path)
+    for words in _without_copy(revert.root, revert.target):
+        revert.context.add_message(
+            'HawkFish.1.0.FirmwareNotRestored',
+            revert.name,
+            f'It holds no {words}',
+        )
+
+
+def _restore_copy(
+    revert: Reverting, domain: Domain, kind: str, path: str
+) -> None:
+    definition = domain.definition(inactive=True, secure=True)
+    storage = domain.host.storage
+    try:
+        firmware.restore(storage, revert.name, definition, {kind: path})
+    except (
+        exceptions.SnapshotFileMissing,
+        exceptions.SnapshotFileDamaged,
+        exceptions.FolderMissing,
+    ) as exc:
+        revert.context.add_message(
+            'HawkFish.1.0.FirmwareNotRestored',
+            revert.name,
+            messages.text(exc).removesuffix('.'),
+        )
+
+
+def _without_copy(root: xml.Element, target: ParsedSnapshot) -> list[str]:
+    """What of the firmware only a copy would bring back, and has none."""
+    domain = root.find('domain')
+    if target.record.memory or domain is None:
+        return []
+    kinds = xml.firmware(domain, off=True).keys() - target.copies.keys()
+    # Variables in a raw file forbid an internal snapshot, and those in a
+    # qcow2 file are part of it.
+    if not target.record.external:
+        kinds -= {'nvram'}
+    return [words for kind, words in _STATES.items() if kind in kinds]

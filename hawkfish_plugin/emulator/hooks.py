@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The hooks around every request of the emulator.
+
+Owns their order, and what happens before a request of the emulator's own.
+Whatever of ours is missing or broken, the emulator goes on; only where it
+could destroy data is its request refused.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+from typing import Any
+
+import flask
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import (
+    authentication,
+    handles,
+    headers,
+    internals,
+    locking,
+    resources,
+    routes,
+    virtual_media,
+)
+from hawkfish_plugin.redfish import errors
+from hawkfish_plugin.services import Services
+
+LOG = logging.getLogger(__name__)
+
+
+def install(app: flask.Flask, services: Services) -> None:
+    """
+    Add the plugin's routes and hooks to *app*, the emulator; only once.
+
+    Nothing of *services* is used before the first request, or ``app.run``.
+    """
+    hooks = Hooks(app, services)
+    routes.register(app)
+    app.before_request(headers.check_odata_version)
+    app.before_request(hooks.before_request)
+    # The last one that is registered is the first one that is called.
+    app.after_request(headers.complete)
+    app.after_request(resources.add_links)
+    app.teardown_request(hooks.teardown_request)
+    authentication.install(app, services)
+    app.run = _starting(app, services)  # type: ignore[method-assign]
+
+
+class Hooks:
+    """What is done before and after a request of *app*, the emulator."""
+
+    def __init__(self, app: flask.Flask, services: Services) -> None:
+        self._services = services
+        self._handles = handles.Handles(app)
+        self._locks = locking.RequestLocks(services)
+
+    def before_request(self) -> flask.Response | None:
+        """Prepare a request of the emulator, or answer in its place."""
+        self._services.start()
+        if routes.is_ours(flask.request.endpoint):
+            return None
+        return resources.replacement() or self._prepare()
+
+    def teardown_request(self, _error: BaseException | None) -> None:
+        self._locks.release()
+
+    def _prepare(self) -> flask.Response | None:
+        try:
+            self._handles.drop_stale(self._services.driver)
+            self._locks.acquire()
+            if flask.request.endpoint == internals.VIRTUAL_MEDIA:
+                self._update_media_note()
+        except exceptions.HawkFishError as exc:
+            if not self._locks.may_go_without(exc):
+                self._locks.release()
+                return answer(errors.error(exc), exc.status)
+            LOG.debug('Not locked: %r', messages.text(exc))
+        return None
+
+    def _update_media_note(self) -> None:
+        driver = self._services.driver
+        if not isinstance(driver, contract.SharesDefinitions):
+            return
+        uuid = self._locks.uuid_of(internals.system_of(flask.request) or '')
+        # While an operation or an insertion is going on nothing is known.
+        with (
+            contextlib.suppress(exceptions.SystemLocked),
+            self._services.locks.system(uuid, 0, shared=True),
+        ):
+            media = driver.removable_media(uuid)
+            virtual_media.update_note(flask.request, uuid, media)
+
+
+def _starting(app: flask.Flask, services: Services) -> Any:
+    """``app.run``, but starting *services* first."""
+    run = app.run
+
+    @functools.wraps(run)
+    def start_and_run(*args: Any, **kwargs: Any) -> Any:
+        # Under --debug the outer of the two processes only watches files.
+        if not app.debug or os.environ.get('WERKZEUG_RUN_MAIN'):
+            services.start()
+        return run(*args, **kwargs)
+
+    return start_and_run

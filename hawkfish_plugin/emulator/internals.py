@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the plugin relies on in sushy-tools.
+
+Owns every name and every shape inside the emulator that another release may
+change: endpoints, configuration keys, attributes.  No other module spells
+them.  ``tests/unit/test_internals.py`` has a check for each, which
+``tests/release/test_upstream.py`` repeats with the oldest and the newest
+release that are supported.
+
+Imports nothing of this package, so that every layer may import it.
+"""
+
+import json
+import posixpath
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+import flask
+from sushy_tools import error
+from sushy_tools.emulator import auth_basic, memoize
+
+Config = Mapping[str, Any]
+MediaNote = dict[str, Any]
+
+# Endpoints -----------------------------------------------------------------
+#
+# Flask's names of the emulator's routes, as in ``flask.request.endpoint``.
+
+SERVICE_ROOT = 'root_resource'
+SYSTEM = 'system_resource'
+BIOS = 'bios'
+BIOS_SETTINGS = 'bios_settings'
+REGISTRIES = 'registry_file_collection'
+TASK_SERVICE = 'simple_task_service'
+VIRTUAL_MEDIA = 'VirtualMedia.virtual_media_resource'
+# The one task that the emulator has, of no operation.
+TASK_ID = '42'
+SIMPLE_UPDATE = 'UpdateService.update_service_simple_update'
+
+
+def system_of(request: flask.Request) -> str | None:
+    """
+    The system that the path of *request* names, by UUID or name.
+
+    Relies on the argument ``identity`` of the routes.  Managers and chassis
+    are named by it too; a manager has the UUID of its system.
+    """
+    return (request.view_args or {}).get('identity')
+
+
+def device_of(request: flask.Request) -> str:
+    """
+    The virtual media device that the path of *request* names.
+
+    Relies on the argument ``device`` of the routes of virtual media.
+    """
+    device: str = (request.view_args or {})['device']
+    return device
+
+
+def update_targets(request: flask.Request) -> list[str]:
+    """
+    The systems that the body of a SimpleUpdate names, by UUID or name.
+
+    Relies on the emulator taking the last segment of each target for the
+    identity of a system.  Empty where the body is not valid.
+    """
+    body = request.get_json(silent=True)
+    targets = body.get('Targets') if isinstance(body, dict) else None
+    if not isinstance(targets, list):
+        return []
+    return [str(t).rstrip('/').rpartition('/')[2] for t in targets]
+
+
+def service_root(app: flask.Flask) -> dict[str, Any]:
+    """
+    The service root as the emulator renders it for the present request.
+
+    Relies on its view function, which returns a response of JSON.
+    """
+    view: Any = app.view_functions[SERVICE_ROOT]
+    root: dict[str, Any] = json.loads(view().get_data())
+    return root
+
+
+# Configuration -------------------------------------------------------------
+
+
+def app_being_configured() -> flask.Flask:
+    """
+    The emulator whose configuration file is running.
+
+    Relies on the method ``configure`` of the application executing the file.
+    The application is found by that frame, as no module has it yet while the
+    file named by SUSHY_EMULATOR_CONFIG runs.  Raises RuntimeError elsewhere.
+    """
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]
+        app = frame.f_locals.get('self')
+        if frame.f_code.co_name == 'configure' and isinstance(
+            app, flask.Flask
+        ):
+            return app
+    raise RuntimeError(
+        'hawkfish_plugin.activate() belongs in a configuration file of '
+        'sushy-emulator; in a program, call '
+        'hawkfish_plugin.plugin.setup(app) instead'
+    )
+
+
+def driver_name(config: Config) -> str:
+    """
+    Which hypervisor the emulator serves: fake, nova, ironic or libvirt.
+
+    Relies on its configuration keys, and on its order among them.
+    """
+    if config.get('SUSHY_EMULATOR_FAKE_DRIVER'):
+        return 'fake'
+    if config.get('SUSHY_EMULATOR_OS_CLOUD'):
+        return 'nova'
+    if config.get('SUSHY_EMULATOR_IRONIC_CLOUD'):
+        return 'ironic'
+    return 'libvirt'
+
+
+def libvirt_uri(config: Config) -> str | None:
+    """
+    The URI of libvirt that the emulator was given, if any.
+
+    Relies on SUSHY_EMULATOR_LIBVIRT_URI, where the command line is noted too.
+    """
+    return config.get('SUSHY_EMULATOR_LIBVIRT_URI') or None
+
+
+def state_folder(config: Config) -> str:
+    """
+    The folder of the emulator's own state.
+
+    Relies on SUSHY_EMULATOR_STATE_DIR and on the default of its persistent
+    dictionaries.
+    """
+    return str(
+        config.get('SUSHY_EMULATOR_STATE_DIR') or memoize.PersistentDict.DBPATH
+    )
+
+
+def persistent_dict(config: Config, name: str) -> MutableMapping[Any, Any]:
+    """
+    The dictionary *name* in the emulator's state, shared by all processes.
+
+    Relies on ``memoize.PersistentDict``, which pickles keys and values.
+    """
+    found: Any = memoize.PersistentDict()
+    found.make_permanent(state_folder(config), name)
+    kept: MutableMapping[Any, Any] = found
+    return kept
+
+
+def may_serve(config: Config, uuid: str, name: str) -> bool:
+    """
+    Whether the emulator may serve the system *uuid*, which is called *name*.
+
+    Relies on SUSHY_EMULATOR_ALLOWED_INSTANCES: without it, all are served.
+    """
+    allowed = config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
+    return allowed is None or uuid in allowed or name in allowed
+
+
+def has_all_features(config: Config) -> bool:
+    """
+    Whether the emulator serves all that it has, registries among it.
+
+    Relies on SUSHY_EMULATOR_FEATURE_SET and its default.
+    """
+    return bool(config.get('SUSHY_EMULATOR_FEATURE_SET', 'full') == 'full')
+
+
+# Authentication ------------------------------------------------------------
+
+
+def users_file(app: flask.Flask) -> str | None:
+    """
+    The file of users of *app*; None where it asks nobody for a password.
+
+    Relies on ``configure`` wrapping ``app.wsgi_app`` in a subclass of
+    ``auth_basic.BasicAuthMiddleware``, and on its attribute ``auth_file``.
+    """
+    wsgi: Any = app.wsgi_app
+    if isinstance(wsgi, auth_basic.BasicAuthMiddleware):
+        return str(wsgi.auth_file)
+    return None
+
+
+def unauthenticated(app: flask.Flask) -> WSGIApplication:
+    """
+    What the authentication of *app* guards; only where there is one.
+
+    Relies on the attribute ``app`` of ``auth_basic.BasicAuthMiddleware``.
+    """
+    wsgi: Any = app.wsgi_app
+    guarded: WSGIApplication = wsgi.app
+    return guarded
+
+
+def set_user(environ: WSGIEnvironment, user: str) -> None:
+    """
+    Note in *environ* that the request is *user*'s.
+
+    Relies on what ``auth_basic`` does for a password that it has checked.
+    """
+    environ.pop('HTTP_AUTHORIZATION', None)
+    environ['HTTP_X_USER'] = user
+    environ['HTTP_X_USER_NAME'] = user
+
+
+def fits(entry: str, password: str) -> bool:
+    """
+    Whether *password* is that of *entry*, a line of the file of users.
+
+    Relies on ``auth_basic.auth_entry`` raising FishyError where it is not.
+    """
+    try:
+        auth_basic.auth_entry(entry, password.encode())
+    # ValueError: what bcrypt does not take, a NUL or too many bytes.
+    except (error.FishyError, ValueError):
+        return False
+    return True
+
+
+# Systems -------------------------------------------------------------------
+
+_building = threading.Lock()
+
+
+def systems(app: flask.Flask) -> Any:
+    """
+    The emulator's own driver of systems, built when it is first needed.
+
+    Relies on the property ``app.systems``.  It is memoized, but its first
+    requests race.
+    """
+    with _building:
+        return app.systems  # type: ignore[attr-defined]
+
+
+def count_handles(driver: Any) -> int:
+    """
+    How many handles of domains *driver*, of systems, has memoized.
+
+    Relies on ``_cache`` of the decorator ``memoize``: a dictionary of results
+    by arguments for each method.  Each handle has a connection of its own.
+    """
+    cache = vars(driver).get('_cache', {})
+    return sum(map(len, list(cache.values())))
+
+
+def forget_handles(driver: Any) -> None:
+    """
+    Let *driver*, of systems, look its domains up anew.
+
+    Relies on ``memoize`` making a new ``_cache`` where there is none.
+    """
+    vars(driver).pop('_cache', None)
+
+
+# Virtual media -------------------------------------------------------------
+
+
+def media_note(
+    app: flask.Flask, identity: str, device: str
+) -> MediaNote | None:
+    """
+    What the emulator notes of *device* of the system *identity*.
+
+    Relies on ``app.vmedia._devices``, a persistent dictionary with an entry
+    for each device that was asked for, under the name it was asked by.
+    """
+    note: MediaNote | None = _devices(app).get((identity, device))
+    return note
+
+
+def noted_file(note: MediaNote, uuid: str) -> str:
+    """
+    The name of the file in the drive of the system *uuid*, by *note*.
+
+    Relies on ``Inserted``, ``ImageName`` and ``_local_file``, and on the
+    libvirt driver uploading a local file under another name.  Empty where
+    nothing is inserted.
+    """
+    if not note.get('Inserted'):
+        return ''
+    local = note.get('_local_file')
+    if local:
+        stem = posixpath.basename(local).replace('.', '-')
+        return f'{stem}-{uuid}.img'
+    return str(note.get('ImageName', ''))
+
+
+def note_ejected(app: flask.Flask, identity: str, device: str) -> None:
+    """
+    Note that nothing is in *device*, and touch no drive.
+
+    Relies on ``app.vmedia.eject_image``, which removes the emulator's own
+    copy of the image as well.
+    """
+    app.vmedia.eject_image(identity, device)  # type: ignore[attr-defined]
+
+
+def note_inserted(
+    app: flask.Flask, identity: str, device: str, path: str
+) -> None:
+    """
+    Note that *path* is in *device*, whose note says that it is empty.
+
+    Relies on what ``media_note`` and ``noted_file`` do, and on an ejection
+    leaving ``_local_file`` in the note.
+    """
+    devices = _devices(app)
+    note = dict(devices[(identity, device)])
+    note.pop('_local_file', None)
+    devices[(identity, device)] = {
+        **note,
+        'Inserted': True,
+        'ImageName': posixpath.basename(path),
+        'WriteProtected': True,
+    }
+
+
+def _devices(app: flask.Flask) -> MutableMapping[tuple[str, str], MediaNote]:
+    vmedia: Any = app.vmedia  # type: ignore[attr-defined]
+    devices: MutableMapping[tuple[str, str], MediaNote] = vmedia._devices
+    return devices

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The locks that the emulator's requests share with our operations.
+
+Owns which request takes the lock of which system, and which may go on without
+it.  The emulator's setters read the definition of a system, change it and
+define it again; crossing a snapshot, that could put the disk from before it
+back into place.
+"""
+
+import contextlib
+
+import flask
+
+from hawkfish_plugin import exceptions, locks
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.services import Services
+
+_MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
+# The emulator adds its defaults to the definition when it first reads them.
+_MUTATING_READS = frozenset(
+    (internals.SYSTEM, internals.BIOS, internals.BIOS_SETTINGS)
+)
+
+
+class RequestLocks:
+    """The locks of systems that the present request holds until its end."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._uuids: set[str] = set()
+
+    def acquire(self) -> None:
+        """
+        Lock what the request is about to change.
+
+        Raises SystemLocked after ``locks.REQUEST_TIMEOUT`` seconds,
+        SystemUnsettled while an interrupted operation has not been recovered,
+        and what the driver raises where it cannot tell which system it is.
+        """
+        request = flask.request
+        flask.g.hawkfish_locks = held = contextlib.ExitStack()
+        if request.method in _MUTATING:
+            for identity in _changed_systems(request):
+                self._lock(held, identity)
+        elif request.endpoint in _MUTATING_READS:
+            self._lock_reading(held, internals.system_of(request) or '')
+
+    def release(self) -> None:
+        held = flask.g.pop('hawkfish_locks', None)
+        if held:
+            held.close()
+
+    def uuid_of(self, identity: str) -> str:
+        """The UUID of a system that is to be read; raises SystemNotFound."""
+        # What was a UUID remains one; a name may be another's by now.
+        if identity not in self._uuids:
+            uuid = self._services.driver.resolve(identity).uuid
+            if uuid != identity:
+                return uuid
+            self._uuids.add(uuid)
+        return identity
+
+    def may_go_without(self, error: exceptions.HawkFishError) -> bool:
+        """Whether the request may be served without the lock."""
+        if isinstance(
+            error, exceptions.SystemLocked | exceptions.SystemUnsettled
+        ):
+            return False
+        # Before anything of ours has started there is nothing to cross.
+        if isinstance(error, exceptions.StateUnavailable):
+            return not self._services.started
+        # The emulator's own connection may work where ours does not; then it
+        # is not known which system it is about to change.
+        unknown = isinstance(
+            error,
+            exceptions.HypervisorUnavailable
+            | exceptions.HypervisorBusy
+            | exceptions.OperationFailed,
+        )
+        if not unknown or flask.request.method not in _MUTATING:
+            return True
+        started = self._services.started
+        return not (started and self._services.tasks.any_active())
+
+    def _lock(self, held: contextlib.ExitStack, identity: str) -> None:
+        uuid = self._services.driver.resolve(identity).uuid
+        held.enter_context(
+            self._services.locks.system(uuid, locks.REQUEST_TIMEOUT)
+        )
+        task = self._services.tasks.unsettled(uuid)
+        if task:
+            raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
+
+    def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
+        uuid = self.uuid_of(identity)
+        lock = self._services.locks.system
+        try:
+            held.enter_context(lock(uuid, 0, shared=True))
+        except exceptions.SystemLocked:
+            # Where reading changes nothing, it goes on while we work.
+            if self._changes_when_read(uuid):
+                held.enter_context(
+                    lock(uuid, locks.REQUEST_TIMEOUT, shared=True)
+                )
+
+    def _changes_when_read(self, uuid: str) -> bool:
+        driver = self._services.driver
+        return isinstance(
+            driver, contract.SharesDefinitions
+        ) and driver.changes_when_read(uuid)
+
+
+def _changed_systems(request: flask.Request) -> list[str]:
+    """The systems that a mutating request of the emulator names."""
+    identity = internals.system_of(request)
+    if identity is not None:
+        return [identity]
+    if request.endpoint != internals.SIMPLE_UPDATE:
+        return []
+    # In one order, so that two such requests cannot wait for each other.
+    return sorted(set(internals.update_targets(request)))

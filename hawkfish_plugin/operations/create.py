@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Create: a snapshot of a system as it is now.
+
+Owns what a client may ask of it, its name, the room that it needs and what
+the policy prunes for it: before it, where depth or space does not allow it
+otherwise, and after it in all other cases.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import events, exceptions, names, notes
+from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.records import Record, field
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.snapshots import snapshot as render
+from hawkfish_plugin.retention import rules
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.retention.prune import Prune
+from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import Subject, Task
+
+# What deleting others can help against.
+_TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateOptions:
+    """
+    What a client asks of a create; see also ``contract.CreateRequest``.
+
+    *name* None takes *stem* and the time; *expires* is in seconds since the
+    epoch.  *protect* is a snapshot that must not be pruned for this one.
+    """
+
+    name: str | None = None
+    description: str = ''
+    memory: bool | None = None
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+    stem: str = 'snapshot'
+    protect: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateArguments(Record):
+    """What a task keeps of CreateOptions, with the name that was chosen."""
+
+    name: str
+    description: str = ''
+    memory: bool | None = None
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+    protect: str | None = field(default=None, formerly='spare')
+
+    @property
+    def request(self) -> contract.CreateRequest:
+        return contract.CreateRequest(
+            self.name, self.description, self.memory, self.quiesce
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """
+    What a create would make, and what would become of the others.
+
+    *first* says that those that go would go before it.
+    """
+
+    record: contract.Snapshot
+    forecast: contract.Forecast
+    plan: rules.Plan
+    first: bool
+
+
+class Create(Operation):
+    name = 'create'
+    title = 'Create snapshot {snapshot}'
+    effect = Effect.CREATING
+    cancellable = True
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        catalogue: Catalogue,
+        note_table: notes.Notes,
+        policies: Policies,
+        prune: Prune,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._catalogue = catalogue
+        self._notes = note_table
+        self._policies = policies
+        self._prune = prune
+
+    # Requests -------------------------------------------------------------
+
+    def submit(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        """
+        Queue a create and return its task.
+
+        Where depth or space does not allow it, what the policy would prune
+        for it goes before it; in all other cases, after it.
+
+        Raises SnapshotNameInvalid, SnapshotExists, QueueFull, and everything
+        that is known beforehand to stand in the way.
+        """
+        return self.submit_all(system, options, payload)[-1]
+
+    def submit_all(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        payload: Mapping[str, Any],
+    ) -> Sequence[Task]:
+        """As ``submit``; the deletes that go before the create come first."""
+        try:
+            return [self._submit(system, options, payload)]
+        except exceptions.HawkFishError as exc:
+            if not _is_too_much(exc):
+                raise
+        deletes: list[Task] = []
+        try:
+            with self._prune.deciding:
+                seen = self.preview(system, options)
+                self._prune.submit(system, seen.plan.pruned, deletes)
+            return [
+                *deletes,
+                self._submit(system, options, payload, making_way=True),
+            ]
+        except exceptions.HawkFishError:
+            # Nothing goes for what does not come.
+            self._tasks.withdraw(deletes)
+            raise
+
+    def _submit(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        payload: Mapping[str, Any],
+        making_way: bool = False,
+    ) -> Task:
+        while True:
+            request, _ = self._prepare(system, options, making_way)
+            arguments = CreateArguments(
+                **dataclasses.asdict(request),
+                locked=options.locked,
+                expires=options.expires,
+                protect=options.protect,
+            )
+            try:
+                return self._tasks.submit(
+                    self, [Subject(system, request.name)], arguments, payload
+                )
+            except exceptions.SnapshotExists:
+                # Another request has taken the same second: the next name.
+                if options.name is not None:
+                    raise
+
+    def preview(
+        self, system: contract.System, options: CreateOptions
+    ) -> Preview:
+        """What a create would do; raises what it would raise."""
+        try:
+            return self._preview(system, options)
+        except exceptions.HawkFishError as exc:
+            if not _is_too_much(exc):
+                raise
+            seen = self._preview(system, options, first=True)
+            if not seen.plan.pruned:
+                raise
+            return seen
+
+    def _preview(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        first: bool = False,
+    ) -> Preview:
+        request, forecast = self._prepare(system, options, first)
+        records = self._catalogue.list(system)
+        parent = next((v.name for v in records if v.record.current), None)
+        record = contract.Snapshot(
+            request.name,
+            request.description,
+            int(time.time()),
+            None,
+            forecast.memory,
+            forecast.external,
+            parent,
+            current=True,
+        )
+        keep = (rules.LOCKED,) if options.locked else ()
+        coming = rules.Subject(record, forecast.size, options.expires, keep)
+        plan = self._prune.plan_with(system, coming, options.protect)
+        return Preview(record, forecast, plan, first)
+
+    def _prepare(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        making_way: bool = False,
+    ) -> tuple[contract.CreateRequest, contract.Forecast]:
+        """
+        What a create would ask of the driver, and what that would make.
+
+        *making_way* says that others are deleted first, so that neither
+        depth nor space is a reason.
+        """
+        if options.name is not None:
+            names.check(options.name)
+        taken = {view.name for view in self._catalogue.list(system)}
+        if options.name in taken:
+            raise exceptions.SnapshotExists(options.name)
+        request = contract.CreateRequest(
+            options.name or names.of_now(options.stem, taken),
+            options.description,
+            options.memory,
+            options.quiesce,
+        )
+        forecast = self._forecast(system, request, making_way)
+        self._check_room(system, request, forecast)
+        return request, forecast
+
+    def _forecast(
+        self,
+        system: contract.System,
+        request: contract.CreateRequest,
+        making_way: bool = False,
+    ) -> contract.Forecast:
+        deleting = self._catalogue.deleting(system)
+        try:
+            return self._driver.check_create(system.uuid, request)
+        except exceptions.HawkFishError as exc:
+            passing: tuple[type[Exception], ...] = ()
+            if deleting or self._catalogue.deleting(system):
+                # It is over when the turn of this create comes.
+                passing += (exceptions.BlockJobActive,)
+            if making_way:
+                passing += _TOO_MUCH
+            if all(isinstance(part, passing) for part in exc.parts):
+                return contract.Forecast(True, bool(request.memory))
+            raise
+
+    def _check_room(
+        self,
+        system: contract.System,
+        request: contract.CreateRequest,
+        forecast: contract.Forecast | None = None,
+    ) -> None:
+        """Raise where the policy refuses one more snapshot."""
+        limits = self._policies.get(system.uuid)
+        if limits.on_limit != rules.REFUSE:
+            return
+        forecast = forecast or self._forecast(system, request)
+        subjects = [
+            s
+            for s in self._catalogue.subjects(
+                system, measured=bool(limits.size)
+            )
+            if s.name != request.name
+        ]
+        limit = rules.exceeded(subjects, limits, forecast.size)
+        if limit:
+            free = rules.deletable(subjects, self._driver.referrers)
+            raise exceptions.Refused(
+                [
+                    exceptions.CreateLimitReachedForResource(),
+                    exceptions.SnapshotLimitReached(
+                        system.name, *limit, ', '.join(free) or 'none'
+                    ),
+                ]
+            )
+
+    def refusal(self, rival: Task) -> exceptions.HawkFishError:
+        if rival.operation == self.name:
+            return exceptions.SnapshotExists(rival.one_snapshot)
+        return super().refusal(rival)
+
+    # The operation: what was true at the request need not be true any more -
+
+    def run(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        request = CreateArguments.load(task.arguments).request
+        self._check_room(task.one_system, request)
+        made = self._driver.create(task.one_system.uuid, request, context)
+        return self._note(task, made)
+
+    def settle(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        request = CreateArguments.load(task.arguments).request
+        made = self._driver.settle_create(
+            task.one_system.uuid, request, context
+        )
+        return self._note(task, made)
+
+    def _note(self, task: Task, made: contract.Created) -> dict[str, Any]:
+        arguments = CreateArguments.load(task.arguments)
+        self._notes.create(
+            task.one_system.uuid,
+            arguments.name,
+            made,
+            arguments.locked,
+            arguments.expires,
+        )
+        return {'snapshot': arguments.name, 'created': made.created}
+
+    def follow(self, task: Task) -> None:
+        arguments = CreateArguments.load(task.arguments)
+        self._prune.after_create(task.one_system, arguments.protect)
+
+    def events(
+        self, task: Task, error: exceptions.HawkFishError | None
+    ) -> Sequence[events.NewEvent]:
+        if error:
+            there = isinstance(error, exceptions.SnapshotExists)
+            return lifecycle.failed(task, error, gone=not there)
+        return lifecycle.created(task.one_system, task.one_snapshot)
+
+    def created(self, task: Task) -> str | None:
+        return uris.snapshot_uri(task.one_system.uuid, task.one_snapshot)
+
+    def is_there(self, task: Task) -> bool:
+        with contextlib.suppress(exceptions.NotFound):
+            return self._catalogue.exists(task.one_system, task.one_snapshot)
+        return False
+
+    def answer(self, task: Task) -> Answer:
+        system, name = task.one_system, task.one_snapshot
+        result = task.result or {}
+        try:
+            now = self._catalogue.system(system.uuid)
+            view = self._catalogue.get(now, name, measured=True)
+        except exceptions.NotFound:
+            return Answer()
+        # Another one may have its name by now.
+        if view.record.created != result.get('created', view.record.created):
+            return Answer()
+        return Answer(
+            201,
+            render(system.uuid, view),
+            self.created(task),
+        )
+
+
+def _is_too_much(error: exceptions.HawkFishError) -> bool:
+    return all(isinstance(part, _TOO_MUCH) for part in error.parts)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Delete: a snapshot goes, and its data is merged into what needs it.
+
+Owns what stands in its way, and the note of a snapshot that an interrupted
+merge has damaged.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import catalogue, events, exceptions, messages, notes
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.retention import rules
+from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import Subject, Task
+
+DriverDelete = Callable[[str, str, contract.TaskContext], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class DeleteArguments(Record):
+    """
+    *created* tells the snapshot from a later one of its name; *pruned* is the
+    limit of the policy that wants the delete, None where a client does.
+    """
+
+    created: int
+    pruned: str | None = None
+
+
+class Delete(Operation):
+    name = 'delete'
+    title = 'Delete snapshot {snapshot}'
+    effect = Effect.DELETING
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        snapshots: catalogue.Catalogue,
+        note_table: notes.Notes,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._catalogue = snapshots
+        self._notes = note_table
+
+    # Requests -------------------------------------------------------------
+
+    def submit(
+        self, system: contract.System, name: str, payload: Mapping[str, Any]
+    ) -> Task:
+        """
+        Queue the deletion of *name* and return its task.
+
+        Raises SnapshotNotFound, SnapshotBusy, and everything that is known
+        beforehand to stand in the way.
+        """
+        view = self._catalogue.get(
+            system, name, measured=True, freshness=contract.Freshness.LISTED
+        )
+        catalogue.check_free(view, system)
+        exceptions.check(catalogue.obstacles(view))
+        self._driver.check_delete(system.uuid, name)
+        return self._submit(
+            system, name, DeleteArguments(view.record.created), payload
+        )
+
+    def submit_pruned(
+        self, system: contract.System, record: contract.Snapshot, reason: str
+    ) -> Task:
+        """
+        Queue the deletion of *record*, which may have to wait for others.
+
+        *reason* is the limit that wants it.
+        """
+        arguments = DeleteArguments(record.created, reason)
+        return self._submit(system, record.name, arguments, {})
+
+    def _submit(
+        self,
+        system: contract.System,
+        name: str,
+        arguments: DeleteArguments,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        subject = Subject(system, name)
+        return self._tasks.submit(self, [subject], arguments, payload)
+
+    # The operation --------------------------------------------------------
+
+    def run(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        arguments = DeleteArguments.load(task.arguments)
+        view = self._catalogue.same(
+            task.one_system,
+            task.one_snapshot,
+            arguments.created,
+            contract.Freshness.FULL,
+        )
+        # Everything that refers to it, and its lock.
+        exceptions.check(catalogue.obstacles(view))
+        if arguments.pruned:
+            _check_due(view, arguments.pruned)
+            context.add_message(
+                messages.SNAPSHOT_PRUNED,
+                task.snapshot,
+                task.one_system.name,
+                arguments.pruned,
+            )
+        return self._delete(context, self._driver.delete)
+
+    def settle(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        arguments = DeleteArguments.load(task.arguments)
+        with contextlib.suppress(exceptions.SnapshotNotFound):
+            self._catalogue.same(
+                task.one_system, task.one_snapshot, arguments.created
+            )
+        return self._delete(context, self._driver.settle_delete)
+
+    def _delete(self, context: Context, call: DriverDelete) -> dict[str, Any]:
+        task = context.task
+        created = DeleteArguments.load(task.arguments).created
+        self.merge(
+            task.one_system.uuid, task.one_snapshot, created, context, call
+        )
+        return {'snapshot': task.one_snapshot}
+
+    def merge(
+        self,
+        system: str,
+        name: str,
+        created: int,
+        context: contract.TaskContext,
+        call: DriverDelete,
+    ) -> None:
+        """Let *call* of the driver delete a snapshot; its notes follow."""
+        interrupted = context.recall(contract.DeleteJournal).merging
+        try:
+            call(system, name, context)
+        except exceptions.HawkFishError as exc:
+            # The first try may have begun to merge, whatever stands in the
+            # way of the second.
+            if interrupted or isinstance(exc, exceptions.MergeFailed):
+                self._notes.damage(system, name, created)
+            raise
+        self._notes.forget(system, name)
+
+    def events(
+        self, task: Task, error: exceptions.HawkFishError | None
+    ) -> Sequence[events.NewEvent]:
+        if error:
+            return lifecycle.failed(task, error)
+        reason = DeleteArguments.load(task.arguments).pruned or 'Request'
+        return lifecycle.deleted(task.one_system, task.one_snapshot, reason)
+
+    def answer(self, task: Task) -> Answer:
+        return Answer(204)
+
+
+def _check_due(view: catalogue.View, reason: str) -> None:
+    """Raise where it was given more time while it was decided on."""
+    if reason != rules.EXPIRED:
+        return
+    if view.note.expires is None or view.note.expires > time.time():
+        raise exceptions.OperationCancelled(Delete.name)

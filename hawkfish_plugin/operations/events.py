@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The lifecycle events of snapshots.
+
+What the end of an operation is for others.  The task table writes them with
+the end itself, so none is lost and none tells of what did not happen.
+"""
+
+from collections.abc import Sequence
+
+from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin.drivers.contract import System
+from hawkfish_plugin.tasks.task import Task
+
+
+def created(system: System, name: str) -> Sequence[events.NewEvent]:
+    origin = events.snapshot_origin(system, name)
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_CREATED, [name, system.name], origin
+        ),
+        events.NewEvent(messages.RESOURCE_CREATED, [], origin),
+    ]
+
+
+def reverted(system: System, name: str) -> Sequence[events.NewEvent]:
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_REVERTED,
+            [name, system.name],
+            events.snapshot_origin(system, name),
+        )
+    ]
+
+
+def deleted(
+    system: System, name: str, reason: str
+) -> Sequence[events.NewEvent]:
+    """*reason* is a retention limit, or ``Request``."""
+    origin = events.snapshot_origin(system, name, gone=True)
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_DELETED, [name, system.name, reason], origin
+        ),
+        events.NewEvent(messages.RESOURCE_REMOVED, [], origin),
+    ]
+
+
+def failed(
+    task: Task, error: exceptions.HawkFishError, gone: bool = False
+) -> Sequence[events.NewEvent]:
+    """
+    The event that tells the failure of any operation.
+
+    A cancelled one has not failed.  *gone* says that there is no such
+    snapshot, whatever the error is.
+    """
+    if isinstance(error, exceptions.OperationCancelled):
+        return []
+    gone = gone or isinstance(error, exceptions.SnapshotNotFound)
+    system = task.one_system
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_FAILED,
+            [
+                task.snapshot or '*',
+                system.name,
+                task.operation,
+                messages.text(error).rstrip('.'),
+            ],
+            events.snapshot_origin(system, task.snapshot or '', gone),
+        )
+    ]

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Revert: a system goes back to a snapshot.
+
+Owns what stands in its way, and the safety snapshot that is created before
+it, by a task of its own that the revert comes after.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import catalogue, events, exceptions, messages
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.records import Record, field
+from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.operation import Effect, Operation
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class RevertArguments(Record):
+    """
+    What a task keeps of a ``contract.RevertRequest``.
+
+    *created* tells the snapshot from a later one of its name.
+    """
+
+    created: int
+    power_state: str = contract.AS_CAPTURED
+    force: bool = False
+    created_here: bool = field(default=False, formerly='ours')
+    memory_size: int | None = None
+
+
+class Revert(Operation):
+    name = 'revert'
+    title = 'Revert snapshot {snapshot}'
+    effect = Effect.REVERTING
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        snapshots: catalogue.Catalogue,
+        create: Create,
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._catalogue = snapshots
+        self._create = create
+        self._conf = conf.revert
+
+    # Requests -------------------------------------------------------------
+
+    def submit(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        """
+        Queue a revert and return its task.
+
+        With *safety* a snapshot of the present state is created before it;
+        None means: as the configuration says.
+
+        Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
+        everything that is known beforehand to stand in the way.
+        """
+        view = self._catalogue.get(system, request.name)
+        catalogue.check_free(view, system)
+        catalogue.check_intact(view)
+        if safety is None:
+            safety = self._conf.safety_snapshot
+        request = dataclasses.replace(
+            request,
+            created_here=view.note.quiesce is not None,
+            memory_size=view.note.memory_size,
+            has_safety_snapshot=safety,
+        )
+        self._driver.check_revert(system.uuid, request)
+        before: Sequence[Task] = ()
+        if safety:
+            before = self._create.submit_all(
+                system, _safety_options(request.name), payload
+            )
+        try:
+            return self._tasks.submit(
+                self,
+                [Subject(system, request.name)],
+                RevertArguments(
+                    view.record.created,
+                    request.power_state,
+                    request.force,
+                    request.created_here,
+                    request.memory_size,
+                ),
+                payload,
+                after=before[-1].id if before else None,
+            )
+        except exceptions.HawkFishError:
+            # Of a revert that is refused there is nothing to go back from.
+            self._tasks.withdraw(before)
+            raise
+
+    # The operation --------------------------------------------------------
+
+    def run(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        self._check_safety_snapshot(task)
+        catalogue.check_intact(self._same(task))
+        self._driver.revert(task.one_system.uuid, _request(task), context)
+        return {'snapshot': task.one_snapshot}
+
+    def settle(self, context: Context) -> dict[str, Any]:
+        task = context.task
+        try:
+            self._same(task)
+        except (
+            exceptions.SnapshotNotFound,
+            exceptions.SnapshotReplaced,
+        ) as exc:
+            if context.last_step == 'prepare':
+                raise
+            # The system may be half changed, and nobody goes on with it.
+            raise exceptions.RevertNotUndone(
+                task.snapshot,
+                'the process ended during the call',
+                messages.text(exc).rstrip('.'),
+            ) from exc
+        self._driver.settle_revert(
+            task.one_system.uuid, _request(task), context
+        )
+        return {'snapshot': task.one_snapshot}
+
+    def _same(self, task: Task) -> catalogue.View:
+        created = RevertArguments.load(task.arguments).created
+        return self._catalogue.same(
+            task.one_system, task.one_snapshot, created
+        )
+
+    def _check_safety_snapshot(self, task: Task) -> None:
+        """Raise where the one that was asked for has not been created."""
+        if task.after_task is None:
+            return
+        name = ''
+        with contextlib.suppress(exceptions.TaskNotFound):
+            safety = self._tasks.get(task.after_task)
+            if safety.state == COMPLETED:
+                return
+            name = safety.one_snapshot
+        raise exceptions.SafetySnapshotFailed(
+            task.snapshot, name, task.after_task
+        )
+
+    def events(
+        self, task: Task, error: exceptions.HawkFishError | None
+    ) -> Sequence[events.NewEvent]:
+        if error:
+            return lifecycle.failed(task, error)
+        return lifecycle.reverted(task.one_system, task.one_snapshot)
+
+
+def _safety_options(name: str) -> CreateOptions:
+    return CreateOptions(
+        description=f'Safety snapshot before the revert to {name}',
+        stem='safety',
+        protect=name,
+    )
+
+
+def _request(task: Task) -> contract.RevertRequest:
+    arguments = RevertArguments.load(task.arguments)
+    return contract.RevertRequest(
+        task.one_snapshot,
+        arguments.power_state,
+        arguments.force,
+        arguments.created_here,
+        arguments.memory_size,
+    )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the resources have in common: links, collections, times and ETags."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hawkfish_plugin.redfish import uris
+
+Resource = dict[str, Any]
+
+
+def link(uri: str) -> Resource:
+    return {'@odata.id': uri}
+
+
+def actions(uri: str, names: Iterable[str]) -> Resource:
+    """The ``Actions`` of the resource with this *uri*."""
+    return {
+        f'#{name}': {'target': uris.action_uri(uri, name)} for name in names
+    }
+
+
+def collection(
+    uri: str,
+    odata_type: str,
+    name: str,
+    members: Sequence[Resource],
+    total: int,
+) -> Resource:
+    """
+    A resource collection.
+
+    *members* are links or whole resources; *total* also counts those that
+    *members* leaves out.
+    """
+    return {
+        '@odata.id': uri,
+        '@odata.type': odata_type,
+        'Name': name,
+        'Members': list(members),
+        'Members@odata.count': total,
+    }
+
+
+def with_etag(resource: Resource) -> Resource:
+    """*resource* with an ``@odata.etag`` that changes when it does."""
+    text = json.dumps(resource, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {**resource, '@odata.etag': f'"{digest}"'}
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as an Edm.DateTimeOffset."""
+    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return moment.strftime('%Y-%m-%dT%H:%M:%SZ')

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots and their collection in Redfish."""
+
+from collections.abc import Sequence
+
+from hawkfish_plugin.catalogue import View
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.redfish import schemas, uris
+from hawkfish_plugin.redfish.common import (
+    Resource,
+    actions,
+    collection,
+    link,
+    timestamp,
+    with_etag,
+)
+
+# Status.State and Status.Health of each SnapshotState.
+_STATUS = {
+    'Creating': ('Starting', 'OK'),
+    'Ready': ('Enabled', 'OK'),
+    'Reverting': ('Updating', 'OK'),
+    'Deleting': ('Updating', 'OK'),
+    'Failed': ('UnavailableOffline', 'Critical'),
+}
+
+
+def snapshot_collection(
+    uuid: str, members: Sequence[Resource], total: int
+) -> Resource:
+    uri = uris.snapshots_uri(uuid)
+    resource = collection(
+        uri,
+        '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
+        'Snapshot Collection',
+        members,
+        total,
+    )
+    names = schemas.actions_of('HawkFishSnapshotCollection')
+    return {**resource, 'Actions': actions(uri, names)}
+
+
+def snapshot(uuid: str, view: View) -> Resource:
+    """One HawkFishSnapshot, with its ETag; *view* has been measured."""
+    record, note = view.record, view.note
+    uri = uris.snapshot_uri(uuid, record.name)
+    state, health = _STATUS[view.state]
+    return with_etag(
+        {
+            '@odata.id': uri,
+            '@odata.type': '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
+            'Id': record.name,
+            'Name': record.name,
+            'Description': record.description or None,
+            'CreatedTime': timestamp(record.created),
+            'ExpiresTime': None
+            if note.expires is None
+            else timestamp(note.expires),
+            'Locked': note.locked,
+            'SnapshotState': view.state,
+            'SnapshotType': snapshot_type(record),
+            'StorageType': storage_type(record),
+            'SizeBytes': size_bytes(view.size),
+            'ExclusiveSizeBytes': exclusive_size_bytes(view.size),
+            'PowerState': record.power_state,
+            'Current': record.current,
+            'Consistency': _consistency(record, note.quiesce),
+            'QuiesceStatus': note.quiesce and note.quiesce.status,
+            'QuiesceReason': note.quiesce and (note.quiesce.reason or None),
+            'Status': {'State': state, 'Health': health},
+            'Actions': _actions(uri),
+            'ReferencedByFiles': [
+                dependent.name
+                for dependent in view.dependents
+                if dependent.uuid is None
+            ],
+            'Links': _links(uuid, view),
+        }
+    )
+
+
+def _actions(uri: str) -> Resource:
+    found = actions(uri, [uris.REVERT_ACTION])
+    found[f'#{uris.REVERT_ACTION}'][
+        'TargetPowerState@Redfish.AllowableValues'
+    ] = list(contract.TARGET_POWER_STATES)
+    return found
+
+
+def _links(uuid: str, view: View) -> Resource:
+    parent = view.record.parent
+    return {
+        'ComputerSystem': link(uris.system_uri(uuid)),
+        'ParentSnapshot': parent and link(uris.snapshot_uri(uuid, parent)),
+        'ChildSnapshots': [
+            link(uris.snapshot_uri(uuid, child)) for child in view.children
+        ],
+        'ReferencedBy': [
+            *(link(uris.snapshot_uri(uuid, n)) for n in view.referrers),
+            *(
+                link(uris.system_uri(dependent.uuid))
+                for dependent in view.dependents
+                if dependent.uuid
+            ),
+        ],
+    }
+
+
+def snapshot_type(record: contract.Snapshot) -> str:
+    return 'DiskAndMemory' if record.memory else 'Disk'
+
+
+def storage_type(record: contract.Snapshot) -> str:
+    return 'External' if record.external else 'Internal'
+
+
+def size_bytes(size: contract.Size | None) -> int | None:
+    """What a snapshot takes; unknown for an internal one."""
+    return None if size is None else size.own + size.disks
+
+
+def exclusive_size_bytes(size: contract.Size | None) -> int | None:
+    """What a delete frees at least."""
+    if size is None:
+        return None
+    return size.own + (size.disks if size.removable else 0)
+
+
+def _consistency(
+    record: contract.Snapshot, quiesce: contract.Quiesce | None
+) -> str | None:
+    """What a system that is started from the snapshot will find."""
+    if record.power_state is None:
+        return None
+    if record.memory:
+        return 'Memory'
+    if record.power_state == contract.OFF:
+        return 'Off'
+    frozen = quiesce is not None and quiesce.status == contract.QUIESCED
+    return 'FileSystem' if frozen else 'Crash'

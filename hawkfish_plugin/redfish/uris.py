@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The URIs of the service, and the names of its actions.
+
+An action is named here because its name is the last part of its URI.
+"""
+
+from urllib import parse
+
+ROOT = '/redfish/v1'
+TASK_SERVICE = f'{ROOT}/TaskService'
+TASKS = f'{TASK_SERVICE}/Tasks'
+TASK_MONITORS = f'{TASK_SERVICE}/TaskMonitors'
+SESSION_SERVICE = f'{ROOT}/SessionService'
+SESSIONS = f'{SESSION_SERVICE}/Sessions'
+EVENT_SERVICE = f'{ROOT}/EventService'
+SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
+EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
+
+REVERT_ACTION = 'HawkFishSnapshot.Revert'
+PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
+PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
+SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
+TEST_ACTION = 'EventService.TestEventSubscription'
+SUSPEND_ACTION = 'EventDestination.SuspendSubscription'
+RESUME_ACTION = 'EventDestination.ResumeSubscription'
+
+
+def system_uri(uuid: str) -> str:
+    return f'{ROOT}/Systems/{uuid}'
+
+
+def snapshots_uri(uuid: str) -> str:
+    return f'{system_uri(uuid)}/Oem/HawkFish/Snapshots'
+
+
+def snapshot_uri(uuid: str, name: str) -> str:
+    return f'{snapshots_uri(uuid)}/{parse.quote(name, safe="")}'
+
+
+def policy_uri(uuid: str) -> str:
+    return f'{system_uri(uuid)}/Oem/HawkFish/SnapshotPolicy'
+
+
+def task_uri(task_id: int) -> str:
+    return f'{TASKS}/{task_id}'
+
+
+def sub_tasks_uri(task_id: int) -> str:
+    return f'{task_uri(task_id)}/SubTasks'
+
+
+def monitor_uri(task_id: int) -> str:
+    return f'{TASK_MONITORS}/{task_id}'
+
+
+def session_uri(session_id: int) -> str:
+    return f'{SESSIONS}/{session_id}'
+
+
+def subscription_uri(subscription_id: int) -> str:
+    return f'{SUBSCRIPTIONS}/{subscription_id}'
+
+
+def action_uri(resource: str, action: str) -> str:
+    """Where *action* of the resource with the URI *resource* is POSTed."""
+    return f'{resource}/Actions/{action}'

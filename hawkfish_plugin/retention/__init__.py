@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Retention: the limits of a system, and what becomes of snapshots by them.
+
+``rules`` decides, and is pure; ``policies`` keeps the limits; ``prune`` has
+deleted what they no longer allow.
+"""

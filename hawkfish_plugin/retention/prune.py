@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Prune: what the policy no longer allows is deleted, by ordinary tasks.
+
+Owns what goes after a create, and what has become too old.  The decision is
+that of ``rules``.  A prune that fails costs nothing but a line in the log.
+"""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import cachetools
+
+from hawkfish_plugin import exceptions, messages, notes
+from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.retention import rules
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.tasks.task import Task
+
+LOG = logging.getLogger(__name__)
+
+# How often all systems are looked through for snapshots that are too old.
+_AGING_SECONDS = 60.0
+# How long a snapshot whose delete did not help is left alone.
+_PATIENCE_SECONDS = 3600.0
+_MOST_REMEMBERED = 10_000
+
+Pruned = Sequence[tuple[str, str]]
+"""Names of snapshots in the order of their deletes, each with the reason."""
+
+
+class Prune:
+    """
+    The retention of every system that *serves* is true of.
+
+    *deciding* is held from a decision to the submission of its deletes: two
+    at once would count the same snapshot as gone.
+    """
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        catalogue: Catalogue,
+        note_table: notes.Notes,
+        policies: Policies,
+        delete: Delete,
+        serves: Callable[[contract.System], bool],
+    ) -> None:
+        self._driver = driver
+        self._catalogue = catalogue
+        self._notes = note_table
+        self._policies = policies
+        self._delete = delete
+        self._serves = serves
+        self.deciding = threading.Lock()
+        self._aged = float('-inf')
+        self._tried: cachetools.TTLCache[tuple[str, str, int], bool] = (
+            cachetools.TTLCache(_MOST_REMEMBERED, _PATIENCE_SECONDS)
+        )
+
+    def plan_with(
+        self,
+        system: contract.System,
+        coming: rules.Subject,
+        protect: str | None,
+    ) -> rules.Plan:
+        """What the policy makes of all snapshots when *coming* is there."""
+        subjects = self._catalogue.subjects(system)
+        limits = self._policies.get(system.uuid)
+        return rules.plan(
+            [*map(_not_current, _protected(subjects, protect)), coming],
+            limits,
+            time.time(),
+            self._driver.referrers,
+        )
+
+    def after_create(
+        self, system: contract.System, protect: str | None
+    ) -> None:
+        """Submit the deletes that the limits ask for, but of *protect*."""
+        self._prune(system, self._policies.get(system.uuid), protect)
+
+    def periodic(self) -> None:
+        """Prune what has become too old, of every system."""
+        due = self._notes.expired(time.time())
+        aging: bool | set[str] = set()
+        if time.monotonic() - self._aged >= _AGING_SECONDS:
+            self._aged = time.monotonic()
+            aging = self._policies.aging()
+        if not due and not aging:
+            return
+        for system in self._driver.systems():
+            ages = aging is True or system.uuid in (aging or ())
+            if (ages or system.uuid in due) and self._serves(system):
+                self._prune_old(system)
+
+    def _prune_old(self, system: contract.System) -> None:
+        limits = self._policies.get(system.uuid).of_time()
+        try:
+            self._prune(system, limits, None, patient=True)
+        except exceptions.HawkFishError as exc:
+            LOG.warning(
+                'System %s was not pruned: %r', system.uuid, messages.text(exc)
+            )
+
+    def _prune(
+        self,
+        system: contract.System,
+        limits: rules.Limits,
+        protect: str | None,
+        patient: bool = False,
+    ) -> None:
+        """Submit the deletes that *limits* ask for, in their order."""
+        with self.deciding:
+            # A look that asks no storage, first: sizes make a difference to
+            # that limit alone, and dependents only keep more.
+            if not limits.size:
+                seen = self._catalogue.subjects(system, measured=False)
+                if not self._going(seen, limits, protect):
+                    return
+            subjects = self._catalogue.subjects(system)
+            pruned = self._going(subjects, limits, protect)
+            if not pruned:
+                return
+            first = next(s.record for s in subjects if s.name == pruned[0][0])
+            if not patient or not self._tried_lately(system, first):
+                self.submit(system, pruned, [])
+
+    def _going(
+        self,
+        subjects: Sequence[rules.Subject],
+        limits: rules.Limits,
+        protect: str | None,
+    ) -> Pruned:
+        return rules.plan(
+            _protected(subjects, protect),
+            limits,
+            time.time(),
+            self._driver.referrers,
+        ).pruned
+
+    def submit(
+        self, system: contract.System, pruned: Pruned, submitted: list[Task]
+    ) -> None:
+        """
+        Queue the deletes of *pruned*, by who holds ``deciding``.
+
+        Appends each task to *submitted*, also where a later one fails.
+        """
+        records = {s.name: s for s in self._driver.snapshots(system.uuid)}
+        # The others may have to wait for it.
+        self._driver.check_delete(system.uuid, pruned[0][0])
+        for name, reason in pruned:
+            submitted.append(
+                self._delete.submit_pruned(system, records[name], reason)
+            )
+
+    def _tried_lately(
+        self, system: contract.System, record: contract.Snapshot
+    ) -> bool:
+        key = system.uuid, record.name, record.created
+        if key in self._tried:
+            return True
+        self._tried[key] = True
+        return False
+
+
+def _not_current(subject: rules.Subject) -> rules.Subject:
+    record = dataclasses.replace(subject.record, current=False)
+    return dataclasses.replace(subject, record=record)
+
+
+def _protected(
+    subjects: Sequence[rules.Subject], name: str | None
+) -> Sequence[rules.Subject]:
+    """*subjects*, of which the one called *name* must stay."""
+    return [
+        dataclasses.replace(s, keep=(*s.keep, rules.BUSY))
+        if s.name == name
+        else s
+        for s in subjects
+    ]

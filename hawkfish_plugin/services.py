@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the layers above may ask of those below: the typed seam.
+
+``plugin`` builds them, each when it is first needed, and keeps them in the
+extensions of the application.  Whoever serves a request gets them by ``of``,
+so that the type checker follows a call from HTTP down to a table or a driver.
+"""
+
+from typing import Protocol
+
+import flask
+from oslo_config import cfg
+
+from hawkfish_plugin import locks, sessions
+from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.events import Event, Events
+from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.tasks.operation import Operations
+from hawkfish_plugin.tasks.table import Tasks
+
+EXTENSION = 'hawkfish'
+
+
+class Services(Protocol):
+    """The layers below HTTP."""
+
+    @property
+    def conf(self) -> cfg.ConfigOpts: ...
+
+    @property
+    def driver(self) -> contract.Driver: ...
+
+    @property
+    def locks(self) -> locks.Locks: ...
+
+    @property
+    def tasks(self) -> Tasks: ...
+
+    @property
+    def operations(self) -> Operations: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    @property
+    def policies(self) -> Policies: ...
+
+    @property
+    def sessions(self) -> sessions.Sessions: ...
+
+    @property
+    def events(self) -> Events: ...
+
+    @property
+    def subscriptions(self) -> Subscriptions: ...
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has started; a fork of it has not."""
+
+    def start(self) -> None:
+        """Start what works in the background; a second time does nothing."""
+
+    def may_serve(self, system: contract.System) -> bool:
+        """Whether the emulator's configuration lets *system* be served."""
+
+    def may_show(self, event: Event) -> bool:
+        """Whether *event* is of no system, or of one that may be served."""
+
+
+def of(app: flask.Flask) -> Services:
+    """The services of *app*, which has the plugin."""
+    services: Services = app.extensions[EXTENSION]
+    return services

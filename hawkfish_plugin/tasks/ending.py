@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is kept of the end of a task: its error, its last messages, its journal.
+"""
+
+from typing import Any
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
+
+Outcome = dict[str, Any] | exceptions.HawkFishError
+"""The result of an operation, or its error."""
+
+
+def keeps_journal(outcome: Outcome) -> bool:
+    """Whether somebody may have to repair a system by the journal."""
+    # It holds the whole definition of a system; nobody else needs it.
+    return isinstance(
+        outcome,
+        exceptions.RevertNotUndone
+        | exceptions.RevertUnfinished
+        | exceptions.InternalError,
+    )
+
+
+def error(error: exceptions.HawkFishError) -> dict[str, Any]:
+    return {
+        'status': error.status,
+        'messages': [
+            (part.message_id, list(part.args)) for part in error.parts
+        ],
+    }
+
+
+def last_messages(
+    task: Task, state: str, error: dict[str, Any] | None
+) -> list[tuple[str, list[str]]]:
+    """What an end adds to the messages of *task*."""
+    warned = any(_is_warning(key) for key, _ in task.messages)
+    key = {
+        COMPLETED: messages.TASK_WARNED if warned else messages.TASK_COMPLETED,
+        EXCEPTION: messages.TASK_ABORTED,
+        CANCELLED: messages.TASK_CANCELLED,
+    }[state]
+    last = list(error['messages']) if error else []
+    return [*last, (key, [str(task.id)])]
+
+
+def _is_warning(message_id: str) -> bool:
+    # A row of a newer release may hold a message that is not known here.
+    entry = messages.registry().get(message_id, {})
+    return bool(entry.get('MessageSeverity', 'OK') != 'OK')

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an operation is.
+
+Owns everything that the rest of the service has to know of one: its name and
+title, the lock that it takes, what it does to the state of its snapshot while
+it lasts, whether it can be cancelled, how its request is answered in the end
+and which events tell of that.  Who needs to know asks the operation; nobody
+spells its name.
+"""
+
+import abc
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.events import NewEvent
+
+if TYPE_CHECKING:
+    from hawkfish_plugin.tasks.context import Context
+    from hawkfish_plugin.tasks.task import Task
+
+
+class Lock(enum.Enum):
+    """
+    How an operation shares its systems with other operations.
+
+    EXCLUSIVE: with none.  SHARED: with those that share as well.  NONE: with
+    all of them; for what may take long and reads only what nobody changes.
+    """
+
+    EXCLUSIVE, SHARED, NONE = 'exclusive', 'shared', 'none'
+
+
+class Effect(enum.Enum):
+    """The SnapshotState that an operation puts its snapshots into."""
+
+    CREATING, REVERTING, DELETING = 'Creating', 'Reverting', 'Deleting'
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """
+    The answer of a task monitor when its operation has succeeded.
+
+    *body* None is the plain Success message, unless *status* is 204;
+    *location* is the URI of what has been created.
+    """
+
+    status: int = 200
+    body: dict[str, Any] | None = None
+    location: str | None = None
+
+
+class Operation(abc.ABC):
+    """
+    What a task can be told to do.
+
+    *title* names a task of it, with ``{snapshot}`` and ``{system}``;
+    *version* is that of its arguments and its journal; *effect* None leaves
+    the state of snapshots alone.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[int] = 1
+    lock: ClassVar[Lock] = Lock.EXCLUSIVE
+    effect: ClassVar[Effect | None] = None
+    cancellable: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def run(self, context: 'Context') -> dict[str, Any]:
+        """Carry it out; returns the result that the task keeps, as JSON."""
+
+    @abc.abstractmethod
+    def settle(self, context: 'Context') -> dict[str, Any]:
+        """
+        Finish, or undo, what an interrupted try has begun.
+
+        Called in the place of ``run`` where a step had been noted.  May itself
+        be interrupted, and called again.
+        """
+
+    def follow(self, task: 'Task') -> None:  # noqa: B027
+        """
+        Do what comes after a task that has ended Completed.
+
+        What it raises is logged, and makes no difference to the task.
+        """
+
+    def refusal(self, rival: 'Task') -> exceptions.HawkFishError:
+        """The error where *rival* is active on the same subject already."""
+        return exceptions.SnapshotBusy(
+            rival.snapshot or '', rival.operation, rival.id
+        )
+
+    def events(
+        self, task: 'Task', error: exceptions.HawkFishError | None
+    ) -> Sequence[NewEvent]:
+        """What the end of *task* is for others; *error* None: Completed."""
+        return ()
+
+    def created(self, task: 'Task') -> str | None:
+        """The URI of what *task*, which is Completed, has created."""
+        return None
+
+    def is_there(self, task: 'Task') -> bool:
+        """Whether what *task* has created still exists."""
+        return False
+
+    def answer(self, task: 'Task') -> Answer:
+        """The final answer of the monitor of *task*, which is Completed."""
+        return Answer()
+
+
+O = TypeVar('O', bound=Operation)  # noqa: E741
+
+Kinds = Mapping[str, type[Operation]]
+"""Operations, by their names."""
+
+
+class Operations:
+    """The operations of a service."""
+
+    def __init__(self, *operations: Operation) -> None:
+        self._by_name = {operation.name: operation for operation in operations}
+
+    def get(self, kind: type[O]) -> O:
+        """The operation of *kind*."""
+        found = self._by_name[kind.name]
+        if not isinstance(found, kind):
+            raise TypeError(kind)
+        return found
+
+    def of(self, task: 'Task') -> Operation:
+        """
+        The operation of *task*.
+
+        Of a name that this release does not know, one that cannot be run.
+        """
+        return self._by_name.get(task.operation) or _Unknown()
+
+    def title(self, task: 'Task') -> str:
+        """The name of *task*, for people."""
+        system = task.system
+        return self.of(task).title.format(
+            operation=task.operation,
+            snapshot=task.snapshot or '',
+            system=system.name if system else '',
+        )
+
+
+class _Unknown(Operation):
+    name = ''
+    title = '{operation} {snapshot}'
+
+    def run(self, context: 'Context') -> dict[str, Any]:
+        raise exceptions.InternalError()
+
+    settle = run

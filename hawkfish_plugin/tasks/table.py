@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The task table.
+
+Owns the tables ``tasks`` and ``task_subjects`` and their SQL: submit, claim,
+cancel, end.  A task names its operation and holds its arguments as JSON, so it
+outlives the process.  Any process may submit; ``workers`` are in one of them.
+Long, as all SQL of these tables stands together.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import db, events, exceptions, locks, messages
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks import ending
+from hawkfish_plugin.tasks.operation import Lock, Operation
+from hawkfish_plugin.tasks.task import (
+    ACTIVE,
+    CANCELLED,
+    COMPLETED,
+    NEW,
+    Subject,
+    Task,
+    read_tasks,
+)
+
+# Messages of a task that are events as well, as soon as they are added.
+_EVENTS_TOO = frozenset((messages.QUIESCE_FAILED,))
+
+# A task waits for the one that it comes after, for those that hold one of its
+# systems, and for its turn on each of them: the oldest comes first.
+_CLAIM = """
+    UPDATE tasks SET
+        state = CASE state WHEN 'New' THEN 'Running' ELSE state END,
+        owner = :owner, claims = claims + 1, started = COALESCE(started, :now)
+    WHERE id = (
+        SELECT id FROM tasks AS candidate WHERE
+            (state IN ('Running', 'Cancelling') AND owner <> :owner)
+            OR (state = 'New'
+                AND NOT EXISTS (
+                    SELECT 1 FROM tasks AS earlier
+                    WHERE earlier.id = candidate.after_task
+                    AND earlier.state IN ('New', 'Running', 'Cancelling'))
+                AND NOT EXISTS (
+                    SELECT 1 FROM task_subjects AS mine
+                    JOIN task_subjects AS theirs
+                        ON theirs.system = mine.system AND theirs.active
+                        AND theirs.task <> mine.task
+                        AND 'none' NOT IN (mine.lock, theirs.lock)
+                        AND 'exclusive' IN (mine.lock, theirs.lock)
+                    JOIN tasks AS other ON other.id = theirs.task
+                    WHERE mine.task = candidate.id
+                    AND (other.state <> 'New' OR other.id < candidate.id)))
+        ORDER BY state = 'New', id LIMIT 1)
+    RETURNING *
+"""
+
+
+class Tasks:
+    """The tasks in *database*, and the calls to those who work on them."""
+
+    def __init__(
+        self,
+        database: db.Database,
+        lock_files: locks.Locks,
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._db = database
+        self._locks = lock_files
+        self._conf = conf.tasks
+        # Set when there may be a task to claim.
+        self.wake = threading.Event()
+        # What becomes of a task and the events that tell it are written in
+        # one transaction.
+        self.events = events.Events(database, conf)
+        self._owner = uuid.uuid4().hex
+        self._claiming = threading.Lock()
+
+    # Any process ----------------------------------------------------------
+
+    def submit(
+        self,
+        operation: Operation,
+        subjects: Sequence[Subject],
+        arguments: Record,
+        payload: Mapping[str, Any],
+        parent: int | None = None,
+        after: int | None = None,
+    ) -> Task:
+        """
+        Queue *operation* on *subjects*.
+
+        It is a sub-task of the task *parent*, and waits for the end of the
+        task *after*, where these are given.
+
+        A subject has one active task at most that does not share it; the
+        operation has the error where there is one.  Raises QueueFull.
+        """
+        with self._db.transaction() as connection:
+            self._check_queue(connection)
+            for subject in subjects:
+                self._check_subject(connection, operation, subject)
+            row = connection.execute(
+                'INSERT INTO tasks (operation, version, cancellable, parent, '
+                'after_task, arguments, payload, created) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
+                (
+                    operation.name,
+                    operation.version,
+                    operation.cancellable,
+                    parent,
+                    after,
+                    json.dumps(arguments.dump()),
+                    json.dumps(payload),
+                    time.time(),
+                ),
+            ).fetchone()
+            _insert_subjects(connection, row['id'], operation.lock, subjects)
+            task = read_tasks(connection, [row])[0]
+        self.wake.set()
+        self._locks.call_owner()
+        return task
+
+    def _check_queue(self, connection: sqlite3.Connection) -> None:
+        (waiting,) = connection.execute(
+            "SELECT COUNT(*) FROM tasks WHERE state = 'New'"
+        ).fetchone()
+        if waiting >= self._conf.queue_limit:
+            raise exceptions.QueueFull(self._conf.queue_limit)
+
+    def _check_subject(
+        self,
+        connection: sqlite3.Connection,
+        operation: Operation,
+        subject: Subject,
+    ) -> None:
+        row = connection.execute(
+            'SELECT tasks.* FROM tasks JOIN task_subjects ON task = id '
+            'WHERE system = ? AND snapshot IS ? AND active '
+            "AND (lock = 'exclusive' OR ? = 'exclusive')",
+            (subject.system.uuid, subject.snapshot, operation.lock.value),
+        ).fetchone()
+        if row:
+            raise operation.refusal(read_tasks(connection, [row])[0])
+
+    def get(self, task_id: int) -> Task:
+        """Raises TaskNotFound."""
+        found = self._select('WHERE id = ?', task_id)
+        if not found:
+            raise exceptions.TaskNotFound(task_id)
+        return found[0]
+
+    def list(self) -> Sequence[Task]:
+        """Every task that is remembered, oldest first."""
+        return self._select('')
+
+    def sub_tasks(self, task_id: int) -> Sequence[Task]:
+        """The sub-tasks of a task, oldest first."""
+        return self._select('WHERE parent = ?', task_id)
+
+    def has_sub_tasks(self) -> frozenset[int]:
+        """The ids of the tasks that have sub-tasks."""
+        rows = self._db.query(
+            'SELECT DISTINCT parent FROM tasks WHERE parent IS NOT NULL'
+        )
+        return frozenset(row['parent'] for row in rows)
+
+    def active(self, system: str) -> dict[str | None, Task]:
+        """
+        The active tasks of one system, by the snapshot that they work on.
+
+        None stands for the system itself.
+        """
+        return {
+            subject.snapshot: task
+            for task in self._active(system)
+            for subject in task.subjects
+            if subject.system.uuid == system
+        }
+
+    def _active(self, system: str) -> Sequence[Task]:
+        return self._select(
+            'WHERE id IN (SELECT task FROM task_subjects '
+            'WHERE system = ? AND active)',
+            system,
+        )
+
+    def unsettled(self, system: str) -> Task | None:
+        """
+        The interrupted task that may have left *system* half changed.
+
+        For who holds the lock of the system: whoever works on it would hold
+        it, so a task that has begun without it was interrupted.
+        """
+        found = self._select(
+            "WHERE step <> '' AND state <> 'New' AND id IN ("
+            'SELECT task FROM task_subjects '
+            "WHERE system = ? AND active AND lock = 'exclusive')",
+            system,
+        )
+        return found[0] if found else None
+
+    def any_active(self) -> bool:
+        """Whether any task waits or runs."""
+        return bool(
+            self._db.query('SELECT 1 FROM task_subjects WHERE active LIMIT 1')
+        )
+
+    def _select(self, where: str, *args: object) -> Sequence[Task]:
+        with self._db.reading() as connection:
+            return read_tasks(
+                connection,
+                connection.execute(
+                    f'SELECT * FROM tasks {where} ORDER BY id',  # noqa: S608
+                    args,
+                ).fetchall(),
+            )
+
+    def cancel(self, task_id: int) -> Task:
+        """
+        Cancel a task that waits, or ask a running one to stop.
+
+        An ended one is forgotten.  Raises TaskNotFound, and
+        TaskNotCancellable where its operation must not be interrupted.
+        """
+        task = self.get(task_id)
+        if not task.active:
+            self._forget(task_id)
+            return task
+        if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
+            return self.get(task_id)
+        if not self.get(task_id).may_cancel:
+            raise exceptions.TaskNotCancellable(task_id, task.operation)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "UPDATE tasks SET state = 'Cancelling' "
+                "WHERE id = ? AND state = 'Running'",
+                (task_id,),
+            )
+        return self.get(task_id)
+
+    def withdraw(self, submitted: Iterable[Task]) -> None:
+        """Cancel those of *submitted* that wait, the last first."""
+        for task in reversed(list(submitted)):
+            self.end(task, CANCELLED, _cancelled(task), while_state=NEW)
+
+    def _forget(self, task_id: int) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(
+                'DELETE FROM tasks WHERE id = ? AND ended IS NOT NULL',
+                (task_id,),
+            )
+
+    def update(
+        self, task_id: int, durable: bool = True, **columns: object
+    ) -> None:
+        """Set columns of an active task; for its Context only."""
+        names = ', '.join(f'{column} = ?' for column in columns)
+        with self._db.transaction(durable) as connection:
+            connection.execute(
+                f'UPDATE tasks SET {names} WHERE id = ?',  # noqa: S608
+                (*columns.values(), task_id),
+            )
+
+    def add_message(self, task_id: int, key: str, *args: object) -> None:
+        """Append a message to an active task; for its Context only."""
+        with self._db.transaction(durable=False) as connection:
+            task = _append(connection, task_id, key, args)
+            if key in _EVENTS_TOO and task.system:
+                origin = events.snapshot_origin(
+                    task.system, task.snapshot or ''
+                )
+                self.events.record(
+                    connection, [events.NewEvent(key, args, origin)]
+                )
+
+    # Who works on them -----------------------------------------------------
+
+    def claim(self) -> Task | None:
+        """
+        Mark the oldest runnable task Running and return it, or None.
+
+        One statement does both, for all of its systems, so two workers never
+        hold the same task or the same system.  What a dead owner left running
+        comes first, and is claimed again; so does a claim that its host has
+        forgotten.
+        """
+        # All workers wake at once: the first of them may leave nothing to do.
+        with self._claiming:
+            if not self._db.query(
+                "SELECT 1 FROM tasks WHERE state = 'New' OR "
+                "(state IN ('Running', 'Cancelling') AND owner <> ?) LIMIT 1",
+                self._owner,
+            ):
+                return None
+            return self._claim_oldest()
+
+    def _claim_oldest(self) -> Task | None:
+        with self._db.transaction(durable=False) as connection:
+            row = connection.execute(
+                _CLAIM, {'owner': self._owner, 'now': time.time()}
+            ).fetchone()
+            if row is None:
+                return None
+            task = read_tasks(connection, [row])[0]
+            if task.claims == 1:
+                self._note_start(connection, task)
+        return task
+
+    def _note_start(self, connection: sqlite3.Connection, task: Task) -> None:
+        args = [str(task.id)]
+        _append(connection, task.id, messages.TASK_STARTED, args)
+        self.events.record(
+            connection, [_of_task(task, messages.TASK_STARTED, args)]
+        )
+
+    def end(
+        self,
+        task: Task,
+        state: str,
+        outcome: ending.Outcome,
+        while_state: str | None = None,
+        happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
+    ) -> bool:
+        """
+        Write the end of *task*, and the events that tell it.
+
+        *happened* gives those of its operation, from the task as it ended.
+        False where it was not *while_state*, or had ended already.
+        """
+        error = result = None
+        if isinstance(outcome, exceptions.HawkFishError):
+            error = ending.error(outcome)
+        else:
+            result = outcome
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                'SELECT * FROM tasks WHERE id = ?', (task.id,)
+            ).fetchone()
+            if row is None or row['state'] not in (
+                ACTIVE if while_state is None else (while_state,)
+            ):
+                return False
+            now = read_tasks(connection, [row])[0]
+            ended = dataclasses.replace(
+                now,
+                state=state,
+                result=result,
+                error=error,
+                messages=[
+                    *now.messages,
+                    *ending.last_messages(now, state, error),
+                ],
+                percent=100 if state == COMPLETED else now.percent,
+            )
+            _write_end(
+                connection, ended, keeps_journal=ending.keeps_journal(outcome)
+            )
+            self.events.record(
+                connection,
+                [
+                    *(happened(ended) if happened else ()),
+                    _of_task(ended, *ended.messages[-1]),
+                ],
+            )
+            self._forget_oldest(connection)
+        return True
+
+    def _forget_oldest(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
+            'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
+            'LIMIT -1 OFFSET ?)',
+            (self._conf.keep_completed,),
+        )
+
+
+def _insert_subjects(
+    connection: sqlite3.Connection,
+    task_id: int,
+    lock: Lock,
+    subjects: Sequence[Subject],
+) -> None:
+    connection.executemany(
+        'INSERT INTO task_subjects '
+        '(task, position, system, system_name, snapshot, lock) '
+        'VALUES (?, ?, ?, ?, ?, ?)',
+        [
+            (
+                task_id,
+                position,
+                subject.system.uuid,
+                subject.system.name,
+                subject.snapshot,
+                lock.value,
+            )
+            for position, subject in enumerate(subjects)
+        ],
+    )
+
+
+def _write_end(
+    connection: sqlite3.Connection, ended: Task, keeps_journal: bool
+) -> None:
+    connection.execute(
+        'UPDATE tasks SET state = ?, ended = ?, result = ?, error = ?, '
+        'messages = ?, percent = ?, journal = ? WHERE id = ?',
+        (
+            ended.state,
+            time.time(),
+            _json(ended.result),
+            _json(ended.error),
+            json.dumps(ended.messages),
+            ended.percent,
+            json.dumps(ended.journal if keeps_journal else {}),
+            ended.id,
+        ),
+    )
+    connection.execute(
+        'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
+    )
+
+
+def _append(
+    connection: sqlite3.Connection,
+    task_id: int,
+    key: str,
+    args: Sequence[object],
+) -> Task:
+    """Add a message to a task, and return the task."""
+    entry = json.dumps([key, [str(arg) for arg in args]])
+    row = connection.execute(
+        "UPDATE tasks SET messages = json_insert(messages, '$[#]', json(?)) "
+        'WHERE id = ? RETURNING *',
+        (entry, task_id),
+    ).fetchone()
+    return read_tasks(connection, [row])[0]
+
+
+def _of_task(task: Task, key: str, args: Sequence[object]) -> events.NewEvent:
+    origin = events.task_origin(task.id, task.system)
+    return events.NewEvent(key, args, origin)
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _cancelled(task: Task) -> exceptions.HawkFishError:
+    return exceptions.OperationCancelled(task.operation)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a task is, and how it is read from its rows.
+"""
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin.drivers import contract
+
+NEW, RUNNING, CANCELLING = 'New', 'Running', 'Cancelling'
+COMPLETED, EXCEPTION, CANCELLED = 'Completed', 'Exception', 'Cancelled'
+ACTIVE = (NEW, RUNNING, CANCELLING)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What a task works on: a snapshot, or where that is None a system."""
+
+    system: contract.System
+    snapshot: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """
+    One task.  Times are seconds since the epoch.
+
+    *parent* is the task that this is a sub-task of, *after_task* the one that
+    it waits for.  *arguments* and *journal* are records of the operation, of
+    *version*.  *step* says how far it came; *claims* above 1 that a process
+    died over it; *error* is ``{"status", "messages"}`` with the messages as
+    pairs of MessageId and arguments, as in *messages*.
+    """
+
+    id: int
+    operation: str
+    version: int
+    parent: int | None
+    after_task: int | None
+    subjects: tuple[Subject, ...]
+    arguments: dict[str, Any]
+    state: str
+    step: str
+    percent: int
+    journal: dict[str, Any]
+    messages: list[tuple[str, list[str]]]
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    owner: str
+    cancellable: bool
+    claims: int
+    created: float
+    started: float | None
+    ended: float | None
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def may_cancel(self) -> bool:
+        """Whether a cancel would be obeyed in its present state."""
+        if self.state == RUNNING:
+            return self.cancellable
+        return self.state in (NEW, CANCELLING)
+
+    @property
+    def system(self) -> contract.System | None:
+        """The first of its systems."""
+        return self.subjects[0].system if self.subjects else None
+
+    @property
+    def snapshot(self) -> str | None:
+        """The first of its snapshots."""
+        return self.subjects[0].snapshot if self.subjects else None
+
+    @property
+    def one_system(self) -> contract.System:
+        """The system of a task that has one."""
+        return self.subjects[0].system
+
+    @property
+    def one_snapshot(self) -> str:
+        """The snapshot of a task that has one."""
+        return self.subjects[0].snapshot or ''
+
+
+_JSON_COLUMNS = (
+    'arguments',
+    'journal',
+    'messages',
+    'payload',
+    'result',
+    'error',
+)
+
+
+def read_tasks(
+    connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]
+) -> list[Task]:
+    """The tasks in *rows*, with their subjects."""
+    subjects = _subjects(connection, [row['id'] for row in rows])
+    found = []
+    for row in rows:
+        values = dict(row)
+        for column in _JSON_COLUMNS:
+            if values[column] is not None:
+                values[column] = json.loads(values[column])
+        values['cancellable'] = bool(values['cancellable'])
+        found.append(Task(subjects=tuple(subjects[row['id']]), **values))
+    return found
+
+
+def _subjects(
+    connection: sqlite3.Connection, ids: Sequence[int]
+) -> Mapping[int, list[Subject]]:
+    found: dict[int, list[Subject]] = {task_id: [] for task_id in ids}
+    for row in connection.execute(
+        'SELECT * FROM task_subjects WHERE task IN ('
+        'SELECT value FROM json_each(?)) ORDER BY task, position',
+        (json.dumps(ids),),
+    ):
+        system = contract.System(row['system'], row['system_name'])
+        found[row['task']].append(Subject(system, row['snapshot']))
+    return found

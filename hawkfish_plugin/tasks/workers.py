@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Workers: the threads that carry tasks out.
+
+One process of a state folder has them, and the next when that one dies.  A
+task has the locks of its systems while it runs; what was interrupted is
+settled, however long the hypervisor or the database takes to come back.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import exceptions, locks, messages
+from hawkfish_plugin.events import NewEvent
+from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.ending import Outcome
+from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
+
+LOG = logging.getLogger(__name__)
+
+# How often an idle worker looks for tasks that another process submitted, in
+# case its call was not heard.
+_POLL_SECONDS = 0.25
+# How long to wait for a hypervisor, or a database, that went away.
+_RETRY_SECONDS = 1.0
+_PERIOD_SECONDS = 5.0
+
+
+class Workers:
+    """Those who carry out *operations* for the tasks of *task_table*."""
+
+    def __init__(
+        self,
+        task_table: Tasks,
+        lock_files: locks.Locks,
+        operations: Operations,
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._tasks = task_table
+        self._locks = lock_files
+        self._operations = operations
+        self._conf = conf.tasks
+
+    def start(
+        self,
+        *also: Callable[[], None],
+        periodic: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        Work on tasks once it is our turn.
+
+        Only one process of a state folder works at a time; the others wait
+        for it to die, and the next then recovers what it left.  What *also*
+        is the work of that process alone is started then too, and what is
+        *periodic* is called every few seconds.
+        """
+        _thread('owner', lambda: self._own(also, periodic))
+
+    def _own(
+        self,
+        also: Sequence[Callable[[], None]],
+        periodic: Callable[[], None] | None,
+    ) -> None:
+        while True:
+            try:
+                self._locks.own_workers()
+                break
+            except exceptions.StateUnavailable as exc:
+                LOG.error('%s', messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+        LOG.info('This process runs the snapshot tasks')
+        _thread('calls', self._listen)
+        for number in range(self._conf.workers):
+            _thread(f'worker-{number}', self._work)
+        for start in also:
+            _attempt('A start', start)
+        while periodic:
+            _attempt('Periodic work', periodic)
+            time.sleep(_PERIOD_SECONDS)
+
+    def _listen(self) -> None:
+        for _ in self._locks.calls():
+            self._tasks.wake.set()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                task = self._tasks.claim()
+                if task:
+                    self._execute(task)
+                    continue
+            except exceptions.StateUnavailable as exc:
+                LOG.error('%s', messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+            except Exception:
+                LOG.exception('A worker failed; it goes on')
+                time.sleep(_RETRY_SECONDS)
+            self._tasks.wake.wait(_POLL_SECONDS)
+            self._tasks.wake.clear()
+
+    def _execute(self, task: Task) -> None:
+        operation = self._operations.of(task)
+        LOG.info(
+            'Task %s: %s of %s',
+            task.id,
+            task.operation,
+            ', '.join(
+                f'snapshot {s.snapshot!r} of system {s.system.uuid}'
+                if s.snapshot
+                else f'system {s.system.uuid}'
+                for s in task.subjects
+            ),
+        )
+        while True:
+            try:
+                with self._locked(task, operation):
+                    # Ended before the lock is free: who takes it next must
+                    # not find a task that has begun and does not hold it.
+                    state, outcome = self._outcome(task, operation)
+                    self._finish(task, operation, state, outcome)
+                if state == COMPLETED:
+                    _attempt(
+                        f'What follows task {task.id}', operation.follow, task
+                    )
+                return
+            except exceptions.SystemLocked as exc:
+                # What has begun is settled, whoever holds the system.
+                if not task.step:
+                    self._finish(task, operation, EXCEPTION, exc)
+                    return
+            except exceptions.StateUnavailable as exc:
+                LOG.error('Task %s waits: %r', task.id, messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+
+    @contextlib.contextmanager
+    def _locked(self, task: Task, operation: Operation) -> Iterator[None]:
+        """Hold the locks of all systems of *task*, as its operation wants."""
+        with contextlib.ExitStack() as stack:
+            if operation.lock != Lock.NONE:
+                # In one order, so that two tasks cannot wait for each other.
+                for uuid in sorted({s.system.uuid for s in task.subjects}):
+                    stack.enter_context(
+                        self._locks.system(
+                            uuid,
+                            self._conf.deadline,
+                            shared=operation.lock == Lock.SHARED,
+                        )
+                    )
+            yield
+
+    def _outcome(
+        self, task: Task, operation: Operation
+    ) -> tuple[str, Outcome]:
+        """The state that the task ends in, and its result or error."""
+        try:
+            return COMPLETED, self._run_in_time(task, operation)
+        except exceptions.OperationCancelled as exc:
+            return CANCELLED, exc
+        except exceptions.HawkFishError as exc:
+            LOG.error('Task %s failed: %r', task.id, messages.text(exc))
+            return EXCEPTION, exc
+        except Exception:
+            LOG.exception('Task %s failed unexpectedly', task.id)
+            return EXCEPTION, exceptions.InternalError()
+
+    def _run_in_time(self, task: Task, operation: Operation) -> dict[str, Any]:
+        deadline = self._conf.deadline
+        context = Context(self._tasks, task, deadline)
+        # What nobody expects any more is not done hours later, when an
+        # emulator that was down comes back.
+        if not context.begun and time.time() - task.created > deadline:
+            raise exceptions.OperationTimedOut(task.operation, deadline)
+        return _carry_out(context, operation)
+
+    def _finish(
+        self, task: Task, operation: Operation, state: str, outcome: Outcome
+    ) -> None:
+        """End the task, however long the database takes to come back."""
+        error = None
+        if isinstance(outcome, exceptions.HawkFishError):
+            error = outcome
+
+        def happened(ended: Task) -> Sequence[NewEvent]:
+            try:
+                return operation.events(ended, error)
+            except Exception:
+                # A task that does not end would keep its snapshot busy for
+                # ever.
+                LOG.exception('The end of task %s has no events', task.id)
+                return ()
+
+        while True:
+            try:
+                self._tasks.end(task, state, outcome, happened=happened)
+                break
+            except exceptions.StateUnavailable as exc:
+                LOG.error('Task %s: %s', task.id, messages.text(exc))
+                time.sleep(_RETRY_SECONDS)
+        self._tasks.wake.set()
+
+
+def _carry_out(context: Context, operation: Operation) -> dict[str, Any]:
+    """
+    Run the operation, or settle it where an earlier try had begun.
+
+    When the hypervisor or the database goes away in the middle nobody knows
+    how far it came, so it is settled as soon as both are back, however long
+    that takes: left as it is, a system may be half changed.
+    """
+    settling, told = context.begun, False
+    while True:
+        try:
+            if settling:
+                return operation.settle(context)
+            return operation.run(context)
+        except exceptions.HypervisorBusy:
+            if not settling:
+                raise
+        except (
+            exceptions.HypervisorUnavailable,
+            exceptions.StateUnavailable,
+        ) as exc:
+            if not context.begun:
+                raise
+            LOG.error('Task %s waits: %r', context.task.id, exc)
+            told = told or _add_message(context, exc)
+            settling = True
+        time.sleep(_RETRY_SECONDS)
+
+
+def _add_message(context: Context, error: exceptions.HawkFishError) -> bool:
+    with contextlib.suppress(exceptions.StateUnavailable):
+        context.add_message(error.message_id, *error.args)
+        return True
+    return False
+
+
+def _thread(name: str, target: Callable[[], None]) -> None:
+    threading.Thread(
+        target=target, name=f'hawkfish-{name}', daemon=True
+    ).start()
+
+
+def _attempt(what: str, call: Callable[..., None], *args: object) -> None:
+    """*call* with *args*, whose failure is nobody's but its own."""
+    try:
+        call(*args)
+    except exceptions.HawkFishError as exc:
+        LOG.error('%s failed: %r', what, messages.text(exc))
+    except Exception:
+        LOG.exception('%s failed', what)

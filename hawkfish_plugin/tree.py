@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The tree that the snapshots of a system are.
+
+Pure: children, ancestors and descendants of records that name their parents.
+A tree comes from anywhere, so one with a cycle ends here too.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hawkfish_plugin.drivers.contract import Snapshot
+
+
+def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:
+    """The names of the children of each snapshot that has any."""
+    found: dict[str, list[str]] = {}
+    for snapshot in snapshots:
+        if snapshot.parent is not None:
+            found.setdefault(snapshot.parent, []).append(snapshot.name)
+    return found
+
+
+def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:
+    """The names above the current snapshot, without itself."""
+    parents, current = {}, None
+    for snapshot in snapshots:
+        parents[snapshot.name] = snapshot.parent
+        current = snapshot.name if snapshot.current else current
+    found: set[str] = set()
+    above = parents.get(current) if current else None
+    while above is not None and above not in found:
+        found.add(above)
+        above = parents.get(above)
+    return found
+
+
+def descendants(
+    below: Mapping[str, Sequence[str]], name: str
+) -> Sequence[str]:
+    """Every name that grows from *name*, near ones first; see ``children``."""
+    found = list(dict.fromkeys(below.get(name, ())))
+    # Chains of a thousand are not rare, and this is asked of each in them.
+    seen = set(found)
+    for child in found:
+        new = [n for n in below.get(child, ()) if n not in seen]
+        seen.update(new)
+        found += new
+    return found

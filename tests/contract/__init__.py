@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+for _module in ('reading', 'changing', 'interrupting', 'outcomes'):
+    pytest.register_assert_rewrite(f'tests.contract.{_module}')

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The contract of drivers, as tests.
+
+A class of tests that inherits from ``DriverContract`` holds one driver to
+what ``hawkfish_plugin.drivers.contract`` promises, whatever its hypervisor.
+It has to have a fixture ``subject``, see there.
+"""
+
+from tests.contract.changing import Creating, Moving
+from tests.contract.interrupting import Interrupting
+from tests.contract.reading import Reading
+
+
+class DriverContract(Reading, Creating, Moving, Interrupting):
+    """Every promise."""

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libvirt driver is held to the contract of drivers, on a real host."""
+
+import contextlib
+
+import pytest
+
+from hawkfish_plugin import conf
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import LibvirtDriver
+from tests.contract.subject import Subject
+from tests.contract.suite import DriverContract
+from tests.functional.conftest import SMALL
+
+
+@pytest.fixture(scope='session')
+def driver(host):
+    settings = {'SUSHY_EMULATOR_LIBVIRT_URI': host.uri}
+    return LibvirtDriver(conf.load(), settings, lambda: None)
+
+
+@pytest.fixture
+def subject(driver, make_system):
+    """A domain that costs nearly nothing; switched on, it finds no disk."""
+    system = make_system(**SMALL)
+
+    @contextlib.contextmanager
+    def obstructed():
+        # It stands in the way of a snapshot, whatever its kind.
+        system.domain.create()
+        system.domain.managedSave()
+        yield
+        system.domain.managedSaveRemove()
+
+    return Subject(
+        driver,
+        contract.System(system.uuid, system.name),
+        lambda: system.domain.create(),
+        obstructed,
+    )
+
+
+class TestLibvirtDriver(DriverContract):
+    """With the snapshots that this release of libvirt makes by default."""

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The type checker sees through every seam, from HTTP down to the drivers.
+
+In a copy of the package every method of a seam gets another name where it is
+defined, and nowhere else: each use of it must then be an error.
+"""
+
+import ast
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGE = 'hawkfish_plugin'
+ERROR = re.compile(r'(?P<path>[^:]+):(?P<line>\d+): error: ')
+
+# The module and the class, and what its instances are called where they are
+# used.
+SEAMS = {
+    'contract.Driver': ('drivers/contract.py', 'Driver', ('_driver',)),
+    'View': ('catalogue.py', 'View', ('view',)),
+    'Catalogue': (
+        'catalogue.py',
+        'Catalogue',
+        ('_catalogue', 'catalogue'),
+    ),
+    'Services': ('services.py', 'Services', ('services', '_services')),
+    'Tasks': ('tasks/table.py', 'Tasks', ('_tasks', 'tasks')),
+    'Operations': ('tasks/operation.py', 'Operations', ('operations',)),
+}
+
+
+def defined(tree, name):
+    """What a class gives to its users: each name, and where it stands."""
+    (found,) = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name == name
+    )
+    for node in found.body:
+        if isinstance(node, ast.FunctionDef):
+            public, line = node.name, node.lineno
+        elif isinstance(node, ast.AnnAssign):
+            public, line = node.target.id, node.lineno
+        else:
+            continue
+        if not public.startswith('_'):
+            yield public, line
+
+
+def rename(path, name):
+    """Rename what a class of *path* defines; returns the old names."""
+    source = path.read_text()
+    lines = source.splitlines(keepends=True)
+    names = dict(defined(ast.parse(source), name))
+    for old, line in names.items():
+        lines[line - 1] = re.sub(
+            rf'\b{old}\b', f'{old}_renamed', lines[line - 1], count=1
+        )
+    path.write_text(''.join(lines))
+    return set(names)
+
+
+def receiver(node):
+    """The last name in what an attribute is taken of."""
+    value = node.value
+    while isinstance(value, ast.Call):
+        value = value.func
+    return getattr(value, 'attr', getattr(value, 'id', None))
+
+
+def uses(folder, names, receivers):
+    """Where the package takes one of *names* of one of *receivers*."""
+    for path in folder.rglob('*.py'):
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in names
+                and receiver(node) in receivers
+                # A module, or what it holds, of the same name.
+                and f'import {receiver(node)}\n' not in source
+                and f'    {receiver(node)},\n' not in source
+            ):
+                yield str(path.relative_to(folder.parent)), node.end_lineno
+
+
+@pytest.fixture(scope='module')
+def package(tmp_path_factory):
+    """A copy of the package that the type checker has seen."""
+    folder = tmp_path_factory.mktemp('seams')
+    shutil.copytree(
+        ROOT / PACKAGE,
+        folder / PACKAGE,
+        ignore=shutil.ignore_patterns('__pycache__'),
+    )
+    shutil.copy(ROOT / 'pyproject.toml', folder)
+    assert not check(folder)
+    return folder
+
+
+def check(folder):
+    """The places of the errors that the type checker finds."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'mypy', '--hide-error-context'],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found = map(ERROR.match, done.stdout.splitlines())
+    return {(m['path'], int(m['line'])) for m in found if m}
+
+
+@pytest.mark.parametrize('seam', SEAMS)
+def test_a_renamed_method_is_an_error_wherever_it_is_used(package, seam):
+    """Nothing behind a seam is of any type."""
+    module, name, receivers = SEAMS[seam]
+    path = package / PACKAGE / module
+    original = path.read_text()
+    try:
+        names = rename(path, name)
+        found = check(package)
+        used = set(uses(package / PACKAGE, names, receivers))
+    finally:
+        path.write_text(original)
+
+    assert used
+    assert not used - found

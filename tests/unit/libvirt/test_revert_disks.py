@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which overlays a revert of recorded systems would remove."""
+
+import pytest
+
+from hawkfish_plugin.drivers.libvirt import revert_disks, snapshot_xml, xml
+from tests.unit.libvirt.recordings import CASES, Case
+
+
+def disks_now(case):
+    return {disk.target: disk.path for disk in xml.disks(case.domain)}
+
+
+def removed(case, noted):
+    captured = {path for s in case.seen for path in s.paths}
+    return revert_disks.to_remove(noted, disks_now(case), captured)
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_nothing_that_a_snapshot_needs(name):
+    """No file of a snapshot is removed, whatever libvirt has noted."""
+    case = Case(name)
+    captured = {path for s in case.seen for path in s.paths}
+    for path in captured:
+        going = removed(case, dict.fromkeys(disks_now(case), path))
+
+        assert not captured & set(filter(None, going.values()))
+
+
+def test_what_the_last_revert_made_goes():
+    """The overlay that the last revert put over a snapshot goes."""
+    case = Case('reverted')
+    root = case.root('new')
+    noted = snapshot_xml.revert_disks(root)
+
+    assert removed(case, noted) == {'vda': disks_now(case)['vda']}
+    assert removed(case, noted)['vda'].rpartition('.')[2].isdigit()
+
+
+def test_what_the_newest_snapshot_began_goes():
+    """Without a revert since, the overlays of the current one go."""
+    case = Case('branches')
+    now = disks_now(case)
+
+    found = removed(case, snapshot_xml.revert_disks(case.root('top')))
+
+    assert found == {'vda': now['vda'], 'sda': now['sda']}
+
+
+def test_a_disk_of_another_branch_stays():
+    """What libvirt has noted of another branch is not what goes."""
+    case = Case('branches')
+    left = snapshot_xml.revert_disks(case.root('left'))
+
+    found = removed(case, left)
+
+    assert not set(found.values()) & set(left.values())
+
+
+def test_a_file_of_somebody_else_stays():
+    """A disk in a file with a name of nobody's snapshot is left alone."""
+    found = revert_disks.to_remove(
+        {'vda': '/noted'}, {'vda': '/images/other.qcow2', 'vdb': '/b'}, []
+    )
+
+    assert found == {'vda': None}
+
+
+def test_revert_disks_are_written_as_read():
+    """What is noted for the next revert is read as it was noted."""
+    root = Case('reverted').root('old')
+    wanted = {'vda': '/images/o.1795831493', 'vdb': None}
+
+    snapshot_xml.set_revert_disks(root, wanted)
+    snapshot_xml.set_revert_disks(root, wanted)
+
+    assert snapshot_xml.revert_disks(root) == wanted
+    assert len(root.findall('revertDisks')) == 1

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake driver is held to the contract of drivers."""
+
+import contextlib
+
+import pytest
+from sushy_tools.emulator.resources.systems import fakedriver
+
+from hawkfish_plugin import conf
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.fake import FakeDriver
+from tests.contract.subject import Subject
+from tests.contract.suite import DriverContract
+
+
+class Systems(fakedriver.FakeDriver):
+    """The emulator's fake systems, beside those that are served here."""
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A fake driver with its state in a folder of its own."""
+    settings = {'SUSHY_EMULATOR_STATE_DIR': str(tmp_path)}
+    systems = Systems.initialize(settings, None)()
+    driver = FakeDriver(conf.load(), settings, lambda: systems)
+    # Not at once: there has to be a time to cancel it.
+    driver.behaviour.seconds = 0.001
+    return driver
+
+
+@pytest.fixture
+def subject(fake):
+    @contextlib.contextmanager
+    def obstructed():
+        fake.behaviour.depth = 0
+        yield
+        fake.behaviour.depth = None
+
+    def switch_on():
+        fake.behaviour.power_state = contract.ON
+
+    return Subject(fake, fake.resolve('fake'), switch_on, obstructed)
+
+
+class TestFakeDriver(DriverContract):
+    """Without root, and without a hypervisor."""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reverts with a safety snapshot, where there is little room for one."""
+
+import pytest
+import requests
+
+SAFETY = {'SafetySnapshot': True}
+
+
+def revert(emulator, name, **body):
+    return requests.post(
+        f'{emulator.snapshots_url}/{name}/Actions/HawkFishSnapshot.Revert',
+        json=body,
+        timeout=60,
+    )
+
+
+def names(emulator):
+    body = requests.get(emulator.snapshots_url, timeout=60).json()
+    return [
+        member['@odata.id'].rpartition('/')[2] for member in body['Members']
+    ]
+
+
+@pytest.fixture
+def limited(emulator):
+    """A system with room for three snapshots; its policy keeps three."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    emulator.behaviour.depth = 3
+    requests.patch(
+        emulator.snapshots_url.replace('Snapshots', 'SnapshotPolicy'),
+        json={'MaxSnapshots': 3},
+        timeout=60,
+    ).raise_for_status()
+    yield emulator
+    requests.patch(
+        emulator.snapshots_url.replace('Snapshots', 'SnapshotPolicy'),
+        json={'MaxSnapshots': None},
+        timeout=60,
+    ).raise_for_status()
+
+
+def test_room_is_made_for_a_safety_snapshot(limited):
+    """At the limit of a chain it goes through retention, as any create."""
+    reverted = limited.wait(revert(limited, 'b', **SAFETY))
+    limited.wait_idle()
+
+    assert reverted.status_code == 200, reverted.text
+    left = names(limited)
+    assert left[:2] == ['b', 'c']
+    assert left[2].startswith('safety-')
+
+
+def test_what_is_reverted_to_makes_no_room(limited):
+    """The oldest stays where it is the one to go back to."""
+    reverted = limited.wait(revert(limited, 'a', **SAFETY))
+    limited.wait_idle()
+
+    assert reverted.status_code == 200, reverted.text
+    assert 'a' in names(limited)
+
+
+def test_nothing_goes_for_a_revert_that_is_refused(limited):
+    """Its safety snapshot is withdrawn, and what made room for it."""
+    with limited.full_queue('c'):
+        refused = revert(limited, 'b', **SAFETY)
+    limited.wait_idle()
+
+    assert refused.status_code == 503
+    assert names(limited) == ['a', 'b', 'c']

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Databases of an earlier release are served by this one.
+
+``databases/1.0`` has one for each step of each operation, as the process was
+killed there, with the tree of the fake driver at that moment beside it; they
+were recorded with the code of that release.
+"""
+
+import hashlib
+import json
+import pathlib
+import sqlite3
+import time
+
+import pytest
+from sushy_tools.emulator import main
+
+from hawkfish_plugin import plugin
+from hawkfish_plugin.drivers import contract
+
+RECORDED = pathlib.Path(__file__).parent / 'databases' / '1.0'
+SYSTEM = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
+SNAPSHOTS = f'/redfish/v1/Systems/{SYSTEM}/Oem/HawkFish/Snapshots'
+TASKS = '/redfish/v1/TaskService/Tasks'
+PATIENCE = 60.0
+
+# What becomes of the last task, and of the snapshots.
+OUTCOMES = {
+    'create-claimed': ('Completed', ['a', 'b', 'new']),
+    'create-prepare': ('Exception', ['a', 'b']),
+    'create-capture': ('Exception', ['a', 'b']),
+    'create-finish': ('Completed', ['a', 'b', 'new']),
+    'revert-claimed': ('Completed', ['a', 'b']),
+    'revert-prepare': ('Exception', ['a', 'b']),
+    'revert-revert': ('Exception', ['a', 'b']),
+    'revert-finish': ('Completed', ['a', 'b']),
+    'delete-claimed': ('Completed', ['a']),
+    'delete-prepare': ('Completed', ['a']),
+    'delete-merge': ('Completed', ['a']),
+    'delete-finish': ('Completed', ['a']),
+    'purge-claimed': ('Completed', []),
+    'purge-purge': ('Completed', []),
+    'purge-prepare': ('Completed', []),
+    'purge-merge': ('Completed', []),
+    'purge-finish': ('Completed', []),
+}
+
+
+class Upgraded:
+    """This release, on the state of another one."""
+
+    def __init__(self, folder, monkeypatch):
+        self._folder = folder
+        monkeypatch.setenv('OS_HAWKFISH__STATE_DIR', str(folder / 'hawkfish'))
+        # Where the release that wrote it had it.
+        digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        self.database = (
+            folder / 'hawkfish' / f'fake-{digest}' / 'hawkfish.sqlite'
+        )
+
+    def restore(self, name, *changes):
+        """Let the state be the recorded one, with *changes* in SQL."""
+        self.database.parent.mkdir(parents=True)
+        with sqlite3.connect(self.database) as connection:
+            connection.executescript((RECORDED / f'{name}.sql').read_text())
+            # It was queued just now: what is old is not begun any more.
+            connection.execute('UPDATE tasks SET created = ?', (time.time(),))
+            for change in changes:
+                connection.execute(change)
+        connection.close()
+        app = main.Application()
+        app.config['SUSHY_EMULATOR_FAKE_DRIVER'] = True
+        app.config['SUSHY_EMULATOR_STATE_DIR'] = str(self._folder)
+        plugin.setup(app)
+        tree = json.loads((RECORDED / f'{name}.json').read_text())
+        app.extensions['hawkfish'].driver.plant(
+            SYSTEM, [contract.Snapshot(**fields) for fields in tree]
+        )
+        self._client = app.test_client()
+
+    def get(self, uri):
+        return self._client.get(uri)
+
+    def tasks(self):
+        """All tasks, once they have ended."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = self.get(f'{TASKS}?$expand=.').json['Members']
+            if all('EndTime' in task for task in found):
+                return found
+            assert time.monotonic() < deadline, f'tasks go on: {found}'
+            time.sleep(0.02)
+
+    def snapshots(self):
+        members = self.get(f'{SNAPSHOTS}?$expand=.').json['Members']
+        return {snapshot['Name']: snapshot for snapshot in members}
+
+
+@pytest.fixture
+def upgraded(tmp_path, monkeypatch):
+    return Upgraded(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize('name', OUTCOMES)
+def test_an_interrupted_task_is_settled(upgraded, name):
+    """Whatever the operation, and whatever the step that it had begun."""
+    state, names = OUTCOMES[name]
+
+    upgraded.restore(name)
+    last = upgraded.tasks()[-1]
+
+    assert last['TaskState'] == state
+    assert last['Oem']['HawkFish']['Operation'] == name.partition('-')[0]
+    assert list(upgraded.snapshots()) == names
+    if state == 'Exception':
+        assert any(
+            message['MessageId'].endswith('.OperationInterrupted')
+            for message in last['Messages']
+        )
+
+
+def test_every_recorded_state_is_tried():
+    """No step of an operation is left out."""
+    recorded = {path.stem for path in RECORDED.glob('*.sql')}
+
+    assert recorded == {*OUTCOMES, 'queued', 'ended'}
+
+
+@pytest.mark.parametrize('name', ['create-claimed', 'create-finish'])
+def test_what_was_asked_of_a_create_is_kept(upgraded, name):
+    """Its arguments are those of the release that queued it."""
+    upgraded.restore(name)
+    upgraded.tasks()
+    made = upgraded.snapshots()['new']
+
+    assert made['Locked']
+    assert made['Description'] == 'words'
+    assert made['ExpiresTime'] == '2099-01-01T00:00:00Z'
+
+
+def test_queued_tasks_run_in_their_order(upgraded):
+    """A revert waits for its safety snapshot, which that release noted."""
+    upgraded.restore('queued')
+    tasks = upgraded.tasks()[-5:]
+    found = upgraded.snapshots()
+
+    # The last one would delete what the queued ones have built upon.
+    assert [task['TaskState'] for task in tasks] == [
+        'Exception',
+        'Completed',
+        'Completed',
+        'Completed',
+        'Exception',
+    ]
+    assert [task['Oem']['HawkFish']['Operation'] for task in tasks] == [
+        'create',
+        'create',
+        'create',
+        'revert',
+        'delete',
+    ]
+    assert found['a']['Current']
+    assert found['q']['Locked']
+
+
+@pytest.mark.parametrize('step', ['claimed', 'finish'])
+def test_a_field_that_was_not_there_yet_has_its_default(upgraded, step):
+    """A create that an even older release queued is run, or settled."""
+    upgraded.restore(
+        f'create-{step}',
+        "UPDATE tasks SET arguments = json_remove(arguments, '$.locked', "
+        "'$.expires', '$.spare', '$.memory', '$.quiesce') "
+        "WHERE snapshot = 'new'",
+    )
+    last = upgraded.tasks()[-1]
+
+    assert last['TaskState'] == 'Completed'
+    assert not upgraded.snapshots()['new']['Locked']
+
+
+def test_ended_tasks_are_shown_as_they_were(upgraded):
+    """Their names, states, messages and what they have created."""
+    with sqlite3.connect(':memory:') as recorded:
+        recorded.executescript((RECORDED / 'ended.sql').read_text())
+        rows = recorded.execute(
+            'SELECT id, state, messages FROM tasks ORDER BY id'
+        ).fetchall()
+
+    upgraded.restore('ended')
+    shown = upgraded.tasks()
+
+    assert [
+        (task['Id'], task['TaskState'], len(task['Messages']))
+        for task in shown
+    ] == [
+        (str(number), state, len(json.loads(messages)))
+        for number, state, messages in rows
+    ]
+    assert [task['Name'] for task in shown[:5]] == [
+        'Create snapshot a',
+        'Create snapshot b',
+        'Create snapshot c',
+        'Revert snapshot b',
+        'Delete snapshot c',
+    ]
+    assert shown[0]['Links']['CreatedResources'] == [
+        {'@odata.id': f'{SNAPSHOTS}/a'}
+    ]
+    assert shown[2]['Links']['CreatedResources'] == []
+
+
+@pytest.mark.parametrize(
+    'number, status', [(43, 201), (46, 200), (47, 204), (48, 409)]
+)
+def test_a_monitor_answers_as_it_did(upgraded, number, status):
+    """Of a create, a revert, a delete and a failure that have ended."""
+    upgraded.restore('ended')
+
+    monitor = f'/redfish/v1/TaskService/TaskMonitors/{number}'
+    assert upgraded.get(monitor).status_code == status
+
+
+def test_new_tasks_have_new_numbers(upgraded):
+    """The numbers of tasks that were forgotten are not given again."""
+    upgraded.restore('ended', 'DELETE FROM tasks')
+
+    accepted = upgraded._client.post(SNAPSHOTS, json={'Name': 'later'})
+
+    assert accepted.json['Id'] == '50'
