@@ -46,8 +46,9 @@ setup:
 test: unit release
 	@$(MAKE) --no-print-directory run-functional
 
+# They wait more than they compute.
 unit: setup
-	$(PYTEST) -n auto tests/unit
+	$(PYTEST) -n $$((2 * $$(nproc))) tests/unit
 
 release: setup
 	$(PYTEST) -n auto tests/release
