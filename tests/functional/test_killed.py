@@ -3,6 +3,8 @@
 The emulator, libvirtd or QEMU is killed in the middle of an operation.
 
 Whatever the moment, the task ends with the truth.
+
+Long, as every moment of every operation is tried in the same way.
 """
 
 import contextlib

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits, guards, sizes and purge on real domains, seen from the host."""
+"""
+Limits, guards, sizes and purge on real domains, seen from the host.
+
+Long, as all of retention is tried on one kind of system.
+"""
 
 import concurrent.futures
 import os

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``hawkfish`` command against the served emulator."""
+"""
+The ``hawkfish`` command against the served emulator.
+
+Long, as there is a test for each command.
+"""
 
 import datetime
 import json

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SDK against the served emulator: real sushy, real HTTP."""
+"""
+The SDK against the served emulator: real sushy, real HTTP.
+
+Long, as the SDK is one module.
+"""
 
 import json
 import pathlib

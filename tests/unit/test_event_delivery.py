@@ -3,6 +3,8 @@
 The push of events to real receivers: quick, slow, failing and gone ones.
 
 Real tables and threads; nothing depends on how fast this machine is.
+
+Long, as each way to be a bad receiver has its test.
 """
 
 import json

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event service over HTTP: what is recorded, and who is told."""
+"""
+The event service over HTTP: what is recorded, and who is told.
+
+Long, as there is a test for each property of a subscription.
+"""
 
 import threading
 

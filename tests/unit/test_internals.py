@@ -4,6 +4,8 @@ What is relied on of sushy-tools is there, and means what we take it for.
 
 ``tests/release/test_upstream.py`` runs this file with the oldest and the
 newest sushy-tools that are supported.
+
+Long, as there is a test for each thing that is relied on.
 """
 
 import functools

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits, locks, expiry, guards and purge over HTTP, on the fake driver."""
+"""
+Limits, locks, expiry, guards and purge over HTTP, on the fake driver.
+
+Long, as limits, locks, purges and previews are told in one place.
+"""
 
 import concurrent.futures
 import datetime

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Login sessions over the emulator's own file of users."""
+"""
+Login sessions over the emulator's own file of users.
+
+Long, as each way to log in, or not, has its test.
+"""
 
 import concurrent.futures
 import logging

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots over HTTP: what a client sends, and what it is told."""
+"""
+Snapshots over HTTP: what a client sends, and what it is told.
+
+Long, as it is the whole resource, request by request.
+"""
 
 import http.client
 import urllib.parse

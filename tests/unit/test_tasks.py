@@ -3,6 +3,8 @@
 The life of a task, with operations made for it on a real database.
 
 Nothing is timed here: an operation goes on when its test tells it to.
+
+Long, as it is the whole life of a task.
 """
 
 import dataclasses
