@@ -97,7 +97,7 @@ def _excerpt(name: str, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:
         'Id': f'{prefix}.{version}',
         'Name': f'{prefix} Message Registry',
         'Language': 'en',
-        'Description': 'Of the registry of the DMTF, what this service sends.',
+        'Description': 'The messages of the DMTF registry that are sent.',
         'RegistryPrefix': prefix,
         'RegistryVersion': version,
         'OwningEntity': 'DMTF',

@@ -79,7 +79,7 @@ class Delivery:
                 LOG.error('Events wait: %s', messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
             except Exception:
-                LOG.exception('The delivery of events failed; it goes on')
+                LOG.exception('The delivery of events failed, and continues')
                 time.sleep(_RETRY_SECONDS)
 
     def _look_around(self) -> None:
@@ -278,7 +278,7 @@ class DeliveryThread(threading.Thread):
                 'Subscription %s waits: %s', self._number, messages.text(exc)
             )
         except Exception:
-            LOG.exception('Subscription %s failed; it goes on', self._number)
+            LOG.exception('Subscription %s failed; trying again', self._number)
         return self.delivered, _RETRY_SECONDS
 
 

@@ -101,7 +101,7 @@ class Workers:
                 LOG.error('%s', messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
             except Exception:
-                LOG.exception('A worker failed; it goes on')
+                LOG.exception('A worker failed, and continues')
                 time.sleep(_RETRY_SECONDS)
             self._tasks.wake.wait(_POLL_SECONDS)
             self._tasks.wake.clear()

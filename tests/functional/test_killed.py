@@ -439,7 +439,7 @@ def test_somebody_was_faster(emulator, system, step):
 
 
 def test_a_system_is_not_changed_before_it_is_settled(emulator, system):
-    """The emulator starts nothing whose revert was broken off."""
+    """The emulator starts nothing whose revert was interrupted."""
     emulator.order('after', 'revert', 'revert')
     begin(emulator, system, 'revert')
     emulator.wait_dead()

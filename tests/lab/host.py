@@ -168,7 +168,7 @@ class Host:
     ) -> pathlib.Path:
         """Mount a file system of *mib* MiB that tests can fill up.
 
-        *kind* is ``tmpfs``, or ``ext4`` where a loop device is to be had.
+        *kind* is ``tmpfs``, or ``ext4`` where a loop device is available.
         It is gone with the host, or with ``unmount``.
         """
         target = self.path(inside)
