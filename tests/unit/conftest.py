@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.tasks.task import COMPLETED, Task
 from tests.served import FAKE_UUID, Monitors
 from tests.waiting import wait_for
+
+# Whoever runs the tests in the background may have it ignored, by what they
+# start as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Longer than any test: an operation that is this slow ends when it may.
 _SLOW_SECONDS = 600.0
