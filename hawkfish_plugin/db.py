@@ -210,6 +210,10 @@ class Database:
         the next one that is: until then a host that fails forgets it.
         """
         with self._errors(), self._connection() as connection:
+            if connection.in_transaction:
+                # Within another one of this thread, it is part of that.
+                yield connection
+                return
             level = 'FULL' if durable else 'NORMAL'
             connection.execute(f'PRAGMA synchronous = {level}')
             connection.execute('BEGIN IMMEDIATE')

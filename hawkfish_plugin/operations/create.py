@@ -10,7 +10,7 @@ otherwise, and after it in all other cases.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, names, notes
@@ -123,57 +123,76 @@ class Create(Operation):
         Raises SnapshotNameInvalid, SnapshotExists, QueueFull, and everything
         that is known beforehand to stand in the way.
         """
-        return self.submit_all(system, options, payload)[-1]
+        return self.submit_before(system, options, payload, lambda task: task)
 
-    def submit_all(
+    def submit_before(
         self,
         system: contract.System,
         options: CreateOptions,
         payload: Mapping[str, Any],
-    ) -> Sequence[Task]:
-        """As ``submit``; the deletes that go before the create come first."""
-        try:
-            return [self._submit(system, options, payload)]
-        except exceptions.HawkFishError as exc:
-            if not _is_too_much(exc):
-                raise
-        deletes: list[Task] = []
-        try:
-            with self._prune.deciding:
-                seen = self.preview(system, options)
-                self._prune.submit(system, seen.plan.pruned, deletes)
-            return [
-                *deletes,
-                self._submit(system, options, payload, making_way=True),
-            ]
-        except exceptions.HawkFishError:
-            # Nothing goes for what does not come.
-            self._tasks.withdraw(deletes)
-            raise
+        then: Callable[[Task], Task],
+    ) -> Task:
+        """
+        As ``submit``; returns the task that *then* submits after the create.
+
+        All of them are queued, or none: nothing goes for what does not come.
+        *then* must not ask the hypervisor.
+        """
+        while True:
+            try:
+                return self._submit(system, options, payload, then)
+            except exceptions.SnapshotExists:
+                # Another request has taken the same second: the next name.
+                if options.name is not None:
+                    raise
 
     def _submit(
         self,
         system: contract.System,
         options: CreateOptions,
         payload: Mapping[str, Any],
-        making_way: bool = False,
+        then: Callable[[Task], Task],
     ) -> Task:
-        while True:
-            request, _ = self._prepare(system, options, making_way)
-            arguments = CreateArguments(
-                **dataclasses.asdict(request),
-                locked=options.locked,
-                expires=options.expires,
-                protect=options.protect,
-            )
-            try:
-                return self._tasks.submit(
-                    self, [Subject(system, request.name)], arguments, payload
-                )
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+        try:
+            arguments = self._arguments(system, options)
+        except exceptions.HawkFishError as exc:
+            if not _is_too_much(exc):
+                raise
+        else:
+            with self._tasks.together():
+                return then(self._queue(system, arguments, payload))
+        with self._prune.deciding:
+            seen = self.preview(system, options)
+            # Others may have made room meanwhile.
+            going = seen.plan.pruned if seen.first else ()
+            deletes = self._prune.check(system, going)
+            arguments = self._arguments(system, options, seen.first)
+            with self._tasks.together():
+                self._prune.submit(system, deletes)
+                return then(self._queue(system, arguments, payload))
+
+    def _arguments(
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        making_way: bool = False,
+    ) -> CreateArguments:
+        request, _ = self._prepare(system, options, making_way)
+        return CreateArguments(
+            **dataclasses.asdict(request),
+            locked=options.locked,
+            expires=options.expires,
+            protect=options.protect,
+        )
+
+    def _queue(
+        self,
+        system: contract.System,
+        arguments: CreateArguments,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        subject = Subject(system, arguments.name)
+        return self._tasks.submit(self, [subject], arguments, payload)
 
     def preview(
         self, system: contract.System, options: CreateOptions

@@ -88,29 +88,24 @@ class Revert(Operation):
             has_safety_snapshot=safety,
         )
         self._driver.check_revert(system.uuid, request)
-        before: Sequence[Task] = ()
-        if safety:
-            before = self._create.submit_all(
-                system, _safety_options(request.name), payload
-            )
-        try:
-            return self._tasks.submit(
-                self,
-                [Subject(system, request.name)],
-                RevertArguments(
-                    view.record.created,
-                    request.power_state,
-                    request.force,
-                    request.created_here,
-                    request.memory_size,
-                ),
-                payload,
-                after=before[-1].id if before else None,
-            )
-        except exceptions.HawkFishError:
-            # Of a revert that is refused there is nothing to go back from.
-            self._tasks.withdraw(before)
-            raise
+        arguments = RevertArguments(
+            view.record.created,
+            request.power_state,
+            request.force,
+            request.created_here,
+            request.memory_size,
+        )
+        subjects = [Subject(system, request.name)]
+        if not safety:
+            return self._tasks.submit(self, subjects, arguments, payload)
+        return self._create.submit_before(
+            system,
+            _safety_options(request.name),
+            payload,
+            lambda before: self._tasks.submit(
+                self, subjects, arguments, payload, after=before.id
+            ),
+        )
 
     # The operation --------------------------------------------------------
 

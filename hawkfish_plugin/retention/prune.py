@@ -20,7 +20,6 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
-from hawkfish_plugin.tasks.task import Task
 
 LOG = logging.getLogger(__name__)
 
@@ -129,7 +128,7 @@ class Prune:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
-                self.submit(system, pruned, [])
+                self.submit(system, self.check(system, pruned))
 
     def _going(
         self,
@@ -144,21 +143,25 @@ class Prune:
             self._driver.referrers,
         ).pruned
 
-    def submit(
-        self, system: contract.System, pruned: Pruned, submitted: list[Task]
-    ) -> None:
-        """
-        Queue the deletes of *pruned*, by who holds ``deciding``.
-
-        Appends each task to *submitted*, also where a later one fails.
-        """
+    def check(
+        self, system: contract.System, pruned: Pruned
+    ) -> Sequence[tuple[contract.Snapshot, str]]:
+        """The snapshots of *pruned*; raises what prevents the first delete."""
+        if not pruned:
+            return ()
         records = {s.name: s for s in self._driver.snapshots(system.uuid)}
         # The others may have to wait for it.
         self._driver.check_delete(system.uuid, pruned[0][0])
-        for name, reason in pruned:
-            submitted.append(
-                self._delete.submit_pruned(system, records[name], reason)
-            )
+        return [(records[name], reason) for name, reason in pruned]
+
+    def submit(
+        self,
+        system: contract.System,
+        checked: Sequence[tuple[contract.Snapshot, str]],
+    ) -> None:
+        """Queue the deletes of *checked*, by who holds ``deciding``."""
+        for record, reason in checked:
+            self._delete.submit_pruned(system, record, reason)
 
     def _tried_lately(
         self, system: contract.System, record: contract.Snapshot

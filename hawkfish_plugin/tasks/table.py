@@ -8,13 +8,14 @@ outlives the process.  Any process may submit; ``workers`` are in one of them.
 Long, as all SQL of these tables stands together.
 """
 
+import contextlib
 import dataclasses
 import json
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -87,6 +88,13 @@ class Tasks:
 
     # Any process ----------------------------------------------------------
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """All tasks that are submitted in the block are queued, or none."""
+        with self._db.transaction():
+            yield
+        self._call()
+
     def submit(
         self,
         operation: Operation,
@@ -126,9 +134,12 @@ class Tasks:
             ).fetchone()
             _insert_subjects(connection, row['id'], operation.lock, subjects)
             task = read_tasks(connection, [row])[0]
+        self._call()
+        return task
+
+    def _call(self) -> None:
         self.wake.set()
         self._locks.call_owner()
-        return task
 
     def _check_queue(self, connection: sqlite3.Connection) -> None:
         (waiting,) = connection.execute(
@@ -247,11 +258,6 @@ class Tasks:
                 (task_id,),
             )
         return self.get(task_id)
-
-    def withdraw(self, submitted: Iterable[Task]) -> None:
-        """Cancel those of *submitted* that wait, the last first."""
-        for task in reversed(list(submitted)):
-            self.end(task, CANCELLED, _cancelled(task), while_state=NEW)
 
     def _forget(self, task_id: int) -> None:
         with self._db.transaction() as connection:

@@ -69,3 +69,17 @@ def test_nothing_goes_for_a_revert_that_is_refused(limited):
 
     assert refused.status_code == 503
     assert names(limited) == ['a', 'b', 'c']
+
+
+def test_nothing_goes_while_workers_are_free(limited):
+    """No delete begins before the revert that it is for is queued."""
+    conf = limited.services.conf
+    conf.set_override('queue_limit', 1, 'tasks')
+    try:
+        refused = revert(limited, 'b', **SAFETY)
+    finally:
+        conf.clear_override('queue_limit', 'tasks')
+    limited.wait_idle()
+
+    assert refused.status_code == 503
+    assert names(limited) == ['a', 'b', 'c']
