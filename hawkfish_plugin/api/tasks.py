@@ -74,11 +74,15 @@ def show_task(task_id: str) -> flask.Response:
 
 
 @blueprint.delete(TASK)
+def delete_task(task_id: str) -> flask.Response:
+    if task_id == internals.TASK_ID:
+        raise exceptions.OperationNotAllowed()
+    return cancel_task(task_id)
+
+
 @blueprint.delete(MONITOR)
 def cancel_task(task_id: str) -> flask.Response:
     read_body()
-    if task_id == internals.TASK_ID:
-        raise exceptions.OperationNotAllowed()
     task = services().tasks.cancel(_find(task_id).id)
     if task.state == CANCELLING:
         return accepted(task)

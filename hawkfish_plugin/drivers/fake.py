@@ -262,7 +262,7 @@ class FakeDriver:
     ) -> None:
         if not _find(self.snapshots(uuid), request.name).current:
             raise exceptions.OperationInterrupted(
-                'revert', 'the system stands where it stood before'
+                'revert', 'the system is as it was'
             )
 
     def settle_delete(

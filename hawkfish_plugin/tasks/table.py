@@ -156,8 +156,9 @@ class Tasks:
     ) -> None:
         row = connection.execute(
             'SELECT tasks.* FROM tasks JOIN task_subjects ON task = id '
-            'WHERE system = ? AND snapshot IS ? AND active '
-            "AND (lock = 'exclusive' OR ? = 'exclusive')",
+            'WHERE system = ?1 AND snapshot IS ?2 AND active '
+            "AND ?3 <> 'none' AND lock <> 'none' "
+            "AND 'exclusive' IN (lock, ?3)",
             (subject.system.uuid, subject.snapshot, operation.lock.value),
         ).fetchone()
         if row:
@@ -189,7 +190,8 @@ class Tasks:
         """
         The active tasks of one system, by the snapshot that they work on.
 
-        None stands for the system itself.
+        None stands for the system itself.  Left out are those that share it,
+        or take no lock: they keep nobody from anything.
         """
         return {
             subject.snapshot: task
@@ -201,7 +203,7 @@ class Tasks:
     def _active(self, system: str) -> Sequence[Task]:
         return self._select(
             'WHERE id IN (SELECT task FROM task_subjects '
-            'WHERE system = ? AND active)',
+            "WHERE system = ? AND active AND lock = 'exclusive')",
             system,
         )
 

@@ -176,3 +176,11 @@ def test_the_emulators_own_task_is_not_ours_to_delete(emulator, method):
     assert deleted.status_code == 405
     assert deleted.headers['Allow'] == 'GET, HEAD'
     assert message_ids(deleted) == ['OperationNotAllowed']
+
+
+def test_a_monitor_that_there_is_not(emulator):
+    """The emulator's task has no monitor, so there is none to delete."""
+    uri = f'{emulator.url}/redfish/v1/TaskService/TaskMonitors/42'
+
+    assert requests.get(uri, timeout=60).status_code == 404
+    assert requests.delete(uri, timeout=60).status_code == 404

@@ -745,6 +745,16 @@ def test_shared_subjects_have_several_tasks(table):
         submit(table, 's')
 
 
+def test_without_a_lock_a_subject_is_left_to_others(table):
+    """It refuses nobody, is refused by nobody, and hides no other task."""
+    for _ in range(2):
+        submit(table, 's', kind='free')
+    task = submit(table, 's')
+    submit(table, 's', kind='free')
+
+    assert table.active(A.uuid)['s'].id == task.id
+
+
 def test_an_interrupted_task_leaves_its_system_unsettled(killed, table):
     """Until it is settled; what waits changes nothing."""
     submit(table, 'later')

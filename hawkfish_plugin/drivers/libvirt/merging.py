@@ -44,7 +44,7 @@ def _aside(
     below: Mapping[str, Sequence[str]],
     branch: set[str],
 ) -> dict[str, Sequence[str]]:
-    """What grows beside *branch*, by the one made while off that it is on."""
+    """The children beside *branch* of each snapshot that was made off."""
     found: dict[str, Sequence[str]] = {}
     for name in [s.name for s in snapshots if s.power_state == contract.OFF]:
         others = [
