@@ -344,16 +344,24 @@ class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
 
 
-class CurrentUnknown(Conflict):
-    """(system)"""
-
-
 class SnapshotDamaged(Conflict):
     """(snapshot)"""
 
 
 class SnapshotFileMissing(Conflict):
     """(snapshot, path)"""
+
+
+class MemoryNotLoadable(Conflict):
+    """(snapshot, reason)"""
+
+
+class MemoryNotRestored(Conflict):
+    """(snapshot, reason)"""
+
+
+class SnapshotNotStartable(Conflict):
+    """(snapshot, obstacle)"""
 
 
 class SnapshotFileDamaged(Conflict):
@@ -392,12 +400,16 @@ class DeviceHoldsMemory(Conflict):
     """(system, device)"""
 
 
-class DiskNamesCollide(OfDisk):
-    """(target, target of the other disk, common part of the file names)"""
-
-
 class DiskNotCaptured(OfDisk):
     """(target, snapshot)"""
+
+
+class DiskAttachedSince(OfDisk):
+    """(target, snapshot, where its data stays)"""
+
+
+class DiskDetachedSince(OfDisk):
+    """(target, snapshot, where its data stays)"""
 
 
 class DiskNotRevertable(OfDisk):

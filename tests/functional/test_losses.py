@@ -128,45 +128,6 @@ def test_a_disk_that_was_left_out(make_system, emulator):
     assert any('DiskNotCaptured' in m['MessageId'] for m in messages)
 
 
-def test_names_that_differ_in_their_ending(make_system, emulator):
-    """It is found out before the guest is stopped."""
-    system = make_system(**TWO_DISKS)
-    names = [f'{IMAGES}/{system.name}-1.{end}' for end in ('qcow2', 'other')]
-    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    old = system.sources()[1]
-    system.host.path(old).rename(system.host.path(names[1]))
-    system.host.connect().defineXML(text.replace(old, names[1]))
-    emulator.create(system.uuid, Name='s')
-
-    refused = emulator.post_revert(system.uuid, 's')
-
-    assert (refused.status_code, message_ids(refused)) == (
-        409,
-        ['DiskNamesCollide'],
-    )
-
-
-def test_no_snapshot_is_current(make_system, emulator, host):
-    """A revert that would crash libvirtd is refused."""
-    system = make_system(**SMALL)
-    emulator.create(system.uuid, Name='s')
-    snapshot = system.domain.snapshotLookupByName('s')
-    text = snapshot.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
-    snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-    system.domain.snapshotCreateXML(
-        text, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    )
-    pid = host.daemon_pid()
-
-    refused = emulator.post_revert(system.uuid, 's')
-
-    assert (refused.status_code, message_ids(refused)) == (
-        409,
-        ['CurrentUnknown'],
-    )
-    assert host.daemon_pid() == pid
-
-
 def test_a_merge_that_cannot_begin(make_system, emulator):
     """What was never touched is not damaged."""
     system = make_system(**SMALL)

@@ -29,8 +29,8 @@ from hawkfish_plugin.drivers.libvirt import (
     parsed,
     plan,
     revert,
-    revert_checks,
     revert_disks,
+    revert_plan,
     sizes,
     snapshot_xml,
     snapshots,
@@ -58,7 +58,6 @@ class LibvirtDriver:
         self.abilities = contract.Abilities()
         self._conf = conf
         self._hypervisor = connections.Hypervisor(self.target)
-        self._reverts = revert.Reverts(self._hypervisor, conf)
         self._sizes = sizes.Sizes()
         self._dependents = dependents.Dependents()
         self._orders = snapshots.Orders()
@@ -190,7 +189,7 @@ class LibvirtDriver:
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as domain:
-            revert_checks.check(domain, request)
+            revert_plan.make(domain, request)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
 
@@ -226,7 +225,7 @@ class LibvirtDriver:
     ) -> None:
         with self._changing(uuid):
             self._check_removed(uuid, contract.Freshness.FULL)
-            self._reverts.run(uuid, request, context)
+            revert.run(self._hypervisor, uuid, request, self._conf, context)
 
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
@@ -252,7 +251,7 @@ class LibvirtDriver:
         context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            self._reverts.settle(uuid, request, context)
+            revert.settle(self._hypervisor, uuid, request, self._conf, context)
 
     def settle_delete(
         self, uuid: str, name: str, context: contract.TaskContext

@@ -154,6 +154,12 @@ class Domain:
         time = cast(int, {'seconds': seconds, 'nseconds': 0})
         self.handle.setTime(time)
 
+    @property
+    def is_booted(self) -> bool:
+        """Whether it runs since a start, not since its memory was loaded."""
+        booted = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_BOOTED
+        return self.state() == booted
+
     def resume(self) -> None:
         self.handle.resume()
 
@@ -193,6 +199,12 @@ def all_of(host: Host, flags: int = 0) -> Sequence[Domain]:
     """Every domain of *host*; see virConnectListAllDomains for *flags*."""
     found = host.connection.listAllDomains(flags)
     return [Domain(host, handle) for handle in found]
+
+
+def restore(host: Host, image: str, definition: str) -> None:
+    """Start *definition* with the memory in *image*; it stays paused."""
+    paused = libvirt.VIR_DOMAIN_SAVE_PAUSED
+    host.connection.restoreFlags(image, definition, paused)
 
 
 def define(host: Host, text: str) -> Domain:

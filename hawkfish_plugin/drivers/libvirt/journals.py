@@ -59,10 +59,16 @@ class RevertJournal(Record):
 
     *snapshot_xml* is the snapshot, *domain_xml* the definition for the next
     start and *live_xml* the one in use; *domain_id* the domain's number while
-    it runs; *current* the current snapshot; *media* the drives to fill again,
-    by target; *bases* the files that get new overlays, and *overlays* those
-    that they have of earlier reverts; *firmware* the copies of the state of
-    the firmware before, by kind.
+    it runs; *current* the current snapshot, and *current_xml* what libvirt
+    had of it.  *next_xml* is the definition that the next start shall have,
+    *created* the new overlays, by target, *gone* the media that are there no
+    more, and *loads_memory* whether the memory is brought back; *discarded*
+    are the overlays that are not needed any more when all is done.
+    *firmware* are copies of the state of the firmware before, by kind.
+
+    Internal snapshots have no overlays; nor have the reverts that release 1.0
+    began, which noted the *media* to insert, the *bases* of the overlays that
+    libvirt made, and the *overlays* of earlier reverts.
     """
 
     snapshot_xml: str
@@ -71,10 +77,16 @@ class RevertJournal(Record):
     power_state: str
     domain_id: int
     current: str | None
+    current_xml: str | None = None
+    next_xml: str = ''
+    created: ByName = dataclasses.field(default_factory=dict)
+    gone: Sequence[str] = ()
+    loads_memory: bool = False
+    discarded: Sequence[str] = ()
+    firmware: ByName = dataclasses.field(default_factory=dict)
     media: ByName = dataclasses.field(default_factory=dict)
     bases: Sequence[str] = ()
     overlays: Sequence[str] = ()
-    firmware: ByName = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,17 +107,49 @@ def remove_discarded(
     That is so where a QEMU died in a merge.  *before* are the files, the
     uppermost first; none that backs any other is removed.
     """
-    host = domain.host
-    ours = {path for path in before if filenames.is_ours(path)}
-    with _reporting(host, context, ours):
-        known = _mentioned(domain, ours)
-        for path in before:
-            if path not in ours - known:
-                continue
-            if host.storage.exists(path) and not backing.backs_any(
-                host.storage, path
-            ):
-                remove(host, [path], context)
+    discard(
+        domain, [path for path in before if filenames.is_ours(path)], context
+    )
+
+
+def discard(
+    domain: Domain, paths: Iterable[str], context: contract.TaskContext
+) -> None:
+    """
+    Remove those of *paths*, the uppermost first, that hold no needed state.
+
+    That a snapshot lists one as what came after it is no need of it.
+    """
+    host, paths = domain.host, [*paths]
+    with _reporting(host, context, paths):
+        held = _holding(host)
+        unused = [path for path in paths if path not in held]
+        backed = _backed(host, unused)
+        for path in unused:
+            if path not in backed.values() and host.storage.exists(path):
+                host.storage.remove(path)
+                backed.pop(path, None)
+
+
+def _holding(host: Host) -> set[str]:
+    """Every file that a definition names or that a snapshot has captured."""
+    found: set[str] = set()
+    for domain in domains.all_of(host):
+        found.update(xml.files(domain.definition()))
+        if domain.is_persistent:
+            found.update(xml.files(domain.definition(inactive=True)))
+        for seen in snapshots.read_all(domain):
+            found |= seen.paths | set(seen.own_files)
+    return found
+
+
+def _backed(host: Host, paths: Iterable[str]) -> dict[str, str]:
+    """What each file of the host is backed by, where it is by any."""
+    folders = {posixpath.dirname(path) for path in paths}
+    if not folders:
+        return {}
+    known = backing.of_all(host.storage, folders, {})
+    return {path: below for path, below in known.values() if below}
 
 
 def sweep(host: Host, noted: Collection[str]) -> list[str]:

@@ -2,19 +2,21 @@
 """
 Revert, the dangerous operation.
 
-libvirt stops the guest first and checks later, and a revert that fails leaves
-the definition pointing at the base image, where the next start would destroy
-every snapshot.  So what can be checked is checked and noted before
-(``prepare``), one call is made (``revert``), and whatever goes wrong in it is
-undone at once (see ``undo``).  ``finish`` and ``start`` complete a
-revert that has taken place (see ``revert_finish``).  Nothing is ever done on
-the strength of the journal alone: what is found decides.
+An external snapshot is reverted to without libvirt's own revert, which stops
+the guest first and checks later, and whose failures leave the definition on
+files that other snapshots need.  All that can be known is looked at while the
+guest runs (``revert_plan``), and the new overlays are made then, too.  What
+follows can be undone at any moment, as the old overlays are removed last
+(``undo``): the definition never names a file that a snapshot holds.
+
+Steps: ``prepare`` notes what the way back needs and makes the overlays,
+``revert`` is the change itself, ``finish`` puts the firmware back, and
+``start`` gives the system its power state (``revert_finish``).  Internal
+snapshots are left to libvirt (``libvirt_revert``).
 """
 
 import posixpath
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import libvirt
 from oslo_config import cfg
@@ -24,103 +26,88 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
     domain_jobs,
+    domains,
     errors,
     filenames,
     firmware,
-    leftovers,
-    parsed,
-    removable_media,
-    revert_checks,
-    revert_disks,
+    libvirt_revert,
+    memory_images,
     revert_finish,
+    revert_plan,
+    revert_xml,
     reverting,
+    snapshot_xml,
     snapshots,
     undo,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import RevertJournal
+from hawkfish_plugin.drivers.libvirt.revert_plan import Plan
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
-# libvirt names the new overlays by the second of the clock, and stops the
-# guest before it finds out that the name is taken.
-_SECONDS_BETWEEN = 1.1
+
+def run(
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: contract.RevertRequest,
+    conf: cfg.ConfigOpts,
+    context: contract.TaskContext,
+) -> None:
+    with hypervisor.domain(uuid, 'revert') as domain:
+        planned = revert_plan.make(domain, request)
+        revert = _prepare(domain, request, planned, context)
+        _report(revert, planned)
+        context.step('revert')
+        try:
+            if revert.is_ours:
+                _change(revert)
+            else:
+                libvirt_revert.call(revert)
+        except libvirt.libvirtError as exc:
+            domain.host.raise_if_lost(exc)
+            failure = _failure(revert, errors.text(exc))
+            if failure:
+                raise failure from exc
+        # Found out anew where it is not known.
+        context.step('finish', durable=False)
+        revert_finish.run(revert, conf)
 
 
-class Pauses:
-    """Keeps two reverts of one domain from the same second."""
-
-    def __init__(self) -> None:
-        # When the last call for each domain ended, by its UUID.
-        self._last: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, uuid: str) -> None:
-        """Wait until a revert of the domain *uuid* may be called."""
-        with self._lock:
-            ready = self._last.get(uuid, 0.0) + _SECONDS_BETWEEN
-        time.sleep(max(0.0, ready - time.monotonic()))
-
-    def note(self, uuid: str) -> None:
-        """A revert of the domain *uuid* was called, and has ended."""
-        with self._lock:
-            self._last[uuid] = time.monotonic()
+_INTERRUPTED = 'it was interrupted'
+_STARTED = 'somebody has started the system before its memory was loaded'
 
 
-class Reverts:
-    """Reverts the domains of one hypervisor."""
+def settle(
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    request: contract.RevertRequest,
+    conf: cfg.ConfigOpts,
+    context: contract.TaskContext,
+) -> None:
+    domain_jobs.until_idle(hypervisor, uuid)
+    with hypervisor.domain(uuid, 'revert') as domain:
+        revert = reverting.begun(domain, request, context)
+        if context.last_step == 'prepare':
+            undo.clean_up(revert)
+            if not revert.is_ours:
+                libvirt_revert.end_older(revert)
+            raise exceptions.OperationInterrupted(
+                'revert', 'the system is as it was'
+            )
+        if context.last_step == 'revert':
+            _settle_change(revert)
+        if not revert.is_ours:
+            libvirt_revert.end_older(revert)
+        revert_finish.run(revert, conf)
 
-    def __init__(
-        self, hypervisor: connections.Hypervisor, conf: cfg.ConfigOpts
-    ) -> None:
-        self._hypervisor = hypervisor
-        self._conf = conf
-        self._pauses = Pauses()
 
-    def run(
-        self,
-        uuid: str,
-        request: contract.RevertRequest,
-        context: contract.TaskContext,
-    ) -> None:
-        with self._hypervisor.domain(uuid, 'revert') as domain:
-            revert_checks.check(domain, request)
-            revert_disks.correct(domain)
-            revert = _prepare(domain, request, context)
-            _report_losses(revert)
-            self._pauses.wait(uuid)
-            context.step('revert')
-            try:
-                _call(revert, self._pauses)
-            except libvirt.libvirtError as exc:
-                domain.host.raise_if_lost(exc)
-                failure = undo.run(revert, errors.text(exc))
-                if failure:
-                    raise failure from exc
-            # Found out anew where it is not known.
-            context.step('finish', durable=False)
-            revert_finish.run(revert, self._conf)
-
-    def settle(
-        self,
-        uuid: str,
-        request: contract.RevertRequest,
-        context: contract.TaskContext,
-    ) -> None:
-        domain_jobs.until_idle(self._hypervisor, uuid)
-        with self._hypervisor.domain(uuid, 'revert') as domain:
-            revert = reverting.begun(domain, request, context)
-            if context.last_step == 'prepare':
-                removable_media.restore(domain, revert.root)
-                firmware.forget(domain.host, revert.journal.firmware, context)
-                raise exceptions.OperationInterrupted(
-                    'revert', 'the system is as it was'
-                )
-            if context.last_step == 'revert':
-                failure = undo.settle(revert)
-                if failure:
-                    raise failure
-            revert_finish.settle(revert, self._conf)
+def _failure(
+    revert: Reverting, reason: str
+) -> exceptions.HawkFishError | None:
+    if revert.is_ours:
+        return undo.run(revert, reason)
+    return libvirt_revert.failure(revert, reason)
 
 
 # Before --------------------------------------------------------------------
@@ -129,86 +116,176 @@ class Reverts:
 def _prepare(
     domain: Domain,
     request: contract.RevertRequest,
+    planned: Plan,
     context: contract.TaskContext,
 ) -> Reverting:
-    """Note what the way back needs, and take out what the call cannot bear."""
-    root = snapshots.describe(domain, request.name)
+    """Note what the way back needs, and make the new overlays."""
     # The id of a domain is that of the handle's look-up: looked up anew.
-    context.step('prepare', _journal(domain.again(), root))
+    context.step('prepare', _journal(domain.again(), planned))
     revert = reverting.begun(domain, request, context)
-    journal, host = revert.journal, domain.host
+    journal, storage = revert.journal, domain.host.storage
     try:
+        for target, path in journal.created.items():
+            base = planned.bases[target]
+            storage.make_overlay(path, base.path, base.format)
         live = xml.parse(journal.live_xml)
-        firmware.capture(host.storage, live, journal.firmware)
-        if revert.external:
-            removable_media.eject(domain, root)
-    except (libvirt.libvirtError, exceptions.FolderMissing):
-        if host.is_alive:
-            firmware.forget(host, journal.firmware, context)
+        firmware.capture(storage, live, journal.firmware)
+    except (libvirt.libvirtError, exceptions.Conflict):
+        if domain.host.is_alive:
+            undo.clean_up(revert)
         raise
     return revert
 
 
-def _journal(domain: Domain, root: xml.Element) -> RevertJournal:
-    target, storage = parsed.parse(root), domain.host.storage
-    bases = reverting.bases(storage, target)
+def _journal(domain: Domain, planned: Plan) -> RevertJournal:
+    current = snapshots.current(domain)
+    present = domain.text(inactive=True, secure=True)
+    token = filenames.new_token()
+    created = {
+        target: filenames.overlay(base.path, token, target)
+        for target, base in planned.bases.items()
+    }
     return RevertJournal(
-        snapshot_xml=xml.render(root),
-        domain_xml=domain.text(inactive=True, secure=True),
+        snapshot_xml=xml.render(planned.root),
+        domain_xml=present,
         live_xml=domain.text(secure=True),
         power_state=domain.power_state,
         domain_id=domain.id,
-        current=snapshots.current(domain),
-        media=removable_media.to_insert(root, target.record.external),
-        bases=bases,
-        overlays=leftovers.revert_overlays(storage, bases),
-        firmware=_new_copies(domain, bases),
+        current=current,
+        current_xml=current and _text(domain, current),
+        next_xml=_next_start(domain, planned, created, xml.parse(present)),
+        created=created,
+        gone=planned.gone,
+        loads_memory=planned.image is not None,
+        discarded=planned.discarded,
+        firmware=_new_copies(domain, created, token),
     )
 
 
-def _new_copies(domain: Domain, bases: Sequence[str]) -> dict[str, str]:
+def _text(domain: Domain, name: str) -> str:
+    return xml.render(snapshots.describe(domain, name))
+
+
+def _next_start(
+    domain: Domain,
+    planned: Plan,
+    created: Mapping[str, str],
+    present: xml.Element,
+) -> str:
+    captured = revert_xml.next_start(planned.root, domain.name)
+    return xml.render(
+        revert_xml.put_on(captured, created, present, planned.gone)
+    )
+
+
+def _new_copies(
+    domain: Domain, created: Mapping[str, str], token: str
+) -> dict[str, str]:
     """Where the present state of the firmware is kept meanwhile."""
-    if not bases:
+    if not created:
         return {}
     return filenames.firmware_copies(
-        posixpath.dirname(bases[0]),
-        filenames.new_token(),
+        posixpath.dirname(next(iter(created.values()))),
+        token,
         xml.firmware(domain.definition(secure=True), not domain.is_active),
     )
 
 
-def _report_losses(revert: Reverting) -> None:
+def _report(revert: Reverting, planned: Plan) -> None:
     since = revert.journal.current or 'the first one'
     context = revert.context
     context.add_message(
         'HawkFish.1.0.StateDiscarded', revert.domain.name, since
     )
-    for warning in revert_checks.not_captured(revert.target):
+    for warning in planned.warnings:
         context.add_message(warning.message_id, *warning.args)
+    for medium in planned.gone:
+        for disk in planned.target.captured:
+            if disk.path == medium:
+                context.add_message(
+                    'HawkFish.1.0.MediaEjected',
+                    medium,
+                    disk.target,
+                    'it is gone',
+                )
 
 
-# The call ------------------------------------------------------------------
+# The change ------------------------------------------------------------------
 
 
-def _call(revert: Reverting, pauses: Pauses) -> None:
-    domain = revert.domain
-    snapshot = snapshots.find(domain, revert.name)
+def _change(revert: Reverting) -> None:
+    """Put the system on its new overlays; can be repeated."""
+    domain, journal = revert.domain.again(), revert.journal
+    # What a guest that ends by itself right now would start with next.
+    domain = domains.define(domain.host, journal.next_xml)
+    if domain.is_active:
+        domain.destroy()
+    if journal.loads_memory:
+        _load_memory(revert)
+    _note(revert)
+
+
+def _load_memory(revert: Reverting) -> None:
+    path, journal = revert.target.memory_file or '', revert.journal
+    image = memory_images.definition(revert.domain, path)
+    present = xml.parse(journal.domain_xml)
+    definition = revert_xml.put_on(
+        image, journal.created, present, journal.gone
+    )
+    domains.restore(revert.domain.host, path, xml.render(definition))
+
+
+def _note(revert: Reverting) -> None:
+    """Let libvirt know which snapshot the system grows from, and how."""
+    root = snapshots.describe(revert.domain, revert.name)
+    listed = snapshot_xml.external_disks(root)
+    paths = dict.fromkeys(listed) | dict(revert.journal.created)
+    snapshot_xml.set_revert_disks(root, paths)
+    snapshots.make_current(revert.domain, root)
+
+
+# Settling --------------------------------------------------------------------
+
+
+def _settle_change(revert: Reverting) -> None:
+    """Complete a change that was interrupted, or raise what became of it."""
+    failure = (
+        _settle_ours(revert)
+        if revert.is_ours
+        else libvirt_revert.settle(revert)
+    )
+    if failure:
+        raise failure
+
+
+def _settle_ours(revert: Reverting) -> exceptions.HawkFishError | None:
+    place, active = undo.find(revert), revert.domain.is_active
+    if place == undo.Place.UNTOUCHED:
+        undo.take_back(revert)
+        return exceptions.OperationInterrupted(
+            'revert', 'the system is as it was'
+        )
+    if place == undo.Place.OTHER:
+        return exceptions.RevertNotUndone(
+            revert.name, _INTERRUPTED, undo.BY_OTHERS
+        )
+    if active and place == undo.Place.BEFORE:
+        undo.take_back(revert)
+        now = 'running, as somebody has started it'
+        return exceptions.RevertUndone(revert.name, _INTERRUPTED, now)
+    if not active:
+        return _go_on(revert)
+    _note(revert)
+    if revert.memory and revert.domain.is_booted:
+        return exceptions.RevertUnfinished(revert.name, _STARTED)
+    return None
+
+
+def _go_on(revert: Reverting) -> exceptions.HawkFishError | None:
+    """Do what is left of the change, as the guest is stopped anyway."""
     try:
-        domain.handle.revertToSnapshot(snapshot, _flags(revert))
-    finally:
-        pauses.note(domain.uuid)
-
-
-def _flags(revert: Reverting) -> int:
-    # Without FORCE libvirt refuses what needs a new QEMU process.
-    flags = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
-    media, wanted = revert.journal.media, revert.power_state
-    if revert.memory and wanted == contract.ON and not media:
-        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING
-    elif revert.memory:
-        # It waits for its media, or until it is stopped.
-        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
-    # One without memory is left off, and started afterwards: libvirt deletes
-    # the old overlays before it starts it, so there is no way back from a
-    # start that fails in this call.
-    return flags
+        _change(revert)
+    except libvirt.libvirtError as exc:
+        revert.domain.host.raise_if_lost(exc)
+        return undo.run(revert, errors.text(exc))
+    return None

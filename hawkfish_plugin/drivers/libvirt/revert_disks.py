@@ -24,8 +24,14 @@ Removed = dict[str, str | None]
 
 def files(domain: Domain) -> set[str]:
     """The files that the next revert of *domain* removes."""
+    return set(by_target(domain).values())
+
+
+def by_target(domain: Domain) -> dict[str, str]:
+    """The same, by the target of their disk."""
     found = _look(domain)
-    return {path for path in found[1].values() if path} if found else set()
+    removed = found[1] if found else {}
+    return {target: path for target, path in removed.items() if path}
 
 
 def correct(domain: Domain) -> None:

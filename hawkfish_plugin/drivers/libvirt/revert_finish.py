@@ -2,9 +2,9 @@
 """
 The end of a revert that has taken place.
 
-Owns the steps ``finish``, which puts media and firmware back, and ``start``,
-which lets the system have the power state that was asked for.  Both may be
-interrupted, and run again.
+Owns the steps ``finish``, which puts the firmware back, and ``start``, which
+lets the system have the power state that was asked for and removes what is not
+needed any more.  Both may be interrupted, and run again.
 """
 
 import libvirt
@@ -15,61 +15,51 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     errors,
+    filenames,
     firmware,
     leftovers,
-    removable_media,
     reverting,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
 _STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
 
 
 def run(revert: Reverting, conf: cfg.ConfigOpts) -> None:
-    """Put back what was taken out for the call; may be called again."""
-    _finish(revert)
-    _set_clock(revert, conf)
-
-
-def settle(revert: Reverting, conf: cfg.ConfigOpts) -> None:
-    """The same, where the process died in it, or in the call."""
-    _finish(revert)
-    journal = revert.journal
-    leftovers.remove_new_overlays(
-        revert.domain.host, journal.bases, journal.overlays, revert.context
-    )
-    _set_clock(revert, conf)
-
-
-def _finish(revert: Reverting) -> None:
+    """Complete a revert that has taken place; may be called again."""
     try:
-        _put_back(revert, revert.domain.again())
+        _finish(revert, revert.domain.again())
     except libvirt.libvirtError as exc:
         revert.domain.host.raise_if_lost(exc)
         raise exceptions.RevertUnfinished(
             revert.name, errors.text(exc)
         ) from exc
+    _set_clock(revert, conf)
 
 
-def _put_back(revert: Reverting, domain: Domain) -> None:
+def _finish(revert: Reverting, domain: Domain) -> None:
     journal, context = revert.journal, revert.context
+    if context.last_step != 'start':
+        _stop(revert, domain)
+        _restore_firmware(revert, domain)
+        context.step('start')
     try:
-        removable_media.restore(domain, revert.root)
-        for drive, element in journal.media.items():
-            removable_media.insert(domain, drive, element, context)
-    finally:
-        if context.last_step != 'start':
-            _stop(revert, domain)
-            _restore_firmware(revert, domain)
-            context.step('start')
         _set_power(revert, domain)
-    firmware.forget(domain.host, journal.firmware, context)
-    if revert.external:
-        before = xml.files(xml.parse(journal.live_xml))
-        leftovers.remove_discarded(domain, before, context)
+    finally:
+        firmware.forget(domain.host, journal.firmware, context)
+        if revert.external:
+            _remove_old(revert, domain)
+
+
+def _remove_old(revert: Reverting, domain: Domain) -> None:
+    journal, context = revert.journal, revert.context
+    below = xml.files(xml.parse(journal.live_xml), journal.created)
+    ours = [path for path in below if filenames.is_ours(path)]
+    # Each once, the uppermost first.
+    paths = dict.fromkeys([*journal.discarded, *ours])
+    leftovers.discard(domain, paths, context)
 
 
 # Power -----------------------------------------------------------------------
@@ -90,7 +80,8 @@ def _set_power(revert: Reverting, domain: Domain) -> None:
     # have had reasons.
     wanted = revert.power_state
     if revert.memory:
-        waits = wanted == contract.ON and revert.journal.media
+        # libvirt's own revert has done so.
+        waits = revert.is_ours and wanted == contract.ON
         if waits and _is_paused(domain):
             domain.resume()
     elif wanted != contract.OFF and not domain.is_active:
@@ -120,10 +111,10 @@ def _restore_firmware(revert: Reverting, domain: Domain) -> None:
     if domain.is_active:
         return
     for kind, path in reverting.copies_to_restore(
-        revert.target, revert.request
+        revert.target, revert.power_state, revert.memory
     ).items():
         _restore_copy(revert, domain, kind, path)
-    for words in _without_copy(revert.root, revert.target):
+    for words in _without_copy(revert):
         revert.context.add_message(
             'HawkFish.1.0.FirmwareNotRestored',
             revert.name,
@@ -150,9 +141,9 @@ def _restore_copy(
         )
 
 
-def _without_copy(root: xml.Element, target: ParsedSnapshot) -> list[str]:
+def _without_copy(revert: Reverting) -> list[str]:
     """What of the firmware only a copy would bring back, and has none."""
-    domain = root.find('domain')
+    domain, target = revert.root.find('domain'), revert.target
     if target.record.memory or domain is None:
         return []
     kinds = xml.firmware(domain, off=True).keys() - target.copies.keys()

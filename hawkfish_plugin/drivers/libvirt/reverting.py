@@ -7,14 +7,12 @@ copies of the firmware's state it puts back, over which files it puts overlays.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import parsed, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import RevertJournal
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
-from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +39,15 @@ class Reverting:
         return self.target.record.external
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it puts the system on overlays, without libvirt's revert."""
+        return bool(self.journal.created)
+
+    @property
     def memory(self) -> bool:
+        """Whether the guest goes on with its memory."""
+        if self.is_ours:
+            return self.journal.loads_memory
         return self.target.record.memory
 
     @property
@@ -71,17 +77,12 @@ def wanted_power_state(
 
 
 def copies_to_restore(
-    target: ParsedSnapshot, request: contract.RevertRequest
+    target: ParsedSnapshot, power_state: str, memory: bool
 ) -> dict[str, str]:
     """
     The copies of the firmware's state that are put back, by their kind.
 
-    QEMU does so itself where it lets the guest go on with its memory.
+    QEMU does so itself where it lets the guest go on with its *memory*.
     """
-    off = wanted_power_state(target, request) == contract.OFF
-    return dict(target.copies) if off or not target.record.memory else {}
-
-
-def bases(storage: Storage, target: ParsedSnapshot) -> Sequence[str]:
-    """The files that get new overlays."""
-    return [path for d in target.disks if (path := storage.path_of(d))]
+    off = power_state == contract.OFF
+    return dict(target.copies) if off or not memory else {}

@@ -155,10 +155,9 @@ def redefine(domain: Domain, root: xml.Element) -> None:
     )
 
 
-def make_current(domain: Domain, name: str) -> None:
-    """Let *name* be the current snapshot, where there is none."""
-    domain.handle.snapshotCreateXML(
-        xml.render(describe(domain, name)),
-        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT,
-    )
+def make_current(domain: Domain, root: xml.Element) -> None:
+    """Let libvirt keep *root*, and let that snapshot be the current one."""
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    if current(domain) != root.findtext('name'):
+        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+    domain.handle.snapshotCreateXML(xml.render(root), flags)

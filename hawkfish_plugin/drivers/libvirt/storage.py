@@ -198,7 +198,9 @@ class Storage:
                 below = (
                     None if volume is None else volumes.backing_file(volume)
                 )
-                pending += [below] if below else []
+                # What is on the network has no path.
+                if below and posixpath.isabs(below):
+                    pending.append(below)
 
     def available(self, folder: str, age: float = 0.0) -> int:
         """

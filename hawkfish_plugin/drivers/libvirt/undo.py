@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The way back from a revert that went wrong.
+The way back from a revert.
 
-A revert that fails leaves the definition pointing at the base image, where
-the next start would destroy every snapshot.  What the revert had noted in its
-journal is defined again, the new overlays go, and the power state comes back.
+Until a revert has ended, the files that the system was on are still there.
+The way back is to define again what the journal has noted; then the new
+overlays go, and the system has the power state that it had.
 """
 
+import enum
 from collections.abc import Iterable
 
 import libvirt
@@ -18,168 +19,127 @@ from hawkfish_plugin.drivers.libvirt import (
     errors,
     firmware,
     leftovers,
-    removable_media,
     snapshots,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
-# What was found after a call of which nobody knows how it ended.
-_BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
-
-# A domain that libvirt's revert, or its end, has stopped; and no operator.
-_STOPPED_BY_REVERT = frozenset(
-    (
-        libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN,
-        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
-        libvirt.VIR_DOMAIN_SHUTOFF_FAILED,
-        libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
-        libvirt.VIR_DOMAIN_SHUTOFF_DAEMON,
-    )
-)
+BY_OTHERS = 'the system has been changed by others meanwhile'
 
 
-def run(revert: Reverting, reason: str) -> exceptions.HawkFishError | None:
+class Place(enum.Enum):
     """
-    Bring the domain back to where it was before the call.
+    Where a system is whose revert was interrupted.
 
-    *reason* is why the call failed.  Returns the error that reports what
-    became of the system; None where the revert did take place after all.
-    Never starts anything before the definition is right again.
+    UNTOUCHED: it was never stopped.  BEFORE: it was stopped, and is on the
+    files of before.  AFTER: on the new overlays.  OTHER: on neither.
     """
-    return _run(revert, reason, exceptions.OperationFailed('revert', reason))
+
+    UNTOUCHED, BEFORE, AFTER, OTHER = range(4)
 
 
-def _run(
-    revert: Reverting, reason: str, refused: exceptions.HawkFishError
-) -> exceptions.HawkFishError | None:
-    """As ``run``; *refused* is the error where nothing has changed."""
+def find(revert: Reverting) -> Place:
+    """Where the domain is, by the definition that is in use."""
+    domain, journal = revert.domain.again(), revert.journal
+    if domain.is_active:
+        if domain.id == journal.domain_id:
+            return Place.UNTOUCHED
+    elif journal.power_state == contract.OFF and _is_on_old(domain, revert):
+        return Place.UNTOUCHED
+    if _is_on_old(domain, revert):
+        return Place.BEFORE
+    now = _sources(domain.definition(secure=True), journal.created)
+    return Place.AFTER if now == set(journal.created.values()) else Place.OTHER
+
+
+def _is_on_old(domain: Domain, revert: Reverting) -> bool:
+    targets = revert.journal.created
+    before = xml.parse(revert.journal.live_xml)
+    now = domain.definition(secure=True)
+    return _sources(now, targets) == _sources(before, targets)
+
+
+def _sources(
+    definition: xml.Element, targets: Iterable[str]
+) -> set[str | tuple[str, str] | None]:
+    """What those of the disks that have one of *targets* are kept in."""
+    return {
+        disk.path or disk.volume
+        for disk in xml.disks(definition)
+        if disk.target in targets
+    }
+
+
+def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
+    """
+    Bring the domain back to where it was before the change.
+
+    *reason* is why the change failed.  Returns the error that says what
+    became of the system.
+    """
     domain, name = revert.domain.again(), revert.name
-    found = _found(domain, revert)
-    if found == _REVERTED:
-        return None
-    if found == _BEFORE and domain.id == revert.journal.domain_id:
-        return _refused(domain, revert, refused)
-    if not revert.external:
-        return exceptions.RevertUnknown(name, reason, domain.power_state)
-    if found == _OTHER:
-        return exceptions.RevertNotUndone(
-            name, reason, 'the system has been changed by others meanwhile'
-        )
+    place = find(revert)
+    if place == Place.OTHER:
+        return exceptions.RevertNotUndone(name, reason, BY_OTHERS)
     try:
-        return _undo(domain, revert, found, reason)
+        if place == Place.UNTOUCHED:
+            take_back(revert)
+            return exceptions.OperationFailed('revert', reason)
+        return _undo(domain, revert, place, reason)
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
         return exceptions.RevertNotUndone(name, reason, errors.text(exc))
-    except (
-        exceptions.SnapshotNotFound,
-        exceptions.SnapshotFileMissing,
-        exceptions.SnapshotFileDamaged,
-        exceptions.FolderMissing,
-    ) as exc:
-        # Of the snapshot itself, or of the present state of the firmware.
+    except exceptions.Conflict as exc:
+        # Of the present state of the firmware.
         said = messages.text(exc).rstrip('.')
         return exceptions.RevertNotUndone(name, reason, said)
 
 
-def settle(revert: Reverting) -> exceptions.HawkFishError | None:
-    """The same, where the process died during the call."""
-    domain = revert.domain
-    # QEMU may have gone back to an internal snapshot in the same process,
-    # without a trace, unless another snapshot became current.
-    if not revert.external and _found(domain, revert) != _REVERTED:
-        return exceptions.RevertUnknown(
-            revert.name, 'nobody saw its end', domain.power_state
-        )
-    untouched = exceptions.OperationInterrupted(
-        'revert', 'the system is as it was'
-    )
-    return _run(revert, 'the process ended during the call', untouched)
-
-
-def _refused(
-    domain: Domain, revert: Reverting, error: exceptions.HawkFishError
-) -> exceptions.HawkFishError:
-    """libvirt refused before it stopped the guest, which must not suffer."""
-    _restore_snapshots(domain, revert)
-    if not domain.is_active:
-        # Or undone but for that, by a process that died.
-        _restore_present_firmware(domain, revert)
-        missing = _missing_file(domain, revert)
-        if missing:
-            return _not_undone(revert, missing)
-    firmware.forget(domain.host, revert.journal.firmware, revert.context)
-    return error
-
-
 def _undo(
-    domain: Domain, revert: Reverting, found: str, reason: str
+    domain: Domain, revert: Reverting, place: Place, reason: str
 ) -> exceptions.HawkFishError:
-    """Define what was before, and start it where it ran."""
-    journal, context, stopped = revert.journal, revert.context, False
-    if found == _BASE:
-        missing = _missing_file(domain, revert)
-        if missing:
-            return _not_undone(revert, missing)
-        stopped = domain.is_active
-        if stopped:
-            domain.destroy()
-        domain = domains.define(domain.host, journal.domain_xml)
-    _restore_snapshots(domain, revert)
-    leftovers.remove_new_overlays(
-        domain.host, journal.bases, journal.overlays, context
-    )
+    journal = revert.journal
+    missing = _missing_file(domain, revert)
+    if missing:
+        return exceptions.RevertNotUndone(
+            revert.name, reason, f'{missing} is deleted already'
+        )
+    if domain.is_active and place == Place.AFTER:
+        domain.destroy()
+    _define_old(revert)
+    domain = domain.again()
     if not domain.is_active:
-        # QEMU has those of the snapshot written when it loaded the memory.
+        # QEMU has written those of the snapshot when it loaded the memory.
         definition = domain.definition(inactive=True, secure=True)
         storage = domain.host.storage
         firmware.restore(storage, revert.name, definition, journal.firmware)
-    now = _restore_power(domain, journal.power_state, stopped)
-    firmware.forget(domain.host, journal.firmware, context)
+    now = _restore_power(domain, journal.power_state)
+    clean_up(revert)
     return exceptions.RevertUndone(revert.name, reason, now)
 
 
-def _not_undone(revert: Reverting, missing: str) -> exceptions.RevertNotUndone:
-    return exceptions.RevertNotUndone(
-        revert.name, 'it was interrupted', f'{missing} is deleted already'
-    )
+def take_back(revert: Reverting) -> None:
+    """Define again what a system that was not stopped has next."""
+    _define_old(revert)
+    clean_up(revert)
 
 
-# What is found ---------------------------------------------------------------
+def clean_up(revert: Reverting) -> None:
+    """Remove what was made for a revert that does not take place."""
+    journal, host = revert.journal, revert.domain.host
+    made = [*journal.created.values(), *journal.firmware.values()]
+    leftovers.remove(host, made, revert.context)
 
 
-def _found(domain: Domain, revert: Reverting) -> str:
-    """
-    Where the domain is after the call.
-
-    An external revert gives every disk a new overlay: then the disks are
-    neither what they were before, nor the snapshot's own files, which an
-    interrupted revert leaves in the definition. An internal one leaves no
-    trace but the snapshot that is current.
-    """
-    journal = revert.journal
-    is_current = snapshots.current(domain) == revert.name
-    if not revert.external:
-        if domain.is_active and domain.id == journal.domain_id:
-            return _BEFORE
-        moved = is_current and journal.current != revert.name
-        return _REVERTED if moved else _OTHER
-    targets = revert.target.external
-    now = _sources(xml.disks(domain.definition(secure=True)), targets)
-    before = _sources(xml.disks(xml.parse(journal.live_xml)), targets)
-    if now == before:
-        return _BEFORE
-    if now & _sources(revert.target.captured, targets):
-        return _BASE
-    return _REVERTED if is_current and not now & before else _OTHER
-
-
-def _sources(
-    disks: Iterable[xml.Disk], targets: Iterable[str]
-) -> set[str | tuple[str, str] | None]:
-    """What those of *disks* that have one of *targets* are kept in."""
-    return {d.path or d.volume for d in disks if d.target in targets}
+def _define_old(revert: Reverting) -> None:
+    journal, domain = revert.journal, revert.domain.again()
+    now = domain.definition(inactive=True, secure=True)
+    targets = journal.created
+    if _sources(now, targets) & set(targets.values()):
+        domains.define(domain.host, journal.domain_xml)
+    if journal.current_xml and snapshots.current(domain) != journal.current:
+        snapshots.make_current(domain, xml.parse(journal.current_xml))
 
 
 def _missing_file(domain: Domain, revert: Reverting) -> str | None:
@@ -191,34 +151,10 @@ def _missing_file(domain: Domain, revert: Reverting) -> str | None:
     return None
 
 
-# What is restored ------------------------------------------------------------
-
-
-def _restore_snapshots(domain: Domain, revert: Reverting) -> None:
-    current = revert.journal.current
-    removable_media.restore(domain, revert.root)
-    if current and snapshots.current(domain) is None:
-        snapshots.make_current(domain, current)
-
-
-def _restore_present_firmware(domain: Domain, revert: Reverting) -> None:
-    definition = domain.definition(inactive=True, secure=True)
-    storage = domain.host.storage
-    copies = {
-        kind: path
-        for kind, path in revert.journal.firmware.items()
-        if storage.exists(path)
-    }
-    firmware.restore(storage, revert.name, definition, copies)
-
-
-def _restore_power(domain: Domain, power_state: str, stopped: bool) -> str:
-    """*stopped* says that it was us who have just stopped it."""
+def _restore_power(domain: Domain, power_state: str) -> str:
     if domain.is_active:
         return 'running'
     if power_state == contract.OFF:
         return 'off'
-    if not stopped and domain.state()[1] not in _STOPPED_BY_REVERT:
-        return 'off, as somebody has stopped it since'
     domain.start(power_state)
     return 'started anew, as its memory was lost'

@@ -9,6 +9,7 @@ text or attribute of an element.
 """
 
 import dataclasses
+from collections.abc import Container
 from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
@@ -100,15 +101,17 @@ def has_emulator_defaults(domain: Element) -> bool:
     )
 
 
-def files(domain: Element) -> list[str]:
+def files(domain: Element, targets: Container[str] | None = None) -> list[str]:
     """
     Every file that the disks of a domain name, backing files included.
 
-    The uppermost file of each disk comes first.
+    The uppermost file of each disk comes first.  *targets* are those of the
+    disks that are meant, where not all are.
     """
     return [
         path
         for disk in domain.findall('devices/disk')
+        if targets is None or target_of(disk) in targets
         for source in disk.iter('source')
         if (path := source.get('file'))
     ]
@@ -199,12 +202,3 @@ def source_file(disk: str) -> str:
     """The file that the XML of a drive names, or '' where it names none."""
     source = parse(disk).find('source')
     return '' if source is None else source.get('file', '')
-
-
-def alias(domain: Element, target: str) -> str:
-    """What QEMU calls the device of a disk of a running domain."""
-    for element in domain.findall('devices/disk'):
-        found = element.find('alias')
-        if target_of(element) == target and found is not None:
-            return found.get('name', '')
-    return ''

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a revert will do, and what stands in its way.
+
+All that can be known is looked at here, while the guest still runs.  Changes
+nothing.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import (
+    firmware,
+    memory_images,
+    parsed,
+    revert_disks,
+    reverting,
+    snapshots,
+    space,
+    startable,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
+from hawkfish_plugin.drivers.libvirt.storage import Storage
+
+
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """A file that gets a new overlay, and its format."""
+
+    path: str
+    format: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """
+    A revert that can be done.
+
+    *root* is the XML of the snapshot and *target* what it says; *bases* are
+    the files that get overlays, by the target of their disk.  *image* is the
+    definition in the memory image, where that is loaded, and *gone* the media
+    that are not there any more.  *discarded* are the overlays that nobody
+    needs afterwards, and *warnings* is what the user should know.
+    """
+
+    root: xml.Element
+    target: ParsedSnapshot
+    bases: Mapping[str, Base] = dataclasses.field(default_factory=dict)
+    image: xml.Element | None = None
+    gone: Sequence[str] = ()
+    discarded: Sequence[str] = ()
+    warnings: Sequence[exceptions.HawkFishError] = ()
+
+
+def make(domain: Domain, request: contract.RevertRequest) -> Plan:
+    """The revert that *request* asks for; raises what prevents it."""
+    root = snapshots.describe(domain, request.name)
+    target = parsed.parse(root)
+    domain.check_no_managed_save()
+    if target.record.external:
+        planned = _external(domain, request, root, target)
+        memory = planned.image is not None
+    else:
+        planned, memory = Plan(root, target), target.record.memory
+        _check_files(domain, request.name, _paths(domain, target))
+    if request.created_here and not request.force:
+        wanted = reverting.wanted_power_state(target, request)
+        copies = reverting.copies_to_restore(target, wanted, memory)
+        firmware.check(domain.host.storage, request.name, copies)
+    return planned
+
+
+def _paths(domain: Domain, target: ParsedSnapshot) -> list[str]:
+    storage = domain.host.storage
+    return [path for d in target.captured if (path := storage.path_of(d))]
+
+
+def _check_files(domain: Domain, name: str, paths: Sequence[str]) -> None:
+    missing = domain.host.storage.missing(paths)
+    if missing:
+        raise exceptions.SnapshotFileMissing(name, missing)
+
+
+def _external(
+    domain: Domain,
+    request: contract.RevertRequest,
+    root: xml.Element,
+    target: ParsedSnapshot,
+) -> Plan:
+    host, name = domain.host, request.name
+    if not host.supports_external:
+        raise exceptions.ExternalRevertNotSupported(name, host.version)
+    present = domain.definition(inactive=True)
+    left_out = _not_captured(target)
+    if left_out and not request.force:
+        exceptions.check(left_out)
+    bases = _bases(domain, target, present)
+    paths = [base.path for base in bases.values()]
+    _check_files(domain, name, paths)
+    if reverting.wanted_power_state(target, request) != contract.OFF:
+        _check_startable(domain, name, root)
+    image, unusable = _image(domain, request, target)
+    space.check(space.for_revert(host.storage, paths))
+    discarded = revert_disks.by_target(domain)
+    return Plan(
+        root=root,
+        target=target,
+        bases=bases,
+        image=image,
+        gone=_gone_media(host.storage, target, bases),
+        discarded=[path for t, path in discarded.items() if t in bases],
+        warnings=[*left_out, *unusable, *_moved(domain, target, bases)],
+    )
+
+
+# Disks -----------------------------------------------------------------------
+
+
+def _not_captured(target: ParsedSnapshot) -> list[exceptions.HawkFishError]:
+    """The disks that stay as they are now."""
+    if not target.external:
+        return []
+    return [
+        exceptions.DiskNotCaptured(disk.target, target.record.name)
+        for disk in target.captured
+        if disk.target not in target.external and disk.is_captured
+    ]
+
+
+def _bases(
+    domain: Domain, target: ParsedSnapshot, present: xml.Element
+) -> dict[str, Base]:
+    """
+    The files that get overlays.
+
+    Those are what the snapshot holds, and what any other snapshot does of the
+    disks that it left out and that the domain has no more: nobody may write
+    to such a file.
+    """
+    now = {disk.target for disk in xml.disks(present)}
+    held: set[str] = set()
+    for seen in snapshots.read_all(domain):
+        held |= {disk.path for disk in seen.disks if disk.path}
+    found = {}
+    for disk in target.captured:
+        if disk.device == 'cdrom':
+            continue
+        wanted = disk.target in target.external
+        if not wanted and (not disk.is_captured or disk.target in now):
+            continue
+        path = domain.host.storage.path_of(disk)
+        if wanted and not path:
+            raise exceptions.DiskNotRevertable(disk.target, disk.kind)
+        if path and (wanted or path in held):
+            found[disk.target] = Base(path, disk.format)
+    return found
+
+
+def _gone_media(
+    storage: Storage, target: ParsedSnapshot, bases: Mapping[str, Base]
+) -> list[str]:
+    return [
+        disk.path
+        for disk in target.captured
+        if disk.is_removable
+        and disk.target not in bases
+        and disk.path
+        and not storage.exists(disk.path)
+    ]
+
+
+def _moved(
+    domain: Domain, target: ParsedSnapshot, bases: Mapping[str, Base]
+) -> list[exceptions.HawkFishError]:
+    """What was attached or detached since, with where its data stays."""
+    name = target.record.name
+    captured = {disk.target for disk in target.captured}
+    now = {
+        disk.target: domain.host.storage.path_of(disk) or disk.kind
+        for disk in xml.disks(domain.definition(inactive=True))
+        if disk.is_captured
+    }
+    return [
+        exceptions.DiskAttachedSince(disk, name, where)
+        for disk, where in now.items()
+        if disk not in captured
+    ] + [
+        exceptions.DiskDetachedSince(disk, name, target.external[disk])
+        for disk in bases
+        if disk not in now and target.external.get(disk)
+    ]
+
+
+# Memory ----------------------------------------------------------------------
+
+
+def _image(
+    domain: Domain, request: contract.RevertRequest, target: ParsedSnapshot
+) -> tuple[xml.Element | None, list[exceptions.HawkFishError]]:
+    """
+    The definition in the memory image that is to be loaded, if any.
+
+    Memory that cannot be loaded does not keep the disks from whoever asks for
+    a system that is on, or off.
+    """
+    path = target.memory_file
+    if not path or request.power_state == contract.OFF:
+        return None, []
+    try:
+        memory_images.check(domain, request.name, path, request.memory_size)
+    except exceptions.Conflict as exc:
+        if request.power_state != contract.ON:
+            raise
+        return None, [exceptions.MemoryNotRestored(request.name, _words(exc))]
+    return memory_images.definition(domain, path), []
+
+
+def _words(error: exceptions.HawkFishError) -> str:
+    return messages.text(error).removesuffix('.')
+
+
+def _check_startable(domain: Domain, name: str, root: xml.Element) -> None:
+    """Raise where a system that is to run cannot be started here."""
+    # As it ran, with a CPU that is spelled out.
+    captured = root.find('domain')
+    if captured is not None:
+        exceptions.check(
+            [
+                exceptions.SnapshotNotStartable(name, obstacle)
+                for obstacle in startable.obstacles(domain.host, captured)
+            ]
+        )
