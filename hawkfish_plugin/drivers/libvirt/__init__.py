@@ -21,9 +21,9 @@ from hawkfish_plugin.drivers.libvirt import (
     connections,
     create,
     delete,
-    dependents,
     domains,
     errors,
+    ledger,
     leftovers,
     merging,
     parsed,
@@ -59,7 +59,7 @@ class LibvirtDriver:
         self._conf = conf
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
-        self._dependents = dependents.Dependents()
+        self._ledger = ledger.Ledger()
         self._orders = snapshots.Orders()
 
     # Systems ---------------------------------------------------------------
@@ -153,7 +153,7 @@ class LibvirtDriver:
         freshness: contract.Freshness,
     ) -> Mapping[str, Sequence[contract.Dependent]]:
         try:
-            return self._dependents.of(domain, seen, disks, freshness)
+            return self._ledger.of(domain, seen, disks, freshness)
         except libvirt.libvirtError as exc:
             # Before a delete it has to be known.
             if freshness != contract.Freshness.CACHED:
@@ -197,7 +197,7 @@ class LibvirtDriver:
         """Raise where others are backed by what a revert would remove."""
         with self._hypervisor.domain(uuid, 'revert') as domain:
             files = revert_disks.files(domain)
-            found = files and self._dependents.on(domain, files, freshness)
+            found = files and self._ledger.on(domain, files, freshness)
             if found:
                 names = ', '.join(dependent.name for dependent in found)
                 raise exceptions.SystemCloned(domain.name, names)

@@ -7,20 +7,36 @@ files that no domain names are found as well.
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import libvirt
 
-from hawkfish_plugin.drivers.libvirt import errors, pools, volumes
+from hawkfish_plugin.drivers.libvirt import (
+    errors,
+    identities,
+    pools,
+    volumes,
+    xml,
+)
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
+# Such as nbd://host and json:{...}.
+_URL = re.compile(r'\w+:')
 # Of a pool that is, or was, not active.
 _STOPPED = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
 
 # The pool or folder that holds a volume, and its name.
 Place = tuple[str, str]
-# The path of a volume, and its backing file.
-Backed = tuple[str, str | None]
+
+
+class Backed(NamedTuple):
+    """The path of a volume, its backing file, and what tells it apart."""
+
+    path: str
+    below: str | None
+    stamp: identities.Stamp | None = None
 
 
 def of_all(
@@ -54,7 +70,7 @@ def of_all(
 def backs_any(storage: Storage, path: str) -> bool:
     """Whether any known volume is backed by the file at *path*."""
     known = of_all(storage, [posixpath.dirname(path)], {})
-    return any(below == path for _, below in known.values())
+    return any(volume.below == path for volume in known.values())
 
 
 def _of_pool(
@@ -80,4 +96,13 @@ def _of_pool(
 def _read(volume: libvirt.virStorageVol) -> Backed:
     root = volumes.describe(volume)
     path = root.findtext('target/path', '')
-    return path, root.findtext('backingStore/path')
+    return Backed(path, _below(root, path), identities.stamp(root))
+
+
+def _below(volume: xml.Element, path: str) -> str | None:
+    """The backing file of the volume at *path*; None where it is no file."""
+    below = volume.findtext('backingStore/path')
+    if not below or _URL.match(below):
+        return None
+    # What is relative is so to the file that names it.
+    return posixpath.join(posixpath.dirname(path), below)

@@ -21,10 +21,6 @@ _OVERLAY_ENDING = '.qcow2'
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
 # state of a firmware.
 _OURS = re.compile(_TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)')
-# Over any base, since libvirt replaces nothing but the ending of its name.
-_OF_REVERT = re.compile(r'.*\.\d{10}', re.DOTALL)
-# What an interrupted operation can leave over a file of a snapshot.
-_LEFT_BEHIND = re.compile(_TOKEN + r'-\w+\.(qcow2|\d{10})|.*\.\d{10}')
 _TRANSIENT_POOL = re.compile(_PREFIX + '[0-9a-f]{32}')
 
 
@@ -89,29 +85,15 @@ def ours_in(text: str) -> Iterator[str]:
     return (match[0] for match in _OURS.finditer(text))
 
 
-def is_snapshot_overlay(path: str) -> bool:
-    """Whether a file has a name that only snapshots or reverts give."""
-    return is_ours(path) or bool(_OF_REVERT.fullmatch(path))
-
-
-def may_be_left_behind(path: str) -> bool:
-    """Whether a file is named like an overlay of an interrupted operation."""
-    return bool(_LEFT_BEHIND.fullmatch(posixpath.basename(path)))
-
-
-def revert_stem(base: str) -> str:
+def is_revert_overlay_of(base: str, path: str) -> bool:
     """
-    What the overlay that a revert puts over *base* is named after.
+    Whether the file at *path* is named as one of libvirt's revert over *base*.
 
     libvirt puts it beside the base, with the second of the clock in the place
     of the ending of its name.
     """
     folder, name = posixpath.split(base)
-    return posixpath.join(folder, posixpath.splitext(name)[0])
-
-
-def is_revert_overlay_of(base: str, path: str) -> bool:
-    """Whether the file at *path* is named as one of a revert over *base*."""
-    stem = posixpath.basename(revert_stem(base))
-    pattern = re.escape(stem) + r'\.\d{10}'
-    return bool(re.fullmatch(pattern, posixpath.basename(path)))
+    pattern = re.escape(posixpath.splitext(name)[0]) + r'\.\d{10}'
+    return posixpath.dirname(path) == folder and bool(
+        re.fullmatch(pattern, posixpath.basename(path))
+    )

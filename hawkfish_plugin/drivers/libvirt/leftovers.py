@@ -22,7 +22,6 @@ from hawkfish_plugin.drivers.libvirt import (
     domains,
     errors,
     filenames,
-    memory_images,
     qmp,
     snapshots,
     xml,
@@ -149,24 +148,24 @@ def _backed(host: Host, paths: Iterable[str]) -> dict[str, str]:
     if not folders:
         return {}
     known = backing.of_all(host.storage, folders, {})
-    return {path: below for path, below in known.values() if below}
+    return {v.path: v.below for v in known.values() if v.below}
 
 
 def sweep(host: Host, noted: Collection[str]) -> list[str]:
     """
-    Remove what is known to be of no use; returns what is unclear.
+    Remove those of *noted* that nothing uses; returns what is unclear.
 
-    That is what is named like a file of ours and that nothing knows, but
-    that may be needed: by a definition that somebody has kept elsewhere.
+    *noted* is what an operation of this service has decided to remove. What
+    else is named like a file of ours and that nothing knows may be needed: by
+    a definition that somebody has kept elsewhere, or by another service on
+    another host that sees the same folder.
     """
     found = _files_like_ours(host)
     known = _names_in_use(host)
     unknown = {p for p in found if posixpath.basename(p) not in known}
     unclear = []
     for path in sorted(unknown | set(noted)):
-        useless = path in noted or memory_images.is_unfinished(
-            host.storage, path
-        )
+        useless = path in noted
         if not _unused(host, [path]) or not host.storage.exists(path):
             continue
         if useless:

@@ -12,9 +12,6 @@ import libvirt
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import errors, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.storage import Storage
-
-_BEGUN = b'LibvirtQemudPart'
 
 
 def check(domain: Domain, name: str, path: str, size: int | None) -> None:
@@ -54,8 +51,3 @@ def definition(domain: Domain, path: str) -> xml.Element:
     secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
     connection = domain.host.connection
     return xml.parse(connection.saveImageGetXMLDesc(path, secure))
-
-
-def is_unfinished(storage: Storage, path: str) -> bool:
-    """Whether libvirt was interrupted while it saved memory to a file."""
-    return storage.read(path, len(_BEGUN)) == _BEGUN

@@ -65,13 +65,14 @@ def to_remove(
     What a revert may remove of the files that the disks are in *now*.
 
     *noted* is what libvirt would remove; of these disks, only an overlay
-    that no snapshot has *captured* may go.
+    that no snapshot has *captured* may go: one that libvirt has noted, or that
+    has a name that only this driver gives.
     """
     return {
         target: path
         if path
         and path not in captured
-        and (path == noted[target] or filenames.is_snapshot_overlay(path))
+        and (path == noted[target] or filenames.is_ours(path))
         else None
         for target, path in now.items()
         if target in noted

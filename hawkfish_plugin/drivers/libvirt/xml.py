@@ -93,6 +93,15 @@ def _depth(disk: Element) -> int:
     return depth
 
 
+def written(domain: Element) -> dict[str, str]:
+    """The files that a domain writes to, by the target of their disk."""
+    return {
+        disk.target: disk.path
+        for disk in disks(domain)
+        if disk.path and disk.is_captured
+    }
+
+
 def has_emulator_defaults(domain: Element) -> bool:
     """Whether the emulator has noted its BIOS defaults in a definition."""
     return all(

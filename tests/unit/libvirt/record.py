@@ -78,7 +78,10 @@ class Recorder:
         with contextlib.closing(self.host.connect()) as connection:
             storage = hosts.Host(connection, hosts.Shared()).storage
             found = backing.of_all(storage, [IMAGES], {})
-        volumes = [[*place, *backed] for place, backed in found.items()]
+        volumes = [
+            [*place, volume.path, volume.below]
+            for place, volume in found.items()
+        ]
         text = json.dumps(sorted(volumes), indent=1)
         (RECORDED / 'volumes.json').write_text(text)
 

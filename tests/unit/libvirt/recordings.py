@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 from xml.etree import ElementTree
 
-from hawkfish_plugin.drivers.libvirt import parsed, snapshots, xml
+from hawkfish_plugin.drivers.libvirt import backing, parsed, snapshots, xml
 from hawkfish_plugin.records import Record
 
 RECORDED = pathlib.Path(__file__).parent / 'recorded'
@@ -61,10 +61,13 @@ class Case:
         }
 
 
-def volumes() -> dict[tuple[str, str], tuple[str, str | None]]:
+def volumes() -> dict[backing.Place, backing.Backed]:
     """Every volume of the host, as ``backing.of_all`` gives them."""
     rows = json.loads((RECORDED / 'volumes.json').read_text())
-    return {(pool, name): (path, below) for pool, name, path, below in rows}
+    return {
+        (pool, name): backing.Backed(path, below)
+        for pool, name, path, below in rows
+    }
 
 
 class Context:

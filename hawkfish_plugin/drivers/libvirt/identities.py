@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which paths are of one file.
+
+A file has many paths: doubled slashes, "..", a symbolic link to it or to its
+folder, a hard link.  The host may be another machine, so no path can be
+resolved here; but libvirt tells when a volume was changed, to the nanosecond,
+and how big it is.  Volumes that agree in all of that are one file.  Taking two
+files for one refuses something; taking one for two would lose data.
+"""
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+
+from hawkfish_plugin.drivers.libvirt import filenames, xml
+
+_SLASHES = re.compile('^/+')
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """
+    What tells one file from another, of the XML of a volume.
+
+    Times are in seconds since the epoch, as libvirt writes them; sizes are in
+    bytes.
+    """
+
+    modified: str
+    changed: str
+    capacity: str
+    physical: str
+    owner: str
+    backing: str
+
+
+def stamp(volume: xml.Element) -> Stamp | None:
+    """The stamp of a volume; None where libvirt does not tell the times."""
+    times = volume.find('target/timestamps')
+    if times is None:
+        return None
+    return Stamp(
+        times.findtext('mtime', ''),
+        times.findtext('ctime', ''),
+        volume.findtext('capacity', ''),
+        volume.findtext('physical', ''),
+        volume.findtext('target/permissions/owner', ''),
+        volume.findtext('backingStore/path', ''),
+    )
+
+
+def plain(path: str) -> str:
+    """*path* without what only spells it in another way."""
+    return _SLASHES.sub('/', posixpath.normpath(path))
+
+
+class Identities:
+    """The files of a host; *volumes* are paths and stamps."""
+
+    def __init__(self, volumes: Iterable[tuple[str, Stamp | None]]) -> None:
+        # Folders may overlap by several spellings; one look at each will do.
+        seen = {plain(path): found for path, found in volumes}
+        self._folders = _same_folders(seen)
+        self._by_path: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
+        by_stamp: dict[Stamp, str] = {}
+        for path, found in sorted(seen.items(), key=lambda one: one[0]):
+            file = self._in_folder(path)
+            if found is not None:
+                file = by_stamp.setdefault(found, file)
+            name = posixpath.basename(path)
+            if filenames.is_ours(name):
+                # A name of ours is given once.
+                file = self._by_name.setdefault(name, file)
+            self._by_path[path] = file
+
+    def of(self, path: str) -> str:
+        """What is the same for every path of one file."""
+        path = plain(path)
+        found = self._by_path.get(path)
+        if found is None:
+            file = self._in_folder(path)
+            found = self._by_name.get(posixpath.basename(path), file)
+        return found
+
+    def of_all(self, paths: Iterable[str]) -> set[str]:
+        """The same of each of *paths*."""
+        return {self.of(path) for path in paths}
+
+    def _in_folder(self, path: str) -> str:
+        folder, name = posixpath.split(path)
+        return posixpath.join(self._folders.get(folder, folder), name)
+
+
+def _same_folders(volumes: Mapping[str, Stamp | None]) -> dict[str, str]:
+    """
+    The first of all paths of each folder that has several.
+
+    A file that is written to meanwhile looks like two; so a folder is one
+    with another where it has the same names, and a file of these is one.
+    """
+    content: dict[str, dict[str, Stamp | None]] = {}
+    for path, found in volumes.items():
+        folder, name = posixpath.split(path)
+        content.setdefault(folder, {})[name] = found
+    same: dict[str, str] = {}
+    first: dict[frozenset[str], list[str]] = {}
+    for folder in sorted(content):
+        files = content[folder]
+        alike = first.setdefault(frozenset(files), [])
+        for other in alike:
+            if any(s and s == content[other][n] for n, s in files.items()):
+                same[folder] = other
+                break
+        else:
+            alike.append(folder)
+    return same

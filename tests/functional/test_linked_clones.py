@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Images on top of a system's files, by whatever path and name.
+
+A delete would overwrite what they are backed by, and a revert remove it; so
+both are refused.
+"""
+
+import contextlib
+import subprocess
+
+import libvirt
+import pytest
+
+from tests.functional.conftest import SMALL
+from tests.lab.host import IMAGES
+from tests.served import message_ids
+
+pytestmark = pytest.mark.once
+
+_INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
+
+
+@pytest.fixture(autouse=True)
+def _external(external):
+    if not external:
+        pytest.skip('an internal snapshot has no files of its own')
+
+
+def inside(host, script):
+    done = subprocess.run(
+        ['chroot', host.root, 'sh', '-ec', script],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def content(host, path):
+    return inside(
+        host,
+        f'qemu-img convert -U -O raw {path} /tmp/raw; sha256sum /tmp/raw; '
+        'rm /tmp/raw',
+    )
+
+
+def name_disk(system, old, new):
+    text = system.domain.XMLDesc(_INACTIVE)
+    with contextlib.closing(system.host.connect()) as connection:
+        connection.defineXML(text.replace(old, new))
+
+
+@pytest.fixture
+def make_clone(host):
+    """A clone of what is *below*, in the images or in another folder."""
+    made = []
+
+    def make(below, name, folder=IMAGES):
+        path = f'{folder}/{name}'
+        inside(
+            host,
+            f'mkdir -p {folder}; cd {folder}; '
+            f'qemu-img create -q -f qcow2 -F qcow2 -b {below} {path}',
+        )
+        made.append(path)
+        with contextlib.closing(host.connect()) as connection:
+            connection.storagePoolLookupByName('default').refresh()
+        return path
+
+    yield make
+    for path in made:
+        host.path(path).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def link(host):
+    """A symbolic link to the folder of the images."""
+    inside(host, f'ln -sfn {IMAGES} /images')
+    yield '/images'
+    inside(host, 'rm /images')
+
+
+def check_delete_refused(emulator, system, clone):
+    """A delete is refused, and the clone is what it was."""
+    before = content(system.host, clone)
+    # What the system has written since.
+    top = system.sources()[0]
+    inside(system.host, f"qemu-io -c 'write -P 7 8M 1M' {top}")
+
+    refused = emulator.send_delete(system.uuid, 's')
+
+    assert (refused.status_code, message_ids(refused)) == (
+        409,
+        ['SnapshotCloned'],
+    )
+    assert content(system.host, clone) == before
+
+
+@pytest.mark.parametrize(
+    'spelling', ['slashes', 'dots', 'link', 'link to the file', 'hard link']
+)
+def test_another_path(make_system, emulator, make_clone, link, spelling):
+    """A clone is found whatever path leads to its base."""
+    system = make_system(**SMALL)
+    path = system.sources()[0]
+    file = path.rpartition('/')[2]
+    below, other = path, f'{IMAGES}/{system.name}-other'
+    if spelling == 'slashes':
+        name_disk(system, path, f'{IMAGES}//{file}')
+    elif spelling == 'dots':
+        below = f'../images/{file}'
+    elif spelling == 'link':
+        name_disk(system, path, f'{link}/{file}')
+    elif spelling == 'link to the file':
+        inside(system.host, f'ln -s {file} {other}')
+        below = other
+    else:
+        inside(system.host, f'ln {path} {other}')
+        below = other
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(below, f'{system.name}-clone.qcow2')
+
+    check_delete_refused(emulator, system, clone)
+    system.host.path(other).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    'name', ['golden.2025112710', 'x.1700000000', 'hawkfish-notes.qcow2']
+)
+def test_any_name(make_system, emulator, make_clone, name):
+    """No name lets a clone be taken for what an operation has left."""
+    system = make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, f'{system.name}-{name}')
+
+    check_delete_refused(emulator, system, clone)
+
+
+def test_a_system_that_is_off_elsewhere(
+    make_system, emulator, make_clone, host
+):
+    """A definition whose disk lies in a folder without a pool is found."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/elsewhere')
+    (own,) = other.sources()
+    name_disk(other, own, clone)
+
+    check_delete_refused(emulator, system, clone)
+    name_disk(other, clone, own)
+
+
+def test_the_present_state_by_another_path(
+    make_system, emulator, make_clone, link
+):
+    """A revert does not remove what a clone stands on."""
+    system = make_system(**SMALL)
+    path = system.sources()[0]
+    name_disk(system, path, path.replace(IMAGES, link))
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[0].replace(link, IMAGES)
+    make_clone(overlay, f'{system.name}-clone.qcow2')
+
+    refused = emulator.post_revert(system.uuid, 's')
+
+    assert message_ids(refused) == ['SystemCloned']
+    assert system.host.path(overlay).exists()

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who else is backed by the files of recorded snapshots."""
+
+import pytest
+
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import backing, identities, ledger, xml
+from tests.unit.libvirt.recordings import CASES, Case, volumes
+
+IMAGES = '/var/lib/libvirt/images'
+OTHER = '6a7a1f2c-0000-4000-8000-000000000001'
+
+
+def host_files(**domains):
+    """The recorded host, and the files of *domains*, one at most, besides."""
+    cases = [Case(name) for name in CASES if name != 'reverted']
+    found = {
+        case.uuid: ledger.Definition(case.folder.name, named_in(case))
+        for case in cases
+    }
+    for name, files in domains.items():
+        found[OTHER] = ledger.Definition(name, files)
+    return ledger.HostFiles(
+        folders=frozenset([IMAGES]),
+        volumes=volumes(),
+        definitions=found,
+        listed=100.0,
+        read=50.0,
+    )
+
+
+def named_in(case):
+    return frozenset(xml.files(case.domain))
+
+
+def files_of(*volumes):
+    """A host that has *volumes*: paths, backing files and stamps."""
+    found = {('pool', v[0]): backing.Backed(*v) for v in volumes}
+    return ledger.HostFiles(frozenset(), found, {}, 0.0, 0.0)
+
+
+def stamp(number, **others):
+    fields = {'capacity': '1', 'physical': '2', 'owner': '0', 'backing': ''}
+    times = {'modified': f'{number}.5', 'changed': f'{number}.6'}
+    return identities.Stamp(**times | fields | others)
+
+
+def look(files, case):
+    """The other domains, and the files, that *case* must not lose."""
+    wanted = set().union(*case.disk_files().values())
+    wanted = wanted.union(*(s.overlays for s in case.seen))
+    own = wanted | named_in(case)
+    own = own.union(*(s.files for s in case.seen))
+    found, loose = files.dependents(case.uuid, own, wanted)
+    return [d.name for d, _ in found], [path for path, _ in loose]
+
+
+def test_a_clone_of_nobody():
+    """A file over the first disk that no domain has is a dependent."""
+    assert look(host_files(), Case('branches')) == (
+        [],
+        [f'{IMAGES}/clone.qcow2'],
+    )
+
+
+def test_a_clone_of_a_domain():
+    """A domain on a file over the first disk is one, and not its file."""
+    files = host_files(clone=frozenset([f'{IMAGES}/clone.qcow2']))
+
+    assert look(files, Case('branches')) == (['clone'], [])
+
+
+def test_a_clone_is_of_one_snapshot():
+    """The chain of a clone tells which snapshots it keeps."""
+    case, files = Case('branches'), host_files()
+    chain = files.chain(f'{IMAGES}/clone.qcow2')
+
+    names = [n for n, paths in case.disk_files().items() if chain & {*paths}]
+    assert names == list(case.inventory['dependents'])
+
+
+@pytest.mark.parametrize('name', ['deleted', 'uefi-off', 'internal'])
+def test_no_dependents(name):
+    """A system whose files nobody else has, has no dependents."""
+    assert look(host_files(), Case(name)) == ([], [])
+
+
+def test_freshness():
+    """An older record will not do for who asked later, or for more."""
+    files, folders = host_files(), frozenset([IMAGES])
+    cached, listed, full = contract.Freshness
+
+    assert files.will_do(folders, cached, 109.0)
+    assert not files.will_do(folders, cached, 111.0)
+    assert files.will_do(folders, listed, 99.0)
+    assert not files.will_do(folders, listed, 101.0)
+    assert files.will_do(folders, full, 49.0)
+    assert not files.will_do(folders, full, 51.0)
+    assert not files.will_do(folders | {'/elsewhere'}, cached, 0.0)
+
+
+def test_a_chain_with_a_cycle_ends():
+    """Files that are backed by each other do not hang a look."""
+    assert files_of(('/a', '/b'), ('/b', '/a')).chain('/a') == {'/a', '/b'}
+
+
+@pytest.mark.parametrize(
+    'spelling',
+    ['/images//base', '//images/base', '/images/./base', '/images/x/../base'],
+)
+def test_a_spelling(spelling):
+    """A clone that spells the path of its base in another way stands on it."""
+    files = files_of(('/clones/c', spelling), ('/images/base', None))
+
+    assert files.chain('/clones/c') == {'/clones/c', '/images/base'}
+
+
+@pytest.mark.parametrize(
+    'path', ['/link/base', '/images/another', '/images/hard-link']
+)
+def test_another_path(path):
+    """A link to a file, or to its folder, is that file."""
+    files = files_of(
+        ('/clones/c', path, stamp(1, backing=path)),
+        (path, None, stamp(2)),
+        ('/images/base', None, stamp(2)),
+    )
+
+    of = files.identities.of
+    assert of(path) == of('/images/base')
+    assert of('/images/base') in files.chain('/clones/c')
+
+
+def test_a_file_that_is_written_to_meanwhile():
+    """Its folder tells, where another file of it stays as it was."""
+    files = files_of(
+        ('/images/base', None, stamp(1)),
+        ('/images/disk', '/images/base', stamp(2)),
+        ('/link/base', None, stamp(1)),
+        ('/link/disk', '/images/base', stamp(3)),
+    )
+
+    of = files.identities.of
+    assert of('/link/disk') == of('/images/disk')
+    assert of('/link/new') == of('/images/new')
+    assert of('/images/disk') != of('/images/base')
+
+
+def test_other_files_of_the_same_names():
+    """A folder with files of the same names is another one."""
+    files = files_of(('/a/disk', None, stamp(1)), ('/b/disk', None, stamp(2)))
+
+    assert files.identities.of('/a/disk') != files.identities.of('/b/disk')
+
+
+def test_a_name_of_ours_is_given_once():
+    """The folder need not be known."""
+    name = 'hawkfish-0123456789ab-vda.qcow2'
+    files = files_of((f'/images/{name}', None))
+
+    assert files.identities.of(f'/link/{name}') == f'/images/{name}'
+
+
+def test_who_writes_to_a_file():
+    """By whatever path it is named."""
+    written = frozenset([('vda', '/images//base')])
+    files = ledger.HostFiles(
+        frozenset(),
+        {},
+        {OTHER: ledger.Definition('other', frozenset(), written)},
+        0.0,
+        0.0,
+    )
+
+    assert files.writers('/images/base') == [(OTHER, 'vda')]
+    assert files.writers('/images/other') == []
