@@ -30,6 +30,7 @@ SUBSCRIPTIONS = '/redfish/v1/EventService/Subscriptions'
 EVENT_STREAM = '/redfish/v1/EventService/SSE'
 REVERT = '#HawkFishSnapshot.Revert'
 PURGE = '#HawkFishSnapshotCollection.Purge'
+REPAIR = '#HawkFishSnapshotCollection.Repair'
 PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
 
 # Short operations are noticed quickly; long ones cost a request per second.
@@ -343,6 +344,21 @@ class SnapshotCollection:
         return _post(
             self._conn, f'{self.path}/Actions/{PURGE[1:]}', Force=force
         )
+
+    def plan_repair(self) -> list[dict[str, str]]:
+        """
+        Return what a repair of the system would change, by disk.
+
+        Each has ``Disk``, ``PathBefore`` and ``PathAfter``.
+        """
+        target = f'{self.path}/Actions/{REPAIR[1:]}'
+        response = self._conn.post(target, data={'DryRun': True})
+        found: list[dict[str, str]] = response.json()['Repairs']
+        return found
+
+    def repair(self) -> TaskHandle:
+        """Put an unsafe system back on the files that it was on."""
+        return _post(self._conn, f'{self.path}/Actions/{REPAIR[1:]}')
 
 
 class Preview(base.ResourceBase):  # type: ignore[misc]

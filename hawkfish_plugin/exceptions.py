@@ -404,6 +404,18 @@ class DiskNotCaptured(OfDisk):
     """(target, snapshot)"""
 
 
+class DefinitionOnSnapshot(OfDisk):
+    """(target, path, snapshot)"""
+
+
+class DefinitionsDiffer(OfDisk):
+    """(target, path of the running system, path of its next start)"""
+
+
+class DiskOfTwoSystems(Conflict):
+    """(target or snapshot, path, name of the other system)"""
+
+
 class DiskAttachedSince(OfDisk):
     """(target, snapshot, where its data stays)"""
 

@@ -32,6 +32,7 @@ SNAPSHOT_REVERTED = 'HawkFish.1.0.SnapshotReverted'
 SNAPSHOT_DELETED = 'HawkFish.1.0.SnapshotDeleted'
 SNAPSHOT_PRUNED = 'HawkFish.1.0.SnapshotPruned'
 SNAPSHOT_FAILED = 'HawkFish.1.0.SnapshotFailed'
+SYSTEM_UNSAFE = 'HawkFish.1.0.SystemUnsafe'
 QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
 EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
 

@@ -39,6 +39,7 @@ from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.retention.prune import Prune
@@ -51,7 +52,9 @@ from hawkfish_plugin.tasks.workers import Workers
 LOG = logging.getLogger(__name__)
 
 # Every operation that there is.
-KINDS: Kinds = {kind.name: kind for kind in (Create, Revert, Delete, Purge)}
+KINDS: Kinds = {
+    kind.name: kind for kind in (Create, Revert, Delete, Purge, Repair)
+}
 
 
 def setup(app: flask.Flask) -> None:
@@ -194,7 +197,13 @@ class Plugin:
 
     @functools.cached_property
     def operations(self) -> Operations:
-        return Operations(self.create, self.revert, self.delete, self.purge)
+        return Operations(
+            self.create,
+            self.revert,
+            self.delete,
+            self.purge,
+            Repair(self.driver, self.tasks),
+        )
 
     # Who may see what -----------------------------------------------------
 

@@ -32,6 +32,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.redfish import snapshots, uris
 from hawkfish_plugin.redfish.tasks import payload
@@ -56,6 +57,7 @@ _CHANGE = validation.changes('HawkFishSnapshot').with_properties(
 )
 _REVERT = validation.parameters(uris.REVERT_ACTION)
 _PURGE = validation.parameters(uris.PURGE_ACTION)
+_REPAIR = validation.parameters(uris.REPAIR_ACTION)
 
 _FIELDS = {
     'Description': 'description',
@@ -114,6 +116,17 @@ def purge_snapshots(identity: str) -> flask.Response:
         system, body.get('Force', False), _payload(body)
     )
     return accepted(task)
+
+
+@blueprint.post(f'{COLLECTION}/Actions/{uris.REPAIR_ACTION}')
+def repair_system(identity: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    _REPAIR.check(body)
+    repair = operation(Repair)
+    if body.get('DryRun'):
+        return answer(snapshots.repairs(repair.plan(system)))
+    return accepted(repair.submit(system, _payload(body)))
 
 
 @blueprint.get(MEMBER)

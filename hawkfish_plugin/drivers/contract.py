@@ -175,6 +175,19 @@ class Dependent:
     uuid: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Repair:
+    """
+    What a repair changes: the file of the disk *target* in the definition.
+
+    *before* and *after* are paths on the hypervisor host.
+    """
+
+    target: str
+    before: str
+    after: str
+
+
 class Freshness(enum.Enum):
     """
     How much of the storage is looked at anew for dependents.
@@ -387,6 +400,23 @@ class SharesDefinitions(Protocol):
 
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
+
+    def check_start(self, uuid: str) -> None:
+        """
+        Raise what the next start of the system would destroy.
+
+        That is DefinitionOnSnapshot.
+        """
+
+    def plan_repair(self, uuid: str) -> Sequence[Repair]:
+        """
+        What makes an unsafe system safe without a loss; nothing if it is.
+
+        Raises what cannot be mended.
+        """
+
+    def repair(self, uuid: str) -> None:
+        """Do that; may be interrupted, and called again."""
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         """

@@ -39,6 +39,9 @@ TASK_SERVICE = 'simple_task_service'
 VIRTUAL_MEDIA = 'VirtualMedia.virtual_media_resource'
 # The one task that the emulator has, of no operation.
 TASK_ID = '42'
+# A restart that the guest is asked for is no start of QEMU.
+_NO_STARTS = 'ForceOff', 'GracefulShutdown', 'GracefulRestart', 'Nmi'
+RESET = 'system_reset_action'
 SIMPLE_UPDATE = 'UpdateService.update_service_simple_update'
 
 
@@ -60,6 +63,19 @@ def device_of(request: flask.Request) -> str:
     """
     device: str = (request.view_args or {})['device']
     return device
+
+
+def may_start(request: flask.Request) -> bool:
+    """
+    Whether *request* may let a system start.
+
+    Relies on the endpoint of Reset, and on ResetType in its body.
+    """
+    if request.endpoint != RESET:
+        return False
+    body = request.get_json(silent=True)
+    kind = body.get('ResetType') if isinstance(body, dict) else None
+    return kind not in _NO_STARTS
 
 
 def update_targets(request: flask.Request) -> list[str]:

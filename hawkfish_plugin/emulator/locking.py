@@ -15,6 +15,7 @@ import flask
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.services import Services
 
 _MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
@@ -65,7 +66,10 @@ class RequestLocks:
     def may_go_without(self, error: exceptions.HawkFishError) -> bool:
         """Whether the request may be served without the lock."""
         if isinstance(
-            error, exceptions.SystemLocked | exceptions.SystemUnsettled
+            error,
+            exceptions.SystemLocked
+            | exceptions.SystemUnsettled
+            | exceptions.DefinitionOnSnapshot,
         ):
             return False
         # Before anything of ours has started there is nothing to cross.
@@ -85,13 +89,31 @@ class RequestLocks:
         return not (started and self._services.tasks.any_active())
 
     def _lock(self, held: contextlib.ExitStack, identity: str) -> None:
-        uuid = self._services.driver.resolve(identity).uuid
+        system = self._services.driver.resolve(identity)
+        uuid = system.uuid
         held.enter_context(
             self._services.locks.system(uuid, locks.REQUEST_TIMEOUT)
         )
         task = self._services.tasks.unsettled(uuid)
         if task:
             raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
+        if internals.may_start(flask.request):
+            self._check_start(system)
+
+    def _check_start(self, system: contract.System) -> None:
+        """Raise what a start of *system* would destroy, and record it."""
+        driver = self._services.driver
+        # Of a system that is hidden, the emulator starts nothing.
+        if not isinstance(
+            driver, contract.SharesDefinitions
+        ) or not self._services.may_serve(system):
+            return
+        try:
+            driver.check_start(system.uuid)
+        except exceptions.DefinitionOnSnapshot as exc:
+            with contextlib.suppress(exceptions.StateUnavailable):
+                self._services.events.submit(lifecycle.unsafe(system, exc))
+            raise
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)

@@ -46,6 +46,15 @@ def deleted(
     ]
 
 
+def unsafe(system: System, error: exceptions.HawkFishError) -> events.NewEvent:
+    """That *system* must not be started, because of *error*."""
+    return events.NewEvent(
+        messages.SYSTEM_UNSAFE,
+        [system.name, messages.text(error).rstrip('.')],
+        events.snapshot_origin(system, ''),
+    )
+
+
 def failed(
     task: Task, error: exceptions.HawkFishError, gone: bool = False
 ) -> Sequence[events.NewEvent]:

@@ -40,6 +40,21 @@ def snapshot_collection(
     return {**resource, 'Actions': actions(uri, names)}
 
 
+def repairs(found: Sequence[contract.Repair]) -> Resource:
+    """What a repair would change."""
+    return {
+        '@odata.type': '#HawkFishSnapshotCollection.RepairPreview',
+        'Repairs': [
+            {
+                'Disk': one.target,
+                'PathBefore': one.before,
+                'PathAfter': one.after,
+            }
+            for one in found
+        ],
+    }
+
+
 def snapshot(uuid: str, view: View) -> Resource:
     """One HawkFishSnapshot, with its ETag; *view* has been measured."""
     record, note = view.record, view.note

@@ -19,6 +19,7 @@ EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
+REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
 SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'

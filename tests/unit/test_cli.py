@@ -354,6 +354,15 @@ def test_lock_and_expiry_are_set(data, emulator):
     assert listed['Size'] == changed['Size']
 
 
+def test_repair_command(hawkfish, data, emulator):
+    """``system repair`` has nothing to do where a system is safe."""
+    status, _, err = hawkfish('system', 'repair', emulator.system, '--dry-run')
+    assert (status, err) == (0, '')
+
+    task = data('system', 'repair', emulator.system, '--wait')
+    assert (task['Operation'], task['State']) == ('repair', 'Completed')
+
+
 def test_purge_command(hawkfish, data, emulator):
     """``snapshot purge`` deletes all; locked ones only by force."""
     emulator.created(Name='a', Locked=True)

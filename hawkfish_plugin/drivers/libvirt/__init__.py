@@ -8,6 +8,7 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 """
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from hawkfish_plugin.drivers.libvirt import (
     sizes,
     snapshot_xml,
     snapshots,
+    unsafe,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -85,6 +87,19 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
             definition = domain.definition(inactive=True)
         return not xml.has_emulator_defaults(definition)
+
+    def check_start(self, uuid: str) -> None:
+        with self._hypervisor.domain(uuid, 'start') as domain:
+            listed = contract.Freshness.LISTED
+            unsafe.check_start(domain, self._ledger, listed)
+
+    def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
+        with self._hypervisor.domain(uuid, 'repair') as domain:
+            return unsafe.plan(domain, self._ledger)
+
+    def repair(self, uuid: str) -> None:
+        with self._hypervisor.domain(uuid, 'repair') as domain:
+            unsafe.repair(domain, self._ledger)
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
@@ -169,7 +184,12 @@ class LibvirtDriver:
 
     def capabilities(self, uuid: str) -> contract.Capabilities:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
-            return plan.capabilities(domain, self._conf)
+            found = plan.capabilities(domain, self._conf)
+            cached = contract.Freshness.CACHED
+            unsafe_for = unsafe.violations(domain, self._ledger, cached)
+        return dataclasses.replace(
+            found, findings=(*unsafe_for, *found.findings)
+        )
 
     def describe(self, uuid: str, name: str, description: str) -> None:
         with self._hypervisor.domain(uuid, 'change') as domain:
@@ -183,12 +203,14 @@ class LibvirtDriver:
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:
         with self._hypervisor.domain(uuid, 'create') as domain:
+            self._check_safe(domain)
             planned = plan.make(domain, request, self._conf)
             headroom = self._conf.snapshots.space_headroom
             return sizes.forecast(domain, planned, headroom)
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as domain:
+            self._check_revert(domain)
             revert_plan.make(domain, request)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
@@ -204,7 +226,31 @@ class LibvirtDriver:
 
     def check_delete(self, uuid: str, name: str) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
+            self._check_safe(domain)
             delete.check(domain, name)
+
+    def _check_safe(self, domain: Domain) -> None:
+        """Raise what makes *domain* unsafe."""
+        listed = contract.Freshness.LISTED
+        exceptions.check(unsafe.violations(domain, self._ledger, listed))
+
+    def _check_revert(self, domain: Domain) -> None:
+        """
+        Raise what a revert does not mend.
+
+        It puts the system on new overlays, and so mends a definition of a
+        system that is off.
+        """
+        listed = contract.Freshness.LISTED
+        found = unsafe.violations(domain, self._ledger, listed)
+        exceptions.check(
+            [
+                violation
+                for violation in found
+                if domain.is_active
+                or isinstance(violation, exceptions.DiskOfTwoSystems)
+            ]
+        )
 
     def create(
         self,
@@ -213,6 +259,7 @@ class LibvirtDriver:
         context: contract.TaskContext,
     ) -> contract.Created:
         with self._changing(uuid):
+            self._check(uuid, self._check_safe)
             return create.run(
                 self._hypervisor, uuid, request, self._conf, context
             )
@@ -225,12 +272,14 @@ class LibvirtDriver:
     ) -> None:
         with self._changing(uuid):
             self._check_removed(uuid, contract.Freshness.FULL)
+            self._check(uuid, self._check_revert)
             revert.run(self._hypervisor, uuid, request, self._conf, context)
 
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
+            self._check(uuid, self._check_safe)
             delete.run(self._hypervisor, uuid, name, context)
 
     def settle_create(
@@ -258,6 +307,10 @@ class LibvirtDriver:
     ) -> None:
         with self._changing(uuid):
             delete.settle(self._hypervisor, uuid, name, context)
+
+    def _check(self, uuid: str, check: Callable[[Domain], None]) -> None:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            check(domain)
 
     @contextlib.contextmanager
     def _changing(self, uuid: str) -> Iterator[None]:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hawkfish system``: what concerns a system as a whole."""
+
+import argparse
+
+from hawkfish_plugin.cli import base, tasks
+from hawkfish_plugin.cli.snapshots import OfSystem
+
+
+class RepairSystem(base.WaitOption, OfSystem, base.ShowOne):
+    """
+    Put an unsafe system back on the files that it was on.
+
+    Changes the definition only, and loses no data; shows the task, or with
+    --dry-run the changes.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Show what would be changed, and change nothing.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        snapshots = self.snapshots(parsed_args)
+        if parsed_args.dry_run:
+            repairs = snapshots.plan_repair()
+            return (
+                tuple(one['Disk'] for one in repairs),
+                tuple(
+                    f'{one["PathAfter"]} (now {one["PathBefore"]})'
+                    for one in repairs
+                ),
+            )
+        return tasks.fields(self.follow(snapshots.repair(), parsed_args)[1])

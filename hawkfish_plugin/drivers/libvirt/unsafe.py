@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What makes a system unsafe, and how that is mended.
+
+Owns the invariants: no definition writes to a file that a snapshot holds, or
+to what that stands on; a running system and its definition for the next start
+are on the same files; no two definitions write to one file.  Somebody who
+defines an older definition again breaks them, and the next boot would ruin
+every snapshot.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import (
+    domains,
+    errors,
+    revert_xml,
+    snapshot_xml,
+    snapshots,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.ledger import HostFiles, Ledger
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
+
+# By the target of a disk, the file that is written to.
+Tops = Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """
+    A domain: what it writes to now, and what it would after its next start.
+
+    *held* is what its snapshots hold, in terms of ``files.identities``, with
+    the name of a snapshot.
+    """
+
+    uuid: str
+    now: Tops
+    later: Tops
+    held: Mapping[str, str]
+    files: HostFiles
+
+
+def violations(
+    domain: Domain, ledger: Ledger, freshness: contract.Freshness
+) -> list[exceptions.HawkFishError]:
+    """What makes *domain* unsafe; nothing where it is safe."""
+    return [*broken(_look(domain, ledger, freshness))]
+
+
+def check_start(
+    domain: Domain, ledger: Ledger, freshness: contract.Freshness
+) -> None:
+    """Raise the first snapshot that a start of *domain* would destroy."""
+    seen = _look(domain, ledger, freshness)
+    of = seen.files.identities.of
+    for target, path in seen.later.items():
+        if of(path) in seen.held:
+            raise exceptions.DefinitionOnSnapshot(
+                target, path, seen.held[of(path)]
+            )
+
+
+def broken(seen: Seen) -> Iterator[exceptions.HawkFishError]:
+    """The invariants that do not hold."""
+    of = seen.files.identities.of
+    for target, path in sorted({*seen.now.items(), *seen.later.items()}):
+        if of(path) in seen.held:
+            yield exceptions.DefinitionOnSnapshot(
+                target, path, seen.held[of(path)]
+            )
+        yield from _written_by_others(seen, target, path)
+    for target in sorted(seen.now.keys() & seen.later.keys()):
+        now, later = seen.now[target], seen.later[target]
+        if of(now) != of(later):
+            yield exceptions.DefinitionsDiffer(target, now, later)
+    for path in sorted(seen.held):
+        yield from _written_by_others(seen, seen.held[path], path)
+
+
+def _written_by_others(
+    seen: Seen, what: str, path: str
+) -> Iterator[exceptions.HawkFishError]:
+    for uuid, _ in seen.files.writers(path):
+        if uuid != seen.uuid:
+            name = seen.files.definitions[uuid].name
+            yield exceptions.DiskOfTwoSystems(what, path, name)
+
+
+def _look(
+    domain: Domain, ledger: Ledger, freshness: contract.Freshness
+) -> Seen:
+    now = _tops(domain, domain.definition())
+    later = _tops(domain, domain.definition(inactive=True))
+    snapshots_seen = snapshots.read_all(domain)
+    captured = {path for s in snapshots_seen for path in _held_by(s)}
+    named = {*now.values(), *later.values(), *captured}
+    files = ledger.files(domain.host, named, freshness)
+    held = {
+        file: s.record.name
+        for s in snapshots_seen
+        for file in files.chains(_held_by(s))
+    }
+    return Seen(
+        domain.uuid,
+        now,
+        later,
+        _others(domain, files, now, later) | held,
+        files,
+    )
+
+
+def _held_by(snapshot: ParsedSnapshot) -> list[str]:
+    """The files that hold the disks of an external snapshot."""
+    return [disk.path for disk in snapshot.disks if disk.path]
+
+
+def _others(domain: Domain, files: HostFiles, *tops: Tops) -> dict[str, str]:
+    """What the snapshots of others hold of the files of *domain*."""
+    written = files.identities.of_all(p for t in tops for p in t.values())
+    found = {}
+    for uuid, definition in files.definitions.items():
+        # Whose snapshots hold a file stands on it, too.
+        if uuid == domain.uuid or not files.chains(definition.files) & written:
+            continue
+        other = domains.find(domain.host, uuid)
+        for s in snapshots.read_all(other):
+            for file in files.chains(_held_by(s)) & written:
+                found[file] = f'{s.record.name} of {definition.name}'
+    return found
+
+
+def _tops(domain: Domain, definition: xml.Element) -> dict[str, str]:
+    found = {}
+    for disk in xml.disks(definition):
+        if disk.is_captured and not disk.shareable:
+            # The pool of a volume may be gone.
+            with errors.ignored(domain.host.connection):
+                path = domain.host.storage.path_of(disk)
+                if path:
+                    found[disk.target] = path
+    return found
+
+
+# Mending ---------------------------------------------------------------------
+
+
+def plan(domain: Domain, ledger: Ledger) -> list[contract.Repair]:
+    """
+    What would make *domain* safe without a loss.
+
+    Raises what cannot be mended.
+    """
+    seen = _look(domain, ledger, contract.Freshness.LISTED)
+    wrong = [*broken(seen)]
+    if domain.is_active:
+        mended = [
+            contract.Repair(target, later, seen.now[target])
+            for target, later in seen.later.items()
+            if target in seen.now and _differ(seen, target)
+        ]
+    else:
+        mended = [*_last_overlays(domain, seen)]
+    after = {repair.target: repair.after for repair in mended}
+    then = dataclasses.replace(
+        seen,
+        later={**seen.later, **after},
+        now=seen.now if domain.is_active else {**seen.now, **after},
+    )
+    exceptions.check([*broken(then)])
+    return mended if wrong else []
+
+
+def _differ(seen: Seen, target: str) -> bool:
+    of = seen.files.identities.of
+    return of(seen.now[target]) != of(seen.later[target])
+
+
+def _last_overlays(domain: Domain, seen: Seen) -> Iterator[contract.Repair]:
+    """
+    The overlays that the system was on, over the snapshot it grows from.
+
+    Only those that are there, and that stand on what the snapshot holds.
+    """
+    current = snapshots.current(domain)
+    if current is None:
+        return
+    root = snapshots.describe(domain, current)
+    base = {
+        disk.target: disk.path for disk in snapshot_xml.captured_disks(root)
+    }
+    of = seen.files.identities.of
+    for target, overlay in snapshot_xml.revert_disks(root).items():
+        below, now = base.get(target), seen.later.get(target)
+        if not overlay or not below or now is None or of(now) not in seen.held:
+            continue
+        if domain.host.storage.exists(overlay) and of(
+            below
+        ) in seen.files.chain(overlay):
+            yield contract.Repair(target, now, overlay)
+
+
+def repair(domain: Domain, ledger: Ledger) -> None:
+    """Do what ``plan`` says; can be repeated."""
+    mended = plan(domain, ledger)
+    if not mended:
+        return
+    later = domain.definition(inactive=True, secure=True)
+    overlays = {} if domain.is_active else _by_target(mended)
+    present = domain.definition(secure=True)
+    root = revert_xml.put_on(later, overlays, present, ())
+    domains.define(domain.host, xml.render(root))
+
+
+def _by_target(mended: Iterable[contract.Repair]) -> dict[str, str]:
+    return {one.target: one.after for one in mended}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Repair: an unsafe system is put back on the files that it was on.
+
+What a repair does is known before, and changes no file: it corrects the
+definition of the system.  It may be interrupted, and begun anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import events, exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.operation import Operation
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import Subject, Task
+
+
+class Repair(Operation):
+    name = 'repair'
+    title = 'Repair {system}'
+
+    def __init__(self, driver: contract.Driver, task_table: Tasks) -> None:
+        self._driver = driver
+        self._tasks = task_table
+
+    def plan(self, system: contract.System) -> Sequence[contract.Repair]:
+        """What a repair would change; raises what it cannot mend."""
+        # Of a driver of other definitions, none is unsafe.
+        if not isinstance(self._driver, contract.SharesDefinitions):
+            return ()
+        return self._driver.plan_repair(system.uuid)
+
+    def submit(
+        self, system: contract.System, payload: Mapping[str, Any]
+    ) -> Task:
+        """Queue a repair and return its task; raises what ``plan`` does."""
+        self.plan(system)
+        return self._tasks.submit(self, [Subject(system)], Record(), payload)
+
+    def run(self, context: Context) -> dict[str, Any]:
+        system = context.task.one_system
+        repairs = self.plan(system)
+        if repairs and isinstance(self._driver, contract.SharesDefinitions):
+            context.step('repair')
+            self._driver.repair(system.uuid)
+        for one in repairs:
+            context.add_message(
+                'HawkFish.1.0.SystemRepaired',
+                one.target,
+                one.before,
+                one.after,
+            )
+        return {'repaired': [one.target for one in repairs]}
+
+    # What is right already is left alone.
+    settle = run
+
+    def events(
+        self, task: Task, error: exceptions.HawkFishError | None
+    ) -> Sequence[events.NewEvent]:
+        return lifecycle.failed(task, error) if error else ()

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Systems that would write to what a snapshot holds.
+
+A definition comes to name such a file when somebody defines an older one
+(Ansible, Terraform, a backup).  What a snapshot holds stays as it was,
+whatever the service is asked to do next.
+"""
+
+import contextlib
+import re
+import subprocess
+
+import libvirt
+import pytest
+import requests
+
+from tests.functional.conftest import SMALL
+from tests.served import message_ids
+
+pytestmark = pytest.mark.once
+
+_INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
+REPAIR = 'Actions/HawkFishSnapshotCollection.Repair'
+
+
+@pytest.fixture(autouse=True)
+def _external(external):
+    if not external:
+        pytest.skip('an internal snapshot holds no file of its own')
+
+
+def definition(system):
+    return system.domain.XMLDesc(_INACTIVE)
+
+
+def define(system, text):
+    with contextlib.closing(system.host.connect()) as connection:
+        connection.defineXML(text)
+
+
+def reset(emulator, system, kind='On'):
+    return requests.post(
+        f'{emulator.system(system.uuid)}/Actions/ComputerSystem.Reset',
+        json={'ResetType': kind},
+        timeout=60,
+    )
+
+
+def repair(emulator, system, **body):
+    response = requests.post(
+        f'{emulator.collection(system.uuid)}/{REPAIR}', json=body, timeout=60
+    )
+    return emulator.wait(response) if response.status_code == 202 else response
+
+
+def disk(system, command):
+    """What ``qemu-io`` says of the first disk of the definition."""
+    qemu_io = ['chroot', system.host.root, 'qemu-io', '-f', 'qcow2', '-c']
+    done = subprocess.run(
+        [*qemu_io, command, system.sources()[0]],
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout + done.stderr
+
+
+def findings(emulator, system):
+    policy = f'{emulator.system(system.uuid)}/Oem/HawkFish/SnapshotPolicy'
+    found = requests.get(policy, timeout=60).json()['Capabilities']['Findings']
+    return [finding['MessageId'].rpartition('.')[2] for finding in found]
+
+
+def refused(response, *keys):
+    return (response.status_code, message_ids(response)) == (409, [*keys])
+
+
+@pytest.fixture
+def old(make_system, emulator):
+    """A system that is off, whose definition is of before its snapshot."""
+    system = make_system(**SMALL)
+    disk(system, 'write -P 1 0 64k')
+    text = definition(system)
+    emulator.create(system.uuid, Name='s')
+    disk(system, 'write -P 2 0 64k')
+    system.latest = system.sources()
+    define(system, text)
+    return system
+
+
+def test_nothing_is_done_with_it(old, emulator):
+    """It is neither started nor snapshotted, and says why."""
+    assert 'DefinitionOnSnapshot' in findings(emulator, old)
+    assert refused(reset(emulator, old), 'DefinitionOnSnapshot')
+    assert refused(reset(emulator, old, 'ForceOn'), 'DefinitionOnSnapshot')
+    for response in (
+        emulator.post_create(old.uuid, Name='t'),
+        emulator.send_delete(old.uuid, 's'),
+    ):
+        assert refused(response, 'DefinitionOnSnapshot'), response.text
+    assert not old.domain.isActive()
+    assert emulator.snapshot(old.uuid, 's')['SnapshotState'] == 'Ready'
+
+
+def test_a_repair(old, emulator):
+    """It brings the latest state back, and only says so before."""
+    planned = repair(emulator, old, DryRun=True).json()['Repairs']
+    assert [one['PathAfter'] for one in planned] == old.latest
+    assert old.sources() != old.latest
+
+    assert repair(emulator, old).status_code == 200
+
+    assert old.sources() == old.latest
+    assert 'verification failed' not in disk(old, 'read -P 2 0 64k')
+    assert findings(emulator, old) == []
+    assert repair(emulator, old, DryRun=True).json()['Repairs'] == []
+    emulator.revert(old.uuid, 's')
+    assert 'verification failed' not in disk(old, 'read -P 1 0 64k')
+
+
+def test_a_revert(old, emulator):
+    """It needs no repair before, and discards the latest state."""
+    emulator.revert(old.uuid, 's')
+
+    assert 'verification failed' not in disk(old, 'read -P 1 0 64k')
+    assert reset(emulator, old).ok
+    old.domain.destroy()
+
+
+def test_files_that_are_gone(old, emulator):
+    """What cannot be mended is told, and left alone."""
+    old.host.path(old.latest[0]).unlink()
+    before = old.sources()
+
+    assert refused(repair(emulator, old), 'DefinitionOnSnapshot')
+    assert old.sources() == before
+
+
+def test_the_two_definitions_differ(make_system, emulator):
+    """A power cycle after a successful create keeps what was written."""
+    system = make_system(**SMALL)
+    text = definition(system)
+    system.domain.create()
+    emulator.create(system.uuid, Name='s')
+    live = system.sources()
+    # Only the definition of the next start is an old one.
+    define(system, text)
+
+    response = emulator.post_create(system.uuid, Name='t')
+    assert refused(response, 'DefinitionOnSnapshot', 'DefinitionsDiffer')
+    assert refused(
+        reset(emulator, system, 'ForceRestart'), 'DefinitionOnSnapshot'
+    )
+    assert repair(emulator, system).status_code == 200
+    assert system.sources() == live
+    emulator.create(system.uuid, Name='t')
+    system.domain.destroy()
+
+
+@pytest.fixture
+def pair(make_system, host):
+    """A system, and the name of another on the same image; both are off."""
+    system = make_system(**SMALL)
+    name = f'{system.name}-other'
+    text = re.sub('<uuid>.*?</uuid>', '', definition(system))
+    text = text.replace(f'<name>{system.name}<', f'<name>{name}<')
+    other = host.connect().defineXML(text)
+    yield system, name
+    other.undefine()
+
+
+def test_another_definition_of_the_disk(pair, emulator):
+    """Nobody makes a snapshot that another system overwrites."""
+    system, other = pair
+
+    response = emulator.post_create(system.uuid, Name='s')
+
+    assert refused(response, 'DiskOfTwoSystems')
+    assert other in response.text
+    # There is nothing yet that a start would destroy.
+    assert reset(emulator, system).ok
+    system.domain.destroy()
+
+
+def test_another_definition_since_the_snapshot(make_system, emulator, host):
+    """It does not start, and neither system is changed."""
+    system = make_system(**SMALL)
+    text = definition(system)
+    emulator.create(system.uuid, Name='s')
+    name = f'{system.name}-other'
+    text = re.sub('<uuid>.*?</uuid>', '', text)
+    text = text.replace(f'<name>{system.name}<', f'<name>{name}<')
+    other = host.connect().defineXML(text)
+    try:
+        address = emulator.system(other.UUIDString())
+        answer = requests.post(
+            f'{address}/Actions/ComputerSystem.Reset',
+            json={'ResetType': 'On'},
+            timeout=60,
+        )
+        assert refused(answer, 'DefinitionOnSnapshot'), answer.text
+        assert not other.isActive()
+        for response in (
+            emulator.post_create(system.uuid, Name='t'),
+            emulator.post_revert(system.uuid, 's'),
+        ):
+            assert refused(response, 'DiskOfTwoSystems')
+    finally:
+        other.undefine()
+    emulator.revert(system.uuid, 's')
