@@ -12,7 +12,14 @@ import types
 import flask
 import pytest
 
-from hawkfish_plugin import conf, db, exceptions, locks, sessions
+from hawkfish_plugin import (
+    conf,
+    db,
+    exceptions,
+    locks,
+    messages,
+    sessions,
+)
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import handles, hooks, internals
 from hawkfish_plugin.records import Record
@@ -46,6 +53,7 @@ class SharingDriver(Driver):
     def __init__(self):
         super().__init__()
         self.losses, self.changing, self.media = 0, False, {}
+        self.unsafe = False
 
     def connection_losses(self):
         return self.losses
@@ -55,6 +63,16 @@ class SharingDriver(Driver):
 
     def removable_media(self, uuid):
         return self.media
+
+    def check_start(self, uuid):
+        if self.unsafe:
+            raise exceptions.DefinitionOnSnapshot('vda', '/disk', 's')
+
+    def plan_repair(self, uuid):
+        return [contract.Repair('vda', '/disk', '/overlay')]
+
+    def repair(self, uuid):
+        self.unsafe = False
 
 
 class Work(Operation):
@@ -77,11 +95,15 @@ class Services:
         self.folder, self.driver, self.started = folder, driver, False
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, conf.load())
+        self.events = self.tasks.events
         self.sessions = sessions.Sessions(database)
         self.may_start = True
 
     def start(self):
         self.started = self.may_start
+
+    def may_serve(self, system):
+        return True
 
     def interrupted(self):
         """A task whose process died over its first step."""
@@ -118,6 +140,7 @@ def app(services):
         ('Systems/<identity>', internals.SYSTEM),
         ('Systems/<identity>/VirtualMedia/<device>', internals.VIRTUAL_MEDIA),
         (UPDATE.removeprefix('/redfish/v1/'), internals.SIMPLE_UPDATE),
+        ('Systems/<identity>/Actions/ComputerSystem.Reset', internals.RESET),
     ):
         app.add_url_rule(
             f'/redfish/v1/{path}',
@@ -229,6 +252,36 @@ def test_reads_share_their_lock(app, client, services):
     ]
 
     assert client.get(PATH).json['Seen'] == [False, True]
+
+
+@pytest.mark.parametrize(
+    'kind, status',
+    [
+        ('On', 409),
+        ('ForceOn', 409),
+        ('ForceRestart', 409),
+        ('PushPowerButton', 409),
+        ('ForceOff', 200),
+        ('GracefulShutdown', 200),
+    ],
+)
+def test_an_unsafe_system_is_not_started(client, services, kind, status):
+    """What would overwrite a snapshot is refused, and recorded."""
+    services.driver.unsafe = True
+    target = f'{PATH}/Actions/ComputerSystem.Reset'
+
+    answer = client.post(target, json={'ResetType': kind})
+
+    assert answer.status_code == status
+    if status == 409:
+        assert message_id(answer) == 'DefinitionOnSnapshot'
+        (event,) = services.events.after(0, 9)
+        assert event.message_id == messages.SYSTEM_UNSAFE
+        assert event.args[0] == SYSTEM.name
+        # The lock is free.
+        assert not is_locked(services)
+    services.driver.unsafe = False
+    assert client.post(target, json={'ResetType': kind}).status_code == 200
 
 
 def test_reads_of_other_definitions_do_not_wait(tmp_path):
