@@ -118,6 +118,15 @@ class Task(sushy_task.Task):  # type: ignore[misc]
         """Ask the service to stop the task; an ended one is forgotten."""
         self._conn.delete(self.path)
 
+    def abandon(self) -> None:
+        """
+        End the task, even if its operation is in the middle.
+
+        What becomes of its system is then not known.
+        """
+        actions = self.json['Oem']['HawkFish']['Actions']
+        self._conn.post(actions['#HawkFishTask.Abandon']['target'], data={})
+
 
 class TaskHandle(taskmonitor.TaskMonitor):  # type: ignore[misc]
     """

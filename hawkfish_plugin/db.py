@@ -174,6 +174,17 @@ MIGRATIONS = (
         ON task_subjects (system, IFNULL(snapshot, ''))
         WHERE active AND lock = 'exclusive';
     """,
+    """
+    CREATE TABLE attention (
+        system TEXT NOT NULL,
+        task INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        snapshot TEXT,
+        step TEXT NOT NULL,
+        since REAL NOT NULL,
+        PRIMARY KEY (system, task)
+    );
+    """,
 )
 
 

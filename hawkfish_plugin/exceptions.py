@@ -20,9 +20,13 @@ class HawkFishError(Exception):
 
     *args* are the arguments of the message, *related* the JSON pointers to
     the request properties that caused it.
+
+    *unsettled*: the operation has ended in the middle, and nobody has found
+    out what has become of the system.
     """
 
     status = 500
+    unsettled = False
     registry = HAWKFISH
     key = ''
 
@@ -368,8 +372,16 @@ class SnapshotFileDamaged(Conflict):
     """(snapshot, path, reason)"""
 
 
-class FolderMissing(Conflict):
+class FolderUnusable(Conflict):
+    """A directory in which nothing can be done."""
+
+
+class FolderMissing(FolderUnusable):
     """(directory)"""
+
+
+class FolderUnreadable(FolderUnusable):
+    """(directory, hypervisor error)"""
 
 
 class SnapshotKindMixed(Conflict):
@@ -478,6 +490,10 @@ class TaskNotCancellable(Conflict):
     """(task, operation)"""
 
 
+class TaskEnded(Conflict):
+    """(task, state)"""
+
+
 # How an operation ended ---------------------------------------------------
 
 
@@ -499,6 +515,18 @@ class OperationTimedOut(Conflict):
 
 class OperationCancelled(Conflict):
     """(operation)"""
+
+
+class OperationUnsettled(Conflict):
+    """(operation, step, why it ended)"""
+
+    unsettled = True
+
+
+class JobNotEnding(Conflict):
+    """(system)"""
+
+    unsettled = True
 
 
 class SafetySnapshotFailed(Conflict):
@@ -532,8 +560,16 @@ class Unavailable(HawkFishError):
     status = 503
 
 
-class HypervisorUnavailable(Unavailable):
+class HypervisorAway(Unavailable):
+    """The hypervisor, or what is asked of it, is not to be had for a while."""
+
+
+class HypervisorUnavailable(HypervisorAway):
     """(uri, client library error)"""
+
+
+class NotAnswering(HypervisorAway):
+    """(system or directory, seconds)"""
 
 
 class HypervisorBusy(Unavailable):

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Iterator
 
@@ -30,6 +31,26 @@ _MOMENT_SECONDS = 15.0
 _MOST_CALLS = 4096
 
 
+class Held:
+    """A lock that is held, until its block ends or somebody lets it go."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle: int | None = handle
+        self._lock = threading.Lock()
+
+    def let_go(self) -> None:
+        """Let others have it, though the block goes on; from any thread."""
+        with self._lock:
+            if self._handle is not None:
+                fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+            self._handle = None
+
+
 class Locks:
     """The lock files in *folder*."""
 
@@ -41,15 +62,15 @@ class Locks:
     @contextlib.contextmanager
     def system(
         self, uuid: str, timeout: float, shared: bool = False
-    ) -> Iterator[None]:
+    ) -> Iterator['Held']:
         """
         Hold the lock of one system; *shared* with others that share it.
 
         Raises SystemLocked when somebody else holds it for *timeout* seconds.
         """
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        with self._hold('system', uuid, kind, timeout):
-            yield
+        with self._hold('system', uuid, kind, timeout) as held:
+            yield held
 
     @contextlib.contextmanager
     def policy(self, uuid: str) -> Iterator[None]:
@@ -60,14 +81,15 @@ class Locks:
     @contextlib.contextmanager
     def _hold(
         self, what: str, uuid: str, kind: int, timeout: float
-    ) -> Iterator[None]:
+    ) -> Iterator['Held']:
         handle = self._open(f'{what}-{uuid}')
+        held = Held(handle)
         try:
             if not self._acquire(handle, kind, timeout):
                 raise exceptions.SystemLocked(uuid, round(timeout))
-            yield
+            yield held
         finally:
-            os.close(handle)
+            held.close()
 
     def own_workers(self) -> None:
         """

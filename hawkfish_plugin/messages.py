@@ -21,6 +21,7 @@ TASK_COMPLETED = 'TaskEvent.1.0.TaskCompletedOK'
 TASK_WARNED = 'TaskEvent.1.0.TaskCompletedWarning'
 TASK_ABORTED = 'TaskEvent.1.0.TaskAborted'
 TASK_CANCELLED = 'TaskEvent.1.0.TaskCancelled'
+WAITING_FOR_JOB = 'HawkFish.1.0.WaitingForJob'
 CLEANUP_FAILED = 'HawkFish.1.0.CleanupFailed'
 SUCCESS = 'Base.1.22.Success'
 

@@ -89,6 +89,15 @@ def cancel_task(task_id: str) -> flask.Response:
     return answer(None, 204)
 
 
+@blueprint.post(f'{TASK}/Actions/Oem/{uris.ABANDON_ACTION}')
+def abandon_task(task_id: str) -> flask.Response:
+    task = _find(task_id)
+    read_body()
+    operation = services().operations.of(task)
+    services().tasks.abandon(task.id, operation)
+    return answer(None, 204)
+
+
 @blueprint.get(MONITOR)
 def watch_task(task_id: str) -> flask.Response:
     queries.check(())

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish task``: watch and cancel tasks.
+``hawkfish task``: watch, cancel and abandon tasks.
 
 Owns how a task is shown, also for the commands that start one. A task that
-has ended is never cancelled: the service would delete it.
+has ended is never cancelled: the service would delete it. That is what
+acknowledges one that was abandoned.
 """
 
 import argparse
@@ -120,3 +121,42 @@ class CancelTask(base.Command):
             )
         task.cancel()
         self.app.LOG.info('Requested cancellation of task %s.', task.identity)
+
+
+class AbandonTask(base.Command):
+    """
+    End a task that does not end, though its system may be half changed.
+
+    For administrators. Look after the system before it is started; see 'task
+    acknowledge'.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_task(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        task = self.client.task(parsed_args.task)
+        task.abandon()
+        self.app.LOG.info('Abandoned task %s.', task.identity)
+
+
+class AcknowledgeTask(base.Command):
+    """
+    Say that the system of an abandoned task is well, and delete the task.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_task(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        task = self.client.task(parsed_args.task)
+        if state(task) not in ENDED:
+            raise errors.CommandError(
+                f'Task {task.identity} has not ended: {state(task)}.'
+            )
+        task.cancel()
+        self.app.LOG.info('Deleted task %s.', task.identity)

@@ -79,7 +79,7 @@ class RequestLocks:
         # is not known which system it is about to change.
         unknown = isinstance(
             error,
-            exceptions.HypervisorUnavailable
+            exceptions.HypervisorAway
             | exceptions.HypervisorBusy
             | exceptions.OperationFailed,
         )

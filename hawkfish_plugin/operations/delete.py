@@ -40,6 +40,7 @@ class Delete(Operation):
     name = 'delete'
     title = 'Delete snapshot {snapshot}'
     effect = Effect.DELETING
+    mends = True
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class Revert(Operation):
     name = 'revert'
     title = 'Revert snapshot {snapshot}'
     effect = Effect.REVERTING
+    mends = True
 
     def __init__(
         self,

@@ -99,6 +99,9 @@ def _oem(record: Task) -> Resource:
         'Snapshot': record.snapshot,
         'Step': record.step or None,
         'System': system and link(uris.system_uri(system.uuid)),
+        'Actions': {
+            f'#{uris.ABANDON_ACTION}': {'target': uris.abandon_uri(record.id)}
+        },
     }
 
 

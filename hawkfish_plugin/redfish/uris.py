@@ -21,6 +21,7 @@ REVERT_ACTION = 'HawkFishSnapshot.Revert'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
+ABANDON_ACTION = 'HawkFishTask.Abandon'
 SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'
 SUSPEND_ACTION = 'EventDestination.SuspendSubscription'
@@ -49,6 +50,10 @@ def task_uri(task_id: int) -> str:
 
 def sub_tasks_uri(task_id: int) -> str:
     return f'{task_uri(task_id)}/SubTasks'
+
+
+def abandon_uri(task_id: int) -> str:
+    return f'{task_uri(task_id)}/Actions/Oem/{ABANDON_ACTION}'
 
 
 def monitor_uri(task_id: int) -> str:

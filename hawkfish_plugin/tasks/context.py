@@ -20,6 +20,14 @@ LOG = logging.getLogger(__name__)
 R = TypeVar('R', bound=Record)
 
 
+class Abandoned(BaseException):
+    """
+    The task has ended meanwhile, as somebody has abandoned it.
+
+    Not an error that an operation may handle: nothing more is to be done.
+    """
+
+
 class Context:
     """
     A claimed *task*; see ``contract.TaskContext``.
@@ -46,12 +54,13 @@ class Context:
     ) -> None:
         LOG.debug('Task %s: %s', self.task.id, name)
         self._journal |= {**(noted.dump() if noted else {}), 'step': name}
-        self._table.update(
+        if not self._table.update(
             self.task.id,
             durable,
             step=name,
             journal=json.dumps(self._journal),
-        )
+        ):
+            raise Abandoned
         self.begun = True
 
     def progress(self, percent: int) -> None:

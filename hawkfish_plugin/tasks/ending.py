@@ -20,7 +20,12 @@ def keeps_journal(outcome: Outcome) -> bool:
         exceptions.RevertNotUndone
         | exceptions.RevertUnfinished
         | exceptions.InternalError,
-    )
+    ) or is_unsettled(outcome)
+
+
+def is_unsettled(outcome: Outcome) -> bool:
+    """Whether the operation has ended in the middle."""
+    return isinstance(outcome, exceptions.HawkFishError) and outcome.unsettled
 
 
 def error(error: exceptions.HawkFishError) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Operation(abc.ABC):
 
     *title* names a task of it, with ``{snapshot}`` and ``{system}``;
     *version* is that of its arguments and its journal; *effect* None leaves
-    the state of snapshots alone.
+    the state of snapshots alone; one that *mends* leaves its system in a known
+    state when it succeeds, whatever has ended in the middle before.
     """
 
     name: ClassVar[str]
@@ -69,6 +70,7 @@ class Operation(abc.ABC):
     lock: ClassVar[Lock] = Lock.EXCLUSIVE
     effect: ClassVar[Effect | None] = None
     cancellable: ClassVar[bool] = False
+    mends: ClassVar[bool] = False
 
     @abc.abstractmethod
     def run(self, context: 'Context') -> dict[str, Any]:

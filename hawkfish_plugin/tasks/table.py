@@ -15,12 +15,25 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, events, exceptions, locks, messages
+from hawkfish_plugin import (
+    attention,
+    db,
+    events,
+    exceptions,
+    locks,
+    messages,
+)
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import ending
 from hawkfish_plugin.tasks.operation import Lock, Operation
@@ -28,6 +41,7 @@ from hawkfish_plugin.tasks.task import (
     ACTIVE,
     CANCELLED,
     COMPLETED,
+    EXCEPTION,
     NEW,
     Subject,
     Task,
@@ -83,6 +97,7 @@ class Tasks:
         # What becomes of a task and the events that tell it are written in
         # one transaction.
         self.events = events.Events(database, conf)
+        self.attention = attention.Attention(database)
         self._owner = uuid.uuid4().hex
         self._claiming = threading.Lock()
 
@@ -242,11 +257,13 @@ class Tasks:
         """
         Cancel a task that waits, or ask a running one to stop.
 
-        An ended one is forgotten.  Raises TaskNotFound, and
-        TaskNotCancellable where its operation must not be interrupted.
+        An ended one is forgotten, and that its system needs attention for its
+        sake.  Raises TaskNotFound, and TaskNotCancellable where its operation
+        must not be interrupted.
         """
         task = self.get(task_id)
         if not task.active:
+            self.attention.acknowledge(task_id)
             self._forget(task_id)
             return task
         if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
@@ -261,6 +278,39 @@ class Tasks:
             )
         return self.get(task_id)
 
+    def abandon(self, task_id: int, operation: Operation) -> Task:
+        """
+        End a task of *operation*, however far it came; see ``attention``.
+
+        One that still waits is cancelled.  Raises TaskNotFound and TaskEnded.
+        """
+        task = self.get(task_id)
+        if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
+            return self.get(task_id)
+        task = self.get(task_id)
+        error = exceptions.OperationUnsettled(
+            task.operation, task.step or 'start', 'it was abandoned'
+        )
+        if not self.end(
+            task,
+            EXCEPTION,
+            error,
+            happened=lambda ended: operation.events(ended, error),
+        ):
+            raise exceptions.TaskEnded(task_id, task.state)
+        # The worker that has it hears of it.
+        self._call()
+        return self.get(task_id)
+
+    def ended(self, task_ids: Collection[int]) -> frozenset[int]:
+        """Those of the tasks that have ended, or are forgotten."""
+        rows = self._db.query(
+            'SELECT id FROM tasks WHERE ended IS NULL AND id IN ('
+            'SELECT value FROM json_each(?))',
+            json.dumps(list(task_ids)),
+        )
+        return frozenset(task_ids) - {row['id'] for row in rows}
+
     def _forget(self, task_id: int) -> None:
         with self._db.transaction() as connection:
             connection.execute(
@@ -270,14 +320,20 @@ class Tasks:
 
     def update(
         self, task_id: int, durable: bool = True, **columns: object
-    ) -> None:
-        """Set columns of an active task; for its Context only."""
+    ) -> bool:
+        """
+        Set columns of an active task; for its Context only.
+
+        False where it has ended.
+        """
         names = ', '.join(f'{column} = ?' for column in columns)
         with self._db.transaction(durable) as connection:
-            connection.execute(
-                f'UPDATE tasks SET {names} WHERE id = ?',  # noqa: S608
+            changed = connection.execute(
+                f'UPDATE tasks SET {names} '  # noqa: S608
+                'WHERE id = ? AND ended IS NULL',
                 (*columns.values(), task_id),
             )
+            return changed.rowcount > 0
 
     def add_message(self, task_id: int, key: str, *args: object) -> None:
         """Append a message to an active task; for its Context only."""
@@ -337,12 +393,14 @@ class Tasks:
         state: str,
         outcome: ending.Outcome,
         while_state: str | None = None,
+        mends: bool = False,
         happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
     ) -> bool:
         """
         Write the end of *task*, and the events that tell it.
 
-        *happened* gives those of its operation, from the task as it ended.
+        *happened* gives those of its operation, from the task as it ended;
+        *mends* is that of the operation.
         False where it was not *while_state*, or had ended already.
         """
         error = result = None
@@ -373,6 +431,18 @@ class Tasks:
             _write_end(
                 connection, ended, keeps_journal=ending.keeps_journal(outcome)
             )
+            for system in {s.system.uuid for s in ended.subjects}:
+                if ending.is_unsettled(outcome) and ended.step:
+                    attention.note(
+                        connection,
+                        system,
+                        ended.id,
+                        ended.operation,
+                        ended.snapshot,
+                        ended.step,
+                    )
+                elif mends and state == COMPLETED:
+                    attention.clear(connection, system)
             self.events.record(
                 connection,
                 [

@@ -4,10 +4,13 @@ Workers: the threads that carry tasks out.
 
 One process of a state folder has them, and the next when that one dies.  A
 task has the locks of its systems while it runs; what was interrupted is
-settled, however long the hypervisor or the database takes to come back.
+settled, however long the hypervisor or the database takes to come back.  Who
+waits for that, or is stuck in a task that was abandoned, is replaced: as many
+work as are meant to.
 """
 
 import contextlib
+import dataclasses
 import logging
 import threading
 import time
@@ -18,7 +21,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import exceptions, locks, messages
 from hawkfish_plugin.events import NewEvent
-from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.context import Abandoned, Context
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -32,6 +35,21 @@ _POLL_SECONDS = 0.25
 # How long to wait for a hypervisor, or a database, that went away.
 _RETRY_SECONDS = 1.0
 _PERIOD_SECONDS = 5.0
+# A hypervisor that has been away for so long is not waited for any more.
+_AWAY_SECONDS = 24 * 3600.0
+
+
+@dataclasses.dataclass(eq=False)
+class _Turn:
+    """
+    One worker's turn at *task*, with the locks that it has *held* since then.
+
+    *replaced*: another worker has taken its place.
+    """
+
+    task: Task
+    held: list[locks.Held] = dataclasses.field(default_factory=list)
+    replaced: bool = False
 
 
 class Workers:
@@ -48,6 +66,8 @@ class Workers:
         self._locks = lock_files
         self._operations = operations
         self._conf = conf.tasks
+        self._turns: set[_Turn] = set()
+        self._replacing = threading.Lock()
 
     def start(
         self,
@@ -82,20 +102,43 @@ class Workers:
             _thread(f'worker-{number}', self._work)
         for start in also:
             _attempt('A start', start)
-        while periodic:
-            _attempt('Periodic work', periodic)
+        while True:
+            _attempt('Letting tasks go', self._let_go)
+            if periodic:
+                _attempt('Periodic work', periodic)
             time.sleep(_PERIOD_SECONDS)
 
     def _listen(self) -> None:
         for _ in self._locks.calls():
             self._tasks.wake.set()
+            _attempt('Letting tasks go', self._let_go)
+
+    def _let_go(self) -> None:
+        """Let go of the tasks that somebody has abandoned."""
+        turns = {turn.task.id: turn for turn in list(self._turns)}
+        for task_id in self._tasks.ended(turns) if turns else ():
+            turn = turns[task_id]
+            # One that has just ended by itself is about to leave.
+            if turn in self._turns:
+                self._replace(turn)
+                for held in turn.held:
+                    held.let_go()
+
+    def _replace(self, turn: _Turn) -> None:
+        """Let another worker take the place of who has *turn*."""
+        with self._replacing:
+            if turn.replaced or turn not in self._turns:
+                return
+            turn.replaced = True
+        _thread(f'worker-for-{turn.task.id}', self._work)
 
     def _work(self) -> None:
         while True:
             try:
                 task = self._tasks.claim()
                 if task:
-                    self._execute(task)
+                    if self._take_turn(task).replaced:
+                        return
                     continue
             except exceptions.StateUnavailable as exc:
                 LOG.error('%s', messages.text(exc))
@@ -106,7 +149,20 @@ class Workers:
             self._tasks.wake.wait(_POLL_SECONDS)
             self._tasks.wake.clear()
 
-    def _execute(self, task: Task) -> None:
+    def _take_turn(self, task: Task) -> _Turn:
+        turn = _Turn(task)
+        self._turns.add(turn)
+        try:
+            self._execute(turn)
+        except Abandoned:
+            LOG.warning('Task %s was abandoned, and has stopped', task.id)
+        finally:
+            with self._replacing:
+                self._turns.discard(turn)
+        return turn
+
+    def _execute(self, turn: _Turn) -> None:
+        task = turn.task
         operation = self._operations.of(task)
         LOG.info(
             'Task %s: %s of %s',
@@ -121,12 +177,12 @@ class Workers:
         )
         while True:
             try:
-                with self._locked(task, operation):
+                with self._locked(turn, operation):
                     # Ended before the lock is free: who takes it next must
                     # not find a task that has begun and does not hold it.
-                    state, outcome = self._outcome(task, operation)
-                    self._finish(task, operation, state, outcome)
-                if state == COMPLETED:
+                    state, outcome = self._outcome(turn, operation)
+                    ended = self._finish(task, operation, state, outcome)
+                if ended and state == COMPLETED:
                     _attempt(
                         f'What follows task {task.id}', operation.follow, task
                     )
@@ -141,12 +197,13 @@ class Workers:
                 time.sleep(_RETRY_SECONDS)
 
     @contextlib.contextmanager
-    def _locked(self, task: Task, operation: Operation) -> Iterator[None]:
-        """Hold the locks of all systems of *task*, as its operation wants."""
+    def _locked(self, turn: _Turn, operation: Operation) -> Iterator[None]:
+        """Hold the locks of all its systems, as the *operation* wants."""
         with contextlib.ExitStack() as stack:
             if operation.lock != Lock.NONE:
                 # In one order, so that two tasks cannot wait for each other.
-                for uuid in sorted({s.system.uuid for s in task.subjects}):
+                uuids = {s.system.uuid for s in turn.task.subjects}
+                turn.held = [
                     stack.enter_context(
                         self._locks.system(
                             uuid,
@@ -154,14 +211,17 @@ class Workers:
                             shared=operation.lock == Lock.SHARED,
                         )
                     )
+                    for uuid in sorted(uuids)
+                ]
             yield
 
     def _outcome(
-        self, task: Task, operation: Operation
+        self, turn: _Turn, operation: Operation
     ) -> tuple[str, Outcome]:
         """The state that the task ends in, and its result or error."""
+        task = turn.task
         try:
-            return COMPLETED, self._run_in_time(task, operation)
+            return COMPLETED, self._run_in_time(turn, operation)
         except exceptions.OperationCancelled as exc:
             return CANCELLED, exc
         except exceptions.HawkFishError as exc:
@@ -171,19 +231,62 @@ class Workers:
             LOG.exception('Task %s failed unexpectedly', task.id)
             return EXCEPTION, exceptions.InternalError()
 
-    def _run_in_time(self, task: Task, operation: Operation) -> dict[str, Any]:
-        deadline = self._conf.deadline
+    def _run_in_time(
+        self, turn: _Turn, operation: Operation
+    ) -> dict[str, Any]:
+        task, deadline = turn.task, self._conf.deadline
         context = Context(self._tasks, task, deadline)
         # What nobody expects any more is not done hours later, when an
         # emulator that was down comes back.
         if not context.begun and time.time() - task.created > deadline:
             raise exceptions.OperationTimedOut(task.operation, deadline)
-        return _carry_out(context, operation)
+        return self._carry_out(turn, context, operation)
+
+    def _carry_out(
+        self, turn: _Turn, context: Context, operation: Operation
+    ) -> dict[str, Any]:
+        """
+        Run the operation, or settle it where an earlier try had begun.
+
+        When the hypervisor or the database goes away in the middle nobody
+        knows how far it came, so it is settled as soon as both are back: left
+        as it is, a system may be half changed.
+        """
+        settling, told = context.begun, False
+        since: float | None = None
+        while True:
+            try:
+                if settling:
+                    return operation.settle(context)
+                return operation.run(context)
+            except exceptions.HypervisorBusy as exc:
+                if not settling:
+                    raise
+                error: exceptions.HawkFishError = exc
+                in_vain = context.overdue
+            except (
+                exceptions.HypervisorAway,
+                exceptions.StateUnavailable,
+            ) as exc:
+                if not context.begun:
+                    raise
+                LOG.error('Task %s waits: %r', context.task.id, exc)
+                told = told or _add_message(context, exc)
+                settling, error = True, exc
+                since = since or time.monotonic()
+                in_vain = time.monotonic() - since > _AWAY_SECONDS
+            self._replace(turn)
+            _check_wait(context, error, in_vain)
+            time.sleep(_RETRY_SECONDS)
 
     def _finish(
         self, task: Task, operation: Operation, state: str, outcome: Outcome
-    ) -> None:
-        """End the task, however long the database takes to come back."""
+    ) -> bool:
+        """
+        End the task, however long the database takes to come back.
+
+        False where it had ended already.
+        """
         error = None
         if isinstance(outcome, exceptions.HawkFishError):
             error = outcome
@@ -199,41 +302,34 @@ class Workers:
 
         while True:
             try:
-                self._tasks.end(task, state, outcome, happened=happened)
+                ended = self._tasks.end(
+                    task,
+                    state,
+                    outcome,
+                    mends=operation.mends,
+                    happened=happened,
+                )
                 break
             except exceptions.StateUnavailable as exc:
                 LOG.error('Task %s: %s', task.id, messages.text(exc))
                 time.sleep(_RETRY_SECONDS)
         self._tasks.wake.set()
+        return ended
 
 
-def _carry_out(context: Context, operation: Operation) -> dict[str, Any]:
-    """
-    Run the operation, or settle it where an earlier try had begun.
-
-    When the hypervisor or the database goes away in the middle nobody knows
-    how far it came, so it is settled as soon as both are back, however long
-    that takes: left as it is, a system may be half changed.
-    """
-    settling, told = context.begun, False
-    while True:
-        try:
-            if settling:
-                return operation.settle(context)
-            return operation.run(context)
-        except exceptions.HypervisorBusy:
-            if not settling:
-                raise
-        except (
-            exceptions.HypervisorUnavailable,
-            exceptions.StateUnavailable,
-        ) as exc:
-            if not context.begun:
-                raise
-            LOG.error('Task %s waits: %r', context.task.id, exc)
-            told = told or _add_message(context, exc)
-            settling = True
-        time.sleep(_RETRY_SECONDS)
+def _check_wait(
+    context: Context, error: exceptions.HawkFishError, in_vain: bool
+) -> None:
+    """Raise where a task that waits because of *error* waits no more."""
+    with contextlib.suppress(exceptions.StateUnavailable):
+        if not (in_vain or context.cancelled):
+            return
+        why = 'it has waited in vain' if in_vain else 'it was cancelled'
+        raise exceptions.OperationUnsettled(
+            context.task.operation,
+            context.last_step,
+            f'{why}; {messages.text(error)}'.rstrip('.'),
+        )
 
 
 def _add_message(context: Context, error: exceptions.HawkFishError) -> bool:

@@ -511,6 +511,28 @@ def test_task_wait_tells_why_it_failed(hawkfish, data, emulator):
     assert 'the disk is full' in err
 
 
+def test_task_abandon(hawkfish, data, emulator):
+    """A running task is ended, and deleted by who has seen to its system."""
+    with emulator.slow():
+        emulator.wait_running(emulator.create(Name='s'))
+        (task,) = [
+            task for task in data('task', 'list') if task['State'] == 'Running'
+        ]
+        status, _, err = hawkfish('task', 'acknowledge', task['ID'])
+        assert (status, 'has not ended' in err) == (1, True)
+
+        assert hawkfish('task', 'abandon', task['ID'])[:2] == (0, '')
+
+        shown = data('task', 'show', task['ID'])
+        assert shown['State'] == 'Exception'
+        assert 'it was abandoned' in str(shown['Messages'])
+    left = emulator.services.tasks.attention.of(emulator.system)
+    assert str(left[-1].task) == task['ID']
+    assert hawkfish('task', 'abandon', task['ID'])[0] == 1
+    assert hawkfish('task', 'acknowledge', task['ID'])[:2] == (0, '')
+    assert emulator.services.tasks.attention.of(emulator.system) == []
+
+
 def test_task_cancel(hawkfish, data, emulator):
     """A running create can be cancelled, and leaves nothing."""
     emulator.behaviour.seconds = 20

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
@@ -153,6 +153,9 @@ class LibvirtDriver:
         paths += [path for found in disks.values() for path in found]
         try:
             takes = self._sizes.of(domain.host.storage, domain.uuid, paths)
+        except exceptions.NotAnswering as exc:
+            LOG.warning('Not measured: %s', messages.text(exc))
+            return {}
         except libvirt.libvirtError as exc:
             # A pool that is busy, say; the snapshots can be listed.
             domain.host.raise_if_lost(exc)
@@ -169,6 +172,11 @@ class LibvirtDriver:
     ) -> Mapping[str, Sequence[contract.Dependent]]:
         try:
             return self._ledger.of(domain, seen, disks, freshness)
+        except exceptions.NotAnswering as exc:
+            if freshness != contract.Freshness.CACHED:
+                raise
+            LOG.warning('Dependents not found: %s', messages.text(exc))
+            return {}
         except libvirt.libvirtError as exc:
             # Before a delete it has to be known.
             if freshness != contract.Freshness.CACHED:

@@ -29,6 +29,8 @@ _CODES = frozenset(
         113,
     )
 )
+# From here on libvirt has a code for whatever an agent answers.
+_CODED_SINCE = 11_003_000
 
 # Until the agent of a guest that has just been reverted is heard again.
 _RETURN_SECONDS = 5.0
@@ -36,20 +38,36 @@ _POLL_SECONDS = 0.2
 
 
 class AgentError(Exception):
-    """The agent did not do what was asked; says why."""
+    """
+    The agent did not do what was asked; says why.
+
+    *unresponsive*: it was not heard at all.
+    """
+
+    def __init__(self, reason: str, unresponsive: bool = False) -> None:
+        super().__init__(reason)
+        self.unresponsive = unresponsive
 
 
 @contextlib.contextmanager
-def failures() -> Iterator[None]:
-    """Let what libvirt says of the agent leave the block as AgentError."""
+def failures(domain: Domain) -> Iterator[None]:
+    """
+    Let what libvirt says of the agent leave the block as AgentError.
+
+    The block is a call for which libvirt asks the agent of *domain*.
+    """
     try:
         yield
     except libvirt.libvirtError as exc:
-        text = errors.text(exc)
-        # Older releases have no code of their own for it.
-        if exc.get_error_code() in _CODES or 'agent' in text:
-            raise AgentError(text) from exc
-        raise
+        code = exc.get_error_code()
+        codes = _CODES
+        if domain.host.version_number < _CODED_SINCE:
+            codes |= {libvirt.VIR_ERR_INTERNAL_ERROR}
+        if code not in codes:
+            raise
+        raise AgentError(
+            errors.text(exc), code == libvirt.VIR_ERR_AGENT_UNRESPONSIVE
+        ) from exc
 
 
 def prepare(domain: Domain, seconds: int) -> None:
@@ -59,7 +77,7 @@ def prepare(domain: Domain, seconds: int) -> None:
     File systems that another client has frozen are left frozen, and cannot be
     frozen again.  Raises AgentError.
     """
-    with failures():
+    with failures(domain):
         domain.handle.agentSetResponseTimeout(seconds, 0)
         answer = libvirt_qemu.qemuAgentCommand(
             domain.handle,
@@ -73,7 +91,7 @@ def prepare(domain: Domain, seconds: int) -> None:
 
 def freeze(domain: Domain) -> None:
     """Freeze every file system; raises AgentError."""
-    with failures():
+    with failures(domain):
         domain.handle.fsFreeze()
 
 
@@ -94,18 +112,14 @@ def set_clock(
     deadline = time.monotonic() + _RETURN_SECONDS
     while True:
         try:
-            with failures():
+            with failures(domain):
                 domain.handle.agentSetResponseTimeout(seconds, 0)
                 domain.set_time(int(time.time()))
             return
         except AgentError as exc:
-            if time.monotonic() > deadline or not _may_return(exc):
+            if time.monotonic() > deadline or not exc.unresponsive:
                 context.add_message(
                     'HawkFish.1.0.ClockNotSet', domain.name, exc
                 )
                 return
         time.sleep(_POLL_SECONDS)
-
-
-def _may_return(error: AgentError) -> bool:
-    return 'not connected' in str(error)

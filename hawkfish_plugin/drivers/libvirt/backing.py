@@ -6,6 +6,9 @@ libvirt reads that from the files themselves when it refreshes their pool, so
 files that no domain names are found as well.
 """
 
+import contextlib
+import functools
+import logging
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +16,7 @@ from typing import NamedTuple
 
 import libvirt
 
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers.libvirt import (
     errors,
     identities,
@@ -21,6 +25,8 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.storage import Storage
+
+LOG = logging.getLogger(__name__)
 
 # Such as nbd://host and json:{...}.
 _URL = re.compile(r'\w+:')
@@ -43,27 +49,41 @@ def of_all(
     storage: Storage, folders: Iterable[str], known: Mapping[Place, Backed]
 ) -> dict[Place, Backed]:
     """
-    Every volume of all active pools, and of *folders* if they are in none.
+    Every volume of all active pools, and of *folders* that can be read.
 
-    Those in *known* are not looked at again.
+    Those in *known* are not looked at again; where a pool does not answer,
+    they are all that is known of it.
     """
-    connection, found = storage.connection, dict[Place, Backed]()
-    active = pools.active(connection)
-    for folder in folders:
-        try:
-            with storage.over(folder) as pool:
-                if pool is not None and pool.name() not in active:
-                    found |= _of_pool(storage, pool, folder, known)
-                    # Raises where another process has stopped it meanwhile.
-                    pool.numOfVolumes()
-        except libvirt.libvirtError:
-            # A busy pool is not refreshed; its volumes are looked at below.
-            # What is in no pool has not been seen at all.
-            held = pools.active_over(connection, folder)
-            if held is None or held.name() not in active:
-                raise
+    found = dict[Place, Backed]()
+    active = pools.active(storage.connection)
     for name, pool in active.items():
-        found |= _of_pool(storage, pool, name, known)
+        look = functools.partial(_of_pool, storage, pool, name, known)
+        try:
+            found |= storage.ask(name, look)
+        except exceptions.NotAnswering as exc:
+            LOG.warning('Not looked at: %s', messages.text(exc))
+            found |= {p: b for p, b in known.items() if p[0] == name}
+    for folder in folders:
+        # A folder that cannot be read is in nobody's way: what domains and
+        # snapshots name of it is known all the same.
+        with contextlib.suppress(exceptions.FolderUnreadable):
+            found |= storage.look(
+                folder, functools.partial(_of_folder, storage, folder, known)
+            )
+    return found
+
+
+def _of_folder(
+    storage: Storage,
+    folder: str,
+    known: Mapping[Place, Backed],
+    pool: libvirt.virStoragePool | None,
+) -> dict[Place, Backed]:
+    if pool is None:
+        return {}
+    found = _of_pool(storage, pool, folder, known)
+    # Raises where another process has stopped it meanwhile.
+    pool.numOfVolumes()
     return found
 
 
@@ -81,27 +101,32 @@ def _of_pool(
 ) -> dict[Place, Backed]:
     found: dict[Place, Backed] = {}
     try:
-        listed = pool.listAllVolumes()
+        listed = volumes.all_in(pool)
     except libvirt.libvirtError as exc:
         if exc.get_error_code() not in _STOPPED:
             raise
         return found
-    for volume in listed:
-        place = where, volume.name()
+    for name, volume in listed.items():
+        place = where, name
+        seen = known.get(place)
         with errors.ignored(storage.connection):
-            found[place] = known.get(place) or _read(volume)
+            seen = seen or _read(volume)
+        if seen:
+            found[place] = seen
     return found
 
 
-def _read(volume: libvirt.virStorageVol) -> Backed:
+def _read(volume: libvirt.virStorageVol) -> Backed | None:
     root = volumes.describe(volume)
-    path = root.findtext('target/path', '')
+    if root is None:
+        return None
+    path = volumes.path(root)
     return Backed(path, _below(root, path), identities.stamp(root))
 
 
 def _below(volume: xml.Element, path: str) -> str | None:
     """The backing file of the volume at *path*; None where it is no file."""
-    below = volume.findtext('backingStore/path')
+    below = volumes.backing_file(volume)
     if not below or _URL.match(below):
         return None
     # What is relative is so to the file that names it.

@@ -10,7 +10,6 @@ caller at a time: calls that share one can wait seconds behind a long call.
 import collections
 import contextlib
 import logging
-import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -18,15 +17,12 @@ from collections.abc import Iterator
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import domains, errors, hosts
+from hawkfish_plugin.drivers.libvirt import domains, errors, hosts, opening
 
 LOG = logging.getLogger(__name__)
 
 # A daemon that is silent for this long is given up, and so are its callers.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 10, 3
-_OPEN_SECONDS = 15
-
-_Opened = libvirt.virConnect | libvirt.libvirtError
 
 # libvirt has one event loop for the whole process.
 _event_loop = threading.Lock()
@@ -40,6 +36,7 @@ class Hypervisor:
         self.uri = uri
         self._shared = hosts.Shared()
         self._idle: collections.deque[libvirt.virConnect] = collections.deque()
+        self._opener = opening.Opener(uri)
         self._losses = 0
         self._watching = False
 
@@ -62,10 +59,11 @@ class Hypervisor:
                 ) from exc
             raise errors.translate(exc, operation) from exc
         finally:
-            if errors.is_alive(connection):
-                self._idle.append(connection)
-            else:
+            if not errors.is_alive(connection):
                 _close(connection)
+            # A call that never returns keeps its own for itself.
+            elif not self._shared.is_used(connection):
+                self._idle.append(connection)
 
     @contextlib.contextmanager
     def domain(self, uuid: str, operation: str) -> Iterator[domains.Domain]:
@@ -101,43 +99,12 @@ class Hypervisor:
 
     def _open(self) -> libvirt.virConnect:
         _run_event_loop()
-        connection = self._open_in_time()
+        connection = self._opener.open()
         # Connections without a daemon behind them have neither.
         with contextlib.suppress(libvirt.libvirtError):
             connection.registerCloseCallback(self._lose, None)
             connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
         return connection
-
-    def _open_in_time(self) -> libvirt.virConnect:
-        """
-        ``libvirt.open``, given up after a while.
-
-        A daemon that accepts connections and says nothing would keep its
-        caller for ever; keep-alive begins only after the opening.
-        """
-        opened: queue.Queue[_Opened] = queue.Queue()
-        threading.Thread(
-            target=self._put_opened,
-            args=(opened,),
-            daemon=True,
-            name='hawkfish-open',
-        ).start()
-        try:
-            outcome = opened.get(timeout=_OPEN_SECONDS)
-        except queue.Empty:
-            said = f'it has not answered for {_OPEN_SECONDS} seconds'
-            raise exceptions.HypervisorUnavailable(self.uri, said) from None
-        if isinstance(outcome, libvirt.libvirtError):
-            raise exceptions.HypervisorUnavailable(
-                self.uri, errors.text(outcome)
-            ) from outcome
-        return outcome
-
-    def _put_opened(self, opened: 'queue.Queue[_Opened]') -> None:
-        try:
-            opened.put(libvirt.open(self.uri))
-        except libvirt.libvirtError as exc:
-            opened.put(exc)
 
     def _lose(
         self, _connection: libvirt.virConnect, _reason: int, _opaque: None

@@ -69,7 +69,7 @@ def settle(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> contract.Created:
-    domain_jobs.until_idle(hypervisor, uuid)
+    domain_jobs.until_idle(hypervisor, uuid, context)
     journal = context.recall(CreateJournal)
     with hypervisor.domain(uuid, 'create') as domain:
         if journal.frozen and domain.is_active:
@@ -131,8 +131,7 @@ class _Create:
         if snapshots.exists(domain, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.definition = domain.definition()
-        off = not domain.is_active
-        self.new = _design(request, self.planned, self.definition, off)
+        self.new = _design(domain, request, self.planned, self.definition)
         self.journal = CreateJournal(
             files=self.new.files,
             volumes=self.planned.volumes,
@@ -229,7 +228,7 @@ class _Create:
         # Memory is flushed before; libvirt freezes disks alone by itself.
         frozen = flags | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
         try:
-            with agent.failures():
+            with agent.failures(self.domain):
                 self._call(frozen, quiesced, True)
             return quiesced
         except agent.AgentError as exc:
@@ -262,9 +261,7 @@ class _Create:
         )
 
     def _would_be_readable(self) -> bool:
-        """Whether libvirt would make the overlays readable by all users."""
-        old = self.domain.host.version_number < _PRIVATE_SINCE
-        return bool(self.new.overlays and old and not self.domain.is_active)
+        return bool(self.new.overlays) and _would_be_readable(self.domain)
 
     def _make_overlays(self) -> None:
         for target, path in self.new.overlays.items():
@@ -285,11 +282,17 @@ class _Create:
             ) from error
 
 
+def _would_be_readable(domain: Domain) -> bool:
+    """Whether libvirt would make overlays readable by all users."""
+    old = domain.host.version_number < _PRIVATE_SINCE
+    return old and not domain.is_active
+
+
 def _design(
+    domain: Domain,
     request: contract.CreateRequest,
     planned: plan.Plan,
     definition: xml.Element,
-    off: bool,
 ) -> _New:
     if not planned.external:
         text = snapshot_xml.internal_snapshot(
@@ -303,12 +306,16 @@ def _design(
         target: filenames.overlay(path, token, target)
         for target, path in planned.paths.items()
     }
+    if _would_be_readable(domain):
+        # It is we who make them.
+        place = domain.host.storage.place
+        overlays = {target: place(path) for target, path in overlays.items()}
     memory = None
     if planned.memory:
         memory = filenames.memory(planned.folder, token)
     text = snapshot_xml.external_snapshot(
         request.name, request.description, memory, overlays, planned.left_out
     )
-    kinds = xml.firmware(definition, off)
+    kinds = xml.firmware(definition, not domain.is_active)
     copies = filenames.firmware_copies(planned.folder, token, kinds)
     return _New(text, overlays, memory, copies)

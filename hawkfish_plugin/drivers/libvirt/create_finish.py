@@ -64,7 +64,7 @@ def _keep_firmware(
     host = domain.host
     try:
         firmware.keep(host.storage, made.copies, journal.firmware)
-    except (libvirt.libvirtError, exceptions.FolderMissing) as exc:
+    except (libvirt.libvirtError, exceptions.FolderUnusable) as exc:
         if isinstance(exc, libvirt.libvirtError):
             host.raise_if_lost(exc)
         context.add_message(

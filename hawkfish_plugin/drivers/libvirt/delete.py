@@ -132,7 +132,7 @@ def settle(
     name: str,
     context: contract.TaskContext,
 ) -> None:
-    domain_jobs.until_idle(hypervisor, uuid)
+    domain_jobs.until_idle(hypervisor, uuid, context)
     with hypervisor.domain(uuid, 'delete') as domain:
         if not snapshots.exists(domain, name):
             _remove_files(domain, context.recall(DeleteJournal), context)

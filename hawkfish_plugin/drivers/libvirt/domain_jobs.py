@@ -7,6 +7,7 @@ the waiting for a call whose caller has died.
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import connections
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -23,6 +24,8 @@ _LOOK_SECONDS = 0.2
 # A save of little memory is over before the next look.
 _POLL_SECONDS = 0.02
 _IDLE_SECONDS = 0.5
+# What libvirt only has to finish is over long before.
+_TELL_SECONDS = 10.0
 _SNAPSHOT = libvirt.VIR_DOMAIN_JOB_OPERATION_SNAPSHOT
 _BACKUP = libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
 
@@ -69,7 +72,7 @@ def _watch(
 ) -> None:
     # What goes wrong here shows in the watched call as well.
     with (
-        contextlib.suppress(exceptions.HypervisorUnavailable),
+        contextlib.suppress(exceptions.HypervisorAway),
         hypervisor.domain(uuid, 'watch') as domain,
     ):
         looked = time.monotonic()
@@ -105,13 +108,29 @@ def _percent(statistics: Mapping[str, Any]) -> int | None:
     return int(100 * (1 - statistics.get('memory_remaining', 0) / total))
 
 
-def until_idle(hypervisor: connections.Hypervisor, uuid: str) -> None:
-    """Wait until libvirt does nothing more for a caller that has died."""
-    idle = 0
+def until_idle(
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    context: contract.TaskContext,
+) -> None:
+    """
+    Wait until libvirt does nothing more for a caller that has died.
+
+    Raises JobNotEnding where that is not so when the task is overdue, or is
+    cancelled.
+    """
+    idle, told = 0, time.monotonic() + _TELL_SECONDS
     while idle < 2:
         with hypervisor.domain(uuid, 'settle') as domain:
             # A revert stops and starts the domain; seen twice is done.
             idle = 0 if _is_busy(domain) else idle + 1
+            name = domain.name
+        if idle == 0:
+            if context.overdue or context.cancelled:
+                raise exceptions.JobNotEnding(name)
+            if time.monotonic() > told:
+                context.add_message(messages.WAITING_FOR_JOB, name)
+                told = math.inf
         time.sleep(_IDLE_SECONDS)
 
 
@@ -121,7 +140,9 @@ def _is_busy(domain: Domain) -> bool:
             return False
         # A backup ends when the client that began it wants.
         return bool(domain.job_statistics().get('operation') != _BACKUP)
+    except exceptions.NotAnswering:
+        return True
     except libvirt.libvirtError as exc:
-        # An inactive domain has no job.
         domain.host.raise_if_lost(exc)
-        return False
+        # An inactive domain has no job; another one may not let us ask.
+        return bool(exc.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT)

@@ -9,8 +9,8 @@ snapshot is decided by whoever makes it.
 
 import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import libvirt
 
@@ -18,6 +18,8 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import xml
 from hawkfish_plugin.drivers.libvirt.hosts import Host
+
+T = TypeVar('T')
 
 
 class Domain:
@@ -103,26 +105,32 @@ class Domain:
         """What the guest may have, in KiB."""
         return int(self.handle.info()[2])
 
+    def asked(self, call: Callable[[], T]) -> T:
+        """What *call* says, for which its QEMU has to answer."""
+        return self.host.ask(self.name, call)
+
     def memory_statistics(self) -> Mapping[str, int]:
-        return cast(Mapping[str, int], self.handle.memoryStats())
+        found = self.asked(self.handle.memoryStats)
+        return cast(Mapping[str, int], found)
 
     # Jobs of libvirt -------------------------------------------------------
 
     @property
     def has_job(self) -> bool:
         """Whether a job of the domain goes on; raises where it is off."""
-        kind = cast(list[int], self.handle.jobInfo())[0]
+        kind = cast(list[int], self.asked(self.handle.jobInfo))[0]
         return kind != libvirt.VIR_DOMAIN_JOB_NONE
 
     def job_statistics(self) -> Mapping[str, Any]:
-        return cast(Mapping[str, Any], self.handle.jobStats())
+        return cast(Mapping[str, Any], self.asked(self.handle.jobStats))
 
     def abort_job(self) -> None:
         self.handle.abortJob()
 
     def block_job(self, target: str) -> Mapping[str, int]:
         """The block job of a disk; empty where there is none."""
-        return cast(Mapping[str, int], self.handle.blockJobInfo(target)) or {}
+        found = self.asked(lambda: self.handle.blockJobInfo(target))
+        return cast(Mapping[str, int], found) or {}
 
     def block_commit(self, target: str) -> None:
         """Begin to merge the uppermost overlay of a disk into its base."""

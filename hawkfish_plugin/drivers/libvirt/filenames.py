@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 _PREFIX = 'hawkfish-'
 _TOKEN = r'hawkfish-[0-9a-f]{12}'  # noqa: S105
 _OVERLAY_ENDING = '.qcow2'
+_OWN_FOLDER = 'hawkfish-files'
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
 # state of a firmware.
@@ -61,8 +62,17 @@ def firmware_copies(
     }
 
 
-def new_transient_pool() -> str:
-    return _PREFIX + uuid.uuid4().hex
+def transient_pool(identity: uuid.UUID) -> str:
+    return _PREFIX + identity.hex
+
+
+def own_folder(folder: str) -> str:
+    """Where files of ours go that cannot be made in *folder* itself."""
+    return posixpath.join(folder, _OWN_FOLDER)
+
+
+def is_own_folder(folder: str) -> bool:
+    return posixpath.basename(folder) == _OWN_FOLDER
 
 
 def is_transient_pool(name: str) -> bool:

@@ -2,18 +2,31 @@
 """
 A host: what its libvirt is and can do, and the storage that it has.
 
-Owns what all connections to one host share: the turns at its storage, the
-snapshots that were parsed, and what a version of libvirt is able to do.
+Owns what all connections to one host share: the looks at its storage, what
+does not answer, the snapshots that were parsed, and what a version of libvirt
+is able to do.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
 
 import libvirt
 
 from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
-from hawkfish_plugin.drivers.libvirt.pools import Pools
-from hawkfish_plugin.drivers.libvirt.storage import Storage
+from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
+
+T = TypeVar('T')
+
+# A domain's QEMU is asked in turns of libvirt, which waits 30 seconds for its
+# own.
+_QUERY_SECONDS = 35.0
+
+
+def _queries() -> Deadlines:
+    return Deadlines(_QUERY_SECONDS, _QUERY_SECONDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,14 +34,22 @@ class Shared:
     """
     What is kept between connections.
 
-    *external* says by version whether libvirt supports external snapshots.
+    *queries* are those of domains whose QEMU has to answer; *external* says by
+    version whether libvirt supports external snapshots.
     """
 
-    pools: Pools = dataclasses.field(default_factory=Pools)
+    looks: Looks = dataclasses.field(default_factory=Looks)
+    queries: Deadlines = dataclasses.field(default_factory=_queries)
     parsed: ParsedSnapshots = dataclasses.field(
         default_factory=ParsedSnapshots
     )
     external: dict[int, bool] = dataclasses.field(default_factory=dict)
+
+    def is_used(self, connection: libvirt.virConnect) -> bool:
+        """Whether a call that does not return has *connection*."""
+        return self.looks.deadlines.is_used(
+            connection
+        ) or self.queries.is_used(connection)
 
 
 class Host:
@@ -36,9 +57,18 @@ class Host:
 
     def __init__(self, connection: libvirt.virConnect, shared: Shared) -> None:
         self.connection = connection
-        self.storage = Storage(connection, shared.pools)
+        self.storage = Storage(connection, shared.looks)
         self.parsed = shared.parsed
+        self._queries = shared.queries
         self._external = shared.external
+
+    def ask(self, thing: str, call: Callable[[], T]) -> T:
+        """
+        What *call* says of *thing*, a domain whose QEMU may hang.
+
+        Raises NotAnswering.
+        """
+        return self._queries.ask(self.connection, thing, call)
 
     @property
     def is_alive(self) -> bool:

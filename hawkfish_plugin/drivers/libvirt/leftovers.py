@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import libvirt
 
-from hawkfish_plugin import messages
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
@@ -52,10 +52,13 @@ def _reporting(
         yield
     except libvirt.libvirtError as exc:
         host.raise_if_lost(exc)
-        for path in paths:
-            context.add_message(
-                messages.CLEANUP_FAILED, path, errors.text(exc)
-            )
+        reason = errors.text(exc)
+    except exceptions.FolderUnreadable as exc:
+        reason = messages.text(exc)
+    else:
+        return
+    for path in paths:
+        context.add_message(messages.CLEANUP_FAILED, path, reason)
 
 
 def close(

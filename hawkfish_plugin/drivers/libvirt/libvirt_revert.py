@@ -88,7 +88,7 @@ def _run(
         exceptions.SnapshotNotFound,
         exceptions.SnapshotFileMissing,
         exceptions.SnapshotFileDamaged,
-        exceptions.FolderMissing,
+        exceptions.FolderUnusable,
     ) as exc:
         # Of the snapshot itself, or of the present state of the firmware.
         said = messages.text(exc).rstrip('.')

@@ -2,16 +2,19 @@
 """
 Storage pools: libvirt's way of looking into a folder.
 
-Owns how a folder gets a pool, for the moment a transient one where no other
-covers it, and how fresh what a pool knows has to be.
+A pool that is somebody's is never started, stopped or refreshed: libvirt
+unmounts the file system of one that it stops, and stops one whose folder it
+cannot read to the end.  Owns the transient pools that the driver looks through
+in their place, each for a moment, and what can be found out of a folder that
+libvirt cannot read: whether one file is there, and how much is free.
 """
 
 import contextlib
-import math
-import threading
+import errno
+import posixpath
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+import uuid
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import libvirt
@@ -19,102 +22,84 @@ import libvirt
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import errors, filenames, volumes, xml
 
-T = TypeVar('T')
-
-# A pool in which another client makes a volume can be neither refreshed nor
-# stopped, and another process may be quicker to make a transient one.
-_BUSY = frozenset(
-    (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_OPERATION_FAILED)
-)
+# How long another process may look into a folder before it is taken for dead.
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
-_LOCK_SECONDS = 60.0
+# To read their files is to ask devices, processes and drivers.
+_NO_FILES = ('/dev', '/proc', '/sys')
 
 
-class Pools:
-    """The pools of one host, whatever the connection that they are used by."""
+@contextlib.contextmanager
+def over(
+    connection: libvirt.virConnect, folder: str
+) -> Iterator[libvirt.virStoragePool | None]:
+    """
+    A pool over *folder*, with what is in it now; None where it is not there.
 
-    def __init__(self) -> None:
-        # Two pools over one folder are refused: transient ones take turns.
-        self._turn = threading.RLock()
-        # When this process has refreshed each pool, by its UUID.
-        self._refreshed: dict[str, float] = {}
+    Its volumes may have paths that ``volumes.path`` has to tidy up.  Raises
+    FolderUnreadable.
+    """
+    pool = _start(connection, folder)
+    try:
+        yield pool
+    finally:
+        if pool is not None:
+            _stop(pool)
 
-    @contextlib.contextmanager
-    def over(
-        self, connection: libvirt.virConnect, folder: str, age: float = 0.0
-    ) -> Iterator[libvirt.virStoragePool | None]:
-        """
-        A pool over *folder*, if need be a transient one; None without it.
 
-        It is fresh, or what was seen *age* seconds ago: to see a folder anew
-        libvirt looks into every file of it.
-        """
-        oldest = time.monotonic() - age
-        # A look at a folder that hangs, of a server that is gone, never ends.
-        # An operation that had begun is settled later, as without the
-        # hypervisor.
-        if not self._turn.acquire(timeout=_LOCK_SECONDS):
-            raise exceptions.HypervisorUnavailable(
-                connection.getURI(), 'a look at its storage has not ended'
-            )
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._turn.release)
-            pool, transient = self._enter(connection, folder, oldest)
-            if pool is not None and transient:
-                stack.callback(_stop, connection, pool)
-            else:
-                # Nobody stops it, so nobody need wait for its user.
-                stack.close()
-            yield pool
+@contextlib.contextmanager
+def over_own(
+    connection: libvirt.virConnect, folder: str
+) -> Iterator[libvirt.virStoragePool]:
+    """
+    A pool over *folder*, one for files of ours that is made if need be.
 
-    def _enter(
-        self, connection: libvirt.virConnect, folder: str, oldest: float
-    ) -> tuple[libvirt.virStoragePool | None, bool]:
-        """
-        The pool, and whether it is to be stopped at the end.
+    It is removed at the end if it is empty.
+    """
+    # Of the same name each time, so that one that was left behind is found.
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, folder)
+    pool = connection.storagePoolDefineXML(_describe(folder, identity))
+    with contextlib.ExitStack() as stack:
+        stack.callback(pool.undefine)
+        if not pool.isActive():
+            pool.build()
+            pool.create()
+        stack.callback(_remove_empty, pool)
+        yield pool
 
-        What was seen since *oldest*, maybe for another thread, will do.
-        """
-        until = time.monotonic() + _BUSY_SECONDS
-        while True:
-            found = active_over(connection, folder)
-            if found is None:
-                return _start(connection, folder)
-            transient = is_transient(found)
-            # Another process looks into the folder, or died while it did.
-            if not transient or time.monotonic() > until:
-                seen = self._refreshed.get(found.UUIDString(), -math.inf)
-                if transient or seen < oldest:
-                    self.refresh(connection, found)
-                return found, transient
-            time.sleep(_BUSY_POLL_SECONDS)
 
-    def refresh(
-        self, connection: libvirt.virConnect, pool: libvirt.virStoragePool
-    ) -> None:
-        """Let libvirt look into the folder of *pool* anew."""
-        begin = time.monotonic()
-        _patiently(connection, pool.refresh)
-        self._refreshed[pool.UUIDString()] = begin
+def _remove_empty(pool: libvirt.virStoragePool) -> None:
+    empty = not pool.numOfVolumes()
+    pool.destroy()
+    if empty:
+        # Somebody may have been quicker to put something there.
+        with contextlib.suppress(libvirt.libvirtError):
+            pool.delete()
 
 
 def active(
     connection: libvirt.virConnect,
 ) -> dict[str, libvirt.virStoragePool]:
-    """The active pools, by name, but for transient ones of this driver."""
+    """The active pools, by name, but for those of this driver."""
     return {
         pool.name(): pool
         for pool in connection.listAllStoragePools(
             libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
         )
-        if not is_transient(pool)
+        if not _is_ours(pool)
     }
 
 
 def active_over(
     connection: libvirt.virConnect, folder: str
 ) -> libvirt.virStoragePool | None:
-    """The active pool over *folder*, of whatever kind."""
+    """The active pool that somebody has over *folder*."""
+    pool = _at(connection, folder)
+    return None if _is_ours(pool) else pool
+
+
+def _at(
+    connection: libvirt.virConnect, folder: str
+) -> libvirt.virStoragePool | None:
     try:
         return connection.storagePoolLookupByTargetPath(folder)
     except libvirt.libvirtError as exc:
@@ -123,68 +108,102 @@ def active_over(
         return None
 
 
-def is_transient(pool: libvirt.virStoragePool) -> bool:
+def _is_ours(pool: libvirt.virStoragePool | None) -> bool:
     """Whether this driver, in whatever process, has made it for a look."""
-    return filenames.is_transient_pool(pool.name())
+    return pool is not None and filenames.is_transient_pool(pool.name())
 
 
-def _patiently(connection: libvirt.virConnect, call: Callable[[], T]) -> T:
-    """Call, and again while another client keeps the pool busy."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            return call()
-        except libvirt.libvirtError as exc:
-            if (
-                exc.get_error_code() not in _BUSY
-                or time.monotonic() > until
-                or not errors.is_alive(connection)
-            ):
-                raise
-        time.sleep(_BUSY_POLL_SECONDS)
+def is_there(connection: libvirt.virConnect, path: str) -> bool:
+    """
+    Whether there is a file at *path*, in a folder that cannot be read.
+
+    Also where that cannot be found out.
+    """
+    if not _may_be_read(path):
+        return True
+    try:
+        # libvirt opens it as a folder, and says why it cannot.
+        pool = connection.storagePoolCreateXML(_describe(path))
+    except libvirt.libvirtError as exc:
+        errors.raise_if_lost(connection, exc)
+        return exc.get_int1() != errno.ENOENT
+    _stop(pool)
+    return True
 
 
 def _start(
     connection: libvirt.virConnect, folder: str
-) -> tuple[libvirt.virStoragePool | None, bool]:
-    made = _patiently(connection, lambda: _create(connection, folder))
-    return made, made is not None
+) -> libvirt.virStoragePool | None:
+    if not _may_be_read(folder):
+        raise exceptions.FolderUnreadable(folder, 'it is not for files')
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return _create(connection, folder)
+        except libvirt.libvirtError as exc:
+            if volumes.is_gone(exc):
+                return None
+            errors.raise_if_lost(connection, exc)
+            late = time.monotonic() - until
+            if not _is_taken(exc) or late > _BUSY_SECONDS:
+                raise exceptions.FolderUnreadable(
+                    folder, errors.text(exc)
+                ) from exc
+        # Another process looks into the folder, or died while it did.
+        if late > 0:
+            _stop_left_behind(connection, folder)
+        time.sleep(_BUSY_POLL_SECONDS)
 
 
 def _create(
     connection: libvirt.virConnect, folder: str
-) -> libvirt.virStoragePool | None:
-    """Start the pool over *folder*, a transient one where it has none."""
-    inactive = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE
-    for pool in connection.listAllStoragePools(inactive):
-        if xml.parse(pool.XMLDesc()).findtext('target/path') == folder:
-            pool.create()
-            return pool
-    return _create_transient(connection, folder)
+) -> libvirt.virStoragePool:
+    # libvirt allows one pool of a kind for each spelling of a folder, whether
+    # it is active or not: the first may be somebody's.
+    try:
+        return connection.storagePoolCreateXML(_describe(folder))
+    except libvirt.libvirtError as exc:
+        holder = _at(connection, folder) if _is_taken(exc) else None
+        if not _is_taken(exc) or _is_ours(holder):
+            raise
+    again = posixpath.join(folder, '.')
+    return connection.storagePoolCreateXML(_describe(again))
 
 
-def _create_transient(
-    connection: libvirt.virConnect, folder: str
-) -> libvirt.virStoragePool | None:
+def _is_taken(error: libvirt.libvirtError) -> bool:
+    """Whether a pool of that kind has the folder already."""
+    return bool(error.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED)
+
+
+def _may_be_read(path: str) -> bool:
+    path = posixpath.normpath(path)
+    return not any(f'{path}/'.startswith(f'{top}/') for top in _NO_FILES)
+
+
+def _describe(folder: str, identity: uuid.UUID | None = None) -> str:
     root = ElementTree.Element('pool', type='dir')
+    identity = identity or uuid.uuid4()
     name = ElementTree.SubElement(root, 'name')
-    name.text = filenames.new_transient_pool()
+    name.text = filenames.transient_pool(identity)
+    ElementTree.SubElement(root, 'uuid').text = str(identity)
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'path').text = folder
-    try:
-        return connection.storagePoolCreateXML(xml.render(root))
-    except libvirt.libvirtError as exc:
-        # No such folder, so no such file; all else is raised.
-        if not volumes.is_gone(exc):
-            raise
-        return None
+    return xml.render(root)
 
 
-def _stop(
-    connection: libvirt.virConnect, pool: libvirt.virStoragePool
-) -> None:
+def _stop_left_behind(connection: libvirt.virConnect, folder: str) -> None:
+    every = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT
+    for pool in connection.listAllStoragePools(every):
+        if _is_ours(pool):
+            path = xml.parse(pool.XMLDesc()).findtext('target/path', '')
+            if volumes.tidy(path) == folder:
+                _stop(pool)
+
+
+def _stop(pool: libvirt.virStoragePool) -> None:
+    """Stop a transient pool of this driver."""
     try:
-        _patiently(connection, pool.destroy)
+        pool.destroy()
     except libvirt.libvirtError as exc:
         # Taken for one that was left behind, and stopped by who did.
         if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:

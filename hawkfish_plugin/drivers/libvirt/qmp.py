@@ -24,9 +24,12 @@ def ask(
 ) -> dict[str, Any]:
     """The answer of QEMU: its ``return``, or its ``error``."""
     question = {'execute': command, 'arguments': arguments or {}}
-    answer: dict[str, Any] = json.loads(
-        libvirt_qemu.qemuMonitorCommand(domain.handle, json.dumps(question), 0)
+    text = domain.asked(
+        lambda: libvirt_qemu.qemuMonitorCommand(
+            domain.handle, json.dumps(question), 0
+        )
     )
+    answer: dict[str, Any] = json.loads(text)
     return answer
 
 

@@ -85,7 +85,7 @@ def settle(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> None:
-    domain_jobs.until_idle(hypervisor, uuid)
+    domain_jobs.until_idle(hypervisor, uuid, context)
     with hypervisor.domain(uuid, 'revert') as domain:
         revert = reverting.begun(domain, request, context)
         if context.last_step == 'prepare':

@@ -132,7 +132,7 @@ def _restore_copy(
     except (
         exceptions.SnapshotFileMissing,
         exceptions.SnapshotFileDamaged,
-        exceptions.FolderMissing,
+        exceptions.FolderUnusable,
     ) as exc:
         revert.context.add_message(
             'HawkFish.1.0.FirmwareNotRestored',

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import cachetools
 import libvirt
 
-from hawkfish_plugin import tree
+from hawkfish_plugin import exceptions, tree
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import parsed, plan, snapshots
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -119,5 +119,7 @@ def disk_files(host: Host, snapshot: parsed.ParsedSnapshot) -> Sequence[str]:
     except libvirt.libvirtError as exc:
         # The pool of a volume may be gone.
         host.raise_if_lost(exc)
+        return []
+    except exceptions.NotAnswering:
         return []
     return [path for path in found if path]

@@ -5,18 +5,38 @@ Files on the host of the hypervisor.
 Owns looking for files, reading and writing them, and removing them, through
 libvirt's storage API alone: the host may be another machine, so no local path
 is ever opened.
+
+libvirt reads a folder as a whole or not at all: a mount of which the process
+has died, or that is another user's, keeps it from all files beside.  Of these
+the driver still learns whether one is there, and how much space is free; what
+needs more raises FolderUnreadable.  Whatever does not answer in time raises
+NotAnswering.
 """
 
 import contextlib
-import math
+import dataclasses
 import posixpath
-from collections.abc import Collection, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import errors, pools, volumes, xml
+from hawkfish_plugin.drivers.libvirt import (
+    errors,
+    filenames,
+    pools,
+    volumes,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 
+T = TypeVar('T')
+
+# A look into a folder of thousands of files takes seconds. While another one
+# hangs libvirt lets all of them wait.
+_LOOK_SECONDS, _WHILE_LATE_SECONDS = 60.0, 2.0
 # Of a qcow2 file, unless somebody asks for others.
 _CLUSTER_BYTES = 64 * 2**10
 # libvirt sends no more in one message.
@@ -25,27 +45,57 @@ _PART_BYTES = 256 * 2**10
 _LISTED_WHILE_FOUND = 10
 
 
+def _deadlines() -> Deadlines:
+    return Deadlines(_LOOK_SECONDS, _WHILE_LATE_SECONDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """
+    What the connections to one host share of its storage.
+
+    *free* has the free bytes of folders, and when that was seen.
+    """
+
+    deadlines: Deadlines = dataclasses.field(default_factory=_deadlines)
+    free: dict[str, tuple[float, int]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
 class Storage:
     """The files of a host, as seen through one connection."""
 
-    def __init__(
-        self, connection: libvirt.virConnect, shared: pools.Pools
-    ) -> None:
+    def __init__(self, connection: libvirt.virConnect, looks: Looks) -> None:
         self.connection = connection
-        self.pools = shared
+        self._looks = looks
 
-    def over(
-        self, folder: str, age: float = 0.0
-    ) -> contextlib.AbstractContextManager[libvirt.virStoragePool | None]:
-        """A pool over *folder*; see ``Pools.over``."""
-        return self.pools.over(self.connection, folder, age)
+    def ask(self, folder: str, call: Callable[[], T]) -> T:
+        """What *call* says of *folder*, or a pool; see ``Deadlines.ask``."""
+        return self._looks.deadlines.ask(self.connection, folder, call)
+
+    def look(
+        self, folder: str, use: Callable[[libvirt.virStoragePool | None], T]
+    ) -> T:
+        """
+        What *use* makes of a pool over *folder*; see ``pools.over``.
+
+        It must not ask for other files of the host.
+        """
+
+        def enter() -> T:
+            with pools.over(self.connection, folder) as pool:
+                return use(pool)
+
+        return self.ask(folder, enter)
 
     # One file --------------------------------------------------------------
 
     def path_of(self, disk: xml.Disk) -> str | None:
         """The path of the file that holds *disk*; None where it is no file."""
         if disk.kind == 'volume' and disk.volume:
-            return self._volume_path(*disk.volume)
+            pool, name = disk.volume
+            return self.ask(pool, lambda: self._volume_path(pool, name))
         return disk.path if disk.kind == 'file' else None
 
     def _volume_path(self, pool: str, name: str) -> str | None:
@@ -54,31 +104,56 @@ class Storage:
         return volume.path() if volumes.is_file(volume) else None
 
     def exists(self, path: str) -> bool:
-        """Whether the hypervisor sees a file at *path*."""
-        with self._file(path) as volume:
-            return volume is not None
+        """
+        Whether the hypervisor sees a file at *path*.
+
+        What cannot be found out counts as being there.
+        """
+        try:
+            return self._with(path, lambda volume: volume is not None)
+        except exceptions.FolderUnreadable:
+            return self.ask(
+                posixpath.dirname(path),
+                lambda: pools.is_there(self.connection, path),
+            )
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""
-        with self._file(path) as volume:
+
+        def delete(volume: libvirt.virStorageVol | None) -> None:
             if volume is not None:
                 volume.delete()
 
+        self._with(path, delete)
+
     def size(self, path: str) -> tuple[int, int]:
-        """Capacity and allocation of the disk file at *path*, in bytes."""
-        with self._file(path) as volume:
-            return (0, 0) if volume is None else volumes.usage(volume)
+        """
+        Capacity and allocation of the disk file at *path*, in bytes.
+
+        Neither has any where it is gone, or where that cannot be found out.
+        """
+        return self._usage(path) or (0, 0)
 
     def is_written(self, path: str) -> bool:
         """Whether the qcow2 overlay at *path* may hold data of its own."""
-        capacity, allocation = self.size(path)
+        usage = self._usage(path)
+        if usage is None:
+            return self.exists(path)
+        capacity, allocation = usage
         # Header, reference table and block, and 8 bytes for each 512 MiB;
         # what is written first takes two clusters more.
         return allocation > 4 * _CLUSTER_BYTES + capacity // 2**26
 
+    def _usage(self, path: str) -> tuple[int, int] | None:
+        try:
+            return self._with(path, _used)
+        except exceptions.FolderUnreadable:
+            return None
+
     def read(self, path: str, most: int) -> bytes | None:
         """The first *most* bytes of a file; None where there is none."""
-        with self._file(path) as volume:
+
+        def download(volume: libvirt.virStorageVol | None) -> bytes | None:
             if volume is None:
                 return None
             stream = self.connection.newStream()
@@ -88,7 +163,50 @@ class Storage:
             while part := stream.recv(_PART_BYTES):
                 data += part
             stream.finish()
-        return data
+            return data
+
+        return self._with(path, download)
+
+    def _with(
+        self, path: str, use: Callable[[libvirt.virStorageVol | None], T]
+    ) -> T:
+        """What *use* makes of the file at *path*, or of None."""
+        folder, name = posixpath.split(path)
+
+        def enter() -> T:
+            volume = None
+            # The pool that has it may be stopped right now.
+            with errors.ignored(self.connection):
+                volume = volumes.find(self.connection, path)
+            if volume is not None:
+                return use(volume)
+            with pools.over(self.connection, folder) as pool:
+                found = None if pool is None else volumes.find_in(pool, name)
+                return use(found)
+
+        return self.ask(folder, enter)
+
+    # New files -------------------------------------------------------------
+
+    def place(self, path: str) -> str:
+        """
+        Where a new file can be made that is wanted at *path*.
+
+        That is there, or in a folder of ours beside, where libvirt cannot read
+        its folder.
+        """
+        folder, name = posixpath.split(path)
+
+        def find() -> str:
+            if pools.active_over(self.connection, folder):
+                return path
+            try:
+                with pools.over(self.connection, folder):
+                    return path
+            except exceptions.FolderUnreadable:
+                return posixpath.join(filenames.own_folder(folder), name)
+
+        return self.ask(folder, find)
 
     def write(self, path: str, data: bytes) -> None:
         """
@@ -96,22 +214,26 @@ class Storage:
 
         Raises FolderMissing.
         """
-        with self.over(posixpath.dirname(path)) as pool:
-            if pool is None:
-                raise exceptions.FolderMissing(posixpath.dirname(path))
-            self._upload(self._sized(pool, path, len(data)), data)
+        like = None
+        folder = posixpath.dirname(path)
 
-    def _sized(
-        self, pool: libvirt.virStoragePool, path: str, size: int
-    ) -> libvirt.virStorageVol:
-        """The file at *path*, replaced where it has another size."""
-        volume, like = volumes.find(self.connection, path), None
-        if volume is not None and volumes.file_size(volume) == size:
-            return volume
-        if volume is not None:
+        def replace(volume: libvirt.virStorageVol | None) -> bool:
+            nonlocal like
+            if volume is None:
+                return False
+            if volumes.file_size(volume) == len(data):
+                self._upload(volume, data)
+                return True
             like = volumes.describe(volume)
             volume.delete()
-        return pool.createXML(volumes.raw_xml(path, size, like))
+            return False
+
+        def upload(volume: libvirt.virStorageVol) -> None:
+            self._upload(volume, data)
+
+        if not self._with(path, replace):
+            text = volumes.raw_xml(path, len(data), like)
+            self._make(folder, text, upload)
 
     def _upload(self, volume: libvirt.virStorageVol, data: bytes) -> None:
         stream = self.connection.newStream()
@@ -121,86 +243,108 @@ class Storage:
         stream.finish()
 
     def make_overlay(self, path: str, base: str, base_format: str) -> None:
-        """Make an empty overlay over *base* that only its owner can read."""
-        with self._file(base) as volume:
-            if volume is None:
-                raise exceptions.OperationFailed('create', f'{base} is gone')
-            like = volumes.describe(volume)
+        """
+        Make an empty overlay over *base* that only its owner can read.
+
+        Raises FolderMissing.
+        """
+        like = None
+        # Beside what cannot be read it is QEMU's owner who makes it his.
+        with contextlib.suppress(exceptions.FolderUnreadable):
+            like = self._with(base, _described)
+        if like is None and not self.exists(base):
+            raise exceptions.OperationFailed('create', f'{base} is gone')
         text = volumes.overlay_xml(path, base, base_format, like)
-        with self.over(posixpath.dirname(path), math.inf) as pool:
-            if pool is None:
-                raise exceptions.FolderMissing(posixpath.dirname(path))
-            pool.createXML(text)
+        self._make(posixpath.dirname(path), text, lambda _: None)
 
-    @contextlib.contextmanager
-    def _file(self, path: str) -> Iterator[libvirt.virStorageVol | None]:
-        volume = None
-        # The pool that has it may be stopped right now; then by its folder.
-        with errors.ignored(self.connection):
-            volume = volumes.find(self.connection, path)
-        if volume is not None:
-            yield volume
-            return
-        with self.over(posixpath.dirname(path)) as pool:
-            yield None if pool is None else self._find(pool, path)
+    def _make(
+        self,
+        folder: str,
+        text: str,
+        use: Callable[[libvirt.virStorageVol], None],
+    ) -> None:
+        """Make the volume that *text* describes in *folder*, for *use*."""
 
-    def _find(
-        self, pool: libvirt.virStoragePool, path: str
-    ) -> libvirt.virStorageVol | None:
-        """The file at *path* in the folder of *pool*, or None."""
-        volume = volumes.find(self.connection, path)
-        if volume is None:
-            # Raises where another process has stopped the pool meanwhile:
-            # what cannot be looked for is not missing.
-            pool.numOfVolumes()
-        return volume
+        def enter() -> None:
+            if filenames.is_own_folder(folder):
+                with pools.over_own(self.connection, folder) as own:
+                    return use(own.createXML(text))
+            # Somebody's pool then knows it as well.
+            theirs = pools.active_over(self.connection, folder)
+            try:
+                if theirs is not None:
+                    return use(theirs.createXML(text))
+            except libvirt.libvirtError as exc:
+                # It knows one that is gone.
+                if exc.get_error_code() != libvirt.VIR_ERR_STORAGE_VOL_EXIST:
+                    raise
+            with pools.over(self.connection, folder) as pool:
+                if pool is None:
+                    raise exceptions.FolderMissing(folder)
+                return use(pool.createXML(text))
+
+        self.ask(folder, enter)
 
     # Many files ------------------------------------------------------------
 
     def listing(self, folder: str) -> list[str]:
-        """The paths of the files in *folder*; none where it is not there."""
-        with self.over(folder) as pool:
-            if pool is None:
-                return []
-            # To ask each for its path would be a call for every one.
-            names = volumes.all_in(pool)
-            return [posixpath.join(folder, name) for name in names]
+        """
+        The paths of the files in *folder*; none where it cannot be read.
+
+        Left out are those whose names are not UTF-8.
+        """
+        # To ask each for its path would be a call for every one.
+        try:
+            names = self.look(folder, lambda p: [] if p is None else _names(p))
+        except exceptions.FolderUnreadable:
+            return []
+        return [posixpath.join(folder, name) for name in names]
 
     def missing(self, paths: Iterable[str]) -> str | None:
         """The first that is not there, of *paths* and their backing files."""
-        with contextlib.closing(self._walk(paths)) as walk:
-            return next((path for path, found in walk if not found), None)
+        found = self._walk(paths)
+        return next((path for path, there in found.items() if not there), None)
 
     def chains(self, paths: Iterable[str]) -> set[str]:
-        """*paths* and their backing files, as the files themselves say."""
-        return {path for path, _ in self._walk(paths)}
+        """
+        *paths* and their backing files, as the files themselves say.
 
-    def _walk(
-        self, paths: Iterable[str]
-    ) -> Generator[tuple[str, bool], None, None]:
-        """Each of *paths* and its backing files, and whether it is there."""
-        pending, seen = list(paths), set[str]()
-        with contextlib.ExitStack() as stack:
-            entered: dict[str, libvirt.virStoragePool | None] = {}
-            while pending:
-                path = pending.pop(0)
-                if path in seen:
-                    continue
-                seen.add(path)
-                folder, volume = posixpath.dirname(path), None
-                with errors.ignored(self.connection):
-                    volume = volumes.find(self.connection, path)
-                if volume is None and folder not in entered:
-                    entered[folder] = stack.enter_context(self.over(folder))
-                if volume is None and (pool := entered[folder]) is not None:
-                    volume = self._find(pool, path)
-                yield path, volume is not None
-                below = (
-                    None if volume is None else volumes.backing_file(volume)
-                )
-                # What is on the network has no path.
-                if below and posixpath.isabs(below):
-                    pending.append(below)
+        Those of a folder that cannot be read say nothing.
+        """
+        return set(self._walk(paths))
+
+    def _walk(self, paths: Iterable[str]) -> dict[str, bool]:
+        """Whether *paths*, and their backing files, are there."""
+        pending, seen = list(paths), dict[str, bool]()
+        while pending:
+            folder = posixpath.dirname(pending[0])
+            here = [p for p in pending if posixpath.dirname(p) == folder]
+            found, below = self._walk_in(folder, here)
+            seen |= found
+            pending = [p for p in pending if p not in here]
+            pending += [p for p in below if p not in seen]
+        return seen
+
+    def _walk_in(
+        self, folder: str, paths: Sequence[str]
+    ) -> tuple[dict[str, bool], list[str]]:
+        """The same for one folder, and what lies below in others."""
+
+        def enter() -> tuple[dict[str, bool], list[str]]:
+            pending, found, others = list(paths), dict[str, bool](), []
+            with _Once(self.connection, folder) as once:
+                while pending:
+                    path = pending.pop(0)
+                    if path in found:
+                        continue
+                    if posixpath.dirname(path) != folder:
+                        others.append(path)
+                        continue
+                    found[path], below = once.look(path)
+                    pending += [below] if below else []
+            return found, others
+
+        return self.ask(folder, enter)
 
     def available(self, folder: str, age: float = 0.0) -> int:
         """
@@ -208,36 +352,113 @@ class Storage:
 
         What was seen *age* seconds ago will do.
         """
-        with self.over(folder, age) as pool:
-            return 0 if pool is None else int(pool.info()[3])
+        seen, free = self._looks.free.get(folder, (0.0, 0))
+        now = time.monotonic()
+        if seen and now - seen < age:
+            return free
+        try:
+            free = self.look(folder, lambda p: int(p.info()[3]) if p else 0)
+        except exceptions.FolderUnreadable:
+            free = self.ask(folder, lambda: self._free_within(folder))
+        self._looks.free[folder] = now, free
+        return free
+
+    def _free_within(self, folder: str) -> int:
+        own = filenames.own_folder(folder)
+        with pools.over_own(self.connection, own) as pool:
+            return int(pool.info()[3])
 
     def allocations(self, folder: str, paths: Iterable[str]) -> dict[str, int]:
         """
-        The bytes that *paths* in *folder* take, but for those that are gone.
+        The bytes that *paths* in *folder* take, of those that are seen.
         """
         wanted = {posixpath.basename(path): path for path in paths}
-        with self.over(folder, math.inf) as pool:
-            if pool is None:
-                return {}
-            found, sizes = self._find_all(pool, wanted), {}
-            if not wanted.keys() <= found.keys():
-                self.pools.refresh(self.connection, pool)
-                found = self._find_all(pool, wanted)
-            for name, volume in found.items():
-                with errors.ignored(self.connection):
-                    sizes[wanted[name]] = volumes.usage(volume)[1]
-        return sizes
 
-    def _find_all(
+        def find() -> dict[str, int]:
+            theirs = pools.active_over(self.connection, folder)
+            found = {} if theirs is None else self._sizes(theirs, wanted)
+            left = wanted.keys() - found.keys()
+            if left:
+                with (
+                    contextlib.suppress(exceptions.FolderUnreadable),
+                    pools.over(self.connection, folder) as pool,
+                ):
+                    if pool is not None:
+                        found |= self._sizes(pool, left)
+            return found
+
+        return {wanted[k]: size for k, size in self.ask(folder, find).items()}
+
+    def _sizes(
         self, pool: libvirt.virStoragePool, names: Collection[str]
-    ) -> dict[str, libvirt.virStorageVol]:
-        """Those of the volumes *names* that are in *pool*."""
+    ) -> dict[str, int]:
+        """The bytes that those of the volumes *names* in *pool* take."""
+        found, sizes = dict[str, libvirt.virStorageVol](), {}
         # One call for each, or one call whose answer names every volume.
         if len(names) * _LISTED_WHILE_FOUND > pool.numOfVolumes():
             every = volumes.all_in(pool)
-            return {name: every[name] for name in names if name in every}
-        found = {}
-        for name in names:
+            found = {name: every[name] for name in names if name in every}
+        else:
+            for name in names:
+                with errors.ignored(self.connection):
+                    found[name] = pool.storageVolLookupByName(name)
+        for name, volume in found.items():
             with errors.ignored(self.connection):
-                found[name] = pool.storageVolLookupByName(name)
-        return found
+                sizes[name] = volumes.usage(volume)[1]
+        return sizes
+
+
+def _used(volume: libvirt.virStorageVol | None) -> tuple[int, int]:
+    return (0, 0) if volume is None else volumes.usage(volume)
+
+
+def _described(volume: libvirt.virStorageVol | None) -> xml.Element | None:
+    return None if volume is None else volumes.describe(volume)
+
+
+def _names(pool: libvirt.virStoragePool) -> list[str]:
+    names = list(volumes.all_in(pool))
+    # Raises where another process has stopped it meanwhile: what cannot be
+    # looked for is not missing.
+    pool.numOfVolumes()
+    return names
+
+
+class _Once(contextlib.ExitStack):
+    """Looks at files of one folder, which is read once at the most."""
+
+    def __init__(self, connection: libvirt.virConnect, folder: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._folder = folder
+        self._entered = self._unreadable = False
+        self._pool: libvirt.virStoragePool | None = None
+
+    def look(self, path: str) -> tuple[bool, str | None]:
+        """Whether *path* is there, and its backing file."""
+        volume = None
+        with errors.ignored(self._connection):
+            volume = volumes.find(self._connection, path)
+        if volume is None:
+            self._enter()
+            if self._unreadable:
+                return pools.is_there(self._connection, path), None
+            if self._pool is not None:
+                name = posixpath.basename(path)
+                volume = volumes.find_in(self._pool, name)
+        if volume is None:
+            return False, None
+        described = volumes.describe(volume)
+        if described is None:
+            return True, None
+        return True, volumes.backing_file(described)
+
+    def _enter(self) -> None:
+        if self._entered:
+            return
+        self._entered = True
+        try:
+            look = pools.over(self._connection, self._folder)
+            self._pool = self.enter_context(look)
+        except exceptions.FolderUnreadable:
+            self._unreadable = True

@@ -2,12 +2,15 @@
 """
 A volume: one file of the host, as libvirt's storage API sees it.
 
-Owns the look-up of a volume by its path, what libvirt knows about one, and
-the XML of new ones.
+Owns the look-up of a volume, what libvirt knows about one, and the XML of new
+ones.  A volume whose name, or whose backing file's, is not UTF-8 cannot be
+read by the binding: it is minded no more than one that is gone.
 """
 
+import contextlib
 import errno
 import posixpath
+from collections.abc import Callable
 from typing import cast
 from xml.etree import ElementTree
 
@@ -20,8 +23,21 @@ def find(
     connection: libvirt.virConnect, path: str
 ) -> libvirt.virStorageVol | None:
     """The file at *path*; None where no active pool has it, or it is gone."""
+    return _find(lambda: connection.storageVolLookupByPath(path))
+
+
+def find_in(
+    pool: libvirt.virStoragePool, name: str
+) -> libvirt.virStorageVol | None:
+    """The file *name* in the folder of *pool*, or None."""
+    return _find(lambda: pool.storageVolLookupByName(name))
+
+
+def _find(
+    look: Callable[[], libvirt.virStorageVol],
+) -> libvirt.virStorageVol | None:
     try:
-        volume = connection.storageVolLookupByPath(path)
+        volume = look()
         # Pools remember files that are gone; this looks at the file itself.
         volume.info()
     except libvirt.libvirtError as exc:
@@ -62,18 +78,38 @@ def file_size(volume: libvirt.virStorageVol) -> int:
     return int(cast(list[int], volume.infoFlags(flag))[2])
 
 
-def describe(volume: libvirt.virStorageVol) -> xml.Element:
-    """Its XML; libvirt has looked into the file at the pool's refresh."""
-    return xml.parse(volume.XMLDesc())
+def describe(volume: libvirt.virStorageVol) -> xml.Element | None:
+    """
+    Its XML, as libvirt finds the file now; None where it cannot be read.
+
+    Raises where it is gone.
+    """
+    with contextlib.suppress(UnicodeDecodeError):
+        return xml.parse(volume.XMLDesc())
+    return None
 
 
-def backing_file(volume: libvirt.virStorageVol) -> str | None:
-    return describe(volume).findtext('backingStore/path')
+def path(described: xml.Element) -> str:
+    return tidy(described.findtext('target/path', ''))
+
+
+def backing_file(described: xml.Element) -> str | None:
+    below = described.findtext('backingStore/path')
+    return below and tidy(below)
+
+
+def tidy(path: str) -> str:
+    """*path* without what a pool may have put into it; see ``pools.over``."""
+    return path.replace('/./', '/').removesuffix('/.')
 
 
 def all_in(pool: libvirt.virStoragePool) -> dict[str, libvirt.virStorageVol]:
-    """The volumes of *pool*, by name."""
-    return {volume.name(): volume for volume in pool.listAllVolumes()}
+    """The volumes of *pool* that can be read, by name."""
+    found = {}
+    for volume in pool.listAllVolumes():
+        with contextlib.suppress(UnicodeDecodeError):
+            found[volume.name()] = volume
+    return found
 
 
 def raw_xml(path: str, size: int, like: xml.Element | None) -> str:
@@ -83,10 +119,15 @@ def raw_xml(path: str, size: int, like: xml.Element | None) -> str:
 
 
 def overlay_xml(
-    path: str, base: str, base_format: str, like: xml.Element
+    path: str, base: str, base_format: str, like: xml.Element | None
 ) -> str:
-    """An empty overlay over *base*, which the volume *like* describes."""
-    root = _new(path, 'qcow2', like.findtext('capacity'), like)
+    """
+    An empty overlay over *base*, which the volume *like* describes.
+
+    Without it libvirt looks how big it is.
+    """
+    size = None if like is None else like.findtext('capacity')
+    root = _new(path, 'qcow2', size, like)
     backing = ElementTree.SubElement(root, 'backingStore')
     ElementTree.SubElement(backing, 'path').text = base
     ElementTree.SubElement(backing, 'format', type=base_format)
@@ -99,8 +140,9 @@ def _new(
     """A new file that only its owner can read."""
     root = ElementTree.Element('volume')
     ElementTree.SubElement(root, 'name').text = posixpath.basename(path)
-    size = ElementTree.SubElement(root, 'capacity', unit='bytes')
-    size.text = capacity
+    if capacity is not None:
+        size = ElementTree.SubElement(root, 'capacity', unit='bytes')
+        size.text = capacity
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'format', type=kind)
     permissions = ElementTree.SubElement(target, 'permissions')

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Calls of libvirt that may never return.
+
+libvirt waits without end for what does not answer: a file system whose server
+is gone, a QEMU that hangs.  Owns the deadline of such calls, and the memory of
+what does not answer: until libvirt returns, whoever asks about the same thing
+is told so at once.  So each sick thing costs one thread, and one call of
+libvirt, however many operations need it.
+"""
+
+import concurrent.futures
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Late:
+    """A call that has missed its deadline, and has not returned."""
+
+    connection: libvirt.virConnect
+    began: float
+
+
+class Deadlines:
+    """
+    The calls about things of one kind, by the names that users know them by.
+
+    Each call may take *seconds*, and *while_late* where another one is late
+    already: libvirt may have all of them wait for it.
+    """
+
+    def __init__(self, seconds: float, while_late: float) -> None:
+        self._seconds, self._while_late = seconds, while_late
+        self._lock = threading.RLock()
+        self._turns: dict[str, threading.Lock] = {}
+        self._late: dict[str, _Late] = {}
+
+    def ask(
+        self,
+        connection: libvirt.virConnect,
+        thing: str,
+        call: Callable[[], T],
+    ) -> T:
+        """
+        What *call*, which uses *connection*, says of *thing*.
+
+        The calls about one thing take turns.  Raises NotAnswering where it
+        has not returned in time, or where an earlier one still has not.
+        """
+        with self._lock:
+            if thing in self._late:
+                raise self._not_answering(thing)
+            seconds = self._while_late if self._late else self._seconds
+            turn = self._turns.setdefault(thing, threading.Lock())
+        began = time.monotonic()
+        if not turn.acquire(timeout=seconds):
+            raise self._not_answering(thing, began)
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        outcome.add_done_callback(lambda _: turn.release())
+        threading.Thread(
+            target=_carry_out,
+            args=(call, outcome),
+            name='hawkfish-call',
+            daemon=True,
+        ).start()
+        concurrent.futures.wait([outcome], seconds)
+        return self._in_time(connection, thing, began, outcome)
+
+    def _in_time(
+        self,
+        connection: libvirt.virConnect,
+        thing: str,
+        began: float,
+        outcome: 'concurrent.futures.Future[T]',
+    ) -> T:
+        with self._lock:
+            if not outcome.done():
+                self._late[thing] = _Late(connection, began)
+                outcome.add_done_callback(lambda _: self._returned(thing))
+                raise self._not_answering(thing)
+        return outcome.result()
+
+    def _returned(self, thing: str) -> None:
+        with self._lock:
+            self._late.pop(thing, None)
+
+    def _not_answering(
+        self, thing: str, began: float | None = None
+    ) -> exceptions.NotAnswering:
+        """The error that names what has not answered for the longest time."""
+        with self._lock:
+            late = [(one.began, name) for name, one in self._late.items()]
+        since, name = min(late, default=(began or time.monotonic(), thing))
+        return exceptions.NotAnswering(name, round(time.monotonic() - since))
+
+    def is_used(self, connection: libvirt.virConnect) -> bool:
+        """Whether a call that is late has *connection*."""
+        with self._lock:
+            return any(
+                one.connection is connection for one in self._late.values()
+            )
+
+
+def _carry_out(
+    call: Callable[[], T], outcome: 'concurrent.futures.Future[T]'
+) -> None:
+    try:
+        found = call()
+    except BaseException as exc:
+        outcome.set_exception(exc)
+    else:
+        outcome.set_result(found)

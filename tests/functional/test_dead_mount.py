@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is not looked for is not in the way.
+
+A FUSE mount whose process has died, or another user's sshfs, lets libvirt fail
+to read the folder that it is in, and stop the pool that somebody has over it.
+"""
+
+import contextlib
+import ctypes
+import os
+
+import pytest
+
+from tests.functional.conftest import SMALL
+from tests.lab.domains import Disk
+from tests.lab.host import IMAGES
+
+pytestmark = pytest.mark.once
+
+FOLDER = '/srv/home'
+_DETACH = 2
+
+
+@pytest.fixture
+def mount(folder):
+    """Mount a FUSE that nobody serves; its *owner* alone could look."""
+    with contextlib.ExitStack() as stack:
+        libc = ctypes.CDLL(None, use_errno=True)
+        node = folder / 'fuse'
+        os.mknod(node, 0o020600, os.makedev(10, 229))
+
+        def make(target, owner):
+            target.mkdir()
+            stack.callback(target.rmdir)
+            device = os.open(node, os.O_RDWR)
+            options = (
+                f'fd={device},rootmode=40000,user_id={owner},group_id={owner}'
+            )
+            failed = libc.mount(
+                b'sshfs', bytes(target), b'fuse.sshfs', 0, options.encode()
+            )
+            assert not failed, os.strerror(ctypes.get_errno())
+            stack.callback(libc.umount2, bytes(target), _DETACH)
+            if owner:
+                stack.callback(os.close, device)
+            else:
+                # Its process has died.
+                os.close(device)
+
+        yield make
+
+
+def in_folder(make_system, host):
+    host.path(FOLDER).mkdir(parents=True, exist_ok=True)
+    return make_system(**SMALL | {'disks': (
+        Disk(size_mib=16, formatted=False, folder=FOLDER),
+    )})  # fmt: skip
+
+
+def check_all(emulator, system):
+    """A create, a revert and a delete all take place."""
+    for ask in (
+        lambda: emulator.post_create(system.uuid, Name='s'),
+        lambda: emulator.post_revert(system.uuid, 'before'),
+        lambda: emulator.send_delete(system.uuid, 's'),
+        lambda: emulator.send_delete(system.uuid, 'before'),
+    ):
+        response = ask()
+        assert response.status_code == 202, response.text
+        ended = emulator.wait(response)
+        assert ended.ok, ended.text
+
+
+@pytest.mark.parametrize('owner', [0, 1000])
+def test_in_the_folder(make_system, emulator, host, mount, owner):
+    """All goes on in the folder where the mount is."""
+    system = in_folder(make_system, host)
+    emulator.create(system.uuid, Name='before')
+    mount(host.path(f'{FOLDER}/mount'), owner)
+
+    check_all(emulator, system)
+
+
+def test_elsewhere(make_system, emulator, host, mount):
+    """And all the more for a system whose disks lie in another folder."""
+    neighbour, system = in_folder(make_system, host), make_system(**SMALL)
+    emulator.create(neighbour.uuid, Name='theirs')
+    emulator.create(system.uuid, Name='before')
+    # What lists them looks into the folder, and remembers it.
+    emulator.snapshots(neighbour.uuid)
+    mount(host.path(f'{FOLDER}/mount'), 0)
+
+    check_all(emulator, system)
+
+
+@pytest.fixture
+def pool(host):
+    """The pool over the image folder, which is started again at the end."""
+    with contextlib.closing(host.connect()) as connection:
+        found = connection.storagePoolLookupByName('default')
+        yield found
+        if not found.isActive():
+            found.create()
+
+
+def test_the_pool_of_somebody(make_system, emulator, host, pool, mount):
+    """A pool that was started is started afterwards."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='before')
+    mount(host.path(f'{IMAGES}/mount'), 0)
+
+    emulator.send_delete(system.uuid, 'before')
+
+    assert pool.isActive()

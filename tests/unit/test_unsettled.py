@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks that wait for what went away, and those that somebody gives up."""
+
+import dataclasses
+import threading
+
+import pytest
+
+from hawkfish_plugin import exceptions, locks
+from hawkfish_plugin.attention import Unsettled
+from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks.operation import Operations
+from hawkfish_plugin.tasks.task import (
+    CANCELLED,
+    COMPLETED,
+    EXCEPTION,
+    RUNNING,
+    Subject,
+)
+from tests.unit.test_tasks import (
+    PATIENCE,
+    A,
+    B,
+    Facts,
+    ended,
+    message_ids,
+    open_table,
+    operation,
+    submit,
+)
+from tests.waiting import holds_for, wait_for
+
+
+@dataclasses.dataclass
+class Stuck:
+    """An operation in a call that returns when the test lets it."""
+
+    begun: threading.Event = dataclasses.field(default_factory=threading.Event)
+    go: threading.Event = dataclasses.field(default_factory=threading.Event)
+    steps: list[str] = dataclasses.field(default_factory=list)
+    over: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def run(self, context):
+        try:
+            self.step(context, 'call')
+            self.begun.set()
+            assert self.go.wait(PATIENCE)
+            self.step(context, 'after')
+        except Exception:
+            # As an operation that undoes what has failed.
+            self.step(context, 'undo')
+        finally:
+            self.over.set()
+        return {}
+
+    def step(self, context, name):
+        context.step(name)
+        self.steps.append(name)
+
+
+class Away:
+    """An operation whose hypervisor goes away in the middle."""
+
+    def __init__(self):
+        self.back = threading.Event()
+
+    def run(self, context):
+        context.step('half', Facts(note='definition'))
+        return self.settle(context)
+
+    def settle(self, context):
+        if not self.back.is_set():
+            raise exceptions.HypervisorUnavailable('there', 'it is silent')
+        return {}
+
+
+@pytest.fixture
+def stuck():
+    stuck = Stuck()
+    yield stuck
+    stuck.go.set()
+
+
+@pytest.fixture
+def away():
+    away = Away()
+    yield away
+    away.back.set()
+
+
+@pytest.fixture
+def kinds(stuck, away):
+    def at_once(context):
+        return {}
+
+    return {
+        'stuck': operation('stuck', stuck.run, stuck.run),
+        'away': operation('away', away.run, away.settle, cancellable=True),
+        'work': operation('work', at_once, at_once, cancellable=True),
+        'mending': operation('mending', at_once, at_once, mends=True),
+    }
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch, kinds):
+    """A task table with one worker."""
+    monkeypatch.setenv('OS_TASKS__WORKERS', '1')
+    monkeypatch.setattr(workers, '_RETRY_SECONDS', 0.05)
+    table = open_table(tmp_path)
+    table.start(Operations(*kinds.values()))
+    return table
+
+
+@pytest.fixture
+def abandoned(table, stuck, kinds):
+    """A task that was abandoned in the middle of a call."""
+    task = submit(table, 's', kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    return table.abandon(task.id, kinds['stuck'])
+
+
+def test_an_abandoned_task_says_how_far_it_came(abandoned):
+    """It has ended with an error, and keeps its journal."""
+    assert abandoned.state == EXCEPTION
+    assert message_ids(abandoned)[-2:] == ['OperationUnsettled', 'TaskAborted']
+    assert abandoned.error['messages'][0][1][:2] == ['stuck', 'call']
+    assert abandoned.journal['step'] == 'call'
+
+
+def test_an_abandoned_task_keeps_nobody(abandoned, table, stuck):
+    """Its worker and its system are free while it is still stuck."""
+    assert ended(table, submit(table, 't', A)).state == COMPLETED
+    assert ended(table, submit(table, 't', B)).state == COMPLETED
+    assert stuck.steps == ['call']
+
+
+def test_an_abandoned_operation_does_no_more(abandoned, table, stuck):
+    """When its call returns it neither goes on nor undoes anything."""
+    stuck.go.set()
+
+    assert stuck.over.wait(PATIENCE)
+    assert stuck.steps == ['call']
+    assert ended(table, submit(table, 't')).state == COMPLETED
+    assert table.get(abandoned.id) == abandoned
+
+
+def test_its_system_needs_attention(abandoned, table):
+    """It is known which operation left the system at which step."""
+    (left,) = table.attention.of(A.uuid)
+
+    assert left == Unsettled(abandoned.id, 'stuck', 's', 'call', left.since)
+    assert table.attention.of(B.uuid) == []
+
+
+@pytest.mark.parametrize('kind', ['work', 'mending'])
+def test_what_mends_a_system(abandoned, table, kind):
+    """An operation that leaves it in a known state ends the attention."""
+    assert ended(table, submit(table, 't', kind=kind)).state == COMPLETED
+
+    assert bool(table.attention.of(A.uuid)) == (kind == 'work')
+
+
+def test_who_deletes_the_task_has_seen_to_it(abandoned, table):
+    """To forget an abandoned task is to acknowledge it."""
+    table.cancel(abandoned.id)
+
+    assert table.attention.of(A.uuid) == []
+
+
+def test_an_ended_task_cannot_be_abandoned(abandoned, table, kinds):
+    """It has its end already."""
+    with pytest.raises(exceptions.TaskEnded):
+        table.abandon(abandoned.id, kinds['stuck'])
+
+
+def test_a_waiting_task_is_cancelled(table, stuck, kinds):
+    """It has begun nothing, so there is nothing to look after."""
+    submit(table, 's', kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    waiting = submit(table, 't')
+
+    assert table.abandon(waiting.id, kinds['work']).state == CANCELLED
+    assert table.attention.of(A.uuid) == []
+
+
+def test_another_process_abandons(tmp_path, table, stuck, kinds):
+    """Any process may; the one with the workers hears of it."""
+    task = submit(table, 's', kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    open_table(tmp_path).abandon(task.id, kinds['stuck'])
+
+    with locks.Locks(tmp_path).system(A.uuid, PATIENCE):
+        assert not stuck.over.is_set()
+
+
+def test_a_task_that_waits_keeps_no_worker(table, away):
+    """Other systems are worked on while it waits for its hypervisor."""
+    waiting = submit(table, 's', A, kind='away')
+
+    assert ended(table, submit(table, 's', B)).state == COMPLETED
+    assert table.get(waiting.id).state == RUNNING
+
+    away.back.set()
+    assert ended(table, waiting).state == COMPLETED
+
+
+def test_as_many_work_as_are_meant_to(table, away, stuck):
+    """Whoever has been replaced leaves when his task is over."""
+    waiting = submit(table, 's', A, kind='away')
+    ended(table, submit(table, 's', B))
+    away.back.set()
+    ended(table, waiting)
+    submit(table, 's', A, kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    second = submit(table, 's', B)
+
+    assert holds_for(lambda: table.get(second.id).started is None, 1)
+
+
+def test_a_cancel_of_a_task_that_waits(table, kinds):
+    """It is over, says what is not known, and needs attention."""
+    subjects = [Subject(A, 's')]
+    waiting = table.submit(kinds['away'], subjects, Facts(), {})
+    wait_for(lambda: table.get(waiting.id).step)
+    table.cancel(waiting.id)
+
+    task = ended(table, waiting)
+
+    assert task.state == EXCEPTION
+    assert 'OperationUnsettled' in message_ids(task)
+    assert task.journal['note'] == 'definition'
+    assert table.attention.of(A.uuid)[0].step == 'half'
+
+
+def test_nothing_waits_for_ever(table, away, monkeypatch):
+    """A hypervisor that stays away is given up at last."""
+    monkeypatch.setattr(workers, '_AWAY_SECONDS', 0.1)
+
+    task = ended(table, submit(table, 's', kind='away'))
+
+    assert 'OperationUnsettled' in message_ids(task)
+    assert table.attention.of(A.uuid)
