@@ -82,6 +82,16 @@ def test_in_the_folder(make_system, emulator, host, mount, owner):
     check_all(emulator, system)
 
 
+def test_a_guest_in_the_folder(make_system, emulator, host, mount):
+    """The memory of a guest is captured and brought back there as well."""
+    host.path(FOLDER).mkdir(parents=True, exist_ok=True)
+    system = make_system(disks=(Disk(folder=FOLDER),)).boot()
+    emulator.create(system.uuid, Name='before')
+    mount(host.path(f'{FOLDER}/mount'), 0)
+
+    check_all(emulator, system)
+
+
 def test_elsewhere(make_system, emulator, host, mount):
     """And all the more for a system whose disks lie in another folder."""
     neighbour, system = in_folder(make_system, host), make_system(**SMALL)

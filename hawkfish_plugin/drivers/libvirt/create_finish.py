@@ -49,7 +49,7 @@ def run(
         _keep_firmware(domain, made, journal, context)
     size = None
     if made.memory_file:
-        size = domain.host.storage.size(made.memory_file)[0]
+        size = domain.host.storage.size(made.memory_file)[0] or None
     return contract.Created(made.record.created, quiesced, size)
 
 

@@ -44,6 +44,8 @@ class Deadlines:
         self._lock = threading.RLock()
         self._turns: dict[str, threading.Lock] = {}
         self._late: dict[str, _Late] = {}
+        # Until when nobody is to ask about a thing.
+        self._put_off: dict[str, float] = {}
 
     def ask(
         self,
@@ -58,7 +60,7 @@ class Deadlines:
         has not returned in time, or where an earlier one still has not.
         """
         with self._lock:
-            if thing in self._late:
+            if thing in self._late or self._is_put_off(thing):
                 raise self._not_answering(thing)
             seconds = self._while_late if self._late else self._seconds
             turn = self._turns.setdefault(thing, threading.Lock())
@@ -75,6 +77,22 @@ class Deadlines:
         ).start()
         concurrent.futures.wait([outcome], seconds)
         return self._in_time(connection, thing, began, outcome)
+
+    def put_off(self, thing: str, seconds: float) -> exceptions.NotAnswering:
+        """
+        Let nobody ask about *thing* for *seconds*.
+
+        For one that has answered that it cannot.  Gives the error for that.
+        """
+        with self._lock:
+            self._put_off[thing] = time.monotonic() + seconds
+        return exceptions.NotAnswering(thing, round(seconds))
+
+    def _is_put_off(self, thing: str) -> bool:
+        if self._put_off.get(thing, 0.0) > time.monotonic():
+            return True
+        self._put_off.pop(thing, None)
+        return False
 
     def _in_time(
         self,

@@ -78,7 +78,9 @@ def _watch(
         looked = time.monotonic()
         while not done.wait(_POLL_SECONDS):
             with contextlib.suppress(
-                libvirt.libvirtError, exceptions.StateUnavailable
+                libvirt.libvirtError,
+                exceptions.StateUnavailable,
+                exceptions.NotAnswering,
             ):
                 watch.cancelled = watch.cancelled or context.cancelled
                 late = time.monotonic() - looked > _LOOK_SECONDS
@@ -144,5 +146,5 @@ def _is_busy(domain: Domain) -> bool:
         return True
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
-        # An inactive domain has no job; another one may not let us ask.
-        return bool(exc.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT)
+        # An inactive domain has no job.
+        return False

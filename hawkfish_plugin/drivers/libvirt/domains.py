@@ -57,13 +57,34 @@ class Domain:
         """
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
         flags |= libvirt.VIR_DOMAIN_XML_SECURE if secure else 0
-        return self.handle.XMLDesc(flags)
+        if self.id < 0:
+            return self.handle.XMLDesc(flags)
+        return self.asked(lambda: self.handle.XMLDesc(flags))
 
     def definition(
         self, inactive: bool = False, secure: bool = False
     ) -> xml.Element:
         """The same, parsed."""
         return xml.parse(self.text(inactive, secure))
+
+    def disk_files(self) -> set[str]:
+        """
+        The files that its disks stand on, as far as libvirt has noted them.
+
+        Without asking anybody: also of a domain that does not answer.
+        """
+        found = self.host.connection.domainListGetStats(
+            [self.handle],
+            libvirt.VIR_DOMAIN_STATS_BLOCK,
+            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+            | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING,
+        )
+        return {
+            value
+            for _, statistics in found
+            for name, value in statistics.items()
+            if name.startswith('block.') and name.endswith('.path')
+        }
 
     @property
     def is_persistent(self) -> bool:

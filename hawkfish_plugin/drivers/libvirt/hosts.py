@@ -20,8 +20,9 @@ from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
 
 T = TypeVar('T')
 
-# A domain's QEMU is asked in turns of libvirt, which waits 30 seconds for its
-# own.
+# libvirt waits so long for its turn at the QEMU of a domain, but without end
+# for the answer.
+_JOB_SECONDS = 30.0
 _QUERY_SECONDS = 35.0
 
 
@@ -66,9 +67,14 @@ class Host:
         """
         What *call* says of *thing*, a domain whose QEMU may hang.
 
-        Raises NotAnswering.
+        Raises NotAnswering, also where a job does not let libvirt ask.
         """
-        return self._queries.ask(self.connection, thing, call)
+        try:
+            return self._queries.ask(self.connection, thing, call)
+        except libvirt.libvirtError as exc:
+            if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
+                raise
+            raise self._queries.put_off(thing, _JOB_SECONDS) from exc
 
     @property
     def is_alive(self) -> bool:

@@ -292,9 +292,16 @@ def _named_folders(host: Host) -> frozenset[str]:
     found = set()
     for domain in domains.all_of(host):
         with _vanished():
-            for text in _texts(domain):
-                found |= {posixpath.dirname(p) for p in _named_in(text).files}
+            found |= {posixpath.dirname(path) for path in _files(domain)}
     return frozenset(found)
+
+
+def _files(domain: Domain) -> Set[str]:
+    try:
+        named = [_named_in(text).files for text in _texts(domain)]
+        return frozenset().union(*named)
+    except exceptions.NotAnswering:
+        return domain.disk_files()
 
 
 def _unseen(
@@ -336,7 +343,13 @@ def _definition(
 ) -> Definition:
     """What the definitions of *domain* name."""
     files, written = set[str](), set[tuple[str, str]]()
-    for text in _texts(domain):
+    try:
+        texts = _texts(domain)
+    except exceptions.NotAnswering:
+        # One whose QEMU hangs is in nobody's way; what it stands on is known.
+        found = frozenset(domain.disk_files())
+        return Definition(domain.name, found, frozenset())
+    for text in texts:
         named = _named_in(text)
         files |= named.files
         written |= named.written

@@ -11,7 +11,7 @@ import contextlib
 import html
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import libvirt
 
@@ -37,7 +37,7 @@ def remove(
     """Remove those of *paths* that nothing uses; report what cannot be."""
     paths, unused = [*paths], list[str]()
     with _reporting(host, context, paths):
-        unused = _unused(host, paths)
+        unused = _unused(host, paths, [exceptions.NotAnswering])
     for path in unused:
         with _reporting(host, context, [path]):
             host.storage.remove(path)
@@ -53,7 +53,7 @@ def _reporting(
     except libvirt.libvirtError as exc:
         host.raise_if_lost(exc)
         reason = errors.text(exc)
-    except exceptions.FolderUnreadable as exc:
+    except (exceptions.FolderUnreadable, exceptions.NotAnswering) as exc:
         reason = messages.text(exc)
     else:
         return
@@ -137,9 +137,7 @@ def _holding(host: Host) -> set[str]:
     """Every file that a definition names or that a snapshot has captured."""
     found: set[str] = set()
     for domain in domains.all_of(host):
-        found.update(xml.files(domain.definition()))
-        if domain.is_persistent:
-            found.update(xml.files(domain.definition(inactive=True)))
+        found.update(_disk_files(domain))
         for seen in snapshots.read_all(domain):
             found |= seen.paths | set(seen.own_files)
     return found
@@ -182,7 +180,7 @@ def _files_like_ours(host: Host) -> set[str]:
     folders = {
         posixpath.dirname(path)
         for domain in domains.all_of(host)
-        for path in xml.files(domain.definition())
+        for path in _disk_files(domain)
     }
     return {
         path
@@ -190,6 +188,17 @@ def _files_like_ours(host: Host) -> set[str]:
         for path in host.storage.listing(folder)
         if filenames.is_ours(path)
     }
+
+
+def _disk_files(domain: Domain) -> set[str]:
+    """The files that the definitions of *domain* name."""
+    try:
+        found = set(xml.files(domain.definition()))
+        if domain.is_persistent:
+            found.update(xml.files(domain.definition(inactive=True)))
+    except exceptions.NotAnswering:
+        return domain.disk_files()
+    return found
 
 
 def _names_in_use(host: Host) -> set[str]:
@@ -204,30 +213,54 @@ def _names_in_use(host: Host) -> set[str]:
     return names
 
 
-def _unused(host: Host, paths: Iterable[str]) -> list[str]:
-    """Those of *paths* that no domain knows."""
+def _unused(
+    host: Host,
+    paths: Iterable[str],
+    hanging: Sequence[type[exceptions.NotAnswering]] = (),
+) -> list[str]:
+    """Those of *paths* that no domain knows, but for errors of *hanging*."""
     # By their names, and any domain's: disks that differ only in the ending
     # of their names get overlays of the same names from their reverts.
     names = {path: posixpath.basename(path) for path in paths}
-    known: set[str] = set()
+    known, words = set[str](), set(names.values())
+    folders = {posixpath.dirname(path) for path in names}
     for domain in domains.all_of(host) if names else ():
-        known |= _mentioned(domain, set(names.values()))
+        texts = list(_texts(domain))
+        # A QEMU that has nothing there need not be asked. One that hangs is
+        # of another system: it would be an operation of its own that had let
+        # it open what libvirt does not know.
+        if any(folder in text for text in texts for folder in folders):
+            with contextlib.suppress(*hanging):
+                texts.append(_open_files(domain))
+        known |= _among(words, texts)
     return [path for path, name in names.items() if name not in known]
 
 
 def _mentioned(domain: Domain, words: set[str]) -> set[str]:
     """Those of *words* that are in anything said of a domain's files."""
-    return {word for text in _texts(domain) for word in words if word in text}
+    return _among(words, [*_texts(domain), _open_files(domain)])
+
+
+def _among(words: Iterable[str], texts: Iterable[str]) -> set[str]:
+    texts = list(texts)
+    return {word for word in words if any(word in text for text in texts)}
 
 
 def _texts(domain: Domain) -> Iterator[str]:
-    """All that libvirt and QEMU have to say of a domain's files."""
-    texts = [domain.text(), *snapshots.texts(domain)]
-    if domain.is_persistent:
-        texts.append(domain.text(inactive=True))
+    """All that libvirt has to say of a domain's files."""
+    texts = snapshots.texts(domain)
+    try:
+        texts.append(domain.text())
+        if domain.is_persistent:
+            texts.append(domain.text(inactive=True))
+    except exceptions.NotAnswering:
+        texts += domain.disk_files()
     # Not parsed, as there may be thousands; but XML has other words for some
     # letters.
     yield from map(html.unescape, texts)
-    # A libvirtd that died may know less than its QEMU.
+
+
+def _open_files(domain: Domain) -> str:
+    """What QEMU has to say: a libvirtd that died may know less."""
     nodes = qmp.listed(domain, 'query-named-block-nodes')
-    yield json.dumps(nodes, ensure_ascii=False)
+    return json.dumps(nodes, ensure_ascii=False)
