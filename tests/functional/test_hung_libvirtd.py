@@ -104,7 +104,7 @@ def test_a_cancel(served, waiting):
     location = served.url + accepted.headers['Location']
     assert requests.delete(location).status_code == 202
 
-    wait_for(lambda: requests.get(location).status_code != 202, seconds=10)
+    wait_for(lambda: requests.get(location).status_code != 202, seconds=30)
 
     said = requests.get(url).json()
     assert 'OperationUnsettled' in str(said['Messages'])

@@ -226,7 +226,10 @@ def find_any(host: Host, identity: str) -> Domain:
 
 def all_of(host: Host, flags: int = 0) -> Sequence[Domain]:
     """Every domain of *host*; see virConnectListAllDomains for *flags*."""
-    found = host.connection.listAllDomains(flags)
+    # libvirt waits for each of them that somebody starts at this moment.
+    found = host.ask(
+        'all systems', lambda: host.connection.listAllDomains(flags)
+    )
     return [Domain(host, handle) for handle in found]
 
 

@@ -141,8 +141,9 @@ def _journal(domain: Domain, planned: Plan) -> RevertJournal:
     current = snapshots.current(domain)
     present = domain.text(inactive=True, secure=True)
     token = filenames.new_token()
+    place = domain.host.storage.place
     created = {
-        target: filenames.overlay(base.path, token, target)
+        target: place(filenames.overlay(base.path, token, target))
         for target, base in planned.bases.items()
     }
     return RevertJournal(

@@ -5,7 +5,12 @@ import dataclasses
 
 import pytest
 
-from hawkfish_plugin.drivers.libvirt import parsed, snapshot_xml, xml
+from hawkfish_plugin.drivers.libvirt import (
+    parsed,
+    snapshot_xml,
+    snapshots,
+    xml,
+)
 from tests.unit.libvirt.recordings import CASES, Case
 
 
@@ -89,3 +94,28 @@ def test_a_text_is_parsed_once():
     assert cache.read(texts[1]) is not first
     changed = texts[0].replace('Of old', 'Of another')
     assert cache.read(changed).record.description == 'Of another'
+
+
+@pytest.mark.parametrize(
+    'body',
+    [
+        '',
+        '<state>unheard of</state>',
+        "<memory snapshot='external'/>",
+        '<parent/><active>0</active><inactiveDomain/>',
+        "<disks><disk name='vda' snapshot='external'/></disks><domain/>",
+        '<disks><disk/></disks><domain><devices><disk/></devices></domain>',
+        "<disks><disk name='vda' snapshot='external' type='network'/></disks>"
+        "<domain><os><nvram/></os><devices><disk type='volume'><source/>"
+        "<target/></disk><disk type='nvme'><source/></disk><tpm/></devices>"
+        '</domain>',
+    ],
+)
+def test_a_snapshot_of_odd_shape(body):
+    """What others define is listed, whatever it lacks."""
+    text = f'<domainsnapshot><name>s</name>{body}</domainsnapshot>'
+
+    seen = parsed.parse(xml.parse(text))
+
+    assert [r.name for r in snapshots.records([seen], None)] == ['s']
+    assert not any(filter(None, (*seen.own_files, *seen.paths)))
