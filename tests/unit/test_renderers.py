@@ -72,6 +72,12 @@ def test_a_task_is_called_as_its_operation_says():
         '@odata.type': '#HawkFishTask.v1_0_0.Task',
         'Operation': 'report',
         'Snapshot': 'a b',
+        'Actions': {
+            '#HawkFishTask.Abandon': {
+                'target': '/redfish/v1/TaskService/Tasks/7/Actions/Oem/'
+                'HawkFishTask.Abandon'
+            }
+        },
         'Step': None,
         'System': {'@odata.id': '/redfish/v1/Systems/u-u-i-d'},
     }

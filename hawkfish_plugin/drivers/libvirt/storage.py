@@ -10,20 +10,22 @@ libvirt reads a folder as a whole or not at all: a mount of which the process
 has died, or that is another user's, keeps it from all files beside.  Of these
 the driver still learns whether one is there, and how much space is free; what
 needs more raises FolderUnreadable.  Whatever does not answer in time raises
-NotAnswering.
+NotAnswering.  Long, as all that is done to files stands together.
 """
 
 import contextlib
 import dataclasses
+import functools
 import posixpath
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import (
+    chains,
     errors,
     filenames,
     pools,
@@ -319,32 +321,14 @@ class Storage:
         while pending:
             folder = posixpath.dirname(pending[0])
             here = [p for p in pending if posixpath.dirname(p) == folder]
-            found, below = self._walk_in(folder, here)
+            found, below = self.ask(
+                folder,
+                functools.partial(chains.walk, self.connection, folder, here),
+            )
             seen |= found
             pending = [p for p in pending if p not in here]
             pending += [p for p in below if p not in seen]
         return seen
-
-    def _walk_in(
-        self, folder: str, paths: Sequence[str]
-    ) -> tuple[dict[str, bool], list[str]]:
-        """The same for one folder, and what lies below in others."""
-
-        def enter() -> tuple[dict[str, bool], list[str]]:
-            pending, found, others = list(paths), dict[str, bool](), []
-            with _Once(self.connection, folder) as once:
-                while pending:
-                    path = pending.pop(0)
-                    if path in found:
-                        continue
-                    if posixpath.dirname(path) != folder:
-                        others.append(path)
-                        continue
-                    found[path], below = once.look(path)
-                    pending += [below] if below else []
-            return found, others
-
-        return self.ask(folder, enter)
 
     def available(self, folder: str, age: float = 0.0) -> int:
         """
@@ -422,43 +406,3 @@ def _names(pool: libvirt.virStoragePool) -> list[str]:
     # looked for is not missing.
     pool.numOfVolumes()
     return names
-
-
-class _Once(contextlib.ExitStack):
-    """Looks at files of one folder, which is read once at the most."""
-
-    def __init__(self, connection: libvirt.virConnect, folder: str) -> None:
-        super().__init__()
-        self._connection = connection
-        self._folder = folder
-        self._entered = self._unreadable = False
-        self._pool: libvirt.virStoragePool | None = None
-
-    def look(self, path: str) -> tuple[bool, str | None]:
-        """Whether *path* is there, and its backing file."""
-        volume = None
-        with errors.ignored(self._connection):
-            volume = volumes.find(self._connection, path)
-        if volume is None:
-            self._enter()
-            if self._unreadable:
-                return pools.is_there(self._connection, path), None
-            if self._pool is not None:
-                name = posixpath.basename(path)
-                volume = volumes.find_in(self._pool, name)
-        if volume is None:
-            return False, None
-        described = volumes.describe(volume)
-        if described is None:
-            return True, None
-        return True, volumes.backing_file(described)
-
-    def _enter(self) -> None:
-        if self._entered:
-            return
-        self._entered = True
-        try:
-            look = pools.over(self._connection, self._folder)
-            self._pool = self.enter_context(look)
-        except exceptions.FolderUnreadable:
-            self._unreadable = True
