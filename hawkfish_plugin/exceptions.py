@@ -490,6 +490,10 @@ class TaskNotCancellable(Conflict):
     """(task, operation)"""
 
 
+class SystemHalfChanged(Conflict):
+    """(system, operation, task, step)"""
+
+
 class TaskEnded(Conflict):
     """(task, state)"""
 

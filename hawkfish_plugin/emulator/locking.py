@@ -69,7 +69,8 @@ class RequestLocks:
             error,
             exceptions.SystemLocked
             | exceptions.SystemUnsettled
-            | exceptions.DefinitionOnSnapshot,
+            | exceptions.DefinitionOnSnapshot
+            | exceptions.SystemHalfChanged,
         ):
             return False
         # Before anything of ours has started there is nothing to cross.
@@ -98,6 +99,10 @@ class RequestLocks:
         if task:
             raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
         if internals.may_start(flask.request):
+            for left in self._services.tasks.attention.of(uuid):
+                raise exceptions.SystemHalfChanged(
+                    uuid, left.operation, left.task, left.step
+                )
             self._check_start(system)
 
     def _check_start(self, system: contract.System) -> None:

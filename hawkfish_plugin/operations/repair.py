@@ -22,6 +22,7 @@ from hawkfish_plugin.tasks.task import Subject, Task
 class Repair(Operation):
     name = 'repair'
     title = 'Repair {system}'
+    mends = True
 
     def __init__(self, driver: contract.Driver, task_table: Tasks) -> None:
         self._driver = driver

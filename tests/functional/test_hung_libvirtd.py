@@ -95,7 +95,9 @@ def test_the_emulator_serves_on(served, system, waiting):
 
     end()
     resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE, (most, most))
-    assert served.wait(accepted).ok
+    ended = served.wait(accepted)
+    # Nothing had been made when libvirtd began to hang.
+    assert ended.ok or message_ids(ended) == ['OperationInterrupted']
 
 
 def test_a_cancel(served, waiting):

@@ -5,6 +5,7 @@ import dataclasses
 import threading
 
 import pytest
+import requests
 
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.attention import Unsettled
@@ -17,6 +18,7 @@ from hawkfish_plugin.tasks.task import (
     RUNNING,
     Subject,
 )
+from tests.served import message_ids as message_keys
 from tests.unit.test_tasks import (
     PATIENCE,
     A,
@@ -240,3 +242,27 @@ def test_nothing_waits_for_ever(table, away, monkeypatch):
 
     assert 'OperationUnsettled' in message_ids(task)
     assert table.attention.of(A.uuid)
+
+
+def test_a_system_that_needs_attention_is_not_started(emulator):
+    """A Reset says why; other requests, and who has seen to it, go on."""
+    with emulator.slow():
+        accepted = emulator.create(Name='s')
+        emulator.wait_running(accepted)
+        task = emulator.task(accepted)
+        url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{task.id}'
+        actions = requests.get(url).json()['Oem']['HawkFish']['Actions']
+        target = actions['#HawkFishTask.Abandon']['target']
+        assert requests.post(emulator.url + target).status_code == 204
+    reset = (
+        f'{emulator.url}/redfish/v1/Systems/{emulator.system}'
+        '/Actions/ComputerSystem.Reset'
+    )
+
+    refused = requests.post(reset, json={'ResetType': 'On'})
+
+    assert refused.status_code == 409
+    assert message_keys(refused) == ['SystemHalfChanged']
+    assert requests.post(reset, json={'ResetType': 'ForceOff'}).ok
+    assert requests.delete(url).ok
+    assert requests.post(reset, json={'ResetType': 'On'}).ok

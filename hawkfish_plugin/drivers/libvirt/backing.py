@@ -11,7 +11,7 @@ import functools
 import logging
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import libvirt
@@ -51,26 +51,38 @@ def of_all(
     """
     Every volume of all active pools, and of *folders* that can be read.
 
-    Those in *known* are not looked at again; where a pool does not answer,
-    they are all that is known of it.
+    Those in *known* are not looked at again; where a pool or a folder does not
+    answer, they are all that is known of it.
     """
     found = dict[Place, Backed]()
     active = pools.active(storage.connection)
     for name, pool in active.items():
         look = functools.partial(_of_pool, storage, pool, name, known)
-        try:
-            found |= storage.ask(name, look)
-        except exceptions.NotAnswering as exc:
-            LOG.warning('Not looked at: %s', messages.text(exc))
-            found |= {p: b for p, b in known.items() if p[0] == name}
+        found |= _in_time(
+            name, known, functools.partial(storage.ask, name, look)
+        )
     for folder in folders:
         # A folder that cannot be read is in nobody's way: what domains and
         # snapshots name of it is known all the same.
         with contextlib.suppress(exceptions.FolderUnreadable):
-            found |= storage.look(
-                folder, functools.partial(_of_folder, storage, folder, known)
+            look = functools.partial(_of_folder, storage, folder, known)
+            found |= _in_time(
+                folder, known, functools.partial(storage.look, folder, look)
             )
     return found
+
+
+def _in_time(
+    where: str,
+    known: Mapping[Place, Backed],
+    look: Callable[[], dict[Place, Backed]],
+) -> dict[Place, Backed]:
+    """What *look* finds; what was *known* before where it takes too long."""
+    try:
+        return look()
+    except exceptions.NotAnswering as exc:
+        LOG.warning('Not looked at: %s', messages.text(exc))
+        return {p: seen for p, seen in known.items() if p[0] == where}
 
 
 def _of_folder(
