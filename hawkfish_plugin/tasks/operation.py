@@ -60,7 +60,7 @@ class Operation(abc.ABC):
 
     *title* names a task of it, with ``{snapshot}`` and ``{system}``;
     *version* is that of its arguments and its journal; *effect* None leaves
-    the state of snapshots alone.
+    the state of snapshots alone; *follows* says that ``follow`` does anything.
     """
 
     name: ClassVar[str]
@@ -69,6 +69,7 @@ class Operation(abc.ABC):
     lock: ClassVar[Lock] = Lock.EXCLUSIVE
     effect: ClassVar[Effect | None] = None
     cancellable: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
 
     @abc.abstractmethod
     def run(self, context: 'Context') -> dict[str, Any]:
@@ -87,7 +88,8 @@ class Operation(abc.ABC):
         """
         Do what comes after a task that has ended Completed.
 
-        What it raises is logged, and makes no difference to the task.
+        What it raises is logged, and makes no difference to the task.  It is
+        called again where the process died, or nobody could be asked.
         """
 
     def refusal(self, rival: 'Task') -> exceptions.HawkFishError:

@@ -338,11 +338,13 @@ class Tasks:
         outcome: ending.Outcome,
         while_state: str | None = None,
         happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
+        followed: bool = False,
     ) -> bool:
         """
         Write the end of *task*, and the events that tell it.
 
-        *happened* gives those of its operation, from the task as it ended.
+        *happened* gives those of its operation, from the task as it ended;
+        what it is *followed* by is still to be done, see ``to_follow``.
         False where it was not *while_state*, or had ended already.
         """
         error = result = None
@@ -371,7 +373,7 @@ class Tasks:
                 percent=100 if state == COMPLETED else now.percent,
             )
             _write_end(
-                connection, ended, keeps_journal=ending.keeps_journal(outcome)
+                connection, ended, ending.journal(now, outcome, followed)
             )
             self.events.record(
                 connection,
@@ -387,9 +389,25 @@ class Tasks:
         connection.execute(
             'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
             'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
-            'LIMIT -1 OFFSET ?)',
+            'LIMIT -1 OFFSET ?) '
+            "AND json_extract(journal, '$.to_follow') IS NULL",
             (self._conf.keep_completed,),
         )
+
+    def to_follow(self) -> Sequence[Task]:
+        """The ended tasks after which something is still to be done."""
+        return self._select(
+            "WHERE ended IS NOT NULL AND json_extract(journal, '$.to_follow')"
+        )
+
+    def followed(self, task: Task) -> None:
+        """What comes after *task* is done."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE tasks SET '
+                "journal = json_remove(journal, '$.to_follow') WHERE id = ?",
+                (task.id,),
+            )
 
 
 def _insert_subjects(
@@ -417,7 +435,7 @@ def _insert_subjects(
 
 
 def _write_end(
-    connection: sqlite3.Connection, ended: Task, keeps_journal: bool
+    connection: sqlite3.Connection, ended: Task, journal: Mapping[str, Any]
 ) -> None:
     connection.execute(
         'UPDATE tasks SET state = ?, ended = ?, result = ?, error = ?, '
@@ -429,7 +447,7 @@ def _write_end(
             _json(ended.error),
             json.dumps(ended.messages),
             ended.percent,
-            json.dumps(ended.journal if keeps_journal else {}),
+            json.dumps(journal),
             ended.id,
         ),
     )

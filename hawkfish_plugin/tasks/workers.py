@@ -82,9 +82,31 @@ class Workers:
             _thread(f'worker-{number}', self._work)
         for start in also:
             _attempt('A start', start)
+        _attempt('What follows ended tasks', self._follow_all)
         while periodic:
             _attempt('Periodic work', periodic)
             time.sleep(_PERIOD_SECONDS)
+            _attempt('What follows ended tasks', self._follow_all)
+
+    def _follow_all(self) -> None:
+        """Do what a process that died has not come to, or could not do."""
+        for task in self._tasks.to_follow():
+            self._follow(task, self._operations.of(task))
+
+    def _follow(self, task: Task, operation: Operation) -> None:
+        try:
+            operation.follow(task)
+        except (
+            exceptions.HypervisorUnavailable,
+            exceptions.StateUnavailable,
+        ) as exc:
+            LOG.warning('Task %s: %s', task.id, messages.text(exc))
+            return
+        except exceptions.HawkFishError as exc:
+            LOG.error('What follows task %s: %r', task.id, messages.text(exc))
+        except Exception:
+            LOG.exception('What follows task %s failed', task.id)
+        self._tasks.followed(task)
 
     def _listen(self) -> None:
         for _ in self._locks.calls():
@@ -126,10 +148,8 @@ class Workers:
                     # not find a task that has begun and does not hold it.
                     state, outcome = self._outcome(task, operation)
                     self._finish(task, operation, state, outcome)
-                if state == COMPLETED:
-                    _attempt(
-                        f'What follows task {task.id}', operation.follow, task
-                    )
+                if state == COMPLETED and operation.follows:
+                    self._follow(task, operation)
                 return
             except exceptions.SystemLocked as exc:
                 # What has begun is settled, whoever holds the system.
@@ -199,7 +219,13 @@ class Workers:
 
         while True:
             try:
-                self._tasks.end(task, state, outcome, happened=happened)
+                self._tasks.end(
+                    task,
+                    state,
+                    outcome,
+                    happened=happened,
+                    followed=operation.follows and state == COMPLETED,
+                )
                 break
             except exceptions.StateUnavailable as exc:
                 LOG.error('Task %s: %s', task.id, messages.text(exc))
