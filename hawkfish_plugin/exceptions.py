@@ -397,7 +397,7 @@ class InternalNeedsQcow2Nvram(Conflict):
 
 
 class DeviceHoldsMemory(Conflict):
-    """(system, device)"""
+    """(system, reason)"""
 
 
 class DiskNotCaptured(OfDisk):
@@ -440,6 +440,14 @@ class DiskExcluded(OfDisk):
     """(disk)"""
 
 
+class DiskEncrypted(OfDisk):
+    """(disk)"""
+
+
+class DiskPathTooLong(OfDisk):
+    """(disk, bytes of the path, limit)"""
+
+
 class NoDisks(Conflict):
     """(system)"""
 
@@ -467,6 +475,10 @@ class QuiesceFailed(Conflict):
 
 
 class SystemPaused(Conflict):
+    """(system)"""
+
+
+class SystemSuspended(Conflict):
     """(system)"""
 
 

@@ -37,9 +37,6 @@ from hawkfish_plugin.drivers.libvirt.journals import (
     FreezeNote,
 )
 
-# CVE-2025-13193: before it the overlays of a domain that is off were 0644.
-_PRIVATE_SINCE = 11_010_000
-
 
 def run(
     hypervisor: connections.Hypervisor,
@@ -94,25 +91,6 @@ def settle(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _New:
-    """
-    A snapshot to come: its XML and its files.
-
-    *overlays* are by target, *copies* those of the firmware's state by kind.
-    """
-
-    text: str
-    overlays: dict[str, str] = dataclasses.field(default_factory=dict)
-    memory: str | None = None
-    copies: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def files(self) -> list[str]:
-        memory = [self.memory] if self.memory else []
-        return [*self.overlays.values(), *memory, *self.copies.values()]
-
-
 class _Create:
     """A create under way, until libvirt has made the snapshot."""
 
@@ -131,10 +109,9 @@ class _Create:
         if snapshots.exists(domain, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.definition = domain.definition()
-        off = not domain.is_active
-        self.new = _design(request, self.planned, self.definition, off)
+        self.new = self.planned.files
         self.journal = CreateJournal(
-            files=self.new.files,
+            files=self.new.all,
             volumes=self.planned.volumes,
             firmware=self.new.copies,
             power_state=domain.power_state,
@@ -203,12 +180,12 @@ class _Create:
                 self._call(flags, quiesced)
         except libvirt.libvirtError as exc:
             if self.domain.host.is_alive:
-                self._remove(self.new.files)
+                self._remove(self.new.all)
             self._check_aborted(exc, watch)
             raise
         except exceptions.Conflict:
             # Of the agent, or of the folder of the copies.
-            self._remove(self.new.files)
+            self._remove(self.new.all)
             raise
         return quiesced
 
@@ -236,7 +213,7 @@ class _Create:
             seconds = self.conf.snapshots.quiesce_timeout
             agent.thaw(self.domain, seconds, self.context)
             # Where it was the thaw that failed, the system writes to them.
-            self._remove(filenames.overlays(self.new.files))
+            self._remove(filenames.overlays(self.new.all))
             quiesced = quiesce.failed(
                 self.domain, self.planned, exc, self.context
             )
@@ -248,7 +225,9 @@ class _Create:
     ) -> None:
         note = CaptureNote(frozen, dataclasses.asdict(quiesced))
         self.context.step('capture', note)
-        self.domain.handle.snapshotCreateXML(self.new.text, flags)
+        self.domain.handle.snapshotCreateXML(
+            _text(self.request, self.planned), flags
+        )
 
     def _flags(self) -> int:
         if not self.planned.external:
@@ -263,8 +242,10 @@ class _Create:
 
     def _would_be_readable(self) -> bool:
         """Whether libvirt would make the overlays readable by all users."""
-        old = self.domain.host.version_number < _PRIVATE_SINCE
-        return bool(self.new.overlays and old and not self.domain.is_active)
+        private = self.domain.host.makes_private_overlays
+        return bool(
+            self.new.overlays and not private and not self.domain.is_active
+        )
 
     def _make_overlays(self) -> None:
         for target, path in self.new.overlays.items():
@@ -285,30 +266,16 @@ class _Create:
             ) from error
 
 
-def _design(
-    request: contract.CreateRequest,
-    planned: plan.Plan,
-    definition: xml.Element,
-    off: bool,
-) -> _New:
+def _text(request: contract.CreateRequest, planned: plan.Plan) -> str:
+    """The snapshot as libvirt is asked for it."""
     if not planned.external:
-        text = snapshot_xml.internal_snapshot(
+        return snapshot_xml.internal_snapshot(
             request.name, request.description, planned.paths, planned.left_out
         )
-        return _New(text)
-    # libvirt silently overwrites a memory file that exists, and the name of a
-    # snapshot need not be a valid file name: so files get unique names.
-    token = filenames.new_token()
-    overlays = {
-        target: filenames.overlay(path, token, target)
-        for target, path in planned.paths.items()
-    }
-    memory = None
-    if planned.memory:
-        memory = filenames.memory(planned.folder, token)
-    text = snapshot_xml.external_snapshot(
-        request.name, request.description, memory, overlays, planned.left_out
+    return snapshot_xml.external_snapshot(
+        request.name,
+        request.description,
+        planned.files.memory,
+        planned.files.overlays,
+        planned.left_out,
     )
-    kinds = xml.firmware(definition, off)
-    copies = filenames.firmware_copies(planned.folder, token, kinds)
-    return _New(text, overlays, memory, copies)

@@ -69,6 +69,22 @@ class Storage:
         with self._file(path) as volume:
             return (0, 0) if volume is None else volumes.usage(volume)
 
+    def overlay_size(self, base: str) -> int:
+        """The most bytes that a new overlay over the file *base* takes."""
+        with self._file(base) as volume:
+            if volume is None:
+                return volumes.overlay_size(0)
+            like = volumes.describe(volume)
+        cluster = int(like.findtext('target/clusterSize') or 0)
+        return volumes.overlay_size(
+            int(like.findtext('capacity') or 0), cluster
+        )
+
+    def has_folder(self, folder: str) -> bool:
+        """Whether the hypervisor sees *folder*."""
+        with self.over(folder, math.inf) as pool:
+            return pool is not None
+
     def is_written(self, path: str) -> bool:
         """Whether the qcow2 overlay at *path* may hold data of its own."""
         capacity, allocation = self.size(path)
