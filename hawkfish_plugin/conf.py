@@ -105,8 +105,9 @@ snapshots_opts: list[cfg.Opt] = [
         'overlay_dir',
         type=_Directory(),
         help='Directory of the hypervisor host for the new files of the '
-        'disks: an absolute path, such as that of a storage pool. By '
-        'default, each is next to the disk that it is based on.',
+        'disks, of creates and of reverts: an absolute path, such as that '
+        'of a storage pool. By default, each is next to the file that it is '
+        'based on.',
     ),
     cfg.Opt(
         'memory_dir',

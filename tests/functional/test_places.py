@@ -66,6 +66,7 @@ def test_files_go_there_and_back(places, make_system, elsewhere):
     elsewhere.delete(system.uuid, 't')
     elsewhere.revert(system.uuid, 's')
     assert system.read() == {'one'}
+    assert all(path.startswith(OVERLAYS) for path in system.sources())
     assert elsewhere.snapshot(system.uuid, 's')['SizeBytes'] > 2**20
     elsewhere.delete(system.uuid, 's')
     assert system.read() == {'one'}

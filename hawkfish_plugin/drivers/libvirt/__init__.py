@@ -232,7 +232,7 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
-            revert_plan.make(domain, request)
+            revert_plan.make(domain, request, self._conf)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
 
