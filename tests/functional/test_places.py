@@ -8,6 +8,7 @@ from tests.functional.emulator import Emulator
 from tests.lab.domains import Disk
 from tests.lab.host import IMAGES
 from tests.served import message_ids
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.once
 
@@ -120,3 +121,17 @@ def test_a_directory_that_is_not_there(make_system, elsewhere):
     assert message_ids(refused) == ['FolderMissing'], refused.text
     assert OVERLAYS in refused.text
     assert system.leftovers() == []
+
+
+def test_what_nothing_knows_is_told(places, host, elsewhere):
+    """A sweep looks into these directories, and removes nothing it finds."""
+    _, memory = places
+    stranger = memory / 'hawkfish-0123456789ab.mem'
+    stranger.write_bytes(b'x')
+    elsewhere.stop()
+
+    elsewhere.start()
+
+    wait_for(lambda: stranger.name in elsewhere.log())
+    assert stranger.exists()
+    stranger.unlink()

@@ -348,7 +348,9 @@ class LibvirtDriver:
 
     def sweep(self, noted: Collection[str]) -> Sequence[str]:
         with self._hypervisor.host('sweep') as host:
-            return leftovers.sweep(host, noted)
+            conf = self._conf.snapshots
+            folders = filter(None, (conf.overlay_dir, conf.memory_dir))
+            return leftovers.sweep(host, noted, {*folders})
 
 
 if TYPE_CHECKING:

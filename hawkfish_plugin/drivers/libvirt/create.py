@@ -37,6 +37,14 @@ from hawkfish_plugin.drivers.libvirt.journals import (
     FreezeNote,
 )
 
+# Why there is no copy, by the kind of state.
+_NOT_CAPTURED = {
+    'nvram': 'its UEFI variables are in a qcow2 file, of which QEMU keeps a '
+    'part to itself while it runs',
+    'tpm': 'nobody can tell where libvirt keeps its virtual TPM, as that is '
+    'the libvirt of a user on another host',
+}
+
 
 def run(
     hypervisor: connections.Hypervisor,
@@ -137,13 +145,15 @@ class _Create:
         if self.planned.memory:
             return
         present = xml.firmware(self.definition, off=True).keys()
-        if self.planned.external and present - self.new.copies.keys():
-            self.context.add_message(
-                'HawkFish.1.0.FirmwareNotCaptured',
-                self.request.name,
-                'its UEFI variables are in a qcow2 file, of which QEMU keeps '
-                'a part to itself while it runs',
-            )
+        storage, copied = self.domain.host.storage, self.new.copies
+        found = firmware.files(storage, self.definition, active=False)
+        for kind in sorted(present) if self.planned.external else ():
+            if kind not in copied or kind not in found:
+                self.context.add_message(
+                    'HawkFish.1.0.FirmwareNotCaptured',
+                    self.request.name,
+                    _NOT_CAPTURED[kind],
+                )
         if not self.planned.external and 'tpm' in present:
             self.context.add_message(
                 'HawkFish.1.0.TpmNotCaptured', self.domain.name

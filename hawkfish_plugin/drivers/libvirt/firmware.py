@@ -60,7 +60,9 @@ def capture(
     """Copy the firmware state of a *domain* to the new files *copies*."""
     sources = files(storage, domain, active=False)
     for kind, path in copies.items():
-        data = storage.read(sources[kind], _MOST_BYTES) or b''
+        # Of what nobody can tell where it is, an empty copy changes nothing.
+        source = sources.get(kind)
+        data = (source and storage.read(source, _MOST_BYTES)) or b''
         storage.write(path, gzip.compress(data))
 
 
@@ -92,9 +94,10 @@ def bring_home(
         if storage.exists(path):
             continue
         home, name = posixpath.split(path)
-        for folder in {*folders} - {home}:
-            elsewhere = posixpath.join(folder, name)
-            keep(storage, {kind: path}, {kind: elsewhere})
+        for folder in folders:
+            if folder != home:
+                elsewhere = posixpath.join(folder, name)
+                keep(storage, {kind: path}, {kind: elsewhere})
 
 
 def forget(

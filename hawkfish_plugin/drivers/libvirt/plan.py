@@ -67,15 +67,16 @@ def make(
         raise exceptions.Refused(refusals)
     storage = domain.host.storage
     paths = _paths(seen)
-    state = firmware.files(storage, seen.root, seen.active)
-    files = (
-        new_files.name(paths, memory, state, conf)
-        if external
-        else new_files.NewFiles()
-    )
+    files = new_files.NewFiles()
+    if external:
+        kinds = xml.firmware(seen.root, not seen.active)
+        files = new_files.name(paths, memory, kinds, conf)
     # An internal snapshot has the memory in its first disk.
     image = files.memory or next(iter(paths.values()))
-    copies = {state[kind]: path for kind, path in files.copies.items()}
+    state = firmware.files(storage, seen.root, seen.active)
+    copies = {
+        p: files.copies[k] for k, p in state.items() if k in files.copies
+    }
     own = space.own_bytes(domain, seen.root, image if memory else None, copies)
     headroom = conf.snapshots.space_headroom
     needs = space.for_create(storage, paths, files.overlays, own, headroom)

@@ -85,3 +85,16 @@ def test_copies_at_home_stay():
     firmware.bring_home(storage, {'nvram': '/a/x'}, ['/a', '/b'])
 
     assert storage.files['/a/x'] == b'mine'
+
+
+def test_a_tpm_that_nobody_finds(monkeypatch):
+    """Its copy is empty, and nothing is changed when it is put back."""
+    monkeypatch.setattr(os, 'geteuid', lambda: 1000)
+    storage = Storage('qemu+ssh://host/session')
+
+    firmware.capture(storage, DOMAIN, {'tpm': '/a/x'})
+    before = dict(storage.files)
+    firmware.restore(storage, 's', DOMAIN, {'tpm': '/a/x'})
+
+    assert list(before) == ['/a/x']
+    assert storage.files == before
