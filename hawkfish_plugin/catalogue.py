@@ -96,8 +96,24 @@ class Catalogue:
             inventory = self._driver.inventory(system.uuid, freshness)
         else:
             inventory = contract.Inventory(self._driver.snapshots(system.uuid))
-        noted = self._notes.read(system.uuid)
+        noted = self._noted(system, inventory.snapshots, bool(active))
         return self._views(inventory, active, noted)
+
+    def _noted(
+        self,
+        system: contract.System,
+        records: Sequence[contract.Snapshot],
+        changing: bool,
+    ) -> Mapping[notes.Key, notes.Note]:
+        """The notes of *system*; those of a renamed snapshot follow it."""
+        noted = self._notes.read(system.uuid)
+        listed = {(record.name, record.created) for record in records}
+        # A snapshot that is being made has none yet.
+        found = () if changing else notes.renamed(noted, listed)
+        for (old, created), new in found:
+            self._driver.renamed(system.uuid, old, new)
+            self._notes.rename(system.uuid, old, new, created)
+        return self._notes.read(system.uuid) if found else noted
 
     def _views(
         self,

@@ -538,6 +538,20 @@ class HawkFish:
                 username.encode(), (password or '').encode()
             )
 
+    @property
+    def proxy(self) -> str | None:
+        """
+        The URL of the proxy that the environment wants for this service.
+
+        It is without its credentials, if it has any.
+        """
+        proxies = requests.utils.get_environ_proxies(self.url)
+        found = requests.utils.select_proxy(self.url, proxies)
+        if not found:
+            return None
+        parts = parse.urlsplit(found)
+        return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()
+
     def snapshots(self, system: str) -> SnapshotCollection:
         """Return the snapshots of *system*, a name or UUID."""
         return SnapshotCollection(self._conn, _path(system, 'Snapshots'))

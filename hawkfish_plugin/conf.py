@@ -10,6 +10,7 @@ does not parse ``sys.argv``.
 
 import os
 import pathlib
+import posixpath
 from typing import Any
 from urllib import parse
 
@@ -42,6 +43,17 @@ class _Place(types.String):
         ):
             raise ValueError(f'{text} is not an http or https URL')
         return text
+
+
+class _Directory(types.String):
+    """The absolute path of a directory of the hypervisor's host."""
+
+    def __call__(self, value: Any) -> str:
+        text = posixpath.normpath(str(super().__call__(value)).strip())
+        if not text.startswith('/'):
+            raise ValueError(f'{text!r} is not an absolute path')
+        # A path that begins with two slashes is another one to POSIX alone.
+        return '/' + text.lstrip('/')
 
 
 hawkfish_opts: list[cfg.Opt] = [
@@ -89,6 +101,21 @@ snapshots_opts: list[cfg.Opt] = [
         help='Whether to save the memory of a running system if the request '
         'does not specify it.',
     ),
+    cfg.Opt(
+        'overlay_dir',
+        type=_Directory(),
+        help='Directory of the hypervisor host for the new files of the '
+        'disks, of creates and of reverts: an absolute path, such as that '
+        'of a storage pool. By default, each is next to the file that it is '
+        'based on.',
+    ),
+    cfg.Opt(
+        'memory_dir',
+        type=_Directory(),
+        help='Directory of the hypervisor host for the memory of running '
+        'systems: an absolute path. By default, it is next to the new file '
+        'of the first disk.',
+    ),
     cfg.StrOpt(
         'quiesce',
         default='preferred',
@@ -116,10 +143,9 @@ snapshots_opts: list[cfg.Opt] = [
         'space_headroom',
         default=256,
         min=0,
-        help='MiB that must be free next to the disks of a system for a '
-        'snapshot, in addition to the space for its memory. The new files '
-        'of the disks grow with everything that the system writes from then '
-        'on.',
+        help='MiB that must be free where the new files of the disks go, '
+        'in addition to the space for the memory. These files '
+        'grow with everything that the system writes from then on.',
     ),
     cfg.IntOpt(
         'max_chain_depth',

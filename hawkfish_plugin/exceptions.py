@@ -409,7 +409,7 @@ class InternalNeedsQcow2Nvram(Conflict):
 
 
 class DeviceHoldsMemory(Conflict):
-    """(system, device)"""
+    """(system, reason)"""
 
 
 class DiskNotCaptured(OfDisk):
@@ -452,6 +452,14 @@ class DiskExcluded(OfDisk):
     """(disk)"""
 
 
+class DiskEncrypted(OfDisk):
+    """(disk)"""
+
+
+class DiskPathTooLong(OfDisk):
+    """(disk, bytes of the path, limit)"""
+
+
 class NoDisks(Conflict):
     """(system)"""
 
@@ -479,6 +487,10 @@ class QuiesceFailed(Conflict):
 
 
 class SystemPaused(Conflict):
+    """(system)"""
+
+
+class SystemSuspended(Conflict):
     """(system)"""
 
 

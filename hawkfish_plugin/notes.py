@@ -4,12 +4,13 @@ Notes about snapshots that the hypervisor has no place for.
 
 Owns the tables ``damaged``, ``quiesced``, ``memory``, ``locked`` and
 ``expiry``, and their SQL.  A note is kept under the system, the name and the
-time of creation: a later snapshot of the same name has none of it.
+time of creation: a later snapshot of the same name has none of it, and one
+that another client renames is known by its time.
 """
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hawkfish_plugin import db
 from hawkfish_plugin.drivers import contract
@@ -33,6 +34,28 @@ class Note:
 
 NONE = Note()
 
+Key = tuple[str, int]
+"""The name of a snapshot, and its time of creation."""
+
+
+def renamed(
+    noted: Collection[Key], listed: Collection[Key]
+) -> Sequence[tuple[Key, str]]:
+    """
+    Of what is *noted* of snapshots that are not *listed*, the new names.
+
+    ``virsh snapshot-edit --rename`` keeps the time of a snapshot.  Where two
+    could be meant, none is.
+    """
+    lost = [key for key in noted if key not in listed]
+    found = [key for key in listed if key not in noted]
+    return [
+        (key, others[0])
+        for key in lost
+        if [k for k in lost if k[1] == key[1]] == [key]
+        and len(others := [n for n, at in found if at == key[1]]) == 1
+    ]
+
 
 class Notes:
     """The notes in *database*."""
@@ -40,9 +63,9 @@ class Notes:
     def __init__(self, database: db.Database) -> None:
         self._db = database
 
-    def read(self, system: str) -> dict[tuple[str, int], Note]:
+    def read(self, system: str) -> dict[Key, Note]:
         """Every note of one system, by name and time of creation."""
-        found: dict[tuple[str, int], Note] = {}
+        found: dict[Key, Note] = {}
 
         def add(row: sqlite3.Row, **fields: object) -> None:
             key = row['snapshot'], row['created']
@@ -113,6 +136,16 @@ class Notes:
                 _set_locked(connection, key, changes['locked'])
             if 'expires' in changes:
                 _set_expiry(connection, key, changes['expires'])
+
+    def rename(self, system: str, old: str, new: str, created: int) -> None:
+        """Let the notes of a snapshot follow its new name."""
+        with self._db.transaction() as connection:
+            for table in _TABLES:
+                connection.execute(
+                    f'UPDATE OR IGNORE {table} SET snapshot = ? '  # noqa: S608
+                    'WHERE system = ? AND snapshot = ? AND created = ?',
+                    (new, system, old, created),
+                )
 
     def forget(self, system: str, name: str) -> None:
         """Drop the notes of a snapshot that is gone, before its task ends."""

@@ -171,6 +171,23 @@ def _conflicts(body: Body) -> Iterator[exceptions.HawkFishError]:
         )
 
 
+def _without_unknown_registries(body: Body) -> Body:
+    """
+    Leave out what is no registry of the service, beside one that is.
+
+    Clients list all that they understand, whatever the service.
+    """
+    changed = dict(body)
+    for name in ('RegistryPrefixes', 'ExcludeRegistryPrefixes'):
+        listed = body.get(name)
+        if isinstance(listed, list) and all(
+            isinstance(i, str) for i in listed
+        ):
+            known = [i for i in listed if i in events.REGISTRY_PREFIXES]
+            changed[name] = known or listed
+    return changed
+
+
 # Routes -------------------------------------------------------------------
 
 
@@ -189,7 +206,7 @@ def list_subscriptions() -> flask.Response:
 @blueprint.post(COLLECTION)
 @blueprint.post(f'{COLLECTION}/Members')
 def create_subscription() -> flask.Response:
-    body = read_body()
+    body = _without_unknown_registries(read_body())
     _CREATE.check(body, _destination_errors, _header_errors, _conflicts)
     created = services().subscriptions.create(
         body['Destination'],

@@ -11,6 +11,7 @@ nor requests; the first use of the client does.
 import argparse
 import difflib
 import functools
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -164,10 +165,18 @@ class HawkFishApp(app.App):
         return self._worst_status if self.interpreter else status
 
 
+def _write_anything(stream: object) -> None:
+    """Let a *stream* escape what its encoding lacks, and not fail."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == 'strict':
+        stream.reconfigure(errors='backslashreplace')
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and restore the logging handlers afterwards."""
     root = logging.getLogger()
     handlers = root.handlers[:]
+    for stream in (sys.stdout, sys.stderr):
+        _write_anything(stream)
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
         return HawkFishApp().run(arguments)

@@ -42,6 +42,12 @@ NOT_REDFISH = """\
 The server at %s does not speak Redfish: its response is not JSON.
 Check --url or HAWKFISH_URL."""
 
+THROUGH_PROXY = """\
+The proxy %s was asked for the emulator at %s, and what came back is no \
+answer of the HawkFish plugin: %s.
+If this machine can reach the emulator itself, add its host to no_proxy; \
+otherwise check the proxy, and --url or HAWKFISH_URL."""
+
 
 class CommandError(Exception):
     """A command failed; the text tells the user why."""
@@ -58,7 +64,9 @@ def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
     elif isinstance(error, exceptions.HTTPError):
         text = _refusal(error, service)
     elif isinstance(error, ValueError):
-        text = NOT_REDFISH % service.url
+        text = _foreign(service, 'it is not JSON') or (
+            NOT_REDFISH % service.url
+        )
     else:
         text = output.printable(str(error))
     return CommandError(text)
@@ -80,14 +88,23 @@ def _refusal(error: Any, service: 'client.HawkFish') -> str:
     from hawkfish_plugin import client
 
     url: str = service.url
+    told = client.messages(error)
+    reason = output.printable(error.detail or 'no reason given')
+    foreign = not told and _foreign(service, f'{error.status_code}, {reason}')
+    if foreign:
+        return foreign
     if error.status_code == 401:
         if service.username:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    told = client.messages(error)
     if told:
         return '\n'.join(map(output.printable, told))
     if error.status_code == 404:
         return NO_PLUGIN % url
-    reason = output.printable(error.detail or 'no reason given')
     return f'{url} answered {error.status_code}: {reason}'
+
+
+def _foreign(service: 'client.HawkFish', answer: str) -> str:
+    """What to say of an *answer* that a proxy may have given; '' without."""
+    proxy = service.proxy
+    return THROUGH_PROXY % (proxy, service.url, answer) if proxy else ''

@@ -356,6 +356,13 @@ class Driver(Protocol):
     def describe(self, uuid: str, name: str, description: str) -> None:
         """Give the snapshot *name* another description."""
 
+    def renamed(self, uuid: str, old: str, new: str) -> None:
+        """
+        Know the snapshot *new* that another client has renamed from *old*.
+
+        What the driver keeps by name follows.  May be told more than once.
+        """
+
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 

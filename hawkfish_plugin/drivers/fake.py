@@ -135,6 +135,9 @@ class FakeDriver:
         )
         self.plant(uuid, [changed if s.name == name else s for s in tree])
 
+    def renamed(self, uuid: str, old: str, new: str) -> None:
+        pass
+
     def check_create(
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:

@@ -89,6 +89,7 @@ class Create(Operation):
     title = 'Create snapshot {snapshot}'
     effect = Effect.CREATING
     cancellable = True
+    follows = True
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 What is kept of the end of a task: its error, its last messages, its journal.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from hawkfish_plugin import exceptions, messages
@@ -12,15 +13,18 @@ Outcome = dict[str, Any] | exceptions.HawkFishError
 """The result of an operation, or its error."""
 
 
-def keeps_journal(outcome: Outcome) -> bool:
-    """Whether somebody may have to repair a system by the journal."""
-    # It holds the whole definition of a system; nobody else needs it.
-    return isinstance(
+def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
+    """What is noted of *task* beyond its end; see ``Tasks.end``."""
+    # It holds the whole definition of a system; only who has to repair that
+    # system needs it.
+    if isinstance(
         outcome,
         exceptions.RevertNotUndone
         | exceptions.RevertUnfinished
         | exceptions.InternalError,
-    ) or is_unsettled(outcome)
+    ) or is_unsettled(outcome):
+        return task.journal
+    return {'to_follow': True} if followed else {}
 
 
 def is_unsettled(outcome: Outcome) -> bool:

@@ -60,8 +60,9 @@ class Operation(abc.ABC):
 
     *title* names a task of it, with ``{snapshot}`` and ``{system}``;
     *version* is that of its arguments and its journal; *effect* None leaves
-    the state of snapshots alone; one that *mends* leaves its system in a known
-    state when it succeeds, whatever has ended in the middle before.
+    the state of snapshots alone; *follows* says that ``follow`` does anything;
+    one that *mends* leaves its system in a known state when it succeeds,
+    whatever has ended in the middle before.
     """
 
     name: ClassVar[str]
@@ -71,6 +72,7 @@ class Operation(abc.ABC):
     effect: ClassVar[Effect | None] = None
     cancellable: ClassVar[bool] = False
     mends: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
 
     @abc.abstractmethod
     def run(self, context: 'Context') -> dict[str, Any]:
@@ -89,7 +91,8 @@ class Operation(abc.ABC):
         """
         Do what comes after a task that has ended Completed.
 
-        What it raises is logged, and makes no difference to the task.
+        What it raises is logged, and makes no difference to the task.  It is
+        called again where the process died, or nobody could be asked.
         """
 
     def refusal(self, rival: 'Task') -> exceptions.HawkFishError:

@@ -395,12 +395,14 @@ class Tasks:
         while_state: str | None = None,
         mends: bool = False,
         happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
+        followed: bool = False,
     ) -> bool:
         """
         Write the end of *task*, and the events that tell it.
 
         *happened* gives those of its operation, from the task as it ended;
-        *mends* is that of the operation.
+        *mends* is that of the operation; what it is *followed* by is still to
+        be done, see ``to_follow``.
         False where it was not *while_state*, or had ended already.
         """
         error = result = None
@@ -429,7 +431,7 @@ class Tasks:
                 percent=100 if state == COMPLETED else now.percent,
             )
             _write_end(
-                connection, ended, keeps_journal=ending.keeps_journal(outcome)
+                connection, ended, ending.journal(now, outcome, followed)
             )
             for system in {s.system.uuid for s in ended.subjects}:
                 if ending.is_unsettled(outcome) and ended.step:
@@ -457,9 +459,25 @@ class Tasks:
         connection.execute(
             'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
             'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
-            'LIMIT -1 OFFSET ?)',
+            'LIMIT -1 OFFSET ?) '
+            "AND json_extract(journal, '$.to_follow') IS NULL",
             (self._conf.keep_completed,),
         )
+
+    def to_follow(self) -> Sequence[Task]:
+        """The ended tasks after which something is still to be done."""
+        return self._select(
+            "WHERE ended IS NOT NULL AND json_extract(journal, '$.to_follow')"
+        )
+
+    def followed(self, task: Task) -> None:
+        """What comes after *task* is done."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE tasks SET '
+                "journal = json_remove(journal, '$.to_follow') WHERE id = ?",
+                (task.id,),
+            )
 
 
 def _insert_subjects(
@@ -487,7 +505,7 @@ def _insert_subjects(
 
 
 def _write_end(
-    connection: sqlite3.Connection, ended: Task, keeps_journal: bool
+    connection: sqlite3.Connection, ended: Task, journal: Mapping[str, Any]
 ) -> None:
     connection.execute(
         'UPDATE tasks SET state = ?, ended = ?, result = ?, error = ?, '
@@ -499,7 +517,7 @@ def _write_end(
             _json(ended.error),
             json.dumps(ended.messages),
             ended.percent,
-            json.dumps(ended.journal if keeps_journal else {}),
+            json.dumps(journal),
             ended.id,
         ),
     )

@@ -104,9 +104,30 @@ class Workers:
             _attempt('A start', start)
         while True:
             _attempt('Letting tasks go', self._let_go)
+            _attempt('What follows ended tasks', self._follow_all)
             if periodic:
                 _attempt('Periodic work', periodic)
             time.sleep(_PERIOD_SECONDS)
+
+    def _follow_all(self) -> None:
+        """Do what a process that died has not come to, or could not do."""
+        for task in self._tasks.to_follow():
+            self._follow(task, self._operations.of(task))
+
+    def _follow(self, task: Task, operation: Operation) -> None:
+        try:
+            operation.follow(task)
+        except (
+            exceptions.HypervisorUnavailable,
+            exceptions.StateUnavailable,
+        ) as exc:
+            LOG.warning('Task %s: %s', task.id, messages.text(exc))
+            return
+        except exceptions.HawkFishError as exc:
+            LOG.error('What follows task %s: %r', task.id, messages.text(exc))
+        except Exception:
+            LOG.exception('What follows task %s failed', task.id)
+        self._tasks.followed(task)
 
     def _listen(self) -> None:
         for _ in self._locks.calls():
@@ -182,10 +203,8 @@ class Workers:
                     # not find a task that has begun and does not hold it.
                     state, outcome = self._outcome(turn, operation)
                     ended = self._finish(task, operation, state, outcome)
-                if ended and state == COMPLETED:
-                    _attempt(
-                        f'What follows task {task.id}', operation.follow, task
-                    )
+                if ended and state == COMPLETED and operation.follows:
+                    self._follow(task, operation)
                 return
             except exceptions.SystemLocked as exc:
                 # What has begun is settled, whoever holds the system.
@@ -308,6 +327,7 @@ class Workers:
                     outcome,
                     mends=operation.mends,
                     happened=happened,
+                    followed=operation.follows and state == COMPLETED,
                 )
                 break
             except exceptions.StateUnavailable as exc:

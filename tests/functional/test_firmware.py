@@ -6,6 +6,7 @@ import subprocess
 
 import libvirt
 import pytest
+import requests
 
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import last_messages
@@ -309,3 +310,32 @@ def test_a_copy_that_cannot_be_used(emulator, small, damage, key):
     assert nvram(small).read_bytes() == b'other' * 99
     assert tpm(small).read_bytes() == b'secrets'
     assert small.sources() != before
+
+
+def test_a_renamed_snapshot(emulator, system):
+    """``virsh snapshot-edit --rename`` takes neither its copies nor notes."""
+    off(system)
+    emulator.create(system.uuid, Name='s', Locked=True)
+    set_variable(system.boot(), 'New')
+    off(system)
+    snapshot = system.domain.snapshotLookupByName('s')
+    text = snapshot.getXMLDesc().replace('<name>s<', '<name>t<', 1)
+    system.domain.snapshotCreateXML(
+        text,
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+        | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT,
+    )
+    snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+
+    assert emulator.snapshot(system.uuid, 't')['Locked'] is True
+    emulator.revert(system.uuid, 't')
+
+    assert variables(system.boot()) == {'Old'}
+    off(system)
+    requests.patch(
+        f'{emulator.collection(system.uuid)}/t',
+        json={'Locked': False},
+        timeout=30,
+    )
+    emulator.delete(system.uuid, 't')
+    assert system.leftovers() == []

@@ -665,6 +665,53 @@ def test_a_test_event_tells_all_that_is_wrong(api, recorded):
     assert not recorded()
 
 
+def test_the_test_event_of_gofish(api, receiver):
+    """
+    What gofish always sends is sent on, but for what no event may have.
+
+    Its group is a string where the standard has an integer, and its time,
+    severity and message are in no format of the standard either.
+    """
+    api.subscribe(receiver.url)
+
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent',
+        EventGroupId='TESTING123',
+        EventId='TEST123',
+        EventTimestamp='2026-05-01 10:00:00.123456789 +0000 UTC m=+0.000012',
+        EventType='Alert',
+        Message='hello',
+        MessageArgs=None,
+        MessageId='test123',
+        OriginOfCondition='/redfish/v1/EventService',
+        Severity='Informational',
+    )
+
+    assert response.status_code == 204
+    receiver.wait_for('TestMessage')
+    [event] = receiver.taken
+    assert (event['EventId'], event['Message']) == ('TEST123', 'hello')
+    assert event['Severity'] == 'OK'
+    assert event['EventGroupId'] == int(event['MemberId'])
+
+
+@pytest.mark.parametrize(
+    'given, kept',
+    [
+        (['Base', 'IPMI', 'TaskEvent'], ['Base', 'TaskEvent']),
+        (['HawkFish', 'TaskEvent'], ['HawkFish', 'TaskEvent']),
+    ],
+)
+@pytest.mark.parametrize(
+    'name', ['RegistryPrefixes', 'ExcludeRegistryPrefixes']
+)
+def test_registries_that_are_not_there(api, receiver, name, given, kept):
+    """Beside one that is there they are left out, and the answer says so."""
+    location = api.subscribe(receiver.url, **{name: given})
+
+    assert api.get(location).json()[name] == kept
+
+
 def test_sushy_subscribes(api, emulator, receiver):
     """sushy's own client creates, finds and deletes a subscription."""
     service = sushy.Sushy(f'{emulator.url}/redfish/v1').get_event_service()

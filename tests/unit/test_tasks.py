@@ -308,7 +308,7 @@ def test_what_follows_a_success(table, work):
         with table._locks.system(A.uuid, 0):
             raise RuntimeError('not foreseen')
 
-    following = {'follow': follow}
+    following = {'follow': follow, 'follows': True}
     table.start(work.operations(silent=following, fail=following))
 
     failed = ended(table, submit(table, 'f', kind='fail'))
@@ -318,6 +318,39 @@ def test_what_follows_a_success(table, work):
     assert (failed.state, last.state) == (EXCEPTION, COMPLETED)
     wait_for(lambda: len(seen) == 2)
     assert seen == [('s', COMPLETED), ('t', COMPLETED)]
+
+
+def test_what_follows_survives_its_process(table, work):
+    """What a process that died has not come to is done by the next one."""
+    seen = []
+    task = submit(table, 's', kind='silent')
+    table.claim()
+    table.end(task, COMPLETED, {}, followed=True)
+    assert [t.id for t in table.to_follow()] == [task.id]
+
+    following = {'follow': lambda _, task: seen.append(task.snapshot)}
+    table.start(work.operations(silent={**following, 'follows': True}))
+
+    wait_for(lambda: not table.to_follow())
+    assert seen == ['s']
+
+
+def test_what_follows_waits_for_the_hypervisor(table, work, monkeypatch):
+    """It is done as soon as somebody can be asked."""
+    monkeypatch.setattr(workers, '_PERIOD_SECONDS', 0.02)
+    seen = []
+
+    def follow(self, task):
+        seen.append(task.snapshot)
+        if len(seen) < 3:
+            raise exceptions.HypervisorUnavailable('uri', 'gone')
+
+    following = {'follow': follow, 'follows': True}
+    table.start(work.operations(silent=following), periodic=lambda: None)
+
+    ended(table, submit(table, 's', kind='silent'))
+
+    wait_for(lambda: len(seen) == 3 and not table.to_follow())
 
 
 def test_periodic_work_is_done_again_and_again(table, work, monkeypatch):

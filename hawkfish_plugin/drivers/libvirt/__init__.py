@@ -10,6 +10,7 @@ snapshots.  ``plan`` decides what can be made; ``create``, ``revert`` and
 import contextlib
 import dataclasses
 import logging
+import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from hawkfish_plugin.drivers.libvirt import (
     delete,
     domains,
     errors,
+    firmware,
     ledger,
     leftovers,
     merging,
@@ -205,6 +207,25 @@ class LibvirtDriver:
             snapshot_xml.set_description(root, description)
             snapshots.redefine(domain, root)
 
+    def renamed(self, uuid: str, old: str, new: str) -> None:
+        with self._hypervisor.domain(uuid, 'change') as domain:
+            root = snapshots.describe(domain, new)
+            now = parsed.parse(root)
+            snapshot_xml.set_name(root, old)
+            former = parsed.parse(root)
+            firmware.keep(domain.host.storage, now.copies, former.copies)
+
+    def _find_firmware(self, domain: Domain, name: str) -> None:
+        """Let the copies of the firmware's state be where they belong."""
+        copies = parsed.parse(snapshots.describe(domain, name)).copies
+        if not copies:
+            return
+        files = xml.files(domain.definition())
+        for snapshot in snapshots.read_all(domain):
+            files += snapshot.paths | snapshot.overlays
+        folders = {posixpath.dirname(path) for path in files}
+        firmware.bring_home(domain.host.storage, copies, folders)
+
     # Operations ------------------------------------------------------------
 
     def check_create(
@@ -213,13 +234,13 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'create') as domain:
             self._check_safe(domain)
             planned = plan.make(domain, request, self._conf)
-            headroom = self._conf.snapshots.space_headroom
-            return sizes.forecast(domain, planned, headroom)
+            return sizes.forecast(domain, planned)
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
-            revert_plan.make(domain, request)
+            self._find_firmware(domain, request.name)
+            revert_plan.make(domain, request, self._conf)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
 
@@ -288,6 +309,8 @@ class LibvirtDriver:
     ) -> None:
         with self._changing(uuid):
             self._check(uuid, self._check_safe)
+            with self._hypervisor.domain(uuid, 'delete') as domain:
+                self._find_firmware(domain, name)
             delete.run(self._hypervisor, uuid, name, context)
 
     def settle_create(
@@ -333,7 +356,9 @@ class LibvirtDriver:
 
     def sweep(self, noted: Collection[str]) -> Sequence[str]:
         with self._hypervisor.host('sweep') as host:
-            return leftovers.sweep(host, noted)
+            conf = self._conf.snapshots
+            folders = filter(None, (conf.overlay_dir, conf.memory_dir))
+            return leftovers.sweep(host, noted, {*folders})
 
 
 if TYPE_CHECKING:

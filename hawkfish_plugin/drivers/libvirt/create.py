@@ -36,9 +36,15 @@ from hawkfish_plugin.drivers.libvirt.journals import (
     CreateJournal,
     FreezeNote,
 )
+from hawkfish_plugin.drivers.libvirt.new_files import NewFiles
 
-# CVE-2025-13193: before it the overlays of a domain that is off were 0644.
-_PRIVATE_SINCE = 11_010_000
+# Why there is no copy, by the kind of state.
+_NOT_CAPTURED = {
+    'nvram': 'its UEFI variables are in a qcow2 file, of which QEMU keeps a '
+    'part to itself while it runs',
+    'tpm': 'nobody can tell where libvirt keeps its virtual TPM, as that is '
+    'the libvirt of a user on another host',
+}
 
 
 def run(
@@ -94,25 +100,6 @@ def settle(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _New:
-    """
-    A snapshot to come: its XML and its files.
-
-    *overlays* are by target, *copies* those of the firmware's state by kind.
-    """
-
-    text: str
-    overlays: dict[str, str] = dataclasses.field(default_factory=dict)
-    memory: str | None = None
-    copies: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def files(self) -> list[str]:
-        memory = [self.memory] if self.memory else []
-        return [*self.overlays.values(), *memory, *self.copies.values()]
-
-
 class _Create:
     """A create under way, until libvirt has made the snapshot."""
 
@@ -131,13 +118,22 @@ class _Create:
         if snapshots.exists(domain, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.definition = domain.definition()
-        self.new = _design(domain, request, self.planned, self.definition)
+        self.new = self._placed(self.planned.files)
         self.journal = CreateJournal(
-            files=self.new.files,
+            files=self.new.all,
             volumes=self.planned.volumes,
             firmware=self.new.copies,
             power_state=domain.power_state,
         )
+
+    def _placed(self, files: NewFiles) -> NewFiles:
+        """*files*, where they can be made."""
+        if not self._would_be_readable():
+            return files
+        # It is we who make the overlays.
+        place = self.domain.host.storage.place
+        overlays = {t: place(path) for t, path in files.overlays.items()}
+        return dataclasses.replace(files, overlays=overlays)
 
     def prepare(self) -> None:
         self.context.step('prepare', self.journal)
@@ -159,13 +155,15 @@ class _Create:
         if self.planned.memory:
             return
         present = xml.firmware(self.definition, off=True).keys()
-        if self.planned.external and present - self.new.copies.keys():
-            self.context.add_message(
-                'HawkFish.1.0.FirmwareNotCaptured',
-                self.request.name,
-                'its UEFI variables are in a qcow2 file, of which QEMU keeps '
-                'a part to itself while it runs',
-            )
+        storage, copied = self.domain.host.storage, self.new.copies
+        found = firmware.files(storage, self.definition, active=False)
+        for kind in sorted(present) if self.planned.external else ():
+            if kind not in copied or kind not in found:
+                self.context.add_message(
+                    'HawkFish.1.0.FirmwareNotCaptured',
+                    self.request.name,
+                    _NOT_CAPTURED[kind],
+                )
         if not self.planned.external and 'tpm' in present:
             self.context.add_message(
                 'HawkFish.1.0.TpmNotCaptured', self.domain.name
@@ -202,12 +200,12 @@ class _Create:
                 self._call(flags, quiesced)
         except libvirt.libvirtError as exc:
             if self.domain.host.is_alive:
-                self._remove(self.new.files)
+                self._remove(self.new.all)
             self._check_aborted(exc, watch)
             raise
         except exceptions.Conflict:
             # Of the agent, or of the folder of the copies.
-            self._remove(self.new.files)
+            self._remove(self.new.all)
             raise
         return quiesced
 
@@ -235,7 +233,7 @@ class _Create:
             seconds = self.conf.snapshots.quiesce_timeout
             agent.thaw(self.domain, seconds, self.context)
             # Where it was the thaw that failed, the system writes to them.
-            self._remove(filenames.overlays(self.new.files))
+            self._remove(filenames.overlays(self.new.all))
             quiesced = quiesce.failed(
                 self.domain, self.planned, exc, self.context
             )
@@ -247,7 +245,9 @@ class _Create:
     ) -> None:
         note = CaptureNote(frozen, dataclasses.asdict(quiesced))
         self.context.step('capture', note)
-        self.domain.handle.snapshotCreateXML(self.new.text, flags)
+        self.domain.handle.snapshotCreateXML(
+            _text(self.request, self.planned, self.new), flags
+        )
 
     def _flags(self) -> int:
         if not self.planned.external:
@@ -261,7 +261,13 @@ class _Create:
         )
 
     def _would_be_readable(self) -> bool:
-        return bool(self.new.overlays) and _would_be_readable(self.domain)
+        """Whether libvirt would make the overlays readable by all users."""
+        private = self.domain.host.makes_private_overlays
+        return bool(
+            self.planned.files.overlays
+            and not private
+            and not self.domain.is_active
+        )
 
     def _make_overlays(self) -> None:
         for target, path in self.new.overlays.items():
@@ -282,40 +288,18 @@ class _Create:
             ) from error
 
 
-def _would_be_readable(domain: Domain) -> bool:
-    """Whether libvirt would make overlays readable by all users."""
-    old = domain.host.version_number < _PRIVATE_SINCE
-    return old and not domain.is_active
-
-
-def _design(
-    domain: Domain,
-    request: contract.CreateRequest,
-    planned: plan.Plan,
-    definition: xml.Element,
-) -> _New:
+def _text(
+    request: contract.CreateRequest, planned: plan.Plan, files: NewFiles
+) -> str:
+    """The snapshot as libvirt is asked for it."""
     if not planned.external:
-        text = snapshot_xml.internal_snapshot(
+        return snapshot_xml.internal_snapshot(
             request.name, request.description, planned.paths, planned.left_out
         )
-        return _New(text)
-    # libvirt silently overwrites a memory file that exists, and the name of a
-    # snapshot need not be a valid file name: so files get unique names.
-    token = filenames.new_token()
-    overlays = {
-        target: filenames.overlay(path, token, target)
-        for target, path in planned.paths.items()
-    }
-    if _would_be_readable(domain):
-        # It is we who make them.
-        place = domain.host.storage.place
-        overlays = {target: place(path) for target, path in overlays.items()}
-    memory = None
-    if planned.memory:
-        memory = filenames.memory(planned.folder, token)
-    text = snapshot_xml.external_snapshot(
-        request.name, request.description, memory, overlays, planned.left_out
+    return snapshot_xml.external_snapshot(
+        request.name,
+        request.description,
+        files.memory,
+        files.overlays,
+        planned.left_out,
     )
-    kinds = xml.firmware(definition, not domain.is_active)
-    copies = filenames.firmware_copies(planned.folder, token, kinds)
-    return _New(text, overlays, memory, copies)

@@ -92,6 +92,7 @@ def remove_files(
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
         left, reason = overlays, str(exc)
+    left = [path for path in left if _may_exist(domain, path)]
     for path in left:
         context.add_message(
             'HawkFish.1.0.OverlayLeft', path, domain.name, reason
@@ -100,6 +101,15 @@ def remove_files(
     leftovers.close(domain, files, context)
     leftovers.remove(domain.host, files, context)
     return left
+
+
+def _may_exist(domain: Domain, path: str) -> bool:
+    """Whether a file is there, or cannot be looked for."""
+    try:
+        return domain.host.storage.exists(path)
+    except libvirt.libvirtError as exc:
+        domain.host.raise_if_lost(exc)
+        return True
 
 
 def _written(domain: Domain, overlays: Collection[str]) -> list[str]:

@@ -107,6 +107,11 @@ class Domain:
         return self.state()[0] == libvirt.VIR_DOMAIN_PAUSED
 
     @property
+    def is_suspended(self) -> bool:
+        """Whether the guest has gone to sleep (ACPI S3)."""
+        return self.state()[0] == libvirt.VIR_DOMAIN_PMSUSPENDED
+
+    @property
     def power_state(self) -> str:
         """One of contract.ON, OFF and PAUSED."""
         if not self.is_active:
@@ -123,16 +128,16 @@ class Domain:
             raise exceptions.ManagedSavePresent(self.name)
 
     def max_memory(self) -> int:
-        """What the guest may have, in KiB."""
-        return int(self.handle.info()[2])
+        """
+        What the guest may have at the most, in KiB.
+
+        That is without a balloon, and with the memory that was attached.
+        """
+        return int(self.handle.info()[1])
 
     def asked(self, call: Callable[[], T]) -> T:
         """What *call* says, for which its QEMU has to answer."""
         return self.host.ask(self.name, call)
-
-    def memory_statistics(self) -> Mapping[str, int]:
-        found = self.asked(self.handle.memoryStats)
-        return cast(Mapping[str, int], found)
 
     # Jobs of libvirt -------------------------------------------------------
 

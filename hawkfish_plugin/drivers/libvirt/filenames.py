@@ -21,7 +21,9 @@ _OWN_FOLDER = 'hawkfish-files'
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
 # state of a firmware.
-_OURS = re.compile(_TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|tpm)\.gz)')
+_OURS = re.compile(
+    _TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz)'
+)
 _TRANSIENT_POOL = re.compile(_PREFIX + '[0-9a-f]{32}')
 
 
@@ -34,17 +36,20 @@ def token_of(system: str | None, name: str | None, created: str | None) -> str:
     """
     The token of a snapshot that exists, of what never changes of it.
 
-    That is the UUID of its system, its name, and its time as libvirt has it.
+    That is the UUID of its system, its time as libvirt has it, and its name,
+    which nobody but ``virsh snapshot-edit`` changes.
     """
     identity = repr([system, name, created])
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
-def overlay(base: str, token: str, target: str) -> str:
-    """The overlay of the disk *target*, beside its *base*."""
-    folder = posixpath.dirname(base)
+def overlay(
+    base: str, token: str, target: str, folder: str | None = None
+) -> str:
+    """The overlay of the disk *target*, in *folder* or beside its *base*."""
     return posixpath.join(
-        folder, f'{_PREFIX}{token}-{target}{_OVERLAY_ENDING}'
+        folder or posixpath.dirname(base),
+        f'{_PREFIX}{token}-{target}{_OVERLAY_ENDING}',
     )
 
 

@@ -10,8 +10,11 @@ a checksum of its own; an empty one says that there was nothing yet.
 """
 
 import gzip
+import os
+import posixpath
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from urllib import parse
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -23,13 +26,43 @@ from hawkfish_plugin.drivers.libvirt.storage import Storage
 _MOST_BYTES = 64 * 2**20
 
 
+def files(
+    storage: Storage, domain: xml.Element, active: bool
+) -> dict[str, str]:
+    """
+    The files of the state of a firmware, by kind.
+
+    Without those that cannot be copied while the domain is *active*, and
+    those of which nobody tells where they are.
+    """
+    return xml.firmware(
+        domain, not active, _swtpm(storage.connection.getURI())
+    )
+
+
+def _swtpm(uri: str) -> str | None:
+    """Where the libvirt at *uri* keeps the state of TPMs, if that is known."""
+    parts = parse.urlsplit(uri)
+    # That of root is the system's.
+    if parts.path != '/session' or not (parts.netloc or os.geteuid()):
+        return xml.SYSTEM_SWTPM
+    # The daemon of a session is of the user that it serves; of that user's
+    # environment on another host nothing is known.
+    if parts.netloc:
+        return None
+    home = os.environ.get('XDG_CONFIG_HOME') or '~/.config'
+    return posixpath.join(posixpath.expanduser(home), 'libvirt/qemu/swtpm')
+
+
 def capture(
     storage: Storage, domain: xml.Element, copies: Mapping[str, str]
 ) -> None:
     """Copy the firmware state of a *domain* to the new files *copies*."""
-    sources = xml.firmware(domain, off=True)
+    sources = files(storage, domain, active=False)
     for kind, path in copies.items():
-        data = storage.read(sources[kind], _MOST_BYTES) or b''
+        # Of what nobody can tell where it is, an empty copy changes nothing.
+        source = sources.get(kind)
+        data = (source and storage.read(source, _MOST_BYTES)) or b''
         storage.write(path, gzip.compress(data))
 
 
@@ -37,15 +70,34 @@ def keep(
     storage: Storage, copies: Mapping[str, str], taken: Mapping[str, str]
 ) -> None:
     """
-    Let the files *taken* be the *copies* of a new snapshot; can be repeated.
+    Let the files *taken* be the *copies* of a snapshot; can be repeated.
 
-    They were taken before it, and its name in full is known only now.
+    Those of a new one were taken before it, and its name in full is known
+    only now.
     """
-    for kind, path in copies.items():
+    for kind in copies.keys() & taken.keys():
         packed = storage.read(taken[kind], _MOST_BYTES)
         if packed is not None:
-            storage.write(path, packed)
+            storage.write(copies[kind], packed)
             storage.remove(taken[kind])
+
+
+def bring_home(
+    storage: Storage, copies: Mapping[str, str], folders: Iterable[str]
+) -> None:
+    """
+    Let *copies* that are in one of *folders* be where they are looked for.
+
+    A merge may have put the first disk of a snapshot into another folder.
+    """
+    for kind, path in copies.items():
+        if storage.exists(path):
+            continue
+        home, name = posixpath.split(path)
+        for folder in folders:
+            if folder != home:
+                elsewhere = posixpath.join(folder, name)
+                keep(storage, {kind: path}, {kind: elsewhere})
 
 
 def forget(
@@ -73,7 +125,7 @@ def restore(
 
     The *domain* must be off.  Raises what ``check`` does, and FolderMissing.
     """
-    targets = xml.firmware(domain, off=True)
+    targets = files(storage, domain, active=False)
     for kind in targets.keys() & copies.keys():
         data = _read(storage, name, copies[kind])
         if data:

@@ -30,6 +30,12 @@ def _queries() -> Deadlines:
     return Deadlines(_QUERY_SECONDS, _QUERY_SECONDS)
 
 
+# As libvirt counts its versions.
+_JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
+_PRIVATE_SINCE = 11_010_000
+_CHAIN_WITH_JSON_BUG, _CHAIN = 20, 150
+
+
 @dataclasses.dataclass(frozen=True)
 class Shared:
     """
@@ -105,3 +111,18 @@ class Host:
             found = root.find('guest/features/externalSnapshot')
             self._external[version] = found is not None
         return self._external[version]
+
+    @property
+    def longest_chain(self) -> int:
+        """How many backing files a disk may have and its domain be started."""
+        # json-c in some versions cannot parse QEMU's answers about longer
+        # chains; a domain with more does not start, and a daemon restart
+        # kills it.
+        has_bug = _JSON_BUG_SINCE <= self.version_number < _JSON_BUG_UNTIL
+        return _CHAIN_WITH_JSON_BUG if has_bug else _CHAIN
+
+    @property
+    def makes_private_overlays(self) -> bool:
+        """Whether those of a domain that is off are its owner's only."""
+        # CVE-2025-13193.
+        return self.version_number >= _PRIVATE_SINCE

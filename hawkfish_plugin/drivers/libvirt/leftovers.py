@@ -152,16 +152,19 @@ def _backed(host: Host, paths: Iterable[str]) -> dict[str, str]:
     return {v.path: v.below for v in known.values() if v.below}
 
 
-def sweep(host: Host, noted: Collection[str]) -> list[str]:
+def sweep(
+    host: Host, noted: Collection[str], folders: Collection[str] = ()
+) -> list[str]:
     """
     Remove those of *noted* that nothing uses; returns what is unclear.
 
     *noted* is what an operation of this service has decided to remove. What
     else is named like a file of ours and that nothing knows may be needed: by
     a definition that somebody has kept elsewhere, or by another service on
-    another host that sees the same folder.
+    another host that sees the same folder.  Looked through are the folders of
+    all disks, and *folders*.
     """
-    found = _files_like_ours(host)
+    found = _files_like_ours(host, folders)
     known = _names_in_use(host)
     unknown = {p for p in found if posixpath.basename(p) not in known}
     unclear = []
@@ -176,7 +179,7 @@ def sweep(host: Host, noted: Collection[str]) -> list[str]:
     return unclear
 
 
-def _files_like_ours(host: Host) -> set[str]:
+def _files_like_ours(host: Host, also: Iterable[str]) -> set[str]:
     folders = {
         posixpath.dirname(path)
         for domain in domains.all_of(host)
@@ -184,7 +187,7 @@ def _files_like_ours(host: Host) -> set[str]:
     }
     return {
         path
-        for folder in folders
+        for folder in folders.union(also)
         for path in host.storage.listing(folder)
         if filenames.is_ours(path)
     }

@@ -7,21 +7,21 @@ a refusal.  Looks and decides; changes nothing.
 """
 
 import dataclasses
-import posixpath
 from collections.abc import Iterator
 
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import snapshots, space, xml
+from hawkfish_plugin.drivers.libvirt import (
+    firmware,
+    memory_blockers,
+    new_files,
+    snapshots,
+    space,
+    xml,
+)
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.hosts import Host
-
-# json-c in libvirt 10.8 to 11.x cannot parse QEMU's answers about longer
-# chains; a domain with more does not start, and a daemon restart kills it.
-_JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
-_DEPTH_WITH_JSON_BUG, _DEPTH = 20, 150
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Plan:
     *quiesce* is one of contract.QUIESCE_MODES, *paths* are the files of the
     disks to capture and *formats* theirs, by target; *volumes* those of them
     that the domain names as pool volumes; *left_out* the targets of media and
-    read-only disks; *needs* the space that it takes at the most.
+    read-only disks; *files* are those to come, *own_bytes* is what all of
+    them but the overlays take at the most, *needs* the space for everything.
     """
 
     external: bool
@@ -42,12 +43,9 @@ class Plan:
     formats: dict[str, str]
     volumes: dict[str, str]
     left_out: list[str]
+    files: new_files.NewFiles
+    own_bytes: int
     needs: list[space.Need]
-
-    @property
-    def folder(self) -> str:
-        """Where the memory goes: beside the first disk."""
-        return posixpath.dirname(next(iter(self.paths.values())))
 
 
 def make(
@@ -68,9 +66,20 @@ def make(
     if refusals:
         raise exceptions.Refused(refusals)
     storage = domain.host.storage
-    paths = {d.target: storage.path_of(d) or '' for d in seen.captured}
+    paths = _paths(seen)
+    files = new_files.NewFiles()
+    if external:
+        kinds = xml.firmware(seen.root, not seen.active)
+        files = new_files.name(paths, memory, kinds, conf)
+    # An internal snapshot has the memory in its first disk.
+    image = files.memory or next(iter(paths.values()))
+    state = firmware.files(storage, seen.root, seen.active)
+    copies = {
+        p: files.copies[k] for k, p in state.items() if k in files.copies
+    }
+    own = space.own_bytes(domain, seen.root, image if memory else None, copies)
     headroom = conf.snapshots.space_headroom
-    needs = space.for_create(domain, paths.values(), memory, headroom)
+    needs = space.for_create(storage, paths, files.overlays, own, headroom)
     space.check(needs)
     return Plan(
         external=external,
@@ -82,6 +91,8 @@ def make(
         left_out=[
             d.target for d in xml.disks(seen.root) if d.target not in paths
         ],
+        files=files,
+        own_bytes=sum(own.values()) if external else 0,
         needs=needs,
     )
 
@@ -144,6 +155,16 @@ def _look(domain: Domain) -> _Seen:
     )
 
 
+def _paths(seen: _Seen) -> dict[str, str]:
+    """The files of the disks to capture, by target."""
+    storage = seen.domain.host.storage
+    return {
+        disk.target: path
+        for disk in seen.captured
+        if (path := storage.path_of(disk))
+    }
+
+
 def _is_external(seen: _Seen, conf: cfg.ConfigOpts) -> bool:
     if conf.snapshots.type != 'auto':
         return bool(conf.snapshots.type == 'external')
@@ -163,6 +184,9 @@ def _refusals(
     refusals = [*_general_refusals(seen)]
     if external:
         refusals += _external_refusals(seen, conf)
+        storage = seen.domain.host.storage
+        paths = _paths(seen)
+        refusals += new_files.refusals(storage, paths, memory, conf)
     else:
         refusals += _internal_refusals(seen, memory)
     if memory:
@@ -174,6 +198,8 @@ def _general_refusals(seen: _Seen) -> Iterator[exceptions.HawkFishError]:
     domain = seen.domain
     if not domain.is_persistent:
         yield exceptions.SystemTransient(domain.name)
+    if seen.active and domain.is_suspended:
+        yield exceptions.SystemSuspended(domain.name)
     if domain.has_managed_save:
         yield exceptions.ManagedSavePresent(domain.name)
     if not seen.captured:
@@ -189,6 +215,9 @@ def _disk_refusals(
         yield exceptions.DiskShareable(disk.target)
     if disk.transient:
         yield exceptions.DiskTransient(disk.target)
+    if disk.encrypted:
+        # An overlay, and the memory, would have in plain text what is in it.
+        yield exceptions.DiskEncrypted(disk.target)
     if disk.snapshot == 'no':
         yield exceptions.DiskExcluded(disk.target)
     if seen.domain.host.storage.path_of(disk) is None:
@@ -207,7 +236,8 @@ def _external_refusals(
         found.append(
             exceptions.SnapshotKindMixed(seen.domain.name, 'internal')
         )
-    limit = conf.snapshots.max_chain_depth or _safe_depth(seen.domain.host)
+    longest = seen.domain.host.longest_chain
+    limit = conf.snapshots.max_chain_depth or longest
     found += [
         exceptions.ChainTooDeep(disk.target, depth, limit)
         for disk in seen.captured
@@ -248,11 +278,6 @@ def _internal_refusals(
 
 def _memory_refusals(seen: _Seen) -> list[exceptions.HawkFishError]:
     return [
-        exceptions.DeviceHoldsMemory(seen.domain.name, device)
-        for device in xml.host_devices(seen.root)
+        exceptions.DeviceHoldsMemory(seen.domain.name, reason)
+        for reason in memory_blockers.find(seen.domain, seen.root, seen.active)
     ]
-
-
-def _safe_depth(host: Host) -> int:
-    has_bug = _JSON_BUG_SINCE <= host.version_number < _JSON_BUG_UNTIL
-    return _DEPTH_WITH_JSON_BUG if has_bug else _DEPTH

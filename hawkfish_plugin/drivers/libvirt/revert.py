@@ -55,7 +55,7 @@ def run(
     context: contract.TaskContext,
 ) -> None:
     with hypervisor.domain(uuid, 'revert') as domain:
-        planned = revert_plan.make(domain, request)
+        planned = revert_plan.make(domain, request, conf)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
         context.step('revert')
@@ -143,7 +143,9 @@ def _journal(domain: Domain, planned: Plan) -> RevertJournal:
     token = filenames.new_token()
     place = domain.host.storage.place
     created = {
-        target: place(filenames.overlay(base.path, token, target))
+        target: place(
+            filenames.overlay(base.path, token, target, planned.overlay_dir)
+        )
         for target, base in planned.bases.items()
     }
     return RevertJournal(
@@ -188,7 +190,9 @@ def _new_copies(
     return filenames.firmware_copies(
         posixpath.dirname(next(iter(created.values()))),
         token,
-        xml.firmware(domain.definition(secure=True), not domain.is_active),
+        firmware.files(
+            domain.host.storage, domain.definition(), domain.is_active
+        ),
     )
 
 

@@ -9,11 +9,14 @@ nothing.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from oslo_config import cfg
+
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     firmware,
     memory_images,
+    new_files,
     parsed,
     revert_disks,
     reverting,
@@ -43,26 +46,30 @@ class Plan:
     *root* is the XML of the snapshot and *target* what it says; *bases* are
     the files that get overlays, by the target of their disk.  *image* is the
     definition in the memory image, where that is loaded, and *gone* the media
-    that are not there any more.  *discarded* are the overlays that nobody
-    needs afterwards, and *warnings* is what the user should know.
+    that are not there any more.  The overlays go to *overlay_dir*, where it
+    is given, or else beside their bases.  *discarded* are the overlays that
+    nobody needs afterwards, and *warnings* is what the user should know.
     """
 
     root: xml.Element
     target: ParsedSnapshot
     bases: Mapping[str, Base] = dataclasses.field(default_factory=dict)
+    overlay_dir: str | None = None
     image: xml.Element | None = None
     gone: Sequence[str] = ()
     discarded: Sequence[str] = ()
     warnings: Sequence[exceptions.HawkFishError] = ()
 
 
-def make(domain: Domain, request: contract.RevertRequest) -> Plan:
+def make(
+    domain: Domain, request: contract.RevertRequest, conf: cfg.ConfigOpts
+) -> Plan:
     """The revert that *request* asks for; raises what prevents it."""
     root = snapshots.describe(domain, request.name)
     target = parsed.parse(root)
     domain.check_no_managed_save()
     if target.record.external:
-        planned = _external(domain, request, root, target)
+        planned = _external(domain, request, conf, root, target)
         memory = planned.image is not None
     else:
         planned, memory = Plan(root, target), target.record.memory
@@ -88,6 +95,7 @@ def _check_files(domain: Domain, name: str, paths: Sequence[str]) -> None:
 def _external(
     domain: Domain,
     request: contract.RevertRequest,
+    conf: cfg.ConfigOpts,
     root: xml.Element,
     target: ParsedSnapshot,
 ) -> Plan:
@@ -99,17 +107,23 @@ def _external(
     if left_out and not request.force:
         exceptions.check(left_out)
     bases = _bases(domain, target, present)
-    paths = [base.path for base in bases.values()]
+    by_target = {target: base.path for target, base in bases.items()}
+    exceptions.check(
+        [*new_files.refusals(host.storage, by_target, False, conf)]
+    )
+    paths = [*by_target.values()]
     _check_files(domain, name, paths)
     if reverting.wanted_power_state(target, request) != contract.OFF:
         _check_startable(domain, name, root)
     image, unusable = _image(domain, request, target)
-    space.check(space.for_revert(host.storage, paths))
+    overlay_dir = conf.snapshots.overlay_dir
+    space.check(space.for_revert(host.storage, paths, overlay_dir))
     discarded = revert_disks.by_target(domain)
     return Plan(
         root=root,
         target=target,
         bases=bases,
+        overlay_dir=overlay_dir,
         image=image,
         gone=_gone_media(host.storage, target, bases),
         discarded=[path for t, path in discarded.items() if t in bases],
@@ -152,6 +166,9 @@ def _bases(
         wanted = disk.target in target.external
         if not wanted and (not disk.is_captured or disk.target in now):
             continue
+        if disk.encrypted:
+            # One that virsh has made; an overlay would be in plain text.
+            raise exceptions.DiskEncrypted(disk.target)
         path = domain.host.storage.path_of(disk)
         if wanted and not path:
             raise exceptions.DiskNotRevertable(disk.target, disk.kind)

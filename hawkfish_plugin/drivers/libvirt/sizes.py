@@ -94,12 +94,8 @@ def measure(
     }
 
 
-def forecast(
-    domain: Domain, planned: plan.Plan, headroom_mib: int
-) -> contract.Forecast:
+def forecast(domain: Domain, planned: plan.Plan) -> contract.Forecast:
     """What *planned* would make, and how big it would be at the most."""
-    # Beside the headroom that each folder keeps, only memory is written.
-    memory = sum(n.needed - headroom_mib * 2**20 for n in planned.needs)
     disks = 0
     if planned.external and snapshots.current(domain) is not None:
         storage = domain.host.storage
@@ -107,7 +103,7 @@ def forecast(
     return contract.Forecast(
         planned.external,
         planned.memory,
-        contract.Size(memory if planned.external else 0, disks),
+        contract.Size(planned.own_bytes, disks),
         tuple((n.folder, n.needed, n.available) for n in planned.needs),
     )
 

@@ -162,6 +162,12 @@ def _named(name: str, description: str) -> Element:
     return root
 
 
+def set_name(root: Element, name: str) -> None:
+    """Let a snapshot have another name."""
+    for element in root.findall('name'):
+        element.text = name
+
+
 def set_description(root: Element, description: str) -> None:
     """Let a snapshot have another description."""
     element = root.find('description')

@@ -11,9 +11,8 @@ import dataclasses
 import posixpath
 from collections.abc import Iterable, Mapping
 
-import libvirt
-
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 from hawkfish_plugin.drivers.libvirt.storage import Storage
@@ -21,8 +20,8 @@ from hawkfish_plugin.drivers.libvirt.storage import Storage
 _KIB, _MIB = 2**10, 2**20
 # Pages that change while they are written are written again.
 _MEMORY_FACTOR = 1.1
-# An empty qcow2 file takes 196 KiB; copies of the firmware come beside it.
-_EMPTY_OVERLAY = _MIB
+# What devices have beside the memory: ROMs, flash, tables, their own state.
+_DEVICE_BYTES = 64 * _MIB
 # From the check of a request to that of its task, where nothing waits.
 _RECENT_SECONDS = 2.0
 
@@ -36,31 +35,61 @@ class Need:
     available: int
 
 
+def own_bytes(
+    domain: Domain,
+    root: xml.Element,
+    image: str | None,
+    copies: Mapping[str, str],
+) -> dict[str, int]:
+    """
+    The most that what no disk is made of takes, by the file that has it.
+
+    *root* is the definition in use, *image* the file for the memory, and
+    *copies* are the files of the firmware's state, by that to copy.
+    """
+    own = {image: _memory(domain, root)} if image else {}
+    for source, path in copies.items():
+        # What gzip cannot compress grows by less than a thousandth. Until it
+        # has its name in full, each is there twice.
+        size = domain.host.storage.size(source)[0]
+        own[path] = 2 * (size * 1001 // 1000 + _KIB)
+    return own
+
+
 def for_create(
-    domain: Domain, paths: Iterable[str], memory: bool, headroom_mib: int
+    storage: Storage,
+    paths: Mapping[str, str],
+    overlays: Mapping[str, str],
+    own: Mapping[str, int],
+    headroom_mib: int,
 ) -> list[Need]:
     """
-    What a create needs beside the disks *paths*.
+    What a create needs for *overlays*, beside what ``own_bytes`` says.
 
-    The memory goes to the folder of the first; every folder keeps the
-    headroom, for overlays that grow from then on.
+    These are by target, as the disks *paths* are.  Where new data goes, the
+    headroom is needed once: in the overlays, or else in the disks.
     """
     needed: dict[str, int] = {}
-    for path in paths:
-        needed.setdefault(posixpath.dirname(path), headroom_mib * _MIB)
-    if memory and needed:
-        needed[next(iter(needed))] += _memory(domain)
-    return _needs(domain.host.storage, needed)
+    for target, path in paths.items():
+        folder = posixpath.dirname(overlays.get(target, path))
+        needed.setdefault(folder, headroom_mib * _MIB)
+        if target in overlays:
+            needed[folder] += storage.overlay_size(path)
+    for path, size in own.items():
+        folder = posixpath.dirname(path)
+        needed[folder] = needed.get(folder, 0) + size
+    return _needs(storage, needed)
 
 
-def _memory(domain: Domain) -> int:
-    size = domain.max_memory()
-    try:
-        # What the guest has never touched is not written.
-        size = min(size, domain.memory_statistics().get('rss', size))
-    except libvirt.libvirtError as exc:
-        domain.host.raise_if_lost(exc)
-    return int(size * _KIB * _MEMORY_FACTOR)
+def _memory(domain: Domain, root: xml.Element) -> int:
+    """
+    The most that the memory takes in a file.
+
+    What is resident would be less, but leaves out huge pages and what the
+    host has swapped, and nothing of libvirt tells how much that is.
+    """
+    size = domain.max_memory() * _KIB + xml.video_memory(root)
+    return int(size * _MEMORY_FACTOR) + _DEVICE_BYTES
 
 
 def for_delete(storage: Storage, snapshot: ParsedSnapshot) -> list[Need]:
@@ -76,12 +105,15 @@ def for_delete(storage: Storage, snapshot: ParsedSnapshot) -> list[Need]:
     return _needs(storage, needed)
 
 
-def for_revert(storage: Storage, bases: Iterable[str]) -> list[Need]:
-    """What the new overlays over *bases* need."""
+def for_revert(
+    storage: Storage, bases: Iterable[str], overlay_dir: str | None = None
+) -> list[Need]:
+    """What the new overlays over *bases* need, in *overlay_dir* if given."""
     needed: dict[str, int] = {}
     for path in bases:
-        folder = posixpath.dirname(path)
-        needed[folder] = needed.get(folder, 0) + _EMPTY_OVERLAY
+        folder = overlay_dir or posixpath.dirname(path)
+        size = storage.overlay_size(path)
+        needed[folder] = needed.get(folder, 0) + size
     return _needs(storage, needed)
 
 

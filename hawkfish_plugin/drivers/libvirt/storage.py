@@ -136,6 +136,25 @@ class Storage:
         """
         return self._usage(path) or (0, 0)
 
+    def overlay_size(self, base: str) -> int:
+        """The most bytes that a new overlay over the file *base* takes."""
+        like = None
+        with contextlib.suppress(exceptions.FolderUnreadable):
+            like = self._with(base, _described)
+        if like is None:
+            return volumes.overlay_size(0)
+        cluster = int(like.findtext('target/clusterSize') or 0)
+        return volumes.overlay_size(
+            int(like.findtext('capacity') or 0), cluster
+        )
+
+    def has_folder(self, folder: str) -> bool:
+        """Whether the hypervisor sees *folder*."""
+        try:
+            return self.look(folder, lambda pool: pool is not None)
+        except exceptions.FolderUnreadable:
+            return True
+
     def is_written(self, path: str) -> bool:
         """Whether the qcow2 overlay at *path* may hold data of its own."""
         usage = self._usage(path)

@@ -18,6 +18,11 @@ import libvirt
 
 from hawkfish_plugin.drivers.libvirt import xml
 
+# Of a qcow2 file, unless somebody asks for others.
+_CLUSTER_BYTES = 64 * 2**10
+# Header, reference table and block, and what is rounded up to a cluster.
+_PARTS, _ENTRY = 5, 8
+
 
 def find(
     connection: libvirt.virConnect, path: str
@@ -132,6 +137,21 @@ def overlay_xml(
     ElementTree.SubElement(backing, 'path').text = base
     ElementTree.SubElement(backing, 'format', type=base_format)
     return xml.render(root)
+
+
+def overlay_size(capacity: int, cluster: int = 0) -> int:
+    """
+    The most bytes that an empty overlay of *capacity* bytes takes.
+
+    QEMU may give it the *cluster* size of its base: small ones make the first
+    table big, big ones each of the four other parts.
+    """
+    sizes = {_CLUSTER_BYTES, cluster or _CLUSTER_BYTES}
+    # Eight bytes for each cluster of tables, in which each entry has eight.
+    return max(
+        _PARTS * size + _ENTRY * -(-capacity // (size * size // _ENTRY))
+        for size in sizes
+    )
 
 
 def _new(

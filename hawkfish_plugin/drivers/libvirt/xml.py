@@ -13,6 +13,7 @@ from collections.abc import Container
 from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
+SYSTEM_SWTPM = '/var/lib/libvirt/swtpm'
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
 
 Element = ElementTree.Element
@@ -26,7 +27,7 @@ class Disk:
 
     *kind* is libvirt's source type (file, volume, block, ...), *path* the
     file of kind file, *volume* the pool and volume of kind volume, *depth*
-    how many backing files it has.
+    how many backing files it has.  *encrypted* is what QEMU encrypts.
     """
 
     target: str
@@ -40,6 +41,7 @@ class Disk:
     transient: bool
     snapshot: str | None
     depth: int
+    encrypted: bool = False
 
     @property
     def is_removable(self) -> bool:
@@ -81,6 +83,9 @@ def _disk(element: Element) -> Disk:
         transient=element.find('transient') is not None,
         snapshot=element.get('snapshot'),
         depth=_depth(element),
+        # Before libvirt 3.9 beside the source, and still understood there.
+        encrypted=element.find('encryption') is not None
+        or source.find('encryption') is not None,
     )
 
 
@@ -135,6 +140,15 @@ def nvram_format(domain: Element) -> str | None:
     return 'raw' if nvram is None else nvram.get('format', 'raw')
 
 
+def video_memory(domain: Element) -> int:
+    """The bytes of the memory of all video cards."""
+    return sum(
+        int(model.get(kind, '0')) * 2**10
+        for model in domain.findall('devices/video/model')
+        for kind in ('ram', 'vram', 'vram64')
+    )
+
+
 def agent_state(domain: Element) -> str:
     """The channel of the guest agent: connected, disconnected or absent."""
     for target in domain.findall('devices/channel/target'):
@@ -143,27 +157,15 @@ def agent_state(domain: Element) -> str:
     return 'absent'
 
 
-def host_devices(domain: Element) -> list[str]:
-    """The devices whose state QEMU cannot save with the memory."""
-    assigned = [
-        f'hostdev of type {device.get("type")}'
-        for device in domain.findall('devices/hostdev')
-        if device.get('type') != 'usb'
-    ]
-    shared = [
-        'filesystem of type virtiofs'
-        for driver in domain.findall('devices/filesystem/driver')
-        if driver.get('type') == 'virtiofs'
-    ]
-    return assigned + shared
-
-
-def firmware(domain: Element, off: bool) -> dict[str, str]:
+def firmware(
+    domain: Element, off: bool, swtpm: str | None = SYSTEM_SWTPM
+) -> dict[str, str]:
     """
     The files of the UEFI variables and of the virtual TPM, by their kind.
 
     Without those that cannot be copied unless the domain is *off*: QEMU keeps
-    parts of a qcow2 file in its memory.
+    parts of a qcow2 file in its memory.  *swtpm* is where libvirt keeps TPMs;
+    None where that is not known.
     """
     found = {}
     nvram = domain.find('os/nvram')
@@ -171,24 +173,27 @@ def firmware(domain: Element, off: bool) -> dict[str, str]:
         source = nvram.find('source')
         path = nvram.text if source is None else source.get('file')
         found['nvram'] = (path or '').strip()
+    store = domain.find('os/varstore')
+    if store is not None:
+        found['varstore'] = store.get('path', '')
     backend = domain.find('devices/tpm/backend')
     if backend is not None and backend.get('type') == 'emulator':
-        found['tpm'] = _tpm_file(domain, backend)
+        found['tpm'] = _tpm_file(domain, backend, swtpm)
     return {kind: path for kind, path in found.items() if path}
 
 
-def _tpm_file(domain: Element, backend: Element) -> str:
-    # swtpm's own names; the folder is libvirt's for a system daemon.
+def _tpm_file(domain: Element, backend: Element, swtpm: str | None) -> str:
+    # swtpm's own names, in a folder that is libvirt's unless it is given.
     old = backend.get('version') == '1.2'
     folder, file = ('tpm1.2', 'tpm-00') if old else ('tpm2', 'tpm2-00')
     source = backend.find('source')
+    given = '' if source is None else source.get('path', '')
     if source is not None and source.get('type') == 'file':
-        return source.get('path', '')
-    uuid = domain.findtext('uuid', '')
-    own = f'/var/lib/libvirt/swtpm/{uuid}/{folder}'
-    if source is not None:
-        own = source.get('path', own)
-    return f'{own}/{file}.permall'
+        return given
+    if not given and not swtpm:
+        return ''
+    own = given or f'{swtpm}/{domain.findtext("uuid", "")}/{folder}'
+    return f'{own.rstrip("/")}/{file}.permall'
 
 
 def target_of(disk: Element) -> str:

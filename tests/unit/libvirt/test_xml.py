@@ -118,3 +118,78 @@ def test_a_new_internal_snapshot():
 def test_the_emulators_defaults():
     """A definition in which the emulator has noted nothing would change."""
     assert not xml.has_emulator_defaults(Case('branches').domain)
+
+
+@pytest.mark.parametrize(
+    'disk, encrypted',
+    [
+        ("<source file='/a'/>", False),
+        ("<source file='/a'><encryption format='luks'/></source>", True),
+        ("<source file='/a'/><encryption format='qcow'/>", True),
+        ("<source file='/a'/><backingStore><source/></backingStore>", False),
+    ],
+)  # fmt: skip
+def test_encryption(disk, encrypted):
+    """A disk that QEMU encrypts is known, however its XML says so."""
+    (found,) = xml.disks(xml.parse(
+        f'<domain><devices><disk>{disk}</disk></devices></domain>'
+    ))  # fmt: skip
+
+    assert found.encrypted is encrypted
+
+
+UUID = '9f3f6c7e-51d1-4a0b-8a8e-0f0e8f1d2c3b'
+TPM = '<devices><tpm><backend type="emulator" {}>{}</backend></tpm></devices>'
+SWTPM = '/var/lib/libvirt/swtpm'
+
+
+@pytest.mark.parametrize(
+    'inside, swtpm, found',
+    [
+        (
+            '<os><varstore path="/v/a.json"/></os>',
+            SWTPM,
+            {'varstore': '/v/a.json'},
+        ),
+        (
+            TPM.format('version="2.0"', ''),
+            SWTPM,
+            {'tpm': f'{SWTPM}/{UUID}/tpm2/tpm2-00.permall'},
+        ),
+        (
+            TPM.format('version="1.2"', ''),
+            '/home/u/.config/libvirt/qemu/swtpm',
+            {
+                'tpm': f'/home/u/.config/libvirt/qemu/swtpm/{UUID}'
+                '/tpm1.2/tpm-00.permall'
+            },
+        ),
+        (
+            TPM.format('', '<source type="file" path="/t/state"/>'),
+            None,
+            {'tpm': '/t/state'},
+        ),
+        (
+            TPM.format('version="2.0"', '<source type="dir" path="/t/d/"/>'),
+            None,
+            {'tpm': '/t/d/tpm2-00.permall'},
+        ),
+        (TPM.format('version="2.0"', ''), None, {}),
+    ],
+)
+def test_where_the_firmware_is(inside, swtpm, found):
+    """UEFI variables and TPMs are found wherever libvirt puts them."""
+    domain = xml.parse(f'<domain><uuid>{UUID}</uuid>{inside}</domain>')
+
+    assert xml.firmware(domain, off=True, swtpm=swtpm) == found
+
+
+def test_video_memory():
+    """What video cards have is counted, as QEMU saves it too."""
+    domain = xml.parse(
+        "<domain><devices><video><model type='qxl' ram='65536' vram='1024'/>"
+        "</video><video><model type='vga' vram='16384'/></video></devices>"
+        '</domain>'
+    )
+
+    assert xml.video_memory(domain) == (65536 + 1024 + 16384) * 2**10

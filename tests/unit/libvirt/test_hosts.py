@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What each version of libvirt is trusted with.
+
+Of 9.9 to 10.10 no other thing is kept: libvirt cannot revert to a snapshot
+there that has only the disks of a running system, and need not, as the driver
+reverts to external snapshots by itself.
+"""
+
+import pytest
+
+from hawkfish_plugin.drivers.libvirt import hosts
+
+EXTERNAL = """<capabilities><guest><features><externalSnapshot/></features>
+</guest></capabilities>"""
+
+
+class Connection:
+    """What a libvirt of some version tells of itself."""
+
+    def __init__(self, version, capabilities=EXTERNAL):
+        self.getLibVersion = lambda: version
+        self.getCapabilities = lambda: capabilities
+
+
+def host(version, **fields):
+    return hosts.Host(Connection(version, **fields), hosts.Shared())
+
+
+@pytest.mark.parametrize(
+    'version, longest',
+    [
+        (9_000_000, 150),
+        (9_009_000, 150),
+        (10_007_000, 150),
+        (10_008_000, 20),
+        (10_010_000, 20),
+        (11_003_000, 20),
+        (11_010_000, 20),
+        (12_000_000, 150),
+        (12_008_000, 150),
+    ],
+)
+def test_how_long_a_chain_may_be(version, longest):
+    """Chains stay short where json-c cannot parse what QEMU says of them."""
+    assert host(version).longest_chain == longest
+
+
+@pytest.mark.parametrize(
+    'version, private',
+    [(9_009_000, False), (11_009_000, False), (11_010_000, True)],
+)
+def test_who_makes_overlays(version, private):
+    """Overlays of a system that is off are made by who makes them private."""
+    assert host(version).makes_private_overlays is private
+
+
+def test_external_snapshots_are_asked_for():
+    """Whether they can be had is what libvirt says, whatever its version."""
+    without = '<capabilities><guest><features/></guest></capabilities>'
+
+    assert host(9_009_000).supports_external
+    assert not host(9_000_000, capabilities=without).supports_external
+    assert not host(12_000_000, capabilities=without).supports_external
+
+
+def test_a_version_in_words():
+    """libvirt's number is told as it is written elsewhere."""
+    assert host(11_003_001).version == '11.3.1'
