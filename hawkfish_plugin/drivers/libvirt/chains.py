@@ -6,6 +6,7 @@ The backing files of files, as the files of one folder say.
 import contextlib
 import posixpath
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import libvirt
 
@@ -14,16 +15,20 @@ from hawkfish_plugin.drivers.libvirt import errors, pools, volumes
 
 
 def walk(
-    connection: libvirt.virConnect, folder: str, paths: Iterable[str]
-) -> tuple[dict[str, bool], list[str]]:
+    connection: libvirt.virConnect,
+    folder: str,
+    paths: Iterable[str],
+    fresh: bool,
+) -> tuple[dict[str, Found], list[str]]:
     """
-    Whether *paths* in *folder*, and their backing files there, are there.
+    What is known of *paths* in *folder*, and of their backing files there.
 
     Besides, the backing files that are in other folders.  Of a folder that
-    cannot be read *paths* alone are known.
+    cannot be read *paths* alone are known.  What an active pool knows may be
+    older than what QEMU has made of a file since, unless it is to be *fresh*.
     """
-    pending, found, others = list(paths), dict[str, bool](), []
-    with _Folder(connection, folder) as entered:
+    pending, found, others = list(paths), dict[str, Found](), []
+    with _Folder(connection, folder, fresh) as entered:
         while pending:
             path = pending.pop(0)
             if path in found:
@@ -31,19 +36,31 @@ def walk(
             if posixpath.dirname(path) != folder:
                 others.append(path)
                 continue
-            found[path], below = entered.look(path)
+            is_there, below = entered.look(path)
             # What is on the network has no path.
-            if below and posixpath.isabs(below):
-                pending.append(below)
+            if below and not posixpath.isabs(below):
+                below = None
+            found[path] = Found(is_there, below)
+            pending += [below] if below else []
     return found, others
+
+
+class Found(NamedTuple):
+    """Whether a file is there, and the backing file that it names."""
+
+    is_there: bool
+    below: str | None
 
 
 class _Folder(contextlib.ExitStack):
     """A folder, which is read once at the most, and only if need be."""
 
-    def __init__(self, connection: libvirt.virConnect, folder: str) -> None:
+    def __init__(
+        self, connection: libvirt.virConnect, folder: str, fresh: bool
+    ) -> None:
         super().__init__()
         self._connection = connection
+        self._fresh = fresh
         self._folder = folder
         self._entered = self._unreadable = False
         self._pool: libvirt.virStoragePool | None = None
@@ -51,8 +68,9 @@ class _Folder(contextlib.ExitStack):
     def look(self, path: str) -> tuple[bool, str | None]:
         """Whether *path* is there, and its backing file."""
         volume = None
-        with errors.ignored(self._connection):
-            volume = volumes.find(self._connection, path)
+        if not self._fresh:
+            with errors.ignored(self._connection):
+                volume = volumes.find(self._connection, path)
         if volume is None:
             self._enter()
             if self._unreadable:

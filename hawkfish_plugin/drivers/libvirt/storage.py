@@ -324,7 +324,22 @@ class Storage:
     def missing(self, paths: Iterable[str]) -> str | None:
         """The first that is not there, of *paths* and their backing files."""
         found = self._walk(paths)
-        return next((path for path, there in found.items() if not there), None)
+        if not all(file.is_there for file in found.values()):
+            # An active pool may know a chain of before.
+            found = self._walk(paths, fresh=True)
+        return next(
+            (p for p, file in found.items() if not file.is_there), None
+        )
+
+    def backing(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """
+        The backing file of each of *paths*, and of these files in turn.
+
+        As the files themselves say right now; None where one has none, and
+        what is not there is left out.
+        """
+        found = self._walk(paths, fresh=True)
+        return {path: f.below for path, f in found.items() if f.is_there}
 
     def chains(self, paths: Iterable[str]) -> set[str]:
         """
@@ -334,15 +349,19 @@ class Storage:
         """
         return set(self._walk(paths))
 
-    def _walk(self, paths: Iterable[str]) -> dict[str, bool]:
-        """Whether *paths*, and their backing files, are there."""
-        pending, seen = list(paths), dict[str, bool]()
+    def _walk(
+        self, paths: Iterable[str], fresh: bool = False
+    ) -> dict[str, chains.Found]:
+        """What is known of *paths*, and of their backing files."""
+        pending, seen = list(paths), dict[str, chains.Found]()
         while pending:
             folder = posixpath.dirname(pending[0])
             here = [p for p in pending if posixpath.dirname(p) == folder]
             found, below = self.ask(
                 folder,
-                functools.partial(chains.walk, self.connection, folder, here),
+                functools.partial(
+                    chains.walk, self.connection, folder, here, fresh
+                ),
             )
             seen |= found
             pending = [p for p in pending if p not in here]
