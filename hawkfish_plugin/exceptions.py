@@ -336,10 +336,6 @@ class SnapshotReplaced(Conflict):
     """(snapshot)"""
 
 
-class SnapshotBelowSystem(Conflict):
-    """(snapshot, path)"""
-
-
 class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
 
@@ -426,6 +422,10 @@ class DiskDetachedSince(OfDisk):
 
 class DiskNotRevertable(OfDisk):
     """(disk, source type)"""
+
+
+class DiskReplaced(OfDisk):
+    """(target, snapshot, file that holds the disk's data)"""
 
 
 class DiskShareable(OfDisk):

@@ -42,7 +42,7 @@ class Storage:
 
     # One file --------------------------------------------------------------
 
-    def path_of(self, disk: xml.Disk) -> str | None:
+    def path_of(self, disk: xml.Disk | xml.Source) -> str | None:
         """The path of the file that holds *disk*; None where it is no file."""
         if disk.kind == 'volume' and disk.volume:
             return self._volume_path(*disk.volume)
@@ -169,16 +169,30 @@ class Storage:
     def missing(self, paths: Iterable[str]) -> str | None:
         """The first that is not there, of *paths* and their backing files."""
         with contextlib.closing(self._walk(paths)) as walk:
-            return next((path for path, found in walk if not found), None)
+            return next((path for path, found, _ in walk if not found), None)
 
     def chains(self, paths: Iterable[str]) -> set[str]:
         """*paths* and their backing files, as the files themselves say."""
-        return {path for path, _ in self._walk(paths)}
+        return {path for path, _, _ in self._walk(paths)}
+
+    def backing(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """
+        The backing file of each of *paths*, and of these files in turn.
+
+        None where it has none; what is not there is left out.
+        """
+        return {
+            path: below for path, found, below in self._walk(paths) if found
+        }
 
     def _walk(
         self, paths: Iterable[str]
-    ) -> Generator[tuple[str, bool], None, None]:
-        """Each of *paths* and its backing files, and whether it is there."""
+    ) -> Generator[tuple[str, bool, str | None], None, None]:
+        """
+        Each of *paths* and its backing files, and whether it is there.
+
+        And the backing file of each.
+        """
         pending, seen = list(paths), set[str]()
         with contextlib.ExitStack() as stack:
             entered: dict[str, libvirt.virStoragePool | None] = {}
@@ -194,13 +208,14 @@ class Storage:
                     entered[folder] = stack.enter_context(self.over(folder))
                 if volume is None and (pool := entered[folder]) is not None:
                     volume = self._find(pool, path)
-                yield path, volume is not None
                 below = (
                     None if volume is None else volumes.backing_file(volume)
                 )
                 # What is on the network has no path.
-                if below and posixpath.isabs(below):
-                    pending.append(below)
+                if below and not posixpath.isabs(below):
+                    below = None
+                yield path, volume is not None, below
+                pending += [below] if below else []
 
     def available(self, folder: str, age: float = 0.0) -> int:
         """
