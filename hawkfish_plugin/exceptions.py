@@ -340,10 +340,6 @@ class SnapshotReplaced(Conflict):
     """(snapshot)"""
 
 
-class SnapshotBelowSystem(Conflict):
-    """(snapshot, path)"""
-
-
 class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
 
@@ -438,6 +434,10 @@ class DiskDetachedSince(OfDisk):
 
 class DiskNotRevertable(OfDisk):
     """(disk, source type)"""
+
+
+class DiskReplaced(OfDisk):
+    """(target, snapshot, file that holds the disk's data)"""
 
 
 class DiskShareable(OfDisk):

@@ -236,7 +236,7 @@ class DeleteJournal(Record):
     What every driver notes of a delete.
 
     *merging* is noted before any data is touched: from then on the snapshot
-    may be half overwritten.
+    may be half overwritten, unless it is noted that it is not.
     """
 
     merging: bool = False
@@ -369,8 +369,12 @@ class Driver(Protocol):
     def check_revert(self, uuid: str, request: RevertRequest) -> None:
         """Raise what stands in the way of this revert."""
 
-    def check_delete(self, uuid: str, name: str) -> None:
-        """Raise what stands in the way of deleting *name*."""
+    def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
+        """
+        Raise what stands in the way of deleting *name*.
+
+        Not, where it is *forced*, that files with data would be left behind.
+        """
 
     def create(
         self, uuid: str, request: CreateRequest, context: TaskContext
@@ -424,6 +428,9 @@ class SharesDefinitions(Protocol):
 
     def repair(self, uuid: str) -> None:
         """Do that; may be interrupted, and called again."""
+
+    def is_own(self, uuid: str) -> bool:
+        """Whether this is nobody's system, but a tool of the driver."""
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         """

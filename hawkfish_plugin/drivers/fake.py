@@ -168,7 +168,7 @@ class FakeDriver:
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         _find(self.snapshots(uuid), request.name)
 
-    def check_delete(self, uuid: str, name: str) -> None:
+    def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         tree = self.snapshots(uuid)
         _find(tree, name)
         if referrers := self.referrers(tree).get(name):

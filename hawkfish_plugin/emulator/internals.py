@@ -31,7 +31,9 @@ MediaNote = dict[str, Any]
 # Flask's names of the emulator's routes, as in ``flask.request.endpoint``.
 
 SERVICE_ROOT = 'root_resource'
+SYSTEMS = 'system_collection_resource'
 SYSTEM = 'system_resource'
+MANAGERS = 'manager_collection_resource'
 BIOS = 'bios'
 BIOS_SETTINGS = 'bios_settings'
 REGISTRIES = 'registry_file_collection'

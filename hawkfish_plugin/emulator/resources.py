@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import flask
 
+from hawkfish_plugin import services
 from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish.common import Resource
 from hawkfish_plugin.redfish.service_root import service_root, system_oem
@@ -50,8 +52,23 @@ def _to_registries(body: Resource) -> Resource:
     return {**body, 'Members': listed, 'Members@odata.count': len(listed)}
 
 
+def _of_systems(body: Resource) -> Resource:
+    """Without what the driver has on the hypervisor for itself."""
+    driver = services.of(flask.current_app).driver
+    if not isinstance(driver, contract.SharesDefinitions):
+        return body
+    listed = [
+        member
+        for member in body['Members']
+        if not driver.is_own(member['@odata.id'].rpartition('/')[2])
+    ]
+    return {**body, 'Members': listed, 'Members@odata.count': len(listed)}
+
+
 _LINKS: dict[str, Callable[[Resource], Resource]] = {
     internals.SERVICE_ROOT: service_root,
+    internals.SYSTEMS: _of_systems,
+    internals.MANAGERS: _of_systems,
     internals.SYSTEM: _to_system,
     internals.REGISTRIES: _to_registries,
 }

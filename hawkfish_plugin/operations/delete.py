@@ -41,6 +41,7 @@ class Delete(Operation):
     title = 'Delete snapshot {snapshot}'
     effect = Effect.DELETING
     mends = True
+    cancellable = True
 
     def __init__(
         self,
@@ -145,13 +146,11 @@ class Delete(Operation):
         call: DriverDelete,
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
-        interrupted = context.recall(contract.DeleteJournal).merging
         try:
             call(system, name, context)
-        except exceptions.HawkFishError as exc:
-            # The first try may have begun to merge, whatever stands in the
-            # way of the second.
-            if interrupted or isinstance(exc, exceptions.MergeFailed):
+        except exceptions.HawkFishError:
+            # In this try or in an earlier one, whatever stands in the way.
+            if context.recall(contract.DeleteJournal).merging:
                 self._notes.damage(system, name, created)
             raise
         self._notes.forget(system, name)

@@ -78,7 +78,9 @@ class Purge(Operation):
         self._check(system, force, contract.Freshness.LISTED)
         records = self._driver.snapshots(system.uuid)
         if records:
-            self._driver.check_delete(system.uuid, self._next(records).name)
+            self._driver.check_delete(
+                system.uuid, self._next(records).name, forced=True
+            )
         return self._tasks.submit(
             self, [Subject(system)], PurgeArguments(force), payload
         )
@@ -191,8 +193,6 @@ class Purge(Operation):
 class _Part:
     """A purge as the delete of one snapshot sees it."""
 
-    cancelled = False
-
     def __init__(self, context: Context, journal: PurgeJournal) -> None:
         self._context = context
         self._journal = journal
@@ -205,6 +205,10 @@ class _Part:
 
     def recall(self, kind: type[R]) -> R:
         return self._context.recall(kind)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._context.cancelled
 
     @property
     def overdue(self) -> bool:

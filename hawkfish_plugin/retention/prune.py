@@ -151,7 +151,7 @@ class Prune:
             return ()
         records = {s.name: s for s in self._driver.snapshots(system.uuid)}
         # The others may have to wait for it.
-        self._driver.check_delete(system.uuid, pruned[0][0])
+        self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
         return [(records[name], reason) for name, reason in pruned]
 
     def submit(

@@ -23,6 +23,7 @@ from hawkfish_plugin import (
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import handles, hooks, internals
 from hawkfish_plugin.records import Record
+from hawkfish_plugin.services import EXTENSION
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject
@@ -73,6 +74,9 @@ class SharingDriver(Driver):
 
     def repair(self, uuid):
         self.unsafe = False
+
+    def is_own(self, uuid):
+        return uuid.startswith('own')
 
 
 class Work(Operation):
@@ -131,12 +135,19 @@ def services(tmp_path):
 def app(services):
     """An application whose answers tell what ``app.view`` has seen."""
     app = flask.Flask('stock')
+    app.extensions[EXTENSION] = services
     app.view, app.systems = (lambda: None), types.SimpleNamespace()
 
     def view(identity=None, device=None):
-        return {'@odata.id': flask.request.path, 'Seen': app.view()}
+        return {
+            '@odata.id': flask.request.path,
+            'Seen': app.view(),
+            'Members': [{'@odata.id': f'/{n}'} for n in ('a', 'own-b', 'c')],
+        }
 
     for path, endpoint in (
+        ('Systems', internals.SYSTEMS),
+        ('Managers', internals.MANAGERS),
         ('Systems/<identity>', internals.SYSTEM),
         ('Systems/<identity>/VirtualMedia/<device>', internals.VIRTUAL_MEDIA),
         (UPDATE.removeprefix('/redfish/v1/'), internals.SIMPLE_UPDATE),
@@ -435,3 +446,12 @@ def test_notes_of_media_stay_while_an_operation_runs(app, client, services):
         assert client.get(path).status_code == 200
 
     assert not internals.media_note(app, SYSTEM.name, 'Cd')['Inserted']
+
+
+@pytest.mark.parametrize('path', ['Systems', 'Managers'])
+def test_what_the_driver_has_for_itself_is_not_listed(client, path):
+    """Who looks for systems finds no tool of a delete among them."""
+    body = client.get(f'/redfish/v1/{path}').json
+
+    assert [m['@odata.id'] for m in body['Members']] == ['/a', '/c']
+    assert body['Members@odata.count'] == 2

@@ -27,6 +27,8 @@ ROOT = '/redfish/v1'
 UUID = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
 ENDPOINTS = [
     (internals.SERVICE_ROOT, 'GET', f'{ROOT}/', {}),
+    (internals.SYSTEMS, 'GET', f'{ROOT}/Systems', {}),
+    (internals.MANAGERS, 'GET', f'{ROOT}/Managers', {}),
     (internals.SYSTEM, 'GET', f'{ROOT}/Systems/a', {'identity': 'a'}),
     (internals.BIOS, 'GET', f'{ROOT}/Systems/a/BIOS', {'identity': 'a'}),
     (

@@ -25,6 +25,7 @@ from hawkfish_plugin.drivers.libvirt import (
     delete,
     domains,
     errors,
+    filenames,
     firmware,
     ledger,
     leftovers,
@@ -64,6 +65,9 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
+        self._deletes = delete.Deletes(
+            self._hypervisor, self._ledger, conf.tasks.deadline
+        )
         self._orders = snapshots.Orders()
 
     # Systems ---------------------------------------------------------------
@@ -102,6 +106,9 @@ class LibvirtDriver:
     def repair(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'repair') as domain:
             unsafe.repair(domain, self._ledger)
+
+    def is_own(self, uuid: str) -> bool:
+        return filenames.is_merger(uuid)
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
@@ -253,10 +260,10 @@ class LibvirtDriver:
                 names = ', '.join(dependent.name for dependent in found)
                 raise exceptions.SystemCloned(domain.name, names)
 
-    def check_delete(self, uuid: str, name: str) -> None:
+    def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
             self._check_safe(domain)
-            delete.check(domain, name)
+            delete.check(domain, name, forced)
 
     def _check_safe(self, domain: Domain) -> None:
         """Raise what makes *domain* unsafe."""
@@ -311,7 +318,7 @@ class LibvirtDriver:
             self._check(uuid, self._check_safe)
             with self._hypervisor.domain(uuid, 'delete') as domain:
                 self._find_firmware(domain, name)
-            delete.run(self._hypervisor, uuid, name, context)
+            self._deletes.run(uuid, name, context)
 
     def settle_create(
         self,
@@ -337,7 +344,7 @@ class LibvirtDriver:
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
-            delete.settle(self._hypervisor, uuid, name, context)
+            self._deletes.settle(uuid, name, context)
 
     def _check(self, uuid: str, check: Callable[[Domain], None]) -> None:
         with self._hypervisor.domain(uuid, 'look-up') as domain:

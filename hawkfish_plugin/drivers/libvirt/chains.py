@@ -14,6 +14,13 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import errors, pools, volumes
 
 
+class Found(NamedTuple):
+    """Whether a file is there, and the backing file that it names."""
+
+    is_there: bool
+    below: str | None
+
+
 def walk(
     connection: libvirt.virConnect,
     folder: str,
@@ -43,13 +50,6 @@ def walk(
             found[path] = Found(is_there, below)
             pending += [below] if below else []
     return found, others
-
-
-class Found(NamedTuple):
-    """Whether a file is there, and the backing file that it names."""
-
-    is_there: bool
-    below: str | None
 
 
 class _Folder(contextlib.ExitStack):

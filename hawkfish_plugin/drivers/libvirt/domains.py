@@ -158,16 +158,26 @@ class Domain:
         found = self.asked(lambda: self.handle.blockJobInfo(target))
         return cast(Mapping[str, int], found) or {}
 
-    def block_commit(self, target: str) -> None:
-        """Begin to merge the uppermost overlay of a disk into its base."""
+    def block_commit(
+        self, target: str, base: str | None = None, top: str | None = None
+    ) -> None:
+        """
+        Begin to merge *top* of the chain of a disk into *base*.
+
+        Without *base* the file below; without *top* what the guest writes to.
+        """
+        flags = 0
+        if base is None:
+            flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
+        if top is None:
+            flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
         self.handle.blockCommit(
-            target,
-            cast(str, None),
-            cast(str, None),
-            0,
-            libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
-            | libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW,
+            target, cast(str, base), cast(str, top), 0, flags
         )
+
+    def block_job_abort(self, target: str) -> None:
+        """Stop a block job where it is; the disk stays as it was."""
+        self.handle.blockJobAbort(target)
 
     def block_job_pivot(self, target: str) -> None:
         """End a block job that is ready: let the disk be the base again."""

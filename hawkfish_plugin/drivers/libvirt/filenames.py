@@ -24,6 +24,8 @@ _OWN_FOLDER = 'hawkfish-files'
 _OURS = re.compile(
     _TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz)'
 )
+# "hawkfi", and a version of UUIDs that is anybody's to define.
+_MERGER = '6861776b6669'
 _TRANSIENT_POOL = re.compile(_PREFIX + '[0-9a-f]{32}')
 
 
@@ -98,6 +100,17 @@ def is_ours(path: str) -> bool:
 def ours_in(text: str) -> Iterator[str]:
     """Every such name that a text mentions."""
     return (match[0] for match in _OURS.finditer(text))
+
+
+def merger_uuid(system: str) -> str:
+    """The UUID of the domain that merges the files of *system*."""
+    digest = hashlib.sha256(system.encode()).hexdigest()
+    return str(uuid.UUID(f'{_MERGER}8{digest[:3]}8{digest[3:18]}'))
+
+
+def is_merger(domain: str) -> bool:
+    """Whether a domain with this UUID is one that merges files."""
+    return domain.replace('-', '').startswith(_MERGER + '8')
 
 
 def is_revert_overlay_of(base: str, path: str) -> bool:

@@ -323,6 +323,9 @@ def _definitions(
     paths = {place: volume.path for place, volume in volumes.items()}
     found = {}
     for domain in domains.all_of(host):
+        # It has the files of a system, on whose behalf it merges them.
+        if filenames.is_merger(domain.uuid):
+            continue
         with _vanished():
             found[domain.uuid] = _definition(domain, paths)
     return found

@@ -181,7 +181,8 @@ def _leave_out(listed: Element, targets: Iterable[str]) -> None:
         ElementTree.SubElement(listed, 'disk', name=target, snapshot='no')
 
 
-def _captured_elements(root: Element) -> list[Element]:
+def captured_elements(root: Element) -> list[Element]:
+    """The disks as they were, of both definitions that it has."""
     return [
         disk
         for domain in ('domain', 'inactiveDomain')
@@ -197,7 +198,7 @@ def resolve_volumes(root: Element, paths: Mapping[str, str]) -> bool:
     whether anything was changed.
     """
     changed = False
-    for disk in _captured_elements(root):
+    for disk in captured_elements(root):
         source, path = disk.find('source'), paths.get(xml.target_of(disk))
         if disk.get('type') == 'volume' and source is not None and path:
             disk.set('type', 'file')
@@ -216,7 +217,7 @@ def eject_media(root: Element) -> bool:
     that is not.  Returns whether anything was changed.
     """
     changed = False
-    for disk in _captured_elements(root):
+    for disk in captured_elements(root):
         if (
             disk.get('device') in xml.REMOVABLE
             and disk.find('source') is not None
@@ -243,11 +244,11 @@ def insert_media(root: Element, before: Element) -> bool:
     """
     drives = {
         xml.target_of(disk): disk
-        for disk in _captured_elements(before)
+        for disk in captured_elements(before)
         if disk.get('device') in xml.REMOVABLE
     }
     changed = False
-    for disk in _captured_elements(root):
+    for disk in captured_elements(root):
         drive = drives.get(xml.target_of(disk))
         if drive is not None and disk.find('source') is None:
             changed = changed or drive.find('source') is not None

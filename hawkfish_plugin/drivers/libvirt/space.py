@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 _KIB, _MIB = 2**10, 2**20
@@ -92,16 +91,14 @@ def _memory(domain: Domain, root: xml.Element) -> int:
     return int(size * _MEMORY_FACTOR) + _DEVICE_BYTES
 
 
-def for_delete(storage: Storage, snapshot: ParsedSnapshot) -> list[Need]:
-    """What merging the overlays of *snapshot* into their bases needs."""
+def for_delete(
+    storage: Storage, merges: Iterable[tuple[str, str]]
+) -> list[Need]:
+    """What *merges* need: each is a base and what is merged into it."""
     needed: dict[str, int] = {}
-    for disk in snapshot.disks:
-        overlay = snapshot.external[disk.target]
-        if overlay and disk.path:
-            folder = posixpath.dirname(disk.path)
-            needed[folder] = needed.get(folder, 0) + _growth(
-                storage, disk.path, overlay
-            )
+    for base, top in merges:
+        folder = posixpath.dirname(base)
+        needed[folder] = needed.get(folder, 0) + _growth(storage, base, top)
     return _needs(storage, needed)
 
 
@@ -135,8 +132,9 @@ def _needs(storage: Storage, needed: Mapping[str, int]) -> list[Need]:
 def _growth(storage: Storage, base: str, overlay: str) -> int:
     """By how much *base* can grow when *overlay* is merged into it."""
     capacity, allocation = storage.size(base)
-    merged = storage.size(overlay)[1]
-    return min(merged, max(0, capacity - allocation))
+    # The disk may have been made bigger since; the base becomes as big.
+    now, merged = storage.size(overlay)
+    return min(merged, max(0, max(capacity, now) - allocation))
 
 
 def check(needs: Iterable[Need]) -> None:

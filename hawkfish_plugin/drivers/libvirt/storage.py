@@ -25,13 +25,13 @@ import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import (
-    chains,
     errors,
     filenames,
     pools,
     volumes,
     xml,
 )
+from hawkfish_plugin.drivers.libvirt.chains import Found, walk
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 
 T = TypeVar('T')
@@ -93,7 +93,7 @@ class Storage:
 
     # One file --------------------------------------------------------------
 
-    def path_of(self, disk: xml.Disk) -> str | None:
+    def path_of(self, disk: xml.Disk | xml.Source) -> str | None:
         """The path of the file that holds *disk*; None where it is no file."""
         if disk.kind == 'volume' and disk.volume:
             pool, name = disk.volume
@@ -351,17 +351,15 @@ class Storage:
 
     def _walk(
         self, paths: Iterable[str], fresh: bool = False
-    ) -> dict[str, chains.Found]:
+    ) -> dict[str, Found]:
         """What is known of *paths*, and of their backing files."""
-        pending, seen = list(paths), dict[str, chains.Found]()
+        pending, seen = list(paths), dict[str, Found]()
         while pending:
             folder = posixpath.dirname(pending[0])
             here = [p for p in pending if posixpath.dirname(p) == folder]
             found, below = self.ask(
                 folder,
-                functools.partial(
-                    chains.walk, self.connection, folder, here, fresh
-                ),
+                functools.partial(walk, self.connection, folder, here, fresh),
             )
             seen |= found
             pending = [p for p in pending if p not in here]

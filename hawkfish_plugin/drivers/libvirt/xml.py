@@ -8,8 +8,10 @@ of the standard library is safe for it; what users wrote is only ever set as
 text or attribute of an element.
 """
 
+import copy
 import dataclasses
-from collections.abc import Container
+import itertools
+from collections.abc import Container, Iterable
 from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
@@ -53,6 +55,20 @@ class Disk:
         return not self.is_removable and not self.readonly
 
 
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """
+    One file of the chain of a disk; see ``Disk`` for *kind* to *volume*.
+
+    *index* is what libvirt calls it while the domain runs.
+    """
+
+    kind: str
+    path: str | None
+    volume: tuple[str, str] | None
+    index: str | None
+
+
 def parse(text: str) -> Element:
     return ElementTree.fromstring(text)  # noqa: S314
 
@@ -66,18 +82,14 @@ def disks(domain: Element) -> list[Disk]:
 
 
 def _disk(element: Element) -> Disk:
-    source = element.find('source')
-    if source is None:
-        source = Element('source')
-    driver = element.find('driver')
-    pool, volume = source.get('pool'), source.get('volume')
+    source, driver = _source(element), element.find('driver')
     return Disk(
         target=target_of(element),
         device=element.get('device', 'disk'),
-        kind=element.get('type', 'file'),
+        kind=source.kind,
         format='raw' if driver is None else driver.get('type', 'raw'),
-        path=source.get('file'),
-        volume=(pool, volume) if pool and volume else None,
+        path=source.path,
+        volume=source.volume,
         readonly=element.find('readonly') is not None,
         shareable=element.find('shareable') is not None,
         transient=element.find('transient') is not None,
@@ -85,26 +97,89 @@ def _disk(element: Element) -> Disk:
         depth=_depth(element),
         # Before libvirt 3.9 beside the source, and still understood there.
         encrypted=element.find('encryption') is not None
-        or source.find('encryption') is not None,
+        or element.find('source/encryption') is not None,
+    )
+
+
+def _source(element: Element) -> Source:
+    source = element.find('source')
+    if source is None:
+        source = Element('source')
+    pool, volume = source.get('pool'), source.get('volume')
+    return Source(
+        kind=element.get('type', 'file'),
+        path=source.get('file'),
+        volume=(pool, volume) if pool and volume else None,
+        index=source.get('index') or element.get('index'),
     )
 
 
 def _depth(disk: Element) -> int:
-    depth = 0
-    below = disk.find('backingStore')
+    return max(0, len(_chain(disk)) - 1)
+
+
+def _chain(disk: Element) -> list[Element]:
+    """A ``<disk>``, and each ``<backingStore>`` below it that is a file."""
+    found: list[Element] = []
+    below: Element | None = disk
     while below is not None and below.find('source') is not None:
-        depth += 1
+        found.append(below)
         below = below.find('backingStore')
-    return depth
+    return found
 
 
-def written(domain: Element) -> dict[str, str]:
-    """The files that a domain writes to, by the target of their disk."""
+def chains(domain: Element) -> dict[str, list[Source]]:
+    """The files of each disk by its target, the uppermost first."""
     return {
-        disk.target: disk.path
-        for disk in disks(domain)
-        if disk.path and disk.is_captured
+        target_of(disk): [_source(element) for element in _chain(disk)]
+        for disk in domain.findall('devices/disk')
     }
+
+
+def merge_file(
+    disks: Iterable[Element], top: str, above: str | None, base: Element
+) -> bool:
+    """
+    Let *disks* be without the file *top*, which *base* has all data of.
+
+    *base* is a ``<disk>``.  Only the file *above* stands on it in place of
+    *top*; what else stands there has *top* still.  Returns whether anything
+    was changed.
+    """
+    changed = False
+    for disk in disks:
+        chain = _chain(disk)
+        for upper, lower in itertools.pairwise(chain):
+            if (_source(upper).path, _source(lower).path) == (above, top):
+                _replace(upper, 'backingStore', lower.find('backingStore'))
+                changed = True
+        if chain and _source(disk).path == top:
+            _become(disk, base)
+            changed = True
+    return changed
+
+
+def _become(disk: Element, base: Element) -> None:
+    below = base.find('backingStore')
+    if below is None:
+        below = disk.find('backingStore/backingStore')
+    disk.set('type', base.get('type', 'file'))
+    formats, driver = base.find('driver'), disk.find('driver')
+    if formats is not None and driver is not None:
+        driver.set('type', formats.get('type', 'raw'))
+    _replace(disk, 'source', base.find('source'))
+    _replace(disk, 'backingStore', below)
+
+
+def _replace(parent: Element, tag: str, new: Element | None) -> None:
+    """Let *parent* have *new*, without what a running domain adds to it."""
+    for old in parent.findall(tag):
+        parent.remove(old)
+    if new is not None:
+        new = copy.deepcopy(new)
+        for element in new.iter():
+            element.attrib.pop('index', None)
+        parent.append(new)
 
 
 def has_emulator_defaults(domain: Element) -> bool:

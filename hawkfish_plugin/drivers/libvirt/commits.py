@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Block commits: QEMU merges files into those below them.
+
+Owns their progress, their end, and their being stopped: at the deadline or
+the cancelling of a task.  Stopped or broken off at whatever moment, the system
+reads what it did before, and so does whatever stands on the files that were
+to be merged; the files below may be partly overwritten.
+"""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.layers import Merge
+
+T = TypeVar('T')
+
+# Small ones are over in a moment; the task table need not hear of each look.
+_FIRST_POLL_SECONDS, _POLL_SECONDS = 0.01, 0.25
+
+
+class Commits:
+    """The *merges* for the snapshot *name*, in the QEMU of *domain*."""
+
+    def __init__(
+        self, domain: Domain, name: str, merges: Sequence[Merge]
+    ) -> None:
+        self._domain = domain
+        self._name = name
+        self._merges = merges
+        self._running: list[Merge] = []
+        self.begun = False
+
+    def run(self, context: contract.TaskContext, deadline: int) -> None:
+        """
+        Carry them out; *deadline* in seconds is that of the task.
+
+        Jobs that an interrupted try has left are taken over.  Raises
+        MergeFailed, OperationCancelled, OperationTimedOut, and libvirtError
+        where none has begun.
+        """
+        try:
+            for merge in self._merges:
+                self._begin(merge)
+            self._wait(context, deadline)
+            self._pivot()
+        except BaseException:
+            self._abort()
+            raise
+
+    def _begin(self, merge: Merge) -> None:
+        if not self._domain.block_job(merge.target):
+            base, top = self._indices(merge)
+            self._domain.block_commit(
+                merge.target, base, top if merge.above else None
+            )
+        self._running.append(merge)
+        self.begun = True
+
+    def _indices(self, merge: Merge) -> tuple[str, str]:
+        """What libvirt calls the base and the top of *merge*."""
+        chain = self._chain(merge)
+        for top, base in itertools.pairwise(chain):
+            if base.path == merge.base and top.path == merge.top:
+                return (
+                    f'{merge.target}[{base.index}]',
+                    f'{merge.target}[{top.index}]',
+                )
+        raise exceptions.OperationFailed(
+            'delete', f'{merge.top!r} is not above {merge.base!r}'
+        )
+
+    def _chain(self, merge: Merge) -> Sequence[xml.Source]:
+        return xml.chains(self._domain.definition()).get(merge.target, ())
+
+    def _wait(self, context: contract.TaskContext, deadline: int) -> None:
+        """Until all have ended, or wait for the pivot."""
+        wait, told = _FIRST_POLL_SECONDS, time.monotonic()
+        while True:
+            done = [self._look(merge) for merge in self._merges]
+            if all(share == 1 for share in done):
+                return
+            if time.monotonic() - told > _POLL_SECONDS:
+                told = time.monotonic()
+                context.progress(int(100 * sum(done) / len(done)))
+                if context.cancelled:
+                    raise exceptions.OperationCancelled('delete')
+                if context.overdue:
+                    raise exceptions.OperationTimedOut('delete', deadline)
+            time.sleep(wait)
+            wait = min(2 * wait, _POLL_SECONDS)
+
+    def _look(self, merge: Merge) -> float:
+        """How much of *merge* is done, from 0 to 1; 1 is ready to end."""
+        job = self._job(merge)
+        if job:
+            if merge.above is None and job['cur'] == job['end']:
+                # libvirt keeps the two apart until the job is ready.
+                return 1
+            return min(0.99, job['cur'] / max(1, job['end']))
+        if merge.above is None or self._is_there(merge):
+            raise exceptions.MergeFailed(
+                self._name, 'libvirt has ended its block job early'
+            )
+        if merge in self._running:
+            self._running.remove(merge)
+        return 1
+
+    def _job(self, merge: Merge) -> Mapping[str, int]:
+        return self._ask(lambda: self._domain.block_job(merge.target))
+
+    def _is_there(self, merge: Merge) -> bool:
+        """Whether the disk stands on the top of *merge* still."""
+        chain = self._ask(lambda: self._chain(merge))
+        return any(source.path == merge.top for source in chain)
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Tell a QEMU that is gone from a hypervisor that is."""
+        try:
+            return question()
+        except libvirt.libvirtError as exc:
+            self._domain.host.raise_if_lost(exc)
+            raise exceptions.MergeFailed(
+                self._name, f'its block job has ended: {errors.text(exc)}'
+            ) from exc
+
+    def _pivot(self) -> None:
+        for merge in self._merges:
+            if merge.above is None:
+                self._end(merge.target)
+                self._running.remove(merge)
+
+    def _end(self, target: str) -> None:
+        self._ask(lambda: self._domain.block_job_pivot(target))
+
+    def _abort(self) -> None:
+        for merge in self._running:
+            # It may have ended at this very moment, or QEMU with it.
+            with contextlib.suppress(libvirt.libvirtError):
+                self._domain.block_job_abort(merge.target)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The end of a delete: nothing names what was merged, and the rest is removed.
+
+Owns the step ``finish``.  Whatever it is killed in, it can be done again.
+"""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import (
+    domains,
+    layers,
+    ledger,
+    leftovers,
+    revert_disks,
+    snapshot_xml,
+    snapshots,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.journals import DeleteJournal
+
+
+def run(
+    domain: Domain,
+    name: str,
+    planned: layers.Plan,
+    context: contract.TaskContext,
+) -> None:
+    """Take the snapshot *name* off libvirt's list."""
+    root = snapshots.describe(domain, name)
+    merged = [*planned.merges, *planned.merged]
+    if merged:
+        _forget_merged(domain, root, merged)
+    _report(domain, name, planned, context)
+    # Its children get its parent, and so does the system.
+    snapshots.find(domain, name).delete(
+        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    )
+    _end_merge(domain, root.findtext('parent/name'))
+
+
+def _forget_merged(
+    domain: Domain, root: xml.Element, merged: Sequence[layers.Merge]
+) -> None:
+    """Let neither the domain nor a snapshot name the files in *merged*."""
+    bases = {
+        xml.target_of(disk): disk
+        for disk in root.findall('domain/devices/disk')
+    }
+
+    def change(disks: Sequence[xml.Element]) -> bool:
+        changed = [
+            xml.merge_file(disks, one.top, one.above, bases[one.target])
+            for one in merged
+        ]
+        return any(changed)
+
+    if domain.is_persistent:
+        definition = domain.definition(inactive=True, secure=True)
+        if change(definition.findall('devices/disk')):
+            domains.define(domain.host, xml.render(definition))
+    name = root.findtext('name')
+    for other in snapshots.names(domain) - {name}:
+        described = snapshots.describe(domain, other)
+        if change(snapshot_xml.captured_elements(described)):
+            snapshots.redefine(domain, described)
+
+
+def _end_merge(domain: Domain, parent: str | None) -> None:
+    """
+    Let the parent be deleted by others again.
+
+    A merge of libvirt's own that was interrupted has left a mark there.
+    """
+    if parent and snapshots.exists(domain, parent):
+        root = snapshots.describe(domain, parent)
+        if snapshot_xml.end_merge(root):
+            snapshots.redefine(domain, root)
+
+
+def _report(
+    domain: Domain,
+    name: str,
+    planned: layers.Plan,
+    context: contract.TaskContext,
+) -> None:
+    """Tell which files stay."""
+    if planned.unmerged:
+        context.add_message(
+            'HawkFish.1.0.SnapshotNotMerged', name, domain.name
+        )
+    if not planned.kept:
+        return
+    needed = _needed(domain, but=name)
+    exists = domain.host.storage.exists
+    for target, paths in planned.kept.items():
+        path = next((path for path in paths if exists(path)), None)
+        # What another snapshot needs is told when that is deleted.
+        if path and path not in needed:
+            context.add_message(
+                'HawkFish.1.0.DiskDataKept', name, path, target, domain.name
+            )
+
+
+def _needed(domain: Domain, but: str | None = None) -> set[str]:
+    """Every file that the system, or a snapshot other than *but*, is of."""
+    paths = {disk.path for disk in xml.disks(domain.definition()) if disk.path}
+    for snapshot in snapshots.read_all(domain):
+        if snapshot.record.name != but:
+            paths |= snapshot.paths
+    return paths.union(domain.host.storage.backing(paths))
+
+
+def remove_files(
+    domain: Domain,
+    known: ledger.Ledger,
+    context: contract.TaskContext,
+) -> None:
+    """Remove what was of the snapshot alone."""
+    journal = context.recall(DeleteJournal)
+    leftovers.remove(domain.host, journal.files, context)
+    if journal.overlays:
+        _remove_overlays(domain, journal.overlays, known, context)
+    # A revert does it again.
+    with contextlib.suppress(
+        libvirt.libvirtError, exceptions.SnapshotNotFound
+    ):
+        revert_disks.correct(domain)
+
+
+def _remove_overlays(
+    domain: Domain,
+    paths: Iterable[str],
+    known: ledger.Ledger,
+    context: contract.TaskContext,
+) -> None:
+    """Remove those of *paths*, overlays, that nothing stands on."""
+    needed = _needed(domain)
+    # All was read before the delete began.
+    listed = contract.Freshness.LISTED
+    free = [path for path in paths if path not in needed]
+    if free and known.on(domain, set(free), listed):
+        free = [p for p in free if not known.on(domain, {p}, listed)]
+    leftovers.remove(domain.host, free, context)

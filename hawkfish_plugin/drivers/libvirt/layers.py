@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What becomes of each file of a snapshot when the snapshot is deleted.
+
+Decided by the files alone: what the disks of the system are backed by now,
+and what the other snapshots are.  A disk that the system no longer has, or
+that has got a layer that libvirt does not know, is thus seen as it is.  Looks
+and decides; changes nothing.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import libvirt
+
+from hawkfish_plugin import exceptions, tree
+from hawkfish_plugin.drivers.libvirt import filenames, parsed, snapshots, xml
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.storage import Storage
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """
+    *top* is to be committed into *base*, the file below it.
+
+    Both are of the chain of the disk *target*, and *above* is what stands on
+    *top* there; None where the system writes to *top* itself.
+    """
+
+    target: str
+    base: str
+    top: str
+    above: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """
+    The *merges* of a delete, and what it leaves.
+
+    *merged* are those that were carried out before it was interrupted.
+    *unmerged* are the disks whose files stay as they are, as the system does
+    not stand on what would be merged.  *kept* are by target the files, the
+    uppermost first, that hold data of a disk that the system does not have;
+    of these disks, the targets in *replaced* are those of another one now.
+    *unneeded* are files that nothing may need any more, the uppermost first.
+    """
+
+    merges: Sequence[Merge] = ()
+    merged: Sequence[Merge] = ()
+    unmerged: Sequence[str] = ()
+    kept: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    replaced: Sequence[str] = ()
+    unneeded: Sequence[str] = ()
+
+
+def plan(domain: Domain, name: str, tried: Mapping[str, str]) -> Plan:
+    """
+    What a delete of the snapshot *name*, an external one, does.
+
+    *tried* are by target the files whose merge was begun in the QEMU that
+    runs now: what it no longer has was merged.
+
+    Raises SnapshotReferenced where another snapshot stands on what would be
+    overwritten, and SnapshotFileMissing where that cannot be known.
+    """
+    return _Planner(domain, name).plan(tried)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Disk:
+    """
+    A captured disk of a snapshot.
+
+    *base* is its file, and *chain* what backs the disk of the system that has
+    its *target*, the uppermost file first.  *child* is the file that the child
+    of the snapshot has captured, if there is one.
+    """
+
+    target: str
+    base: str
+    chain: Sequence[str]
+    child: str | None
+
+
+def _ended(disk: _Disk, top: str) -> Merge:
+    """The merge of *top*, which the chain of *disk* is without."""
+    at = disk.chain.index(disk.base)
+    above = disk.chain[at - 1] if at else None
+    return Merge(disk.target, disk.base, top, above)
+
+
+class _Planner:
+    def __init__(self, domain: Domain, name: str) -> None:
+        self._storage = domain.host.storage
+        seen = snapshots.read_all(domain)
+        records = snapshots.records(seen, snapshots.current(domain))
+        self._snapshot = next(s for s in seen if s.record.name == name)
+        self._others = [s for s in seen if s is not self._snapshot]
+        self._on_branch = name in tree.ancestors(records) or any(
+            s.current for s in records if s.name == name
+        )
+        self._chains, self._below = _files(domain, seen)
+
+    def plan(self, tried: Mapping[str, str]) -> Plan:
+        merges, merged = list[Merge](), list[Merge]()
+        unmerged, replaced = list[str](), list[str]()
+        kept, unneeded = dict[str, Sequence[str]](), list[str]()
+        for disk in self._disks():
+            if disk.base in disk.chain:
+                top = tried.get(disk.target)
+                if top is not None and top not in disk.chain:
+                    merged.append(_ended(disk, top))
+                    unneeded += self._made([top])
+                    continue
+                merge = self._merge(disk)
+                if merge is None:
+                    unmerged.append(disk.target)
+                    continue
+                self._check(merge)
+                merges.append(merge)
+                unneeded += self._made([merge.top])
+            elif self._on_branch and not self._has_gone_on(disk):
+                kept[disk.target] = [*self._after(disk), disk.base]
+                replaced += [disk.target] if disk.chain else []
+            else:
+                unneeded += self._made(self._chain(disk.base))
+        return Plan(merges, merged, unmerged, kept, replaced, unneeded)
+
+    def _disks(self) -> Iterator[_Disk]:
+        """The disks of the snapshot that a delete has to do with."""
+        children = [
+            s
+            for s in self._others
+            if s.record.parent == self._snapshot.record.name
+        ]
+        for disk in self._snapshot.disks:
+            base = _path(self._storage, disk)
+            if base is None or not disk.is_captured:
+                continue
+            chain = self._chains.get(disk.target, ())
+            captured = [
+                path
+                for child in children
+                for theirs in child.disks
+                if theirs.target == disk.target
+                and (path := _path(self._storage, theirs))
+            ]
+            yield _Disk(
+                disk.target, base, chain, captured[0] if captured else None
+            )
+
+    def _merge(self, disk: _Disk) -> Merge | None:
+        """What is to be merged into the base; None where it need not be."""
+        at = disk.chain.index(disk.base)
+        if not at:
+            return None
+        top = disk.chain[at - 1]
+        if disk.child is not None:
+            own = self._chain(disk.child)
+            # Of a merge that QEMU has ended and libvirt not noticed, the
+            # system stands on the base without it.
+            if disk.base in own[1:] and own[own.index(disk.base) - 1] != top:
+                return None
+        above = disk.chain[at - 2] if at > 1 else None
+        return Merge(disk.target, disk.base, top, above)
+
+    def _check(self, merge: Merge) -> None:
+        """Raise where it would overwrite what another snapshot needs."""
+        found = [
+            other.record.name
+            for other in self._others
+            for disk in other.disks
+            if self._would_change(other, disk, merge)
+        ]
+        if found:
+            names = ', '.join(sorted(set(found)))
+            raise exceptions.SnapshotReferenced(
+                self._snapshot.record.name, names
+            )
+
+    def _would_change(
+        self, other: parsed.ParsedSnapshot, disk: xml.Disk, merge: Merge
+    ) -> bool:
+        path = _path(self._storage, disk)
+        if path is None:
+            return False
+        chain = self._chain(path)
+        if merge.base in chain:
+            at = chain.index(merge.base)
+            return at == 0 or chain[at - 1] != merge.top
+        # Whose chain is broken may stand on it all the same.
+        if disk.target == merge.target and chain[-1] not in self._below:
+            raise exceptions.SnapshotFileMissing(other.record.name, chain[-1])
+        return False
+
+    def _has_gone_on(self, disk: _Disk) -> bool:
+        """Whether the system stands on what came after the snapshot."""
+        return not set(disk.chain).isdisjoint(self._after(disk))
+
+    def _after(self, disk: _Disk) -> list[str]:
+        """The files that were written after the snapshot."""
+        found = [self._snapshot.external.get(disk.target), disk.child]
+        return [path for path in found if path]
+
+    def _chain(self, path: str) -> list[str]:
+        """*path* and its backing files; the last one may be missing."""
+        found: list[str] = []
+        below: str | None = path
+        while below and below not in found:
+            found.append(below)
+            below = self._below.get(below)
+        return found
+
+    def _made(self, paths: Iterable[str]) -> Iterator[str]:
+        """Those of *paths* up to the first that no snapshot has made."""
+        overlays = self._snapshot.overlays.union(
+            *(s.overlays for s in self._others)
+        )
+        for path in paths:
+            below = self._below.get(path)
+            of_revert = below and filenames.is_revert_overlay_of(below, path)
+            if not (path in overlays or filenames.is_ours(path) or of_revert):
+                return
+            yield path
+
+
+def _path(storage: Storage, disk: xml.Disk | xml.Source) -> str | None:
+    """The file of *disk*; None where it is in none, or its pool is gone."""
+    with contextlib.suppress(libvirt.libvirtError):
+        return storage.path_of(disk)
+    return None
+
+
+def _files(
+    domain: Domain, seen: Sequence[parsed.ParsedSnapshot]
+) -> tuple[dict[str, list[str]], dict[str, str | None]]:
+    """The chain of each disk of *domain*, and what each file is backed by."""
+    storage = domain.host.storage
+    chains = {
+        target: [path for s in sources if (path := _path(storage, s))]
+        for target, sources in xml.chains(domain.definition()).items()
+    }
+    captured = {
+        path
+        for s in seen
+        for disk in s.disks
+        if (path := _path(storage, disk))
+    }
+    if not domain.is_active:
+        # libvirt may have noted none, or another one than there is.
+        below = storage.backing(
+            captured.union(*(chain[:1] for chain in chains.values()))
+        )
+        return {
+            target: _follow(chain[:1], below)
+            for target, chain in chains.items()
+        }, below
+    known = {
+        path: below
+        for chain in chains.values()
+        for path, below in zip(chain, [*chain[1:], None], strict=True)
+    }
+    return chains, storage.backing(captured - known.keys()) | known
+
+
+def _follow(tops: Iterable[str], below: Mapping[str, str | None]) -> list[str]:
+    found: list[str] = []
+    path = next(iter(tops), None)
+    while path and path not in found:
+        found.append(path)
+        path = below.get(path)
+    return found

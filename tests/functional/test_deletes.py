@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Deletes of what is not as libvirt thinks, and deletes that are told to stop.
+
+Whatever becomes of a delete, nothing but its snapshot is changed by it.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+
+import libvirt
+import pytest
+import requests
+
+from tests.functional.conftest import SMALL
+from tests.functional.emulator import Emulator, last_messages
+from tests.lab import domains
+from tests.lab.domains import Disk
+from tests.lab.host import IMAGES
+from tests.served import message_ids
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.once
+
+TWO_DISKS = {**SMALL, 'disks': (Disk(size_mib=16, formatted=False),) * 2}
+_INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
+_NO_METADATA = (
+    libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+    | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+)
+
+
+@pytest.fixture(autouse=True)
+def _external(external):
+    if not external:
+        pytest.skip('internal snapshots are merged into nothing')
+
+
+def inside(host, *command):
+    """What a tool of the host prints, on its own paths."""
+    done = subprocess.run(
+        ['chroot', str(host.root), *command], capture_output=True, text=True
+    )
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def write(system, number, path=None, where='0'):
+    """Let a disk of a system that is off hold *number*."""
+    path = path or system.sources()[0]
+    command = f'write -P {number} {where} 64k'
+    inside(system.host, 'qemu-io', '-c', command, path)
+
+
+def holds(system, number, path=None, where='0'):
+    """Whether what is written *where* on a disk is *number*."""
+    path = path or system.sources()[0]
+    command = f'read -P {number} {where} 64k'
+    said = inside(system.host, 'qemu-io', '-r', '-U', '-c', command, path)
+    return 'verification failed' not in said
+
+
+def captured(system, name):
+    """The file that the first disk was in when a snapshot was taken."""
+    text = system.domain.snapshotLookupByName(name).getXMLDesc()
+    return re.search(r"<domain .*?<source file='([^']*)'", text, re.S)[1]
+
+
+def disk_xml(system, target):
+    found = re.findall(
+        r'<disk .*?</disk>', system.domain.XMLDesc(_INACTIVE), re.DOTALL
+    )
+    return next(xml for xml in found if f"dev='{target}'" in xml)
+
+
+def purge(emulator, system, **body):
+    response = requests.post(
+        f'{emulator.collection(system.uuid)}/Actions/'
+        'HawkFishSnapshotCollection.Purge',
+        json=body,
+        timeout=60,
+    )
+    return emulator.wait(response) if response.ok else response
+
+
+# Disks that are gone or others, and layers of others ------------------------
+
+
+@pytest.fixture
+def detached(make_system, emulator):
+    """A system whose second disk was detached after a snapshot."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[1]
+    write(system, 7, overlay)
+    system.domain.detachDeviceFlags(
+        disk_xml(system, 'vdb'), libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    )
+    return system, overlay
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
+@pytest.mark.parametrize('way', ['delete', 'purge'])
+def test_a_disk_that_was_detached(detached, emulator, power, way):
+    """The snapshot can be got rid of; the disk's file is kept and named."""
+    system, overlay = detached
+    if power == 'running':
+        system.domain.create()
+
+    if way == 'delete':
+        emulator.delete(system.uuid, 's')
+    else:
+        assert purge(emulator, system, Force=True).status_code == 200
+
+    assert emulator.snapshots(system.uuid) == []
+    assert holds(system, 7, overlay)
+    kept = [
+        message['MessageArgs'][1]
+        for message in emulator.tasks()[-1]['Messages']
+        if message['MessageId'].endswith('DiskDataKept')
+    ]
+    assert kept == [overlay]
+    assert [f'{IMAGES}/{name}' for name in system.leftovers()] == [overlay]
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
+def test_another_disk_at_the_target(make_system, emulator, power):
+    """A delete is refused, a purge is not; no data of either disk is lost."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[1]
+    write(system, 7, overlay)
+    other = f'{IMAGES}/{system.name}-other.qcow2'
+    inside(
+        system.host, 'qemu-img', 'create', '-q', '-f', 'qcow2', other, '16M'
+    )
+    write(system, 8, other)
+    text = system.domain.XMLDesc(_INACTIVE)
+    system.host.connect().defineXML(text.replace(overlay, other))
+    if power == 'running':
+        system.domain.create()
+
+    refused = emulator.send_delete(system.uuid, 's')
+
+    assert (refused.status_code, message_ids(refused)) == (
+        409,
+        ['DiskReplaced'],
+    )
+    assert emulator.snapshot(system.uuid, 's')['SnapshotState'] == 'Ready'
+    assert purge(emulator, system).status_code == 200
+    assert holds(system, 7, overlay)
+    assert holds(system, 8, other)
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
+def test_a_layer_of_others(make_system, emulator, power):
+    """What a backup tool has put on top stays there, and is no obstacle."""
+    system = make_system(**SMALL)
+    write(system, 1)
+    emulator.create(system.uuid, Name='r')
+    emulator.create(system.uuid, Name='s')
+    write(system, 2, where='1M')
+    if power == 'running':
+        system.domain.create()
+    system.domain.snapshotCreateXML(
+        "<domainsnapshot><name>backup</name><disks><disk name='vda' "
+        "snapshot='external'/></disks></domainsnapshot>",
+        _NO_METADATA,
+    )
+    backup = system.sources()[0]
+
+    emulator.delete(system.uuid, 's')
+    emulator.delete(system.uuid, 'r')
+
+    assert system.sources() == [backup]
+    assert holds(system, 1) and holds(system, 2, where='1M')
+    assert system.orphans() == []
+    if system.domain.isActive():
+        system.domain.destroy()
+    system.domain.create()
+
+
+# Branches -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('state', ['on', 'off', 'off on top'])
+def test_below_another_branch(make_system, emulator, state):
+    """A delete leaves every branch as it was, whatever the power state."""
+    system = make_system(**SMALL)
+    write(system, 1)
+    if state != 'off':
+        system.domain.create()
+    for name in 'ab':
+        emulator.create(system.uuid, Name=name)
+    if state == 'off on top':
+        system.domain.destroy()
+    if state != 'on':
+        write(system, 2, where='1M')
+    emulator.create(system.uuid, Name='c')
+    emulator.revert(system.uuid, 'b')
+    emulator.create(system.uuid, Name='d')
+
+    emulator.delete(system.uuid, 'a')
+
+    emulator.revert(system.uuid, 'c')
+    assert holds(system, 1)
+    assert state == 'on' or holds(system, 2, where='1M')
+    emulator.revert(system.uuid, 'd')
+    assert holds(system, 1)
+    for name in ('c', 'd', 'b'):
+        emulator.delete(system.uuid, name)
+    assert holds(system, 1) and not holds(system, 2, where='1M')
+    assert system.leftovers() == []
+
+
+@pytest.mark.parametrize('drive', ['empty', 'medium is gone'])
+def test_a_drive_in_branches(make_system, emulator, host, drive):
+    """An empty drive, or one without its medium, takes nobody's libvirtd."""
+    medium = drive
+    if drive != 'empty':
+        medium = domains.make_medium(host, 'node-medium.iso')
+    system = make_system(**SMALL, cdrom=medium)
+    system.domain.create()
+    for name in 'abc':
+        emulator.create(system.uuid, Name=name)
+    emulator.revert(system.uuid, 'b')
+    emulator.create(system.uuid, Name='d')
+    if drive != 'empty':
+        host.path(medium).unlink()
+    pid = host.daemon_pid()
+
+    emulator.delete(system.uuid, 'a')
+
+    assert host.daemon_pid() == pid
+    emulator.revert(system.uuid, 'c')
+
+
+# Told to stop ---------------------------------------------------------------
+
+
+@pytest.fixture
+def hasty(folder, host):
+    """An emulator whose tasks have two seconds."""
+    made = Emulator(folder, host.uri, OS_TASKS__DEADLINE='2')
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def big(make_system, emulator):
+    """A system with much to merge; it is off."""
+    system = make_system(
+        **SMALL | {'disks': (Disk(size_mib=512, formatted=False),)}
+    )
+    for number, name in enumerate(('one', 'two', 'three'), 1):
+        fill(system, number)
+        emulator.create(system.uuid, Name=name)
+    fill(system, 4)
+    return system
+
+
+def fill(system, number):
+    """Write 160 MiB, the first 80 of them over those of the number before."""
+    command = f'write -P {number} {80 * number}M 160M'
+    inside(system.host, 'qemu-io', '-c', command, system.sources()[0])
+
+
+def content(system, path=None):
+    """The numbers on a disk, one for each 80 MiB."""
+    return [
+        next(n for n in range(5) if holds(system, n, path, f'{at}M'))
+        for at in range(100, 500, 80)
+    ]
+
+
+NOW = [1, 2, 3, 4, 4]
+
+
+def slowed(host, system):
+    """
+    Who merges the files of *system*, from now on slowly.
+
+    That is a domain of the driver's own where the system is off.
+    """
+    connection = host.connect()
+
+    def find():
+        for domain in connection.listAllDomains():
+            ours = domain.name().startswith('hawkfish-merge-')
+            if not ours and domain.name() != system.name:
+                continue
+            with contextlib.suppress(libvirt.libvirtError):
+                if domain.blockJobInfo('vda'):
+                    domain.blockJobSetSpeed('vda', 1)
+                    return domain
+        return None
+
+    return wait_for(find, 'a merge', pause=0.001)
+
+
+def state_of(emulator, system):
+    return {
+        s['Name']: s['SnapshotState'] for s in emulator.snapshots(system.uuid)
+    }
+
+
+def check_whole(emulator, system, gone):
+    """All but *gone* is as it was, and can be deleted without a rest."""
+    assert content(system) == NOW
+    left = {'one', 'two', 'three'} - {gone}
+    assert state_of(emulator, system) == dict.fromkeys(left, 'Ready')
+    was = {'one': [1, 1, 0, 0, 0], 'two': [1, 2, 2, 0, 0]}
+    for name in left & was.keys():
+        assert content(system, captured(system, name)) == was[name]
+    assert purge(emulator, system).status_code == 200
+    if system.domain.isActive():
+        system.domain.destroy()
+    assert content(system) == NOW
+    assert system.leftovers() == []
+    assert system.domain.isPersistent()
+    system.domain.create()
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
+@pytest.mark.parametrize('name', ['two', 'three'])
+def test_cancelled(big, emulator, host, power, name):
+    """A merge that is stopped leaves what the next delete finishes."""
+    if power == 'running':
+        big.domain.create()
+    accepted = emulator.send_delete(big.uuid, name)
+    slowed(host, big)
+
+    emulator.cancel(accepted)
+
+    task = emulator.tasks()[-1]
+    assert task['TaskState'] == 'Cancelled'
+    assert 'MergeStopped' in last_messages(emulator)
+    states = state_of(emulator, big)
+    assert states.pop(name) == 'Failed'
+    assert set(states.values()) == {'Ready'}
+    assert content(big) == NOW
+    emulator.delete(big.uuid, name)
+    check_whole(emulator, big, name)
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
+def test_out_of_time(big, hasty, host, power):
+    """A merge ends at the deadline of its task, and the next goes on."""
+    if power == 'running':
+        big.domain.create()
+    accepted = hasty.send_delete(big.uuid, 'two')
+    slowed(host, big)
+
+    ended = hasty.wait(accepted)
+
+    assert message_ids(ended) == ['OperationTimedOut']
+    assert state_of(hasty, big)['two'] == 'Failed'
+    hasty.delete(big.uuid, 'two')
+    check_whole(hasty, big, 'two')
+
+
+def test_a_system_that_is_off_stays_off(big, emulator, host):
+    """For whoever looks, and whatever looks for systems."""
+    accepted = emulator.send_delete(big.uuid, 'two')
+    merger = slowed(host, big)
+
+    seen = requests.get(emulator.system(big.uuid), timeout=60).json()
+    reset = requests.post(
+        f'{emulator.system(big.uuid)}/Actions/ComputerSystem.Reset',
+        json={'ResetType': 'On'},
+        timeout=60,
+    )
+    listed = requests.get(f'{emulator.url}/redfish/v1/Systems', timeout=60)
+
+    assert seen['PowerState'] == 'Off'
+    assert reset.status_code == 503
+    assert merger.UUIDString() not in listed.text
+    assert big.uuid in listed.text
+    assert not big.domain.isActive()
+    merger.blockJobSetSpeed('vda', 0)
+    assert emulator.wait(accepted).status_code == 204
+    check_whole(emulator, big, 'two')
+
+
+@pytest.mark.parametrize('victim', ['qemu', 'libvirtd', 'emulator'])
+@pytest.mark.parametrize('power', ['off', 'running'])
+@pytest.mark.parametrize('name', ['two', 'three'])
+def test_killed_in_a_merge(big, emulator, host, victim, power, name):
+    """Whoever dies, the task ends with the truth and no data is lost."""
+    if power == 'running':
+        big.domain.create()
+    accepted = emulator.send_delete(big.uuid, name)
+    merger = slowed(host, big)
+    if victim == 'qemu':
+        os.kill(host.qemu_pid(merger.name()), signal.SIGKILL)
+    elif victim == 'libvirtd':
+        host.kill_daemon()
+        host.start_daemon()
+    else:
+        emulator.stop()
+        emulator.start()
+    with contextlib.suppress(libvirt.libvirtError):
+        host.connect().lookupByName(merger.name()).blockJobSetSpeed('vda', 0)
+
+    ended = emulator.wait(accepted)
+
+    assert content(big) == NOW
+    if victim == 'qemu':
+        assert message_ids(ended) == ['MergeFailed']
+        assert state_of(emulator, big)[name] == 'Failed'
+        emulator.delete(big.uuid, name)
+    else:
+        assert ended.status_code == 204, ended.text
+    check_whole(emulator, big, name)
+
+
+def test_libvirtd_is_lost_twice(big, emulator, host):
+    """A delete that takes libvirtd away is not tried for ever."""
+    big.domain.create()
+    accepted = emulator.send_delete(big.uuid, 'two')
+    for _ in range(2):
+        slowed(host, big)
+        host.kill_daemon()
+        host.start_daemon()
+        wait_for(lambda: 'HypervisorUnavailable' in last_messages(emulator))
+
+    ended = emulator.wait(accepted)
+
+    assert message_ids(ended) == ['MergeFailed']
+    assert state_of(emulator, big)['two'] == 'Failed'
+    assert content(big) == NOW
+    with contextlib.suppress(libvirt.libvirtError):
+        big.domain.blockJobAbort('vda')
+    emulator.delete(big.uuid, 'two')
+    check_whole(emulator, big, 'two')
