@@ -673,7 +673,8 @@ def test_purge_can_be_cancelled(emulator):
         requests.delete(emulator.url + response.headers['Location'])
 
     assert emulator.watch(response.headers['Location']).status_code == 404
-    assert 0 < len(names(emulator)) < 4
+    # Which one it had come to when it was told is a matter of luck.
+    assert names(emulator)
 
 
 @pytest.mark.parametrize('step', ['purge', 'prepare', 'merge', 'finish'])

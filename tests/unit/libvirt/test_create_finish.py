@@ -19,6 +19,9 @@ class Host:
     def __init__(self, *files):
         self.files = set(files)
 
+    def ask(self, thing, call):
+        return call()
+
     def listAllDomains(self, flags=0):
         return []
 
