@@ -65,9 +65,7 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
-        self._deletes = delete.Deletes(
-            self._hypervisor, self._ledger, conf.tasks.deadline
-        )
+        self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
         self._orders = snapshots.Orders()
 
     # Systems ---------------------------------------------------------------
@@ -94,6 +92,9 @@ class LibvirtDriver:
             definition = domain.definition(inactive=True)
         return not xml.has_emulator_defaults(definition)
 
+    def is_own(self, uuid: str) -> bool:
+        return filenames.is_merger(uuid)
+
     def check_start(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'start') as domain:
             listed = contract.Freshness.LISTED
@@ -106,9 +107,6 @@ class LibvirtDriver:
     def repair(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'repair') as domain:
             unsafe.repair(domain, self._ledger)
-
-    def is_own(self, uuid: str) -> bool:
-        return filenames.is_merger(uuid)
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         with self._hypervisor.domain(uuid, 'look-up') as domain:

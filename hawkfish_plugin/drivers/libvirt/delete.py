@@ -26,7 +26,6 @@ from hawkfish_plugin.drivers.libvirt import (
     domain_jobs,
     errors,
     layers,
-    ledger,
     merging,
     offline,
     parsed,
@@ -95,11 +94,9 @@ class Deletes:
     def __init__(
         self,
         hypervisor: connections.Hypervisor,
-        known: ledger.Ledger,
         deadline: int,
     ) -> None:
         self._hypervisor = hypervisor
-        self._ledger = known
         self._deadline = deadline
 
     def run(self, uuid: str, name: str, context: contract.TaskContext) -> None:
@@ -114,7 +111,7 @@ class Deletes:
             if snapshots.exists(domain, name):
                 self._delete(domain, name, context)
             else:
-                self._remove_files(domain, context)
+                delete_finish.remove_files(domain, context)
 
     @contextlib.contextmanager
     def _domain(
@@ -154,7 +151,7 @@ class Deletes:
             self._merge(domain, name, planned, context)
         context.step('finish', durable=False)
         delete_finish.run(domain, name, planned, context)
-        self._remove_files(domain, context)
+        delete_finish.remove_files(domain, context)
 
     def _merge(
         self,
@@ -183,11 +180,6 @@ class Deletes:
                 # What was never touched is not damaged.
                 context.step('merge', before)
             raise
-
-    def _remove_files(
-        self, domain: Domain, context: contract.TaskContext
-    ) -> None:
-        delete_finish.remove_files(domain, self._ledger, context)
 
 
 def _tried(domain: Domain, context: contract.TaskContext) -> dict[str, str]:

@@ -323,7 +323,7 @@ def _definitions(
     paths = {place: volume.path for place, volume in volumes.items()}
     found = {}
     for domain in domains.all_of(host):
-        # It has the files of a system, on whose behalf it merges them.
+        # What merges the files of a system writes to them in its place.
         if filenames.is_merger(domain.uuid):
             continue
         with _vanished():
