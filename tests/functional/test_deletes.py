@@ -60,8 +60,10 @@ def holds(system, number, path=None, where='0'):
     path = path or system.sources()[0]
     command = f'read -P {number} {where} 64k'
     done = subprocess.run(
-        ['chroot', str(system.host.root), 'qemu-io', '-r', '-U']
-        + ['-c', command, path],
+        [
+            *('chroot', str(system.host.root), 'qemu-io', '-r', '-U'),
+            *('-c', command, path),
+        ],
         capture_output=True,
         text=True,
     )
@@ -314,19 +316,24 @@ def state_of(emulator, system):
     }
 
 
-def check_whole(emulator, system, gone):
-    """All but *gone* is as it was, and can be deleted without a rest."""
+def check_whole(emulator, system, gone, leaves=0):
+    """
+    All but *gone* is as it was, and can be deleted.
+
+    No file is left, or as many as a merge that nobody saw the end of *leaves*.
+    """
     assert content(system) == NOW
     left = {'one', 'two', 'three'} - {gone}
     assert state_of(emulator, system) == dict.fromkeys(left, 'Ready')
     was = {'one': [1, 1, 0, 0, 0], 'two': [1, 2, 2, 0, 0]}
     for name in left & was.keys():
         assert content(system, captured(system, name)) == was[name]
-    assert purge(emulator, system).status_code == 200
+    purged = purge(emulator, system)
+    assert purged.status_code == 200, purged.text
     if system.domain.isActive():
         system.domain.destroy()
     assert content(system) == NOW
-    assert system.leftovers() == []
+    assert len(system.leftovers()) <= leaves
     assert system.domain.isPersistent()
     system.domain.create()
 
@@ -423,25 +430,7 @@ def test_killed_in_a_merge(big, emulator, host, victim, power, name):
         emulator.delete(big.uuid, name)
     else:
         assert ended.status_code == 204, ended.text
-    check_whole(emulator, big, name)
-
-
-def test_libvirtd_is_lost_twice(big, emulator, host):
-    """A delete that takes libvirtd away is not tried for ever."""
-    big.domain.create()
-    accepted = emulator.send_delete(big.uuid, 'two')
-    for _ in range(2):
-        slowed(host, big)
-        host.kill_daemon()
-        host.start_daemon()
-        wait_for(lambda: 'HypervisorUnavailable' in last_messages(emulator))
-
-    ended = emulator.wait(accepted)
-
-    assert message_ids(ended) == ['MergeFailed']
-    assert state_of(emulator, big)['two'] == 'Failed'
-    assert content(big) == NOW
-    with contextlib.suppress(libvirt.libvirtError):
-        big.domain.blockJobAbort('vda')
-    emulator.delete(big.uuid, 'two')
-    check_whole(emulator, big, 'two')
+    unseen = victim == 'libvirtd' and power == 'off'
+    check_whole(emulator, big, name, leaves=int(unseen))
+    for left in big.leftovers():
+        big.host.path(f'{IMAGES}/{left}').unlink()

@@ -121,7 +121,7 @@ class Deletes:
         with self._hypervisor.domain(uuid, 'delete') as domain:
             try:
                 yield domain
-            except libvirt.libvirtError as exc:
+            except (libvirt.libvirtError, exceptions.HypervisorAway) as exc:
                 if not domain.host.is_alive:
                     _count_loss(name, context, exc)
                 raise
@@ -204,7 +204,7 @@ def _merger(
 
 
 def _count_loss(
-    name: str, context: contract.TaskContext, error: libvirt.libvirtError
+    name: str, context: contract.TaskContext, error: Exception
 ) -> None:
     """Raise where libvirtd has gone away too often."""
     noted = context.recall(DeleteJournal)
@@ -215,7 +215,7 @@ def _count_loss(
         )
     if losses < _MOST_LOSSES:
         return
-    said = f'libvirtd went away {losses} times: {errors.text(error)}'
+    said = f'libvirtd went away {losses} times'
     if noted.merging:
         raise exceptions.MergeFailed(name, said) from error
     raise exceptions.OperationFailed('delete', said) from error

@@ -36,6 +36,8 @@ def run(
     merged = [*planned.merges, *planned.merged]
     if merged:
         _forget_merged(domain, root, merged)
+    if planned.unmerged and not domain.is_active:
+        _forget_chains(domain)
     _report(domain, name, planned, context)
     # Its children get its parent, and so does the system.
     snapshots.find(domain, name).delete(
@@ -69,6 +71,25 @@ def _forget_merged(
         described = snapshots.describe(domain, other)
         if change(snapshot_xml.captured_elements(described)):
             snapshots.redefine(domain, described)
+
+
+def _forget_chains(domain: Domain) -> None:
+    """
+    Let libvirt find out anew what the disks are backed by.
+
+    Of a merge that QEMU has ended and nobody noticed, its note would keep the
+    file that was merged.
+    """
+    definition = domain.definition(inactive=True, secure=True)
+    chains = [
+        (disk, below)
+        for disk in definition.findall('devices/disk')
+        for below in disk.findall('backingStore')
+    ]
+    for disk, below in chains:
+        disk.remove(below)
+    if chains and domain.is_persistent:
+        domains.define(domain.host, xml.render(definition))
 
 
 def _end_merge(domain: Domain, parent: str | None) -> None:

@@ -10,6 +10,7 @@ and decides; changes nothing.
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import libvirt
@@ -261,7 +262,7 @@ def _files(
     known = {
         path: below
         for chain in chains.values()
-        for path, below in zip(chain, [*chain[1:], None], strict=True)
+        for path, below in itertools.zip_longest(chain, chain[1:])
     }
     return chains, storage.backing(captured - known.keys()) | known
 

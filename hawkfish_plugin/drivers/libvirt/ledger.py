@@ -228,7 +228,10 @@ class Ledger:
         uuid = domain.uuid
         found, loose = files.dependents(uuid, own, wanted)
         for path, chain in loose:
-            if _is_left_behind(domain.host, path):
+            # A pool of others may list files that are gone.
+            if not domain.host.storage.exists(path) or _is_left_behind(
+                domain.host, path
+            ):
                 continue
             dependent = _owner(domain.host, files, path)
             if dependent.uuid != uuid:

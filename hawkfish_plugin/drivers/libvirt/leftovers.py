@@ -11,7 +11,7 @@ import contextlib
 import html
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import libvirt
 
@@ -128,9 +128,8 @@ def discard(
         unused = [path for path in paths if path not in held]
         backed = _backed(host, unused)
         for path in unused:
-            if path not in backed.values() and host.storage.exists(path):
+            if not _is_backing(host, path, backed):
                 host.storage.remove(path)
-                backed.pop(path, None)
 
 
 def _holding(host: Host) -> set[str]:
@@ -141,6 +140,15 @@ def _holding(host: Host) -> set[str]:
         for seen in snapshots.read_all(domain):
             found |= seen.paths | set(seen.own_files)
     return found
+
+
+def _is_backing(host: Host, path: str, backed: Mapping[str, str]) -> bool:
+    """Whether any file stands on *path*."""
+    # A pool of others may list files that are gone.
+    return any(
+        below == path and host.storage.exists(above)
+        for above, below in backed.items()
+    )
 
 
 def _backed(host: Host, paths: Iterable[str]) -> dict[str, str]:
