@@ -239,8 +239,13 @@ class FakeDriver:
     def _delete(self, uuid: str, name: str, run: '_Run') -> None:
         self.check_delete(uuid, name)
         run.step('prepare')
-        run.step('merge', contract.DeleteJournal(merging=True))
-        run.pass_time()
+        try:
+            run.step('merge', contract.DeleteJournal(merging=True))
+            run.pass_time()
+        except exceptions.OperationFailed:
+            # It was refused: nothing is half overwritten.
+            run.note('merge', contract.DeleteJournal(merging=False))
+            raise
         self.plant(uuid, _without(self.snapshots(uuid), name))
         run.step('finish')
 
@@ -292,6 +297,10 @@ class _Run:
             os.kill(os.getpid(), signal.SIGKILL)
         if place in self._wanted.fail_at:
             raise self._wanted.fail_at[place]
+
+    def note(self, name: str, noted: records.Record) -> None:
+        """Note what is known by now of the step *name*."""
+        self._context.step(name, noted)
 
     def pass_time(self) -> None:
         begin = time.monotonic()
