@@ -15,6 +15,7 @@ import libvirt
 import pytest
 import requests
 
+from hawkfish_plugin.drivers.libvirt import filenames
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, last_messages
 from tests.lab import domains
@@ -59,8 +60,16 @@ def holds(system, number, path=None, where='0'):
     """Whether what is written *where* on a disk is *number*."""
     path = path or system.sources()[0]
     command = f'read -P {number} {where} 64k'
-    said = inside(system.host, 'qemu-io', '-r', '-U', '-c', command, path)
-    return 'verification failed' not in said
+    done = subprocess.run(
+        [
+            *('chroot', str(system.host.root)),
+            *('qemu-io', '-r', '-U', '-c', command, path),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert 'bytes at offset' in done.stdout, done.stderr
+    return done.returncode == 0
 
 
 def captured(system, name):
@@ -280,26 +289,27 @@ def content(system, path=None):
 NOW = [1, 2, 3, 4, 4]
 
 
-def slowed(host, system):
+def begin(emulator, system, name):
     """
-    Who merges the files of *system*, from now on slowly.
+    Begin a delete that takes minutes, and wait until it merges.
 
-    That is a domain of the driver's own where the system is off.
+    Returns the accepted request, and the domain that merges: the driver's own
+    where the system is off.
     """
-    connection = host.connect()
+    connection = system.host.connect()
+    whose = {system.uuid, filenames.merger_uuid(system.uuid)}
 
     def find():
         for domain in connection.listAllDomains():
-            ours = domain.name().startswith('hawkfish-merge-')
-            if not ours and domain.name() != system.name:
-                continue
-            with contextlib.suppress(libvirt.libvirtError):
-                if domain.blockJobInfo('vda'):
-                    domain.blockJobSetSpeed('vda', 1)
-                    return domain
+            if domain.UUIDString() in whose:
+                with contextlib.suppress(libvirt.libvirtError):
+                    if domain.blockJobInfo('vda').get('cur'):
+                        return domain
         return None
 
-    return wait_for(find, 'a merge', pause=0.001)
+    with emulator.merging_slowly():
+        accepted = emulator.send_delete(system.uuid, name)
+        return accepted, wait_for(find, 'a merge')
 
 
 def state_of(emulator, system):
@@ -327,12 +337,11 @@ def check_whole(emulator, system, gone):
 
 @pytest.mark.parametrize('power', ['off', 'running'])
 @pytest.mark.parametrize('name', ['two', 'three'])
-def test_cancelled(big, emulator, host, power, name):
+def test_cancelled(big, emulator, power, name):
     """A merge that is stopped leaves what the next delete finishes."""
     if power == 'running':
         big.domain.create()
-    accepted = emulator.send_delete(big.uuid, name)
-    slowed(host, big)
+    accepted, _ = begin(emulator, big, name)
 
     emulator.cancel(accepted)
 
@@ -348,12 +357,11 @@ def test_cancelled(big, emulator, host, power, name):
 
 
 @pytest.mark.parametrize('power', ['off', 'running'])
-def test_out_of_time(big, hasty, host, power):
+def test_out_of_time(big, hasty, power):
     """A merge ends at the deadline of its task, and the next goes on."""
     if power == 'running':
         big.domain.create()
-    accepted = hasty.send_delete(big.uuid, 'two')
-    slowed(host, big)
+    accepted, _ = begin(hasty, big, 'two')
 
     ended = hasty.wait(accepted)
 
@@ -363,10 +371,11 @@ def test_out_of_time(big, hasty, host, power):
     check_whole(hasty, big, 'two')
 
 
-def test_a_system_that_is_off_stays_off(big, emulator, host):
+def test_a_system_that_is_off_stays_off(big, emulator):
     """For whoever looks, and whatever looks for systems."""
-    accepted = emulator.send_delete(big.uuid, 'two')
-    merger = slowed(host, big)
+    # The first read of all would wait for the end of the delete.
+    requests.get(emulator.system(big.uuid), timeout=60)
+    accepted, merger = begin(emulator, big, 'two')
 
     seen = requests.get(emulator.system(big.uuid), timeout=60).json()
     reset = requests.post(
@@ -393,8 +402,7 @@ def test_killed_in_a_merge(big, emulator, host, victim, power, name):
     """Whoever dies, the task ends with the truth and no data is lost."""
     if power == 'running':
         big.domain.create()
-    accepted = emulator.send_delete(big.uuid, name)
-    merger = slowed(host, big)
+    accepted, merger = begin(emulator, big, name)
     if victim == 'qemu':
         os.kill(host.qemu_pid(merger.name()), signal.SIGKILL)
     elif victim == 'libvirtd':
@@ -421,19 +429,24 @@ def test_killed_in_a_merge(big, emulator, host, victim, power, name):
 def test_libvirtd_is_lost_twice(big, emulator, host):
     """A delete that takes libvirtd away is not tried for ever."""
     big.domain.create()
-    accepted = emulator.send_delete(big.uuid, 'two')
-    for _ in range(2):
-        slowed(host, big)
-        host.kill_daemon()
-        host.start_daemon()
-        wait_for(lambda: 'HypervisorUnavailable' in last_messages(emulator))
+    accepted, _ = begin(emulator, big, 'two')
+    host.kill_daemon()
+    emulator.order('sleep=0', 'delete', 'prepare')
+    host.start_daemon()
+    # The second try takes the merge over.
+    emulator.wait_ordered()
+    host.kill_daemon()
+    host.start_daemon()
 
     ended = emulator.wait(accepted)
 
     assert message_ids(ended) == ['MergeFailed']
     assert state_of(emulator, big)['two'] == 'Failed'
+    # What libvirt goes on with is seen by who deletes it again.
+    assert message_ids(emulator.send_delete(big.uuid, 'two')) == [
+        'BlockJobActive'
+    ]
+    big.domain.blockJobAbort('vda')
     assert content(big) == NOW
-    with contextlib.suppress(libvirt.libvirtError):
-        big.domain.blockJobAbort('vda')
     emulator.delete(big.uuid, 'two')
     check_whole(emulator, big, 'two')

@@ -65,9 +65,7 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
-        self._deletes = delete.Deletes(
-            self._hypervisor, self._ledger, conf.tasks.deadline
-        )
+        self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
         self._orders = snapshots.Orders()
 
     # Systems ---------------------------------------------------------------

@@ -26,7 +26,6 @@ from hawkfish_plugin.drivers.libvirt import (
     domain_jobs,
     errors,
     layers,
-    ledger,
     merging,
     offline,
     parsed,
@@ -48,6 +47,7 @@ _REFUSALS = frozenset(
         libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
     )
 )
+_STOPPED = exceptions.OperationCancelled, exceptions.OperationTimedOut
 # What takes libvirtd away twice does so again.
 _MOST_LOSSES = 2
 
@@ -93,13 +93,9 @@ class Deletes:
     """Deletes at *hypervisor*; *deadline* is how many seconds one may take."""
 
     def __init__(
-        self,
-        hypervisor: connections.Hypervisor,
-        known: ledger.Ledger,
-        deadline: int,
+        self, hypervisor: connections.Hypervisor, deadline: int
     ) -> None:
         self._hypervisor = hypervisor
-        self._ledger = known
         self._deadline = deadline
 
     def run(self, uuid: str, name: str, context: contract.TaskContext) -> None:
@@ -114,7 +110,7 @@ class Deletes:
             if snapshots.exists(domain, name):
                 self._delete(domain, name, context)
             else:
-                self._remove_files(domain, context)
+                delete_finish.remove_files(domain, context)
 
     @contextlib.contextmanager
     def _domain(
@@ -154,7 +150,7 @@ class Deletes:
             self._merge(domain, name, planned, context)
         context.step('finish', durable=False)
         delete_finish.run(domain, name, planned, context)
-        self._remove_files(domain, context)
+        delete_finish.remove_files(domain, context)
 
     def _merge(
         self,
@@ -168,6 +164,11 @@ class Deletes:
             before,
             merging=True,
             tops={merge.target: merge.top for merge in planned.merges},
+            above={
+                merge.target: merge.above
+                for merge in planned.merges
+                if merge.above
+            },
             domain_id=domain.id,
         )
         context.step('merge', noted)
@@ -176,27 +177,42 @@ class Deletes:
             with _merger(domain, planned) as (qemu, merges):
                 work = commits.Commits(qemu, name, merges)
                 work.run(context, self._deadline)
-        except (exceptions.HawkFishError, libvirt.libvirtError):
-            if work and work.begun:
+        except (exceptions.HawkFishError, libvirt.libvirtError) as exc:
+            if not (work and work.begun):
+                self._untouched(domain, before, context)
+            elif isinstance(exc, _STOPPED):
                 context.add_message('HawkFish.1.0.MergeStopped', name)
-            elif domain.host.is_alive:
-                # What was never touched is not damaged.
-                context.step('merge', before)
             raise
 
-    def _remove_files(
-        self, domain: Domain, context: contract.TaskContext
+    def _untouched(
+        self,
+        domain: Domain,
+        before: DeleteJournal,
+        context: contract.TaskContext,
     ) -> None:
-        delete_finish.remove_files(domain, self._ledger, context)
+        """Note that nothing is damaged, as far as it was not *before*."""
+        if domain.host.is_alive:
+            context.step('merge', before)
 
 
-def _tried(domain: Domain, context: contract.TaskContext) -> dict[str, str]:
-    """The files whose merge has ended if they are in no chain any more."""
+def _tried(
+    domain: Domain, context: contract.TaskContext
+) -> dict[str, tuple[str, str | None]]:
+    """
+    What was being merged before the delete was interrupted, by target.
+
+    Each file with what stood on it.
+    """
     noted = context.recall(DeleteJournal)
+    # QEMU lets what stands on a merged file stand on the one below; but only
+    # the QEMU that has merged it knows of one that the guest wrote to.
     same = domain.is_active and noted.domain_id == domain.id
-    if noted.merging and (same or context.last_step == 'finish'):
-        return dict(noted.tops)
-    return {}
+    known = same or context.last_step == 'finish'
+    return {
+        target: (top, noted.above.get(target))
+        for target, top in noted.tops.items()
+        if noted.merging and (target in noted.above or known)
+    }
 
 
 @contextlib.contextmanager

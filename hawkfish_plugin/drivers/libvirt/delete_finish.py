@@ -6,7 +6,7 @@ Owns the step ``finish``.  Whatever it is killed in, it can be done again.
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import libvirt
 
@@ -15,7 +15,6 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     domains,
     layers,
-    ledger,
     leftovers,
     revert_disks,
     snapshot_xml,
@@ -34,9 +33,7 @@ def run(
 ) -> None:
     """Take the snapshot *name* off libvirt's list."""
     root = snapshots.describe(domain, name)
-    merged = [*planned.merges, *planned.merged]
-    if merged:
-        _forget_merged(domain, root, merged)
+    _forget_merged(domain, root, [*planned.merges, *planned.merged])
     _report(domain, name, planned, context)
     # Its children get its parent, and so does the system.
     snapshots.find(domain, name).delete(
@@ -63,8 +60,15 @@ def _forget_merged(
 
     if domain.is_persistent:
         definition = domain.definition(inactive=True, secure=True)
-        if change(definition.findall('devices/disk')):
+        changed = change(definition.findall('devices/disk'))
+        if not domain.is_active:
+            # QEMU may have ended a merge unseen.  libvirt finds out at the
+            # start what a disk is backed by.
+            changed |= xml.forget_backing(definition, bases.keys())
+        if changed:
             domains.define(domain.host, xml.render(definition))
+    if not merged:
+        return
     name = root.findtext('name')
     for other in snapshots.names(domain) - {name}:
         described = snapshots.describe(domain, other)
@@ -108,7 +112,7 @@ def _report(
             )
 
 
-def _needed(domain: Domain, but: str | None = None) -> set[str]:
+def _needed(domain: Domain, but: str) -> set[str]:
     """Every file that the system, or a snapshot other than *but*, is of."""
     paths = {disk.path for disk in xml.disks(domain.definition()) if disk.path}
     for snapshot in snapshots.read_all(domain):
@@ -117,34 +121,13 @@ def _needed(domain: Domain, but: str | None = None) -> set[str]:
     return paths.union(domain.host.storage.backing(paths))
 
 
-def remove_files(
-    domain: Domain,
-    known: ledger.Ledger,
-    context: contract.TaskContext,
-) -> None:
+def remove_files(domain: Domain, context: contract.TaskContext) -> None:
     """Remove what was of the snapshot alone."""
     journal = context.recall(DeleteJournal)
     leftovers.remove(domain.host, journal.files, context)
-    if journal.overlays:
-        _remove_overlays(domain, journal.overlays, known, context)
+    leftovers.discard(domain, journal.overlays, context)
     # A revert does it again.
     with contextlib.suppress(
         libvirt.libvirtError, exceptions.SnapshotNotFound
     ):
         revert_disks.correct(domain)
-
-
-def _remove_overlays(
-    domain: Domain,
-    paths: Iterable[str],
-    known: ledger.Ledger,
-    context: contract.TaskContext,
-) -> None:
-    """Remove those of *paths*, overlays, that nothing stands on."""
-    needed = _needed(domain)
-    # All was read before the delete began.
-    listed = contract.Freshness.LISTED
-    free = [path for path in paths if path not in needed]
-    if free and known.on(domain, set(free), listed):
-        free = [p for p in free if not known.on(domain, {p}, listed)]
-    leftovers.remove(domain.host, free, context)
