@@ -7,7 +7,9 @@ emulator's configuration file is Python, and ours wraps the journal of the
 tasks in it.
 """
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 from tests.served import ACTIVATE, Served, message_ids
 from tests.waiting import wait_for
@@ -47,6 +49,17 @@ def _obey(order, _step=_Context.step):
     _Context.step = step
 
 _obey({order!r})
+
+def _commit_slowly(order):
+    import libvirt
+    commit = libvirt.virDomain.blockCommit
+    def slowly(self, disk, base, top, bandwidth=0, flags=0):
+        if _os.path.exists(order):
+            bandwidth = 1
+        return commit(self, disk, base, top, bandwidth, flags)
+    libvirt.virDomain.blockCommit = slowly
+
+_commit_slowly({slowly!r})
 '''
 
 
@@ -61,7 +74,10 @@ class Emulator(Served):
         **environment: str,
     ) -> None:
         self._order = folder / 'order'
-        preamble = ACTIVATE + OBEY.replace('{order!r}', repr(str(self._order)))
+        self._slowly = folder / 'slowly'
+        preamble = ACTIVATE + OBEY.replace(
+            '{order!r}', repr(str(self._order))
+        ).replace('{slowly!r}', repr(str(self._slowly)))
         super().__init__(folder, uri, config, preamble, **environment)
 
     def order(
@@ -71,6 +87,15 @@ class Emulator(Served):
         unfinished = self._order.with_suffix('.unfinished')
         unfinished.write_text(f'{when} {operation} {step} {victim}')
         unfinished.rename(self._order)
+
+    @contextlib.contextmanager
+    def merging_slowly(self) -> Iterator[None]:
+        """Let what begins to be merged meanwhile take a second a MiB."""
+        self._slowly.touch()
+        try:
+            yield
+        finally:
+            self._slowly.unlink()
 
     def wait_ordered(self) -> None:
         """Wait until the operation is at the step of the last order."""

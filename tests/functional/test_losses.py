@@ -25,13 +25,6 @@ def _external(external):
         pytest.skip('internal snapshots have no files of their own')
 
 
-def disk_xml(system, target):
-    """The element of one disk in the definition."""
-    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    found = re.findall(r'<disk .*?</disk>', text, re.DOTALL)
-    return next(disk for disk in found if f"dev='{target}'" in disk)
-
-
 def snapshot_by_virsh(system, name, disks, flags=0):
     system.domain.snapshotCreateXML(
         f'<domainsnapshot><name>{name}</name><disks>{disks}</disks>'
@@ -55,21 +48,6 @@ def test_the_branch_aside(make_system, emulator):
     for name in ('root', 'aside'):
         emulator.delete(system.uuid, name)
     assert system.leftovers() == []
-
-
-def test_a_disk_that_was_detached(make_system, emulator):
-    """Its newest data outlives a delete that libvirt refuses."""
-    system = make_system(**TWO_DISKS)
-    emulator.create(system.uuid, Name='s')
-    overlay = system.host.path(system.sources()[1])
-    system.domain.detachDeviceFlags(disk_xml(system, 'vdb'), _CONFIG)
-
-    refused = emulator.wait(emulator.send_delete(system.uuid, 's'))
-
-    assert refused.status_code == 409, refused.text
-    assert overlay.exists()
-    (still,) = emulator.snapshots(system.uuid)
-    assert still['SnapshotState'] == 'Ready'
 
 
 def test_an_image_on_the_present_state(make_system, emulator):

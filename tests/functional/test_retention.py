@@ -211,7 +211,7 @@ def test_refusals_are_foreseen(make_system, emulator, external):
 
 
 def test_branches_made_while_off(make_system, emulator, external):
-    """A merge below a branch that was made while off leaves it whole."""
+    """A merge below branches that were made while off leaves them whole."""
     if not external:
         pytest.skip('nothing is merged')
     system = make_system(**SMALL)
@@ -224,9 +224,12 @@ def test_branches_made_while_off(make_system, emulator, external):
 
     emulator.delete(system.uuid, 'a')
 
-    for name in 'bcd':
+    for name, number in (('b', 1), ('c', 2), ('d', 1)):
         host.check(host.captured(name))
-        assert host.holds(host.captured(name), 1)
+        assert host.holds(host.captured(name), number)
+    for name in 'cbd':
+        emulator.delete(system.uuid, name)
+    assert system.leftovers() == []
 
 
 def test_branches_made_while_running(make_system, emulator, external):

@@ -224,3 +224,36 @@ def test_a_merge_that_fills_the_disk(system, small, roomy, external):
     ballast.unlink()
     roomy.delete(system.uuid, 's')
     assert system.guest.checksum('/mnt/big') == checksum
+
+
+def test_a_merge_of_a_disk_that_was_made_bigger(
+    make_system, small, roomy, external
+):
+    """The base can grow to what the disk is now, and that counts."""
+    if not external:
+        pytest.skip('an internal snapshot is merged into nothing')
+    system = make_system(
+        disks=(
+            Disk(),
+            Disk(format='raw', size_mib=64, formatted=False, folder=FOLDER),
+        )
+    )
+    # Allocated to its last byte, it cannot grow by what it had.
+    system.host.path(system.sources()[1]).write_bytes(b'\1' * 64 * MIB)
+    system.boot()
+    roomy.create(system.uuid, Name='s', IncludeMemory=False)
+    bytes_flag = libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES
+    system.domain.blockResize('vdb', 256 * MIB, bytes_flag)
+    system.guest.run(
+        'dd if=/dev/urandom of=/tmp/some bs=1M count=10 2>/dev/null; '
+        'for at in $(seq 70 10 200); do '
+        'dd if=/tmp/some of=/dev/vdb bs=1M seek=$at conv=fsync; done',
+        timeout=120,
+    )
+    fill(small, 50)
+
+    refused = roomy.send_delete(system.uuid, 's')
+
+    assert message_ids(refused) == ['InsufficientSpace']
+    assert roomy.snapshot(system.uuid, 's')['SnapshotState'] == 'Ready'
+    system.domain.destroy()

@@ -103,8 +103,7 @@ class Commits:
         """How much of *merge* is done, from 0 to 1; 1 is ready to end."""
         job = self._job(merge)
         if job:
-            if merge.above is None and job['cur'] == job['end']:
-                # libvirt keeps the two apart until the job is ready.
+            if merge.above is None and self._may_pivot(merge, job):
                 return 1
             return min(0.99, job['cur'] / max(1, job['end']))
         if merge.above is None or self._is_there(merge):
@@ -117,6 +116,9 @@ class Commits:
 
     def _job(self, merge: Merge) -> Mapping[str, int]:
         return self._ask(lambda: self._domain.block_job(merge.target))
+
+    def _may_pivot(self, merge: Merge, job: Mapping[str, int]) -> bool:
+        return self._ask(lambda: self._domain.may_pivot(merge.target, job))
 
     def _is_there(self, merge: Merge) -> bool:
         """Whether the disk stands on the top of *merge* still."""

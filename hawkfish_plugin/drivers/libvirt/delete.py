@@ -47,6 +47,7 @@ _REFUSALS = frozenset(
         libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
     )
 )
+_STOPPED = exceptions.OperationCancelled, exceptions.OperationTimedOut
 # What takes libvirtd away twice does so again.
 _MOST_LOSSES = 2
 
@@ -92,9 +93,7 @@ class Deletes:
     """Deletes at *hypervisor*; *deadline* is how many seconds one may take."""
 
     def __init__(
-        self,
-        hypervisor: connections.Hypervisor,
-        deadline: int,
+        self, hypervisor: connections.Hypervisor, deadline: int
     ) -> None:
         self._hypervisor = hypervisor
         self._deadline = deadline
@@ -165,6 +164,11 @@ class Deletes:
             before,
             merging=True,
             tops={merge.target: merge.top for merge in planned.merges},
+            above={
+                merge.target: merge.above
+                for merge in planned.merges
+                if merge.above
+            },
             domain_id=domain.id,
         )
         context.step('merge', noted)
@@ -173,22 +177,42 @@ class Deletes:
             with _merger(domain, planned) as (qemu, merges):
                 work = commits.Commits(qemu, name, merges)
                 work.run(context, self._deadline)
-        except (exceptions.HawkFishError, libvirt.libvirtError):
-            if work and work.begun:
+        except (exceptions.HawkFishError, libvirt.libvirtError) as exc:
+            if not (work and work.begun):
+                self._untouched(domain, before, context)
+            elif isinstance(exc, _STOPPED):
                 context.add_message('HawkFish.1.0.MergeStopped', name)
-            elif domain.host.is_alive:
-                # What was never touched is not damaged.
-                context.step('merge', before)
             raise
 
+    def _untouched(
+        self,
+        domain: Domain,
+        before: DeleteJournal,
+        context: contract.TaskContext,
+    ) -> None:
+        """Note that nothing is damaged, as far as it was not *before*."""
+        if domain.host.is_alive:
+            context.step('merge', before)
 
-def _tried(domain: Domain, context: contract.TaskContext) -> dict[str, str]:
-    """The files whose merge has ended if they are in no chain any more."""
+
+def _tried(
+    domain: Domain, context: contract.TaskContext
+) -> dict[str, tuple[str, str | None]]:
+    """
+    What was being merged before the delete was interrupted, by target.
+
+    Each file with what stood on it.
+    """
     noted = context.recall(DeleteJournal)
+    # QEMU lets what stands on a merged file stand on the one below; but only
+    # the QEMU that has merged it knows of one that the guest wrote to.
     same = domain.is_active and noted.domain_id == domain.id
-    if noted.merging and (same or context.last_step == 'finish'):
-        return dict(noted.tops)
-    return {}
+    known = same or context.last_step == 'finish'
+    return {
+        target: (top, noted.above.get(target))
+        for target, top in noted.tops.items()
+        if noted.merging and (target in noted.above or known)
+    }
 
 
 @contextlib.contextmanager

@@ -33,11 +33,7 @@ def run(
 ) -> None:
     """Take the snapshot *name* off libvirt's list."""
     root = snapshots.describe(domain, name)
-    merged = [*planned.merges, *planned.merged]
-    if merged:
-        _forget_merged(domain, root, merged)
-    if planned.unmerged and not domain.is_active:
-        _forget_chains(domain)
+    _forget_merged(domain, root, [*planned.merges, *planned.merged])
     _report(domain, name, planned, context)
     # Its children get its parent, and so does the system.
     snapshots.find(domain, name).delete(
@@ -64,32 +60,20 @@ def _forget_merged(
 
     if domain.is_persistent:
         definition = domain.definition(inactive=True, secure=True)
-        if change(definition.findall('devices/disk')):
+        changed = change(definition.findall('devices/disk'))
+        if not domain.is_active:
+            # QEMU may have ended a merge unseen.  libvirt finds out at the
+            # start what a disk is backed by.
+            changed |= xml.forget_backing(definition, bases.keys())
+        if changed:
             domains.define(domain.host, xml.render(definition))
+    if not merged:
+        return
     name = root.findtext('name')
     for other in snapshots.names(domain) - {name}:
         described = snapshots.describe(domain, other)
         if change(snapshot_xml.captured_elements(described)):
             snapshots.redefine(domain, described)
-
-
-def _forget_chains(domain: Domain) -> None:
-    """
-    Let libvirt find out anew what the disks are backed by.
-
-    Of a merge that QEMU has ended and nobody noticed, its note would keep the
-    file that was merged.
-    """
-    definition = domain.definition(inactive=True, secure=True)
-    chains = [
-        (disk, below)
-        for disk in definition.findall('devices/disk')
-        for below in disk.findall('backingStore')
-    ]
-    for disk, below in chains:
-        disk.remove(below)
-    if chains and domain.is_persistent:
-        domains.define(domain.host, xml.render(definition))
 
 
 def _end_merge(domain: Domain, parent: str | None) -> None:

@@ -158,6 +158,13 @@ class Domain:
         found = self.asked(lambda: self.handle.blockJobInfo(target))
         return cast(Mapping[str, int], found) or {}
 
+    def may_pivot(self, target: str, job: Mapping[str, int]) -> bool:
+        """Whether *job*, the block job of a disk, waits for its pivot."""
+        # Before it is ready it can have nothing left to do, too.
+        return job['cur'] == job['end'] and xml.is_ready(
+            self.definition(), target
+        )
+
     def block_commit(
         self, target: str, base: str | None = None, top: str | None = None
     ) -> None:

@@ -10,7 +10,6 @@ and decides; changes nothing.
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import libvirt
@@ -57,12 +56,15 @@ class Plan:
     unneeded: Sequence[str] = ()
 
 
-def plan(domain: Domain, name: str, tried: Mapping[str, str]) -> Plan:
+# By target a file whose merge was begun, and what stood on it.
+Tried = Mapping[str, tuple[str, str | None]]
+
+
+def plan(domain: Domain, name: str, tried: Tried) -> Plan:
     """
     What a delete of the snapshot *name*, an external one, does.
 
-    *tried* are by target the files whose merge was begun in the QEMU that
-    runs now: what it no longer has was merged.
+    What stands on the base itself of those *tried* was merged.
 
     Raises SnapshotReferenced where another snapshot stands on what would be
     overwritten, and SnapshotFileMissing where that cannot be known.
@@ -86,10 +88,11 @@ class _Disk:
     child: str | None
 
 
-def _ended(disk: _Disk, top: str) -> Merge:
-    """The merge of *top*, which the chain of *disk* is without."""
+def _ended(disk: _Disk, top: str | None, above: str | None) -> Merge | None:
+    """The merge of *top*, where what was *above* stands on the base now."""
     at = disk.chain.index(disk.base)
-    above = disk.chain[at - 1] if at else None
+    if top is None or above != (disk.chain[at - 1] if at else None):
+        return None
     return Merge(disk.target, disk.base, top, above)
 
 
@@ -105,16 +108,16 @@ class _Planner:
         )
         self._chains, self._below = _files(domain, seen)
 
-    def plan(self, tried: Mapping[str, str]) -> Plan:
+    def plan(self, tried: Tried) -> Plan:
         merges, merged = list[Merge](), list[Merge]()
         unmerged, replaced = list[str](), list[str]()
         kept, unneeded = dict[str, Sequence[str]](), list[str]()
         for disk in self._disks():
             if disk.base in disk.chain:
-                top = tried.get(disk.target)
-                if top is not None and top not in disk.chain:
-                    merged.append(_ended(disk, top))
-                    unneeded += self._made([top])
+                ended = _ended(disk, *tried.get(disk.target, (None, None)))
+                if ended:
+                    merged.append(ended)
+                    unneeded += self._made([ended.top])
                     continue
                 merge = self._merge(disk)
                 if merge is None:
@@ -259,11 +262,9 @@ def _files(
             target: _follow(chain[:1], below)
             for target, chain in chains.items()
         }, below
-    known = {
-        path: below
-        for chain in chains.values()
-        for path, below in itertools.zip_longest(chain, chain[1:])
-    }
+    known = dict[str, str | None]()
+    for chain in chains.values():
+        known.update(zip(chain, [*chain[1:], None], strict=False))
     return chains, storage.backing(captured - known.keys()) | known
 
 

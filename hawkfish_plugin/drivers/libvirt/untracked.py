@@ -69,8 +69,7 @@ def _commit_by_libvirt(domain: Domain, target: str) -> None:
         job = domain.block_job(target)
         if not job:
             raise UntrackedError(f'libvirt no longer merges {target!r}')
-        # libvirt keeps the two apart until the job is ready.
-        return job['cur'], job['cur'] == job['end']
+        return job['cur'], domain.may_pivot(target, job)
 
     _wait(look)
     domain.block_job_pivot(target)

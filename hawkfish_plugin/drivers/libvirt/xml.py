@@ -136,6 +136,15 @@ def chains(domain: Element) -> dict[str, list[Source]]:
     }
 
 
+def is_ready(domain: Element, target: str) -> bool:
+    """Whether the block job of a disk waits for its pivot."""
+    return any(
+        target_of(disk) == target and mirror.get('ready') == 'yes'
+        for disk in domain.findall('devices/disk')
+        for mirror in disk.findall('mirror')
+    )
+
+
 def merge_file(
     disks: Iterable[Element], top: str, above: str | None, base: Element
 ) -> bool:
@@ -159,10 +168,25 @@ def merge_file(
     return changed
 
 
+def forget_backing(domain: Element, targets: Container[str]) -> bool:
+    """Let *domain* not say what backs the disks *targets*; whether it did."""
+    changed = False
+    for disk in domain.findall('devices/disk'):
+        if (
+            target_of(disk) in targets
+            and disk.find('backingStore') is not None
+        ):
+            _replace(disk, 'backingStore', None)
+            changed = True
+    return changed
+
+
 def _become(disk: Element, base: Element) -> None:
-    below = base.find('backingStore')
+    below, path = base.find('backingStore'), _source(base).path
     if below is None:
-        below = disk.find('backingStore/backingStore')
+        # A snapshot may not say it, where what stands on the base does.
+        known = [e for e in _chain(disk) if _source(e).path == path]
+        below = known[0].find('backingStore') if known else None
     disk.set('type', base.get('type', 'file'))
     formats, driver = base.find('driver'), disk.find('driver')
     if formats is not None and driver is not None:
