@@ -6,6 +6,7 @@ What a repair does is known before, and changes no file: it corrects the
 definition of the system.  It may be interrupted, and begun anew.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,13 @@ from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class RepairJournal(Record):
+    """*repairs* are disks, each with its file before and after."""
+
+    repairs: Sequence[Sequence[str]] = ()
 
 
 class Repair(Operation):
@@ -43,22 +51,21 @@ class Repair(Operation):
         return self._tasks.submit(self, [Subject(system)], Record(), payload)
 
     def run(self, context: Context) -> dict[str, Any]:
-        system = context.task.one_system
-        repairs = self.plan(system)
-        if repairs and isinstance(self._driver, contract.SharesDefinitions):
-            context.step('repair')
-            self._driver.repair(system.uuid)
-        for one in repairs:
-            context.add_message(
-                'HawkFish.1.0.SystemRepaired',
-                one.target,
-                one.before,
-                one.after,
-            )
-        return {'repaired': [one.target for one in repairs]}
+        planned = self.plan(context.task.one_system)
+        noted = [[one.target, one.before, one.after] for one in planned]
+        context.step('repair', RepairJournal(noted))
+        return self.settle(context)
 
-    # What is right already is left alone.
-    settle = run
+    def settle(self, context: Context) -> dict[str, Any]:
+        noted = context.recall(RepairJournal).repairs
+        # What is right already is left alone.
+        if noted and isinstance(self._driver, contract.SharesDefinitions):
+            self._driver.repair(context.task.one_system.uuid)
+        for target, before, after in noted:
+            context.add_message(
+                'HawkFish.1.0.SystemRepaired', target, before, after
+            )
+        return {'repaired': [target for target, _, _ in noted]}
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
