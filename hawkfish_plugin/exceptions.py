@@ -469,6 +469,10 @@ class OperationInterrupted(Conflict):
     """(operation, state that was found)"""
 
 
+class TaskTooNew(Conflict):
+    """(task, operation, its version)"""
+
+
 class OperationTimedOut(Conflict):
     """(operation, seconds)"""
 

@@ -19,6 +19,7 @@ def keeps_journal(outcome: Outcome) -> bool:
         outcome,
         exceptions.RevertNotUndone
         | exceptions.RevertUnfinished
+        | exceptions.TaskTooNew
         | exceptions.InternalError,
     )
 

@@ -27,8 +27,9 @@ class Lock(enum.Enum):
     """
     How an operation shares its systems with other operations.
 
-    EXCLUSIVE: with none.  SHARED: with those that share as well.  NONE: with
-    all of them; for what may take long and reads only what nobody changes.
+    EXCLUSIVE: with none.  SHARED: with those that share as well, and with
+    requests of the emulator that read and redefine nothing.  NONE: with all of
+    them; for what may take long and reads only what nobody changes.
     """
 
     EXCLUSIVE, SHARED, NONE = 'exclusive', 'shared', 'none'
@@ -138,7 +139,8 @@ class Operations:
         """
         The operation of *task*.
 
-        Of a name that this release does not know, one that cannot be run.
+        Of a name that this release does not know, one that cannot be run: a
+        newer release has queued it.
         """
         return self._by_name.get(task.operation) or _Unknown()
 
@@ -154,6 +156,7 @@ class Operations:
 
 class _Unknown(Operation):
     name = ''
+    version = 0
     title = '{operation} {snapshot}'
 
     def run(self, context: 'Context') -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hawkfish_plugin.events import NewEvent
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
+from hawkfish_plugin.tasks.sub_tasks import SubTasks
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
 
@@ -48,6 +49,7 @@ class Workers:
         self._locks = lock_files
         self._operations = operations
         self._conf = conf.tasks
+        self._sub_tasks = SubTasks(task_table, self._execute)
 
     def start(
         self,
@@ -142,18 +144,26 @@ class Workers:
 
     @contextlib.contextmanager
     def _locked(self, task: Task, operation: Operation) -> Iterator[None]:
-        """Hold the locks of all systems of *task*, as its operation wants."""
+        """
+        Hold the locks of all systems of *task*, as its operation wants.
+
+        A sub-task has those of its parent, which wait for its end.
+        """
         with contextlib.ExitStack() as stack:
-            if operation.lock != Lock.NONE:
+            if operation.lock != Lock.NONE and task.parent is None:
                 # In one order, so that two tasks cannot wait for each other.
+                shared, deadline = (
+                    operation.lock == Lock.SHARED,
+                    self._conf.deadline,
+                )
                 for uuid in sorted({s.system.uuid for s in task.subjects}):
                     stack.enter_context(
-                        self._locks.system(
-                            uuid,
-                            self._conf.deadline,
-                            shared=operation.lock == Lock.SHARED,
-                        )
+                        self._locks.system(uuid, deadline, shared)
                     )
+                    if shared:
+                        stack.enter_context(
+                            self._locks.definition(uuid, deadline, shared)
+                        )
             yield
 
     def _outcome(
@@ -173,7 +183,13 @@ class Workers:
 
     def _run_in_time(self, task: Task, operation: Operation) -> dict[str, Any]:
         deadline = self._conf.deadline
-        context = Context(self._tasks, task, deadline)
+        context = Context(
+            self._tasks, task, deadline, self._sub_tasks.carry_out
+        )
+        if context.begun:
+            self._sub_tasks.recover(task)
+        if task.version > operation.version:
+            raise exceptions.TaskTooNew(task.id, task.operation, task.version)
         # What nobody expects any more is not done hours later, when an
         # emulator that was down comes back.
         if not context.begun and time.time() - task.created > deadline:

@@ -220,12 +220,10 @@ def submit(table, snapshot, system=A, kind='work', after=None, **arguments):
     return submit_all(table, subjects, kind, after=after, **arguments)
 
 
-def submit_all(
-    table, subjects, kind='work', parent=None, after=None, **arguments
-):
+def submit_all(table, subjects, kind='work', after=None, **arguments):
     declared = operation(kind, None, None, **ATTRIBUTES.get(kind, {}))
     return table.submit(
-        declared, subjects, Facts(**arguments), {}, parent, after
+        declared, subjects, Facts(**arguments), {}, after=after
     )
 
 
@@ -711,21 +709,6 @@ def test_operations_share_a_system(started, work, kinds, together):
     assert all(ended(started, task).result for task in made)
 
 
-def test_a_task_has_sub_tasks(table):
-    """A task knows those that were submitted as parts of it."""
-    parent = submit_all(table, [Subject(A), Subject(B)], kind='free')
-    parts = [
-        submit_all(table, [Subject(system, 's')], parent=parent.id)
-        for system in (A, B)
-    ]
-
-    assert [task.id for task in table.sub_tasks(parent.id)] == [
-        part.id for part in parts
-    ]
-    assert table.has_sub_tasks() == {parent.id}
-    assert table.get(parts[0].id).parent == parent.id
-
-
 def test_a_task_may_have_no_subject(started, work):
     """It runs beside all others."""
     submit(started, 's')
@@ -763,6 +746,52 @@ def test_an_interrupted_task_leaves_its_system_unsettled(killed, table):
     assert table.unsettled(B.uuid) is None
 
 
+@pytest.mark.parametrize('step', ['', 'half'])
+def test_a_task_of_a_newer_release_is_refused(table, work, tmp_path, step):
+    """It is not run, nor settled, by who would not see all that it holds."""
+    task = submit(table, 's')
+    newer = "UPDATE tasks SET version = 2, journal = '{\"new\": 1}'"
+    with db.Database(tmp_path).transaction() as connection:
+        connection.execute(newer)
+        if step:
+            connection.execute(
+                "UPDATE tasks SET state = 'Running', step = ?", (step,)
+            )
+
+    table.start(work.operations())
+    last = ended(table, task)
+
+    assert last.state == EXCEPTION
+    assert last.error['messages'] == [
+        ['HawkFish.1.0.TaskTooNew', [str(task.id), 'work', '2']]
+    ]
+    assert (work.order, work.settled) == ([], [])
+    # Whoever repairs the system by hand needs it.
+    assert last.journal == {'new': 1}
+
+
+def test_a_subject_is_given_once(table):
+    """Twice the same is a mistake of the operation, and nothing is kept."""
+    with pytest.raises(ValueError, match='twice'):
+        submit_all(table, [Subject(A, 's'), Subject(A, 's')])
+
+    assert table.list() == []
+
+
+def test_who_shares_keeps_the_definition(started, work, tmp_path):
+    """A read of the emulator that redefines the system waits for it."""
+    task = submit(started, 's', kind='sharing')
+    begun(work)
+    definition = locks.Locks(tmp_path).definition
+
+    with pytest.raises(exceptions.SystemLocked), definition(A.uuid, 0):
+        pass
+    work.go.set()
+    ended(started, task)
+    with definition(A.uuid, PATIENCE):
+        pass
+
+
 def test_an_unknown_operation_fails(table, work):
     """What a newer release has queued, say; others go on."""
     unknown = submit(table, 's', kind='unheard of')
@@ -771,4 +800,4 @@ def test_an_unknown_operation_fails(table, work):
     task = ended(table, unknown)
 
     assert task.state == EXCEPTION
-    assert message_ids(task)[-1] == 'TaskAborted'
+    assert message_ids(task)[-2:] == ['TaskTooNew', 'TaskAborted']
