@@ -38,10 +38,10 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
-from hawkfish_plugin.retention.prune import Prune
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.operation import Kinds, Operations

@@ -17,12 +17,12 @@ from hawkfish_plugin import events, exceptions, names, notes
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.snapshots import snapshot as render
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
-from hawkfish_plugin.retention.prune import Prune
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -68,20 +68,6 @@ class CreateArguments(Record):
         return contract.CreateRequest(
             self.name, self.description, self.memory, self.quiesce
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Preview:
-    """
-    What a create would make, and what would become of the others.
-
-    *first* says that those that go would go before it.
-    """
-
-    record: contract.Snapshot
-    forecast: contract.Forecast
-    plan: rules.Plan
-    first: bool
 
 
 class Create(Operation):
@@ -196,7 +182,7 @@ class Create(Operation):
 
     def preview(
         self, system: contract.System, options: CreateOptions
-    ) -> Preview:
+    ) -> rules.Preview:
         """What a create would do; raises what it would raise."""
         try:
             return self._preview(system, options)
@@ -213,7 +199,7 @@ class Create(Operation):
         system: contract.System,
         options: CreateOptions,
         first: bool = False,
-    ) -> Preview:
+    ) -> rules.Preview:
         request, forecast = self._prepare(system, options, first)
         records = self._catalogue.list(system)
         parent = next((v.name for v in records if v.record.current), None)
@@ -230,7 +216,7 @@ class Create(Operation):
         keep = (rules.LOCKED,) if options.locked else ()
         coming = rules.Subject(record, forecast.size, options.expires, keep)
         plan = self._prune.plan_with(system, coming, options.protect)
-        return Preview(record, forecast, plan, first)
+        return rules.Preview(record, forecast, plan, first)
 
     def _prepare(
         self,

@@ -17,7 +17,7 @@ from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.retention.prune import Prune
+from hawkfish_plugin.operations.prune import Prune
 from tests.served import message_ids
 from tests.unit import trees
 from tests.waiting import holds_for, wait_for
