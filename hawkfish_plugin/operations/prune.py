@@ -128,7 +128,8 @@ class Prune:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
-                self.submit(system, self.check(system, pruned))
+                records = [subject.record for subject in subjects]
+                self.submit(system, self.check(system, records, pruned))
 
     def _going(
         self,
@@ -144,15 +145,20 @@ class Prune:
         ).pruned
 
     def check(
-        self, system: contract.System, pruned: Pruned
+        self,
+        system: contract.System,
+        records: Sequence[contract.Snapshot],
+        pruned: Pruned,
     ) -> Sequence[tuple[contract.Snapshot, str]]:
-        """The snapshots of *pruned*; raises what prevents the first delete."""
-        if not pruned:
-            return ()
-        records = {s.name: s for s in self._driver.snapshots(system.uuid)}
-        # The others may have to wait for it.
-        self._driver.check_delete(system.uuid, pruned[0][0])
-        return [(records[name], reason) for name, reason in pruned]
+        """
+        Those of *records* that are *pruned*, each with the reason.
+
+        Raises what prevents the first delete; the others may wait for it.
+        """
+        if pruned:
+            self._driver.check_delete(system.uuid, pruned[0][0])
+        by_name = {record.name: record for record in records}
+        return [(by_name[name], reason) for name, reason in pruned]
 
     def submit(
         self,
