@@ -73,7 +73,8 @@ def main() -> int:
 
     sys.argv[1:] = behaviour.take(sys.argv[1:], sushy_emulator.app.config)
     setup(sushy_emulator.app)
-    status: int = sushy_emulator.main()
+    with behaviour.with_help(sys.argv[1:]):
+        status: int = sushy_emulator.main()
     return status
 
 

@@ -84,9 +84,9 @@ def _refusal(error: Any, service: 'client.HawkFish') -> str:
         if service.username:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    told = client.messages(error)
-    if told:
-        return '\n'.join(map(output.printable, told))
+    found = client.messages(error)
+    if found:
+        return '\n'.join(map(output.printable, found))
     if error.status_code == 404:
         return NO_PLUGIN % url
     reason = output.printable(error.detail or 'no reason given')

@@ -231,7 +231,7 @@ def _carry_out(context: Context, operation: Operation) -> dict[str, Any]:
     how far it came, so it is settled as soon as both are back, however long
     that takes: left as it is, a system may be half changed.
     """
-    settling, told = context.begun, False
+    settling, reported = context.begun, False
     while True:
         try:
             if settling:
@@ -247,7 +247,7 @@ def _carry_out(context: Context, operation: Operation) -> dict[str, Any]:
             if not context.begun:
                 raise
             LOG.error('Task %s waits: %r', context.task.id, exc)
-            told = told or _add_message(context, exc)
+            reported = reported or _add_message(context, exc)
             settling = True
         time.sleep(_RETRY_SECONDS)
 

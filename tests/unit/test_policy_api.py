@@ -303,6 +303,30 @@ def test_all_limits_that_are_wrong_are_told(emulator, policy):
     ]
 
 
+def test_a_change_is_answered_by_what_it_has_made(
+    emulator, policy, monkeypatch
+):
+    """And by its ETag, though another client changes the policy next."""
+    policies = emulator.services.policies
+    change = policies.change
+
+    def change_and_be_overtaken(system, changes, check):
+        made = change(system, changes, check)
+        change(system, {'max_snapshots': 9}, lambda: None)
+        return made
+
+    monkeypatch.setattr(policies, 'change', change_and_be_overtaken)
+    answer = requests.patch(policy, json={'MaxSnapshots': 4})
+    late = requests.patch(
+        policy,
+        json={'MaxSnapshots': 5},
+        headers={'If-Match': answer.headers['ETag']},
+    )
+
+    assert answer.json()['MaxSnapshots'] == 4
+    assert late.status_code == 412
+
+
 def test_two_changes_with_one_etag(emulator, policy):
     """Of changes that begin from the same state one succeeds."""
     emulator.created(Name='a')

@@ -20,6 +20,7 @@ import pytest
 
 from hawkfish_plugin import conf, db, exceptions, locks
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import table as tasks
 from hawkfish_plugin.tasks import workers
@@ -296,14 +297,14 @@ def test_a_task_ends_whose_events_cannot_be_made(table, work):
     assert table.active(A.uuid) == {}
 
 
-def test_what_follows_a_success(table, work):
+def test_what_follows_a_success(table, work, tmp_path):
     """It comes after the end, only of a success, and costs it nothing."""
     seen = []
 
     def follow(self, task):
         seen.append((task.snapshot, table.get(task.id).state))
         # Nobody holds the system any more.
-        with table._locks.system(A.uuid, 0):
+        with locks.Locks(tmp_path).system(A.uuid, 0):
             raise RuntimeError('not foreseen')
 
     following = {'follow': follow}
@@ -624,10 +625,11 @@ def test_settling_comes_before_anything_new(killed, table, work):
     assert work.order == ['later']
 
 
-def test_a_stop_asked_of_a_killed_process_is_remembered(killed, table, work):
+def test_a_stop_asked_of_a_killed_process_is_remembered(
+    killed, table, work, tmp_path
+):
     """A task that was to stop when its owner died is settled, not run."""
-    database = db.Database(table._db.path.parent)
-    with database.transaction() as connection:
+    with db.Database(tmp_path).transaction() as connection:
         connection.execute("UPDATE tasks SET state = 'Cancelling'")
 
     table.start(work.operations())
@@ -710,13 +712,15 @@ def test_operations_share_a_system(started, work, kinds, together):
 
 
 def test_a_task_may_have_no_subject(started, work):
-    """It runs beside all others."""
+    """It runs beside all others, and its failure is no snapshot's."""
     submit(started, 's')
     free = submit_all(started, [])
     begun(work, 2)
 
     assert started.get(free.id).state == RUNNING
     assert started.get(free.id).system is None
+    error = exceptions.InternalError()
+    assert not lifecycle.failed(started.get(free.id), error)
 
 
 def test_shared_subjects_have_several_tasks(table):

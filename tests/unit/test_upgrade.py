@@ -89,6 +89,9 @@ class Upgraded:
     def get(self, uri):
         return self._client.get(uri)
 
+    def post(self, uri, **body):
+        return self._client.post(uri, json=body)
+
     def tasks(self):
         """All tasks, once they have ended."""
         deadline = time.monotonic() + PATIENCE
@@ -269,6 +272,6 @@ def test_new_tasks_have_new_numbers(upgraded):
     """The numbers of tasks that were forgotten are not given again."""
     upgraded.restore('ended', 'DELETE FROM tasks')
 
-    accepted = upgraded._client.post(SNAPSHOTS, json={'Name': 'later'})
+    accepted = upgraded.post(SNAPSHOTS, Name='later')
 
     assert accepted.json['Id'] == '50'
