@@ -2,9 +2,10 @@
 """
 The way into the emulator.
 
-Owns ``setup(app)``, in which every way in ends, and the building of the
-services.  All is lazy: the emulator applies its command line after its
-configuration file has run, so nothing is built before the first request.
+Owns ``setup(app)``, which every entry point calls, and the construction of the
+services.  Everything is lazy: the emulator evaluates its command line after it
+has executed its configuration file, so nothing is built before the first
+request.
 """
 
 import functools
@@ -82,7 +83,7 @@ class Plugin:
     """
     The services of *app* (see ``services.Services``).
 
-    Each is built when it is first needed, from those that it stands on.
+    Each is built when it is first needed, from the services that it uses.
     """
 
     def __init__(self, app: flask.Flask) -> None:
@@ -226,8 +227,8 @@ class Plugin:
         """
         Build everything and start the workers, once in each process.
 
-        What is missing (a state folder, a configuration) is logged and tried
-        again at the next request: the emulator itself must go on.
+        A missing state folder or an invalid configuration is logged, and the
+        next request tries again: the emulator itself must keep working.
         """
         if self.started:
             return

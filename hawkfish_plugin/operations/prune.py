@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Prune: what the policy no longer allows is deleted, by ordinary tasks.
+Prune: ordinary delete tasks for what the policy no longer allows.
 
-Owns what goes after a create, and what has become too old.  The decision is
-that of ``rules``.  A prune that fails costs nothing but a line in the log.
+Owns when the policy is applied: before or after a create, and periodically to
+snapshots that have become too old.  ``retention.rules`` decides which ones.  A
+prune that fails is only logged.
 """
 
 import dataclasses
@@ -35,10 +36,10 @@ Pruned = Sequence[tuple[str, str]]
 
 class Prune:
     """
-    The retention of every system that *serves* is true of.
+    The retention of every system for which *serves* is true.
 
-    *deciding* is held from a decision to the submission of its deletes: two
-    at once would count the same snapshot as gone.
+    Hold *deciding* from a decision until its deletes are submitted: two
+    decisions at once would both count on the same snapshot being deleted.
     """
 
     def __init__(

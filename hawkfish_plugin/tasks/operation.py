@@ -2,11 +2,10 @@
 """
 What an operation is.
 
-Owns everything that the rest of the service has to know of one: its name and
-title, the lock that it takes, what it does to the state of its snapshot while
-it lasts, whether it can be cancelled, how its request is answered in the end
-and which events tell of that.  Who needs to know asks the operation; nobody
-spells its name.
+Owns everything that the rest of the service has to know about one: its name
+and title, the lock that it takes, the state of its snapshot while it runs,
+whether it can be cancelled, the final answer to its request and its lifecycle
+events.  Other modules ask the operation and never compare names.
 """
 
 import abc
@@ -57,7 +56,7 @@ class Answer:
 
 class Operation(abc.ABC):
     """
-    What a task can be told to do.
+    What a task carries out.
 
     *title* names a task of it, with ``{snapshot}`` and ``{system}``;
     *version* is that of its arguments and its journal; *effect* None leaves
@@ -86,9 +85,9 @@ class Operation(abc.ABC):
 
     def follow(self, task: 'Task') -> None:  # noqa: B027
         """
-        Do what comes after a task that has ended Completed.
+        Called after *task* has ended Completed.
 
-        What it raises is logged, and makes no difference to the task.
+        An error is logged and does not affect the task.
         """
 
     def refusal(self, rival: 'Task') -> exceptions.HawkFishError:
@@ -100,7 +99,7 @@ class Operation(abc.ABC):
     def events(
         self, task: 'Task', error: exceptions.HawkFishError | None
     ) -> Sequence[NewEvent]:
-        """What the end of *task* is for others; *error* None: Completed."""
+        """The events of the end of *task*; *error* None: Completed."""
         return ()
 
     def created(self, task: 'Task') -> str | None:
