@@ -55,9 +55,9 @@ def messages(error: exceptions.SushyError) -> list[str]:
 
     Errors of the emulator itself have a MessageId only, so there are none.
     """
-    told = getattr(error, 'extended_info', None)
+    found = getattr(error, 'extended_info', None)
     lines = []
-    for info in told if isinstance(told, list) else ():
+    for info in found if isinstance(found, list) else ():
         if info.get('Message'):
             lines += [info['Message'], info.get('Resolution', '')]
     return [line for line in lines if line.rstrip('.') not in ('', 'None')]
@@ -415,10 +415,10 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
         body = _patch(self, changes)
         return SnapshotPolicy(self._conn, self.path, json_doc=body)
 
-    def preview(self, **wish: Any) -> Preview:
-        """Return what a create with the properties *wish* would do."""
+    def preview(self, **properties: Any) -> Preview:
+        """Return what a create with the given *properties* would do."""
         target = self._preview_target
-        given = {k: v for k, v in wish.items() if v is not None}
+        given = {k: v for k, v in properties.items() if v is not None}
         response = self._conn.post(target, data=given)
         return Preview(self._conn, target, json_doc=response.json())
 

@@ -185,6 +185,14 @@ MIGRATIONS = (
         PRIMARY KEY (system, task)
     );
     """,
+    # A sub-task works within the locks of its parent.
+    """
+    ALTER TABLE task_subjects ADD COLUMN parent INTEGER;
+    DROP INDEX one_active_task_a_subject;
+    CREATE UNIQUE INDEX one_active_task_a_subject
+        ON task_subjects (system, IFNULL(snapshot, ''), IFNULL(parent, 0))
+        WHERE active AND lock = 'exclusive';
+    """,
 )
 
 

@@ -525,6 +525,12 @@ class OperationInterrupted(Conflict):
     """(operation, state that was found)"""
 
 
+class TaskTooNew(Conflict):
+    """(task, operation, its version)"""
+
+    unsettled = True
+
+
 class OperationTimedOut(Conflict):
     """(operation, seconds)"""
 

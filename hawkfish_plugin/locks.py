@@ -3,10 +3,11 @@
 Locks between the processes that serve one hypervisor.
 
 Owns the lock files: one for each system, which an operation and every
-mutating request of the emulator take in turn, one for each policy, and one
-that says which process runs the workers.  The kernel releases them when their
-holder dies, so nothing has to be cleaned up after a crash.  Owns as well the
-pipe by which any process calls the one that runs the workers.
+mutating request of the emulator take in turn, one for the definition of each
+system, one for each policy, and one that says which process runs the workers.
+The kernel releases them when their holder dies, so nothing has to be cleaned
+up after a crash.  Owns as well the pipe by which any process calls the one
+that runs the workers.
 """
 
 import contextlib
@@ -71,6 +72,20 @@ class Locks:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         with self._hold('system', uuid, kind, timeout) as held:
             yield held
+
+    @contextlib.contextmanager
+    def definition(
+        self, uuid: str, timeout: float, shared: bool = False
+    ) -> Iterator[None]:
+        """
+        Be the only one of those that share a system who may redefine it.
+
+        *shared*: redefine nothing, and let nobody redefine it.  For who has
+        the lock of the system already.  Raises SystemLocked as ``system``.
+        """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        with self._hold('definition', uuid, kind, timeout):
+            yield
 
     @contextlib.contextmanager
     def policy(self, uuid: str) -> Iterator[None]:

@@ -2,9 +2,10 @@
 """
 The way into the emulator.
 
-Owns ``setup(app)``, in which every way in ends, and the building of the
-services.  All is lazy: the emulator applies its command line after its
-configuration file has run, so nothing is built before the first request.
+Owns ``setup(app)``, which every entry point calls, and the construction of the
+services.  Everything is lazy: the emulator evaluates its command line after it
+has executed its configuration file, so nothing is built before the first
+request.
 """
 
 import functools
@@ -38,11 +39,11 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
-from hawkfish_plugin.retention.prune import Prune
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.operation import Kinds, Operations
@@ -76,7 +77,8 @@ def main() -> int:
 
     sys.argv[1:] = behaviour.take(sys.argv[1:], sushy_emulator.app.config)
     setup(sushy_emulator.app)
-    status: int = sushy_emulator.main()
+    with behaviour.with_help(sys.argv[1:]):
+        status: int = sushy_emulator.main()
     return status
 
 
@@ -84,7 +86,7 @@ class Plugin:
     """
     The services of *app* (see ``services.Services``).
 
-    Each is built when it is first needed, from those that it stands on.
+    Each is built when it is first needed, from the services that it uses.
     """
 
     def __init__(self, app: flask.Flask) -> None:
@@ -234,8 +236,8 @@ class Plugin:
         """
         Build everything and start the workers, once in each process.
 
-        What is missing (a state folder, a configuration) is logged and tried
-        again at the next request: the emulator itself must go on.
+        A missing state folder or an invalid configuration is logged, and the
+        next request tries again: the emulator itself must keep working.
         """
         if self.started:
             return

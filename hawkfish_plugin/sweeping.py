@@ -2,9 +2,9 @@
 """
 Files that interrupted operations have left behind.
 
-Owns the look for them, by the process that runs the workers, when it begins.
-What a task could not remove is tried again; what only looks like a file of
-ours is told and never removed: somebody may still know it.
+Owns the search for them when the process that runs the workers starts.  Files
+that a task could not remove are removed now; files that are merely named like
+those of a snapshot are logged and never removed: somebody may be using them.
 """
 
 import logging

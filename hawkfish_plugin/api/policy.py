@@ -22,6 +22,7 @@ from hawkfish_plugin.api.snapshots import PREVIEW, read_options
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.redfish import policy, uris
+from hawkfish_plugin.retention import rules
 
 POLICY = '/Systems/<identity>/Oem/HawkFish/SnapshotPolicy'
 
@@ -49,10 +50,11 @@ def change_policy(identity: str) -> flask.Response:
         _COLUMNS[name]: value.lower() if isinstance(value, str) else value
         for name, value in body.items()
     }
-    services().policies.change(
+    limits = services().policies.change(
         system, changes, lambda: check_if_match(_resource(system))
     )
-    return answer(_resource(system))
+    # Another client may have changed them again by now.
+    return answer(_resource(system, limits))
 
 
 @blueprint.post(f'{POLICY}/Actions/{uris.PREVIEW_ACTION}')
@@ -63,11 +65,13 @@ def preview_create(identity: str) -> flask.Response:
     return answer(policy.preview(system.uuid, found))
 
 
-def _resource(system: contract.System) -> Body:
+def _resource(
+    system: contract.System, limits: rules.Limits | None = None
+) -> Body:
     catalogue = services().catalogue
     return policy.policy(
         system.uuid,
-        services().policies.get(system.uuid),
+        limits or services().policies.get(system.uuid),
         catalogue.subjects(system, freshness=contract.Freshness.CACHED),
         catalogue.capabilities(system),
     )

@@ -152,7 +152,12 @@ class Lister(Command, lister.Lister):
         column_names: Sequence[str],
         data: Iterable[Sequence[Any]],
     ) -> int:
-        rows = [_cells(row, parsed_args.formatter) for row in data]
+        formatter = parsed_args.formatter
+        rows = [_cells(row, formatter) for row in data]
+        # cliff would print a blank line.
+        empty = not rows and formatter == 'table'
+        if empty and not parsed_args.print_empty:
+            return 0
         return super().produce_output(parsed_args, column_names, rows)
 
 

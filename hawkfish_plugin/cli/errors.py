@@ -97,8 +97,9 @@ def _refusal(error: Any, service: 'client.HawkFish') -> str:
         if service.username:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    if told:
-        return '\n'.join(map(output.printable, told))
+    found = client.messages(error)
+    if found:
+        return '\n'.join(map(output.printable, found))
     if error.status_code == 404:
         return NO_PLUGIN % url
     return f'{url} answered {error.status_code}: {reason}'

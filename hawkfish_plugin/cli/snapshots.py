@@ -156,7 +156,7 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        wish = (
+        options = (
             parsed_args.name,
             parsed_args.description,
             False if parsed_args.no_memory else None,
@@ -166,8 +166,8 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
         )
         if parsed_args.dry_run:
             policy = self.client.policy(parsed_args.system)
-            return policies.explain(policy, *wish)
-        handle = self.snapshots(parsed_args).create(*wish)
+            return policies.explain(policy, *options)
+        handle = self.snapshots(parsed_args).create(*options)
         created, task = self.follow(handle, parsed_args)
         return _fields(created) if created else tasks.fields(task)
 

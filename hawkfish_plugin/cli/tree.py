@@ -53,5 +53,7 @@ def _describe(snapshot: 'client.Snapshot', now: float) -> str:
         'locked' if snapshot.locked else None,
         snapshot.expires_time and f'expires {snapshot.expires_time}',
     ]
-    told = ', '.join(fact for fact in facts if fact)
-    return f'{output.printable(snapshot.name)}  ({output.printable(told)})'
+    described = ', '.join(fact for fact in facts if fact)
+    return (
+        f'{output.printable(snapshot.name)}  ({output.printable(described)})'
+    )

@@ -8,9 +8,17 @@ kills the process in it, and ``--fake-seconds``, ``--fake-fail`` and
 """
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import math
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Collection,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any
 
 from hawkfish_plugin import exceptions
@@ -23,6 +31,8 @@ STEPS: Mapping[str, Sequence[str]] = {
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
+
+_PROGRAM = 'hawkfish-emulator'
 
 
 @dataclasses.dataclass
@@ -65,10 +75,7 @@ def take(
     parser = _parser()
     known, others = parser.parse_known_args(arguments)
     asked = {name: value for name, value in vars(known).items() if value}
-    if {'-h', '--help'} & {*others}:
-        # The emulator adds its own, and ends the program.
-        print(parser.format_help())
-    elif asked and '--fake' not in others:
+    if asked and '--fake' not in others and not _wants_help(others):
         parser.error(f'--fake-{next(iter(asked))} needs --fake')
     settings[SETTING] = Behaviour(
         known.seconds,
@@ -78,10 +85,44 @@ def take(
     return others
 
 
-def _parser() -> argparse.ArgumentParser:
+def _wants_help(arguments: Sequence[str]) -> bool:
+    return bool({'-h', '--help'} & {*arguments})
+
+
+@contextlib.contextmanager
+def with_help(arguments: Sequence[str]) -> Iterator[None]:
+    """
+    Add our options to the help that the block prints for *arguments*.
+
+    The emulator's own parser prints it, and ends the program.
+    """
+    if not _wants_help(arguments):
+        yield
+        return
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        print(_merge_help(printed.getvalue()), end='')
+
+
+def _merge_help(text: str) -> str:
+    """*text*, the emulator's help, with our options in both its parts."""
+    usage, _, options = text.partition('\n\n')
+    usage = usage.replace('sushy-emulator', _PROGRAM).replace(
+        '\n', '\n' + (len(_PROGRAM) - len('sushy-emulator')) * ' '
+    )
+    ours = ' '.join(_parser(None).format_usage().split()[2:])
+    indent = '\n' + len(f'usage: {_PROGRAM} ') * ' '
+    usage += indent + ours.replace('] [', f']{indent}[')
+    return '\n\n'.join((usage, options.rstrip(), _parser().format_help()))
+
+
+def _parser(usage: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        'hawkfish-emulator',
-        usage=argparse.SUPPRESS,
+        _PROGRAM,
+        usage=usage,
         add_help=False,
         allow_abbrev=False,
     )

@@ -242,6 +242,14 @@ class DeleteJournal(Record):
     merging: bool = False
 
 
+# The steps that a driver may note of each of its operations, in their order.
+STEPS: Mapping[str, Sequence[str]] = {
+    'create': ('prepare', 'freeze', 'capture', 'finish'),
+    'revert': ('prepare', 'revert', 'finish', 'start'),
+    'delete': ('prepare', 'merge', 'finish'),
+}
+
+
 class TaskContext(Protocol):
     """
     What an operation may ask of the task that it runs for.
@@ -263,6 +271,7 @@ class TaskContext(Protocol):
         """
         Note that step *name* begins, and what is *noted*, before it does.
 
+        A driver's step is one of STEPS.
         Fields that *noted* does not have keep their values.  Not *durable*, a
         host that fails may forget it; after a kill of the process it is
         there.

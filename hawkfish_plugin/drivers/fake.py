@@ -3,9 +3,9 @@
 Snapshots of the emulator's fake systems.
 
 Owns the snapshot trees of ``--fake``, kept beside the emulator's own fake
-state so that every process sees them.  Can be told to be slow, to fail and to
-die at a step, which makes it the driver to try clients with.  A system has no
-data here, only a power state.
+state so that every process sees them.  It can be made slow, and made to fail
+or die at a given step, which is useful for testing clients.  Its systems have
+a power state but no data.
 """
 
 import contextlib
@@ -34,8 +34,8 @@ class FakeDriver:
     """
     See ``contract.Driver``.
 
-    How its operations go is what *behaviour* says, which may be changed at
-    any time: an operation that runs obeys as well.
+    *behaviour* controls its operations.  It may be changed at any time, and
+    also affects an operation that is already running.
     """
 
     def __init__(

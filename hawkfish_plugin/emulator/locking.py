@@ -9,6 +9,7 @@ back into place.
 """
 
 import contextlib
+import functools
 
 import flask
 
@@ -122,15 +123,19 @@ class RequestLocks:
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)
-        lock = self._services.locks.system
-        try:
-            held.enter_context(lock(uuid, 0, shared=True))
-        except exceptions.SystemLocked:
-            # Where reading changes nothing, it goes on while we work.
-            if self._changes_when_read(uuid):
-                held.enter_context(
-                    lock(uuid, locks.REQUEST_TIMEOUT, shared=True)
-                )
+        lock_files = self._services.locks
+        # Reads share a system with each other, and with an operation that
+        # shares it; but what that one relies on must not be redefined.
+        for lock in (
+            functools.partial(lock_files.system, shared=True),
+            lock_files.definition,
+        ):
+            try:
+                held.enter_context(lock(uuid, 0))
+            except exceptions.SystemLocked:
+                # Where reading changes nothing, it goes on while we work.
+                if self._changes_when_read(uuid):
+                    held.enter_context(lock(uuid, locks.REQUEST_TIMEOUT))
 
     def _changes_when_read(self, uuid: str) -> bool:
         driver = self._services.driver

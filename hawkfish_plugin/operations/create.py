@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, names, notes
-from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.catalogue import Catalogue, View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.prune import Prune, Pruned
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.snapshots import snapshot as render
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
-from hawkfish_plugin.retention.prune import Prune
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -71,17 +71,35 @@ class CreateArguments(Record):
 
 
 @dataclasses.dataclass(frozen=True)
-class Preview:
+class _Seen:
     """
-    What a create would make, and what would become of the others.
+    One look at what a create would make, among the *others* that there are.
 
-    *first* says that those that go would go before it.
+    *lacking* is the error of what it needs first: depth, or space.
     """
 
-    record: contract.Snapshot
+    request: contract.CreateRequest
     forecast: contract.Forecast
-    plan: rules.Plan
-    first: bool
+    lacking: exceptions.HawkFishError | None
+    others: Sequence[View]
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def record(self) -> contract.Snapshot:
+        current = (v.name for v in self.others if v.record.current)
+        return contract.Snapshot(
+            self.name,
+            self.request.description,
+            int(time.time()),
+            None,
+            self.forecast.memory,
+            self.forecast.external,
+            next(current, None),
+            current=True,
+        )
 
 
 class Create(Operation):
@@ -154,100 +172,75 @@ class Create(Operation):
         payload: Mapping[str, Any],
         then: Callable[[Task], Task],
     ) -> Task:
-        try:
-            arguments = self._arguments(system, options)
-        except exceptions.HawkFishError as exc:
-            if not _is_too_much(exc):
-                raise
-        else:
+        seen = self._look(system, options)
+        if seen.lacking is None:
             with self._tasks.together():
-                return then(self._queue(system, arguments, payload))
+                return then(self._queue(system, seen.name, options, payload))
         with self._prune.deciding:
-            seen = self.preview(system, options)
             # Others may have made room meanwhile.
-            going = seen.plan.pruned if seen.first else ()
-            deletes = self._prune.check(system, going)
-            arguments = self._arguments(system, options, seen.first)
+            seen = self._look(system, options)
+            going: Pruned = ()
+            if seen.lacking:
+                going = self._plan(system, options, seen).pruned
+            records = [view.record for view in seen.others]
+            deletes = self._prune.check(system, records, going)
             with self._tasks.together():
                 self._prune.submit(system, deletes)
-                return then(self._queue(system, arguments, payload))
-
-    def _arguments(
-        self,
-        system: contract.System,
-        options: CreateOptions,
-        making_way: bool = False,
-    ) -> CreateArguments:
-        request, _ = self._prepare(system, options, making_way)
-        return CreateArguments(
-            **dataclasses.asdict(request),
-            locked=options.locked,
-            expires=options.expires,
-            protect=options.protect,
-        )
+                return then(self._queue(system, seen.name, options, payload))
 
     def _queue(
         self,
         system: contract.System,
-        arguments: CreateArguments,
+        name: str,
+        options: CreateOptions,
         payload: Mapping[str, Any],
     ) -> Task:
-        subject = Subject(system, arguments.name)
-        return self._tasks.submit(self, [subject], arguments, payload)
+        arguments = CreateArguments(
+            name,
+            options.description,
+            options.memory,
+            options.quiesce,
+            options.locked,
+            options.expires,
+            options.protect,
+        )
+        return self._tasks.submit(
+            self, [Subject(system, name)], arguments, payload
+        )
 
     def preview(
         self, system: contract.System, options: CreateOptions
-    ) -> Preview:
+    ) -> rules.Preview:
         """What a create would do; raises what it would raise."""
-        try:
-            return self._preview(system, options)
-        except exceptions.HawkFishError as exc:
-            if not _is_too_much(exc):
-                raise
-            seen = self._preview(system, options, first=True)
-            if not seen.plan.pruned:
-                raise
-            return seen
+        seen = self._look(system, options)
+        plan = self._plan(system, options, seen)
+        first = seen.lacking is not None
+        return rules.Preview(seen.record, seen.forecast, plan, first)
 
-    def _preview(
-        self,
-        system: contract.System,
-        options: CreateOptions,
-        first: bool = False,
-    ) -> Preview:
-        request, forecast = self._prepare(system, options, first)
-        records = self._catalogue.list(system)
-        parent = next((v.name for v in records if v.record.current), None)
-        record = contract.Snapshot(
-            request.name,
-            request.description,
-            int(time.time()),
-            None,
-            forecast.memory,
-            forecast.external,
-            parent,
-            current=True,
-        )
+    def _plan(
+        self, system: contract.System, options: CreateOptions, seen: '_Seen'
+    ) -> rules.Plan:
+        """What becomes of the others; raises what no delete helps against."""
         keep = (rules.LOCKED,) if options.locked else ()
-        coming = rules.Subject(record, forecast.size, options.expires, keep)
-        plan = self._prune.plan_with(system, coming, options.protect)
-        return Preview(record, forecast, plan, first)
+        plan = self._prune.plan_with(
+            system,
+            rules.Subject(
+                seen.record, seen.forecast.size, options.expires, keep
+            ),
+            options.protect,
+        )
+        if seen.lacking and not plan.pruned:
+            raise seen.lacking
+        return plan
 
-    def _prepare(
-        self,
-        system: contract.System,
-        options: CreateOptions,
-        making_way: bool = False,
-    ) -> tuple[contract.CreateRequest, contract.Forecast]:
-        """
-        What a create would ask of the driver, and what that would make.
-
-        *making_way* says that others are deleted first, so that neither
-        depth nor space is a reason.
-        """
+    def _look(
+        self, system: contract.System, options: CreateOptions
+    ) -> '_Seen':
+        """What a create would make, and what it lacks to be made now."""
         if options.name is not None:
             names.check(options.name)
-        taken = {view.name for view in self._catalogue.list(system)}
+        others = self._catalogue.list(system)
+        taken = {view.name for view in others}
         if options.name in taken:
             raise exceptions.SnapshotExists(options.name)
         request = contract.CreateRequest(
@@ -256,29 +249,30 @@ class Create(Operation):
             options.memory,
             options.quiesce,
         )
-        forecast = self._forecast(system, request, making_way)
+        forecast, lacking = self._forecast(system, request)
         self._check_room(system, request, forecast)
-        return request, forecast
+        return _Seen(request, forecast, lacking, others)
 
     def _forecast(
-        self,
-        system: contract.System,
-        request: contract.CreateRequest,
-        making_way: bool = False,
-    ) -> contract.Forecast:
+        self, system: contract.System, request: contract.CreateRequest
+    ) -> tuple[contract.Forecast, exceptions.HawkFishError | None]:
+        """What would be made, and the error of which deletes can help."""
         deleting = self._catalogue.deleting(system)
         try:
-            return self._driver.check_create(system.uuid, request)
+            return self._driver.check_create(system.uuid, request), None
         except exceptions.HawkFishError as exc:
-            passing: tuple[type[Exception], ...] = ()
+            left = [part for part in exc.parts if not _is_too_much(part)]
             if deleting or self._catalogue.deleting(system):
                 # It is over when the turn of this create comes.
-                passing += (exceptions.BlockJobActive,)
-            if making_way:
-                passing += _TOO_MUCH
-            if all(isinstance(part, passing) for part in exc.parts):
-                return contract.Forecast(True, bool(request.memory))
-            raise
+                left = [
+                    part
+                    for part in left
+                    if not isinstance(part, exceptions.BlockJobActive)
+                ]
+            if left:
+                raise
+            lacking = exc if any(map(_is_too_much, exc.parts)) else None
+            return contract.Forecast(True, bool(request.memory)), lacking
 
     def _check_room(
         self,
@@ -290,7 +284,8 @@ class Create(Operation):
         limits = self._policies.get(system.uuid)
         if limits.on_limit != rules.REFUSE:
             return
-        forecast = forecast or self._forecast(system, request)
+        if forecast is None:
+            forecast = self._driver.check_create(system.uuid, request)
         subjects = [
             s
             for s in self._catalogue.subjects(
@@ -382,4 +377,5 @@ class Create(Operation):
 
 
 def _is_too_much(error: exceptions.HawkFishError) -> bool:
-    return all(isinstance(part, _TOO_MUCH) for part in error.parts)
+    """Whether deleting others can help."""
+    return isinstance(error, _TOO_MUCH)

@@ -61,13 +61,14 @@ def failed(
     """
     The event that tells the failure of any operation.
 
-    A cancelled one has not failed.  *gone* says that there is no such
-    snapshot, whatever the error is.
+    A cancelled one has not failed, and one without a system has failed at no
+    snapshot.  *gone* says that there is no such snapshot, whatever the error
+    is.
     """
-    if isinstance(error, exceptions.OperationCancelled):
+    system = task.system
+    if isinstance(error, exceptions.OperationCancelled) or system is None:
         return []
     gone = gone or isinstance(error, exceptions.SnapshotNotFound)
-    system = task.one_system
     return [
         events.NewEvent(
             messages.SNAPSHOT_FAILED,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.operations.create import Preview
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, actions, link, with_etag
 from hawkfish_plugin.redfish.snapshots import (
@@ -78,7 +77,7 @@ def _finding(error: exceptions.HawkFishError) -> Resource:
     return {**message, 'Disk': error.disk}
 
 
-def preview(uuid: str, seen: Preview) -> Resource:
+def preview(uuid: str, seen: rules.Preview) -> Resource:
     """What a create would do."""
     record, forecast, plan = seen.record, seen.forecast, seen.plan
     return {

@@ -55,15 +55,17 @@ class Policies:
         system: contract.System,
         changes: Mapping[str, object],
         check: Callable[[], None],
-    ) -> None:
+    ) -> rules.Limits:
         """
         Set the columns in *changes*; None is the configuration's again.
 
         *check* may refuse, when nobody else changes the policy any more.
+        Returns the limits that this change has led to.
         """
         with self._locks.policy(system.uuid):
             check()
             self._update(system.uuid, changes)
+            return self.get(system.uuid)
 
     def _update(self, system: str, changes: Mapping[str, object]) -> None:
         names = ', '.join(f'{column} = ?' for column in changes)

@@ -81,6 +81,20 @@ class Plan:
     unmet: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """
+    What a create would make, and what would become of the others.
+
+    *first* says that those that go would go before it.
+    """
+
+    record: contract.Snapshot
+    forecast: contract.Forecast
+    plan: Plan
+    first: bool
+
+
 def plan(
     subjects: Sequence[Subject],
     limits: Limits,

@@ -6,14 +6,17 @@ Owns the journal: what is noted before each step is taken, so that an
 interrupted operation can be settled by another process.
 """
 
+import dataclasses
 import json
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import CANCELLING, Task
+from hawkfish_plugin.tasks.task import CANCELLING, Subject, Task
 
 LOG = logging.getLogger(__name__)
 
@@ -28,19 +31,36 @@ class Abandoned(BaseException):
     """
 
 
+@dataclasses.dataclass(frozen=True)
+class SubTask:
+    """What a sub-task is to do."""
+
+    operation: Operation
+    subjects: Sequence[Subject]
+    arguments: Record
+
+
 class Context:
     """
     A claimed *task*; see ``contract.TaskContext``.
 
-    *deadline* is how many seconds the operation may take from now on.
+    *deadline* is how many seconds the operation may take from now on;
+    *carry_out* carries out the sub-tasks that have been submitted.
     """
 
-    def __init__(self, table: Tasks, task: Task, deadline: float) -> None:
+    def __init__(
+        self,
+        table: Tasks,
+        task: Task,
+        deadline: float,
+        carry_out: Callable[[Task], None],
+    ) -> None:
         self.task = task
         self.begun = bool(task.step)
         self._journal = dict(task.journal)
         self._table = table
         self._deadline = time.monotonic() + deadline
+        self._carry_out = carry_out
 
     @property
     def last_step(self) -> str:
@@ -68,6 +88,39 @@ class Context:
 
     def add_message(self, message_id: str, *args: object) -> None:
         self._table.add_message(self.task.id, message_id, *args)
+
+    def run_sub_tasks(self, parts: Sequence[SubTask]) -> Sequence[Task]:
+        """
+        Run *parts* in parallel; returns them as they ended, in their order.
+
+        They work within the locks of this task, and are cancelled with it.
+        A step must have been noted: where the process dies, those that have
+        begun are settled, the others are cancelled, and then this operation
+        is settled (see ``sub_tasks``).
+
+        Raises OperationCancelled, where this task has been cancelled, and
+        the error of an operation that refuses its subject; nothing is run
+        then.
+        """
+        if not self.begun:
+            raise ValueError('No step has been noted')
+        with self._table.together():
+            submitted = [
+                self._table.submit(
+                    part.operation,
+                    part.subjects,
+                    part.arguments,
+                    {},
+                    parent=self.task.id,
+                )
+                for part in parts
+            ]
+        self._carry_out(self.task)
+        return [self._table.get(task.id) for task in submitted]
+
+    def sub_tasks(self) -> Sequence[Task]:
+        """Every sub-task so far, oldest first; none of them is active."""
+        return self._table.sub_tasks(self.task.id)
 
     @property
     def cancelled(self) -> bool:

@@ -21,6 +21,7 @@ def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
         outcome,
         exceptions.RevertNotUndone
         | exceptions.RevertUnfinished
+        | exceptions.TaskTooNew
         | exceptions.InternalError,
     ) or is_unsettled(outcome):
         return task.journal

@@ -2,11 +2,10 @@
 """
 What an operation is.
 
-Owns everything that the rest of the service has to know of one: its name and
-title, the lock that it takes, what it does to the state of its snapshot while
-it lasts, whether it can be cancelled, how its request is answered in the end
-and which events tell of that.  Who needs to know asks the operation; nobody
-spells its name.
+Owns everything that the rest of the service has to know about one: its name
+and title, the lock that it takes, the state of its snapshot while it runs,
+whether it can be cancelled, the final answer to its request and its lifecycle
+events.  Other modules ask the operation and never compare names.
 """
 
 import abc
@@ -27,8 +26,9 @@ class Lock(enum.Enum):
     """
     How an operation shares its systems with other operations.
 
-    EXCLUSIVE: with none.  SHARED: with those that share as well.  NONE: with
-    all of them; for what may take long and reads only what nobody changes.
+    EXCLUSIVE: with none.  SHARED: with those that share as well, and with
+    requests of the emulator that read and redefine nothing.  NONE: with all of
+    them; for what may take long and reads only what nobody changes.
     """
 
     EXCLUSIVE, SHARED, NONE = 'exclusive', 'shared', 'none'
@@ -56,7 +56,7 @@ class Answer:
 
 class Operation(abc.ABC):
     """
-    What a task can be told to do.
+    What a task carries out.
 
     *title* names a task of it, with ``{snapshot}`` and ``{system}``;
     *version* is that of its arguments and its journal; *effect* None leaves
@@ -89,10 +89,10 @@ class Operation(abc.ABC):
 
     def follow(self, task: 'Task') -> None:  # noqa: B027
         """
-        Do what comes after a task that has ended Completed.
+        Called after *task* has ended Completed.
 
-        What it raises is logged, and makes no difference to the task.  It is
-        called again where the process died, or nobody could be asked.
+        An error is logged and does not affect the task. It is called again if
+        the process died, or if the hypervisor or the database was away.
         """
 
     def refusal(self, rival: 'Task') -> exceptions.HawkFishError:
@@ -104,7 +104,7 @@ class Operation(abc.ABC):
     def events(
         self, task: 'Task', error: exceptions.HawkFishError | None
     ) -> Sequence[NewEvent]:
-        """What the end of *task* is for others; *error* None: Completed."""
+        """The events of the end of *task*; *error* None: Completed."""
         return ()
 
     def created(self, task: 'Task') -> str | None:
@@ -143,7 +143,8 @@ class Operations:
         """
         The operation of *task*.
 
-        Of a name that this release does not know, one that cannot be run.
+        Of a name that this release does not know, one that cannot be run: a
+        newer release has queued it.
         """
         return self._by_name.get(task.operation) or _Unknown()
 
@@ -159,6 +160,7 @@ class Operations:
 
 class _Unknown(Operation):
     name = ''
+    version = 0
     title = '{operation} {snapshot}'
 
     def run(self, context: 'Context') -> dict[str, Any]:

@@ -40,9 +40,11 @@ from hawkfish_plugin.tasks.operation import Lock, Operation
 from hawkfish_plugin.tasks.task import (
     ACTIVE,
     CANCELLED,
+    CANCELLING,
     COMPLETED,
     EXCEPTION,
     NEW,
+    RUNNING,
     Subject,
     Task,
     read_tasks,
@@ -52,13 +54,15 @@ from hawkfish_plugin.tasks.task import (
 _EVENTS_TOO = frozenset((messages.QUIESCE_FAILED,))
 
 # A task waits for the one that it comes after, for those that hold one of its
-# systems, and for its turn on each of them: the oldest comes first.
+# systems, and for its turn on each of them: the oldest comes first.  A
+# sub-task works within the locks of its parent, so it waits for the other
+# sub-tasks of that parent alone.
 _CLAIM = """
     UPDATE tasks SET
         state = CASE state WHEN 'New' THEN 'Running' ELSE state END,
         owner = :owner, claims = claims + 1, started = COALESCE(started, :now)
     WHERE id = (
-        SELECT id FROM tasks AS candidate WHERE
+        SELECT id FROM tasks AS candidate WHERE parent IS :parent AND (
             (state IN ('Running', 'Cancelling') AND owner <> :owner)
             OR (state = 'New'
                 AND NOT EXISTS (
@@ -74,9 +78,28 @@ _CLAIM = """
                         AND 'exclusive' IN (mine.lock, theirs.lock)
                     JOIN tasks AS other ON other.id = theirs.task
                     WHERE mine.task = candidate.id
-                    AND (other.state <> 'New' OR other.id < candidate.id)))
+                    AND other.parent IS candidate.parent
+                    AND (other.state <> 'New' OR other.id < candidate.id))))
         ORDER BY state = 'New', id LIMIT 1)
     RETURNING *
+"""
+
+# An ended task, of which no parent has to know any more.
+_DONE_WITH = """
+    ended IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM tasks AS parents
+        WHERE parents.id = tasks.parent AND parents.ended IS NULL)
+"""
+
+# Who is active on a subject, but for the task ?4 and those above it.
+_RIVAL = """
+    WITH RECURSIVE above (id) AS (
+        SELECT ?4
+        UNION SELECT parent FROM tasks JOIN above USING (id))
+    SELECT tasks.* FROM tasks JOIN task_subjects ON task = id
+    WHERE system = ?1 AND snapshot IS ?2 AND active
+    AND ?3 <> 'none' AND lock <> 'none' AND 'exclusive' IN (lock, ?3)
+    AND id NOT IN (SELECT id FROM above WHERE id IS NOT NULL)
 """
 
 
@@ -122,16 +145,25 @@ class Tasks:
         """
         Queue *operation* on *subjects*.
 
-        It is a sub-task of the task *parent*, and waits for the end of the
-        task *after*, where these are given.
+        It waits for the end of the task *after*, where that is given.  As a
+        sub-task of the running task *parent* it is carried out by that one
+        (see ``Context.run_sub_tasks``), within its locks: it may lock what
+        the parent has locked, and nothing else.
 
-        A subject has one active task at most that does not share it; the
-        operation has the error where there is one.  Raises QueueFull.
+        A subject has one active task at most that does not share it, but for
+        a parent and its sub-task; the operation has the error where there is
+        one.  Raises QueueFull, OperationCancelled where the parent is being
+        cancelled, and ValueError for subjects that are not to be had.
         """
+        if len(set(subjects)) < len(subjects):
+            raise ValueError(f'The same subject twice: {subjects}')
         with self._db.transaction() as connection:
-            self._check_queue(connection)
+            if parent is None:
+                self._check_queue(connection)
+            else:
+                _check_parent(connection, parent, operation, subjects)
             for subject in subjects:
-                self._check_subject(connection, operation, subject)
+                self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
                 'INSERT INTO tasks (operation, version, cancellable, parent, '
                 'after_task, arguments, payload, created) '
@@ -147,7 +179,7 @@ class Tasks:
                     time.time(),
                 ),
             ).fetchone()
-            _insert_subjects(connection, row['id'], operation.lock, subjects)
+            _insert_subjects(connection, row, operation.lock, subjects)
             task = read_tasks(connection, [row])[0]
         self._call()
         return task
@@ -158,7 +190,7 @@ class Tasks:
 
     def _check_queue(self, connection: sqlite3.Connection) -> None:
         (waiting,) = connection.execute(
-            "SELECT COUNT(*) FROM tasks WHERE state = 'New'"
+            "SELECT COUNT(*) FROM tasks WHERE state = 'New' AND parent IS NULL"
         ).fetchone()
         if waiting >= self._conf.queue_limit:
             raise exceptions.QueueFull(self._conf.queue_limit)
@@ -168,13 +200,16 @@ class Tasks:
         connection: sqlite3.Connection,
         operation: Operation,
         subject: Subject,
+        parent: int | None,
     ) -> None:
         row = connection.execute(
-            'SELECT tasks.* FROM tasks JOIN task_subjects ON task = id '
-            'WHERE system = ?1 AND snapshot IS ?2 AND active '
-            "AND ?3 <> 'none' AND lock <> 'none' "
-            "AND 'exclusive' IN (lock, ?3)",
-            (subject.system.uuid, subject.snapshot, operation.lock.value),
+            _RIVAL,
+            (
+                subject.system.uuid,
+                subject.snapshot,
+                operation.lock.value,
+                parent,
+            ),
         ).fetchone()
         if row:
             raise operation.refusal(read_tasks(connection, [row])[0])
@@ -257,14 +292,16 @@ class Tasks:
         """
         Cancel a task that waits, or ask a running one to stop.
 
-        An ended one is forgotten, and that its system needs attention for its
-        sake.  Raises TaskNotFound, and TaskNotCancellable where its operation
-        must not be interrupted.
+        So are its sub-tasks, those that can be.  An ended one is forgotten,
+        and that its system needs attention for its sake.  Raises TaskNotFound, and TaskNotCancellable where its operation must
+        not be interrupted, or its parent still needs it.
         """
         task = self.get(task_id)
         if not task.active:
             self.attention.acknowledge(task_id)
-            self._forget(task_id)
+            if not self._forget(task_id):
+                parent = self.get(task.parent or task_id)
+                raise exceptions.TaskNotCancellable(task_id, parent.operation)
             return task
         if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
             return self.get(task_id)
@@ -276,7 +313,15 @@ class Tasks:
                 "WHERE id = ? AND state = 'Running'",
                 (task_id,),
             )
+        self._cancel_sub_tasks(task_id)
         return self.get(task_id)
+
+    def _cancel_sub_tasks(self, task_id: int) -> None:
+        # None is submitted any more: the parent is being cancelled.
+        for part in self.sub_tasks(task_id):
+            if part.active:
+                with contextlib.suppress(exceptions.TaskNotCancellable):
+                    self.cancel(part.id)
 
     def abandon(self, task_id: int, operation: Operation) -> Task:
         """
@@ -311,12 +356,13 @@ class Tasks:
         )
         return frozenset(task_ids) - {row['id'] for row in rows}
 
-    def _forget(self, task_id: int) -> None:
+    def _forget(self, task_id: int) -> bool:
         with self._db.transaction() as connection:
-            connection.execute(
-                'DELETE FROM tasks WHERE id = ? AND ended IS NOT NULL',
+            found = connection.execute(
+                f'DELETE FROM tasks WHERE id = ? AND {_DONE_WITH}',  # noqa: S608
                 (task_id,),
             )
+            return found.rowcount > 0
 
     def update(
         self, task_id: int, durable: bool = True, **columns: object
@@ -349,9 +395,12 @@ class Tasks:
 
     # Who works on them -----------------------------------------------------
 
-    def claim(self) -> Task | None:
+    def claim(self, parent: int | None = None) -> Task | None:
         """
         Mark the oldest runnable task Running and return it, or None.
+
+        Of the sub-tasks of *parent* where that is given, and else of all
+        tasks but sub-tasks.
 
         One statement does both, for all of its systems, so two workers never
         hold the same task or the same system.  What a dead owner left running
@@ -361,17 +410,23 @@ class Tasks:
         # All workers wake at once: the first of them may leave nothing to do.
         with self._claiming:
             if not self._db.query(
-                "SELECT 1 FROM tasks WHERE state = 'New' OR "
-                "(state IN ('Running', 'Cancelling') AND owner <> ?) LIMIT 1",
+                "SELECT 1 FROM tasks WHERE parent IS ? AND (state = 'New' OR "
+                "(state IN ('Running', 'Cancelling') AND owner <> ?)) LIMIT 1",
+                parent,
                 self._owner,
             ):
                 return None
-            return self._claim_oldest()
+            return self._claim_oldest(parent)
 
-    def _claim_oldest(self) -> Task | None:
+    def _claim_oldest(self, parent: int | None) -> Task | None:
         with self._db.transaction(durable=False) as connection:
             row = connection.execute(
-                _CLAIM, {'owner': self._owner, 'now': time.time()}
+                _CLAIM,
+                {
+                    'owner': self._owner,
+                    'now': time.time(),
+                    'parent': parent,
+                },
             ).fetchone()
             if row is None:
                 return None
@@ -457,8 +512,8 @@ class Tasks:
 
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
-            'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
+            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '  # noqa: S608
+            f'WHERE {_DONE_WITH} ORDER BY ended DESC, id DESC '
             'LIMIT -1 OFFSET ?) '
             "AND json_extract(journal, '$.to_follow') IS NULL",
             (self._conf.keep_completed,),
@@ -480,19 +535,49 @@ class Tasks:
             )
 
 
-def _insert_subjects(
+def _check_parent(
     connection: sqlite3.Connection,
     task_id: int,
+    operation: Operation,
+    subjects: Sequence[Subject],
+) -> None:
+    """Raise where the task must not get a sub-task of *operation*."""
+    row = connection.execute(
+        'SELECT * FROM tasks WHERE id = ?', (task_id,)
+    ).fetchone()
+    if row is None or row['state'] not in (RUNNING, CANCELLING):
+        raise ValueError(f'Task {task_id} does not run')
+    if row['state'] == CANCELLING:
+        raise exceptions.OperationCancelled(row['operation'])
+    locks_of = {
+        row['system']: Lock(row['lock'])
+        for row in connection.execute(
+            'SELECT * FROM task_subjects WHERE task = ?', (task_id,)
+        )
+    }
+    for subject in subjects:
+        held = locks_of.get(subject.system.uuid, Lock.NONE)
+        if operation.lock not in (held, Lock.NONE) and held != Lock.EXCLUSIVE:
+            # It would wait for others, who may be waiting for its parent.
+            raise ValueError(
+                f'Task {task_id} has not locked {subject.system.uuid}'
+            )
+
+
+def _insert_subjects(
+    connection: sqlite3.Connection,
+    task: sqlite3.Row,
     lock: Lock,
     subjects: Sequence[Subject],
 ) -> None:
     connection.executemany(
         'INSERT INTO task_subjects '
-        '(task, position, system, system_name, snapshot, lock) '
-        'VALUES (?, ?, ?, ?, ?, ?)',
+        '(task, parent, position, system, system_name, snapshot, lock) '
+        'VALUES (?, ?, ?, ?, ?, ?, ?)',
         [
             (
-                task_id,
+                task['id'],
+                task['parent'],
                 position,
                 subject.system.uuid,
                 subject.system.name,

@@ -24,6 +24,7 @@ from hawkfish_plugin.events import NewEvent
 from hawkfish_plugin.tasks.context import Abandoned, Context
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
+from hawkfish_plugin.tasks.sub_tasks import SubTasks
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
 
@@ -68,6 +69,7 @@ class Workers:
         self._conf = conf.tasks
         self._turns: set[_Turn] = set()
         self._replacing = threading.Lock()
+        self._sub_tasks = SubTasks(task_table, self._execute_part)
 
     def start(
         self,
@@ -182,6 +184,13 @@ class Workers:
                 self._turns.discard(turn)
         return turn
 
+    def _execute_part(self, task: Task) -> None:
+        """Carry out a sub-task, which no other worker can take over."""
+        try:
+            self._execute(_Turn(task))
+        except Abandoned:
+            LOG.warning('Task %s was abandoned, and has stopped', task.id)
+
     def _execute(self, turn: _Turn) -> None:
         task = turn.task
         operation = self._operations.of(task)
@@ -217,21 +226,30 @@ class Workers:
 
     @contextlib.contextmanager
     def _locked(self, turn: _Turn, operation: Operation) -> Iterator[None]:
-        """Hold the locks of all its systems, as the *operation* wants."""
+        """
+        Hold the locks of all its systems, as the *operation* wants.
+
+        A sub-task has those of its parent, which waits for its end.
+        """
+        task = turn.task
+        turn.held = []
         with contextlib.ExitStack() as stack:
-            if operation.lock != Lock.NONE:
+            if operation.lock != Lock.NONE and task.parent is None:
                 # In one order, so that two tasks cannot wait for each other.
-                uuids = {s.system.uuid for s in turn.task.subjects}
-                turn.held = [
-                    stack.enter_context(
-                        self._locks.system(
-                            uuid,
-                            self._conf.deadline,
-                            shared=operation.lock == Lock.SHARED,
+                shared, deadline = (
+                    operation.lock == Lock.SHARED,
+                    self._conf.deadline,
+                )
+                for uuid in sorted({s.system.uuid for s in task.subjects}):
+                    turn.held.append(
+                        stack.enter_context(
+                            self._locks.system(uuid, deadline, shared)
                         )
                     )
-                    for uuid in sorted(uuids)
-                ]
+                    if shared:
+                        stack.enter_context(
+                            self._locks.definition(uuid, deadline, shared)
+                        )
             yield
 
     def _outcome(
@@ -254,7 +272,13 @@ class Workers:
         self, turn: _Turn, operation: Operation
     ) -> dict[str, Any]:
         task, deadline = turn.task, self._conf.deadline
-        context = Context(self._tasks, task, deadline)
+        context = Context(
+            self._tasks, task, deadline, self._sub_tasks.carry_out
+        )
+        if context.begun:
+            self._sub_tasks.recover(task)
+        if task.version > operation.version:
+            raise exceptions.TaskTooNew(task.id, task.operation, task.version)
         # What nobody expects any more is not done hours later, when an
         # emulator that was down comes back.
         if not context.begun and time.time() - task.created > deadline:

@@ -37,6 +37,7 @@ _tasks.Job.step = _step
 
 MOMENTS = [
     ('create', 'prepare'),
+    ('create', 'freeze'),
     ('create', 'capture'),
     ('create', 'finish'),
     ('revert', 'prepare'),
@@ -66,6 +67,17 @@ def last_release(tmp_path_factory):
     return folder
 
 
+def start_system(make_system, step):
+    """A running one; its file systems are frozen where a guest is in it."""
+    if step != 'freeze':
+        system = make_system(**SMALL)
+        system.domain.create()
+        return system
+    system = make_system().boot()
+    system.guest.wait_agent()
+    return system
+
+
 def begin(emulator, system, operation):
     if operation == 'create':
         return emulator.post_create(system.uuid, Name='new')
@@ -82,8 +94,7 @@ def test_what_the_last_release_left_is_settled(
     folder, host, make_system, last_release, operation, step
 ):
     """The task ends with the truth, and no file is orphaned."""
-    system = make_system(**SMALL)
-    system.domain.create()
+    system = start_system(make_system, step)
     old = Served(
         folder,
         host.uri,

@@ -179,6 +179,14 @@ def test_table_is_the_default(hawkfish, emulator):
     assert 'None' not in out
 
 
+def test_an_empty_table_is_no_output(hawkfish, emulator):
+    """A script that counts lines finds none."""
+    assert hawkfish('snaps-ls', emulator.system) == (0, '', '')
+    status, out, _ = hawkfish('snaps-ls', emulator.system, '--print-empty')
+    assert (status, 'Name' in out) == (0, True)
+    assert hawkfish('snaps-ls', emulator.system, '-f', 'json')[1] == '[]\n'
+
+
 def test_snapshot_commands_do_not_wait(data, emulator):
     """``snapshot create`` shows the task as soon as it is accepted."""
     emulator.behaviour.seconds = 20

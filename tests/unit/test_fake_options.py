@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that let the fake driver be slow, fail and die."""
 
+import subprocess
+
 import pytest
 
 from hawkfish_plugin.drivers import behaviour
-from tests.served import FAKE_UUID, Served, message_ids
+from tests.served import BIN, FAKE_UUID, Served, message_ids
 from tests.waiting import wait_for
 
 
@@ -72,19 +74,24 @@ def test_what_makes_no_sense(capsys, arguments, told):
     assert settings == {}
 
 
-def test_help(capsys):
-    """``--help`` shows them, and leaves the rest to the emulator."""
-    others, _ = take('--help')
+@pytest.mark.parametrize('option', ['-h', '--help'])
+def test_help(option):
+    """It is that of one program: the emulator's options, and ours."""
+    shown = subprocess.run(
+        [BIN / 'hawkfish-emulator', '--fake-seconds', '1', option],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    usage, _, rest = shown.partition('\n\n')
 
-    assert others == ['--help']
-    shown = capsys.readouterr().out
-    for word in (
-        '--fake-seconds',
-        '--fake-fail',
-        '--fake-die',
-        'delete:merge',
-    ):
-        assert word in shown
+    assert usage.startswith('usage: hawkfish-emulator [-h]')
+    assert shown.count('usage: ') == 1
+    assert 'sushy-emulator [' not in shown
+    for word in ('--ssl-key', '--fake-seconds', '--fake-fail', '--fake-die'):
+        assert word in usage
+        assert word in rest
+    assert 'delete:merge' in rest
 
 
 def test_a_failure(process):

@@ -255,6 +255,20 @@ def test_a_read_that_changes_waits(client, services, changing, status):
         assert client.get(PATH).status_code == status
 
 
+@pytest.mark.parametrize('changing, status', [(True, 503), (False, 200)])
+def test_a_read_that_changes_waits_for_who_shares(
+    client, services, changing, status
+):
+    """A shared operation may rely on the definition of its system."""
+    services.driver.changing = changing
+
+    with (
+        services.locks.system(SYSTEM.uuid, 0, shared=True),
+        services.locks.definition(SYSTEM.uuid, 0, shared=True),
+    ):
+        assert client.get(PATH).status_code == status
+
+
 def test_reads_share_their_lock(app, client, services):
     """Reads do not keep each other waiting, and keep operations out."""
     app.view = lambda: [

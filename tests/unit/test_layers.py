@@ -2,6 +2,7 @@
 """The modules import downwards only, as the imports themselves say."""
 
 import ast
+import graphlib
 import pathlib
 
 import pytest
@@ -22,7 +23,6 @@ LAYERS = {
     'hawkfish_plugin.api': 6,
     'hawkfish_plugin.services': 5,
     'hawkfish_plugin.operations': 5,
-    'hawkfish_plugin.retention.prune': 5,
     'hawkfish_plugin.sweeping': 5,
     'hawkfish_plugin.catalogue': 5,
     'hawkfish_plugin.redfish': 5,
@@ -53,6 +53,9 @@ LAYERS = {
     'hawkfish_plugin.conf': 0,
     'hawkfish_plugin.exceptions': 0,
 }
+# What events look like is theirs in all but its place: their delivery sends
+# what it makes of them.
+BELONGS_TO = {'hawkfish_plugin.redfish.events': 'hawkfish_plugin.events'}
 # The error classes of a library may be named where they are caught.
 HTTP = {'requests', 'sushy', 'urllib', 'urllib3', 'http', 'socket'}
 HTTP_BUT_NO_REQUESTS = {'sushy.exceptions', 'urllib.parse'}
@@ -143,6 +146,60 @@ def test_an_arrow_that_points_up_is_seen():
     assert arrows_up('hawkfish_plugin.db', source)
     assert arrows_up('hawkfish_plugin.db', 'import hawkfish_plugin.cli.app')
     assert not arrows_up('hawkfish_plugin.snapshots', source)
+
+
+def package(module):
+    """The package, or the module, at the top that *module* belongs to."""
+    return '.'.join(BELONGS_TO.get(module, module).split('.')[:2])
+
+
+def neighbours(sources, number):
+    """Of each package the others that its modules of one layer import."""
+    found = {}
+    for module, source in sources.items():
+        if layer(module) == number:
+            mine = found.setdefault(package(module), set())
+            for imported in imports(source):
+                target = module_of(imported) if PACKAGE in imported else None
+                if target and layer(target) == number:
+                    mine.add(package(target))
+            mine.discard(package(module))
+    return found
+
+
+def cycle(sources, number):
+    try:
+        graphlib.TopologicalSorter(neighbours(sources, number)).prepare()
+    except graphlib.CycleError as exc:
+        return exc.args[1]
+    return None
+
+
+@pytest.mark.parametrize('number', sorted(set(LAYERS.values())))
+def test_packages_of_a_layer_have_an_order(number):
+    """Two of them do not import each other, not even by a third one."""
+    sources = {name: path.read_text() for name, path in MODULES.items()}
+
+    assert not cycle(sources, number)
+
+
+def test_a_cycle_is_seen():
+    """Whichever of their modules the arrows begin at."""
+    sources = {
+        'hawkfish_plugin.operations.create': (
+            'from hawkfish_plugin.redfish import snapshots'
+        ),
+        'hawkfish_plugin.redfish.policy': (
+            'from hawkfish_plugin.catalogue import View'
+        ),
+        'hawkfish_plugin.catalogue': (
+            'def f():\n    from hawkfish_plugin.operations import delete'
+        ),
+    }
+
+    assert cycle(sources, 5)
+    sources['hawkfish_plugin.catalogue'] = ''
+    assert not cycle(sources, 5)
 
 
 @pytest.mark.parametrize('module', MODULES)

@@ -5,8 +5,10 @@ Limits, locks, expiry, guards and purge over HTTP, on the fake driver.
 Long, as limits, locks, purges and previews are told in one place.
 """
 
+import collections
 import concurrent.futures
 import datetime
+import threading
 
 import pytest
 import requests
@@ -17,7 +19,7 @@ from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.retention.prune import Prune
+from hawkfish_plugin.operations.prune import Prune
 from tests.served import message_ids
 from tests.unit import trees
 from tests.waiting import holds_for, wait_for
@@ -300,6 +302,30 @@ def test_all_limits_that_are_wrong_are_told(emulator, policy):
         'PropertyValueNotInList',
         'PropertyUnknown',
     ]
+
+
+def test_a_change_is_answered_by_what_it_has_made(
+    emulator, policy, monkeypatch
+):
+    """And by its ETag, though another client changes the policy next."""
+    policies = emulator.services.policies
+    change = policies.change
+
+    def change_and_be_overtaken(system, changes, check):
+        made = change(system, changes, check)
+        change(system, {'max_snapshots': 9}, lambda: None)
+        return made
+
+    monkeypatch.setattr(policies, 'change', change_and_be_overtaken)
+    answer = requests.patch(policy, json={'MaxSnapshots': 4})
+    late = requests.patch(
+        policy,
+        json={'MaxSnapshots': 5},
+        headers={'If-Match': answer.headers['ETag']},
+    )
+
+    assert answer.json()['MaxSnapshots'] == 4
+    assert late.status_code == 412
 
 
 def test_two_changes_with_one_etag(emulator, policy):
@@ -823,6 +849,66 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
         'CreateLimitReachedForResource',
         'SnapshotLimitReached',
     ]
+
+
+def test_a_create_at_the_limit_looks_once(emulator, policy, monkeypatch):
+    """Once as any create, and once more while nobody else decides."""
+    looks = collections.Counter()
+
+    def counted(name):
+        call = getattr(emulator.driver, name)
+
+        def count(*args):
+            looks[name] += 1
+            return call(*args)
+
+        monkeypatch.setattr(emulator.driver, name, count)
+
+    for name in 'ab':
+        emulator.created(Name=name)
+    set_policy(policy, MaxSnapshots=2)
+    emulator.behaviour.depth = 2
+    with emulator.slow():
+        # It has the system, so nothing that is submitted begins.
+        revert = '/b/Actions/HawkFishSnapshot.Revert'
+        busy = requests.post(emulator.snapshots_url + revert, timeout=60)
+        emulator.wait_running(busy)
+        for name in ('check_create', 'inventory', 'check_delete'):
+            counted(name)
+
+        assert emulator.create(Name='c').status_code == 202
+
+    assert looks == {'check_create': 2, 'inventory': 1, 'check_delete': 1}
+
+
+def test_clients_meet_at_the_limit_of_the_chain(emulator, policy):
+    """Each create is queued with its own delete, or refused: no 500."""
+    for name in 'ab':
+        emulator.created(Name=name)
+    set_policy(policy, MaxSnapshots=2)
+    emulator.behaviour.depth = 2
+    clients = 4
+    together = threading.Barrier(clients)
+
+    def client(number):
+        together.wait()
+        return emulator.create(Name=f'of-{number}')
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        answers = list(pool.map(client, range(clients)))
+    ends = [emulator.wait(a) for a in answers if a.status_code == 202]
+    emulator.wait_idle()
+
+    assert ends
+    assert {a.status_code for a in answers} <= {202, 409}
+    assert {
+        key
+        for answer in (*answers, *ends)
+        if answer.status_code >= 400
+        for key in message_ids(answer)
+    } <= {'ChainTooDeep'}
+    assert {end.status_code for end in ends} <= {201, 409}
+    assert len(names(emulator)) == 2
 
 
 def test_nothing_goes_for_what_does_not_come(emulator, policy):

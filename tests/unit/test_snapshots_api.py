@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 import requests
 
-from hawkfish_plugin import exceptions, locks
+from hawkfish_plugin import db, exceptions, locks
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -629,3 +629,24 @@ def test_one_date(emulator):
     dates = connection.getresponse().headers.get_all('Date')
     connection.close()
     assert len(dates) == 1
+
+
+def test_a_task_lists_its_sub_tasks(emulator):
+    """And only those; a part has none of its own."""
+    parent, part = (
+        emulator.task(accepted).id
+        for accepted in [emulator.create(Name=name) for name in 'ab']
+    )
+    emulator.wait_idle()
+    with db.Database(emulator.folder).transaction() as connection:
+        connection.execute(
+            'UPDATE tasks SET parent = ? WHERE id = ?', (parent, part)
+        )
+    tasks = '/redfish/v1/TaskService/Tasks'
+
+    shown = requests.get(f'{emulator.url}{tasks}/{parent}').json()
+    listed = requests.get(emulator.url + shown['SubTasks']['@odata.id'])
+    alone = requests.get(f'{emulator.url}{tasks}/{part}').json()
+
+    assert listed.json()['Members'] == [{'@odata.id': f'{tasks}/{part}'}]
+    assert 'SubTasks' not in alone

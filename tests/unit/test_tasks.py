@@ -20,6 +20,7 @@ import pytest
 
 from hawkfish_plugin import conf, db, exceptions, locks
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import table as tasks
 from hawkfish_plugin.tasks import workers
@@ -220,12 +221,10 @@ def submit(table, snapshot, system=A, kind='work', after=None, **arguments):
     return submit_all(table, subjects, kind, after=after, **arguments)
 
 
-def submit_all(
-    table, subjects, kind='work', parent=None, after=None, **arguments
-):
+def submit_all(table, subjects, kind='work', after=None, **arguments):
     declared = operation(kind, None, None, **ATTRIBUTES.get(kind, {}))
     return table.submit(
-        declared, subjects, Facts(**arguments), {}, parent, after
+        declared, subjects, Facts(**arguments), {}, after=after
     )
 
 
@@ -298,14 +297,14 @@ def test_a_task_ends_whose_events_cannot_be_made(table, work):
     assert table.active(A.uuid) == {}
 
 
-def test_what_follows_a_success(table, work):
+def test_what_follows_a_success(table, work, tmp_path):
     """It comes after the end, only of a success, and costs it nothing."""
     seen = []
 
     def follow(self, task):
         seen.append((task.snapshot, table.get(task.id).state))
         # Nobody holds the system any more.
-        with table._locks.system(A.uuid, 0):
+        with locks.Locks(tmp_path).system(A.uuid, 0):
             raise RuntimeError('not foreseen')
 
     following = {'follow': follow, 'follows': True}
@@ -659,10 +658,11 @@ def test_settling_comes_before_anything_new(killed, table, work):
     assert work.order == ['later']
 
 
-def test_a_stop_asked_of_a_killed_process_is_remembered(killed, table, work):
+def test_a_stop_asked_of_a_killed_process_is_remembered(
+    killed, table, work, tmp_path
+):
     """A task that was to stop when its owner died is settled, not run."""
-    database = db.Database(table._db.path.parent)
-    with database.transaction() as connection:
+    with db.Database(tmp_path).transaction() as connection:
         connection.execute("UPDATE tasks SET state = 'Cancelling'")
 
     table.start(work.operations())
@@ -744,29 +744,16 @@ def test_operations_share_a_system(started, work, kinds, together):
     assert all(ended(started, task).result for task in made)
 
 
-def test_a_task_has_sub_tasks(table):
-    """A task knows those that were submitted as parts of it."""
-    parent = submit_all(table, [Subject(A), Subject(B)], kind='free')
-    parts = [
-        submit_all(table, [Subject(system, 's')], parent=parent.id)
-        for system in (A, B)
-    ]
-
-    assert [task.id for task in table.sub_tasks(parent.id)] == [
-        part.id for part in parts
-    ]
-    assert table.has_sub_tasks() == {parent.id}
-    assert table.get(parts[0].id).parent == parent.id
-
-
 def test_a_task_may_have_no_subject(started, work):
-    """It runs beside all others."""
+    """It runs beside all others, and its failure is no snapshot's."""
     submit(started, 's')
     free = submit_all(started, [])
     begun(work, 2)
 
     assert started.get(free.id).state == RUNNING
     assert started.get(free.id).system is None
+    error = exceptions.InternalError()
+    assert not lifecycle.failed(started.get(free.id), error)
 
 
 def test_shared_subjects_have_several_tasks(table):
@@ -796,6 +783,52 @@ def test_an_interrupted_task_leaves_its_system_unsettled(killed, table):
     assert table.unsettled(B.uuid) is None
 
 
+@pytest.mark.parametrize('step', ['', 'half'])
+def test_a_task_of_a_newer_release_is_refused(table, work, tmp_path, step):
+    """It is not run, nor settled, by who would not see all that it holds."""
+    task = submit(table, 's')
+    newer = "UPDATE tasks SET version = 2, journal = '{\"new\": 1}'"
+    with db.Database(tmp_path).transaction() as connection:
+        connection.execute(newer)
+        if step:
+            connection.execute(
+                "UPDATE tasks SET state = 'Running', step = ?", (step,)
+            )
+
+    table.start(work.operations())
+    last = ended(table, task)
+
+    assert last.state == EXCEPTION
+    assert last.error['messages'] == [
+        ['HawkFish.1.0.TaskTooNew', [str(task.id), 'work', '2']]
+    ]
+    assert (work.order, work.settled) == ([], [])
+    # Whoever repairs the system by hand needs it.
+    assert last.journal == {'new': 1}
+
+
+def test_a_subject_is_given_once(table):
+    """Twice the same is a mistake of the operation, and nothing is kept."""
+    with pytest.raises(ValueError, match='twice'):
+        submit_all(table, [Subject(A, 's'), Subject(A, 's')])
+
+    assert table.list() == []
+
+
+def test_who_shares_keeps_the_definition(started, work, tmp_path):
+    """A read of the emulator that redefines the system waits for it."""
+    task = submit(started, 's', kind='sharing')
+    begun(work)
+    definition = locks.Locks(tmp_path).definition
+
+    with pytest.raises(exceptions.SystemLocked), definition(A.uuid, 0):
+        pass
+    work.go.set()
+    ended(started, task)
+    with definition(A.uuid, PATIENCE):
+        pass
+
+
 def test_an_unknown_operation_fails(table, work):
     """What a newer release has queued, say; others go on."""
     unknown = submit(table, 's', kind='unheard of')
@@ -804,4 +837,4 @@ def test_an_unknown_operation_fails(table, work):
     task = ended(table, unknown)
 
     assert task.state == EXCEPTION
-    assert message_ids(task)[-1] == 'TaskAborted'
+    assert message_ids(task)[-2:] == ['TaskTooNew', 'TaskAborted']

@@ -4,9 +4,12 @@ Databases of an earlier release are served by this one.
 
 ``databases/1.0`` has one for each step of each operation, as the process was
 killed there, with the tree of the fake driver at that moment beside it; they
-were recorded with the code of that release.
+were recorded with the code of that release.  The fake driver had no steps
+``freeze`` and ``start``: theirs are those of the step before, with the step
+and the journal that libvirt's driver would have noted.
 """
 
+import ast
 import hashlib
 import json
 import pathlib
@@ -16,9 +19,11 @@ import time
 import pytest
 from sushy_tools.emulator import main
 
+import hawkfish_plugin
 from hawkfish_plugin import plugin
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import behaviour, contract
 
+PACKAGE = pathlib.Path(hawkfish_plugin.__file__).parent
 RECORDED = pathlib.Path(__file__).parent / 'databases' / '1.0'
 SYSTEM = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
 SNAPSHOTS = f'/redfish/v1/Systems/{SYSTEM}/Oem/HawkFish/Snapshots'
@@ -29,12 +34,14 @@ PATIENCE = 60.0
 OUTCOMES = {
     'create-claimed': ('Completed', ['a', 'b', 'new']),
     'create-prepare': ('Exception', ['a', 'b']),
+    'create-freeze': ('Exception', ['a', 'b']),
     'create-capture': ('Exception', ['a', 'b']),
     'create-finish': ('Completed', ['a', 'b', 'new']),
     'revert-claimed': ('Completed', ['a', 'b']),
     'revert-prepare': ('Exception', ['a', 'b']),
     'revert-revert': ('Exception', ['a', 'b']),
     'revert-finish': ('Completed', ['a', 'b']),
+    'revert-start': ('Completed', ['a', 'b']),
     'delete-claimed': ('Completed', ['a']),
     'delete-prepare': ('Completed', ['a']),
     'delete-merge': ('Completed', ['a']),
@@ -82,6 +89,9 @@ class Upgraded:
     def get(self, uri):
         return self._client.get(uri)
 
+    def post(self, uri, **body):
+        return self._client.post(uri, json=body)
+
     def tasks(self):
         """All tasks, once they have ended."""
         deadline = time.monotonic() + PATIENCE
@@ -120,11 +130,48 @@ def test_an_interrupted_task_is_settled(upgraded, name):
         )
 
 
+def noted(path):
+    """The names of the steps that a module notes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, 'attr', '') == 'step'
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield node.args[0].value
+
+
+def steps(kind):
+    """The steps that the journal of an operation can be at."""
+    own = set(noted(PACKAGE / 'operations' / f'{kind}.py'))
+    # A purge has the driver delete one snapshot after the other.
+    return own.union(
+        contract.STEPS.get({'purge': 'delete'}.get(kind, kind), ())
+    )
+
+
 def test_every_recorded_state_is_tried():
-    """No step of an operation is left out."""
-    recorded = {path.stem for path in RECORDED.glob('*.sql')}
+    """Of whatever release."""
+    recorded = {path.stem for path in RECORDED.parent.glob('*/*.sql')}
 
     assert recorded == {*OUTCOMES, 'queued', 'ended'}
+
+
+@pytest.mark.parametrize('kind', plugin.KINDS)
+def test_every_step_of_an_operation_is_recorded(kind):
+    """An operation that gets a step gets a database that was left there."""
+    assert {f'{kind}-{step}' for step in steps(kind)} <= {*OUTCOMES}
+
+
+def test_drivers_note_the_steps_of_the_contract():
+    """No driver has a step that nobody has recorded."""
+    known = {step for steps in contract.STEPS.values() for step in steps}
+    drivers = (PACKAGE / 'drivers').rglob('*.py')
+    found = {step for path in drivers for step in noted(path)}
+
+    assert found == known
+    for operation, places in behaviour.STEPS.items():
+        assert set(places) <= set(contract.STEPS[operation])
 
 
 @pytest.mark.parametrize('name', ['create-claimed', 'create-finish'])
@@ -225,6 +272,6 @@ def test_new_tasks_have_new_numbers(upgraded):
     """The numbers of tasks that were forgotten are not given again."""
     upgraded.restore('ended', 'DELETE FROM tasks')
 
-    accepted = upgraded._client.post(SNAPSHOTS, json={'Name': 'later'})
+    accepted = upgraded.post(SNAPSHOTS, Name='later')
 
     assert accepted.json['Id'] == '50'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What libvirt has made of a create, or not.
+The end of a create, whether libvirt has created the snapshot or not.
 
-Owns the step ``finish``, which makes a new snapshot revertable, and the
+Owns the step ``finish``, which prepares a new snapshot for reverts, and the
 removal of the files of a create that failed.
 """
 

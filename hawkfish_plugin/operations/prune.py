@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Prune: what the policy no longer allows is deleted, by ordinary tasks.
+Prune: ordinary delete tasks for what the policy no longer allows.
 
-Owns what goes after a create, and what has become too old.  The decision is
-that of ``rules``.  A prune that fails costs nothing but a line in the log.
+Owns when the policy is applied: before or after a create, and periodically to
+snapshots that have become too old.  ``retention.rules`` decides which ones.  A
+prune that fails is only logged.
 """
 
 import dataclasses
@@ -35,10 +36,10 @@ Pruned = Sequence[tuple[str, str]]
 
 class Prune:
     """
-    The retention of every system that *serves* is true of.
+    The retention of every system for which *serves* is true.
 
-    *deciding* is held from a decision to the submission of its deletes: two
-    at once would count the same snapshot as gone.
+    Hold *deciding* from a decision until its deletes are submitted: two
+    decisions at once would both count on the same snapshot being deleted.
     """
 
     def __init__(
@@ -128,7 +129,8 @@ class Prune:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
-                self.submit(system, self.check(system, pruned))
+                records = [subject.record for subject in subjects]
+                self.submit(system, self.check(system, records, pruned))
 
     def _going(
         self,
@@ -144,15 +146,20 @@ class Prune:
         ).pruned
 
     def check(
-        self, system: contract.System, pruned: Pruned
+        self,
+        system: contract.System,
+        records: Sequence[contract.Snapshot],
+        pruned: Pruned,
     ) -> Sequence[tuple[contract.Snapshot, str]]:
-        """The snapshots of *pruned*; raises what prevents the first delete."""
-        if not pruned:
-            return ()
-        records = {s.name: s for s in self._driver.snapshots(system.uuid)}
-        # The others may have to wait for it.
-        self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
-        return [(records[name], reason) for name, reason in pruned]
+        """
+        Those of *records* that are *pruned*, each with the reason.
+
+        Raises what prevents the first delete; the others may wait for it.
+        """
+        if pruned:
+            self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
+        by_name = {record.name: record for record in records}
+        return [(by_name[name], reason) for name, reason in pruned]
 
     def submit(
         self,

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Sub-tasks: the parts of a running task, in parallel.
+
+Owns the threads that carry them out.  These are none of the workers: however
+many tasks wait for their sub-tasks, no worker is needed for one to end.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import CANCELLED, NEW, Task
+
+LOG = logging.getLogger(__name__)
+
+# How often a sub-task is tried that waits for another one of its parent.
+_POLL_SECONDS = 0.1
+_RETRY_SECONDS = 1.0
+
+
+class SubTasks:
+    """The sub-tasks in *task_table*, each of which *execute* carries out."""
+
+    def __init__(
+        self, task_table: Tasks, execute: Callable[[Task], None]
+    ) -> None:
+        self._tasks = task_table
+        self._execute = execute
+
+    def carry_out(self, parent: Task) -> None:
+        """
+        Carry out all active sub-tasks of *parent*, and wait for their ends.
+
+        For who has claimed *parent*, and holds its locks.
+        """
+        threads = [
+            threading.Thread(
+                target=self._work,
+                args=(parent,),
+                name=f'hawkfish-sub-task-{part.id}',
+                daemon=True,
+            )
+            # This thread takes its share.
+            for part in self._active(parent)[1:]
+        ]
+        for thread in threads:
+            thread.start()
+        self._work(parent)
+        for thread in threads:
+            thread.join()
+
+    def recover(self, parent: Task) -> None:
+        """
+        End what an interrupted try has left of the sub-tasks of *parent*.
+
+        Those that had begun are settled, the others are cancelled.
+        """
+        for part in self._active(parent):
+            if not part.step:
+                self._cancel(part)
+        self.carry_out(parent)
+
+    def _work(self, parent: Task) -> None:
+        while self._try_next(parent):
+            pass
+
+    def _try_next(self, parent: Task) -> bool:
+        """Carry one out, if one can be; False where none waits any more."""
+        try:
+            task = self._tasks.claim(parent.id)
+            if task:
+                self._execute(task)
+                return True
+            parts = self._tasks.sub_tasks(parent.id)
+            if not any(part.state == NEW for part in parts):
+                return False
+        except exceptions.StateUnavailable as exc:
+            _suffer(exc)
+        except Exception:
+            LOG.exception('A sub-task of task %s failed', parent.id)
+        time.sleep(_POLL_SECONDS)
+        return True
+
+    def _active(self, parent: Task) -> Sequence[Task]:
+        while True:
+            try:
+                parts = self._tasks.sub_tasks(parent.id)
+                return [part for part in parts if part.active]
+            except exceptions.StateUnavailable as exc:
+                _suffer(exc)
+
+    def _cancel(self, part: Task) -> None:
+        error = exceptions.OperationCancelled(part.operation)
+        while True:
+            try:
+                self._tasks.end(part, CANCELLED, error)
+                return
+            except exceptions.StateUnavailable as exc:
+                _suffer(exc)
+
+
+def _suffer(error: exceptions.StateUnavailable) -> None:
+    LOG.error('Sub-tasks wait: %s', messages.text(error))
+    time.sleep(_RETRY_SECONDS)
