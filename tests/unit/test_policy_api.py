@@ -858,9 +858,9 @@ def test_a_create_at_the_limit_looks_once(emulator, policy, monkeypatch):
     def counted(name):
         call = getattr(emulator.driver, name)
 
-        def count(*args):
+        def count(*args, **options):
             looks[name] += 1
-            return call(*args)
+            return call(*args, **options)
 
         monkeypatch.setattr(emulator.driver, name, count)
 
