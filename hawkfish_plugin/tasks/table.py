@@ -293,8 +293,9 @@ class Tasks:
         Cancel a task that waits, or ask a running one to stop.
 
         So are its sub-tasks, those that can be.  An ended one is forgotten,
-        and that its system needs attention for its sake.  Raises TaskNotFound, and TaskNotCancellable where its operation must
-        not be interrupted, or its parent still needs it.
+        and that its system needs attention for its sake.  Raises TaskNotFound,
+        and TaskNotCancellable where its operation must not be interrupted, or
+        its parent still needs it.
         """
         task = self.get(task_id)
         if not task.active:
