@@ -86,6 +86,16 @@ def test_every_command(
     hawkfish('task', 'cancel', late)
     assert hawkfish.start('task', 'wait', late).wait(60) == 1
 
+    # What went wrong.
+    hawkfish('system', 'repair', node, '--wait')
+    emulator.order('sleep=5', 'create', 'prepare')
+    left = hawkfish(
+        'snapshot', 'create', node, '--name', 'left', '-f', 'value', '-c', 'ID'
+    )
+    emulator.wait_ordered()
+    hawkfish('task', 'abandon', left)
+    hawkfish('task', 'acknowledge', left)
+
     # Back, and away.
     hawkfish('snaps-revert', node, 'one')
     hawkfish('snapshot', 'revert', node, 'two', '--wait')

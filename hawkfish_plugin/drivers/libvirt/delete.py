@@ -250,6 +250,9 @@ def _delete_internal(
 ) -> None:
     """Let libvirt delete a snapshot that is within its disks."""
     before = context.recall(contract.DeleteJournal)
+    context.step('prepare', before)
+    if context.cancelled:
+        raise exceptions.OperationCancelled('delete')
     context.step('merge', contract.DeleteJournal(merging=True))
     try:
         snapshots.find(domain, name).delete()
