@@ -99,12 +99,6 @@ def _of_folder(
     return found
 
 
-def backs_any(storage: Storage, path: str) -> bool:
-    """Whether any known volume is backed by the file at *path*."""
-    known = of_all(storage, [posixpath.dirname(path)], {})
-    return any(volume.below == path for volume in known.values())
-
-
 def _of_pool(
     storage: Storage,
     pool: libvirt.virStoragePool,

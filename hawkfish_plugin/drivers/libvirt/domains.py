@@ -217,9 +217,6 @@ class Domain:
     def destroy(self) -> None:
         self.handle.destroy()
 
-    def update_device(self, element: str, flags: int) -> None:
-        self.handle.updateDeviceFlags(element, flags)
-
 
 def find(host: Host, uuid: str) -> Domain:
     """The domain *uuid*; raises SystemNotFound."""

@@ -100,20 +100,6 @@ def remove_new_overlays(
     remove(host, set(now) - set(before), context)
 
 
-def remove_discarded(
-    domain: Domain, before: Iterable[str], context: contract.TaskContext
-) -> None:
-    """
-    Remove what a revert or a delete is done with, and libvirt has left.
-
-    That is so where a QEMU died in a merge.  *before* are the files, the
-    uppermost first; none that backs any other is removed.
-    """
-    discard(
-        domain, [path for path in before if filenames.is_ours(path)], context
-    )
-
-
 def discard(
     domain: Domain, paths: Iterable[str], context: contract.TaskContext
 ) -> None:
@@ -245,11 +231,6 @@ def _unused(
                 texts.append(_open_files(domain))
         known |= _among(words, texts)
     return [path for path, name in names.items() if name not in known]
-
-
-def _mentioned(domain: Domain, words: set[str]) -> set[str]:
-    """Those of *words* that are in anything said of a domain's files."""
-    return _among(words, [*_texts(domain), _open_files(domain)])
 
 
 def _among(words: Iterable[str], texts: Iterable[str]) -> set[str]:

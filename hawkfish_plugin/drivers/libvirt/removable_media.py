@@ -2,8 +2,8 @@
 """
 The media in the drives of a snapshot.
 
-They are taken out of an external snapshot before libvirt deletes it, and put
-back where it refuses.
+Release 1.0 took them out of an external snapshot for the time of a revert;
+one that was interrupted is settled by a later release.
 """
 
 from hawkfish_plugin.drivers.libvirt import (
@@ -12,12 +12,6 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-
-
-def eject(domain: Domain, root: xml.Element) -> None:
-    """Take the media out of the snapshot *root*."""
-    if snapshot_xml.eject_media(root):
-        snapshots.redefine(domain, root)
 
 
 def restore(domain: Domain, before: xml.Element) -> None:
