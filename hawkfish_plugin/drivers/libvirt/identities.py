@@ -7,6 +7,9 @@ folder, a hard link.  The host may be another machine, so no path can be
 resolved here; but libvirt tells when a volume was changed, to the nanosecond,
 and how big it is.  Volumes that agree in all of that are one file.  Taking two
 files for one refuses something; taking one for two would lose data.
+
+Only of files that nobody has written to yet two may agree, as they can be made
+in one tick of the clock: of these, a path decides where it has to be certain.
 """
 
 import dataclasses
@@ -16,6 +19,8 @@ from collections.abc import Iterable, Mapping
 
 from hawkfish_plugin.drivers.libvirt import filenames, xml
 
+# More than an empty qcow2 file takes.
+_FRESH_BYTES = 2**20
 _SLASHES = re.compile('^/+')
 
 
@@ -31,9 +36,15 @@ class Stamp:
     modified: str
     changed: str
     capacity: str
+    allocation: str
     physical: str
     owner: str
     backing: str
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether hardly anything has been written to the file yet."""
+        return int(self.allocation or 0) < _FRESH_BYTES
 
 
 def stamp(volume: xml.Element) -> Stamp | None:
@@ -45,6 +56,7 @@ def stamp(volume: xml.Element) -> Stamp | None:
         times.findtext('mtime', ''),
         times.findtext('ctime', ''),
         volume.findtext('capacity', ''),
+        volume.findtext('allocation', ''),
         volume.findtext('physical', ''),
         volume.findtext('target/permissions/owner', ''),
         volume.findtext('backingStore/path', ''),
@@ -57,20 +69,28 @@ def plain(path: str) -> str:
 
 
 class Identities:
-    """The files of a host; *volumes* are paths and stamps."""
+    """
+    The files of a host; *volumes* are paths and stamps.
 
-    def __init__(self, volumes: Iterable[tuple[str, Stamp | None]]) -> None:
+    *certain*: two paths of a file that is fresh are two files.
+    """
+
+    def __init__(
+        self,
+        volumes: Iterable[tuple[str, Stamp | None]],
+        certain: bool = False,
+    ) -> None:
         # Folders may overlap by several spellings; one look at each will do.
         seen = {plain(path): found for path, found in volumes}
-        self._folders = _same_folders(seen)
+        self._folders = _same_folders(seen, certain)
         self._by_path: dict[str, str] = {}
         self._by_name: dict[str, str] = {}
-        by_stamp: dict[Stamp, str] = {}
+        by_stamp: dict[tuple[Stamp, str], str] = {}
         for path, found in sorted(seen.items(), key=lambda one: one[0]):
-            file = self._in_folder(path)
+            file, name = self._in_folder(path), posixpath.basename(path)
             if found is not None:
-                file = by_stamp.setdefault(found, file)
-            name = posixpath.basename(path)
+                also = path if certain and found.is_fresh else ''
+                file = by_stamp.setdefault((found, also), file)
             if filenames.is_ours(name):
                 # A name of ours is given once.
                 file = self._by_name.setdefault(name, file)
@@ -94,7 +114,9 @@ class Identities:
         return posixpath.join(self._folders.get(folder, folder), name)
 
 
-def _same_folders(volumes: Mapping[str, Stamp | None]) -> dict[str, str]:
+def _same_folders(
+    volumes: Mapping[str, Stamp | None], certain: bool
+) -> dict[str, str]:
     """
     The first of all paths of each folder that has several.
 
@@ -111,7 +133,12 @@ def _same_folders(volumes: Mapping[str, Stamp | None]) -> dict[str, str]:
         files = content[folder]
         alike = first.setdefault(frozenset(files), [])
         for other in alike:
-            if any(s and s == content[other][n] for n, s in files.items()):
+            if any(
+                stamp
+                and stamp == content[other][name]
+                and not (certain and stamp.is_fresh)
+                for name, stamp in files.items()
+            ):
                 same[folder] = other
                 break
         else:

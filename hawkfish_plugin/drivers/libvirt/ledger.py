@@ -77,12 +77,17 @@ class HostFiles:
     definitions: Mapping[str, Definition]
     listed: float
     read: float
+    is_certain: bool = False
+
+    @property
+    def certain(self) -> 'HostFiles':
+        """The same, where no two files may be taken for one."""
+        return dataclasses.replace(self, is_certain=True)
 
     @functools.cached_property
     def identities(self) -> identities.Identities:
-        return identities.Identities(
-            (volume.path, volume.stamp) for volume in self.volumes.values()
-        )
+        stamps = ((v.path, v.stamp) for v in self.volumes.values())
+        return identities.Identities(stamps, self.is_certain)
 
     @functools.cached_property
     def backing(self) -> Mapping[str, str]:

@@ -100,7 +100,7 @@ def _look(
     snapshots_seen = snapshots.read_all(domain)
     captured = {path for s in snapshots_seen for path in _held_by(s)}
     named = {*now.values(), *later.values(), *captured}
-    files = ledger.files(domain.host, named, freshness)
+    files = ledger.files(domain.host, named, freshness).certain
     held = {
         file: s.record.name
         for s in snapshots_seen

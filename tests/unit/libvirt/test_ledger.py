@@ -41,6 +41,7 @@ def files_of(*volumes):
 
 def stamp(number, **others):
     fields = {'capacity': '1', 'physical': '2', 'owner': '0', 'backing': ''}
+    fields['allocation'] = str(2**20)
     times = {'modified': f'{number}.5', 'changed': f'{number}.6'}
     return identities.Stamp(**times | fields | others)
 
@@ -129,6 +130,37 @@ def test_another_path(path):
     of = files.identities.of
     assert of(path) == of('/images/base')
     assert of('/images/base') in files.chain('/clones/c')
+
+
+def test_files_that_were_made_at_once():
+    """A clone stands on both; but no system is said to write to the other."""
+    fresh = stamp(1, allocation='200704')
+    files = files_of(
+        ('/images/a', None, fresh),
+        ('/images/b', None, fresh),
+        ('/other/a', None, fresh),
+    )
+
+    of, certain = files.identities.of, files.certain.identities.of
+    assert of('/images/a') == of('/images/b') == of('/other/a')
+    assert (
+        len({certain(f'/{p}') for p in ('images/a', 'images/b', 'other/a')})
+        == 3
+    )
+    assert certain('/images//a') == certain('/images/a')
+
+
+def test_a_link_to_a_folder_that_was_written_to():
+    """It is certain by any file that somebody has written to."""
+    files = files_of(
+        ('/images/a', None, stamp(1)),
+        ('/images/b', None, stamp(2, allocation='0')),
+        ('/link/a', None, stamp(1)),
+        ('/link/b', None, stamp(2, allocation='0')),
+    )
+
+    certain = files.certain.identities.of
+    assert certain('/images/b') == certain('/link/b')
 
 
 def test_a_file_that_is_written_to_meanwhile():
