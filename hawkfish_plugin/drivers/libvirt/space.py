@@ -21,8 +21,6 @@ _KIB, _MIB = 2**10, 2**20
 _MEMORY_FACTOR = 1.1
 # What devices have beside the memory: ROMs, flash, tables, their own state.
 _DEVICE_BYTES = 64 * _MIB
-# From the check of a request to that of its task, where nothing waits.
-_RECENT_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,18 +113,11 @@ def for_revert(
 
 
 def _needs(storage: Storage, needed: Mapping[str, int]) -> list[Need]:
-    """
-    *needed* bytes by folder, with those that are free.
-
-    What was seen a moment ago lets pass, and refuses nothing.
-    """
-    found = []
-    for folder, size in needed.items():
-        free = storage.available(folder, _RECENT_SECONDS)
-        if free < size:
-            free = storage.available(folder)
-        found.append(Need(folder, size, free))
-    return found
+    """*needed* bytes by folder, with those that are free right now."""
+    return [
+        Need(folder, size, storage.available(folder))
+        for folder, size in needed.items()
+    ]
 
 
 def _growth(storage: Storage, base: str, overlay: str) -> int:

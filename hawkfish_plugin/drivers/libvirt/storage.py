@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import functools
 import posixpath
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
@@ -53,16 +52,9 @@ def _deadlines() -> Deadlines:
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """
-    What the connections to one host share of its storage.
-
-    *free* has the free bytes of folders, and when that was seen.
-    """
+    """What the connections to one host share of its storage."""
 
     deadlines: Deadlines = dataclasses.field(default_factory=_deadlines)
-    free: dict[str, tuple[float, int]] = dataclasses.field(
-        default_factory=dict
-    )
 
 
 class Storage:
@@ -366,22 +358,12 @@ class Storage:
             pending += [p for p in below if p not in seen]
         return seen
 
-    def available(self, folder: str, age: float = 0.0) -> int:
-        """
-        The free bytes of the file system of *folder*; none without it.
-
-        What was seen *age* seconds ago will do.
-        """
-        seen, free = self._looks.free.get(folder, (0.0, 0))
-        now = time.monotonic()
-        if seen and now - seen < age:
-            return free
+    def available(self, folder: str) -> int:
+        """The free bytes of the file system of *folder*; none without it."""
         try:
-            free = self.look(folder, lambda p: int(p.info()[3]) if p else 0)
+            return self.look(folder, lambda p: int(p.info()[3]) if p else 0)
         except exceptions.FolderUnreadable:
-            free = self.ask(folder, lambda: self._free_within(folder))
-        self._looks.free[folder] = now, free
-        return free
+            return self.ask(folder, lambda: self._free_within(folder))
 
     def _free_within(self, folder: str) -> int:
         own = filenames.own_folder(folder)
