@@ -178,6 +178,36 @@ class SnapshotLimitReached(BadRequest):
     registry = HAWKFISH
 
 
+class GroupNameInvalid(BadRequest):
+    """(name, rule it breaks)"""
+
+    registry = HAWKFISH
+
+
+class GroupEmpty(BadRequest):
+    """()"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberUnknown(BadRequest):
+    """(uri)"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberDuplicate(BadRequest):
+    """(system)"""
+
+    registry = HAWKFISH
+
+
+class GroupNotMember(BadRequest):
+    """(system, group)"""
+
+    registry = HAWKFISH
+
+
 class ActionParameterUnknown(BadRequest):
     """(action, parameter)"""
 
@@ -292,6 +322,20 @@ class SubscriptionNotFound(NotFound):
         super().__init__('EventDestination', subscription_id)
 
 
+class GroupNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', name)
+
+
+class GroupExists(HawkFishError):
+    status = 409
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', 'Name', name, related=['#/Name'])
+
+
 class SnapshotExists(HawkFishError):
     status = 409
     registry = BASE
@@ -330,6 +374,14 @@ class SnapshotCloned(Conflict):
 
 class SnapshotLocked(Conflict):
     """(snapshot)"""
+
+
+class GroupBusy(Conflict):
+    """(group, operation, task)"""
+
+
+class GroupMemberFailed(Conflict):
+    """(system, error)"""
 
 
 class SystemBeingPurged(Conflict):
