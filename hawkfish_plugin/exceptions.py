@@ -591,6 +591,10 @@ class OperationCancelled(Conflict):
     """(operation)"""
 
 
+class MeetingMissed(Conflict):
+    """(other systems, what all would have been, why they were not)"""
+
+
 class OperationUnsettled(Conflict):
     """(operation, step, why it ended)"""
 
