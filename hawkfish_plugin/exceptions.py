@@ -380,6 +380,22 @@ class GroupBusy(Conflict):
     """(group, operation, task)"""
 
 
+class GroupMemberGone(Conflict):
+    """(system, group)"""
+
+
+class GroupMemberRefused(Conflict):
+    """(system)"""
+
+
+class GroupSnapshotIncomplete(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupSnapshotMixed(Conflict):
+    """(snapshot, systems that stand on it, the others)"""
+
+
 class GroupMemberFailed(Conflict):
     """(system, error)"""
 

@@ -69,7 +69,7 @@ class Groups:
 
     # Their members --------------------------------------------------------
 
-    def list(self) -> Sequence[Group]:
+    def all(self) -> Sequence[Group]:
         """Every group, by name."""
         return self._read()
 
@@ -95,7 +95,7 @@ class Groups:
 
     def of(self, system: str) -> Sequence[Group]:
         """The groups that *system* is in."""
-        return [group for group in self.list() if system in group.uuids]
+        return [group for group in self.all() if system in group.uuids]
 
     def create(self, name: str | None, members: Sequence[System]) -> Group:
         """
@@ -108,7 +108,7 @@ class Groups:
                 row['name']
                 for row in connection.execute('SELECT name FROM aggregates')
             }
-            if name in taken:
+            if name is not None and name in taken:
                 raise exceptions.GroupExists(name)
             chosen = name or next(
                 f'group-{number}'

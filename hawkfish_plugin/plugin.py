@@ -16,7 +16,7 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flask
 from oslo_config import cfg
@@ -35,10 +35,16 @@ from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.group_catalogue import GroupCatalogue
+from hawkfish_plugin.groups import Groups
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_power import (
+    GroupBootOrder,
+    GroupReset,
+)
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
@@ -54,7 +60,11 @@ LOG = logging.getLogger(__name__)
 
 # Every operation that there is.
 KINDS: Kinds = {
-    kind.name: kind for kind in (Create, Revert, Delete, Purge, Repair)
+    kind.name: kind
+    for kind in (
+        *(Create, Revert, Delete, Purge, Repair),
+        *(GroupReset, GroupBootOrder),
+    )
 }
 
 
@@ -106,8 +116,12 @@ class Plugin:
             self._driver_name(),
             self.conf,
             self._app.config,
-            functools.partial(internals.systems, self._app),
+            self._systems,
         )
+
+    def _systems(self) -> Any:
+        """The emulator's own driver of systems."""
+        return internals.systems(self._app)
 
     def _driver_name(self) -> str:
         chosen = self.conf.hawkfish.driver
@@ -162,6 +176,20 @@ class Plugin:
         )
 
     @functools.cached_property
+    def group_table(self) -> Groups:
+        return Groups(self._database)
+
+    @functools.cached_property
+    def groups(self) -> GroupCatalogue:
+        return GroupCatalogue(
+            self.catalogue,
+            self.group_table,
+            self.tasks,
+            KINDS,
+            self.may_serve,
+        )
+
+    @functools.cached_property
     def delete(self) -> Delete:
         return Delete(self.driver, self.tasks, self.catalogue, self._notes)
 
@@ -205,6 +233,10 @@ class Plugin:
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks),
+            *(
+                kind(self.driver, self.tasks, self.groups, self._systems)
+                for kind in (GroupReset, GroupBootOrder)
+            ),
         )
 
     # Who may see what -----------------------------------------------------

@@ -257,6 +257,14 @@ class Tasks:
             system,
         )
 
+    def working(self, operations: Collection[str]) -> Sequence[Task]:
+        """The active tasks of *operations*, given by their names."""
+        return self._select(
+            'WHERE ended IS NULL AND operation IN ('
+            'SELECT value FROM json_each(?))',
+            json.dumps(list(operations)),
+        )
+
     def unsettled(self, system: str) -> Task | None:
         """
         The interrupted task that may have left *system* half changed.
