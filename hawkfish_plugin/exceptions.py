@@ -396,6 +396,38 @@ class GroupSnapshotMixed(Conflict):
     """(snapshot, systems that stand on it, the others)"""
 
 
+class GroupPauseTooLong(Conflict):
+    """(group, forecast in milliseconds, limit in milliseconds)"""
+
+
+class GroupSystemsAdded(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupCreateUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupCreateNotUndone(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupRevertNotStarted(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertNotUndone(Conflict):
+    """(snapshot, systems, safety snapshot)"""
+
+
+class GroupDeleteUnfinished(Conflict):
+    """(snapshot, systems)"""
+
+
 class GroupMemberFailed(Conflict):
     """(system, error)"""
 

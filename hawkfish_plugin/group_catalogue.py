@@ -11,6 +11,7 @@ group of which one member may not be served is hidden as a whole.
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from hawkfish_plugin import exceptions, tree
 from hawkfish_plugin.catalogue import (
@@ -21,6 +22,7 @@ from hawkfish_plugin.catalogue import (
     REVERTING,
     Catalogue,
     View,
+    check_free,
 )
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
@@ -226,6 +228,14 @@ class GroupCatalogue:
         )
         return [member.system for member in members]
 
+    def taken(self, systems: Iterable[contract.System]) -> set[str]:
+        """The names that any snapshot of *systems* has, or will have."""
+        return {
+            name
+            for system in systems
+            for name in self._catalogue.names(system)
+        }
+
     def check_idle(self, group: Group) -> None:
         """Raise where a task of the group waits or runs."""
         for task in self._working(group):
@@ -252,7 +262,10 @@ class GroupCatalogue:
 
         *measured* and *freshness* as in ``Catalogue.list``.
         """
-        active = {task.snapshot: task for task in self._working(group)}
+        active = {
+            task.arguments.get('snapshot'): task
+            for task in self._working(group)
+        }
         noted = self._groups.snapshots(group.name)
         known = {snapshot.name for snapshot in noted}
         coming = [
@@ -329,6 +342,21 @@ class GroupCatalogue:
     def _effect(self, task: Task | None) -> Effect | None:
         kind = self._kinds.get(task.operation) if task else None
         return kind.effect if kind else None
+
+    def update(self, view: GroupView, changes: Mapping[str, Any]) -> None:
+        """
+        Set what ``Catalogue.update`` does, in all systems.
+
+        Raises what that does, of any system, before the first is touched.
+        """
+        for part in view.parts:
+            if part.view:
+                check_free(part.view, part.system)
+        for part in view.parts:
+            if part.view:
+                self._catalogue.update(
+                    part.system, part.view.name, changes, lambda _: None
+                )
 
     # Those that a lost database has forgotten ------------------------------
 

@@ -13,7 +13,7 @@ their names and times.
 import dataclasses
 import itertools
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.drivers.contract import System
@@ -226,26 +226,45 @@ class Groups:
                 ],
             )
 
+    def measured(self, name: str, snapshot: str, written: int) -> None:
+        """Note how many bytes of memory were written for a snapshot."""
+        with self._db.transaction(durable=False) as connection:
+            connection.execute(
+                'UPDATE group_snapshots SET written = ? '
+                'WHERE aggregate = ? AND name = ?',
+                (written, name, snapshot),
+            )
+
     def forget(self, name: str, snapshot: str) -> None:
         """Forget that the snapshots of the members belong together."""
         with self._db.transaction(durable=False) as connection:
             _forget(connection, name, snapshot)
 
-    def belonging(self, system: str) -> dict[tuple[str, int], list[str]]:
+    def belonging(
+        self, system: str, serves: Callable[[System], bool]
+    ) -> dict[tuple[str, int], tuple[str, ...]]:
         """
         To which groups the snapshots of *system* belong.
 
-        By name and time of creation, the names of the groups.
+        By name and time of creation, the names of the groups; of those with a
+        member that *serves* is not true for, none.
         """
-        found: dict[tuple[str, int], list[str]] = {}
-        for row in self._db.query(
+        found: dict[tuple[str, int], tuple[str, ...]] = {}
+        rows = self._db.query(
             'SELECT name, created, aggregate FROM group_snapshot_parts '
             'JOIN group_snapshots ON id = group_snapshot '
             'WHERE system = ? ORDER BY aggregate',
             system,
-        ):
-            key = row['name'], row['created']
-            found.setdefault(key, []).append(row['aggregate'])
+        )
+        shown = {
+            name
+            for name in {row['aggregate'] for row in rows}
+            if all(map(serves, self.get(name).members))
+        }
+        for row in rows:
+            if row['aggregate'] in shown:
+                key = row['name'], row['created']
+                found[key] = (*found.get(key, ()), row['aggregate'])
         return found
 
     def written_per_second(self, name: str) -> float | None:

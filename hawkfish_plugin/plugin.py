@@ -41,10 +41,13 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_create import GroupCreate
+from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,
 )
+from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
@@ -63,6 +66,7 @@ KINDS: Kinds = {
     kind.name: kind
     for kind in (
         *(Create, Revert, Delete, Purge, Repair),
+        *(GroupCreate, GroupRevert, GroupDelete),
         *(GroupReset, GroupBootOrder),
     )
 }
@@ -172,7 +176,13 @@ class Plugin:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue(
-            self.driver, self.tasks, self.locks, self._notes, KINDS
+            self.driver,
+            self.tasks,
+            self.locks,
+            self._notes,
+            self.group_table,
+            KINDS,
+            self.may_serve,
         )
 
     @functools.cached_property
@@ -226,6 +236,44 @@ class Plugin:
         )
 
     @functools.cached_property
+    def group_create(self) -> GroupCreate:
+        return GroupCreate(
+            self.driver,
+            self.tasks,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.delete,
+            self.prune.after_create,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_revert(self) -> GroupRevert:
+        return GroupRevert(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.revert,
+            self.delete,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_delete(self) -> GroupDelete:
+        return GroupDelete(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.delete,
+        )
+
+    @functools.cached_property
     def operations(self) -> Operations:
         return Operations(
             self.create,
@@ -233,6 +281,9 @@ class Plugin:
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks),
+            self.group_create,
+            self.group_revert,
+            self.group_delete,
             *(
                 kind(self.driver, self.tasks, self.groups, self._systems)
                 for kind in (GroupReset, GroupBootOrder)

@@ -12,7 +12,7 @@ from urllib import parse
 
 import flask
 
-from hawkfish_plugin import exceptions, names
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -24,6 +24,7 @@ from hawkfish_plugin.api.access import (
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, quoted, read_body
+from hawkfish_plugin.api.snapshots import name_errors
 from hawkfish_plugin.api.validation import RequestBody, Schema
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups import Group
@@ -202,13 +203,12 @@ _Known = dict[str, contract.System]
 
 
 def _name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
-    try:
-        if 'Name' in body:
-            names.check(body['Name'])
-    except exceptions.SnapshotNameInvalid as exc:
-        yield exceptions.GroupNameInvalid(*exc.args, related=exc.related)
-    except exceptions.HawkFishError as exc:
-        yield exc
+    for error in name_errors(body):
+        if isinstance(error, exceptions.SnapshotNameInvalid):
+            error = exceptions.GroupNameInvalid(
+                *error.args, related=error.related
+            )
+        yield error
 
 
 def _element_errors(

@@ -15,6 +15,7 @@ import flask
 from hawkfish_plugin.api import (
     aggregates,  # noqa: F401
     events,  # noqa: F401
+    group_snapshots,  # noqa: F401
     policy,  # noqa: F401
     schemas,  # noqa: F401
     sessions,  # noqa: F401

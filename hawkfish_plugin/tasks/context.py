@@ -120,7 +120,10 @@ class Context:
             self._rendezvous.leave(self.task.id)
 
     def run_sub_tasks(
-        self, parts: Sequence[SubTask], meet: bool = False
+        self,
+        parts: Sequence[SubTask],
+        meet: bool = False,
+        undoing: bool = False,
     ) -> Sequence[Task]:
         """
         Run *parts* in parallel; returns them as they ended, in their order.
@@ -128,7 +131,8 @@ class Context:
         Those that *meet* wait for each other where their operations call
         ``meet``; each is of another system.
 
-        They work within the locks of this task, and are cancelled with it.
+        They work within the locks of this task, and are cancelled with it;
+        what is *undoing* others is done though it has been cancelled.
         A step must have been noted: where the process dies, those that have
         begun are settled, the others are cancelled, and then this operation
         is settled (see ``sub_tasks``).
@@ -150,6 +154,7 @@ class Context:
                     part.arguments,
                     {},
                     parent=self.task.id,
+                    undoing=undoing,
                 )
                 for part in parts
             ]

@@ -39,6 +39,7 @@ LAYERS = {
     'hawkfish_plugin.drivers': 1,
     'hawkfish_plugin.tree': 1,
     'hawkfish_plugin.names': 1,
+    'hawkfish_plugin.group_forecast': 1,
     'hawkfish_plugin.retention.rules': 1,
     'hawkfish_plugin.redfish.events': 3,
     'hawkfish_plugin.redfish.uris': 1,
