@@ -32,7 +32,8 @@ class View:
     *task* is what works on it, or will, and *effect* what that does to it;
     *referrers* are the children that keep it from being deleted.  *size* and
     *dependents* need the storage to be asked, and are there where that was
-    asked for.  *groups* are those of which a snapshot it is a part of.
+    asked for.  *groups* names the groups, each with the one of its snapshots,
+    that it is a part of.
     """
 
     record: contract.Snapshot
@@ -44,7 +45,7 @@ class View:
     referrers: tuple[str, ...] = ()
     size: contract.Size | None = None
     dependents: tuple[contract.Dependent, ...] = ()
-    groups: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,6 +126,7 @@ class Catalogue:
         for (old, created), new in found:
             self._driver.renamed(system.uuid, old, new)
             self._notes.rename(system.uuid, old, new, created)
+            self._groups.rename(system.uuid, old, new, created)
         return self._notes.read(system.uuid) if found else noted
 
     def _views(

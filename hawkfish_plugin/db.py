@@ -220,6 +220,7 @@ MIGRATIONS = (
             REFERENCES group_snapshots (id) ON DELETE CASCADE,
         system TEXT NOT NULL,
         system_name TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
         created INTEGER NOT NULL,
         PRIMARY KEY (group_snapshot, system)
     );

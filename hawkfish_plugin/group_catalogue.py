@@ -139,21 +139,13 @@ class _Tree:
     def __init__(self, views: Sequence[View]) -> None:
         records = [view.record for view in views]
         self._by_key = {(v.name, v.record.created): v for v in views}
-        self._by_time: dict[int, list[View]] = {}
-        for view in views:
-            self._by_time.setdefault(view.record.created, []).append(view)
         self._parents = {record.name: record.parent for record in records}
         current = next((r.name for r in records if r.current), None)
         self.standing = {current, *tree.ancestors(records)}
 
     def find(self, name: str, created: int) -> View | None:
-        """The snapshot of that name and time; by its time, if renamed."""
-        found = self._by_key.get((name, created))
-        if found:
-            return found
-        others = self._by_time.get(created, ())
-        named = any(view.name == name for view in self._by_key.values())
-        return others[0] if len(others) == 1 and not named else None
+        """The snapshot *name* that was created then."""
+        return self._by_key.get((name, created))
 
     def named(self, name: str) -> View | None:
         """The snapshot *name*, whenever it was created."""
@@ -374,7 +366,7 @@ class GroupCatalogue:
         for system in systems:
             for view in self._catalogue.list(system):
                 if view.task is None:
-                    part = Part(system, view.record.created)
+                    part = Part(system, view.name, view.record.created)
                     by_name.setdefault(view.name, []).append(part)
         known = {view.name for view in self.list(group)}
         return [
@@ -420,7 +412,10 @@ def _planned(task: Task) -> GroupSnapshot:
     """What is known of a group snapshot before it is there."""
     return GroupSnapshot(
         task.one_snapshot,
-        tuple(Part(s.system, int(task.created)) for s in task.subjects),
+        tuple(
+            Part(s.system, s.snapshot or '', int(task.created))
+            for s in task.subjects
+        ),
         task.arguments.get('consistency'),
     )
 
@@ -437,7 +432,7 @@ def _parts(
         member = members.get(uuid) or Member(part.system, False)
         found = None
         if uuid in trees:
-            found = trees[uuid].find(snapshot.name, part.created)
+            found = trees[uuid].find(part.name, part.created)
         stands = bool(found and found.name in trees[uuid].standing)
         made.append(PartView(member, found, stands))
     return tuple(made)

@@ -33,9 +33,15 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """The snapshot of one *system*, *created* in seconds since the epoch."""
+    """
+    The snapshot *name* of one *system*.
+
+    *created* is in seconds since the epoch.  It had the name of the group
+    snapshot, unless another client has renamed it.
+    """
 
     system: System
+    name: str
     created: int
 
 
@@ -214,16 +220,26 @@ class Groups:
                 ),
             ).fetchone()
             connection.executemany(
-                'INSERT INTO group_snapshot_parts VALUES (?, ?, ?, ?)',
+                'INSERT INTO group_snapshot_parts VALUES (?, ?, ?, ?, ?)',
                 [
                     (
                         row['id'],
                         part.system.uuid,
                         part.system.name,
+                        part.name,
                         part.created,
                     )
                     for part in snapshot.parts
                 ],
+            )
+
+    def rename(self, system: str, old: str, new: str, created: int) -> None:
+        """Know a snapshot that another client has renamed."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE group_snapshot_parts SET snapshot = ? '
+                'WHERE system = ? AND snapshot = ? AND created = ?',
+                (new, system, old, created),
             )
 
     def measured(self, name: str, snapshot: str, written: int) -> None:
@@ -242,16 +258,17 @@ class Groups:
 
     def belonging(
         self, system: str, serves: Callable[[System], bool]
-    ) -> dict[tuple[str, int], tuple[str, ...]]:
+    ) -> dict[tuple[str, int], tuple[tuple[str, str], ...]]:
         """
-        To which groups the snapshots of *system* belong.
+        To which group snapshots the snapshots of *system* belong.
 
-        By name and time of creation, the names of the groups; of those with a
-        member that *serves* is not true for, none.
+        By name and time of creation, the names of the groups and of their
+        snapshots; of groups with a member that *serves* is not true for, none.
         """
-        found: dict[tuple[str, int], tuple[str, ...]] = {}
+        found: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
         rows = self._db.query(
-            'SELECT name, created, aggregate FROM group_snapshot_parts '
+            'SELECT snapshot, created, aggregate, name '
+            'FROM group_snapshot_parts '
             'JOIN group_snapshots ON id = group_snapshot '
             'WHERE system = ? ORDER BY aggregate',
             system,
@@ -263,8 +280,11 @@ class Groups:
         }
         for row in rows:
             if row['aggregate'] in shown:
-                key = row['name'], row['created']
-                found[key] = (*found.get(key, ()), row['aggregate'])
+                key = row['snapshot'], row['created']
+                found[key] = (
+                    *found.get(key, ()),
+                    (row['aggregate'], row['name']),
+                )
         return found
 
     def written_per_second(self, name: str) -> float | None:
@@ -288,7 +308,9 @@ def _snapshot(rows: Sequence[sqlite3.Row]) -> GroupSnapshot:
     first = rows[0]
     return GroupSnapshot(
         first['name'],
-        tuple(Part(_system(row), row['created']) for row in rows),
+        tuple(
+            Part(_system(row), row['snapshot'], row['created']) for row in rows
+        ),
         first['consistency'],
         first['skew'],
         first['pause'],

@@ -27,7 +27,7 @@ from hawkfish_plugin.tree import ancestors, children
 
 _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
 _POLL_SECONDS = 0.02
-_MEMORY_BYTES, _DISK_BYTES = 2**20, 2**16
+_DISK_BYTES = 2**16
 
 
 class FakeDriver:
@@ -48,6 +48,8 @@ class FakeDriver:
         self.behaviour: Behaviour = (
             emulator.get(behaviour.SETTING) or Behaviour()
         )
+        # Of each of its systems.
+        self.memory_bytes = 2**20
         self._include_memory = conf.snapshots.include_memory
         self._systems = systems
         self._trees = internals.persistent_dict(emulator, 'hawkfish-fake')
@@ -115,8 +117,22 @@ class FakeDriver:
     ) -> contract.Inventory:
         tree = self.snapshots(uuid)
         return contract.Inventory(
-            tree, _sizes(tree), self.behaviour.dependents
+            tree, self._sizes(tree), self.behaviour.dependents
         )
+
+    def _sizes(
+        self, tree: Sequence[contract.Snapshot]
+    ) -> Mapping[str, contract.Size]:
+        """As if each had a disk that is written to, and some memory."""
+        above, below = ancestors(tree), children(tree)
+        return {
+            s.name: contract.Size(
+                self.memory_bytes if s.memory else 0,
+                _DISK_BYTES if s.parent else 0,
+                not (s.current or s.name in above or s.name in below),
+            )
+            for s in tree
+        }
 
     @staticmethod
     def referrers(
@@ -152,7 +168,7 @@ class FakeDriver:
         exceptions.check(self._obstacles(uuid))
         memory = self._has_memory(uuid, request)
         size = contract.Size(
-            _MEMORY_BYTES if memory else 0,
+            self.memory_bytes if memory else 0,
             _DISK_BYTES if self.snapshots(uuid) else 0,
         )
         return contract.Forecast(True, memory, size)
@@ -405,16 +421,3 @@ def _without(
         for s in tree
         if s.name != name
     ]
-
-
-def _sizes(tree: Sequence[contract.Snapshot]) -> Mapping[str, contract.Size]:
-    """As if each had a disk that is written to, and some memory."""
-    above, below = ancestors(tree), children(tree)
-    return {
-        s.name: contract.Size(
-            _MEMORY_BYTES if s.memory else 0,
-            _DISK_BYTES if s.parent else 0,
-            not (s.current or s.name in above or s.name in below),
-        )
-        for s in tree
-    }

@@ -336,7 +336,10 @@ def _snapshot(
     pauses = [c.pause for c in captures if c.pause is not None]
     return GroupSnapshot(
         arguments.snapshot,
-        tuple(Part(piece.system, piece.created) for piece in _pieces(creates)),
+        tuple(
+            Part(piece.system, piece.name, piece.created)
+            for piece in _pieces(creates)
+        ),
         arguments.consistency,
         1000 * (max(times) - min(times)) if len(times) > 1 else None,
         1000 * max(pauses) if pauses else None,

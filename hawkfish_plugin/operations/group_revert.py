@@ -323,7 +323,7 @@ class GroupRevert(Operation):
         """Let it be a snapshot of the group."""
         pieces = self._safety(context)
         if pieces:
-            parts = tuple(Part(p.system, p.created) for p in pieces)
+            parts = tuple(Part(p.system, p.name, p.created) for p in pieces)
             self._table.note(
                 _arguments(context.task).group,
                 GroupSnapshot(pieces[0].name, parts, contract.CONSISTENT),

@@ -111,8 +111,8 @@ def _links(uuid: str, view: View) -> Resource:
             link(uris.snapshot_uri(uuid, child)) for child in view.children
         ],
         'GroupSnapshots': [
-            link(uris.group_snapshot_uri(group, view.record.name))
-            for group in view.groups
+            link(uris.group_snapshot_uri(group, name))
+            for group, name in view.groups
         ],
         'ReferencedBy': [
             *(link(uris.snapshot_uri(uuid, n)) for n in view.referrers),
