@@ -47,6 +47,7 @@ from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,
 )
+from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
@@ -215,7 +216,14 @@ class Plugin:
             self._notes,
             self.policies,
             self.delete,
+            self.group_prune,
             self.may_serve,
+        )
+
+    @functools.cached_property
+    def group_prune(self) -> GroupPrune:
+        return GroupPrune(
+            self.catalogue, self.groups, self.group_table, self.group_delete
         )
 
     @functools.cached_property
@@ -244,7 +252,8 @@ class Plugin:
             self.group_table,
             self.create,
             self.delete,
-            self.prune.after_create,
+            self.prune,
+            self.group_prune,
             self.conf,
         )
 

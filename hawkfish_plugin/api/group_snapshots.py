@@ -94,8 +94,10 @@ def create_group_snapshot(group: str) -> flask.Response:
 def preview_group_create(group: str) -> flask.Response:
     found = find_group(group)
     options = _options(read_body(), _PREVIEW)
-    seen = operation(GroupCreate).preview(found, options)
-    return answer(group_snapshots.preview(seen))
+    create = operation(GroupCreate)
+    seen = create.preview(found, options)
+    plan = create.plan(found, options, seen)
+    return answer(group_snapshots.preview(seen, plan))
 
 
 @blueprint.post(f'{COLLECTION}/Actions/{uris.ADOPT_ACTION}')

@@ -188,8 +188,8 @@ class Create(Operation):
             going: Pruned = ()
             if seen.lacking:
                 going = self._plan(system, options, seen).pruned
-            records = [view.record for view in seen.others]
-            deletes = self._prune.check(system, records, going)
+            subjects = self._catalogue.subjects(system, measured=False)
+            deletes = self._prune.check(system, subjects, going)
             with self._tasks.together():
                 self._prune.submit(system, deletes)
                 return then(self._queue(system, seen.name, options, payload))

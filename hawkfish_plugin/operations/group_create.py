@@ -9,7 +9,8 @@ themselves are sub-tasks; where they wait for each other is the driver's (see
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -17,7 +18,7 @@ from oslo_config import cfg
 from hawkfish_plugin import events, exceptions, group_forecast, names
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.group_forecast import GroupForecast
+from hawkfish_plugin.group_forecast import GroupForecast, GroupPlan
 from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
@@ -27,9 +28,12 @@ from hawkfish_plugin.operations.create import (
     CreateOptions,
 )
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_prune import GroupPrune
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.group_snapshots import group_snapshot
+from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -98,7 +102,8 @@ class GroupCreate(Operation):
         group_table: Groups,
         create: Create,
         delete: Delete,
-        prune: Callable[[contract.System, str], None],
+        prune: Prune,
+        group_prune: GroupPrune,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
@@ -108,6 +113,7 @@ class GroupCreate(Operation):
         self._create = create
         self._delete = delete
         self._prune = prune
+        self._group_prune = group_prune
         self._conf = conf.groups
 
     # Requests -------------------------------------------------------------
@@ -176,6 +182,29 @@ class GroupCreate(Operation):
             limit,
             speed,
         )
+
+    def plan(
+        self, group: Group, options: GroupOptions, seen: GroupForecast
+    ) -> GroupPlan:
+        """What would become of the others."""
+        keep = (rules.LOCKED,) if options.locked else ()
+        plans = {}
+        for system, forecast in zip(seen.systems, seen.forecasts, strict=True):
+            coming = contract.Snapshot(
+                seen.name,
+                '',
+                int(time.time()),
+                None,
+                forecast.memory,
+                forecast.external,
+                current=True,
+            )
+            plans[system] = self._prune.plan_with(
+                system,
+                rules.Subject(coming, forecast.size, options.expires, keep),
+                None,
+            )
+        return self._group_prune.plan(group, plans)
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         if rival.operation in (self.name, Create.name):
@@ -260,7 +289,7 @@ class GroupCreate(Operation):
         arguments = GroupCreateArguments.load(task.arguments)
         self._measure(arguments)
         for subject in task.subjects:
-            self._prune(subject.system, arguments.snapshot)
+            self._prune.after_create(subject.system, arguments.snapshot)
 
     def _measure(self, arguments: GroupCreateArguments) -> None:
         """Note how much memory was written, for the forecast of the next."""

@@ -18,7 +18,9 @@ import cachetools
 from hawkfish_plugin import exceptions, messages, notes
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import GroupView
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
 
@@ -32,6 +34,19 @@ _MOST_REMEMBERED = 10_000
 
 Pruned = Sequence[tuple[str, str]]
 """Names of snapshots in the order of their deletes, each with the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """
+    A snapshot that goes, and why.
+
+    *whole* is the group snapshot that it is a part of, and that goes with it.
+    """
+
+    record: contract.Snapshot
+    reason: str
+    whole: GroupView | None = None
 
 
 class Prune:
@@ -49,6 +64,7 @@ class Prune:
         note_table: notes.Notes,
         policies: Policies,
         delete: Delete,
+        groups: GroupPrune,
         serves: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
@@ -56,6 +72,7 @@ class Prune:
         self._notes = note_table
         self._policies = policies
         self._delete = delete
+        self._groups = groups
         self._serves = serves
         self.deciding = threading.Lock()
         self._aged = float('-inf')
@@ -70,7 +87,9 @@ class Prune:
         protect: str | None,
     ) -> rules.Plan:
         """What the policy makes of all snapshots when *coming* is there."""
-        subjects = self._catalogue.subjects(system)
+        subjects = self._groups.holding(
+            system, self._catalogue.subjects(system)
+        )
         limits = self._policies.get(system.uuid)
         return rules.plan(
             [*map(_not_current, _protected(subjects, protect)), coming],
@@ -123,14 +142,15 @@ class Prune:
                 seen = self._catalogue.subjects(system, measured=False)
                 if not self._going(seen, limits, protect):
                     return
-            subjects = self._catalogue.subjects(system)
+            subjects = self._groups.holding(
+                system, self._catalogue.subjects(system)
+            )
             pruned = self._going(subjects, limits, protect)
             if not pruned:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
-                records = [subject.record for subject in subjects]
-                self.submit(system, self.check(system, records, pruned))
+                self.submit(system, self.check(system, subjects, pruned))
 
     def _going(
         self,
@@ -148,27 +168,36 @@ class Prune:
     def check(
         self,
         system: contract.System,
-        records: Sequence[contract.Snapshot],
+        subjects: Sequence[rules.Subject],
         pruned: Pruned,
-    ) -> Sequence[tuple[contract.Snapshot, str]]:
+    ) -> Sequence[Checked]:
         """
-        Those of *records* that are *pruned*, each with the reason.
+        Those of *subjects* that are *pruned*.
 
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
             self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
-        by_name = {record.name: record for record in records}
-        return [(by_name[name], reason) for name, reason in pruned]
+        names = {name for name, _ in pruned}
+        going = [s for s in subjects if s.name in names]
+        whole = self._groups.whole(system, going)
+        by_name = {s.name: s.record for s in going}
+        return [
+            Checked(by_name[name], reason, whole.get(name))
+            for name, reason in pruned
+        ]
 
     def submit(
         self,
         system: contract.System,
-        checked: Sequence[tuple[contract.Snapshot, str]],
+        checked: Sequence[Checked],
     ) -> None:
         """Queue the deletes of *checked*, by who holds ``deciding``."""
-        for record, reason in checked:
-            self._delete.submit_pruned(system, record, reason)
+        for one in checked:
+            if one.whole:
+                self._groups.submit(one.whole, one.reason)
+            else:
+                self._delete.submit_pruned(system, one.record, one.reason)
 
     def _tried_lately(
         self, system: contract.System, record: contract.Snapshot

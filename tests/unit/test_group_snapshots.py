@@ -638,6 +638,104 @@ def test_a_delete_that_failed_in_one_system_is_repeated(lab):
     assert lab.names_of('node-1') == []
 
 
+# Retention ----------------------------------------------------------------
+
+
+def set_policy(lab, system, **limits):
+    url = f'{lab.of(system).removesuffix("Snapshots")}SnapshotPolicy'
+    assert requests.patch(url, json=limits).status_code == 200
+
+
+@pytest.fixture
+def limited(lab):
+    """One of the systems may have two snapshots."""
+    set_policy(lab, 'node-1', MaxSnapshots=2)
+    yield lab
+    set_policy(lab, 'node-1', MaxSnapshots=None)
+
+
+def preview(lab):
+    response = requests.post(
+        lab.collection(
+            '/Actions/HawkFishGroupSnapshotCollection.PreviewCreate'
+        ),
+        json={},
+    )
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_group_snapshot_is_pruned_as_a_whole(limited):
+    """What the policy of one system wants gone goes from all of them."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+    foretold = preview(lab)
+
+    lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert foretold['Pruned'] == [
+        {
+            'Snapshot': {
+                '@odata.id': lab.collection('/a').removeprefix(
+                    lab.emulator.url
+                )
+            },
+            'Name': 'a',
+            'Reason': 'MaxSnapshots',
+        }
+    ]
+    assert lab.names() == ['b', 'c']
+    assert [lab.names_of(name) for name in TRIO] == [['b', 'c']] * 3
+
+
+def test_what_one_system_has_locked_is_pruned_nowhere(limited):
+    """The dry run says why it stays; others go in its place."""
+    lab = limited
+    lab.made(Name='a')
+    requests.patch(f'{lab.of("node-0")}/a', json={'Locked': True})
+    lab.made(Name='b')
+    foretold = preview(lab)
+
+    lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert [one['Name'] for one in foretold['Pruned']] == ['b']
+    assert foretold['Kept'][0] == {'Name': 'a', 'Reasons': ['node-0: Locked']}
+    assert lab.names() == ['a', 'c']
+    assert [lab.names_of(name) for name in TRIO] == [['a', 'c']] * 3
+
+
+def test_a_create_in_one_system_prunes_whole_group_snapshots(limited):
+    """Its policy is the same, whoever asks for a snapshot."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+
+    lab.emulator.wait(requests.post(lab.of('node-1'), json={'Name': 'own'}))
+    lab.emulator.wait_idle()
+
+    assert lab.names() == ['b']
+    assert lab.names_of('node-1') == ['b', 'own']
+    assert lab.names_of('node-0') == ['b']
+
+
+def test_an_expired_group_snapshot_goes_as_a_whole(lab):
+    """When the time of one part has come, and nothing else needs it."""
+    lab.made(Name='a')
+    lab.made(Name='b')
+    uuid = NODES['node-2']
+    catalogue = lab.emulator.services.catalogue
+    view = catalogue.get(catalogue.system(uuid), 'a')
+    lab.emulator.notes.update(uuid, view.record, {'expires': 1})
+
+    wait_for(lambda: lab.names() == ['b'], 'the prune', 30)
+    lab.emulator.wait_idle()
+
+    assert [lab.names_of(name) for name in TRIO] == [['b']] * 3
+
+
 # A lost database ----------------------------------------------------------
 
 

@@ -19,6 +19,8 @@ from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.prune import Prune
 from tests.served import message_ids
 from tests.unit import trees
@@ -90,6 +92,12 @@ def prune_of(emulator, serves=None):
         emulator.notes,
         services.policies,
         services.operations.get(Delete),
+        GroupPrune(
+            services.catalogue,
+            services.groups,
+            services.group_table,
+            services.operations.get(GroupDelete),
+        ),
         serves or services.may_serve,
     )
 
