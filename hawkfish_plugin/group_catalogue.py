@@ -228,6 +228,11 @@ class GroupCatalogue:
             for name in self._catalogue.names(system)
         }
 
+    def current(self, system: contract.System) -> str | None:
+        """The name of the current snapshot of *system*, if it has one."""
+        views = self._catalogue.list(system)
+        return next((v.name for v in views if v.record.current), None)
+
     def check_idle(self, group: Group) -> None:
         """Raise where a task of the group waits or runs."""
         for task in self._working(group):

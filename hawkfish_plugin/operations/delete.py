@@ -113,7 +113,9 @@ class Delete(Operation):
         # Everything that refers to it, and its lock.
         exceptions.check(catalogue.obstacles(view, arguments.forced))
         if arguments.pruned:
-            _check_due(view, arguments.pruned)
+            # The time of a group is that of any of its systems.
+            if task.parent is None:
+                check_due([view], arguments.pruned)
             context.add_message(
                 messages.SNAPSHOT_PRUNED,
                 task.snapshot,
@@ -169,9 +171,10 @@ class Delete(Operation):
         return Answer(204)
 
 
-def _check_due(view: catalogue.View, reason: str) -> None:
-    """Raise where it was given more time while it was decided on."""
-    if reason != rules.EXPIRED:
-        return
-    if view.note.expires is None or view.note.expires > time.time():
+def check_due(views: Sequence[catalogue.View], reason: str | None) -> None:
+    """Raise where all were given more time while it was decided on them."""
+    if reason == rules.EXPIRED and not any(
+        view.note.expires is not None and view.note.expires <= time.time()
+        for view in views
+    ):
         raise exceptions.OperationCancelled(Delete.name)

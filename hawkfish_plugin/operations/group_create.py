@@ -197,12 +197,14 @@ class GroupCreate(Operation):
                 None,
                 forecast.memory,
                 forecast.external,
+                self._groups.current(system),
                 current=True,
             )
             plans[system] = self._prune.plan_with(
                 system,
                 rules.Subject(coming, forecast.size, options.expires, keep),
                 None,
+                in_all=True,
             )
         return self._group_prune.plan(group, plans)
 

@@ -17,7 +17,11 @@ from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
 from hawkfish_plugin.groups import Group, Groups
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
-from hawkfish_plugin.operations.delete import Delete, DeleteArguments
+from hawkfish_plugin.operations.delete import (
+    Delete,
+    DeleteArguments,
+    check_due,
+)
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
@@ -131,14 +135,16 @@ class GroupDelete(Operation):
         """Raise where meanwhile something has come into the way."""
         by_uuid = {piece.system.uuid: piece for piece in _pieces(task)}
 
-        def ask(system: contract.System) -> None:
+        def ask(system: contract.System) -> catalogue.View:
             piece = by_uuid[system.uuid]
             view = self._catalogue.same(
                 system, piece.name, piece.created, contract.Freshness.FULL
             )
             exceptions.check(catalogue.obstacles(view))
+            return view
 
-        grouped.ask_all([piece.system for piece in _pieces(task)], ask)
+        views = grouped.ask_all([p.system for p in _pieces(task)], ask)
+        check_due(views, GroupDeleteArguments.load(task.arguments).pruned)
 
     def _go_on(
         self, context: Context, left: Sequence[grouped.Piece]

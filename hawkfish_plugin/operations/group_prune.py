@@ -10,6 +10,7 @@ stays in all of them.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from hawkfish_plugin import catalogue
 from hawkfish_plugin.catalogue import Catalogue, View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
@@ -24,24 +25,31 @@ class GroupPrune:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        snapshots: Catalogue,
         groups: GroupCatalogue,
         group_table: Groups,
         delete: GroupDelete,
     ) -> None:
-        self._catalogue = catalogue
+        self._catalogue = snapshots
         self._groups = groups
         self._table = group_table
         self._delete = delete
 
     def holding(
-        self, system: contract.System, subjects: Sequence[rules.Subject]
+        self,
+        system: contract.System,
+        subjects: Sequence[rules.Subject],
+        with_newer: bool = False,
     ) -> Sequence[rules.Subject]:
-        """*subjects* of *system*; what its groups need is to be kept."""
+        """
+        *subjects* of *system*; what its groups need is to be kept.
+
+        *with_newer*: in the other systems, too, there will be a newer one.
+        """
         held = {
             name
             for name, view in self.whole(system, subjects).items()
-            if self.obstacles(view, system)
+            if self._is_held(view, system, with_newer)
         }
         return [
             dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
@@ -73,32 +81,29 @@ class GroupPrune:
                     found[wanted[group, view.name]] = view
         return found
 
-    def obstacles(
-        self, view: GroupView, asking: contract.System | None = None
-    ) -> Mapping[str, tuple[str, ...]]:
-        """
-        Why a group snapshot has to stay, by the names of its systems.
-
-        What holds it in the system that is *asking* is known to that.
-        """
-        found = {
-            part.system.name: self._reasons(part.system, part.view)
+    def _is_held(
+        self, view: GroupView, asking: contract.System, with_newer: bool
+    ) -> bool:
+        """Whether another system than the one that is *asking* needs it."""
+        return any(
+            self._needs(part.system, part.view, with_newer)
             for part in view.parts
             if part.view and part.system != asking
-        }
-        return {name: reasons for name, reasons in found.items() if reasons}
+        )
 
-    def _reasons(self, system: contract.System, view: View) -> tuple[str, ...]:
+    def _needs(
+        self, system: contract.System, view: View, with_newer: bool
+    ) -> bool:
+        return bool(
+            catalogue.obstacles(view)
+            or view.task
+            or view.is_damaged
+            or (not with_newer and self._is_newest(system, view))
+        )
+
+    def _is_newest(self, system: contract.System, view: View) -> bool:
         newest = self._catalogue.list(system)[-1:]
-        reasons = {
-            rules.LOCKED: view.note.locked,
-            rules.CLONED: bool(view.dependents),
-            rules.BUSY: view.task is not None,
-            rules.DAMAGED: view.is_damaged,
-            rules.NEWEST: [v.name for v in newest] == [view.name],
-            rules.REFERENCED: bool(view.referrers),
-        }
-        return tuple(reason for reason, holds in reasons.items() if holds)
+        return [other.name for other in newest] == [view.name]
 
     def plan(
         self, group: Group, plans: Mapping[contract.System, rules.Plan]

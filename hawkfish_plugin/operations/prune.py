@@ -85,10 +85,15 @@ class Prune:
         system: contract.System,
         coming: rules.Subject,
         protect: str | None,
+        in_all: bool = False,
     ) -> rules.Plan:
-        """What the policy makes of all snapshots when *coming* is there."""
+        """
+        What the policy makes of all snapshots when *coming* is there.
+
+        *in_all*: it comes in all systems of its group.
+        """
         subjects = self._groups.holding(
-            system, self._catalogue.subjects(system)
+            system, self._catalogue.subjects(system), in_all
         )
         limits = self._policies.get(system.uuid)
         return rules.plan(
