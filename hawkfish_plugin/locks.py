@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import select
 import time
 from collections.abc import Iterator
 
@@ -28,6 +29,8 @@ _POLL_SECONDS = 0.05
 _MOMENT_SECONDS = 15.0
 # How many calls are answered at once.
 _MOST_CALLS = 4096
+# How long whoever listens for calls may hear nothing.
+_QUIET_SECONDS = 1.0
 
 
 class Locks:
@@ -69,18 +72,22 @@ class Locks:
         finally:
             os.close(handle)
 
-    def own_workers(self) -> None:
+    @contextlib.contextmanager
+    def own_workers(self) -> Iterator[None]:
         """
-        Wait until this process is the one that runs the workers.
+        In the block, this process is the one that runs the workers.
 
-        Raises StateUnavailable.
+        Waits until it is its turn.  Raises StateUnavailable.
         """
         handle = self._open('workers')
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as exc:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError as exc:
+                raise exceptions.StateUnavailable(self._folder, exc) from exc
+            yield
+        finally:
             os.close(handle)
-            raise exceptions.StateUnavailable(self._folder, exc) from exc
 
     def call_owner(self) -> None:
         """
@@ -101,15 +108,25 @@ class Locks:
         """
         Go on once for each call, or for some at once; for the owner only.
 
-        Ends where there can be no pipe.
+        Also now and then without one, so that nobody waits for ever.  Raises
+        StateUnavailable.
         """
-        with contextlib.suppress(OSError):
+        try:
             with contextlib.suppress(FileExistsError):
                 os.mkfifo(self._pipe, 0o600)
             # For both, so that it does not end with the last who calls.
             handle = os.open(self._pipe, os.O_RDWR | os.O_CLOEXEC)
-            while os.read(handle, _MOST_CALLS):
+        except OSError as exc:
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
+        try:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            while True:
+                if poll.poll(_QUIET_SECONDS * 1000):
+                    os.read(handle, _MOST_CALLS)
                 yield
+        finally:
+            os.close(handle)
 
     def _open(self, name: str) -> int:
         path = self._folder / f'{name}.lock'

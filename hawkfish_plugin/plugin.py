@@ -23,8 +23,6 @@ from oslo_config import cfg
 from hawkfish_plugin import (
     conf,
     drivers,
-    exceptions,
-    messages,
     services,
 )
 from hawkfish_plugin.catalogue import Catalogue
@@ -43,6 +41,7 @@ from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.retention.prune import Prune
 from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.supervision import Failures, Supervisor
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -88,6 +87,8 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
+        self._supervisor = Supervisor()
+        self._failures = Failures(LOG)
 
     # Tables and drivers ---------------------------------------------------
 
@@ -209,12 +210,22 @@ class Plugin:
 
     @functools.cached_property
     def _workers(self) -> Workers:
-        return Workers(self.tasks, self.locks, self.operations, self.conf)
+        return Workers(
+            self.tasks,
+            self.locks,
+            self.operations,
+            self.conf,
+            self._supervisor,
+        )
 
     @functools.cached_property
     def _delivery(self) -> Delivery:
         return Delivery(
-            self.events, self.subscriptions, self.conf, self.may_show
+            self.events,
+            self.subscriptions,
+            self.conf,
+            self.may_show,
+            self._supervisor,
         )
 
     @property
@@ -239,15 +250,16 @@ class Plugin:
                     *self._sweeping(),
                     periodic=self.prune.periodic,
                 )
-            except exceptions.HawkFishError as exc:
-                LOG.error('No snapshots yet: %s', messages.text(exc))
+            except Exception as exc:
+                self._failures.tell('The start of the snapshots', exc)
             else:
                 self._started_in = os.getpid()
 
-    def _sweeping(self) -> Sequence[Callable[[], None]]:
+    def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
         if not isinstance(self.driver, contract.LeavesFiles):
             return ()
-        return (Sweeping(self.driver, self.tasks).start,)
+        sweeping = Sweeping(self.driver, self.tasks, self._supervisor)
+        return (sweeping.start,)
 
 
 if TYPE_CHECKING:

@@ -293,6 +293,10 @@ class Tasks:
 
     # Who works on them -----------------------------------------------------
 
+    def begin_term(self) -> None:
+        """What was claimed before is another owner's, and interrupted."""
+        self._owner = uuid.uuid4().hex
+
     def claim(self) -> Task | None:
         """
         Mark the oldest runnable task Running and return it, or None.

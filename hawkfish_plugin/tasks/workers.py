@@ -2,12 +2,14 @@
 """
 Workers: the threads that carry tasks out.
 
-One process of a state folder has them, and the next when that one dies.  A
-task has the locks of its systems while it runs; what was interrupted is
-settled, however long the hypervisor or the database takes to come back.
+One process of a state folder has them, and the next when that one dies, or
+when all of its workers fail.  A task has the locks of its systems while it
+runs; what was interrupted is settled, however long the hypervisor or the
+database takes to come back.
 """
 
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -18,6 +20,12 @@ from oslo_config import cfg
 
 from hawkfish_plugin import exceptions, locks, messages
 from hawkfish_plugin.events import NewEvent
+from hawkfish_plugin.supervision import (
+    RETRY_SECONDS,
+    Failures,
+    Finished,
+    Supervisor,
+)
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
@@ -29,9 +37,13 @@ LOG = logging.getLogger(__name__)
 # How often an idle worker looks for tasks that another process submitted, in
 # case its call was not heard.
 _POLL_SECONDS = 0.25
-# How long to wait for a hypervisor, or a database, that went away.
-_RETRY_SECONDS = 1.0
 _PERIOD_SECONDS = 5.0
+# After how long a process whose workers all fail lets another one try.
+_GIVE_UP_SECONDS = 15.0
+
+
+class _Abandoned(Exception):
+    """The task is left as by a process that died; the next owner goes on."""
 
 
 class Workers:
@@ -43,15 +55,23 @@ class Workers:
         lock_files: locks.Locks,
         operations: Operations,
         conf: cfg.ConfigOpts,
+        supervisor: Supervisor,
     ) -> None:
         self._tasks = task_table
         self._locks = lock_files
         self._operations = operations
         self._conf = conf.tasks
+        self._supervisor = supervisor
+        self._failures = Failures(LOG)
+        self._names = [f'worker-{n}' for n in range(self._conf.workers)]
+        # The names of those that carry out a task.
+        self._at_work: set[str] = set()
+        # Set when this process is the owner no more.
+        self._over = threading.Event()
 
     def start(
         self,
-        *also: Callable[[], None],
+        *also: Callable[[threading.Event], None],
         periodic: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -59,50 +79,88 @@ class Workers:
 
         Only one process of a state folder works at a time; the others wait
         for it to die, and the next then recovers what it left.  What *also*
-        is the work of that process alone is started then too, and what is
-        *periodic* is called every few seconds.
+        is the work of that process alone is started then too, and has to end
+        when the event is set that it is given; what is *periodic* is called
+        every few seconds.
         """
-        _thread('owner', lambda: self._own(also, periodic))
+        self._supervisor.repeat('owner', lambda: self._own(also, periodic))
 
     def _own(
         self,
-        also: Sequence[Callable[[], None]],
+        also: Sequence[Callable[[threading.Event], None]],
         periodic: Callable[[], None] | None,
     ) -> None:
-        while True:
+        """Be the owner, for as long as this process can work."""
+        with self._locks.own_workers():
+            LOG.info('This process runs the snapshot tasks')
+            self._over = threading.Event()
+            self._tasks.begin_term()
             try:
-                self._locks.own_workers()
-                break
-            except exceptions.StateUnavailable as exc:
-                LOG.error('%s', messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-        LOG.info('This process runs the snapshot tasks')
-        _thread('calls', self._listen)
-        for number in range(self._conf.workers):
-            _thread(f'worker-{number}', self._work)
-        for start in also:
-            _attempt('A start', start)
-        while periodic:
-            _attempt('Periodic work', periodic)
+                self._serve(also, periodic)
+            finally:
+                self._over.set()
+                self._wait_for_workers()
+        LOG.error('No worker works: another process may run the tasks')
+
+    def _serve(
+        self,
+        also: Sequence[Callable[[threading.Event], None]],
+        periodic: Callable[[], None] | None,
+    ) -> None:
+        begun: set[int] = set()
+        while not self._is_stuck():
+            # Again and again: there may have been no thread left for them.
+            self._supervisor.repeat('calls', self._listen, self._over)
+            for name in self._names:
+                work = functools.partial(self._work, name)
+                self._supervisor.repeat(name, work, self._over)
+            for number, start in enumerate(also):
+                if number not in begun and self._attempt(
+                    'A start', start, self._over
+                ):
+                    begun.add(number)
+            if periodic:
+                self._attempt('Periodic work', periodic)
+            self._supervisor.well()
             time.sleep(_PERIOD_SECONDS)
+
+    def _is_stuck(self) -> bool:
+        """
+        Whether workers have failed for so long that this process gives up.
+
+        Not while one of them is at work; one that is idle proves nothing.
+        """
+        failing, now = self._supervisor.failing(), time.monotonic()
+        since = [failing[name][0] for name in self._names if name in failing]
+        return (
+            bool(since)
+            and now - min(since) > _GIVE_UP_SECONDS
+            and not self._at_work - set(failing)
+        )
+
+    def _wait_for_workers(self) -> None:
+        """Until nothing of ours changes a system or the database."""
+        while self._supervisor.alive(*self._names, 'calls'):
+            self._tasks.wake.set()
+            time.sleep(_POLL_SECONDS or RETRY_SECONDS)
 
     def _listen(self) -> None:
         for _ in self._locks.calls():
+            if self._over.is_set():
+                raise Finished
             self._tasks.wake.set()
 
-    def _work(self) -> None:
-        while True:
+    def _work(self, name: str) -> None:
+        task = self._tasks.claim()
+        if task:
+            self._supervisor.well()
+            self._at_work.add(name)
             try:
-                task = self._tasks.claim()
-                if task:
+                with contextlib.suppress(_Abandoned):
                     self._execute(task)
-                    continue
-            except exceptions.StateUnavailable as exc:
-                LOG.error('%s', messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
-            except Exception:
-                LOG.exception('A worker failed, and continues')
-                time.sleep(_RETRY_SECONDS)
+            finally:
+                self._at_work.discard(name)
+        else:
             self._tasks.wake.wait(_POLL_SECONDS)
             self._tasks.wake.clear()
 
@@ -127,7 +185,7 @@ class Workers:
                     state, outcome = self._outcome(task, operation)
                     self._finish(task, operation, state, outcome)
                 if state == COMPLETED:
-                    _attempt(
+                    self._attempt(
                         f'What follows task {task.id}', operation.follow, task
                     )
                 return
@@ -137,8 +195,13 @@ class Workers:
                     self._finish(task, operation, EXCEPTION, exc)
                     return
             except exceptions.StateUnavailable as exc:
-                LOG.error('Task %s waits: %r', task.id, messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
+                self._suffer(exc)
+
+    def _suffer(self, error: exceptions.StateUnavailable) -> None:
+        """Wait for the state to come back; raises _Abandoned."""
+        self._supervisor.suffer(error)
+        if self._over.wait(RETRY_SECONDS):
+            raise _Abandoned
 
     @contextlib.contextmanager
     def _locked(self, task: Task, operation: Operation) -> Iterator[None]:
@@ -162,6 +225,8 @@ class Workers:
         """The state that the task ends in, and its result or error."""
         try:
             return COMPLETED, self._run_in_time(task, operation)
+        except _Abandoned:
+            raise
         except exceptions.OperationCancelled as exc:
             return CANCELLED, exc
         except exceptions.HawkFishError as exc:
@@ -178,7 +243,7 @@ class Workers:
         # emulator that was down comes back.
         if not context.begun and time.time() - task.created > deadline:
             raise exceptions.OperationTimedOut(task.operation, deadline)
-        return _carry_out(context, operation)
+        return self._carry_out(context, operation)
 
     def _finish(
         self, task: Task, operation: Operation, state: str, outcome: Outcome
@@ -202,38 +267,51 @@ class Workers:
                 self._tasks.end(task, state, outcome, happened=happened)
                 break
             except exceptions.StateUnavailable as exc:
-                LOG.error('Task %s: %s', task.id, messages.text(exc))
-                time.sleep(_RETRY_SECONDS)
+                self._suffer(exc)
         self._tasks.wake.set()
 
+    def _carry_out(
+        self, context: Context, operation: Operation
+    ) -> dict[str, Any]:
+        """
+        Run the operation, or settle it where an earlier try had begun.
 
-def _carry_out(context: Context, operation: Operation) -> dict[str, Any]:
-    """
-    Run the operation, or settle it where an earlier try had begun.
+        When the hypervisor or the database goes away in the middle nobody
+        knows how far it came, so it is settled as soon as both are back,
+        however long that takes: left as it is, a system may be half changed.
+        """
+        settling, told = context.begun, False
+        while True:
+            try:
+                if settling:
+                    return operation.settle(context)
+                return operation.run(context)
+            except exceptions.HypervisorBusy:
+                if not settling:
+                    raise
+            except (
+                exceptions.HypervisorUnavailable,
+                exceptions.StateUnavailable,
+            ) as exc:
+                if not context.begun:
+                    raise
+                self._failures.tell(f'Task {context.task.id}, waiting,', exc)
+                told = told or _add_message(context, exc)
+                settling = True
+            if self._over.wait(RETRY_SECONDS):
+                raise _Abandoned
 
-    When the hypervisor or the database goes away in the middle nobody knows
-    how far it came, so it is settled as soon as both are back, however long
-    that takes: left as it is, a system may be half changed.
-    """
-    settling, told = context.begun, False
-    while True:
+    def _attempt(
+        self, what: str, call: Callable[..., None], *args: object
+    ) -> bool:
+        """*call* with *args*, whose failure is nobody's but its own."""
         try:
-            if settling:
-                return operation.settle(context)
-            return operation.run(context)
-        except exceptions.HypervisorBusy:
-            if not settling:
-                raise
-        except (
-            exceptions.HypervisorUnavailable,
-            exceptions.StateUnavailable,
-        ) as exc:
-            if not context.begun:
-                raise
-            LOG.error('Task %s waits: %r', context.task.id, exc)
-            told = told or _add_message(context, exc)
-            settling = True
-        time.sleep(_RETRY_SECONDS)
+            call(*args)
+        except Exception as exc:
+            self._failures.tell(what, exc)
+            return False
+        self._failures.forget(what)
+        return True
 
 
 def _add_message(context: Context, error: exceptions.HawkFishError) -> bool:
@@ -241,19 +319,3 @@ def _add_message(context: Context, error: exceptions.HawkFishError) -> bool:
         context.add_message(error.message_id, *error.args)
         return True
     return False
-
-
-def _thread(name: str, target: Callable[[], None]) -> None:
-    threading.Thread(
-        target=target, name=f'hawkfish-{name}', daemon=True
-    ).start()
-
-
-def _attempt(what: str, call: Callable[..., None], *args: object) -> None:
-    """*call* with *args*, whose failure is nobody's but its own."""
-    try:
-        call(*args)
-    except exceptions.HawkFishError as exc:
-        LOG.error('%s failed: %r', what, messages.text(exc))
-    except Exception:
-        LOG.exception('%s failed', what)

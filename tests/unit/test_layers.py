@@ -46,6 +46,8 @@ LAYERS = {
     'hawkfish_plugin.messages': 1,
     'hawkfish_plugin.db': 1,
     'hawkfish_plugin.locks': 1,
+    'hawkfish_plugin.supervision': 1,
+    'hawkfish_plugin.deadlines': 1,
     'hawkfish_plugin.client': 1,
     'hawkfish_plugin.emulator.internals': 0,
     'hawkfish_plugin.records': 0,
