@@ -344,6 +344,10 @@ class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
 
 
+class SnapshotTreeInvalid(Conflict):
+    """(system, names that are used twice or are their own ancestors)"""
+
+
 class CurrentUnknown(Conflict):
     """(system)"""
 

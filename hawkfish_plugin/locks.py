@@ -3,10 +3,11 @@
 Locks between the processes that serve one hypervisor.
 
 Owns the lock files: one for each system, which an operation and every
-mutating request of the emulator take in turn, one for each policy, and one
-that says which process runs the workers.  The kernel releases them when their
-holder dies, so nothing has to be cleaned up after a crash.  Owns as well the
-pipe by which any process calls the one that runs the workers.
+mutating request of the emulator take in turn, one for what is submitted for
+it, one for each policy, and one that says which process runs the workers.
+The kernel releases them when their holder dies, so nothing has to be cleaned
+up after a crash.  Owns as well the pipe by which any process calls the one
+that runs the workers.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import fcntl
 import os
 import pathlib
 import select
+import threading
 import time
 from collections.abc import Iterator
 
@@ -39,6 +41,7 @@ class Locks:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
         self._pipe = folder / 'calls'
+        self._deciding = threading.local()
         db.make_private_folder(folder)
 
     @contextlib.contextmanager
@@ -59,6 +62,27 @@ class Locks:
         """Hold the lock of the policy of one system, for a moment."""
         with self._hold('policy', uuid, fcntl.LOCK_EX, _MOMENT_SECONDS):
             yield
+
+    @contextlib.contextmanager
+    def deciding(self, uuid: str) -> Iterator[None]:
+        """
+        Decide alone what is submitted for one system.
+
+        From the look at what there is to the submission of what follows from
+        it: two at once would both find a name free.  Within another one of
+        this thread it is part of that.  A thread that wants the lock of the
+        system as well takes that one first.  Raises SystemLocked.
+        """
+        held: set[str] = vars(self._deciding).setdefault('held', set())
+        if uuid in held:
+            yield
+            return
+        with self._hold('deciding', uuid, fcntl.LOCK_EX, REQUEST_TIMEOUT):
+            held.add(uuid)
+            try:
+                yield
+            finally:
+                held.discard(uuid)
 
     @contextlib.contextmanager
     def _hold(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, names, notes
-from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record, field
@@ -138,13 +138,9 @@ class Create(Operation):
         All of them are queued, or none: nothing goes for what does not come.
         *then* must not ask the hypervisor.
         """
-        while True:
-            try:
-                return self._submit(system, options, payload, then)
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+        # From the look at the names to the task that takes one.
+        with self._catalogue.deciding(system):
+            return self._submit(system, options, payload, then)
 
     def _submit(
         self,
@@ -161,15 +157,14 @@ class Create(Operation):
         else:
             with self._tasks.together():
                 return then(self._queue(system, arguments, payload))
-        with self._prune.deciding:
-            seen = self.preview(system, options)
-            # Others may have made room meanwhile.
-            going = seen.plan.pruned if seen.first else ()
-            deletes = self._prune.check(system, going)
-            arguments = self._arguments(system, options, seen.first)
-            with self._tasks.together():
-                self._prune.submit(system, deletes)
-                return then(self._queue(system, arguments, payload))
+        seen = self.preview(system, options)
+        # Others may have made room meanwhile.
+        going = seen.plan.pruned if seen.first else ()
+        deletes = self._prune.check(system, going)
+        arguments = self._arguments(system, options, seen.first)
+        with self._tasks.together():
+            self._prune.submit(system, deletes)
+            return then(self._queue(system, arguments, payload))
 
     def _arguments(
         self,
@@ -246,7 +241,9 @@ class Create(Operation):
         """
         if options.name is not None:
             names.check(options.name)
-        taken = {view.name for view in self._catalogue.list(system)}
+        views = self._catalogue.list(system)
+        check_sound(system, [view.record for view in views])
+        taken = {view.name for view in views}
         if options.name in taken:
             raise exceptions.SnapshotExists(options.name)
         request = contract.CreateRequest(
