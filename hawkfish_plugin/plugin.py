@@ -25,13 +25,14 @@ from hawkfish_plugin import (
     drivers,
     services,
 )
+from hawkfish_plugin.allowed import AllowLists, permits
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.db import Database
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
-from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.events.subscriptions import Subscription, Subscriptions
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
@@ -173,7 +174,7 @@ class Plugin:
             self._notes,
             self.policies,
             self.delete,
-            self.may_serve,
+            self.allowed.is_served,
         )
 
     @functools.cached_property
@@ -199,12 +200,26 @@ class Plugin:
 
     # Who may see what -----------------------------------------------------
 
+    @functools.cached_property
+    def allowed(self) -> AllowLists:
+        return AllowLists(
+            self._folder,
+            lambda: internals.allowed_instances(self._app.config),
+        )
+
     def may_serve(self, system: contract.System) -> bool:
-        return internals.may_serve(self._app.config, system.uuid, system.name)
+        return permits(internals.allowed_instances(self._app.config), system)
 
     def may_show(self, event: Event) -> bool:
         system = event.origin.system
         return system is None or self.may_serve(system)
+
+    def _may_push(self, event: Event, subscription: Subscription) -> bool:
+        system = event.origin.system
+        return system is None or (
+            permits(subscription.allowed, system)
+            and self.allowed.is_served(system)
+        )
 
     # Life -----------------------------------------------------------------
 
@@ -224,7 +239,7 @@ class Plugin:
             self.events,
             self.subscriptions,
             self.conf,
-            self.may_show,
+            self._may_push,
             self._supervisor,
         )
 
@@ -245,6 +260,7 @@ class Plugin:
             if self.started:
                 return
             try:
+                self.allowed.announce()
                 self._workers.start(
                     self._delivery.start,
                     *self._sweeping(),

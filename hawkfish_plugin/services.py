@@ -13,6 +13,7 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import locks, sessions
+from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
@@ -56,6 +57,9 @@ class Services(Protocol):
 
     @property
     def subscriptions(self) -> Subscriptions: ...
+
+    @property
+    def allowed(self) -> AllowLists: ...
 
     @property
     def started(self) -> bool:

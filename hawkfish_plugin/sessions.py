@@ -18,7 +18,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from hawkfish_plugin import db, exceptions
+from hawkfish_plugin import bounds, db, exceptions
 from hawkfish_plugin.emulator import internals
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ MIN_TIMEOUT, MAX_TIMEOUT = 30, 86400
 
 # Clients that never log out must not fill the disk: one more ends the one
 # that has not been used for longest.
-MAX_SESSIONS = 128
+MAX_SESSIONS = bounds.SESSIONS
 
 # How much later than it could a session may time out; a write for each
 # request would cost more than the request.
@@ -65,18 +65,19 @@ class Sessions:
                 return None
             entry = _digest(found)
         token, now = secrets.token_urlsafe(32), time.time()
+        used = self._db.steady()
         with self._db.transaction() as connection:
-            self._make_room(connection, now)
+            self._make_room(connection, used)
             session_id = connection.execute(
                 'INSERT INTO sessions (user, entry, token, created, used)'
                 ' VALUES (?, ?, ?, ?, ?)',
-                (name, entry, _digest(token), now, now),
+                (name, entry, _digest(token), now, used),
             ).lastrowid
         return Session(int(session_id or 0), name, now), token
 
     def user(self, users: str, token: str) -> str | None:
         """Whose token it is; None where it is nobody's, or no longer."""
-        now = time.time()
+        now = self._db.steady()
         rows = self._db.query(
             'SELECT * FROM sessions WHERE token = ? AND used > ?',
             _digest(token),
@@ -98,7 +99,7 @@ class Sessions:
         rows = self._db.query(
             'SELECT id, user, created FROM sessions WHERE used > ?'
             ' ORDER BY id',
-            self._oldest(time.time()),
+            self._oldest(self._db.steady()),
         )
         return [Session(**row) for row in rows]
 

@@ -198,6 +198,7 @@ def create_subscription() -> flask.Response:
         body.get('VerifyCertificate', True),
         _headers(body),
         _filters(body),
+        services().allowed.own(),
     )
     return answer(
         events.destination(created),

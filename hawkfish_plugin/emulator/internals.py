@@ -160,14 +160,14 @@ def persistent_dict(config: Config, name: str) -> MutableMapping[Any, Any]:
     return kept
 
 
-def may_serve(config: Config, uuid: str, name: str) -> bool:
+def allowed_instances(config: Config) -> list[str] | None:
     """
-    Whether the emulator may serve the system *uuid*, which is called *name*.
+    The UUIDs and names of the systems that may be served; None: all.
 
-    Relies on SUSHY_EMULATOR_ALLOWED_INSTANCES: without it, all are served.
+    Relies on SUSHY_EMULATOR_ALLOWED_INSTANCES.
     """
     allowed = config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-    return allowed is None or uuid in allowed or name in allowed
+    return None if allowed is None else sorted(map(str, allowed))
 
 
 def has_all_features(config: Config) -> bool:

@@ -50,7 +50,7 @@ _LONGEST_BACKOFF_SECONDS = 3600
 # A thread that has had nothing to push for so long ends.
 _IDLE_SECONDS = 10.0
 
-Wanted = Callable[[events.Event], bool]
+Allows = Callable[[events.Event, subscriptions.Subscription], bool]
 
 
 class _Line:
@@ -79,14 +79,14 @@ class _Line:
 
 
 class Delivery:
-    """Delivers the events that *is_allowed* lets this process show."""
+    """Delivers the events that each subscription *is_allowed* to get."""
 
     def __init__(
         self,
         table: events.Events,
         subscription_table: subscriptions.Subscriptions,
         conf: cfg.ConfigOpts,
-        is_allowed: Wanted,
+        is_allowed: Allows,
         supervisor: Supervisor,
     ) -> None:
         self._events = table
@@ -194,7 +194,10 @@ class Delivery:
                 (
                     event.id,
                     redfish_events.entry(event)
-                    if self._is_wanted(event, wanted)
+                    if event.is_loss
+                    or (
+                        self._is_allowed(event, subscription) and wanted(event)
+                    )
                     else None,
                 )
                 for event in batch
@@ -208,9 +211,6 @@ class Delivery:
         if subscription.failures:
             self._subscriptions.update(number, failures=0)
         return last_taken, 0
-
-    def _is_wanted(self, event: events.Event, wanted: Wanted) -> bool:
-        return event.is_loss or (self._is_allowed(event) and wanted(event))
 
     def _push(
         self,

@@ -18,11 +18,12 @@ from urllib import parse
 
 from requests import utils
 
+from hawkfish_plugin import bounds
 from hawkfish_plugin.deadlines import Deadlines, Limited
 
 CONNECT_SECONDS = 5.0
 # For all of it: the connection, the events, and the head of the answer.
-PUSH_SECONDS = 15.0
+PUSH_SECONDS: float = bounds.PUSH_SECONDS
 
 
 class NotTaken(Exception):

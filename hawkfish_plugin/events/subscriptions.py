@@ -10,7 +10,6 @@ that it lives.  ``delivered`` is how far a destination has come.
 import dataclasses
 import json
 import sqlite3
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +31,12 @@ Headers = list[tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Subscription:
-    """One row; *headers* may hold secrets and are never shown."""
+    """
+    One row; *headers* may hold secrets and are never shown.
+
+    *allowed* are the UUIDs and names of the systems that the emulator serves
+    by which it was made; None: all.
+    """
 
     id: int
     type: str
@@ -45,6 +49,7 @@ class Subscription:
     suspended: bool
     failures: int
     delivered: int
+    allowed: list[str] | None
 
 
 # The class below has a method of that name.
@@ -66,6 +71,7 @@ class Subscriptions:
         verify: bool,
         headers: Headers,
         filters: Mapping[str, Any],
+        allowed: list[str] | None,
     ) -> Subscription:
         """
         Have the events from now on sent to *destination*.
@@ -81,6 +87,7 @@ class Subscriptions:
             verify=verify,
             headers=as_text(headers),
             filters=json.dumps(filters),
+            allowed=json.dumps(allowed),
         )
 
     def open_stream(self, destination: str, context: str) -> Subscription:
@@ -110,7 +117,11 @@ class Subscriptions:
             row = connection.execute(
                 f'INSERT INTO subscriptions ({names}, delivered, seen) '  # noqa: S608
                 f'VALUES ({marks}, ?, ?) RETURNING *',
-                (*columns.values(), events.newest(connection), time.time()),
+                (
+                    *columns.values(),
+                    events.newest(connection),
+                    self._db.steady(),
+                ),
             ).fetchone()
         return _subscription(row)
 
@@ -131,7 +142,7 @@ class Subscriptions:
                 'SELECT * FROM subscriptions WHERE (type <> ? OR seen > ?) '  # noqa: S608
                 f'AND {condition} ORDER BY id',
                 STREAMED,
-                time.time() - STREAM_SECONDS,
+                self._db.steady() - STREAM_SECONDS,
                 *args,
             )
         ]
@@ -151,12 +162,12 @@ class Subscriptions:
 
         Of that, only what is at most *seconds* old, if given.
         """
-        oldest = -1.0 if seconds is None else time.time() - seconds
+        oldest = -1.0 if seconds is None else self._db.steady() - seconds
         with self._db.transaction() as connection:
             connection.execute(
                 'UPDATE subscriptions SET suspended = 0, failures = 0, '
                 'delivered = MAX(delivered, COALESCE('
-                '(SELECT MAX(id) FROM events WHERE time < ?), 0)) '
+                '(SELECT MAX(id) FROM events WHERE noted < ?), 0)) '
                 'WHERE id = ? AND suspended',
                 (oldest, subscription_id),
             )
@@ -186,11 +197,11 @@ class Subscriptions:
         )
 
     def keep_alive(self, subscription_id: int) -> None:
-        self.update(subscription_id, seen=time.time())
+        self.update(subscription_id, seen=self._db.steady())
 
     def forget_dead_streams(self) -> None:
         """Remove what streams have left that died with their process."""
-        dead = (STREAMED, time.time() - STREAM_SECONDS)
+        dead = (STREAMED, self._db.steady() - STREAM_SECONDS)
         if self._db.query(
             'SELECT 1 FROM subscriptions WHERE type = ? AND seen <= ?', *dead
         ):
@@ -219,4 +230,5 @@ def _subscription(row: sqlite3.Row) -> Subscription:
         bool(row['suspended']),
         row['failures'],
         row['delivered'],
+        json.loads(row['allowed'] or 'null'),
     )

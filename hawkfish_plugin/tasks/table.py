@@ -119,8 +119,8 @@ class Tasks:
                 self._check_subject(connection, operation, subject)
             row = connection.execute(
                 'INSERT INTO tasks (operation, version, cancellable, parent, '
-                'after_task, arguments, payload, created) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
+                'after_task, arguments, payload, created, queued) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
                 (
                     operation.name,
                     operation.version,
@@ -130,6 +130,7 @@ class Tasks:
                     json.dumps(arguments.dump()),
                     json.dumps(payload),
                     time.time(),
+                    self._db.steady(),
                 ),
             ).fetchone()
             _insert_subjects(connection, row['id'], operation.lock, subjects)
@@ -221,6 +222,10 @@ class Tasks:
             system,
         )
         return found[0] if found else None
+
+    def waited(self, task: Task) -> float:
+        """The seconds since *task* was submitted."""
+        return self._db.steady() - (task.queued or task.created)
 
     def any_active(self) -> bool:
         """Whether any task waits or runs."""
@@ -389,9 +394,8 @@ class Tasks:
 
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '
-            'WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC '
-            'LIMIT -1 OFFSET ?)',
+            'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '
+            'ORDER BY position DESC LIMIT -1 OFFSET ?)',
             (self._conf.keep_completed,),
         )
 
@@ -437,6 +441,7 @@ def _write_end(
             ended.id,
         ),
     )
+    connection.execute('INSERT INTO endings (task) VALUES (?)', (ended.id,))
     connection.execute(
         'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
     )

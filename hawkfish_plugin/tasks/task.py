@@ -27,7 +27,8 @@ class Subject:
 @dataclasses.dataclass(frozen=True)
 class Task:
     """
-    One task.  Times are seconds since the epoch.
+    One task.  Times are seconds since the epoch; *queued* is the steady one of
+    its submission, as far as it is known.
 
     *parent* is the task that this is a sub-task of, *after_task* the one that
     it waits for.  *arguments* and *journal* are records of the operation, of
@@ -57,6 +58,7 @@ class Task:
     created: float
     started: float | None
     ended: float | None
+    queued: float | None = None
 
     @property
     def active(self) -> bool:

@@ -241,7 +241,7 @@ class Workers:
         context = Context(self._tasks, task, deadline)
         # What nobody expects any more is not done hours later, when an
         # emulator that was down comes back.
-        if not context.begun and time.time() - task.created > deadline:
+        if not context.begun and self._tasks.waited(task) > deadline:
             raise exceptions.OperationTimedOut(task.operation, deadline)
         return self._carry_out(context, operation)
 

@@ -17,7 +17,15 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, events, locks, supervision
+from hawkfish_plugin import (
+    bounds,
+    conf,
+    db,
+    events,
+    locks,
+    messages,
+    supervision,
+)
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import delivery, pushing, subscriptions
 from hawkfish_plugin.records import Record
@@ -37,7 +45,7 @@ class Service:
 
     made = []
 
-    def __init__(self, folder, is_allowed=lambda event: True):
+    def __init__(self, folder, is_allowed=lambda event, subscription: True):
         self.conf = conf.load()
         database = db.Database(folder)
         self.locks = locks.Locks(folder)
@@ -55,7 +63,12 @@ class Service:
         self.made.append(self)
 
     def subscribe(self, url, policy=subscriptions.FOREVER, **changes):
-        given = {'verify': True, 'headers': [], 'filters': {}} | changes
+        given = {
+            'verify': True,
+            'headers': [],
+            'filters': {},
+            'allowed': None,
+        } | changes
         return self.subscriptions.create(url, 'context', policy, **given).id
 
     def happen(self, count=1, system=None, text='s'):
@@ -219,7 +232,7 @@ def test_filters_and_systems_that_may_not_be_shown(tmp_path, receiver):
     """What is filtered out, or of a system not served, is not pushed."""
     shown = contract.System('uuid-a', 'a')
     hidden = contract.System('uuid-b', 'b')
-    service = Service(tmp_path, lambda event: event.origin.system != hidden)
+    service = Service(tmp_path, lambda event, _: event.origin.system != hidden)
     service.subscribe(
         receiver.url,
         filters={
@@ -627,3 +640,31 @@ def test_deliveries_outlive_what_is_not_foreseen(
     service.happen()
 
     receiver.wait(lambda r: r.ids)
+
+
+def test_what_a_dead_subscriber_waits_for_is_bounded(service, monkeypatch):
+    """In bytes as well: the oldest go, and their loss is told."""
+    monkeypatch.setattr(bounds, 'EVENTS_BYTES', 20_000)
+    service.subscribe('http://127.0.0.1:9/')
+    for _ in range(100):
+        service.happen(text='x' * 1000)
+
+    kept = service.events.after(0, 1000)
+
+    assert kept[0].is_loss
+    assert 15 <= len(kept) <= 21
+    assert kept[-1].id == 100
+
+
+def test_a_faked_loss_is_filtered_as_anything_else(service, receiver):
+    """Only the service can say that events were lost."""
+    service.subscribe(
+        receiver.url, filters={'MessageIds': ['HawkFish.1.0.SnapshotCreated']}
+    )
+    service.delivery.start()
+    faked = events.NewEvent(messages.EVENTS_LOST, [], events.SERVICE)
+
+    service.events.submit(faked)
+    service.happen()
+
+    assert receiver.wait(lambda r: r.messages) == ['SnapshotCreated']

@@ -9,10 +9,13 @@ import contextlib
 import pathlib
 import resource
 import socket
+import time
 
 import pytest
+import requests
 
 from tests.served import FAKE_UUID, Served
+from tests.unit.receiver import Receiver
 from tests.waiting import holds_for, wait_for
 
 
@@ -80,7 +83,7 @@ def test_a_process_without_descriptors_works_again(process, second):
     # Whoever works on them finds no descriptor for the lock of the system.
     for name in 'abcd':
         assert second.post_create(FAKE_UUID, Name=name).status_code == 202
-    assert holds_for(lambda: not is_ready(second, 'abcd'), 3)
+    assert holds_for(lambda: process.is_running, 3)
     for connection in idle:
         connection.close()
     limit_descriptors(process, 1024)
@@ -100,3 +103,62 @@ def test_a_process_that_cannot_work_lets_another_one(process, second):
     wait_for(lambda: is_ready(second, 'abcd'))
     assert process.is_running
     assert len(idle) == 40
+
+
+# Two lists on one state ---------------------------------------------------
+
+OTHER_UUID = '7b946b59-9e44-4fa7-8e91-f3527a1ef095'
+SYSTEMS = f"""
+SUSHY_EMULATOR_FAKE_SYSTEMS = [
+    {{'uuid': uuid, 'name': name, 'power_state': 'Off', 'nics': []}}
+    for uuid, name in (({FAKE_UUID!r}, 'fake'), ({OTHER_UUID!r}, 'secret'))
+]
+"""
+
+
+@pytest.mark.parametrize('restricted_works', [True, False])
+def test_a_subscription_has_the_list_of_its_emulator(
+    process, second, restricted_works
+):
+    """Whoever delivers, nobody hears of a system that he may not see."""
+    append(process, SYSTEMS)
+    allowed = f'SUSHY_EMULATOR_ALLOWED_INSTANCES = [{FAKE_UUID!r}]\n'
+    append(second, SYSTEMS + allowed)
+    for one in (second, process) if restricted_works else (process, second):
+        one.start()
+    seen, restricted = Receiver(), Receiver()
+    for one, receiver in ((process, seen), (second, restricted)):
+        made = requests.post(
+            f'{one.url}/redfish/v1/EventService/Subscriptions',
+            json={'Destination': receiver.url, 'Protocol': 'Redfish'},
+            timeout=60,
+        )
+        assert made.status_code == 201
+
+    process.create(OTHER_UUID, Name='hidden')
+    second.create(FAKE_UUID, Name='shown')
+
+    seen.wait(lambda r: r.messages.count('SnapshotCreated') == 2)
+    restricted.wait_for('SnapshotCreated')
+    assert 'secret' in str(seen.taken)
+    assert 'secret' not in str(restricted.taken)
+    assert OTHER_UUID not in str(restricted.taken)
+
+
+def test_what_expires_is_pruned_whoever_works(process, second):
+    """Also where the one that works may not serve the system."""
+    append(process, SYSTEMS)
+    allowed = f'SUSHY_EMULATOR_ALLOWED_INSTANCES = [{FAKE_UUID!r}]\n'
+    append(second, SYSTEMS + allowed)
+    second.start()
+    process.start()
+    soon = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 4))
+    process.create(OTHER_UUID, Name='old', ExpiresTime=soon)
+    process.create(OTHER_UUID, Name='new')
+
+    wait_for(lambda: len(process.snapshots(OTHER_UUID)) == 1)
+
+
+def append(process, config):
+    with process.config.open('a') as file:
+        file.write(config)
