@@ -73,6 +73,11 @@ class AllowLists:
             return True
         return any(permits(allowed, system) for allowed in self._others())
 
+    def is_served_by_all(self, system: contract.System) -> bool:
+        """Whether every emulator that lives may serve *system*."""
+        lists = (self._own(), *self._others())
+        return all(permits(allowed, system) for allowed in lists)
+
     def _others(self) -> Iterator[Allowed]:
         for path in self._folder.glob('serves-*.json'):
             if path != self._told:

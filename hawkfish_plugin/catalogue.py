@@ -61,7 +61,11 @@ class View:
 
 
 class Catalogue:
-    """The snapshots of every system that *driver* serves."""
+    """
+    The snapshots of every system that *driver* serves.
+
+    *shows* says of which systems the present request may hear.
+    """
 
     def __init__(
         self,
@@ -70,12 +74,14 @@ class Catalogue:
         lock_files: locks.Locks,
         note_table: notes.Notes,
         kinds: Kinds,
+        shows: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._locks = lock_files
         self._notes = note_table
         self._kinds = kinds
+        self._shows = shows
 
     def system(self, identity: str) -> contract.System:
         """The system with this UUID or name; raises SystemNotFound."""
@@ -142,10 +148,18 @@ class Catalogue:
                 tuple(children.get(name, ())),
                 tuple(referrers.get(name, ())),
                 inventory.sizes.get(name),
-                tuple(inventory.dependents.get(name, ())),
+                tuple(map(self._told, inventory.dependents.get(name, ()))),
             )
             views.append(dataclasses.replace(view, state=_state(view)))
         return views
+
+    def _told(self, dependent: contract.Dependent) -> contract.Dependent:
+        """*dependent* as it may be told: of a hidden system, no more."""
+        if dependent.uuid is None or self._shows(
+            contract.System(dependent.uuid, dependent.name)
+        ):
+            return dependent
+        return contract.HIDDEN
 
     def _effect(self, task: Task | None) -> Effect | None:
         kind = self._kinds.get(task.operation) if task else None

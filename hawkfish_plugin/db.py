@@ -10,6 +10,7 @@ the hypervisor.
 
 import collections
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -17,10 +18,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from typing import TypeVar
 
 from hawkfish_plugin import bounds, exceptions
 
 BUSY_TIMEOUT_MS = 10_000
+
+T = TypeVar('T')
 
 # Append only: each entry takes a database from version N to N+1, and a
 # released entry is never changed.  Tasks count from 43, as the emulator has a
@@ -198,6 +202,27 @@ MIGRATIONS = (
 )
 
 
+def decoded(text: object, default: T) -> tuple[T, bool]:
+    """
+    The JSON value in *text*, and whether it is of the kind of *default*.
+
+    A row may be damaged, by a disk or by hand; it must not keep the others
+    from being read.  Then the value is *default*.
+    """
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, type(default)):
+        return found, True
+    return default, False
+
+
+def number(value: object, default: float = 0) -> float:
+    """*value* of a column; *default* where it is no number."""
+    return value if isinstance(value, int | float) else default
+
+
 class _Pool:
     """
     The connections of one process.
@@ -331,6 +356,7 @@ class Database:
             self.path, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
         connection.execute('PRAGMA journal_mode = WAL')
         connection.execute('PRAGMA foreign_keys = ON')
@@ -349,6 +375,11 @@ class Database:
                     connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {len(MIGRATIONS)}')
             self._ahead = _read_clock(connection)
+
+
+def _text(data: bytes) -> str:
+    # What is damaged is one row's, and no reason to read none.
+    return data.decode(errors='replace')
 
 
 def _read_clock(connection: sqlite3.Connection) -> float:

@@ -247,6 +247,13 @@ class UnsupportedMediaType(BadRequest):
     registry = HAWKFISH
 
 
+class ForeignOrigin(BadRequest):
+    """(origin)"""
+
+    status = 403
+    registry = HAWKFISH
+
+
 class PreconditionFailed(BadRequest):
     status = 412
 
@@ -534,6 +541,10 @@ class StateUnavailable(Unavailable):
 
 class StateTooNew(Unavailable):
     """(database, its version, newest supported version)"""
+
+
+class TooManyDownloads(Unavailable):
+    """(limit)"""
 
 
 class QueueFull(Unavailable):

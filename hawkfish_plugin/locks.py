@@ -4,10 +4,10 @@ Locks between the processes that serve one hypervisor.
 
 Owns the lock files: one for each system, which an operation and every
 mutating request of the emulator take in turn, one for what is submitted for
-it, one for each policy, and one that says which process runs the workers.
-The kernel releases them when their holder dies, so nothing has to be cleaned
-up after a crash.  Owns as well the pipe by which any process calls the one
-that runs the workers.
+it, one for its virtual media, one for each policy, and one that says which
+process runs the workers.  The kernel releases them when their holder dies, so
+nothing has to be cleaned up after a crash.  Owns as well the pipe by which any
+process calls the one that runs the workers.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from hawkfish_plugin import db, exceptions
+from hawkfish_plugin import db, exceptions, rooms, supervision
 
 # How long a request waits for an operation on the same system; well below the
 # 60 s after which sushy gives up.
@@ -36,10 +36,17 @@ _QUIET_SECONDS = 1.0
 
 
 class Locks:
-    """The lock files in *folder*."""
+    """
+    The lock files in *folder*.
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    Requests wait for them in *room*, and where that is full, not at all.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, room: rooms.Room | None = None
+    ) -> None:
         self._folder = folder
+        self._room = room
         self._pipe = folder / 'calls'
         self._deciding = threading.local()
         db.make_private_folder(folder)
@@ -55,6 +62,20 @@ class Locks:
         """
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         with self._hold('system', uuid, kind, timeout):
+            yield
+
+    @contextlib.contextmanager
+    def media(
+        self, uuid: str, timeout: float, shared: bool = False
+    ) -> Iterator[None]:
+        """
+        Hold the lock of the virtual media of one system.
+
+        *shared* while images are inserted, and not to correct what is noted
+        of them.
+        """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        with self._hold('media', uuid, kind, timeout):
             yield
 
     @contextlib.contextmanager
@@ -90,8 +111,9 @@ class Locks:
     ) -> Iterator[None]:
         handle = self._open(f'{what}-{uuid}')
         try:
-            if not self._acquire(handle, kind, timeout):
-                raise exceptions.SystemLocked(uuid, round(timeout))
+            waited = self._acquire(handle, kind, timeout)
+            if waited is not None:
+                raise exceptions.SystemLocked(uuid, round(waited))
             yield
         finally:
             os.close(handle)
@@ -160,15 +182,30 @@ class Locks:
         except OSError as exc:
             raise exceptions.StateUnavailable(self._folder, exc) from exc
 
-    def _acquire(self, handle: int, kind: int, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-            except OSError as exc:
-                raise exceptions.StateUnavailable(self._folder, exc) from exc
-            time.sleep(_POLL_SECONDS)
+    def _acquire(self, handle: int, kind: int, timeout: float) -> float | None:
+        """None, or how many seconds it was waited for in vain."""
+        if self._try(handle, kind):
+            return None
+        # Our own threads are none of the web server's.
+        room = None if supervision.is_ours() else self._room
+        if not timeout or (room and not room.enter()):
+            return 0.0
+        try:
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                if self._try(handle, kind):
+                    return None
+            return timeout
+        finally:
+            if room:
+                room.leave()
+
+    def _try(self, handle: int, kind: int) -> bool:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
+        return True

@@ -41,6 +41,7 @@ from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.retention.prune import Prune
+from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.supervision import Failures, Supervisor
 from hawkfish_plugin.sweeping import Sweeping
@@ -120,7 +121,11 @@ class Plugin:
 
     @functools.cached_property
     def locks(self) -> Locks:
-        return Locks(self._folder)
+        return Locks(self._folder, self.rooms.locks)
+
+    @functools.cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self.conf.hawkfish.web_threads)
 
     @functools.cached_property
     def _database(self) -> Database:
@@ -155,7 +160,12 @@ class Plugin:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue(
-            self.driver, self.tasks, self.locks, self._notes, KINDS
+            self.driver,
+            self.tasks,
+            self.locks,
+            self._notes,
+            KINDS,
+            self._may_tell,
         )
 
     @functools.cached_property
@@ -209,6 +219,12 @@ class Plugin:
 
     def may_serve(self, system: contract.System) -> bool:
         return permits(internals.allowed_instances(self._app.config), system)
+
+    def _may_tell(self, system: contract.System) -> bool:
+        if flask.has_request_context():
+            return self.may_serve(system)
+        # What a task keeps is read by the clients of all emulators.
+        return self.allowed.is_served_by_all(system)
 
     def may_show(self, event: Event) -> bool:
         system = event.origin.system

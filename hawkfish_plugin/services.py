@@ -19,6 +19,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
 
@@ -57,6 +58,9 @@ class Services(Protocol):
 
     @property
     def subscriptions(self) -> Subscriptions: ...
+
+    @property
+    def rooms(self) -> Rooms: ...
 
     @property
     def allowed(self) -> AllowLists: ...

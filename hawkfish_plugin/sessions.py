@@ -16,7 +16,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hawkfish_plugin import bounds, db, exceptions
 from hawkfish_plugin.emulator import internals
@@ -120,9 +120,14 @@ class Sessions:
         seconds: int = row['seconds']
         return seconds
 
-    @timeout.setter
-    def timeout(self, seconds: int) -> None:
+    def change_timeout(
+        self, seconds: int | None, check: Callable[[], None]
+    ) -> None:
+        """Set it; *check* may refuse by what nobody changes any more."""
         with self._db.transaction() as connection:
+            check()
+            if seconds is None:
+                return
             connection.execute(
                 'UPDATE session_timeout SET seconds = ?', (seconds,)
             )

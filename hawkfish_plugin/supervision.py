@@ -20,6 +20,7 @@ Step = Callable[[], object]
 
 # How long a thread rests after a step that failed.
 RETRY_SECONDS = 1.0
+_PREFIX = 'hawkfish-'
 # How often what goes on failing in the same way is logged.
 _TELL_SECONDS = 60.0
 
@@ -96,7 +97,7 @@ class Supervisor:
             thread = threading.Thread(
                 target=self._run,
                 args=(name, step, over or threading.Event()),
-                name=f'hawkfish-{name}',
+                name=f'{_PREFIX}{name}',
                 daemon=True,
             )
             thread.start()
@@ -166,5 +167,10 @@ class Supervisor:
             self._failing[name] = since, text
 
 
+def is_ours() -> bool:
+    """Whether the present thread is one of these."""
+    return threading.current_thread().name.startswith(_PREFIX)
+
+
 def _present() -> str:
-    return threading.current_thread().name.removeprefix('hawkfish-')
+    return threading.current_thread().name.removeprefix(_PREFIX)

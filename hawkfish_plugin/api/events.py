@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import flask
 
-from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin import bounds, events, exceptions, messages
 from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import missing, services
 from hawkfish_plugin.api.answers import answer
@@ -87,7 +87,7 @@ def show_event_service() -> flask.Response:
 def act_on_event_service(action: str) -> flask.Response:
     if action not in (uris.SUBMIT_TEST_ACTION, uris.TEST_ACTION):
         raise missing()
-    body = read_body()
+    body = read_body(bounds.TEST_EVENT_BYTES)
     if action == uris.SUBMIT_TEST_ACTION:
         _SUBMIT_TEST.check(body)
         event = _test_event(body)
@@ -127,16 +127,23 @@ def stream_events() -> flask.Response:
         return flask.Response(content_type='text/event-stream')
     _limit_sending()
     available = services()
-    stream = streams.Stream(
-        available.events,
-        available.subscriptions,
-        available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
-        _last_event_id(),
-        lambda event: available.may_show(event) and wanted(event),
-    )
+    if not available.rooms.streams.enter():
+        raise exceptions.EventSubscriptionLimitExceeded()
+    try:
+        stream = streams.Stream(
+            available.events,
+            available.subscriptions,
+            available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
+            _last_event_id(),
+            lambda event: available.may_show(event) and wanted(event),
+        )
+    except BaseException:
+        available.rooms.streams.leave()
+        raise
     response = flask.Response(_lines(stream), content_type='text/event-stream')
     # A proxy must pass on each event as it comes.
     response.headers['X-Accel-Buffering'] = 'no'
+    response.call_on_close(available.rooms.streams.leave)
     response.call_on_close(stream.close)
     return response
 

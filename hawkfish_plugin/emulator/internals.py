@@ -11,17 +11,18 @@ release that are supported.
 Imports nothing of this package, so that every layer may import it.
 """
 
+import functools
 import json
 import posixpath
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import flask
 from sushy_tools import error
-from sushy_tools.emulator import auth_basic, memoize
+from sushy_tools.emulator import api_utils, auth_basic, memoize
 
 Config = Mapping[str, Any]
 MediaNote = dict[str, Any]
@@ -37,6 +38,7 @@ BIOS_SETTINGS = 'bios_settings'
 REGISTRIES = 'registry_file_collection'
 TASK_SERVICE = 'simple_task_service'
 VIRTUAL_MEDIA = 'VirtualMedia.virtual_media_resource'
+INSERT_MEDIA = 'VirtualMedia.virtual_media_insert'
 # The one task that the emulator has, of no operation.
 TASK_ID = '42'
 SIMPLE_UPDATE = 'UpdateService.update_service_simple_update'
@@ -69,7 +71,10 @@ def update_targets(request: flask.Request) -> list[str]:
     Relies on the emulator taking the last segment of each target for the
     identity of a system.  Empty where the body is not valid.
     """
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        body = None
     targets = body.get('Targets') if isinstance(body, dict) else None
     if not isinstance(targets, list):
         return []
@@ -179,6 +184,27 @@ def has_all_features(config: Config) -> bool:
     return bool(config.get('SUSHY_EMULATOR_FEATURE_SET', 'full') == 'full')
 
 
+def not_found() -> Exception:
+    """
+    The error of the emulator for a system that it does not serve.
+
+    Relies on its error handler, which renders ``NotFound`` as a 404.
+    """
+    found: Exception = error.NotFound()
+    return found
+
+
+def mend_denials() -> None:
+    """
+    Let the emulator deny a system with the 404 that it means.
+
+    Relies on its ``api_utils`` raising ``error.NotFound``, where ``error`` is
+    a function of that module by mistake, which gives 500.
+    """
+    if not hasattr(api_utils.error, 'NotFound'):
+        vars(api_utils.error)['NotFound'] = error.NotFound
+
+
 # Authentication ------------------------------------------------------------
 
 
@@ -265,6 +291,25 @@ def forget_handles(driver: Any) -> None:
     Relies on ``memoize`` making a new ``_cache`` where there is none.
     """
     vars(driver).pop('_cache', None)
+
+
+def guard_boot_image(driver: Any, before: Callable[[], None]) -> None:
+    """
+    Have *before* called when *driver*, of systems, puts an image into a drive.
+
+    Relies on the insertion of virtual media calling ``set_boot_image`` of
+    that object, when the image has been downloaded.
+    """
+    if 'set_boot_image' in vars(driver):
+        return
+    original = driver.set_boot_image
+
+    @functools.wraps(original)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        before()
+        return original(*args, **kwargs)
+
+    driver.set_boot_image = guarded
 
 
 # Virtual media -------------------------------------------------------------

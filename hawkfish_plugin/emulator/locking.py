@@ -9,6 +9,8 @@ back into place.
 """
 
 import contextlib
+import time
+from collections.abc import Iterable
 
 import flask
 
@@ -41,9 +43,10 @@ class RequestLocks:
         """
         request = flask.request
         flask.g.hawkfish_locks = held = contextlib.ExitStack()
-        if request.method in _MUTATING:
-            for identity in _changed_systems(request):
-                self._lock(held, identity)
+        if request.endpoint == internals.INSERT_MEDIA:
+            self._begin_insertion(held, internals.system_of(request) or '')
+        elif request.method in _MUTATING:
+            self._lock(held, _changed_systems(request))
         elif request.endpoint in _MUTATING_READS:
             self._lock_reading(held, internals.system_of(request) or '')
 
@@ -65,7 +68,10 @@ class RequestLocks:
     def may_go_without(self, error: exceptions.HawkFishError) -> bool:
         """Whether the request may be served without the lock."""
         if isinstance(
-            error, exceptions.SystemLocked | exceptions.SystemUnsettled
+            error,
+            exceptions.SystemLocked
+            | exceptions.SystemUnsettled
+            | exceptions.TooManyDownloads,
         ):
             return False
         # Before anything of ours has started there is nothing to cross.
@@ -84,14 +90,59 @@ class RequestLocks:
         started = self._services.started
         return not (started and self._services.tasks.any_active())
 
-    def _lock(self, held: contextlib.ExitStack, identity: str) -> None:
+    def finish_insertion(self) -> None:
+        """
+        Lock the system into whose drive the present request puts an image.
+
+        Not before the image is there: to download it may take for ever.
+        """
+        uuid = flask.g.pop('hawkfish_insertion', None)
+        if uuid is None:
+            return
+        try:
+            self._lock(flask.g.hawkfish_locks, [uuid])
+        except exceptions.HawkFishError as exc:
+            if self.may_go_without(exc):
+                return
+            request = flask.request
+            internals.note_ejected(
+                flask.current_app,
+                internals.system_of(request) or '',
+                internals.device_of(request),
+            )
+            raise
+
+    def _begin_insertion(
+        self, held: contextlib.ExitStack, identity: str
+    ) -> None:
+        room = self._services.rooms.downloads
+        if not room.enter():
+            raise exceptions.TooManyDownloads(room.most)
+        held.callback(room.leave)
         uuid = self._services.driver.resolve(identity).uuid
         held.enter_context(
-            self._services.locks.system(uuid, locks.REQUEST_TIMEOUT)
+            self._services.locks.media(
+                uuid, locks.REQUEST_TIMEOUT, shared=True
+            )
         )
-        task = self._services.tasks.unsettled(uuid)
-        if task:
-            raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
+        flask.g.hawkfish_insertion = uuid
+        internals.guard_boot_image(
+            internals.systems(flask.current_app), self.finish_insertion
+        )
+
+    def _lock(
+        self, held: contextlib.ExitStack, identities: Iterable[str]
+    ) -> None:
+        """Lock systems, of which each may be named more than once."""
+        resolve = self._services.driver.resolve
+        until = time.monotonic() + locks.REQUEST_TIMEOUT
+        # In one order, so that two such requests cannot wait for each other.
+        for uuid in sorted({resolve(name).uuid for name in identities}):
+            left = max(0.0, until - time.monotonic())
+            held.enter_context(self._services.locks.system(uuid, left))
+            task = self._services.tasks.unsettled(uuid)
+            if task:
+                raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)
@@ -119,5 +170,4 @@ def _changed_systems(request: flask.Request) -> list[str]:
         return [identity]
     if request.endpoint != internals.SIMPLE_UPDATE:
         return []
-    # In one order, so that two such requests cannot wait for each other.
-    return sorted(set(internals.update_targets(request)))
+    return internals.update_targets(request)

@@ -231,14 +231,14 @@ def _event(row: sqlite3.Row) -> Event:
     return Event(
         row['id'],
         row['event_group'],
-        row['time'],
+        db.number(row['time']),
         row['message'],
-        json.loads(row['args']),
+        db.decoded(row['args'], [])[0],
         Origin(
             row['origin'],
             row['origin_type'],
             system,
             bool(row['origin_gone']),
         ),
-        json.loads(row['given']),
+        db.decoded(row['given'], {})[0],
     )

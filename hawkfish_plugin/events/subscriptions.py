@@ -10,7 +10,7 @@ that it lives.  ``delivered`` is how far a destination has come.
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -49,7 +49,7 @@ class Subscription:
     suspended: bool
     failures: int
     delivered: int
-    allowed: list[str] | None
+    allowed: list[str] | None = None
 
 
 # The class below has a method of that name.
@@ -147,6 +147,22 @@ class Subscriptions:
             )
         ]
 
+    def change(
+        self,
+        subscription_id: int,
+        check: Callable[[Subscription], None],
+        columns: Mapping[str, object],
+    ) -> None:
+        """
+        Set columns; *check* may refuse by what nobody changes any more.
+
+        Raises SubscriptionNotFound.
+        """
+        with self._db.transaction():
+            check(self.get(subscription_id))
+            if columns:
+                self.update(subscription_id, **columns)
+
     def update(self, subscription_id: int, **columns: object) -> None:
         """Set columns of a subscription that may be gone by now."""
         names = ', '.join(f'{column} = ?' for column in columns)
@@ -172,7 +188,20 @@ class Subscriptions:
                 (oldest, subscription_id),
             )
 
+    def remove(
+        self, subscription_id: int, check: Callable[[Subscription], None]
+    ) -> None:
+        """
+        Delete it; *check* may refuse by what nobody changes any more.
+
+        Raises SubscriptionNotFound.
+        """
+        with self._db.transaction():
+            check(self.get(subscription_id))
+            self.delete(subscription_id)
+
     def delete(self, subscription_id: int) -> None:
+        """Delete one that may be gone by now."""
         with self._db.transaction() as connection:
             connection.execute(
                 'DELETE FROM subscriptions WHERE id = ?', (subscription_id,)
@@ -218,6 +247,12 @@ def as_text(headers: Headers) -> str:
 
 
 def _subscription(row: sqlite3.Row) -> Subscription:
+    no_list: list[Any] = []
+    no_filters: dict[str, Any] = {}
+    headers, _ = db.decoded(row['headers'], no_list)
+    filters, is_sound = db.decoded(row['filters'], no_filters)
+    allowed, _ = db.decoded(row['allowed'], no_list)
+    everything = row['allowed'] in (None, 'null')
     return Subscription(
         row['id'],
         row['type'],
@@ -225,10 +260,15 @@ def _subscription(row: sqlite3.Row) -> Subscription:
         row['context'],
         row['retry_policy'],
         bool(row['verify']),
-        [(name, value) for name, value in json.loads(row['headers'])],
-        json.loads(row['filters']),
-        bool(row['suspended']),
+        [(str(h[0]), str(h[1])) for h in headers if _is_pair(h)],
+        filters,
+        # One of which it is not known what it filters gets nothing.
+        bool(row['suspended']) or not is_sound,
         row['failures'],
         row['delivered'],
-        json.loads(row['allowed'] or 'null'),
+        None if everything else allowed,
     )
+
+
+def _is_pair(found: object) -> bool:
+    return isinstance(found, list) and len(found) == 2

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Sequence
 
-from hawkfish_plugin import messages
+from hawkfish_plugin import bounds, messages
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -128,5 +128,5 @@ def payload(method: str, uri: str, body: Resource) -> Resource:
         'HttpOperation': method,
         'TargetUri': uri,
         'HttpHeaders': ['Content-Type: application/json'],
-        'JsonBody': json.dumps(body),
+        'JsonBody': json.dumps(body)[: bounds.PAYLOAD_CHARACTERS],
     }

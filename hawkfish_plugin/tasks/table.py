@@ -29,8 +29,10 @@ from hawkfish_plugin.tasks.task import (
     CANCELLED,
     COMPLETED,
     NEW,
+    Head,
     Subject,
     Task,
+    read_heads,
     read_tasks,
 )
 
@@ -179,6 +181,23 @@ class Tasks:
     def sub_tasks(self, task_id: int) -> Sequence[Task]:
         """The sub-tasks of a task, oldest first."""
         return self._select('WHERE parent = ?', task_id)
+
+    def heads(self, parent: int | None = None) -> Sequence[Head]:
+        """Those of every task, or of the sub-tasks of one, oldest first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                'SELECT id FROM tasks WHERE ?1 IS NULL OR parent = ?1 '
+                'ORDER BY id',
+                (parent,),
+            ).fetchall()
+            return read_heads(connection, [row['id'] for row in rows])
+
+    def load(self, heads: Sequence[Head]) -> Sequence[Task]:
+        """The tasks of *heads* that are still remembered, oldest first."""
+        return self._select(
+            'WHERE id IN (SELECT value FROM json_each(?))',
+            json.dumps([head.id for head in heads]),
+        )
 
     def has_sub_tasks(self) -> frozenset[int]:
         """The ids of the tasks that have sub-tasks."""

@@ -12,7 +12,7 @@ import types
 import flask
 import pytest
 
-from hawkfish_plugin import conf, db, exceptions, locks, sessions
+from hawkfish_plugin import conf, db, exceptions, locks, rooms, sessions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import handles, hooks, internals
 from hawkfish_plugin.records import Record
@@ -78,7 +78,7 @@ class Services:
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, conf.load())
         self.sessions = sessions.Sessions(database)
-        self.may_start = True
+        self.may_start, self.rooms = True, rooms.Rooms(8)
 
     def start(self):
         self.started = self.may_start

@@ -52,6 +52,7 @@ LAYERS = {
     'hawkfish_plugin.emulator.internals': 0,
     'hawkfish_plugin.records': 0,
     'hawkfish_plugin.allowed': 1,
+    'hawkfish_plugin.rooms': 1,
     'hawkfish_plugin.bounds': 0,
     'hawkfish_plugin.conf': 0,
     'hawkfish_plugin.exceptions': 0,
