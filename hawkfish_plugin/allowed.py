@@ -16,7 +16,7 @@ import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.drivers import contract
 
 Allowed = list[str] | None
@@ -37,6 +37,7 @@ class AllowLists:
         self._folder = folder
         self._own = own
         self._told: pathlib.Path | None = None
+        db.make_private_folder(folder)
 
     def own(self) -> Allowed:
         return self._own()

@@ -37,7 +37,8 @@ CONNECTIONS = _bound(
     'Connections to an emulator that was started as sushy-emulator',
     512,
     'or half of the descriptors that the process may open',
-    'a further one gets 503 and is closed',
+    'the one whose request is awaited longest is closed; where all are '
+    'served, a further one gets 503',
 )
 REQUEST_SECONDS = _bound(
     'Time until a request has arrived',

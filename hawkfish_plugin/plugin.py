@@ -28,6 +28,7 @@ from hawkfish_plugin import (
 from hawkfish_plugin.allowed import AllowLists, permits
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.db import Database
+from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
@@ -90,6 +91,7 @@ class Plugin:
         self._lock = threading.RLock()
         self._started_in = 0
         self._supervisor = Supervisor()
+        self.deadlines = Deadlines(self._supervisor)
         self._failures = Failures(LOG)
 
     # Tables and drivers ---------------------------------------------------
@@ -257,6 +259,7 @@ class Plugin:
             self.conf,
             self._may_push,
             self._supervisor,
+            self.deadlines,
         )
 
     @property

@@ -15,6 +15,7 @@ from oslo_config import cfg
 from hawkfish_plugin import locks, sessions
 from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
@@ -58,6 +59,9 @@ class Services(Protocol):
 
     @property
     def subscriptions(self) -> Subscriptions: ...
+
+    @property
+    def deadlines(self) -> Deadlines: ...
 
     @property
     def rooms(self) -> Rooms: ...

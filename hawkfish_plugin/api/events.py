@@ -6,12 +6,8 @@ Owns the service itself, its test events, and the stream of server-sent
 events.  Subscriptions have a file of their own.
 """
 
-import contextlib
 import json
 import re
-import socket
-import struct
-import sys
 import uuid
 from collections.abc import Iterator
 
@@ -28,9 +24,6 @@ from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as rendering
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import link
-
-# How long a client may leave what is sent to it unread.
-_SEND_SECONDS = 20
 
 _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
 
@@ -125,7 +118,6 @@ def stream_events() -> flask.Response:
     wanted = _wanted()
     if flask.request.method == 'HEAD':
         return flask.Response(content_type='text/event-stream')
-    _limit_sending()
     available = services()
     if not available.rooms.streams.enter():
         raise exceptions.EventSubscriptionLimitExceeded()
@@ -187,24 +179,3 @@ def _client() -> str:
         address = f'[{address}]'
     port = flask.request.environ.get('REMOTE_PORT', 0)
     return f'redfish-sse://{address}:{port}'
-
-
-def _limit_sending() -> None:
-    """
-    Let the stream of a client that reads nothing, or is gone, end.
-
-    Where the server does not give access to the socket, its own limits hold.
-    """
-    environ = flask.request.environ
-    client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')
-    if client is None or sys.platform != 'linux':
-        return
-    with contextlib.suppress(OSError):
-        client.setsockopt(
-            socket.SOL_SOCKET,
-            socket.SO_SNDTIMEO,
-            struct.pack('ll', _SEND_SECONDS, 0),
-        )
-        client.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
-        )

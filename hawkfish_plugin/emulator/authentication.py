@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.emulator import headers, internals
+from hawkfish_plugin.emulator import headers, internals, serving
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import Services
 
@@ -66,6 +66,7 @@ class TokenMiddleware:
     def __call__(
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
+        serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
         return wsgi(environ, headers.adding_to(start))
 

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 import os
+import ssl
 from typing import Any
 
 import flask
@@ -28,6 +29,7 @@ from hawkfish_plugin.emulator import (
     origins,
     resources,
     routes,
+    serving,
     virtual_media,
     visibility,
 )
@@ -128,6 +130,11 @@ def _starting(app: flask.Flask, services: Services) -> Any:
 
     @functools.wraps(run)
     def start_and_run(*args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault(
+            'request_handler', serving.handler(services.deadlines)
+        )
+        if isinstance(kwargs.get('ssl_context'), ssl.SSLContext):
+            serving.speak_tls_later(kwargs['ssl_context'])
         # Under --debug the outer of the two processes only watches files.
         if not app.debug or os.environ.get('WERKZEUG_RUN_MAIN'):
             services.start()

@@ -88,13 +88,14 @@ class Delivery:
         conf: cfg.ConfigOpts,
         is_allowed: Allows,
         supervisor: Supervisor,
+        deadlines: Deadlines,
     ) -> None:
         self._events = table
         self._subscriptions = subscription_table
         self._conf = conf.events
         self._is_allowed = is_allowed
         self._supervisor = supervisor
-        self._deadlines = Deadlines(supervisor)
+        self._deadlines = deadlines
         self._failures = Failures(LOG)
         self._lines: dict[int, _Line] = {}
         self._queue: queue.SimpleQueue[_Line] = queue.SimpleQueue()

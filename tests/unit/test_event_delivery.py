@@ -21,6 +21,7 @@ from hawkfish_plugin import (
     bounds,
     conf,
     db,
+    deadlines,
     events,
     locks,
     messages,
@@ -59,6 +60,7 @@ class Service:
             self.conf,
             is_allowed,
             self.supervisor,
+            deadlines.Deadlines(self.supervisor),
         )
         self.made.append(self)
 

@@ -5,16 +5,19 @@ What a hostile client, or an unlucky one, does to an emulator of its own.
 Whatever one client does, the service goes on for the others.
 """
 
+import concurrent.futures
 import contextlib
 import pathlib
 import resource
 import socket
+import subprocess
 import time
 
 import pytest
 import requests
 
-from tests.served import FAKE_UUID, Served
+from hawkfish_plugin import locks
+from tests.served import FAKE_UUID, OWN_WSGI, Served
 from tests.unit.receiver import Receiver
 from tests.waiting import holds_for, wait_for
 
@@ -162,3 +165,126 @@ def test_what_expires_is_pruned_whoever_works(process, second):
 def append(process, config):
     with process.config.open('a') as file:
         file.write(config)
+
+
+# Connections --------------------------------------------------------------
+
+
+def test_idle_connections_keep_out_nobody(process):
+    """However many there are, there is a place for who has a request."""
+    process.start()
+    limit_descriptors(process, 1024)
+    idle = connect(process, 1005)
+    begin = time.monotonic()
+
+    process.create(FAKE_UUID, Name='a')
+
+    assert time.monotonic() - begin < 15
+    assert len(idle) > 500
+    assert len(descriptors(process)) < 700
+
+
+def test_requests_that_do_not_arrive(process):
+    """Neither the head nor the body of one may come for ever."""
+    quick = 'from hawkfish_plugin import bounds; bounds.REQUEST_SECONDS = 1\n'
+    process.config.write_text(quick + process.config.read_text())
+    process.start()
+    head = b'POST /redfish/v1/SessionService/Sessions HTTP/1.1\r\nHost: a\r\n'
+    json = b'Content-Type: application/json\r\nContent-Length: 900\r\n\r\n'
+    for sent in (b'', head, head + json + b'{'):
+        with socket.create_connection(('127.0.0.1', process.port)) as client:
+            client.sendall(sent)
+            client.settimeout(0.1)
+
+            assert wait_for(lambda one=client: is_over(one))
+
+
+def is_over(client):
+    """Whether the server ends it, though it gets a byte now and then."""
+    try:
+        client.sendall(b' ')
+        return client.recv(1000) == b'' or client.recv(1000) == b''
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_silent_client_of_tls_keeps_out_nobody(tmp_path):
+    """It shakes hands when it wants to."""
+    certificate, key = tmp_path / 'cert.pem', tmp_path / 'key.pem'
+    subprocess.run(
+        [
+            *('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes'),
+            *('-subj', '/CN=127.0.0.1', '-days', '1'),
+            *('-keyout', key, '-out', certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    process = Served(
+        tmp_path,
+        config=f'SUSHY_EMULATOR_SSL_CERT = {str(certificate)!r}\n'
+        f'SUSHY_EMULATOR_SSL_KEY = {str(key)!r}\n',
+        scheme='https',
+    )
+    try:
+        process.start()
+        silent = connect(process, 5)
+
+        served = requests.get(
+            f'{process.url}/redfish/v1', verify=False, timeout=10
+        )
+    finally:
+        process.stop()
+
+    assert served.ok
+    assert len(silent) == 5
+
+
+# gunicorn -----------------------------------------------------------------
+
+
+@pytest.fixture
+def gunicorn(process):
+    """The documented way to run it with gunicorn."""
+    return process.use_gunicorn(OWN_WSGI, '--threads', '8').start()
+
+
+def test_streams_leave_threads_to_others(gunicorn):
+    """Those for whom there is none are refused."""
+    url = f'{gunicorn.url}/redfish/v1/EventService/SSE'
+    streams = [requests.get(url, stream=True, timeout=60) for _ in range(8)]
+
+    served = requests.get(f'{gunicorn.url}/redfish/v1', timeout=10)
+
+    assert served.ok
+    assert {one.status_code for one in streams} == {200, 503}
+    for one in streams:
+        one.close()
+
+
+def test_waits_leave_threads_to_others(gunicorn):
+    """A busy system is refused at once where too many wait for it."""
+    gunicorn.create(FAKE_UUID, Name='a')
+    (folder,) = (gunicorn.folder / 'state').glob('fake-*')
+    with (
+        locks.Locks(folder).system(FAKE_UUID, 5),
+        concurrent.futures.ThreadPoolExecutor(16) as pool,
+    ):
+        waiting = [pool.submit(rename, gunicorn, n) for n in range(16)]
+        wait_for(lambda: sum(one.done() for one in waiting) >= 8)
+        begin = time.monotonic()
+        served = requests.get(f'{gunicorn.url}/redfish/v1', timeout=60)
+
+        assert served.ok
+        assert time.monotonic() - begin < 5
+    assert {one.result() for one in waiting} <= {200, 503}
+
+
+def rename(process, number):
+    return requests.patch(
+        f'{process.collection(FAKE_UUID)}/a',
+        json={'Description': str(number)},
+        timeout=60,
+    ).status_code
