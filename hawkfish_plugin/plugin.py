@@ -34,6 +34,7 @@ from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.events.subscriptions import Subscription, Subscriptions
+from hawkfish_plugin.health import Health
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
@@ -239,6 +240,17 @@ class Plugin:
             and self.allowed.is_served(system)
         )
 
+    @functools.cached_property
+    def _health(self) -> Health:
+        return Health(self._database, self.events)
+
+    def health(self) -> tuple[str, str]:
+        return self._health.status(self._supervisor.failing())
+
+    def _periodic(self) -> None:
+        self._health.say(self._supervisor.failing())
+        self.prune.periodic()
+
     # Life -----------------------------------------------------------------
 
     @functools.cached_property
@@ -283,7 +295,7 @@ class Plugin:
                 self._workers.start(
                     self._delivery.start,
                     *self._sweeping(),
-                    periodic=self.prune.periodic,
+                    periodic=self._periodic,
                 )
             except Exception as exc:
                 self._failures.tell('The start of the snapshots', exc)

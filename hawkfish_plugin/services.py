@@ -73,6 +73,9 @@ class Services(Protocol):
     def started(self) -> bool:
         """Whether this process has started; a fork of it has not."""
 
+    def health(self) -> tuple[str, str]:
+        """OK, Warning or Critical, and why, of what runs the tasks."""
+
     def start(self) -> None:
         """Start what works in the background; a second time does nothing."""
 

@@ -32,6 +32,8 @@ MAX_SESSIONS = bounds.SESSIONS
 # How much later than it could a session may time out; a write for each
 # request would cost more than the request.
 _GRAIN_SECONDS = 5.0
+# What bcrypt looks at; newer releases refuse more.
+_MOST_BYTES = 72
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +169,23 @@ def _check(users: str, name: str, password: str) -> str | None:
     if tried is None:
         return None
     return entry if internals.fits(tried, password) else None
+
+
+def is_user(users: str, name: str) -> bool:
+    """Whether the file *users* has *name*."""
+    return name in _entries(users)
+
+
+def waste_time(users: str, password: bytes) -> None:
+    """Take as long as the check of a wrong password of somebody."""
+    for entry in _entries(users).values():
+        internals.fits(entry, password.decode(errors='replace'))
+        break
+
+
+def may_be_password(password: bytes) -> bool:
+    """Whether bcrypt takes *password*, right or wrong."""
+    return 0 not in password and len(password) <= _MOST_BYTES
 
 
 def _entries(users: str) -> dict[str, str]:

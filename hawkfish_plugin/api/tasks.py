@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import find_number, missing, services
 from hawkfish_plugin.api.answers import accepted, answer
@@ -40,7 +40,14 @@ _CANCELLABLE, _NOT_CANCELLABLE = 'DELETE', 'GET, HEAD'
 def show_task_service() -> flask.Response:
     """In the place of the emulator's own stub (see ``emulator``)."""
     queries.check(())
-    return answer(renderers.task_service(time.time()))
+    return answer(renderers.task_service(time.time(), *_health()))
+
+
+def _health() -> tuple[str, str]:
+    try:
+        return services().health()
+    except exceptions.StateUnavailable as exc:
+        return 'Critical', messages.text(exc)
 
 
 @blueprint.get('/TaskService/Tasks')

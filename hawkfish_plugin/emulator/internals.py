@@ -257,6 +257,23 @@ def fits(entry: str, password: str) -> bool:
     return True
 
 
+def authorization(environ: WSGIEnvironment) -> tuple[str, bytes] | None:
+    """
+    The name and password that the request brings; None: no valid ones.
+
+    Relies on ``auth_basic`` reading them from HTTP_AUTHORIZATION.
+    """
+    given = environ.get('HTTP_AUTHORIZATION')
+    if not isinstance(given, str):
+        return None
+    try:
+        kind, token = given.strip().split(maxsplit=1)
+        name, password = auth_basic.parse_token(token)
+    except (error.FishyError, ValueError):
+        return None
+    return (name, password) if kind.lower() == 'basic' else None
+
+
 # Systems -------------------------------------------------------------------
 
 _building = threading.Lock()

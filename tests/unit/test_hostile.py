@@ -10,6 +10,7 @@ import contextlib
 import pathlib
 import resource
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -288,3 +289,57 @@ def rename(process, number):
         json={'Description': str(number)},
         timeout=60,
     ).status_code
+
+
+# Health -------------------------------------------------------------------
+
+
+def task_service(process):
+    uri = f'{process.url}/redfish/v1/TaskService'
+    return requests.get(uri, timeout=60).json()['Status']
+
+
+def test_the_health_of_the_owner_is_told_by_all(process, second):
+    """While its threads fail, and when they work again."""
+    process.start()
+    second.start()
+    receiver = Receiver()
+    requests.post(
+        f'{second.url}/redfish/v1/EventService/Subscriptions',
+        json={'Destination': receiver.url, 'Protocol': 'Redfish'},
+        timeout=60,
+    )
+    process.create(FAKE_UUID, Name='before')
+    assert task_service(second) == {'State': 'Enabled', 'Health': 'OK'}
+    idle = exhaust(process)
+    second.post_create(FAKE_UUID, Name='a')
+
+    wait_for(lambda: task_service(second)['Health'] == 'Warning')
+    assert task_service(second)['Conditions']
+    for connection in idle:
+        connection.close()
+    limit_descriptors(process, 1024)
+
+    wait_for(lambda: task_service(second)['Health'] == 'OK')
+    receiver.wait_for('ServiceDegraded', 60)
+    receiver.wait_for('ServiceRestored', 60)
+
+
+def test_nobody_working_is_told(process):
+    """By who waits for the one that works, and does not."""
+    process.start().create(FAKE_UUID, Name='a')
+    path = next((process.folder / 'state').glob('*/*.sqlite'))
+    with sqlite3.connect(path) as connection:
+        # Whoever works says so again before long.
+        connection.execute(
+            'CREATE TRIGGER silence BEFORE INSERT ON engine '
+            'BEGIN SELECT RAISE(IGNORE); END'
+        )
+        connection.execute('UPDATE engine SET seen = seen - 1000')
+        connection.execute(
+            'CREATE TRIGGER silent BEFORE DELETE ON engine '
+            'BEGIN SELECT RAISE(IGNORE); END'
+        )
+    connection.close()
+
+    wait_for(lambda: task_service(process)['Health'] == 'Critical')

@@ -30,6 +30,7 @@ LAYERS = {
     'hawkfish_plugin.events': 3,
     'hawkfish_plugin.sessions': 3,
     'hawkfish_plugin.notes': 3,
+    'hawkfish_plugin.health': 3,
     'hawkfish_plugin.retention': 3,
     'hawkfish_plugin.drivers.libvirt': 2,
     'hawkfish_plugin.drivers.fake': 2,
