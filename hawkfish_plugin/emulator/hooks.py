@@ -56,6 +56,7 @@ def install(app: flask.Flask, services: Services) -> None:
     app.after_request(hooks.after_request)
     app.register_error_handler(exceptions.HawkFishError, _refuse)
     internals.mend_denials()
+    internals.mend_connections()
     app.teardown_request(hooks.teardown_request)
     authentication.install(app, services)
     app.run = _starting(app, services)  # type: ignore[method-assign]

@@ -11,12 +11,14 @@ release that are supported.
 Imports nothing of this package, so that every layer may import it.
 """
 
+import contextlib
 import functools
 import json
 import posixpath
+import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -163,6 +165,29 @@ def persistent_dict(config: Config, name: str) -> MutableMapping[Any, Any]:
     found.make_permanent(state_folder(config), name)
     kept: MutableMapping[Any, Any] = found
     return kept
+
+
+def mend_connections() -> None:
+    """
+    Let the persistent dictionaries close their connections to SQLite.
+
+    Relies on their method ``connection``, a context manager that gives a
+    cursor, and leaves the connection to the garbage collector: a burst of
+    requests leaves hundreds of descriptors.
+    """
+    memoize.PersistentDict.connection = _cursor
+
+
+@contextlib.contextmanager
+def _cursor(kept: Any) -> Iterator[sqlite3.Cursor]:
+    if not kept._dbpath:
+        raise TypeError('Dict is not yet persistent')
+    with (
+        contextlib.closing(sqlite3.connect(kept._dbpath)) as connection,
+        connection,
+    ):
+        connection.execute('PRAGMA journal_mode = WAL')
+        yield connection.cursor()
 
 
 def allowed_instances(config: Config) -> list[str] | None:

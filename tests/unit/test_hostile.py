@@ -343,3 +343,29 @@ def test_nobody_working_is_told(process):
     connection.close()
 
     wait_for(lambda: task_service(process)['Health'] == 'Critical')
+
+
+def test_a_burst_leaves_no_descriptors(gunicorn):
+    """Neither of ours nor of the emulator's own state."""
+    url = gunicorn.collection(FAKE_UUID)
+    gunicorn.create(FAKE_UUID, Name='a')
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        found = list(
+            pool.map(
+                lambda _: requests.get(url, timeout=60).status_code, range(400)
+            )
+        )
+
+    assert set(found) == {200}
+    wait_for(lambda: most_descriptors(gunicorn) < 80)
+
+
+def most_descriptors(process):
+    """Of the processes of a WSGI server, how many one has open."""
+    children = pathlib.Path(
+        f'/proc/{process.process.pid}/task/{process.process.pid}/children'
+    )
+    return max(
+        len(list(pathlib.Path('/proc', pid, 'fd').iterdir()))
+        for pid in children.read_text().split()
+    )
