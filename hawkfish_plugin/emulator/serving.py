@@ -145,6 +145,10 @@ def handler(deadlines: Deadlines) -> type[serving.WSGIRequestHandler]:
                 else:
                     self.wfile.write(_FULL)
 
+        def log(self, type: str, message: str, *args: Any) -> None:
+            most = bounds.LOG_CHARACTERS
+            super().log(type, message, *(str(arg)[:most] for arg in args))
+
         def run_wsgi(self) -> None:
             connections.has_spoken(self.waiting)
             super().run_wsgi()

@@ -369,3 +369,11 @@ def most_descriptors(process):
         len(list(pathlib.Path('/proc', pid, 'fd').iterdir()))
         for pid in children.read_text().split()
     )
+
+
+def test_a_long_request_is_a_short_line(process):
+    """However long a path is, the log has little of it."""
+    process.start()
+    requests.get(f'{process.url}/redfish/v1/{"x" * 50_000}', timeout=60)
+
+    assert (process.folder / 'log').stat().st_size < 5000
