@@ -151,7 +151,7 @@ def _values(row: sqlite3.Row) -> dict[str, Any]:
     for column in _TEXTS:
         sound = sound and isinstance(values[column], str)
         values[column] = str(values[column])
-    messages = [tuple(m) for m in values['messages'] if _is_message(m)]
+    messages = [m for m in values['messages'] if _is_message(m)]
     sound = sound and len(messages) == len(values['messages'])
     sound = sound and (values['error'] is None or _is_error(values['error']))
     if not sound:
