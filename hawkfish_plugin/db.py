@@ -5,7 +5,7 @@ The state database.
 Owns the SQLite file: its folder, its mode, its pragmas, its schema and the
 migrations from every released version.  Leaves the meaning of the tables to
 the modules whose SQL uses them.  No transaction may be held across a call to
-the hypervisor.
+the hypervisor.  Long, as all migrations stand together.
 """
 
 import collections

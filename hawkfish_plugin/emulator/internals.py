@@ -8,7 +8,8 @@ them.  ``tests/unit/test_internals.py`` has a check for each, which
 ``tests/release/test_upstream.py`` repeats with the oldest and the newest
 release that are supported.
 
-Imports nothing of this package, so that every layer may import it.
+Imports nothing of this package, so that every layer may import it.  Long, as
+all that is relied on stands together.
 """
 
 import contextlib
