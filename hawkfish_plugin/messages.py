@@ -34,6 +34,8 @@ SNAPSHOT_DELETED = 'HawkFish.1.0.SnapshotDeleted'
 SNAPSHOT_PRUNED = 'HawkFish.1.0.SnapshotPruned'
 SNAPSHOT_FAILED = 'HawkFish.1.0.SnapshotFailed'
 SYSTEM_UNSAFE = 'HawkFish.1.0.SystemUnsafe'
+SERVICE_DEGRADED = 'HawkFish.1.0.ServiceDegraded'
+SERVICE_RESTORED = 'HawkFish.1.0.ServiceRestored'
 QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
 EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
 

@@ -188,6 +188,10 @@ class Repair:
     after: str
 
 
+HIDDEN = Dependent('others that are not shown', '')
+"""A system of which nobody may hear by whom it is asked."""
+
+
 class Freshness(enum.Enum):
     """
     How much of the storage is looked at anew for dependents.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, names, notes
-from hawkfish_plugin.catalogue import Catalogue, View
+from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.prune import Prune, Pruned
@@ -157,13 +157,9 @@ class Create(Operation):
         All of them are queued, or none: nothing goes for what does not come.
         *then* must not ask the hypervisor.
         """
-        while True:
-            try:
-                return self._submit(system, options, payload, then)
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+        # From the look at the names to the task that takes one.
+        with self._catalogue.deciding(system):
+            return self._submit(system, options, payload, then)
 
     def _submit(
         self,
@@ -173,20 +169,14 @@ class Create(Operation):
         then: Callable[[Task], Task],
     ) -> Task:
         seen = self._look(system, options)
-        if seen.lacking is None:
-            with self._tasks.together():
-                return then(self._queue(system, seen.name, options, payload))
-        with self._prune.deciding:
-            # Others may have made room meanwhile.
-            seen = self._look(system, options)
-            going: Pruned = ()
-            if seen.lacking:
-                going = self._plan(system, options, seen).pruned
-            records = [view.record for view in seen.others]
-            deletes = self._prune.check(system, records, going)
-            with self._tasks.together():
-                self._prune.submit(system, deletes)
-                return then(self._queue(system, seen.name, options, payload))
+        going: Pruned = ()
+        if seen.lacking:
+            going = self._plan(system, options, seen).pruned
+        records = [view.record for view in seen.others]
+        deletes = self._prune.check(system, records, going)
+        with self._tasks.together():
+            self._prune.submit(system, deletes)
+            return then(self._queue(system, seen.name, options, payload))
 
     def _queue(
         self,
@@ -240,6 +230,7 @@ class Create(Operation):
         if options.name is not None:
             names.check(options.name)
         others = self._catalogue.list(system)
+        check_sound(system, [view.record for view in others])
         taken = {view.name for view in others}
         if options.name in taken:
             raise exceptions.SnapshotExists(options.name)

@@ -58,23 +58,31 @@ class Delete(Operation):
     # Requests -------------------------------------------------------------
 
     def submit(
-        self, system: contract.System, name: str, payload: Mapping[str, Any]
+        self,
+        system: contract.System,
+        name: str,
+        payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue the deletion of *name* and return its task.
 
+        *check* may refuse, by what nobody changes any more.
+
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self._catalogue.get(
-            system, name, measured=True, freshness=contract.Freshness.LISTED
-        )
-        catalogue.check_free(view, system)
-        exceptions.check(catalogue.obstacles(view))
-        self._driver.check_delete(system.uuid, name)
-        return self._submit(
-            system, name, DeleteArguments(view.record.created), payload
-        )
+        with self._catalogue.deciding(system):
+            check()
+            view = self._catalogue.sound(
+                system, name, True, contract.Freshness.LISTED
+            )
+            catalogue.check_free(view, system)
+            exceptions.check(catalogue.obstacles(view))
+            self._driver.check_delete(system.uuid, name)
+            return self._submit(
+                system, name, DeleteArguments(view.record.created), payload
+            )
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str

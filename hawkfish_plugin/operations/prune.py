@@ -9,14 +9,13 @@ prune that fails is only logged.
 
 import dataclasses
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 import cachetools
 
 from hawkfish_plugin import exceptions, messages, notes
-from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.retention import rules
@@ -38,8 +37,8 @@ class Prune:
     """
     The retention of every system for which *serves* is true.
 
-    Hold *deciding* from a decision until its deletes are submitted: two
-    decisions at once would both count on the same snapshot being deleted.
+    From a decision to the submission of its deletes it decides alone for the
+    system: two at once would count the same snapshot as gone.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Prune:
         self._policies = policies
         self._delete = delete
         self._serves = serves
-        self.deciding = threading.Lock()
         self._aged = float('-inf')
         self._tried: cachetools.TTLCache[tuple[str, str, int], bool] = (
             cachetools.TTLCache(_MOST_REMEMBERED, _PATIENCE_SECONDS)
@@ -116,7 +114,7 @@ class Prune:
         patient: bool = False,
     ) -> None:
         """Submit the deletes that *limits* ask for, in their order."""
-        with self.deciding:
+        with self._catalogue.deciding(system):
             # A look that asks no storage, first: sizes make a difference to
             # that limit alone, and dependents only keep more.
             if not limits.size:
@@ -124,6 +122,7 @@ class Prune:
                 if not self._going(seen, limits, protect):
                     return
             subjects = self._catalogue.subjects(system)
+            check_sound(system, [s.record for s in subjects])
             pruned = self._going(subjects, limits, protect)
             if not pruned:
                 return
@@ -166,7 +165,7 @@ class Prune:
         system: contract.System,
         checked: Sequence[tuple[contract.Snapshot, str]],
     ) -> None:
-        """Queue the deletes of *checked*, by who holds ``deciding``."""
+        """Queue the deletes of *checked*, by who decides for *system*."""
         for record, reason in checked:
             self._delete.submit_pruned(system, record, reason)
 

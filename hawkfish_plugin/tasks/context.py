@@ -31,6 +31,14 @@ class Abandoned(BaseException):
     """
 
 
+class Relinquished(BaseException):
+    """
+    This process can work no more; the next owner goes on with the task.
+
+    As ``Abandoned``, not an error that an operation may handle.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class SubTask:
     """What a sub-task is to do."""

@@ -852,7 +852,7 @@ def test_what_has_no_room_makes_way_first(emulator, policy):
 
 
 def test_a_create_at_the_limit_looks_once(emulator, policy, monkeypatch):
-    """Once as any create, and once more while nobody else decides."""
+    """What it has seen is true until its deletes are queued."""
     looks = collections.Counter()
 
     def counted(name):
@@ -878,7 +878,7 @@ def test_a_create_at_the_limit_looks_once(emulator, policy, monkeypatch):
 
         assert emulator.create(Name='c').status_code == 202
 
-    assert looks == {'check_create': 2, 'inventory': 1, 'check_delete': 1}
+    assert looks == {'check_create': 1, 'inventory': 1, 'check_delete': 1}
 
 
 def test_clients_meet_at_the_limit_of_the_chain(emulator, policy):
@@ -907,7 +907,8 @@ def test_clients_meet_at_the_limit_of_the_chain(emulator, policy):
         if answer.status_code >= 400
         for key in message_ids(answer)
     } <= {'ChainTooDeep'}
-    assert {end.status_code for end in ends} <= {201, 409}
+    # 200 for one that has been pruned for the next before it was asked about.
+    assert {end.status_code for end in ends} <= {200, 201, 409}
     assert len(names(emulator)) == 2
 
 
