@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The target of a revert is deleted by somebody else in the middle of it.
+
+The guest is stopped already by then; it must not be left paused.
+"""
+
+import re
+
+import libvirt
+import pytest
+
+from hawkfish_plugin import conf, exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import LibvirtDriver
+from tests.contract.context import Context, Killed
+from tests.contract.outcomes import refusal
+from tests.functional.conftest import SMALL
+
+pytestmark = pytest.mark.once
+
+_METADATA = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+_RUNNING = libvirt.VIR_DOMAIN_RUNNING
+BACK = contract.RevertRequest('s', created_here=True)
+
+
+@pytest.fixture(autouse=True)
+def _external(external):
+    if not external:
+        pytest.skip('libvirt itself reverts to internal snapshots')
+
+
+@pytest.fixture
+def driver(host):
+    settings = {'SUSHY_EMULATOR_LIBVIRT_URI': host.uri}
+    return LibvirtDriver(conf.load(), settings, lambda: None)
+
+
+@pytest.fixture(params=['off', 'running'])
+def system(request, driver, make_system):
+    """A system that goes back to ``s`` from ``t``, its current snapshot."""
+    made = make_system(**SMALL)
+    if request.param == 'running':
+        made.domain.create()
+    for name in 'st':
+        driver.create(made.uuid, contract.CreateRequest(name), Context())
+    yield made
+    if made.domain.isActive():
+        made.domain.destroy()
+
+
+def vanish(system, *names):
+    for name in names:
+        system.domain.snapshotLookupByName(name).delete(_METADATA)
+
+
+def names(system):
+    return {
+        snapshot.getName() for snapshot in system.domain.listAllSnapshots()
+    }
+
+
+def check_undone(system, error, before, power):
+    assert isinstance(error, exceptions.RevertUndone), error
+    assert system.sources() == before
+    assert system.domain.state()[0] == power
+
+
+def test_during_the_change(driver, system):
+    """It is undone: the system is on its disks, in its power state."""
+
+    class Meanwhile(Context):
+        def step(self, name, noted=None, durable=True):
+            super().step(name, noted, durable)
+            if name == 'revert':
+                vanish(system, 's')
+
+    before, power = system.sources(), system.domain.state()[0]
+
+    error = refusal(driver.revert, system.uuid, BACK, Meanwhile())
+
+    check_undone(system, error, before, power)
+    assert names(system) == {'t'}
+    assert system.domain.snapshotCurrent().getName() == 't'
+
+
+@pytest.mark.parametrize('gone', ['s', 'st'])
+def test_before_it_is_settled(driver, system, gone):
+    """The same of a revert that is settled; what is deleted stays so."""
+    before, power = system.sources(), system.domain.state()[0]
+    context = Context(die_at=4)
+    with pytest.raises(Killed):
+        driver.revert(system.uuid, BACK, context)
+    assert context.last_step == 'revert'
+    assert system.sources() != before
+    vanish(system, *gone)
+
+    heir = context.heir()
+    error = refusal(driver.settle_revert, system.uuid, BACK, heir)
+
+    check_undone(system, error, before, power)
+    assert names(system) == {'s', 't'} - {*gone}
+
+
+def test_another_one_of_its_name(driver, system):
+    """That one is not noted as what the system grows from."""
+    before, power = system.sources(), system.domain.state()[0]
+    context = Context(die_at=4)
+    with pytest.raises(Killed):
+        driver.revert(system.uuid, BACK, context)
+    snapshot = system.domain.snapshotLookupByName('s')
+    text = snapshot.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
+    snapshot.delete(_METADATA)
+    system.domain.snapshotCreateXML(
+        re.sub(r'(?<=creationTime>)\d+', '1', text),
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE,
+    )
+
+    heir = context.heir()
+    error = refusal(driver.settle_revert, system.uuid, BACK, heir)
+
+    check_undone(system, error, before, power)
