@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The target of a revert is deleted by somebody else in the middle of it.
+What somebody else does in the middle of an operation.
 
-The guest is stopped already by then; it must not be left paused.
+A guest that is stopped already must not be left so, and a file that is needed
+by now must not be removed.
 """
 
+import posixpath
 import re
 
 import libvirt
@@ -16,6 +18,7 @@ from hawkfish_plugin.drivers.libvirt import LibvirtDriver
 from tests.contract.context import Context, Killed
 from tests.contract.outcomes import refusal
 from tests.functional.conftest import SMALL
+from tests.lab.host import IMAGES
 
 pytestmark = pytest.mark.once
 
@@ -120,3 +123,41 @@ def test_another_one_of_its_name(driver, system):
     error = refusal(driver.settle_revert, system.uuid, BACK, heir)
 
     check_undone(system, error, before, power)
+
+
+@pytest.fixture
+def link(host):
+    """Another path of the folder of the images."""
+    path = host.path('/var/lib/libvirt/images-link')
+    path.symlink_to('images')
+    yield '/var/lib/libvirt/images-link'
+    path.unlink()
+
+
+SPELLINGS = ('{folder}//{name}', '{folder}/../images/{name}', '{link}/{name}')
+
+
+@pytest.mark.parametrize('spelling', SPELLINGS)
+def test_what_is_needed_by_now(driver, make_system, link, spelling):
+    """A file that a system names by now, by another path, stays."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    for name in 'st':
+        driver.create(system.uuid, contract.CreateRequest(name), Context())
+    (old,) = system.sources()
+    (replaced,) = other.sources()
+    path = spelling.format(
+        folder=IMAGES, link=link, name=posixpath.basename(old)
+    )
+
+    class Meanwhile(Context):
+        def step(self, name, noted=None, durable=True):
+            super().step(name, noted, durable)
+            if name == 'start':
+                text = other.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+                text = text.replace(replaced, path)
+                other.host.connect().defineXML(text)
+
+    driver.revert(system.uuid, BACK, Meanwhile())
+
+    assert system.sources() != [old]
+    assert system.host.path(old).exists()
