@@ -4,7 +4,12 @@ Create: a snapshot of a system as it is now.
 
 Owns what a client may ask of it, its name, the room that it needs and what
 the policy prunes for it: before it, where depth or space does not allow it
-otherwise, and after it in all other cases.
+otherwise, and after it in all other cases.  What was there at the request may
+have changed when its turn comes, as others were queued before it: then it
+prunes in its turn, by sub-tasks.  So does a safety snapshot, as the revert
+after it changes what can be deleted.
+
+Long, as what is seen at the request is seen again in its turn.
 """
 
 import contextlib
@@ -28,6 +33,8 @@ from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
 
+# The step in which it prunes in its turn, before those of the driver.
+_ROOM = 'room'
 # What deleting others can help against.
 _TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
 
@@ -218,7 +225,10 @@ class Create(Operation):
         return rules.Preview(seen.record, seen.forecast, plan, first)
 
     def _plan(
-        self, system: contract.System, options: CreateOptions, seen: '_Seen'
+        self,
+        system: contract.System,
+        options: CreateOptions | CreateArguments,
+        seen: '_Seen',
     ) -> rules.Plan:
         """What becomes of the others; raises what no delete helps against."""
         keep = (rules.LOCKED,) if options.locked else ()
@@ -229,7 +239,9 @@ class Create(Operation):
             ),
             options.protect,
         )
-        if seen.lacking and not plan.pruned:
+        # What is being deleted makes room until its turn comes.
+        leaving = any(v.effect == Effect.DELETING for v in seen.others)
+        if seen.lacking and not plan.pruned and not leaving:
             raise seen.lacking
         return plan
 
@@ -314,12 +326,65 @@ class Create(Operation):
 
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
-        request = CreateArguments.load(task.arguments).request
-        self._check_room(task.one_system, request)
-        made = self._driver.create(task.one_system.uuid, request, context)
+        arguments = CreateArguments.load(task.arguments)
+        self._check_room(task.one_system, arguments.request)
+        if arguments.protect is not None:
+            self._make_room(context, arguments)
+        try:
+            made = self._create(context, arguments)
+        except exceptions.HawkFishError as exc:
+            begun = context.last_step not in ('', _ROOM)
+            if begun or not any(map(_is_too_much, exc.parts)):
+                raise
+            if not self._make_room(context, arguments):
+                raise
+            made = self._create(context, arguments)
         return self._note(task, made)
 
+    def _create(
+        self, context: Context, arguments: CreateArguments
+    ) -> contract.Created:
+        uuid = context.task.one_system.uuid
+        return self._driver.create(uuid, arguments.request, context)
+
+    def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
+        """
+        Delete what the policy prunes for this create; False for nothing.
+
+        Raises what no delete helps against.
+        """
+        system = context.task.one_system
+        with self._prune.deciding:
+            seen = self._look_again(system, arguments)
+            going = self._plan(system, arguments, seen).pruned
+            records = [view.record for view in seen.others]
+            deletes = self._prune.check(system, records, going)
+            if not deletes:
+                return False
+            context.step(_ROOM)
+            parts = self._prune.parts(system, deletes)
+            queued = context.queue_sub_tasks(parts)
+        context.end_sub_tasks(queued)
+        if context.cancelled:
+            raise exceptions.OperationCancelled(self.name)
+        return True
+
+    def _look_again(
+        self, system: contract.System, arguments: CreateArguments
+    ) -> '_Seen':
+        """What a create would make in its turn."""
+        forecast, lacking = self._forecast(system, arguments.request)
+        others = [
+            view
+            for view in self._catalogue.list(system)
+            if view.name != arguments.name
+        ]
+        return _Seen(arguments.request, forecast, lacking, others)
+
     def settle(self, context: Context) -> dict[str, Any]:
+        if context.last_step == _ROOM:
+            # Nothing of its own was begun.
+            return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
         made = self._driver.settle_create(
@@ -339,8 +404,9 @@ class Create(Operation):
         return {'snapshot': arguments.name, 'created': made.created}
 
     def follow(self, task: Task) -> None:
-        arguments = CreateArguments.load(task.arguments)
-        self._prune.after_create(task.one_system, arguments.protect)
+        # A safety snapshot has pruned already.
+        if CreateArguments.load(task.arguments).protect is None:
+            self._prune.after_create(task.one_system)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
