@@ -405,7 +405,8 @@ class Driver(Protocol):
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, context: TaskContext
-    ) -> None: ...
+    ) -> None:
+        """Raises what became of the system, also where its target is gone."""
 
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext

@@ -17,7 +17,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.retention import rules
-from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
@@ -80,8 +80,11 @@ class Delete(Operation):
             catalogue.check_free(view, system)
             exceptions.check(catalogue.obstacles(view))
             self._driver.check_delete(system.uuid, name)
-            return self._submit(
-                system, name, DeleteArguments(view.record.created), payload
+            return self._tasks.submit(
+                self,
+                [Subject(system, name)],
+                DeleteArguments(view.record.created),
+                payload,
             )
 
     def submit_pruned(
@@ -92,18 +95,15 @@ class Delete(Operation):
 
         *reason* is the limit that wants it.
         """
-        arguments = DeleteArguments(record.created, reason)
-        return self._submit(system, record.name, arguments, {})
+        part = self.pruned(system, record, reason)
+        return self._tasks.submit(self, part.subjects, part.arguments, {})
 
-    def _submit(
-        self,
-        system: contract.System,
-        name: str,
-        arguments: DeleteArguments,
-        payload: Mapping[str, Any],
-    ) -> Task:
-        subject = Subject(system, name)
-        return self._tasks.submit(self, [subject], arguments, payload)
+    def pruned(
+        self, system: contract.System, record: contract.Snapshot, reason: str
+    ) -> SubTask:
+        """The same as a sub-task of who makes room for itself."""
+        arguments = DeleteArguments(record.created, reason)
+        return SubTask(self, [Subject(system, record.name)], arguments)
 
     # The operation --------------------------------------------------------
 

@@ -2,9 +2,9 @@
 """
 Prune: ordinary delete tasks for what the policy no longer allows.
 
-Owns when the policy is applied: before or after a create, and periodically to
-snapshots that have become too old.  ``retention.rules`` decides which ones.  A
-prune that fails is only logged.
+Owns when the policy is applied: before, in or after a create, and periodically
+to snapshots that have become too old.  ``retention.rules`` decides which ones.
+A prune that fails is only logged.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.tasks.context import SubTask
 
 LOG = logging.getLogger(__name__)
 
@@ -71,17 +72,22 @@ class Prune:
         subjects = self._catalogue.subjects(system)
         limits = self._policies.get(system.uuid)
         return rules.plan(
-            [*map(_not_current, _protected(subjects, protect)), coming],
+            [
+                *(
+                    _not_current(subject)
+                    for subject in _protected(subjects, protect)
+                    if subject.name != coming.name
+                ),
+                coming,
+            ],
             limits,
             time.time(),
             self._driver.referrers,
         )
 
-    def after_create(
-        self, system: contract.System, protect: str | None
-    ) -> None:
-        """Submit the deletes that the limits ask for, but of *protect*."""
-        self._prune(system, self._policies.get(system.uuid), protect)
+    def after_create(self, system: contract.System) -> None:
+        """Submit the deletes that the limits ask for."""
+        self._prune(system, self._policies.get(system.uuid))
 
     def periodic(self) -> None:
         """Prune what has become too old, of every system."""
@@ -100,7 +106,7 @@ class Prune:
     def _prune_old(self, system: contract.System) -> None:
         limits = self._policies.get(system.uuid).of_time()
         try:
-            self._prune(system, limits, None, patient=True)
+            self._prune(system, limits, patient=True)
         except exceptions.HawkFishError as exc:
             LOG.warning(
                 'System %s was not pruned: %r', system.uuid, messages.text(exc)
@@ -110,7 +116,6 @@ class Prune:
         self,
         system: contract.System,
         limits: rules.Limits,
-        protect: str | None,
         patient: bool = False,
     ) -> None:
         """Submit the deletes that *limits* ask for, in their order."""
@@ -119,11 +124,11 @@ class Prune:
             # that limit alone, and dependents only keep more.
             if not limits.size:
                 seen = self._catalogue.subjects(system, measured=False)
-                if not self._going(seen, limits, protect):
+                if not self._going(seen, limits):
                     return
             subjects = self._catalogue.subjects(system)
             check_sound(system, [s.record for s in subjects])
-            pruned = self._going(subjects, limits, protect)
+            pruned = self._going(subjects, limits)
             if not pruned:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
@@ -132,16 +137,10 @@ class Prune:
                 self.submit(system, self.check(system, records, pruned))
 
     def _going(
-        self,
-        subjects: Sequence[rules.Subject],
-        limits: rules.Limits,
-        protect: str | None,
+        self, subjects: Sequence[rules.Subject], limits: rules.Limits
     ) -> Pruned:
         return rules.plan(
-            _protected(subjects, protect),
-            limits,
-            time.time(),
-            self._driver.referrers,
+            subjects, limits, time.time(), self._driver.referrers
         ).pruned
 
     def check(
@@ -168,6 +167,17 @@ class Prune:
         """Queue the deletes of *checked*, by who decides for *system*."""
         for record, reason in checked:
             self._delete.submit_pruned(system, record, reason)
+
+    def parts(
+        self,
+        system: contract.System,
+        checked: Sequence[tuple[contract.Snapshot, str]],
+    ) -> Sequence[SubTask]:
+        """The same as sub-tasks, which are still to be queued."""
+        return [
+            self._delete.pruned(system, record, reason)
+            for record, reason in checked
+        ]
 
     def _tried_lately(
         self, system: contract.System, record: contract.Snapshot

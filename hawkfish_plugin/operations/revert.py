@@ -13,7 +13,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import catalogue, events, exceptions, messages
+from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.create import Create, CreateOptions
@@ -133,20 +133,6 @@ class Revert(Operation):
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
-        try:
-            self._same(task)
-        except (
-            exceptions.SnapshotNotFound,
-            exceptions.SnapshotReplaced,
-        ) as exc:
-            if context.last_step == 'prepare':
-                raise
-            # The system may be half changed, and nobody goes on with it.
-            raise exceptions.RevertNotUndone(
-                task.snapshot,
-                'the process ended during the call',
-                messages.text(exc).rstrip('.'),
-            ) from exc
         self._driver.settle_revert(
             task.one_system.uuid, _request(task), context
         )

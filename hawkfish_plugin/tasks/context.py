@@ -110,10 +110,14 @@ class Context:
         the error of an operation that refuses its subject; nothing is run
         then.
         """
+        return self.end_sub_tasks(self.queue_sub_tasks(parts))
+
+    def queue_sub_tasks(self, parts: Sequence[SubTask]) -> Sequence[Task]:
+        """Queue all *parts*, or none, for ``end_sub_tasks``."""
         if not self.begun:
             raise ValueError('No step has been noted')
         with self._table.together():
-            submitted = [
+            return [
                 self._table.submit(
                     part.operation,
                     part.subjects,
@@ -123,8 +127,23 @@ class Context:
                 )
                 for part in parts
             ]
+
+    def adopt(self, waiting: Sequence[Task]) -> Sequence[Task]:
+        """
+        Make *waiting* tasks sub-tasks of this one; returns those that are.
+
+        They are done before this one goes on; see ``end_sub_tasks``.
+        """
+        return [
+            task
+            for task in waiting
+            if self._table.adopt(self.task.id, task.id)
+        ]
+
+    def end_sub_tasks(self, queued: Sequence[Task]) -> Sequence[Task]:
+        """Run what is *queued*; see ``run_sub_tasks``."""
         self._carry_out(self.task)
-        return [self._table.get(task.id) for task in submitted]
+        return [self._table.get(task.id) for task in queued]
 
     def sub_tasks(self) -> Sequence[Task]:
         """Every sub-task so far, oldest first; none of them is active."""

@@ -539,6 +539,26 @@ class Tasks:
             self._forget_oldest(connection)
         return True
 
+    def adopt(self, parent: int, task_id: int) -> bool:
+        """
+        Make a task that waits a sub-task of the running task *parent*.
+
+        False where it does not wait any more.  For the Context of *parent*,
+        which has locked the systems of both.
+        """
+        with self._db.transaction() as connection:
+            changed = connection.execute(
+                'UPDATE tasks SET parent = ? '
+                "WHERE id = ? AND state = 'New' AND parent IS NULL",
+                (parent, task_id),
+            )
+            connection.execute(
+                'UPDATE task_subjects SET parent = (SELECT parent FROM tasks '
+                'WHERE id = task) WHERE task = ?',
+                (task_id,),
+            )
+            return changed.rowcount > 0
+
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
             'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '  # noqa: S608
