@@ -203,6 +203,10 @@ class Repair:
     after: str
 
 
+HIDDEN = Dependent('others that are not shown', '')
+"""A system of which nobody may hear by whom it is asked."""
+
+
 class Freshness(enum.Enum):
     """
     How much of the storage is looked at anew for dependents.
@@ -463,7 +467,8 @@ class Driver(Protocol):
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, context: TaskContext
-    ) -> None: ...
+    ) -> None:
+        """Raises what became of the system, also where its target is gone."""
 
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext

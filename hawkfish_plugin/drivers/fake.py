@@ -19,7 +19,7 @@ from typing import Any
 from oslo_config import cfg
 from sushy_tools import error
 
-from hawkfish_plugin import exceptions, records
+from hawkfish_plugin import exceptions, messages, records
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.emulator import internals
@@ -330,7 +330,15 @@ class FakeDriver:
         request: contract.RevertRequest,
         context: contract.TaskContext,
     ) -> None:
-        if not _find(self.snapshots(uuid), request.name).current:
+        try:
+            target = _find(self.snapshots(uuid), request.name)
+        except exceptions.SnapshotNotFound as exc:
+            raise exceptions.RevertNotUndone(
+                request.name,
+                'it was interrupted',
+                messages.text(exc).rstrip('.'),
+            ) from exc
+        if not target.current:
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )

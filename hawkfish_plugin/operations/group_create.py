@@ -28,7 +28,7 @@ from hawkfish_plugin.operations.create import (
     CreateOptions,
 )
 from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.operations.group_prune import GroupPrune
+from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
@@ -204,7 +204,7 @@ class GroupCreate(Operation):
                 system,
                 rules.Subject(coming, forecast.size, options.expires, keep),
                 None,
-                in_all=True,
+                Reach.NEWER,
             )
         return self._group_prune.plan(group, plans)
 
@@ -291,7 +291,7 @@ class GroupCreate(Operation):
         arguments = GroupCreateArguments.load(task.arguments)
         self._measure(arguments)
         for subject in task.subjects:
-            self._prune.after_create(subject.system, arguments.snapshot)
+            self._prune.after_create(subject.system)
 
     def _measure(self, arguments: GroupCreateArguments) -> None:
         """Note how much memory was written, for the forecast of the next."""

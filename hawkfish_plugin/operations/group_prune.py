@@ -8,6 +8,7 @@ stays in all of them.
 """
 
 import dataclasses
+import enum
 from collections.abc import Mapping, Sequence
 
 from hawkfish_plugin import catalogue
@@ -18,6 +19,17 @@ from hawkfish_plugin.group_forecast import Going, GroupPlan
 from hawkfish_plugin.groups import Group, Groups
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.retention import rules
+
+
+class Reach(enum.Enum):
+    """
+    How far what is planned for one system may reach.
+
+    SYSTEM: no snapshot of a group goes.  GROUP: it does, from all systems.
+    NEWER: as well, and there will be a newer one in all of them.
+    """
+
+    SYSTEM, GROUP, NEWER = range(3)
 
 
 class GroupPrune:
@@ -39,17 +51,14 @@ class GroupPrune:
         self,
         system: contract.System,
         subjects: Sequence[rules.Subject],
-        with_newer: bool = False,
+        reach: Reach,
     ) -> Sequence[rules.Subject]:
-        """
-        *subjects* of *system*; what its groups need is to be kept.
-
-        *with_newer*: in the other systems, too, there will be a newer one.
-        """
+        """*subjects* of *system*; what its groups need is to be kept."""
+        records = [subject.record for subject in subjects]
         held = {
             name
-            for name, view in self.whole(system, subjects).items()
-            if self._is_held(view, system, with_newer)
+            for name, view in self.whole(system, records).items()
+            if self._is_held(view, system, reach)
         }
         return [
             dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
@@ -59,12 +68,12 @@ class GroupPrune:
         ]
 
     def whole(
-        self, system: contract.System, subjects: Sequence[rules.Subject]
+        self, system: contract.System, records: Sequence[contract.Snapshot]
     ) -> Mapping[str, GroupView]:
-        """Of which group snapshots *subjects* of *system* are parts."""
+        """Of which group snapshots *records* of *system* are parts."""
         # Without an allow list: who is hidden has a policy as well.
         belonging = self._table.belonging(system.uuid, lambda _: True)
-        keys = {(s.name, s.record.created): s.name for s in subjects}
+        keys = {(r.name, r.created): r.name for r in records}
         wanted = {
             pair: keys[key]
             for key, pairs in belonging.items()
@@ -82,23 +91,23 @@ class GroupPrune:
         return found
 
     def _is_held(
-        self, view: GroupView, asking: contract.System, with_newer: bool
+        self, view: GroupView, asking: contract.System, reach: Reach
     ) -> bool:
         """Whether another system than the one that is *asking* needs it."""
-        return any(
-            self._needs(part.system, part.view, with_newer)
+        return reach == Reach.SYSTEM or any(
+            self._needs(part.system, part.view, reach)
             for part in view.parts
             if part.view and part.system != asking
         )
 
     def _needs(
-        self, system: contract.System, view: View, with_newer: bool
+        self, system: contract.System, view: View, reach: Reach
     ) -> bool:
         return bool(
             catalogue.obstacles(view)
             or view.task
             or view.is_damaged
-            or (not with_newer and self._is_newest(system, view))
+            or (reach == Reach.GROUP and self._is_newest(system, view))
         )
 
     def _is_newest(self, system: contract.System, view: View) -> bool:

@@ -2,27 +2,27 @@
 """
 Prune: ordinary delete tasks for what the policy no longer allows.
 
-Owns when the policy is applied: before or after a create, and periodically to
-snapshots that have become too old.  ``retention.rules`` decides which ones.  A
-prune that fails is only logged.
+Owns when the policy is applied: before, in or after a create, and periodically
+to snapshots that have become too old.  ``retention.rules`` decides which ones.
+A prune that fails is only logged.
 """
 
 import dataclasses
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 import cachetools
 
 from hawkfish_plugin import exceptions, messages, notes
-from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupView
 from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.operations.group_prune import GroupPrune
+from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.tasks.context import SubTask
 
 LOG = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class Prune:
     """
     The retention of every system for which *serves* is true.
 
-    Hold *deciding* from a decision until its deletes are submitted: two
-    decisions at once would both count on the same snapshot being deleted.
+    From a decision to the submission of its deletes it decides alone for the
+    system: two at once would count the same snapshot as gone.
     """
 
     def __init__(
@@ -74,7 +74,6 @@ class Prune:
         self._delete = delete
         self._groups = groups
         self._serves = serves
-        self.deciding = threading.Lock()
         self._aged = float('-inf')
         self._tried: cachetools.TTLCache[tuple[str, str, int], bool] = (
             cachetools.TTLCache(_MOST_REMEMBERED, _PATIENCE_SECONDS)
@@ -85,29 +84,30 @@ class Prune:
         system: contract.System,
         coming: rules.Subject,
         protect: str | None,
-        in_all: bool = False,
+        reach: Reach = Reach.GROUP,
     ) -> rules.Plan:
-        """
-        What the policy makes of all snapshots when *coming* is there.
-
-        *in_all*: it comes in all systems of its group.
-        """
+        """What the policy makes of all snapshots when *coming* is there."""
         subjects = self._groups.holding(
-            system, self._catalogue.subjects(system), in_all
+            system, self._catalogue.subjects(system), reach
         )
         limits = self._policies.get(system.uuid)
         return rules.plan(
-            [*map(_not_current, _protected(subjects, protect)), coming],
+            [
+                *(
+                    _not_current(subject)
+                    for subject in _protected(subjects, protect)
+                    if subject.name != coming.name
+                ),
+                coming,
+            ],
             limits,
             time.time(),
             self._driver.referrers,
         )
 
-    def after_create(
-        self, system: contract.System, protect: str | None
-    ) -> None:
-        """Submit the deletes that the limits ask for, but of *protect*."""
-        self._prune(system, self._policies.get(system.uuid), protect)
+    def after_create(self, system: contract.System) -> None:
+        """Submit the deletes that the limits ask for."""
+        self._prune(system, self._policies.get(system.uuid))
 
     def periodic(self) -> None:
         """Prune what has become too old, of every system."""
@@ -126,7 +126,7 @@ class Prune:
     def _prune_old(self, system: contract.System) -> None:
         limits = self._policies.get(system.uuid).of_time()
         try:
-            self._prune(system, limits, None, patient=True)
+            self._prune(system, limits, patient=True)
         except exceptions.HawkFishError as exc:
             LOG.warning(
                 'System %s was not pruned: %r', system.uuid, messages.text(exc)
@@ -136,59 +136,53 @@ class Prune:
         self,
         system: contract.System,
         limits: rules.Limits,
-        protect: str | None,
         patient: bool = False,
     ) -> None:
         """Submit the deletes that *limits* ask for, in their order."""
-        with self.deciding:
+        with self._catalogue.deciding(system):
             # A look that asks no storage, first: sizes make a difference to
             # that limit alone, and dependents only keep more.
             if not limits.size:
                 seen = self._catalogue.subjects(system, measured=False)
-                if not self._going(seen, limits, protect):
+                if not self._going(seen, limits):
                     return
             subjects = self._groups.holding(
-                system, self._catalogue.subjects(system)
+                system, self._catalogue.subjects(system), Reach.GROUP
             )
-            pruned = self._going(subjects, limits, protect)
+            check_sound(system, [s.record for s in subjects])
+            pruned = self._going(subjects, limits)
             if not pruned:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
             if not patient or not self._tried_lately(system, first):
-                self.submit(system, self.check(system, subjects, pruned))
+                records = [subject.record for subject in subjects]
+                self.submit(system, self.check(system, records, pruned))
 
     def _going(
-        self,
-        subjects: Sequence[rules.Subject],
-        limits: rules.Limits,
-        protect: str | None,
+        self, subjects: Sequence[rules.Subject], limits: rules.Limits
     ) -> Pruned:
         return rules.plan(
-            _protected(subjects, protect),
-            limits,
-            time.time(),
-            self._driver.referrers,
+            subjects, limits, time.time(), self._driver.referrers
         ).pruned
 
     def check(
         self,
         system: contract.System,
-        subjects: Sequence[rules.Subject],
+        records: Sequence[contract.Snapshot],
         pruned: Pruned,
     ) -> Sequence[Checked]:
         """
-        Those of *subjects* that are *pruned*.
+        Those of *records* that are *pruned*.
 
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
             self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
         names = {name for name, _ in pruned}
-        going = [s for s in subjects if s.name in names]
-        whole = self._groups.whole(system, going)
-        by_name = {s.name: s.record for s in going}
+        going = {r.name: r for r in records if r.name in names}
+        whole = self._groups.whole(system, list(going.values()))
         return [
-            Checked(by_name[name], reason, whole.get(name))
+            Checked(going[name], reason, whole.get(name))
             for name, reason in pruned
         ]
 
@@ -197,12 +191,28 @@ class Prune:
         system: contract.System,
         checked: Sequence[Checked],
     ) -> None:
-        """Queue the deletes of *checked*, by who holds ``deciding``."""
+        """Queue the deletes of *checked*, by who decides for *system*."""
         for one in checked:
             if one.whole:
                 self._groups.submit(one.whole, one.reason)
             else:
                 self._delete.submit_pruned(system, one.record, one.reason)
+
+    def parts(
+        self,
+        system: contract.System,
+        checked: Sequence[Checked],
+    ) -> Sequence[SubTask]:
+        """
+        The same as sub-tasks, which are still to be queued.
+
+        Of a plan of one system alone: a task that has the lock of no other
+        system can delete no group snapshot.
+        """
+        return [
+            self._delete.pruned(system, one.record, one.reason)
+            for one in checked
+        ]
 
     def _tried_lately(
         self, system: contract.System, record: contract.Snapshot
