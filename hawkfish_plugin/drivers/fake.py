@@ -22,6 +22,7 @@ from sushy_tools import error
 from hawkfish_plugin import exceptions, records
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
 
@@ -147,7 +148,8 @@ class FakeDriver:
             _MEMORY_BYTES if memory else 0,
             _DISK_BYTES if self.snapshots(uuid) else 0,
         )
-        return contract.Forecast(True, memory, size)
+        pause = self.behaviour.seconds if request.is_common else None
+        return contract.Forecast(True, memory, size, pause=pause)
 
     def _obstacles(self, uuid: str) -> tuple[exceptions.HawkFishError, ...]:
         depth, most = len(self.snapshots(uuid)), self.behaviour.depth
@@ -159,6 +161,8 @@ class FakeDriver:
         memory = request.memory
         if memory is None:
             memory = self._include_memory
+        if request.consistency == contract.DISKS_ONLY:
+            memory = False
         return bool(memory and self._power_state(uuid) == contract.ON)
 
     def _power_state(self, uuid: str) -> str:
@@ -185,8 +189,9 @@ class FakeDriver:
         self.check_create(uuid, request)
         run = _Run('create', context, self.behaviour)
         run.step('prepare')
+        context.meet(Meeting.FLUSHED)
         run.step('capture')
-        run.pass_time()
+        capture = self._pass_capture(uuid, request, context, run)
         tree, power_state = self.snapshots(uuid), self._power_state(uuid)
         new = contract.Snapshot(
             name=request.name,
@@ -201,7 +206,28 @@ class FakeDriver:
         others = [dataclasses.replace(s, current=False) for s in tree]
         self.plant(uuid, [*others, new])
         run.step('finish')
-        return _created(request, new)
+        return dataclasses.replace(_created(request, new), capture=capture)
+
+    def _pass_capture(
+        self,
+        uuid: str,
+        request: contract.CreateRequest,
+        context: contract.TaskContext,
+        run: '_Run',
+    ) -> contract.Capture | None:
+        """Take the time of a capture, in a group while all are paused."""
+        if not request.is_common:
+            run.pass_time()
+            return None
+        began = contract.Capture(time.time(), time.monotonic())
+        context.meet(Meeting.PAUSED)
+        run.pass_time()
+        with contextlib.suppress(exceptions.MeetingMissed):
+            context.meet(Meeting.CAPTURED)
+        if self._power_state(uuid) != contract.ON:
+            return None
+        seconds = time.monotonic() - began.monotonic
+        return dataclasses.replace(began, pause=seconds)
 
     def revert(
         self,
@@ -212,8 +238,10 @@ class FakeDriver:
         self.check_revert(uuid, request)
         run = _Run('revert', context, self.behaviour)
         run.step('prepare')
+        context.meet(Meeting.PREPARED)
         run.step('revert')
         run.pass_time()
+        context.meet(Meeting.LOADED)
         tree = self.snapshots(uuid)
         power_state = request.power_state
         if power_state == contract.AS_CAPTURED:
