@@ -167,8 +167,8 @@ class Forecast:
     What a create would make, of *size* at the most.
 
     *needs* are the bytes that are needed and available in each folder.
-    *pause* is for how many seconds the system will be paused at the most, in
-    a group; None where nobody knows.
+    *pause* is for how many seconds its group will be paused for it at the
+    most; None where it will not be, or nobody knows.
     """
 
     external: bool
