@@ -73,6 +73,17 @@ hawkfish_opts: list[cfg.Opt] = [
         'hawkfish.drivers. The default depends on the emulator: fake if it '
         'runs with "--fake", libvirt otherwise.',
     ),
+    cfg.IntOpt(
+        'web_threads',
+        default=8,
+        min=1,
+        max=4096,
+        help='Number of threads that each process of the web server has, as '
+        'with "--threads" of gunicorn. Requests that wait occupy six of eight '
+        'at most: three for streams of events, two for the locks of systems, '
+        'and one for a download of virtual media. The server of '
+        'sushy-emulator has a thread for each connection and ignores this.',
+    ),
 ]
 
 snapshots_opts: list[cfg.Opt] = [
@@ -222,6 +233,19 @@ revert_opts: list[cfg.Opt] = [
     ),
 ]
 
+groups_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'max_pause',
+        default=0,
+        min=0,
+        max=3600,
+        help='Seconds for which the systems of a group may be paused '
+        'together while a snapshot is created. A create that may take longer '
+        'is refused: its memory is written at the speed that was measured '
+        'for the last one of the group, or at 100 MiB/s. 0 means no limit.',
+    ),
+]
+
 tasks_opts: list[cfg.Opt] = [
     cfg.IntOpt(
         'workers',
@@ -312,6 +336,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'snapshots': snapshots_opts,
     'retention': retention_opts,
     'revert': revert_opts,
+    'groups': groups_opts,
     'tasks': tasks_opts,
     'events': events_opts,
 }

@@ -178,6 +178,36 @@ class SnapshotLimitReached(BadRequest):
     registry = HAWKFISH
 
 
+class GroupNameInvalid(BadRequest):
+    """(name, rule it breaks)"""
+
+    registry = HAWKFISH
+
+
+class GroupEmpty(BadRequest):
+    """()"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberUnknown(BadRequest):
+    """(uri)"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberDuplicate(BadRequest):
+    """(system)"""
+
+    registry = HAWKFISH
+
+
+class GroupNotMember(BadRequest):
+    """(system, group)"""
+
+    registry = HAWKFISH
+
+
 class ActionParameterUnknown(BadRequest):
     """(action, parameter)"""
 
@@ -251,6 +281,13 @@ class UnsupportedMediaType(BadRequest):
     registry = HAWKFISH
 
 
+class ForeignOrigin(BadRequest):
+    """(origin)"""
+
+    status = 403
+    registry = HAWKFISH
+
+
 class PreconditionFailed(BadRequest):
     status = 412
 
@@ -290,6 +327,20 @@ class TaskNotFound(NotFound):
 class SubscriptionNotFound(NotFound):
     def __init__(self, subscription_id: object) -> None:
         super().__init__('EventDestination', subscription_id)
+
+
+class GroupNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', name)
+
+
+class GroupExists(HawkFishError):
+    status = 409
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', 'Name', name, related=['#/Name'])
 
 
 class SnapshotExists(HawkFishError):
@@ -332,6 +383,62 @@ class SnapshotLocked(Conflict):
     """(snapshot)"""
 
 
+class GroupBusy(Conflict):
+    """(group, operation, task)"""
+
+
+class GroupMemberGone(Conflict):
+    """(system, group)"""
+
+
+class GroupMemberRefused(Conflict):
+    """(system)"""
+
+
+class GroupSnapshotIncomplete(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupSnapshotMixed(Conflict):
+    """(snapshot, systems that stand on it, the others)"""
+
+
+class GroupPauseTooLong(Conflict):
+    """(group, forecast in milliseconds, limit in milliseconds)"""
+
+
+class GroupSystemsAdded(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupCreateUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupCreateNotUndone(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupRevertNotStarted(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertNotUndone(Conflict):
+    """(snapshot, systems, safety snapshot)"""
+
+
+class GroupDeleteUnfinished(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupMemberFailed(Conflict):
+    """(system, error)"""
+
+
 class SystemBeingPurged(Conflict):
     """(system, task)"""
 
@@ -342,6 +449,10 @@ class SnapshotReplaced(Conflict):
 
 class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
+
+
+class SnapshotTreeInvalid(Conflict):
+    """(system, names that are used twice or are their own ancestors)"""
 
 
 class SnapshotDamaged(Conflict):
@@ -616,6 +727,10 @@ class StateUnavailable(Unavailable):
 
 class StateTooNew(Unavailable):
     """(database, its version, newest supported version)"""
+
+
+class TooManyDownloads(Unavailable):
+    """(limit)"""
 
 
 class QueueFull(Unavailable):

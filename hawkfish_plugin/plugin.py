@@ -16,7 +16,7 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flask
 from oslo_config import cfg
@@ -24,27 +24,40 @@ from oslo_config import cfg
 from hawkfish_plugin import (
     conf,
     drivers,
-    exceptions,
-    messages,
     services,
 )
+from hawkfish_plugin.allowed import AllowLists, permits
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.db import Database
+from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
-from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.events.subscriptions import Subscription, Subscriptions
+from hawkfish_plugin.group_catalogue import GroupCatalogue
+from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.health import Health
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_create import GroupCreate
+from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_power import (
+    GroupBootOrder,
+    GroupReset,
+)
+from hawkfish_plugin.operations.group_prune import GroupPrune
+from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.supervision import Failures, Supervisor
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -54,7 +67,12 @@ LOG = logging.getLogger(__name__)
 
 # Every operation that there is.
 KINDS: Kinds = {
-    kind.name: kind for kind in (Create, Revert, Delete, Purge, Repair)
+    kind.name: kind
+    for kind in (
+        *(Create, Revert, Delete, Purge, Repair),
+        *(GroupCreate, GroupRevert, GroupDelete),
+        *(GroupReset, GroupBootOrder),
+    )
 }
 
 
@@ -93,6 +111,9 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
+        self._supervisor = Supervisor()
+        self.deadlines = Deadlines(self._supervisor)
+        self._failures = Failures(LOG)
 
     # Tables and drivers ---------------------------------------------------
 
@@ -106,8 +127,12 @@ class Plugin:
             self._driver_name(),
             self.conf,
             self._app.config,
-            functools.partial(internals.systems, self._app),
+            self._systems,
         )
+
+    def _systems(self) -> Any:
+        """The emulator's own driver of systems."""
+        return internals.systems(self._app)
 
     def _driver_name(self) -> str:
         chosen = self.conf.hawkfish.driver
@@ -123,7 +148,11 @@ class Plugin:
 
     @functools.cached_property
     def locks(self) -> Locks:
-        return Locks(self._folder)
+        return Locks(self._folder, self.rooms.locks)
+
+    @functools.cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self.conf.hawkfish.web_threads)
 
     @functools.cached_property
     def _database(self) -> Database:
@@ -158,7 +187,27 @@ class Plugin:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue(
-            self.driver, self.tasks, self.locks, self._notes, KINDS
+            self.driver,
+            self.tasks,
+            self.locks,
+            self._notes,
+            self.group_table,
+            KINDS,
+            self._may_tell,
+        )
+
+    @functools.cached_property
+    def group_table(self) -> Groups:
+        return Groups(self._database)
+
+    @functools.cached_property
+    def groups(self) -> GroupCatalogue:
+        return GroupCatalogue(
+            self.catalogue,
+            self.group_table,
+            self.tasks,
+            KINDS,
+            self._may_tell,
         )
 
     @functools.cached_property
@@ -177,7 +226,14 @@ class Plugin:
             self._notes,
             self.policies,
             self.delete,
-            self.may_serve,
+            self.group_prune,
+            self.allowed.is_served,
+        )
+
+    @functools.cached_property
+    def group_prune(self) -> GroupPrune:
+        return GroupPrune(
+            self.catalogue, self.groups, self.group_table, self.group_delete
         )
 
     @functools.cached_property
@@ -198,6 +254,45 @@ class Plugin:
         )
 
     @functools.cached_property
+    def group_create(self) -> GroupCreate:
+        return GroupCreate(
+            self.driver,
+            self.tasks,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.delete,
+            self.prune,
+            self.group_prune,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_revert(self) -> GroupRevert:
+        return GroupRevert(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.revert,
+            self.delete,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_delete(self) -> GroupDelete:
+        return GroupDelete(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.delete,
+        )
+
+    @functools.cached_property
     def operations(self) -> Operations:
         return Operations(
             self.create,
@@ -205,27 +300,76 @@ class Plugin:
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks),
+            self.group_create,
+            self.group_revert,
+            self.group_delete,
+            *(
+                kind(self.driver, self.tasks, self.groups, self._systems)
+                for kind in (GroupReset, GroupBootOrder)
+            ),
         )
 
     # Who may see what -----------------------------------------------------
 
+    @functools.cached_property
+    def allowed(self) -> AllowLists:
+        return AllowLists(
+            self._folder,
+            lambda: internals.allowed_instances(self._app.config),
+        )
+
     def may_serve(self, system: contract.System) -> bool:
-        return internals.may_serve(self._app.config, system.uuid, system.name)
+        return permits(internals.allowed_instances(self._app.config), system)
+
+    def _may_tell(self, system: contract.System) -> bool:
+        if flask.has_request_context():
+            return self.may_serve(system)
+        # What a task keeps is read by the clients of all emulators.
+        return self.allowed.is_served_by_all(system)
 
     def may_show(self, event: Event) -> bool:
         system = event.origin.system
         return system is None or self.may_serve(system)
 
+    def _may_push(self, event: Event, subscription: Subscription) -> bool:
+        system = event.origin.system
+        return system is None or (
+            permits(subscription.allowed, system)
+            and self.allowed.is_served(system)
+        )
+
+    @functools.cached_property
+    def _health(self) -> Health:
+        return Health(self._database, self.events)
+
+    def health(self) -> tuple[str, str]:
+        return self._health.status(self._supervisor.failing())
+
+    def _periodic(self) -> None:
+        self._health.say(self._supervisor.failing())
+        self.prune.periodic()
+
     # Life -----------------------------------------------------------------
 
     @functools.cached_property
     def _workers(self) -> Workers:
-        return Workers(self.tasks, self.locks, self.operations, self.conf)
+        return Workers(
+            self.tasks,
+            self.locks,
+            self.operations,
+            self.conf,
+            self._supervisor,
+        )
 
     @functools.cached_property
     def _delivery(self) -> Delivery:
         return Delivery(
-            self.events, self.subscriptions, self.conf, self.may_show
+            self.events,
+            self.subscriptions,
+            self.conf,
+            self._may_push,
+            self._supervisor,
+            self.deadlines,
         )
 
     @property
@@ -245,20 +389,22 @@ class Plugin:
             if self.started:
                 return
             try:
+                self.allowed.announce()
                 self._workers.start(
                     self._delivery.start,
                     *self._sweeping(),
-                    periodic=self.prune.periodic,
+                    periodic=self._periodic,
                 )
-            except exceptions.HawkFishError as exc:
-                LOG.error('No snapshots yet: %s', messages.text(exc))
+            except Exception as exc:
+                self._failures.tell('The start of the snapshots', exc)
             else:
                 self._started_in = os.getpid()
 
-    def _sweeping(self) -> Sequence[Callable[[], None]]:
+    def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
         if not isinstance(self.driver, contract.LeavesFiles):
             return ()
-        return (Sweeping(self.driver, self.tasks).start,)
+        sweeping = Sweeping(self.driver, self.tasks, self._supervisor)
+        return (sweeping.start,)
 
 
 if TYPE_CHECKING:

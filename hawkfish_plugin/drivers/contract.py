@@ -167,15 +167,12 @@ class Forecast:
     What a create would make, of *size* at the most.
 
     *needs* are the bytes that are needed and available in each folder.
-    *pause* is for how many seconds its group will be paused for it at the
-    most; None where it will not be, or nobody knows.
     """
 
     external: bool
     memory: bool
     size: Size = Size()
     needs: tuple[tuple[str, int, int], ...] = ()
-    pause: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,6 +198,10 @@ class Repair:
     target: str
     before: str
     after: str
+
+
+HIDDEN = Dependent('others that are not shown', '')
+"""A system of which nobody may hear by whom it is asked."""
 
 
 class Freshness(enum.Enum):
@@ -463,7 +464,8 @@ class Driver(Protocol):
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, context: TaskContext
-    ) -> None: ...
+    ) -> None:
+        """Raises what became of the system, also where its target is gone."""
 
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext

@@ -45,8 +45,10 @@ from hawkfish_plugin.tasks.task import (
     EXCEPTION,
     NEW,
     RUNNING,
+    Head,
     Subject,
     Task,
+    read_heads,
     read_tasks,
 )
 
@@ -141,6 +143,7 @@ class Tasks:
         payload: Mapping[str, Any],
         parent: int | None = None,
         after: int | None = None,
+        undoing: bool = False,
     ) -> Task:
         """
         Queue *operation* on *subjects*.
@@ -153,7 +156,8 @@ class Tasks:
         A subject has one active task at most that does not share it, but for
         a parent and its sub-task; the operation has the error where there is
         one.  Raises QueueFull, OperationCancelled where the parent is being
-        cancelled, and ValueError for subjects that are not to be had.
+        cancelled and this is not *undoing* what it did, and ValueError for
+        subjects that are not to be had.
         """
         if len(set(subjects)) < len(subjects):
             raise ValueError(f'The same subject twice: {subjects}')
@@ -161,13 +165,13 @@ class Tasks:
             if parent is None:
                 self._check_queue(connection)
             else:
-                _check_parent(connection, parent, operation, subjects)
+                _check_parent(connection, parent, operation, subjects, undoing)
             for subject in subjects:
                 self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
                 'INSERT INTO tasks (operation, version, cancellable, parent, '
-                'after_task, arguments, payload, created) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
+                'after_task, arguments, payload, created, queued) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
                 (
                     operation.name,
                     operation.version,
@@ -177,6 +181,7 @@ class Tasks:
                     json.dumps(arguments.dump()),
                     json.dumps(payload),
                     time.time(),
+                    self._db.steady(),
                 ),
             ).fetchone()
             _insert_subjects(connection, row, operation.lock, subjects)
@@ -229,6 +234,23 @@ class Tasks:
         """The sub-tasks of a task, oldest first."""
         return self._select('WHERE parent = ?', task_id)
 
+    def heads(self, parent: int | None = None) -> Sequence[Head]:
+        """Those of every task, or of the sub-tasks of one, oldest first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                'SELECT id FROM tasks WHERE ?1 IS NULL OR parent = ?1 '
+                'ORDER BY id',
+                (parent,),
+            ).fetchall()
+            return read_heads(connection, [row['id'] for row in rows])
+
+    def load(self, heads: Sequence[Head]) -> Sequence[Task]:
+        """The tasks of *heads* that are still remembered, oldest first."""
+        return self._select(
+            'WHERE id IN (SELECT value FROM json_each(?))',
+            json.dumps([head.id for head in heads]),
+        )
+
     def has_sub_tasks(self) -> frozenset[int]:
         """The ids of the tasks that have sub-tasks."""
         rows = self._db.query(
@@ -257,6 +279,14 @@ class Tasks:
             system,
         )
 
+    def working(self, operations: Collection[str]) -> Sequence[Task]:
+        """The active tasks of *operations*, given by their names."""
+        return self._select(
+            'WHERE ended IS NULL AND operation IN ('
+            'SELECT value FROM json_each(?))',
+            json.dumps(list(operations)),
+        )
+
     def unsettled(self, system: str) -> Task | None:
         """
         The interrupted task that may have left *system* half changed.
@@ -271,6 +301,10 @@ class Tasks:
             system,
         )
         return found[0] if found else None
+
+    def waited(self, task: Task) -> float:
+        """The seconds since *task* was submitted."""
+        return self._db.steady() - (task.queued or task.created)
 
     def any_active(self) -> bool:
         """Whether any task waits or runs."""
@@ -396,6 +430,10 @@ class Tasks:
 
     # Who works on them -----------------------------------------------------
 
+    def begin_term(self) -> None:
+        """What was claimed before is another owner's, and interrupted."""
+        self._owner = uuid.uuid4().hex
+
     def claim(self, parent: int | None = None) -> Task | None:
         """
         Mark the oldest runnable task Running and return it, or None.
@@ -511,11 +549,30 @@ class Tasks:
             self._forget_oldest(connection)
         return True
 
+    def adopt(self, parent: int, task_id: int) -> bool:
+        """
+        Make a task that waits a sub-task of the running task *parent*.
+
+        False where it does not wait any more.  For the Context of *parent*,
+        which has locked the systems of both.
+        """
+        with self._db.transaction() as connection:
+            changed = connection.execute(
+                'UPDATE tasks SET parent = ? '
+                "WHERE id = ? AND state = 'New' AND parent IS NULL",
+                (parent, task_id),
+            )
+            connection.execute(
+                'UPDATE task_subjects SET parent = (SELECT parent FROM tasks '
+                'WHERE id = task) WHERE task = ?',
+                (task_id,),
+            )
+            return changed.rowcount > 0
+
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '  # noqa: S608
-            f'WHERE {_DONE_WITH} ORDER BY ended DESC, id DESC '
-            'LIMIT -1 OFFSET ?) '
+            'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '  # noqa: S608
+            f'ORDER BY position DESC LIMIT -1 OFFSET ?) AND {_DONE_WITH} '
             "AND json_extract(journal, '$.to_follow') IS NULL",
             (self._conf.keep_completed,),
         )
@@ -541,6 +598,7 @@ def _check_parent(
     task_id: int,
     operation: Operation,
     subjects: Sequence[Subject],
+    undoing: bool,
 ) -> None:
     """Raise where the task must not get a sub-task of *operation*."""
     row = connection.execute(
@@ -548,7 +606,7 @@ def _check_parent(
     ).fetchone()
     if row is None or row['state'] not in (RUNNING, CANCELLING):
         raise ValueError(f'Task {task_id} does not run')
-    if row['state'] == CANCELLING:
+    if row['state'] == CANCELLING and not undoing:
         raise exceptions.OperationCancelled(row['operation'])
     locks_of = {
         row['system']: Lock(row['lock'])
@@ -607,6 +665,7 @@ def _write_end(
             ended.id,
         ),
     )
+    connection.execute('INSERT INTO endings (task) VALUES (?)', (ended.id,))
     connection.execute(
         'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
     )

@@ -36,13 +36,11 @@ class Grouping:
         """Whatever the state of the system: the others wait for it."""
         if on:
             subject.switch_on()
-        context, live, back = Context(), Context(), Context()
+        context, back = Context(), Context()
         self.create_in_group(subject, 'a', context)
-        self.create_in_group(subject, 'b', live, contract.LIVE)
         subject.revert('a', back)
 
         assert context.met == CREATE
-        assert live.met == CREATE[:1]
         assert back.met == REVERT
 
     def test_a_consistent_create_of_what_runs(self, subject):
@@ -77,19 +75,6 @@ class Grouping:
 
         assert not subject.tree()['a'].memory
         assert made.capture.pause >= 0
-
-    def test_the_pause_is_forecast(self, subject):
-        """Where there will be one."""
-        subject.switch_on()
-        pauses = [
-            subject.driver.check_create(
-                subject.uuid, contract.CreateRequest('a', consistency=how)
-            ).pause
-            for how in (contract.CONSISTENT, contract.LIVE, None)
-        ]
-
-        assert pauses[0] >= 0
-        assert pauses[1:] == [None, None]
 
     @pytest.mark.parametrize('point', CREATE[:2])
     def test_a_create_that_misses_the_others(self, subject, point):
