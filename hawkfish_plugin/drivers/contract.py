@@ -167,12 +167,15 @@ class Forecast:
     What a create would make, of *size* at the most.
 
     *needs* are the bytes that are needed and available in each folder.
+    *pause* is for how many seconds its group will be paused for it at the
+    most; None where it will not be, or nobody knows.
     """
 
     external: bool
     memory: bool
     size: Size = Size()
     needs: tuple[tuple[str, int, int], ...] = ()
+    pause: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -163,10 +163,10 @@ class GroupCreate(Operation):
             lambda system: self._create.check(system, options.of_member(name)),
         )
         group_forecast.check_space(forecasts)
-        speed = self._table.written_per_second(group.name) or _BYTES_PER_SECOND
+        memory = group_forecast.memory(forecasts)
+        speed = self._speed(group, forecasts, memory)
         pause = None
         if options.consistency != contract.LIVE:
-            memory = group_forecast.memory(forecasts)
             pause = _LEAST_PAUSE_MS + 1000 * memory / speed
         limit = 1000.0 * self._conf.max_pause or None
         if pause and limit and pause > limit:
@@ -182,6 +182,20 @@ class GroupCreate(Operation):
             limit,
             speed,
         )
+
+    def _speed(
+        self,
+        group: Group,
+        forecasts: Sequence[contract.Forecast],
+        memory: int,
+    ) -> float:
+        """How many bytes of memory are taken to be written in a second."""
+        measured = self._table.written_per_second(group.name)
+        if measured:
+            return measured
+        # What the driver says of each, as if one came after the other.
+        seconds = sum(f.pause or 0.0 for f in forecasts if f.memory)
+        return memory / seconds if seconds else _BYTES_PER_SECOND
 
     def plan(
         self, group: Group, options: GroupOptions, seen: GroupForecast
@@ -244,7 +258,7 @@ class GroupCreate(Operation):
                 )
                 for subject in context.task.subjects
             ],
-            meet=arguments.consistency != contract.LIVE,
+            meet=True,
         )
         return self.settle(context)
 

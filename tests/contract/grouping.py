@@ -76,6 +76,19 @@ class Grouping:
         assert not subject.tree()['a'].memory
         assert made.capture.pause >= 0
 
+    def test_the_pause_is_forecast(self, subject):
+        """Where there will be one."""
+        subject.switch_on()
+        pauses = [
+            subject.driver.check_create(
+                subject.uuid, contract.CreateRequest('a', consistency=how)
+            ).pause
+            for how in (contract.CONSISTENT, contract.LIVE, None)
+        ]
+
+        assert pauses[0] >= 0
+        assert pauses[1:] == [None, None]
+
     @pytest.mark.parametrize('point', CREATE[:2])
     def test_a_create_that_misses_the_others(self, subject, point):
         """There is no snapshot, and the system runs on."""
