@@ -31,7 +31,7 @@ help:
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
-	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
+	@echo 'make bench       how fast, beside virsh; nine minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
