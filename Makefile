@@ -21,7 +21,7 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale fuzz soak demo lint docs genconfig genschemas
+.PHONY: bench-scale rounds fuzz soak demo lint docs genconfig genschemas
 .PHONY: clean distclean
 
 help:
@@ -31,7 +31,8 @@ help:
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
-	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
+	@echo 'make bench       how fast, beside virsh; nine minutes, in the lab'
+	@echo 'make rounds      a lab captured 100 times while its guests talk'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
@@ -77,6 +78,11 @@ bench: setup
 	@-$(PYTHON) -m tests.bench.startup
 	@$(IN_LAB) $(PYTHON) -m tests.bench $(BENCH_OPTIONS)
 	@$(IN_LAB) $(PYTHON) -m tests.bench.profile
+
+rounds: setup
+	@$(IN_LAB) env HAWKFISH_LAB_ROUNDS=100 $(PYTHON) -m pytest \
+		-p no:cacheprovider tests/functional/test_lab_capture.py \
+		-k test_answers_come_after_questions
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)

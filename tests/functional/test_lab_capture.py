@@ -155,12 +155,13 @@ class Events:
     """When QEMU has stopped and resumed each system, as it tells."""
 
     def __init__(self, host, systems):
-        self._connection = host.connect()
         self.seen = {}
-        for system in systems:
+        # One has the events of one domain.
+        self._connections = [host.connect() for _ in systems]
+        for connection, system in zip(self._connections, systems, strict=True):
             libvirt_qemu.qemuMonitorEventRegister(
-                self._connection,
-                self._connection.lookupByName(system.name),
+                connection,
+                connection.lookupByName(system.name),
                 None,
                 self._note,
                 system.name,
