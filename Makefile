@@ -76,6 +76,7 @@ lower: setup
 bench: setup
 	@mkdir -p build/bench
 	@-$(PYTHON) -m tests.bench.startup
+	@-$(PYTHON) -m tests.bench.many
 	@$(IN_LAB) $(PYTHON) -m tests.bench $(BENCH_OPTIONS)
 	@$(IN_LAB) $(PYTHON) -m tests.bench.profile
 
