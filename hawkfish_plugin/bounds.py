@@ -91,6 +91,9 @@ PAYLOAD_CHARACTERS = _bound(
     'the rest is cut off',
 )
 
+AGGREGATES = _bound('Groups', 1000, '', 'CreateLimitReachedForResource')
+ELEMENTS = _bound('Systems of a group', 500, '', 'ArraySizeTooLong')
+
 # Events -------------------------------------------------------------------
 
 _option(

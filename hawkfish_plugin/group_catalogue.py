@@ -8,9 +8,10 @@ the state of a group snapshot, what it stands on, and what its state means.  A
 group of which one member may not be served is hidden as a whole.
 """
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import exceptions, tree
@@ -219,6 +220,15 @@ class GroupCatalogue:
             ]
         )
         return [member.system for member in members]
+
+    @contextlib.contextmanager
+    def deciding(self, systems: Iterable[contract.System]) -> Iterator[None]:
+        """Decide alone what is submitted for all of *systems*."""
+        with contextlib.ExitStack() as stack:
+            # In one order, so that two cannot wait for each other.
+            for system in sorted(systems, key=lambda system: system.uuid):
+                stack.enter_context(self._catalogue.deciding(system))
+            yield
 
     def taken(self, systems: Iterable[contract.System]) -> set[str]:
         """The names that any snapshot of *systems* has, or will have."""

@@ -133,8 +133,14 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
 def delete_group_snapshot(group: str, name: str) -> flask.Response:
     found = find_group(group)
     read_body()
-    check_if_match(_resource(found, name))
-    return accepted(operation(GroupDelete).submit(found, name, _payload({})))
+    _find(found, name)
+    task = operation(GroupDelete).submit(
+        found,
+        name,
+        _payload({}),
+        lambda: check_if_match(_resource(found, name)),
+    )
+    return accepted(task)
 
 
 @blueprint.post(f'{MEMBER}/Actions/<action>')
@@ -146,7 +152,7 @@ def act_on_group_snapshot(
         raise missing()
     body = read_body()
     _REVERT.check(body)
-    check_if_match(_resource(found, name))
+    _find(found, name)
     options = GroupRevertOptions(
         name,
         body.get('TargetPowerState', contract.AS_CAPTURED),
@@ -155,9 +161,13 @@ def act_on_group_snapshot(
         body.get('AddedSystems', REFUSE),
         body.get('Partial', False),
     )
-    return accepted(
-        operation(GroupRevert).submit(found, options, _payload(body))
+    task = operation(GroupRevert).submit(
+        found,
+        options,
+        _payload(body),
+        lambda: check_if_match(_resource(found, name)),
     )
+    return accepted(task)
 
 
 def _find(group: Group, name: str) -> GroupView:

@@ -6,6 +6,7 @@ Owns the routes below ``TaskService``, and the final answer of a task monitor:
 the status and body that the operation would have had, had it been quick.
 """
 
+import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ def watch_task(task_id: str) -> flask.Response:
     queries.check(())
     task = _find(task_id)
     if task.active:
-        response = accepted(task)
+        response = accepted(_with_progress(task))
         response.headers['Allow'] = (
             _CANCELLABLE if task.may_cancel else _NOT_CANCELLABLE
         )
@@ -135,11 +136,20 @@ def watch_task(task_id: str) -> flask.Response:
 
 def _render(task: Task, has_sub_tasks: bool) -> Resource:
     return renderers.task(
-        task,
+        _with_progress(task) if has_sub_tasks else task,
         services().operations.title(task),
         _created(task),
         has_sub_tasks,
     )
+
+
+def _with_progress(task: Task) -> Task:
+    """*task* as far as its sub-tasks are, while it is active."""
+    parts = services().tasks.sub_tasks(task.id) if task.active else ()
+    if not parts:
+        return task
+    operation = services().operations.of(task)
+    return dataclasses.replace(task, percent=operation.percent(task, parts))
 
 
 def _created(task: Task) -> Sequence[str]:

@@ -22,8 +22,8 @@ from hawkfish_plugin import events, exceptions, names, notes
 from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations.group_prune import Reach
-from hawkfish_plugin.operations.prune import Prune, Pruned
+from hawkfish_plugin.operations.group_prune import Pruned, Reach
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.snapshots import snapshot as render

@@ -131,7 +131,8 @@ class GroupCreate(Operation):
         GroupPauseTooLong, and everything that is known beforehand to stand in
         the way of any system.
         """
-        while True:
+        # From the look at the names to the task that takes one.
+        with self._groups.deciding(group.members):
             seen = self.preview(group, options)
             arguments = GroupCreateArguments(
                 group.name,
@@ -143,12 +144,7 @@ class GroupCreate(Operation):
                 options.expires,
             )
             subjects = [Subject(system, seen.name) for system in seen.systems]
-            try:
-                return self._tasks.submit(self, subjects, arguments, payload)
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+            return self._tasks.submit(self, subjects, arguments, payload)
 
     def preview(self, group: Group, options: GroupOptions) -> GroupForecast:
         """What a create would make; raises what it would raise."""
@@ -221,6 +217,9 @@ class GroupCreate(Operation):
                 Reach.NEWER,
             )
         return self._group_prune.plan(group, plans)
+
+    def percent(self, task: Task, parts: Sequence[Task]) -> int:
+        return grouped.percent(task, parts, {'create': (0, 100)})
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         if rival.operation in (self.name, Create.name):

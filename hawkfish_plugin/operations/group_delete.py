@@ -8,7 +8,7 @@ leaves an incomplete one, which can be deleted again.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import catalogue, events, exceptions
@@ -67,17 +67,25 @@ class GroupDelete(Operation):
     # Requests -------------------------------------------------------------
 
     def submit(
-        self, group: Group, name: str, payload: Mapping[str, Any]
+        self,
+        group: Group,
+        name: str,
+        payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue the deletion of *name* and return its task.
 
+        *check* may refuse, by what nobody changes any more.
+
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way in any system.
         """
-        view = self._groups.free(group, name)
-        self._check(view)
-        return self._submit(view, None, payload)
+        with self._groups.deciding(group.members):
+            check()
+            view = self._groups.free(group, name)
+            self._check(view)
+            return self._submit(view, None, payload)
 
     def submit_pruned(self, view: GroupView, reason: str) -> Task:
         """Queue the deletion of a group snapshot that a policy wants gone."""
@@ -109,6 +117,9 @@ class GroupDelete(Operation):
             self._driver.check_delete(system.uuid, mine.name)
 
         grouped.ask_all(list(found), ask)
+
+    def percent(self, task: Task, parts: Sequence[Task]) -> int:
+        return grouped.percent(task, parts, {'delete': (0, 100)})
 
     # The operation --------------------------------------------------------
 

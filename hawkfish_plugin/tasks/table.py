@@ -251,6 +251,16 @@ class Tasks:
             json.dumps([head.id for head in heads]),
         )
 
+    def has_waiting(self, task_id: int) -> bool:
+        """Whether any sub-task of a task has not begun."""
+        return bool(
+            self._db.query(
+                "SELECT 1 FROM tasks WHERE parent = ? AND state = 'New' "
+                'LIMIT 1',
+                task_id,
+            )
+        )
+
     def has_sub_tasks(self) -> frozenset[int]:
         """The ids of the tasks that have sub-tasks."""
         rows = self._db.query(
