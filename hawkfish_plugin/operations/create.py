@@ -119,6 +119,8 @@ class _Seen:
 class Create(Operation):
     name = 'create'
     title = 'Create snapshot {snapshot}'
+    # 2: it may have suspended its system, which is to be resumed.
+    version = 2
     effect = Effect.CREATING
     cancellable = True
     follows = True
