@@ -54,7 +54,7 @@ unit: setup
 	$(PYTEST) -n $$((2 * $$(nproc))) tests/unit
 
 release: setup
-	$(PYTEST) -n auto tests/release
+	$(PYTEST) -n auto --dist loadgroup tests/release
 
 functional: setup run-functional
 
