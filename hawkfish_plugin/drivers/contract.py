@@ -426,11 +426,35 @@ class SharesDefinitions(Protocol):
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 
+    def is_own(self, uuid: str) -> bool:
+        """Whether this is nobody's system, but a tool of the driver."""
+
+    def removable_media(self, uuid: str) -> Mapping[str, str]:
+        """
+        The files in the drives of the definition, by Redfish's name.
+
+        Cd and Floppy; without those that are empty.
+        """
+
+
+@runtime_checkable
+class FindsUnsafe(Protocol):
+    """
+    A driver of systems that others can make unsafe.
+
+    It refuses to create and delete snapshots of such a system, with an
+    exceptions.Unsafe for each finding.
+    """
+
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        """What makes the system unsafe; nothing where it is safe."""
+
     def check_start(self, uuid: str) -> None:
         """
-        Raise what the next start of the system would destroy.
+        Raise the finding by which the next start would destroy something.
 
-        That is DefinitionOnSnapshot.
+        That is DefinitionOnSnapshot, or DiskOfTwoSystems where the other one
+        runs, or either has snapshots.
         """
 
     def plan_repair(self, uuid: str) -> Sequence[Repair]:
@@ -442,16 +466,6 @@ class SharesDefinitions(Protocol):
 
     def repair(self, uuid: str) -> None:
         """Do that; may be interrupted, and called again."""
-
-    def is_own(self, uuid: str) -> bool:
-        """Whether this is nobody's system, but a tool of the driver."""
-
-    def removable_media(self, uuid: str) -> Mapping[str, str]:
-        """
-        The files in the drives of the definition, by Redfish's name.
-
-        Cd and Floppy; without those that are empty.
-        """
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ from hawkfish_plugin import events, exceptions, names, notes
 from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.prune import Prune, Pruned
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
@@ -124,6 +125,7 @@ class Create(Operation):
         note_table: notes.Notes,
         policies: Policies,
         prune: Prune,
+        findings: Findings,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
@@ -131,6 +133,7 @@ class Create(Operation):
         self._notes = note_table
         self._policies = policies
         self._prune = prune
+        self._findings = findings
 
     # Requests -------------------------------------------------------------
 
@@ -265,7 +268,8 @@ class Create(Operation):
         """What would be made, and the error of which deletes can help."""
         deleting = self._catalogue.deleting(system)
         try:
-            return self._driver.check_create(system.uuid, request), None
+            with self._findings.telling(system):
+                return self._driver.check_create(system.uuid, request), None
         except exceptions.HawkFishError as exc:
             left = [part for part in exc.parts if not _is_too_much(part)]
             if deleting or self._catalogue.deleting(system):
@@ -338,8 +342,9 @@ class Create(Operation):
     def _create(
         self, context: Context, arguments: CreateArguments
     ) -> contract.Created:
-        uuid = context.task.one_system.uuid
-        return self._driver.create(uuid, arguments.request, context)
+        system = context.task.one_system
+        with self._findings.telling(system):
+            return self._driver.create(system.uuid, arguments.request, context)
 
     def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
         """
@@ -383,9 +388,10 @@ class Create(Operation):
             return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
-        made = self._driver.settle_create(
-            task.one_system.uuid, request, context
-        )
+        with self._findings.settling(task.one_system):
+            made = self._driver.settle_create(
+                task.one_system.uuid, request, context
+            )
         return self._note(task, made)
 
     def _note(self, task: Task, made: contract.Created) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Effect, Operation
@@ -51,12 +52,14 @@ class Revert(Operation):
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         create: Create,
+        findings: Findings,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._create = create
+        self._findings = findings
         self._conf = conf.revert
 
     # Requests -------------------------------------------------------------
@@ -102,7 +105,8 @@ class Revert(Operation):
             memory_size=view.note.memory_size,
             has_safety_snapshot=safety,
         )
-        self._driver.check_revert(system.uuid, request)
+        with self._findings.telling(system):
+            self._driver.check_revert(system.uuid, request)
         arguments = RevertArguments(
             view.record.created,
             request.power_state,
@@ -128,14 +132,18 @@ class Revert(Operation):
         task = context.task
         self._check_safety_snapshot(task)
         catalogue.check_intact(self._same(task))
-        self._driver.revert(task.one_system.uuid, _request(task), context)
+        system = task.one_system
+        with self._findings.telling(system):
+            self._driver.revert(system.uuid, _request(task), context)
+        # It may have mended the definition.
+        self._findings.mended(system)
         return {'snapshot': task.one_snapshot}
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
-        self._driver.settle_revert(
-            task.one_system.uuid, _request(task), context
-        )
+        system = task.one_system
+        with self._findings.settling(system):
+            self._driver.settle_revert(system.uuid, _request(task), context)
         return {'snapshot': task.one_snapshot}
 
     def _same(self, task: Task) -> catalogue.View:

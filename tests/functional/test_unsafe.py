@@ -182,6 +182,61 @@ def test_another_definition_of_the_disk(pair, emulator):
     system.domain.destroy()
 
 
+def reset_other(emulator, host, name, kind='On'):
+    uuid = host.connect().lookupByName(name).UUIDString()
+    return requests.post(
+        f'{emulator.system(uuid)}/Actions/ComputerSystem.Reset',
+        json={'ResetType': kind},
+        timeout=60,
+    )
+
+
+def test_the_other_one_runs(pair, emulator, host):
+    """Two definitions of a disk take turns; none starts beside the other."""
+    system, other = pair
+    assert reset_other(emulator, host, other).ok
+
+    assert refused(reset(emulator, system), 'DiskOfTwoSystems')
+
+    assert reset_other(emulator, host, other, 'ForceOff').ok
+    assert reset(emulator, system).ok
+    answer = reset_other(emulator, host, other)
+    assert refused(answer, 'DiskOfTwoSystems')
+    system.domain.destroy()
+
+
+def test_a_shareable_disk_of_a_running_one(pair, emulator, host):
+    """What both may write to, they may."""
+    system, other = pair
+    connection = host.connect()
+    for name in (system.name, other):
+        text = connection.lookupByName(name).XMLDesc(_INACTIVE)
+        text = text.replace("type='qcow2'", "type='raw' cache='none'")
+        text = text.replace('</disk>', '<shareable/></disk>', 1)
+        connection.defineXML(text)
+    assert reset_other(emulator, host, other).ok
+
+    answer = reset(emulator, system)
+
+    assert answer.ok, answer.text
+    assert reset_other(emulator, host, other, 'ForceOff').ok
+    system.domain.destroy()
+
+
+def test_the_other_one_has_snapshots(make_system, emulator, host):
+    """Its present state is not overwritten while it is off."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    (old,), (new,) = other.sources(), system.sources()
+    define(other, definition(other).replace(old, new))
+
+    assert refused(reset(emulator, other), 'DiskOfTwoSystems')
+    assert refused(reset(emulator, system), 'DiskOfTwoSystems')
+    define(other, definition(other).replace(new, old))
+    assert reset(emulator, system).ok
+    system.domain.destroy()
+
+
 def test_another_definition_since_the_snapshot(make_system, emulator, host):
     """It does not start, and neither system is changed."""
     system = make_system(**SMALL)

@@ -95,6 +95,11 @@ class LibvirtDriver:
     def is_own(self, uuid: str) -> bool:
         return filenames.is_merger(uuid)
 
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            listed = contract.Freshness.LISTED
+            return unsafe.violations(domain, self._ledger, listed)
+
     def check_start(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'start') as domain:
             listed = contract.Freshness.LISTED
@@ -370,4 +375,5 @@ if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = LibvirtDriver
     _shares: type[contract.SharesDefinitions] = LibvirtDriver
+    _finds: type[contract.FindsUnsafe] = LibvirtDriver
     _leaves: type[contract.LeavesFiles] = LibvirtDriver
