@@ -40,7 +40,9 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten.
+    *damaged* says that a merge has half overwritten its data, for as long as
+    that is not finished; *overwritten* that its system writes to it right now,
+    by the definition in use, which nothing mends.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
+    overwritten: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'

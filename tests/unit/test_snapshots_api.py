@@ -5,6 +5,7 @@ Snapshots over HTTP: what a client sends, and what it is told.
 Long, as it is the whole resource, request by request.
 """
 
+import dataclasses
 import http.client
 import urllib.parse
 
@@ -360,6 +361,26 @@ def test_a_interrupted_merge_that_cannot_go_on(emulator):
         f'{emulator.snapshots_url}/half/Actions/HawkFishSnapshot.Revert'
     )
     assert refused.status_code == 409
+
+
+def test_what_a_system_has_overwritten(emulator):
+    """It is Failed from then on, and not reverted to."""
+    emulator.created(Name='kept')
+    emulator.created(Name='written')
+    *others, last = emulator.driver.snapshots(emulator.system)
+    written = dataclasses.replace(last, overwritten=True)
+    states = {}
+    for now in (written, last):
+        emulator.driver.plant(emulator.system, [*others, now])
+        for name in ('kept', 'written'):
+            shown = requests.get(f'{emulator.snapshots_url}/{name}').json()
+            states.setdefault(name, []).append(shown['SnapshotState'])
+
+    assert states == {'kept': ['Ready'] * 2, 'written': ['Failed'] * 2}
+    refused = requests.post(
+        f'{emulator.snapshots_url}/written/Actions/HawkFishSnapshot.Revert'
+    )
+    assert message_ids(refused) == ['SnapshotDamaged']
 
 
 def test_a_interrupted_revert_whose_snapshot_is_gone(emulator):

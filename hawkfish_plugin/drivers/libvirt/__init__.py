@@ -144,7 +144,8 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as domain:
             current = snapshots.current(domain)
             seen = snapshots.read_all(domain)
-            records = snapshots.records(seen, current)
+            written = snapshots.written(domain, seen)
+            records = snapshots.records(seen, current, written)
             disks = {
                 s.record.name: sizes.disk_files(domain.host, s) for s in seen
             }
