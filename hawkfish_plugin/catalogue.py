@@ -92,13 +92,20 @@ class Catalogue:
         """What snapshots *system* can have as it is now."""
         found = self._driver.capabilities(system.uuid)
         flaws = _flaws(system, self._driver.snapshots(system.uuid))
-        return dataclasses.replace(found, findings=(*flaws, *found.findings))
+        left = self._tasks.attention.findings(system.uuid)
+        return dataclasses.replace(
+            found, findings=(*left, *flaws, *found.findings)
+        )
 
     @contextlib.contextmanager
     def deciding(self, system: contract.System) -> Iterator[None]:
         """Decide alone what is submitted for *system*; see ``locks``."""
         with self._locks.deciding(system.uuid):
             yield
+
+    def check_whole(self, system: contract.System) -> None:
+        """Raise where an operation has left *system* half changed."""
+        exceptions.check(self._tasks.attention.findings(system.uuid))
 
     def list(
         self,

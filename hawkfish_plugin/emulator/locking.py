@@ -154,10 +154,8 @@ class RequestLocks:
                 system.uuid, task.operation, task.id
             )
         if internals.may_start(flask.request):
-            for left in self._services.tasks.attention.of(system.uuid):
-                raise exceptions.SystemHalfChanged(
-                    system.uuid, left.operation, left.task, left.step
-                )
+            for left in self._services.tasks.attention.findings(system.uuid):
+                raise left
             self._check_start(system)
 
     def _check_start(self, system: contract.System) -> None:

@@ -247,6 +247,7 @@ class Create(Operation):
         """What a create would make, and what it lacks to be made now."""
         if options.name is not None:
             names.check(options.name)
+        self._check_whole(system, options)
         others = self._catalogue.list(system)
         check_sound(system, [view.record for view in others])
         taken = {view.name for view in others}
@@ -261,6 +262,16 @@ class Create(Operation):
         forecast, lacking = self._forecast(system, request)
         self._check_room(system, request, forecast)
         return _Seen(request, forecast, lacking, others)
+
+    def _check_whole(
+        self,
+        system: contract.System,
+        options: CreateOptions | CreateArguments,
+    ) -> None:
+        """Raise where the system is half changed."""
+        # A revert mends it; what there is may be kept before.
+        if options.protect is None:
+            self._catalogue.check_whole(system)
 
     def _forecast(
         self, system: contract.System, request: contract.CreateRequest
@@ -325,6 +336,7 @@ class Create(Operation):
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = CreateArguments.load(task.arguments)
+        self._check_whole(task.one_system, arguments)
         self._check_room(task.one_system, arguments.request)
         if arguments.protect is not None:
             self._make_room(context, arguments)
