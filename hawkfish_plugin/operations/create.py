@@ -23,6 +23,7 @@ from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.looks import Looks
 from hawkfish_plugin.operations.prune import Prune, Pruned
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
@@ -134,6 +135,7 @@ class Create(Operation):
         self._policies = policies
         self._prune = prune
         self._findings = findings
+        self._looks = Looks()
 
     # Requests -------------------------------------------------------------
 
@@ -434,8 +436,11 @@ class Create(Operation):
         return uris.snapshot_uri(task.one_system.uuid, task.one_snapshot)
 
     def is_there(self, task: Task) -> bool:
+        system, name = task.one_system, task.one_snapshot
         with contextlib.suppress(exceptions.NotFound):
-            return self._catalogue.exists(task.one_system, task.one_snapshot)
+            return self._looks.ask(
+                system.name, lambda: self._catalogue.exists(system, name)
+            )
         return False
 
     def answer(self, task: Task) -> Answer:

@@ -7,6 +7,8 @@ Long, as it is the whole resource, request by request.
 
 import dataclasses
 import http.client
+import threading
+import time
 import urllib.parse
 
 import pytest
@@ -540,6 +542,31 @@ def test_a_refused_revert_takes_its_safety_snapshot_back(emulator):
     emulator.wait(busy)
     listed = requests.get(f'{emulator.snapshots_url}?$expand=.').json()
     assert [s['Name'] for s in listed['Members']] == ['a', 'b']
+
+
+def test_tasks_do_not_wait_for_the_hypervisor(emulator, monkeypatch):
+    """A list waits once, and not for long; nor do the next ones."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    answers, asked = threading.Event(), []
+
+    def hang(uuid, name):
+        asked.append(name)
+        assert answers.wait(60)
+        return True
+
+    monkeypatch.setattr(emulator.driver, 'exists', hang)
+    url = f'{emulator.url}/redfish/v1/TaskService/Tasks?$expand=.'
+    try:
+        for _ in range(2):
+            begin = time.monotonic()
+            tasks = requests.get(url, timeout=60).json()['Members']
+            assert time.monotonic() - begin < 10
+            links = [task['Links']['CreatedResources'] for task in tasks[-3:]]
+            assert all(links)
+        assert len(asked) == 1
+    finally:
+        answers.set()
 
 
 def test_a_task_links_to_what_is_there(emulator):
