@@ -167,6 +167,22 @@ class Forecast:
 
 
 @dataclasses.dataclass(frozen=True)
+class RevertForecast:
+    """
+    What a revert would leave.
+
+    *power_state* is ON, OFF or PAUSED, *memory* whether the guest goes on with
+    its memory.  *needs* are as in Forecast; *warnings* is what a user should
+    know, such as where the data of a disk stays that was attached since.
+    """
+
+    power_state: str
+    memory: bool
+    needs: tuple[tuple[str, int, int], ...] = ()
+    warnings: tuple[exceptions.HawkFishError, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Dependent:
     """
     Who else is backed by a file of a snapshot.
@@ -382,8 +398,10 @@ class Driver(Protocol):
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 
-    def check_revert(self, uuid: str, request: RevertRequest) -> None:
-        """Raise what stands in the way of this revert."""
+    def check_revert(
+        self, uuid: str, request: RevertRequest
+    ) -> RevertForecast:
+        """What would be left; raises what stands in the way of it."""
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         """

@@ -201,11 +201,16 @@ class FakeDriver:
         state = self.behaviour.power_state
         return state or str(self._systems().get_power_state(uuid))
 
-    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
-        _find(self.snapshots(uuid), request.name)
+    def check_revert(
+        self, uuid: str, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
+        target = _find(self.snapshots(uuid), request.name)
         # A system that is off is mended by it.
         if self._power_state(uuid) != contract.OFF:
             exceptions.check(self.violations(uuid))
+        power_state = _power_after(target, request)
+        memory = target.memory and request.power_state != contract.OFF
+        return contract.RevertForecast(power_state, memory)
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         tree = self.snapshots(uuid)
@@ -255,10 +260,7 @@ class FakeDriver:
         run.step('revert')
         run.pass_time()
         tree = self.snapshots(uuid)
-        power_state = request.power_state
-        if power_state == contract.AS_CAPTURED:
-            captured = _find(tree, request.name).power_state
-            power_state = captured or contract.OFF
+        power_state = _power_after(_find(tree, request.name), request)
         self._systems().set_power_state(
             uuid, _TO_POWER_STATE.get(power_state, 'On')
         )
@@ -361,6 +363,14 @@ class _Run:
             if self._context.cancelled:
                 raise exceptions.OperationCancelled(self._operation)
             time.sleep(min(_POLL_SECONDS, seconds - passed))
+
+
+def _power_after(
+    target: contract.Snapshot, request: contract.RevertRequest
+) -> str:
+    if request.power_state != contract.AS_CAPTURED:
+        return request.power_state
+    return target.power_state or contract.OFF
 
 
 def _file_of(state: str) -> str:

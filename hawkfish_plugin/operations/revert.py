@@ -19,6 +19,7 @@ from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record, field
+from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -38,6 +39,15 @@ class RevertArguments(Record):
     force: bool = False
     created_here: bool = field(default=False, formerly='ours')
     memory_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Checked:
+    """A *request* that can be met, to the snapshot *created* then."""
+
+    request: contract.RevertRequest
+    created: int
+    forecast: contract.RevertForecast
 
 
 class Revert(Operation):
@@ -63,6 +73,24 @@ class Revert(Operation):
         self._conf = conf.revert
 
     # Requests -------------------------------------------------------------
+
+    def preview(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+    ) -> rules.RevertPreview:
+        """What a revert would do; raises what it would raise."""
+        checked = self._check(system, request, safety)
+        before = None
+        if checked.request.has_safety_snapshot:
+            options = _safety_options(request.name)
+            before = self._create.preview(system, options)
+        current = next(
+            (v.name for v in self._catalogue.list(system) if v.record.current),
+            None,
+        )
+        return rules.RevertPreview(checked.forecast, current, before)
 
     def submit(
         self,
@@ -94,6 +122,34 @@ class Revert(Operation):
         safety: bool | None,
         payload: Mapping[str, Any],
     ) -> Task:
+        checked = self._check(system, request, safety)
+        request = checked.request
+        arguments = RevertArguments(
+            checked.created,
+            request.power_state,
+            request.force,
+            request.created_here,
+            request.memory_size,
+        )
+        subjects = [Subject(system, request.name)]
+        if not request.has_safety_snapshot:
+            return self._tasks.submit(self, subjects, arguments, payload)
+        return self._create.submit_before(
+            system,
+            _safety_options(request.name),
+            payload,
+            lambda before: self._tasks.submit(
+                self, subjects, arguments, payload, after=before.id
+            ),
+        )
+
+    def _check(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+    ) -> '_Checked':
+        """Raise what is known beforehand to stand in the way of *request*."""
         view = self._catalogue.sound(system, request.name)
         catalogue.check_free(view, system)
         catalogue.check_intact(view)
@@ -106,25 +162,8 @@ class Revert(Operation):
             has_safety_snapshot=safety,
         )
         with self._findings.telling(system):
-            self._driver.check_revert(system.uuid, request)
-        arguments = RevertArguments(
-            view.record.created,
-            request.power_state,
-            request.force,
-            request.created_here,
-            request.memory_size,
-        )
-        subjects = [Subject(system, request.name)]
-        if not safety:
-            return self._tasks.submit(self, subjects, arguments, payload)
-        return self._create.submit_before(
-            system,
-            _safety_options(request.name),
-            payload,
-            lambda before: self._tasks.submit(
-                self, subjects, arguments, payload, after=before.id
-            ),
-        )
+            forecast = self._driver.check_revert(system.uuid, request)
+        return _Checked(request, view.record.created, forecast)
 
     # The operation --------------------------------------------------------
 

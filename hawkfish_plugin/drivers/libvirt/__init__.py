@@ -247,13 +247,16 @@ class LibvirtDriver:
             planned = plan.make(domain, request, self._conf)
             return sizes.forecast(domain, planned)
 
-    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
+    def check_revert(
+        self, uuid: str, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
-            revert_plan.make(domain, request, self._conf)
+            planned = revert_plan.make(domain, request, self._conf)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
+        return planned.forecast(request)
 
     def _check_removed(self, uuid: str, freshness: contract.Freshness) -> None:
         """Raise where others are backed by what a revert would remove."""
