@@ -323,6 +323,10 @@ class OfDisk(Conflict):
         return str(self.args[0])
 
 
+class Unsafe(Conflict):
+    """What makes a system unsafe: it would write to what others need."""
+
+
 class SnapshotBusy(Conflict):
     """(snapshot, operation, task)"""
 
@@ -423,15 +427,15 @@ class DiskNotCaptured(OfDisk):
     """(target, snapshot)"""
 
 
-class DefinitionOnSnapshot(OfDisk):
+class DefinitionOnSnapshot(Unsafe, OfDisk):
     """(target, path, snapshot)"""
 
 
-class DefinitionsDiffer(OfDisk):
+class DefinitionsDiffer(Unsafe, OfDisk):
     """(target, path of the running system, path of its next start)"""
 
 
-class DiskOfTwoSystems(Conflict):
+class DiskOfTwoSystems(Unsafe):
     """(target or snapshot, path, name of the other system)"""
 
 

@@ -40,6 +40,7 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
@@ -177,8 +178,18 @@ class Plugin:
         )
 
     @functools.cached_property
+    def findings(self) -> Findings:
+        return Findings(self.driver, self.events)
+
+    @functools.cached_property
     def delete(self) -> Delete:
-        return Delete(self.driver, self.tasks, self.catalogue, self._notes)
+        return Delete(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._notes,
+            self.findings,
+        )
 
     @functools.cached_property
     def purge(self) -> Purge:
@@ -204,12 +215,18 @@ class Plugin:
             self._notes,
             self.policies,
             self.prune,
+            self.findings,
         )
 
     @functools.cached_property
     def revert(self) -> Revert:
         return Revert(
-            self.driver, self.tasks, self.catalogue, self.create, self.conf
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.create,
+            self.findings,
+            self.conf,
         )
 
     @functools.cached_property
@@ -219,7 +236,7 @@ class Plugin:
             self.revert,
             self.delete,
             self.purge,
-            Repair(self.driver, self.tasks),
+            Repair(self.driver, self.tasks, self.findings),
         )
 
     # Who may see what -----------------------------------------------------

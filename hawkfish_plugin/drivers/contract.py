@@ -40,7 +40,9 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten.
+    *damaged* says that a merge has half overwritten its data, for as long as
+    that is not finished; *overwritten* that its system writes to it right now,
+    by the definition in use, which nothing mends.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
+    overwritten: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
@@ -161,6 +164,22 @@ class Forecast:
     memory: bool
     size: Size = Size()
     needs: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class RevertForecast:
+    """
+    What a revert would leave.
+
+    *power_state* is ON, OFF or PAUSED, *memory* whether the guest goes on with
+    its memory.  *needs* are as in Forecast; *warnings* is what a user should
+    know, such as where the data of a disk stays that was attached since.
+    """
+
+    power_state: str
+    memory: bool
+    needs: tuple[tuple[str, int, int], ...] = ()
+    warnings: tuple[exceptions.HawkFishError, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -379,8 +398,10 @@ class Driver(Protocol):
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 
-    def check_revert(self, uuid: str, request: RevertRequest) -> None:
-        """Raise what stands in the way of this revert."""
+    def check_revert(
+        self, uuid: str, request: RevertRequest
+    ) -> RevertForecast:
+        """What would be left; raises what stands in the way of it."""
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         """
@@ -426,11 +447,35 @@ class SharesDefinitions(Protocol):
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 
+    def is_own(self, uuid: str) -> bool:
+        """Whether this is nobody's system, but a tool of the driver."""
+
+    def removable_media(self, uuid: str) -> Mapping[str, str]:
+        """
+        The files in the drives of the definition, by Redfish's name.
+
+        Cd and Floppy; without those that are empty.
+        """
+
+
+@runtime_checkable
+class FindsUnsafe(Protocol):
+    """
+    A driver of systems that others can make unsafe.
+
+    It refuses to create and delete snapshots of such a system, with an
+    exceptions.Unsafe for each finding.
+    """
+
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        """What makes the system unsafe; nothing where it is safe."""
+
     def check_start(self, uuid: str) -> None:
         """
-        Raise what the next start of the system would destroy.
+        Raise the finding by which the next start would destroy something.
 
-        That is DefinitionOnSnapshot.
+        That is DefinitionOnSnapshot, or DiskOfTwoSystems where the other one
+        runs, or either has snapshots.
         """
 
     def plan_repair(self, uuid: str) -> Sequence[Repair]:
@@ -442,16 +487,6 @@ class SharesDefinitions(Protocol):
 
     def repair(self, uuid: str) -> None:
         """Do that; may be interrupted, and called again."""
-
-    def is_own(self, uuid: str) -> bool:
-        """Whether this is nobody's system, but a tool of the driver."""
-
-    def removable_media(self, uuid: str) -> Mapping[str, str]:
-        """
-        The files in the drives of the definition, by Redfish's name.
-
-        Cd and Floppy; without those that are empty.
-        """
 
 
 @runtime_checkable

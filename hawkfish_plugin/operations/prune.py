@@ -155,7 +155,7 @@ class Prune:
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
-            self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
+            self._delete.check(system, pruned[0][0], forced=True)
         by_name = {record.name: record for record in records}
         return [(by_name[name], reason) for name, reason in pruned]
 

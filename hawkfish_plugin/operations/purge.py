@@ -80,7 +80,7 @@ class Purge(Operation):
             records = self._driver.snapshots(system.uuid)
             if records:
                 name = self._next(records).name
-                self._driver.check_delete(system.uuid, name, forced=True)
+                self._delete.check(system, name, forced=True)
             return self._tasks.submit(
                 self, [Subject(system)], PurgeArguments(force), payload
             )
@@ -151,7 +151,7 @@ class Purge(Operation):
         journal = context.recall(PurgeJournal)
         name = journal.purging or ''
         self._delete.merge(
-            context.task.one_system.uuid,
+            context.task.one_system,
             name,
             journal.created,
             _Part(context, journal),

@@ -91,6 +91,9 @@ _DONE_WITH = """
     ended IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM tasks AS parents
         WHERE parents.id = tasks.parent AND parents.ended IS NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS later
+        WHERE later.after_task = tasks.id AND later.ended IS NULL)
 """
 
 # Who is active on a subject, but for the task ?4 and those above it.
@@ -319,14 +322,15 @@ class Tasks:
         So are its sub-tasks, those that can be.  An ended one is forgotten,
         and that its system needs attention for its sake.  Raises TaskNotFound,
         and TaskNotCancellable where its operation must not be interrupted, or
-        its parent still needs it.
+        its parent, or a task that comes after it, still needs it.
         """
         task = self.get(task_id)
         if not task.active:
             self.attention.acknowledge(task_id)
             if not self._forget(task_id):
-                parent = self.get(task.parent or task_id)
-                raise exceptions.TaskNotCancellable(task_id, parent.operation)
+                raise exceptions.TaskNotCancellable(
+                    task_id, self._needing(task).operation
+                )
             return task
         if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
             return self.get(task_id)
@@ -340,6 +344,15 @@ class Tasks:
             )
         self._cancel_sub_tasks(task_id)
         return self.get(task_id)
+
+    def _needing(self, task: Task) -> Task:
+        """Who still needs the result of *task*; itself where nobody does."""
+        found = self._select(
+            'WHERE ended IS NULL AND (id = ? OR after_task = ?)',
+            task.parent,
+            task.id,
+        )
+        return found[0] if found else task
 
     def _cancel_sub_tasks(self, task_id: int) -> None:
         # None is submitted any more: the parent is being cancelled.

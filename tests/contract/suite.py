@@ -10,7 +10,8 @@ It has to have a fixture ``subject``, see there.
 from tests.contract.changing import Creating, Moving
 from tests.contract.interrupting import Interrupting
 from tests.contract.reading import Reading
+from tests.contract.unsafe import Mending
 
 
-class DriverContract(Reading, Creating, Moving, Interrupting):
+class DriverContract(Reading, Creating, Moving, Interrupting, Mending):
     """Every promise."""

@@ -95,6 +95,11 @@ class LibvirtDriver:
     def is_own(self, uuid: str) -> bool:
         return filenames.is_merger(uuid)
 
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            listed = contract.Freshness.LISTED
+            return unsafe.violations(domain, self._ledger, listed)
+
     def check_start(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'start') as domain:
             listed = contract.Freshness.LISTED
@@ -139,7 +144,8 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as domain:
             current = snapshots.current(domain)
             seen = snapshots.read_all(domain)
-            records = snapshots.records(seen, current)
+            written = snapshots.written(domain, seen)
+            records = snapshots.records(seen, current, written)
             disks = {
                 s.record.name: sizes.disk_files(domain.host, s) for s in seen
             }
@@ -241,13 +247,16 @@ class LibvirtDriver:
             planned = plan.make(domain, request, self._conf)
             return sizes.forecast(domain, planned)
 
-    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
+    def check_revert(
+        self, uuid: str, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
-            revert_plan.make(domain, request, self._conf)
+            planned = revert_plan.make(domain, request, self._conf)
         if not request.has_safety_snapshot:
             self._check_removed(uuid, contract.Freshness.LISTED)
+        return planned.forecast(request)
 
     def _check_removed(self, uuid: str, freshness: contract.Freshness) -> None:
         """Raise where others are backed by what a revert would remove."""
@@ -370,4 +379,5 @@ if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = LibvirtDriver
     _shares: type[contract.SharesDefinitions] = LibvirtDriver
+    _finds: type[contract.FindsUnsafe] = LibvirtDriver
     _leaves: type[contract.LeavesFiles] = LibvirtDriver

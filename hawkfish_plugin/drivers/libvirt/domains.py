@@ -67,17 +67,20 @@ class Domain:
         """The same, parsed."""
         return xml.parse(self.text(inactive, secure))
 
-    def disk_files(self) -> set[str]:
+    def disk_files(self, tops: bool = False) -> set[str]:
         """
         The files that its disks stand on, as far as libvirt has noted them.
 
-        Without asking anybody: also of a domain that does not answer.
+        *tops*: those of them that are no backing files.  Without asking
+        anybody: also of a domain that does not answer.
         """
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        if not tops:
+            flags |= libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
         found = self.host.connection.domainListGetStats(
             [self.handle],
             libvirt.VIR_DOMAIN_STATS_BLOCK,
-            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-            | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING,
+            flags,
         )
         return {
             value

@@ -358,17 +358,21 @@ class Storage:
             pending += [p for p in below if p not in seen]
         return seen
 
-    def available(self, folder: str) -> int:
-        """The free bytes of the file system of *folder*; none without it."""
-        try:
-            return self.look(folder, lambda p: int(p.info()[3]) if p else 0)
-        except exceptions.FolderUnreadable:
-            return self.ask(folder, lambda: self._free_within(folder))
+    def file_system(self, folder: str) -> tuple[int, int]:
+        """
+        The capacity and the free bytes of the file system of *folder*.
 
-    def _free_within(self, folder: str) -> int:
+        None of either without it.
+        """
+        try:
+            return self.look(folder, lambda p: _space(p) if p else (0, 0))
+        except exceptions.FolderUnreadable:
+            return self.ask(folder, lambda: self._space_within(folder))
+
+    def _space_within(self, folder: str) -> tuple[int, int]:
         own = filenames.own_folder(folder)
         with pools.over_own(self.connection, own) as pool:
-            return int(pool.info()[3])
+            return _space(pool)
 
     def allocations(self, folder: str, paths: Iterable[str]) -> dict[str, int]:
         """
@@ -408,6 +412,11 @@ class Storage:
             with errors.ignored(self.connection):
                 sizes[name] = volumes.usage(volume)[1]
         return sizes
+
+
+def _space(pool: libvirt.virStoragePool) -> tuple[int, int]:
+    found = pool.info()
+    return int(found[1]), int(found[3])
 
 
 def _used(volume: libvirt.virStorageVol | None) -> tuple[int, int]:

@@ -48,7 +48,7 @@ class Seen:
 
 def violations(
     domain: Domain, ledger: Ledger, freshness: contract.Freshness
-) -> list[exceptions.HawkFishError]:
+) -> list[exceptions.Unsafe]:
     """What makes *domain* unsafe; nothing where it is safe."""
     return [*broken(_look(domain, ledger, freshness))]
 
@@ -56,7 +56,13 @@ def violations(
 def check_start(
     domain: Domain, ledger: Ledger, freshness: contract.Freshness
 ) -> None:
-    """Raise the first snapshot that a start of *domain* would destroy."""
+    """
+    Raise the first finding by which a start of *domain* would destroy data.
+
+    Two definitions of one disk, such as one for BIOS and one for UEFI, may
+    take turns; but not while the other one runs, nor where a snapshot of
+    either relies on what is written.
+    """
     seen = _look(domain, ledger, freshness)
     of = seen.files.identities.of
     for target, path in seen.later.items():
@@ -64,9 +70,13 @@ def check_start(
             raise exceptions.DefinitionOnSnapshot(
                 target, path, seen.held[of(path)]
             )
+        for uuid, name in _other_writers(seen, path):
+            other = domains.find(domain.host, uuid)
+            if other.is_active or any(map(snapshots.names, (domain, other))):
+                raise exceptions.DiskOfTwoSystems(target, path, name)
 
 
-def broken(seen: Seen) -> Iterator[exceptions.HawkFishError]:
+def broken(seen: Seen) -> Iterator[exceptions.Unsafe]:
     """The invariants that do not hold."""
     of = seen.files.identities.of
     for target, path in sorted({*seen.now.items(), *seen.later.items()}):
@@ -85,11 +95,16 @@ def broken(seen: Seen) -> Iterator[exceptions.HawkFishError]:
 
 def _written_by_others(
     seen: Seen, what: str, path: str
-) -> Iterator[exceptions.HawkFishError]:
+) -> Iterator[exceptions.Unsafe]:
+    for _, name in _other_writers(seen, path):
+        yield exceptions.DiskOfTwoSystems(what, path, name)
+
+
+def _other_writers(seen: Seen, path: str) -> Iterator[tuple[str, str]]:
+    """The UUID and the name of each other system that may write to *path*."""
     for uuid, _ in seen.files.writers(path):
         if uuid != seen.uuid:
-            name = seen.files.definitions[uuid].name
-            yield exceptions.DiskOfTwoSystems(what, path, name)
+            yield uuid, seen.files.definitions[uuid].name
 
 
 def _look(
