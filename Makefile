@@ -21,7 +21,7 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale demo lint docs genconfig genschemas clean distclean
+.PHONY: bench-scale flaws demo lint docs genconfig genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -32,6 +32,7 @@ help:
 	@echo 'make lower       the unit tests with the oldest dependencies'
 	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
+	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
 	@echo 'make lint        ruff (rules and layout), codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
@@ -77,6 +78,9 @@ bench: setup
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)
+
+flaws: setup
+	@$(IN_LAB) $(PYTHON) -m tests.lab.flaws
 
 demo: setup
 	@$(IN_LAB) tools/demo
