@@ -21,7 +21,7 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale fuzz soak demo lint docs genconfig genschemas
+.PHONY: bench-scale flaws fuzz soak demo lint docs genconfig genschemas
 .PHONY: clean distclean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make lower       the unit tests with the oldest dependencies'
 	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
+	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
@@ -86,6 +87,9 @@ fuzz: setup
 
 soak: setup
 	@$(PYTHON) -m tests.soak $(SOAK_OPTIONS)
+
+flaws: setup
+	@$(IN_LAB) $(PYTHON) -m tests.lab.flaws
 
 demo: setup
 	@$(IN_LAB) tools/demo

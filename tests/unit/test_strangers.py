@@ -338,6 +338,10 @@ def test_the_name_of_a_hidden_clone_is_not_told(emulator):
         (f'{ROOT}/Systems', [('Host', 'a..b')], 400),
         (f'{ROOT}/TaskService/Tasks', [('Host', 'a..b')], 400),
         (f'{ROOT}//TaskService/Tasks', [('Host', 'localhost')], 308),
+        (f'{ROOT}/TaskService/Tasks//', [('Host', 'localhost')], 308),
+        (f'{ROOT}/TaskService/Tasks%2F', [('Host', 'localhost')], 200),
+        (f'{ROOT}/Systems//', [('Host', 'localhost')], 308),
+        (f'{ROOT}/Systems%2F', [('Host', 'localhost')], 200),
     ],
 )
 @pytest.mark.parametrize('method', ['GET', 'HEAD'])
