@@ -273,9 +273,7 @@ def test_options_of_a_revert(data, emulator, options, body):
     assert json.loads(shown['Payload']['JsonBody']) == body
 
 
-@pytest.mark.parametrize(
-    'command', [('snapshot', 'revert'), ('snaps-revert',)]
-)
+@pytest.mark.parametrize('command', ['snapshot revert', 'snaps-revert'])
 def test_a_dry_run_of_a_revert(data, emulator, command):
     """It shows what would be, and reverts nothing."""
     for name in 'ab':
