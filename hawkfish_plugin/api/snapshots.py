@@ -177,12 +177,12 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         body.get('TargetPowerState', contract.AS_CAPTURED),
         body.get('Force', False),
     )
-    revert, safety = operation(Revert), body.get('SafetySnapshot')
+    safety = body.get('SafetySnapshot')
     if body.get('DryRun'):
         check_if_match(_resource(system, name))
-        preview = revert.preview(system, request, safety)
+        preview = operation(Revert).preview(system, request, safety)
         return answer(snapshots.revert_preview(name, preview))
-    task = revert.submit(
+    task = operation(Revert).submit(
         system,
         request,
         safety,
