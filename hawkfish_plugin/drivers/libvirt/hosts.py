@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import libvirt
 
-from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt import errors
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
 from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
@@ -30,9 +30,12 @@ def _queries() -> Deadlines:
     return Deadlines(_QUERY_SECONDS, _QUERY_SECONDS)
 
 
-# As libvirt counts its versions.
+# As libvirt counts its versions.  No functional test has seen an older one:
+_EXTERNAL_SINCE = 9_000_000
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _PRIVATE_SINCE = 11_010_000
+# 9.0 does and 11.3 does not; the versions in between were not to be had.
+_REWRITES_UNTIL = 11_000_000
 _CHAIN_WITH_JSON_BUG, _CHAIN = 20, 150
 
 
@@ -41,8 +44,7 @@ class Shared:
     """
     What is kept between connections.
 
-    *queries* are those of domains whose QEMU has to answer; *external* says by
-    version whether libvirt supports external snapshots.
+    *queries* are those of domains whose QEMU has to answer.
     """
 
     looks: Looks = dataclasses.field(default_factory=Looks)
@@ -50,7 +52,6 @@ class Shared:
     parsed: ParsedSnapshots = dataclasses.field(
         default_factory=ParsedSnapshots
     )
-    external: dict[int, bool] = dataclasses.field(default_factory=dict)
 
     def is_used(self, connection: libvirt.virConnect) -> bool:
         """Whether a call that does not return has *connection*."""
@@ -67,7 +68,6 @@ class Host:
         self.storage = Storage(connection, shared.looks)
         self.parsed = shared.parsed
         self._queries = shared.queries
-        self._external = shared.external
 
     def ask(self, thing: str, call: Callable[[], T]) -> T:
         """
@@ -103,14 +103,9 @@ class Host:
 
     @property
     def supports_external(self) -> bool:
-        """Whether it can revert to and delete external snapshots."""
-        # It is the driver's, and its capabilities are slow to write down.
-        version = self.version_number
-        if version not in self._external:
-            root = xml.parse(self.connection.getCapabilities())
-            found = root.find('guest/features/externalSnapshot')
-            self._external[version] = found is not None
-        return self._external[version]
+        """Whether the driver can revert to and delete external snapshots."""
+        # Not what libvirt says of itself: both are done without it.
+        return self.version_number >= _EXTERNAL_SINCE
 
     @property
     def longest_chain(self) -> int:
@@ -120,6 +115,16 @@ class Host:
         # kills it.
         has_bug = _JSON_BUG_SINCE <= self.version_number < _JSON_BUG_UNTIL
         return _CHAIN_WITH_JSON_BUG if has_bug else _CHAIN
+
+    @property
+    def rewrites_children(self) -> bool:
+        """
+        Whether it takes every external snapshot that it forgets for merged.
+
+        It then lets the later ones have captured the files below those that
+        they have.
+        """
+        return self.version_number < _REWRITES_UNTIL
 
     @property
     def makes_private_overlays(self) -> bool:
