@@ -199,6 +199,7 @@ class _Part:
         self._journal = journal
         self.step = context.step
         self.add_message = context.add_message
+        self.check_active = context.check_active
 
     @property
     def last_step(self) -> str:

@@ -146,6 +146,43 @@ def test_an_abandoned_operation_does_no_more(abandoned, table, stuck):
     assert table.get(abandoned.id) == abandoned
 
 
+ASKED = {
+    'progress': lambda context: context.progress(1),
+    'a message': lambda context: context.add_message('Base.1.0.Success'),
+    'cancelled': lambda context: context.cancelled,
+    'check': lambda context: context.check_active(),
+}
+
+
+@pytest.mark.parametrize('forgotten', [False, True])
+@pytest.mark.parametrize('ask', ASKED)
+def test_whatever_an_abandoned_operation_asks(
+    table, stuck, kinds, monkeypatch, ask, forgotten
+):
+    """It hears that it is over, also where nobody remembers it any more."""
+    monkeypatch.setattr(
+        stuck,
+        'step',
+        lambda context, name: (
+            ASKED[ask](context) if name == 'after' else context.step(name)
+        ),
+    )
+    heard = []
+    monkeypatch.setattr(
+        workers.LOG, 'warning', lambda *args: heard.append(args)
+    )
+    task = submit(table, 's', kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    table.abandon(task.id, kinds['stuck'])
+    if forgotten:
+        table.cancel(task.id)
+    stuck.go.set()
+
+    wait_for(lambda: heard)
+
+    assert 'abandoned' in heard[0][0]
+
+
 def test_its_system_needs_attention(abandoned, table):
     """It is known which operation left the system at which step."""
     (left,) = table.attention.of(A.uuid)

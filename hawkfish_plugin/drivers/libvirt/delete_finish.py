@@ -35,10 +35,8 @@ def run(
     root = snapshots.describe(domain, name)
     _forget_merged(domain, root, [*planned.merges, *planned.merged])
     _report(domain, name, planned, context)
-    # Its children get its parent, and so does the system.
-    snapshots.find(domain, name).delete(
-        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
-    )
+    # The system gets its parent as well.
+    snapshots.forget(domain, name)
     _end_merge(domain, root.findtext('parent/name'))
 
 

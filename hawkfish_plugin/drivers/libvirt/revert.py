@@ -63,7 +63,7 @@ def run(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> None:
-    with hypervisor.domain(uuid, 'revert') as domain:
+    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
         planned = revert_plan.make(domain, request, conf)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
@@ -94,7 +94,7 @@ def settle(
     context: contract.TaskContext,
 ) -> None:
     domain_jobs.until_idle(hypervisor, uuid, context)
-    with hypervisor.domain(uuid, 'revert') as domain:
+    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
         revert = reverting.begun(domain, request, context)
         if context.last_step == 'prepare':
             undo.clean_up(revert)

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import itertools
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import libvirt
 
@@ -60,14 +60,22 @@ class Hypervisor:
 
     def __init__(self) -> None:
         self.connection = libvirt.open('test:///default')
-        self.host = hosts.Host(self.connection, hosts.Shared())
+        self.shared = hosts.Shared()
+        self.host = hosts.Host(self.connection, self.shared)
         self.files = Files(self.connection)
         self.host.storage = self.files  # type: ignore[assignment]
 
     @contextlib.contextmanager
-    def domain(self, uuid: str, _operation: str) -> Iterator[domains.Domain]:
+    def domain(
+        self,
+        uuid: str,
+        _operation: str,
+        check_active: Callable[[], None] = lambda: None,
+    ) -> Iterator[domains.Domain]:
         """As ``connections.Hypervisor`` has it."""
-        yield domains.find(self.host, uuid)
+        host = hosts.Host(self.connection, self.shared, check_active)
+        host.storage = self.files  # type: ignore[assignment]
+        yield domains.find(host, uuid)
 
     def define(self, *disks: str) -> domains.Domain:
         """A domain with *disks*, which are files."""

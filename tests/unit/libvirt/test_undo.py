@@ -91,7 +91,7 @@ class Interrupted:
     def start(self):
         self.domain.again().handle.create()
 
-    def settle(self):
+    def settle(self, heir=None):
         """What it returns or raises; see ``outcome``."""
         request = contract.RevertRequest('s')
         return outcome(
@@ -102,7 +102,7 @@ class Interrupted:
                 conf.load(),
                 context,
             ),
-            self.context.heir(),
+            heir or self.context.heir(),
         )
 
     @property
@@ -336,3 +336,60 @@ def test_a_system_that_does_not_start_at_all(interrupt, monkeypatch):
     assert 'no port is free' in error.args[2]
     assert left.disks == ([OLD], [OLD])
     assert left.files.present == {OLD}
+
+
+@pytest.mark.parametrize('call', ['defineXML', 'restoreFlags'])
+def test_an_abandoned_revert_does_no_more(
+    interrupt, loaded, monkeypatch, call
+):
+    """
+    Abandoned while a call of libvirt hangs, it leaves the system alone.
+
+    Somebody may have mended and started it by the time that libvirt answers.
+    """
+    left = interrupt()
+    left.define_new()
+    left.stop()
+    heir = left.context.heir()
+    monkeypatch.setattr(
+        libvirt.virConnect, 'restoreFlags', lambda *_: loaded.append(_)
+    )
+    ask = getattr(libvirt.virConnect, call)
+
+    def hang(*args):
+        answer = ask(*args)
+        heir.abandoned = True
+        return answer
+
+    monkeypatch.setattr(libvirt.virConnect, call, hang)
+
+    with pytest.raises(contract.Abandoned):
+        left.settle(heir)
+
+    assert len(loaded) == (call == 'restoreFlags')
+    assert left.current == 't'
+    assert left.files.removed == []
+
+
+def test_an_abandoned_undo_does_no_more(interrupt, monkeypatch):
+    """Nor does it start the system, or remove a file."""
+    left = interrupt()
+    left.define_new()
+    left.stop()
+    left.note('revert', undoing=True)
+    heir = left.context.heir()
+    define = libvirt.virConnect.defineXML
+
+    def hang(*args):
+        answer = define(*args)
+        heir.abandoned = True
+        return answer
+
+    monkeypatch.setattr(libvirt.virConnect, 'defineXML', hang)
+
+    with pytest.raises(contract.Abandoned):
+        left.settle(heir)
+
+    assert not left.is_active
+    assert left.current == 't'
+    assert left.files.removed == []
