@@ -378,7 +378,7 @@ class Tasks:
             task,
             EXCEPTION,
             error,
-            happened=lambda ended: operation.events(ended, error),
+            happened=lambda ended: operation.ended(ended, error),
         ):
             raise exceptions.TaskEnded(task_id, task.state)
         # The worker that has it hears of it.

@@ -370,7 +370,9 @@ class Workers:
 
         def happened(ended: Task) -> Sequence[NewEvent]:
             try:
-                return operation.events(ended, error)
+                return operation.ended(ended, error)
+            except exceptions.StateUnavailable:
+                raise
             except Exception:
                 # A task that does not end would keep its snapshot busy for
                 # ever.
