@@ -273,12 +273,21 @@ STEPS: Mapping[str, Sequence[str]] = {
 }
 
 
+class Abandoned(BaseException):
+    """
+    The task has ended meanwhile, as somebody has abandoned it.
+
+    Not an error that an operation may handle: nothing more is to be done.
+    """
+
+
 class TaskContext(Protocol):
     """
     What an operation may ask of the task that it runs for.
 
     Its journal outlives the process: recovering an interrupted operation
-    begins with what was noted in it.
+    begins with what was noted in it.  Whatever is asked of a task that has
+    ended raises Abandoned, but for what is known without a look.
     """
 
     @property
@@ -309,6 +318,14 @@ class TaskContext(Protocol):
 
     @property
     def overdue(self) -> bool: ...
+
+    def check_active(self) -> None:
+        """
+        Raise Abandoned where the task has ended.
+
+        Before whatever cannot be taken back: it may have waited long, and
+        others may work on the system by now.
+        """
 
 
 @dataclasses.dataclass(frozen=True)

@@ -363,6 +363,7 @@ class _Run:
             if self._context.cancelled:
                 raise exceptions.OperationCancelled(self._operation)
             time.sleep(min(_POLL_SECONDS, seconds - passed))
+        self._context.check_active()
 
 
 def _power_after(

@@ -168,10 +168,29 @@ class Delete(Operation):
                 call(system.uuid, name, context)
         except exceptions.HawkFishError:
             # In this try or in an earlier one, whatever stands in the way.
-            if context.recall(contract.DeleteJournal).merging:
-                self._notes.damage(system.uuid, name, created)
+            journal = context.recall(contract.DeleteJournal)
+            self.note_damage(system.uuid, name, created, journal)
             raise
         self._notes.forget(system.uuid, name)
+
+    def leave(self, task: Task) -> None:
+        self.note_damage(
+            task.one_system.uuid,
+            task.one_snapshot,
+            DeleteArguments.load(task.arguments).created,
+            contract.DeleteJournal.load(task.journal),
+        )
+
+    def note_damage(
+        self,
+        system: str,
+        name: str,
+        created: int,
+        journal: contract.DeleteJournal,
+    ) -> None:
+        """Note that a snapshot is half overwritten, if it may be."""
+        if journal.merging:
+            self._notes.damage(system, name, created)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None

@@ -162,6 +162,13 @@ class Purge(Operation):
         )
         context.step('purge', done)
 
+    def leave(self, task: Task) -> None:
+        journal = PurgeJournal.load(task.journal)
+        if journal.purging is not None:
+            self._delete.note_damage(
+                task.one_system.uuid, journal.purging, journal.created, journal
+            )
+
     def _next(self, records: Sequence[contract.Snapshot]) -> contract.Snapshot:
         """
         The next of *records* to delete; there is always one.
@@ -199,6 +206,7 @@ class _Part:
         self._journal = journal
         self.step = context.step
         self.add_message = context.add_message
+        self.check_active = context.check_active
 
     @property
     def last_step(self) -> str:

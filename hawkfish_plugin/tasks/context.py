@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.contract import Abandoned
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -23,19 +25,11 @@ LOG = logging.getLogger(__name__)
 R = TypeVar('R', bound=Record)
 
 
-class Abandoned(BaseException):
-    """
-    The task has ended meanwhile, as somebody has abandoned it.
-
-    Not an error that an operation may handle: nothing more is to be done.
-    """
-
-
 class Relinquished(BaseException):
     """
     This process can work no more; the next owner goes on with the task.
 
-    As ``Abandoned``, not an error that an operation may handle.
+    As ``contract.Abandoned``, not an error that an operation may handle.
     """
 
 
@@ -92,10 +86,18 @@ class Context:
         self.begun = True
 
     def progress(self, percent: int) -> None:
-        self._table.update(self.task.id, durable=False, percent=percent)
+        if not self._table.update(
+            self.task.id, durable=False, percent=percent
+        ):
+            raise Abandoned
 
     def add_message(self, message_id: str, *args: object) -> None:
-        self._table.add_message(self.task.id, message_id, *args)
+        if not self._table.add_message(self.task.id, message_id, *args):
+            raise Abandoned
+
+    def check_active(self) -> None:
+        if self._table.ended([self.task.id]):
+            raise Abandoned
 
     def run_sub_tasks(self, parts: Sequence[SubTask]) -> Sequence[Task]:
         """
@@ -151,7 +153,13 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        return self._table.get(self.task.id).state == CANCELLING
+        try:
+            task = self._table.get(self.task.id)
+        except exceptions.TaskNotFound as exc:
+            raise Abandoned from exc
+        if not task.active:
+            raise Abandoned
+        return task.state == CANCELLING
 
     @property
     def overdue(self) -> bool:

@@ -378,7 +378,7 @@ class Tasks:
             task,
             EXCEPTION,
             error,
-            happened=lambda ended: operation.events(ended, error),
+            happened=lambda ended: operation.ended(ended, error),
         ):
             raise exceptions.TaskEnded(task_id, task.state)
         # The worker that has it hears of it.
@@ -419,9 +419,15 @@ class Tasks:
             )
             return changed.rowcount > 0
 
-    def add_message(self, task_id: int, key: str, *args: object) -> None:
-        """Append a message to an active task; for its Context only."""
+    def add_message(self, task_id: int, key: str, *args: object) -> bool:
+        """
+        Append a message to an active task; for its Context only.
+
+        False where it has ended.
+        """
         with self._db.transaction(durable=False) as connection:
+            if self.ended([task_id]):
+                return False
             task = _append(connection, task_id, key, args)
             if key in _EVENTS_TOO and task.system:
                 origin = events.snapshot_origin(
@@ -430,6 +436,7 @@ class Tasks:
                 self.events.record(
                     connection, [events.NewEvent(key, args, origin)]
                 )
+            return True
 
     # Who works on them -----------------------------------------------------
 

@@ -46,10 +46,8 @@ def _forget(domain: Domain, name: str, root: xml.Element) -> None:
         snapshot_xml.forget_overlays(root)
         snapshots.redefine(domain, root)
     try:
-        # Its children get its parent, and so does the system.
-        snapshots.find(domain, name).delete(
-            libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
-        )
+        # The system gets its parent as well.
+        snapshots.forget(domain, name)
     except libvirt.libvirtError:
         # It complains of later ones without one of its disks, and goes on.
         if snapshots.exists(domain, name):

@@ -30,6 +30,19 @@ def _queries() -> Deadlines:
     return Deadlines(_QUERY_SECONDS, _QUERY_SECONDS)
 
 
+# A guest may have much memory to load.  What takes longer is settled when it
+# has ended.
+_CHANGE_SECONDS = 600.0
+
+
+def _changes() -> Deadlines:
+    return Deadlines(_CHANGE_SECONDS, _CHANGE_SECONDS)
+
+
+def _allow() -> None:
+    """What is asked before the changes of nobody's task."""
+
+
 # As libvirt counts its versions.  No functional test has seen an older one:
 _EXTERNAL_SINCE = 9_000_000
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
@@ -44,30 +57,45 @@ class Shared:
     """
     What is kept between connections.
 
-    *queries* are those of domains whose QEMU has to answer.
+    *queries* are those of domains whose QEMU has to answer, and *changes* what
+    is done to domains.
     """
 
     looks: Looks = dataclasses.field(default_factory=Looks)
     queries: Deadlines = dataclasses.field(default_factory=_queries)
+    changes: Deadlines = dataclasses.field(default_factory=_changes)
     parsed: ParsedSnapshots = dataclasses.field(
         default_factory=ParsedSnapshots
     )
 
     def is_used(self, connection: libvirt.virConnect) -> bool:
         """Whether a call that does not return has *connection*."""
-        return self.looks.deadlines.is_used(
-            connection
-        ) or self.queries.is_used(connection)
+        return any(
+            deadlines.is_used(connection)
+            for deadlines in (self.looks.deadlines, self.queries, self.changes)
+        )
 
 
 class Host:
-    """The host of a hypervisor, as seen through one connection."""
+    """
+    The host of a hypervisor, as seen through one connection.
 
-    def __init__(self, connection: libvirt.virConnect, shared: Shared) -> None:
+    *check_active* is asked before each change, and raises where the task that
+    wants it has ended; see ``contract.TaskContext``.
+    """
+
+    def __init__(
+        self,
+        connection: libvirt.virConnect,
+        shared: Shared,
+        check_active: Callable[[], None] = _allow,
+    ) -> None:
         self.connection = connection
-        self.storage = Storage(connection, shared.looks)
+        self.check_active = check_active
+        self.storage = Storage(connection, shared.looks, check_active)
         self.parsed = shared.parsed
         self._queries = shared.queries
+        self._changes = shared.changes
 
     def ask(self, thing: str, call: Callable[[], T]) -> T:
         """
@@ -81,6 +109,16 @@ class Host:
             if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
                 raise
             raise self._queries.put_off(thing, _JOB_SECONDS) from exc
+
+    def change(self, thing: str, call: Callable[[], T]) -> T:
+        """
+        What *call* returns, which changes *thing*, a domain.
+
+        Raises Abandoned, and NotAnswering where it has not returned in time:
+        it may take place all the same, and nothing else is done until then.
+        """
+        self.check_active()
+        return self._changes.ask(self.connection, thing, call)
 
     @property
     def is_alive(self) -> bool:

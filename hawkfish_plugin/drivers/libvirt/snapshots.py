@@ -203,9 +203,7 @@ def redefine(domain: Domain, root: xml.Element) -> None:
     with it libvirt forgets the overlays of the last revert, and the next one
     then deletes those that other snapshots need (seen with 11.3).
     """
-    domain.handle.snapshotCreateXML(
-        xml.render(root), libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    )
+    _redefine(domain, root, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
 
 
 def make_current(domain: Domain, root: xml.Element) -> None:
@@ -213,4 +211,16 @@ def make_current(domain: Domain, root: xml.Element) -> None:
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
     if current(domain) != root.findtext('name'):
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-    domain.handle.snapshotCreateXML(xml.render(root), flags)
+    _redefine(domain, root, flags)
+
+
+def _redefine(domain: Domain, root: xml.Element, flags: int) -> None:
+    text = xml.render(root)
+    domain.changed(lambda: domain.handle.snapshotCreateXML(text, flags))
+
+
+def forget(domain: Domain, name: str) -> None:
+    """Take a snapshot off libvirt's list; its children get its parent."""
+    snapshot = find(domain, name)
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    domain.changed(lambda: snapshot.delete(flags))

@@ -60,9 +60,15 @@ class Looks:
 class Storage:
     """The files of a host, as seen through one connection."""
 
-    def __init__(self, connection: libvirt.virConnect, looks: Looks) -> None:
+    def __init__(
+        self,
+        connection: libvirt.virConnect,
+        looks: Looks,
+        check_active: Callable[[], None] = lambda: None,
+    ) -> None:
         self.connection = connection
         self._looks = looks
+        self._check_active = check_active
 
     def ask(self, folder: str, call: Callable[[], T]) -> T:
         """What *call* says of *folder*, or a pool; see ``Deadlines.ask``."""
@@ -113,6 +119,7 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""
+        self._check_active()
 
         def delete(volume: libvirt.virStorageVol | None) -> None:
             if volume is not None:
@@ -227,6 +234,7 @@ class Storage:
 
         Raises FolderMissing.
         """
+        self._check_active()
         like = None
         folder = posixpath.dirname(path)
 
