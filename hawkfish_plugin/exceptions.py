@@ -395,6 +395,10 @@ class FolderUnreadable(FolderUnusable):
     """(directory, hypervisor error)"""
 
 
+class PoolNotActive(Conflict):
+    """(storage pool, system)"""
+
+
 class SnapshotKindMixed(Conflict):
     """(system, existing kind)"""
 
