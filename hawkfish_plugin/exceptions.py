@@ -435,6 +435,10 @@ class DefinitionOnSnapshot(Unsafe, OfDisk):
     """(target, path, snapshot)"""
 
 
+class DiskIsBackingFile(Unsafe, OfDisk):
+    """(target, path, path of a file that is backed by it)"""
+
+
 class DefinitionsDiffer(Unsafe, OfDisk):
     """(target, path of the running system, path of its next start)"""
 

@@ -475,8 +475,8 @@ class FindsUnsafe(Protocol):
         """
         Raise the finding by which the next start would destroy something.
 
-        That is DefinitionOnSnapshot, or DiskOfTwoSystems where the other one
-        runs, or either has snapshots.
+        That is DefinitionOnSnapshot, DiskIsBackingFile, or DiskOfTwoSystems
+        where the other one runs, or either has snapshots.
         """
 
     def plan_repair(self, uuid: str) -> Sequence[Repair]:

@@ -273,9 +273,22 @@ class LibvirtDriver:
             delete.check(domain, name, forced)
 
     def _check_safe(self, domain: Domain) -> None:
-        """Raise what makes *domain* unsafe."""
+        """
+        Raise what makes *domain* unsafe.
+
+        What stands on its disk is kept by a create, and looked for by a delete
+        before it merges.
+        """
         listed = contract.Freshness.LISTED
-        exceptions.check(unsafe.violations(domain, self._ledger, listed))
+        exceptions.check(
+            [
+                violation
+                for violation in unsafe.violations(
+                    domain, self._ledger, listed
+                )
+                if not isinstance(violation, exceptions.DiskIsBackingFile)
+            ]
+        )
 
     def _check_revert(self, domain: Domain) -> None:
         """

@@ -150,7 +150,7 @@ class HostFiles:
         for path in paths:
             if self.identities.seen(path) is not None:
                 continue
-            for unread in (path, posixpath.dirname(path), disk.pool):
+            for unread in (path, posixpath.dirname(path), disk.pool or path):
                 if unread in self.unread:
                     raise self.unread[unread]
             # What is gone stands on nothing; but a pool may come back.
@@ -274,10 +274,7 @@ class Ledger:
             files.check_known(uuid)
         found, loose = files.dependents(uuid, own, wanted)
         for path, chain in loose:
-            # A pool of others may list files that are gone.
-            if not domain.host.storage.exists(path) or _is_left_behind(
-                domain.host, path
-            ):
+            if not holds_data(domain.host, path):
                 continue
             dependent = _owner(domain.host, files, path)
             if dependent.uuid != uuid:
@@ -424,6 +421,12 @@ def _unseen(
     seen = {posixpath.dirname(volume.path) for volume in volumes.values()}
     below = {v.below for v in volumes.values() if v.below}
     return _folders(below) - seen - asked
+
+
+def holds_data(host: Host, path: str) -> bool:
+    """Whether the file at *path* is there, and no empty overlay of ours."""
+    # A pool of others may list files that are gone.
+    return host.storage.exists(path) and not _is_left_behind(host, path)
 
 
 def _is_left_behind(host: Host, path: str) -> bool:

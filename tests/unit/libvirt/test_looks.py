@@ -190,3 +190,50 @@ def test_a_clone_that_was_made_with_an_overlay(host, node):
     host.pool('clones', '/clones')
 
     assert dependents(host, node, FULL) == ['/clones/new.qcow2']
+
+
+# Unsafe systems --------------------------------------------------------------
+
+
+def start(node):
+    unsafe.check_start(node, ledger.Ledger(), LISTED)
+
+
+def test_what_stands_on_a_disk(host, node):
+    """A system does not start below a file, be it its own latest state."""
+    start(node)
+    host.file('/images/base.backup1', OVERLAY)
+
+    with pytest.raises(exceptions.DiskIsBackingFile) as caught:
+        start(node)
+    assert caught.value.args == ('vda', OVERLAY, '/images/base.backup1')
+
+
+def test_nothing_stands_on_a_disk(host, node):
+    """Neither does an overlay of an interrupted create that is empty."""
+    host.file('/images/hawkfish-ba9876543210-vda.qcow2', OVERLAY, mib=0.1)
+
+    start(node)
+
+
+def test_a_repair_below_the_latest_state(host, node):
+    """It is no repair to let a system write below its latest state."""
+    host.domain('node', BASE)
+    (planned,) = unsafe.plan(node, ledger.Ledger())
+    assert planned.after == OVERLAY
+    host.file('/images/base.backup1', OVERLAY)
+
+    with pytest.raises(exceptions.DiskIsBackingFile):
+        unsafe.plan(node, ledger.Ledger())
+
+
+def test_a_snapshot_of_a_volume(host, node):
+    """What it holds is known where it is named by its pool."""
+    host.pool('images', '/images')
+    volume = hosted.volume_disk('images', 'base.qcow2')
+    text = node.handle.snapshots['s']
+    node.handle.snapshots['s'] = text.replace(hosted.disk(BASE), volume)
+    host.domain('node', volume)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        start(node)
