@@ -395,6 +395,10 @@ class FolderUnreadable(FolderUnusable):
     """(directory, hypervisor error)"""
 
 
+class PoolNotActive(Conflict):
+    """(storage pool, system)"""
+
+
 class SnapshotKindMixed(Conflict):
     """(system, existing kind)"""
 
@@ -429,6 +433,10 @@ class DiskNotCaptured(OfDisk):
 
 class DefinitionOnSnapshot(Unsafe, OfDisk):
     """(target, path, snapshot)"""
+
+
+class DiskIsBackingFile(Unsafe, OfDisk):
+    """(target, path, path of a file that is backed by it)"""
 
 
 class DefinitionsDiffer(Unsafe, OfDisk):

@@ -216,8 +216,9 @@ class Freshness(enum.Enum):
     How much of the storage is looked at anew for dependents.
 
     CACHED: what was found seconds ago will do.  LISTED: no new file is missed,
-    but one may have been replaced by another of its name.  FULL: all is read,
-    as it is before anything is deleted.
+    and what definitions name is read; but what nobody names may have been
+    replaced by another file of its name.  FULL: all is read, as it is before
+    anything is deleted.
     """
 
     CACHED, LISTED, FULL = range(3)
@@ -491,8 +492,8 @@ class FindsUnsafe(Protocol):
         """
         Raise the finding by which the next start would destroy something.
 
-        That is DefinitionOnSnapshot, or DiskOfTwoSystems where the other one
-        runs, or either has snapshots.
+        That is DefinitionOnSnapshot, DiskIsBackingFile, or DiskOfTwoSystems
+        where the other one runs, or either has snapshots.
         """
 
     def plan_repair(self, uuid: str) -> Sequence[Repair]:

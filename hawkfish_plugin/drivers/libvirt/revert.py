@@ -17,7 +17,7 @@ snapshots are left to libvirt (``libvirt_revert``).
 
 import contextlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import libvirt
 from oslo_config import cfg
@@ -62,9 +62,12 @@ def run(
     request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
+    check: Callable[[Domain, Plan], None],
 ) -> None:
+    """Revert as *request* asks for, unless *check* raises."""
     with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
         planned = revert_plan.make(domain, request, conf)
+        check(domain, planned)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
         context.step('revert')

@@ -15,7 +15,6 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     errors,
-    filenames,
     firmware,
     leftovers,
     reverting,
@@ -54,12 +53,7 @@ def _finish(revert: Reverting, domain: Domain) -> None:
 
 
 def _remove_old(revert: Reverting, domain: Domain) -> None:
-    journal, context = revert.journal, revert.context
-    below = xml.files(xml.parse(journal.live_xml), journal.created)
-    ours = [path for path in below if filenames.is_ours(path)]
-    # Each once, the uppermost first.
-    paths = dict.fromkeys([*journal.discarded, *ours])
-    leftovers.discard(domain, paths, context)
+    leftovers.discard(domain, revert.journal.discarded, revert.context)
 
 
 # Power -----------------------------------------------------------------------

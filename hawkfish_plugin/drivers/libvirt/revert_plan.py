@@ -91,7 +91,7 @@ def make(
     if target.record.external:
         planned = _external(domain, request, conf, root, target)
     else:
-        planned = Plan(root, target)
+        planned = Plan(root, target, discarded=revert_disks.unneeded(domain))
         _check_files(domain, request.name, _paths(domain, target))
     if request.created_here and not request.force:
         wanted = reverting.wanted_power_state(target, request)
@@ -138,7 +138,6 @@ def _external(
     overlay_dir = conf.snapshots.overlay_dir
     needs = space.for_revert(host.storage, paths, overlay_dir)
     space.check(needs)
-    discarded = revert_disks.by_target(domain)
     return Plan(
         root=root,
         target=target,
@@ -146,7 +145,7 @@ def _external(
         overlay_dir=overlay_dir,
         image=image,
         gone=_gone_media(host.storage, target, bases),
-        discarded=[path for t, path in discarded.items() if t in bases],
+        discarded=revert_disks.unneeded(domain, bases),
         warnings=[*left_out, *unusable, *_moved(domain, target, bases)],
         needs=needs,
     )
