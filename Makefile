@@ -21,7 +21,7 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale rounds fuzz soak demo lint docs genconfig genschemas
+.PHONY: bench-scale rounds flaws fuzz soak demo lint docs genconfig genschemas
 .PHONY: clean distclean
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench       how fast, beside virsh; nine minutes, in the lab'
 	@echo 'make rounds      a lab captured 100 times while its guests talk'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
+	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
@@ -55,7 +56,7 @@ unit: setup
 	$(PYTEST) -n $$((2 * $$(nproc))) tests/unit
 
 release: setup
-	$(PYTEST) -n auto tests/release
+	$(PYTEST) -n auto --dist loadgroup tests/release
 
 functional: setup run-functional
 
@@ -93,6 +94,9 @@ fuzz: setup
 
 soak: setup
 	@$(PYTHON) -m tests.soak $(SOAK_OPTIONS)
+
+flaws: setup
+	@$(IN_LAB) $(PYTHON) -m tests.lab.flaws
 
 demo: setup
 	@$(IN_LAB) tools/demo

@@ -8,6 +8,7 @@ them are never printed unescaped.
 """
 
 import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -81,3 +82,12 @@ class Progress:
         if self._stream:
             self._stream.write(TO_LINE_START)
             self._stream.flush()
+
+
+def needs(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Each of the ``Needs`` of a preview in a line."""
+    return [
+        f'{need["Folder"]}: {size(need["NeededBytes"])} of '
+        f'{size(need["AvailableBytes"])}'
+        for need in found
+    ]

@@ -44,11 +44,7 @@ def explain(
         'Type': seen.snapshot_type,
         'Storage': seen.storage_type,
         'Size': seen.size_bytes,
-        'Needs': [
-            f'{need["Folder"]}: {output.size(need["NeededBytes"])} of '
-            f'{output.size(need["AvailableBytes"])}'
-            for need in seen.needs
-        ],
+        'Needs': output.needs(seen.needs),
         'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
         'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
         'Unmet Limits': seen.unmet_limits,

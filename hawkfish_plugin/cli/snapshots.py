@@ -12,7 +12,15 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, policies, tasks, times, tree
+from hawkfish_plugin.cli import (
+    base,
+    errors,
+    output,
+    policies,
+    tasks,
+    times,
+    tree,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -274,14 +282,40 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
             help='Continue without restoring the UEFI variables and the '
             'virtual TPM if their copies cannot be used.',
         )
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Revert nothing; show the power state after the revert, what '
+            'would be discarded, what it needs, and which disks were attached '
+            'or detached since.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
-        handle = snapshot.revert(
-            parsed_args.power, parsed_args.safety_snapshot, parsed_args.force
+        options = (
+            parsed_args.power,
+            parsed_args.safety_snapshot,
+            parsed_args.force,
         )
+        if parsed_args.dry_run:
+            return _preview(snapshot.preview_revert(*options))
+        handle = snapshot.revert(*options)
         return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+def _preview(seen: dict[str, Any]) -> tasks.Fields:
+    """Return the columns and the values that show what a revert would do."""
+    values = {
+        'Power State': seen['PowerState'],
+        'Memory Restored': seen['MemoryRestored'],
+        'Discarded Since': seen['DiscardedSince'],
+        'Safety Snapshot': seen['SafetySnapshot'],
+        'Pruned': seen['Pruned'],
+        'Needs': output.needs(seen['Needs']),
+        'Warnings': [warning['Message'] for warning in seen['Warnings']],
+    }
+    return tuple(values), tuple(values.values())
 
 
 class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):

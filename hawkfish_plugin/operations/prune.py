@@ -189,7 +189,7 @@ class Prune:
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
-            self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
+            self._delete.check(system, pruned[0][0], forced=True)
         names = {name for name, _ in pruned}
         going = {r.name: r for r in records if r.name in names}
         whole = self._groups.whole(system, list(going.values()))
