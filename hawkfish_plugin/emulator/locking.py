@@ -153,21 +153,11 @@ class RequestLocks:
             raise exceptions.SystemUnsettled(
                 system.uuid, task.operation, task.id
             )
-        if internals.may_start(flask.request):
-            for left in self._services.tasks.attention.findings(system.uuid):
-                raise left
-            self._check_start(system)
-
-    def _check_start(self, system: contract.System) -> None:
-        """Raise what a start of *system* would destroy, and record it."""
-        driver = self._services.driver
         # Of a system that is hidden, the emulator starts nothing.
-        if not isinstance(
-            driver, contract.FindsUnsafe
-        ) or not self._services.may_serve(system):
-            return
-        with self._services.findings.telling(system):
-            driver.check_start(system.uuid)
+        if internals.may_start(flask.request) and self._services.may_serve(
+            system
+        ):
+            self._services.findings.check_start(system)
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)
