@@ -131,7 +131,7 @@ class HostFiles:
         }
         return found, sorted(loose.items())
 
-    def check_known(self, uuid: str) -> None:
+    def check_known(self, uuid: str = '') -> None:
         """
         Raise where it is not known what a disk stands on.
 
