@@ -192,8 +192,20 @@ def test_below_the_latest_state(old, emulator):
     """Nothing is let write to what somebody has put an overlay on."""
     above = f'{old.latest[0]}.above'
     subprocess.run(
-        ['chroot', old.host.root, 'qemu-img', 'create', '-q', '-f', 'qcow2']
-        + ['-F', 'qcow2', '-b', old.latest[0], above],
+        [
+            'chroot',
+            old.host.root,
+            'qemu-img',
+            'create',
+            '-q',
+            '-f',
+            'qcow2',
+            '-F',
+            'qcow2',
+            '-b',
+            old.latest[0],
+            above,
+        ],
         check=True,
     )
 

@@ -6,7 +6,7 @@ Owns the step ``finish``.  Whatever it is killed in, it can be done again.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import libvirt
 
@@ -14,6 +14,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     domains,
+    errors,
     layers,
     leftovers,
     revert_disks,
@@ -72,6 +73,7 @@ def _forget_merged(
 
     if domain.is_persistent:
         definition = domain.definition(inactive=True, secure=True)
+        _resolve_volumes(domain, definition, {one.top for one in merged})
         changed = change(definition.findall('devices/disk'))
         if not domain.is_active:
             # QEMU may have ended a merge unseen.  libvirt finds out at the
@@ -86,6 +88,22 @@ def _forget_merged(
         described = snapshots.describe(domain, other)
         if change(snapshot_xml.captured_elements(described)):
             snapshots.redefine(domain, described)
+
+
+def _resolve_volumes(
+    domain: Domain, definition: xml.Element, tops: Container[str]
+) -> None:
+    """Let the disks that are on *tops* name these by their paths."""
+    storage = domain.host.storage
+    for disk, element in zip(
+        xml.disks(definition), definition.findall('devices/disk'), strict=True
+    ):
+        path = None
+        # The pool may be gone, and with it the reason to look.
+        with errors.ignored(domain.host.connection):
+            path = disk.volume and storage.path_of(disk)
+        if path and path in tops:
+            xml.resolve_volume(element, path)
 
 
 def _end_merge(domain: Domain, parent: str | None) -> None:

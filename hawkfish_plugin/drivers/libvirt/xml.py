@@ -168,6 +168,18 @@ def merge_file(
     return changed
 
 
+def resolve_volume(disk: Element, path: str) -> bool:
+    """Let *disk*, a pool volume, name its file *path*; whether it is one."""
+    source = disk.find('source')
+    if disk.get('type') != 'volume' or source is None:
+        return False
+    disk.set('type', 'file')
+    for name in ('pool', 'volume', 'mode'):
+        source.attrib.pop(name, None)
+    source.set('file', path)
+    return True
+
+
 def forget_backing(domain: Element, targets: Container[str]) -> bool:
     """Let *domain* not say what backs the disks *targets*; whether it did."""
     changed = False
