@@ -64,7 +64,9 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
-        self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
+        self._deletes = delete.Deletes(
+            self._hypervisor, self._ledger, conf.tasks.deadline
+        )
         self._orders = snapshots.Orders()
 
     # Systems ---------------------------------------------------------------
@@ -274,7 +276,7 @@ class LibvirtDriver:
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
             self._check_safe(domain)
-            delete.check(domain, name, forced)
+            delete.check(domain, name, forced, self._ledger)
 
     def _check_safe(self, domain: Domain) -> None:
         """

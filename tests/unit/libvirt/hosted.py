@@ -314,6 +314,9 @@ class Libvirtd:
     def isAlive(self):
         return 1
 
+    def getLibVersion(self):
+        return 12_008_000
+
     def newStream(self, flags=0):
         return Stream()
 

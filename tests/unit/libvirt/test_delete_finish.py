@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What names a merged file is corrected before the file goes."""
 
+import dataclasses
+
 import pytest
 
-from hawkfish_plugin.drivers.libvirt import delete_finish, layers, xml
+from hawkfish_plugin.drivers.libvirt import delete_finish, layers, ledger, xml
 from tests.unit.libvirt import hosted
 from tests.unit.libvirt.recordings import Context
 
@@ -28,3 +30,21 @@ def test_the_definition(by_volume):
 
         (disk,) = xml.disks(node.definition())
         assert (disk.kind, disk.path, disk.volume) == ('file', BASE, None)
+
+
+def test_the_definition_by_another_path():
+    """The next start is on the base, whatever path it had the overlay by."""
+    with hosted.libvirtd() as host:
+        host.file(BASE)
+        host.file(OVERLAY, BASE)
+        host.link('/link', '/images')
+        node = host.domain('node', OVERLAY.replace('images', 'link'))
+        node.handle.capture('s', BASE, OVERLAY)
+        planned = layers.plan(node, 's', {}, ledger.Ledger())
+        (merge,) = planned.merges
+        merge = dataclasses.replace(merge, top=OVERLAY)
+        planned = dataclasses.replace(planned, merges=[merge])
+
+        delete_finish.run(node, 's', planned, Context())
+
+        assert [d.path for d in xml.disks(node.definition())] == [BASE]
