@@ -29,6 +29,7 @@ from hawkfish_plugin.drivers.libvirt import (
     snapshots,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.host_files import HostFiles
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
@@ -53,7 +54,7 @@ class _Guard:
     """What is needed by what *files* names, or of what is *held* besides."""
 
     def __init__(
-        self, host: Host, files: ledger.HostFiles, held: Iterable[str]
+        self, host: Host, files: HostFiles, held: Iterable[str]
     ) -> None:
         self._host, self._files = host, files
         self._held = files.named() | files.identities.of_all(held)
