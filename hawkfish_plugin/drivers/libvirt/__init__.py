@@ -65,7 +65,9 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
-        self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
+        self._deletes = delete.Deletes(
+            self._hypervisor, self._ledger, conf.tasks.deadline
+        )
         self._orders = snapshots.Orders()
         self._write_speed = WriteSpeed()
 
@@ -285,7 +287,7 @@ class LibvirtDriver:
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
             self._check_safe(domain)
-            delete.check(domain, name, forced)
+            delete.check(domain, name, forced, self._ledger)
 
     def _check_safe(self, domain: Domain) -> None:
         """

@@ -34,6 +34,7 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import DeleteJournal
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 
 # libvirt says these before it has touched an internal snapshot.
 _REFUSALS = frozenset(
@@ -52,7 +53,7 @@ _STOPPED = exceptions.OperationCancelled, exceptions.OperationTimedOut
 _MOST_LOSSES = 2
 
 
-def check(domain: Domain, name: str, forced: bool) -> None:
+def check(domain: Domain, name: str, forced: bool, ledger: Ledger) -> None:
     """
     Raise what prevents the delete of *name*.
 
@@ -60,7 +61,9 @@ def check(domain: Domain, name: str, forced: bool) -> None:
     """
     snapshot = _check_system(domain, name)
     if snapshot.record.external:
-        planned = layers.plan(domain, name, {})
+        # The delete itself looks again.
+        cached = contract.Freshness.CACHED
+        planned = layers.plan(domain, name, {}, ledger, cached)
         for target in () if forced else planned.replaced:
             raise exceptions.DiskReplaced(
                 target, name, planned.kept[target][0]
@@ -93,9 +96,13 @@ class Deletes:
     """Deletes at *hypervisor*; *deadline* is how many seconds one may take."""
 
     def __init__(
-        self, hypervisor: connections.Hypervisor, deadline: int
+        self,
+        hypervisor: connections.Hypervisor,
+        ledger: Ledger,
+        deadline: int,
     ) -> None:
         self._hypervisor = hypervisor
+        self._ledger = ledger
         self._deadline = deadline
 
     def run(self, uuid: str, name: str, context: contract.TaskContext) -> None:
@@ -137,7 +144,9 @@ class Deletes:
         if not snapshot.record.external:
             _delete_internal(domain, name, context)
             return
-        planned = layers.plan(domain, name, _tried(domain, context))
+        planned = layers.plan(
+            domain, name, _tried(domain, context), self._ledger
+        )
         _check_merges(domain, planned, noted.merging)
         journal = dataclasses.replace(
             noted,
