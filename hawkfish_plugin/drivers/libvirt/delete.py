@@ -13,7 +13,7 @@ damaged, and everything else reads what it always did.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import libvirt
 
@@ -103,11 +103,18 @@ class Deletes:
             self._delete(domain, name, context)
 
     def settle(
-        self, uuid: str, name: str, context: contract.TaskContext
+        self,
+        uuid: str,
+        name: str,
+        check: Callable[[Domain], None],
+        context: contract.TaskContext,
     ) -> None:
+        """*check* raises what prevents one of which nothing has begun."""
         domain_jobs.until_idle(self._hypervisor, uuid, context)
         with self._domain(uuid, name, context) as domain:
             if snapshots.exists(domain, name):
+                if not context.recall(DeleteJournal).merging:
+                    check(domain)
                 self._delete(domain, name, context)
             else:
                 delete_finish.remove_files(domain, context)
