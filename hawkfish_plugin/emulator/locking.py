@@ -68,6 +68,8 @@ class RequestLocks:
 
     def may_go_without(self, error: exceptions.HawkFishError) -> bool:
         """Whether the request may be served without the lock."""
+        if flask.g.get('hawkfish_start_unchecked'):
+            return False
         if isinstance(
             error,
             exceptions.SystemLocked
@@ -166,8 +168,11 @@ class RequestLocks:
             driver, contract.FindsUnsafe
         ) or not self._services.may_serve(system):
             return
+        # A start that cannot be checked is refused, whatever the reason.
+        flask.g.hawkfish_start_unchecked = True
         with self._services.findings.telling(system):
             driver.check_start(system.uuid)
+        del flask.g.hawkfish_start_unchecked
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)
