@@ -23,8 +23,8 @@ from hawkfish_plugin.drivers.libvirt import (
     commits,
     connections,
     delete_finish,
+    delete_internal,
     domain_jobs,
-    errors,
     layers,
     merging,
     offline,
@@ -35,18 +35,6 @@ from hawkfish_plugin.drivers.libvirt import (
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import DeleteJournal
 
-# libvirt says these before it has touched an internal snapshot.
-_REFUSALS = frozenset(
-    (
-        libvirt.VIR_ERR_INVALID_ARG,
-        libvirt.VIR_ERR_OPERATION_INVALID,
-        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
-        libvirt.VIR_ERR_OPERATION_TIMEOUT,
-        libvirt.VIR_ERR_NO_DOMAIN,
-        libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
-    )
-)
 _STOPPED = exceptions.OperationCancelled, exceptions.OperationTimedOut
 # What takes libvirtd away twice does so again.
 _MOST_LOSSES = 2
@@ -142,7 +130,7 @@ class Deletes:
         # One that was left behind has the files open.
         offline.end(domain)
         if not snapshot.record.external:
-            _delete_internal(domain, name, context)
+            delete_internal.run(domain, snapshot, context)
             return
         planned = layers.plan(domain, name, _tried(domain, context))
         _check_merges(domain, planned, noted.merging)
@@ -252,23 +240,3 @@ def _count_loss(
     if noted.merging:
         raise exceptions.MergeFailed(name, said) from error
     raise exceptions.OperationFailed('delete', said) from error
-
-
-def _delete_internal(
-    domain: Domain, name: str, context: contract.TaskContext
-) -> None:
-    """Let libvirt delete a snapshot that is within its disks."""
-    before = context.recall(contract.DeleteJournal)
-    context.step('prepare', before)
-    if context.cancelled:
-        raise exceptions.OperationCancelled('delete')
-    context.step('merge', contract.DeleteJournal(merging=True))
-    try:
-        snapshots.find(domain, name).delete()
-    except libvirt.libvirtError as exc:
-        domain.host.raise_if_lost(exc)
-        if exc.get_error_code() in _REFUSALS and not before.merging:
-            context.step('merge', before)
-            raise
-        raise exceptions.MergeFailed(name, errors.text(exc)) from exc
-    context.step('finish', durable=False)
