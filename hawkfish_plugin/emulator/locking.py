@@ -68,6 +68,8 @@ class RequestLocks:
 
     def may_go_without(self, error: exceptions.HawkFishError) -> bool:
         """Whether the request may be served without the lock."""
+        if flask.g.get('hawkfish_start_unchecked'):
+            return False
         if isinstance(
             error,
             exceptions.SystemLocked
@@ -157,7 +159,10 @@ class RequestLocks:
         if internals.may_start(flask.request) and self._services.may_serve(
             system
         ):
+            # A start that cannot be checked is refused, whatever the reason.
+            flask.g.hawkfish_start_unchecked = True
             self._services.findings.check_start(system)
+            del flask.g.hawkfish_start_unchecked
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)

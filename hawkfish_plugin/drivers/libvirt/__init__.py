@@ -390,7 +390,7 @@ class LibvirtDriver:
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
-            self._deletes.settle(uuid, name, context)
+            self._deletes.settle(uuid, name, self._check_safe, context)
 
     def _check(self, uuid: str, check: Callable[[Domain], None]) -> None:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
