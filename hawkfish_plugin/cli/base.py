@@ -210,7 +210,7 @@ class WaitOption(Command):
         return parser
 
     def follow(
-        self, handle: 'sdk.TaskHandle', parsed_args: argparse.Namespace
+        self, handle: 'sdk.TaskHandle[Any]', parsed_args: argparse.Namespace
     ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
         """Wait if requested; return the created snapshot and the task."""
         if parsed_args.wait is not None:
