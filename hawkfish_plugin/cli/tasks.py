@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Fields = tuple[tuple[str, ...], tuple[Any, ...]]
 
+BRIEF = ('ID', 'Operation', 'Snapshot', 'State', 'Percent', 'Started')
+"""What a table shows of the tasks of several systems"""
+
 ENDED = ('Completed', 'Exception', 'Cancelled', 'Killed')
 
 

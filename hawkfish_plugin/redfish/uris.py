@@ -15,6 +15,7 @@ SESSION_SERVICE = f'{ROOT}/SessionService'
 SESSIONS = f'{SESSION_SERVICE}/Sessions'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
+SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
@@ -42,6 +43,10 @@ def snapshot_uri(uuid: str, name: str) -> str:
 
 def policy_uri(uuid: str) -> str:
     return f'{system_uri(uuid)}/Oem/HawkFish/SnapshotPolicy'
+
+
+def summary_uri(uuid: str) -> str:
+    return f'{SYSTEM_SUMMARIES}/{uuid}'
 
 
 def task_uri(task_id: int) -> str:

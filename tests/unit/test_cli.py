@@ -577,7 +577,7 @@ def test_usage_errors_are_2(hawkfish, emulator):
         ('snapshot', 'list', ''),
         ('snapshot', 'create', '--wait', emulator.system),
         ('snapshot', 'create', emulator.system, '--wait', '0'),
-        ('snapshot', 'creat', 'e', 'x'),
+        ('snapshot', 'creat', 'e', '--x'),
         ('--url', 'localhost:8000', 'task', 'list'),
     ):
         status, out, err = hawkfish(*args)
