@@ -7,6 +7,7 @@ waits for a task. Only data is written to standard output.
 """
 
 import argparse
+import functools
 import itertools
 import math
 import shlex
@@ -131,7 +132,25 @@ class Command(command.Command):
 
     def show(self, progress: output.Progress, task: 'sdk.Task') -> None:
         """Show how far the *task* is that is waited for."""
-        progress.draw([output.bar(task)])
+        if not progress.is_shown:
+            return
+        lines = [output.bar(task)]
+        if task.group:
+            # Of each member what is done last.
+            latest = {sub.system: sub for sub in task.sub_tasks()}
+            names = self._names_in(task.group)
+            lines += [
+                output.bar(sub, names.get(system, system))
+                for system, sub in latest.items()
+                if system
+            ]
+        progress.draw(lines)
+
+    @functools.cache  # noqa: B019
+    def _names_in(self, group: str) -> dict[str, str]:
+        """The names of the members of *group*, by UUID."""
+        systems = self.client.group(group).systems
+        return {one['UUID']: one['Name'] for one in systems}
 
     def wait_all(
         self,

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments that commands on a snapshot of one system or of a group share."""
+"""
+What commands on a snapshot of one system and of a group have in common.
+
+Owns their arguments, and how the space is shown that a create needs.
+"""
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
-from hawkfish_plugin.cli import base, times
+from hawkfish_plugin.cli import base, output, times
 
 QUIESCE_MODES = ('Preferred', 'Required', 'Never')
 POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
@@ -109,3 +114,12 @@ def add_snapshot(parser: argparse.ArgumentParser) -> None:
         type=base.name,
         help='Name of the snapshot.',
     )
+
+
+def needs(found: Iterable[dict[str, Any]]) -> list[str]:
+    """Return how much of what each folder has would be needed."""
+    return [
+        f'{need["Folder"]}: {output.size(need["NeededBytes"])} of '
+        f'{output.size(need["AvailableBytes"])}'
+        for need in found
+    ]

@@ -30,6 +30,8 @@ def fields(task: 'client.Task') -> Fields:
         'Ended': task.end_time,
         'Messages': [message.message for message in task.messages or ()],
     }
+    if task.group:
+        values['Group'] = task.group
     return tuple(values), tuple(values.values())
 
 

@@ -207,8 +207,7 @@ class Group(base.ResourceBase):  # type: ignore[misc]
     @property
     def snapshots(self) -> GroupSnapshotCollection:
         """The snapshots of this group."""
-        path = f'{self.path}/Oem/HawkFish/Snapshots'
-        return GroupSnapshotCollection(self._conn, path)
+        return snapshots_of(self._conn, self.path)
 
     def add(self, systems: Iterable[str]) -> 'Group':
         """Add *systems*, names or UUIDs, and return the changed group."""
@@ -252,6 +251,11 @@ class Group(base.ResourceBase):  # type: ignore[misc]
     def delete(self) -> None:
         """Delete the group; its members and their snapshots stay."""
         self._conn.delete(self.path)
+
+
+def snapshots_of(conn: Any, group: str) -> GroupSnapshotCollection:
+    """Return the snapshots of the group at the path *group*."""
+    return GroupSnapshotCollection(conn, f'{group}/Oem/HawkFish/Snapshots')
 
 
 def groups_at(conn: Any) -> list[Group]:

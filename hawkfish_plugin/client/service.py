@@ -12,7 +12,13 @@ from sushy.resources.oem import base as oem_base
 
 from hawkfish_plugin.client import common, events
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
-from hawkfish_plugin.client.groups import GROUPS, Group, groups_at
+from hawkfish_plugin.client.groups import (
+    GROUPS,
+    Group,
+    GroupSnapshotCollection,
+    groups_at,
+    snapshots_of,
+)
 from hawkfish_plugin.client.snapshots import SnapshotCollection, SnapshotPolicy
 from hawkfish_plugin.client.tasks import TASKS, Task
 
@@ -134,6 +140,10 @@ class HawkFish:
     def group(self, name: str) -> Group:
         """Return the group *name*."""
         return Group(self._conn, common.below(GROUPS, name))
+
+    def group_snapshots(self, group: str) -> GroupSnapshotCollection:
+        """Return the snapshots of the group *group*."""
+        return snapshots_of(self._conn, common.below(GROUPS, group))
 
     def create_group(
         self, systems: Iterable[str], name: str | None = None
