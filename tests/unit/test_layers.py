@@ -19,6 +19,7 @@ LAYERS = {
     'hawkfish_plugin.wsgi': 8,
     'hawkfish_plugin.cli': 8,
     'hawkfish_plugin.ironic': 8,
+    'hawkfish_plugin.pytest_plugin': 8,
     'hawkfish_plugin.emulator': 7,
     'hawkfish_plugin.api': 6,
     'hawkfish_plugin.services': 5,
