@@ -14,6 +14,7 @@ from typing import Any
 
 from hawkfish_plugin import exceptions, locks, notes, tree
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.groups import Groups
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.operation import Effect, Kinds
 from hawkfish_plugin.tasks.table import Tasks
@@ -31,7 +32,8 @@ class View:
     *task* is what works on it, or will, and *effect* what that does to it;
     *referrers* are the children that keep it from being deleted.  *size* and
     *dependents* need the storage to be asked, and are there where that was
-    asked for.
+    asked for.  *groups* names the groups, each with the one of its snapshots,
+    that it is a part of.
     """
 
     record: contract.Snapshot
@@ -43,6 +45,7 @@ class View:
     referrers: tuple[str, ...] = ()
     size: contract.Size | None = None
     dependents: tuple[contract.Dependent, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,13 +65,17 @@ class Catalogue:
         task_table: Tasks,
         lock_files: locks.Locks,
         note_table: notes.Notes,
+        group_table: Groups,
         kinds: Kinds,
+        serves: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._locks = lock_files
         self._notes = note_table
+        self._groups = group_table
         self._kinds = kinds
+        self._serves = serves
 
     def system(self, identity: str) -> contract.System:
         """The system with this UUID or name; raises SystemNotFound."""
@@ -97,7 +104,13 @@ class Catalogue:
         else:
             inventory = contract.Inventory(self._driver.snapshots(system.uuid))
         noted = self._noted(system, inventory.snapshots, bool(active))
-        return self._views(inventory, active, noted)
+        belonging = self._groups.belonging(system.uuid, self._serves)
+        return [
+            dataclasses.replace(view, groups=belonging[key])
+            if (key := (view.name, view.record.created)) in belonging
+            else view
+            for view in self._views(inventory, active, noted)
+        ]
 
     def _noted(
         self,
@@ -113,6 +126,7 @@ class Catalogue:
         for (old, created), new in found:
             self._driver.renamed(system.uuid, old, new)
             self._notes.rename(system.uuid, old, new, created)
+            self._groups.rename(system.uuid, old, new, created)
         return self._notes.read(system.uuid) if found else noted
 
     def _views(

@@ -222,6 +222,19 @@ revert_opts: list[cfg.Opt] = [
     ),
 ]
 
+groups_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'max_pause',
+        default=0,
+        min=0,
+        max=3600,
+        help='Seconds for which the systems of a group may be paused '
+        'together while a snapshot is created. A create that may take longer '
+        'is refused: its memory is written at the speed that was measured '
+        'for the last one of the group, or at 100 MiB/s. 0 means no limit.',
+    ),
+]
+
 tasks_opts: list[cfg.Opt] = [
     cfg.IntOpt(
         'workers',
@@ -312,6 +325,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'snapshots': snapshots_opts,
     'retention': retention_opts,
     'revert': revert_opts,
+    'groups': groups_opts,
     'tasks': tasks_opts,
     'events': events_opts,
 }

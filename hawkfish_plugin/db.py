@@ -193,6 +193,39 @@ MIGRATIONS = (
         ON task_subjects (system, IFNULL(snapshot, ''), IFNULL(parent, 0))
         WHERE active AND lock = 'exclusive';
     """,
+    # Groups of systems, and of which snapshots theirs are made.
+    """
+    CREATE TABLE aggregates (name TEXT PRIMARY KEY);
+    CREATE TABLE aggregate_elements (
+        aggregate TEXT NOT NULL
+            REFERENCES aggregates (name) ON DELETE CASCADE,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        UNIQUE (aggregate, system)
+    );
+    CREATE TABLE group_snapshots (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        aggregate TEXT NOT NULL
+            REFERENCES aggregates (name) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        consistency TEXT,
+        skew REAL,
+        pause REAL,
+        written INTEGER,
+        UNIQUE (aggregate, name)
+    );
+    CREATE TABLE group_snapshot_parts (
+        group_snapshot INTEGER NOT NULL
+            REFERENCES group_snapshots (id) ON DELETE CASCADE,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        PRIMARY KEY (group_snapshot, system)
+    );
+    CREATE INDEX parts_by_system ON group_snapshot_parts (system);
+    """,
 )
 
 

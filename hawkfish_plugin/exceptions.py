@@ -178,6 +178,36 @@ class SnapshotLimitReached(BadRequest):
     registry = HAWKFISH
 
 
+class GroupNameInvalid(BadRequest):
+    """(name, rule it breaks)"""
+
+    registry = HAWKFISH
+
+
+class GroupEmpty(BadRequest):
+    """()"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberUnknown(BadRequest):
+    """(uri)"""
+
+    registry = HAWKFISH
+
+
+class GroupMemberDuplicate(BadRequest):
+    """(system)"""
+
+    registry = HAWKFISH
+
+
+class GroupNotMember(BadRequest):
+    """(system, group)"""
+
+    registry = HAWKFISH
+
+
 class ActionParameterUnknown(BadRequest):
     """(action, parameter)"""
 
@@ -292,6 +322,20 @@ class SubscriptionNotFound(NotFound):
         super().__init__('EventDestination', subscription_id)
 
 
+class GroupNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', name)
+
+
+class GroupExists(HawkFishError):
+    status = 409
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('Aggregate', 'Name', name, related=['#/Name'])
+
+
 class SnapshotExists(HawkFishError):
     status = 409
     registry = BASE
@@ -330,6 +374,62 @@ class SnapshotCloned(Conflict):
 
 class SnapshotLocked(Conflict):
     """(snapshot)"""
+
+
+class GroupBusy(Conflict):
+    """(group, operation, task)"""
+
+
+class GroupMemberGone(Conflict):
+    """(system, group)"""
+
+
+class GroupMemberRefused(Conflict):
+    """(system)"""
+
+
+class GroupSnapshotIncomplete(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupSnapshotMixed(Conflict):
+    """(snapshot, systems that stand on it, the others)"""
+
+
+class GroupPauseTooLong(Conflict):
+    """(group, forecast in milliseconds, limit in milliseconds)"""
+
+
+class GroupSystemsAdded(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupCreateUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupCreateNotUndone(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupRevertNotStarted(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertUndone(Conflict):
+    """(snapshot)"""
+
+
+class GroupRevertNotUndone(Conflict):
+    """(snapshot, systems, safety snapshot)"""
+
+
+class GroupDeleteUnfinished(Conflict):
+    """(snapshot, systems)"""
+
+
+class GroupMemberFailed(Conflict):
+    """(system, error)"""
 
 
 class SystemBeingPurged(Conflict):
@@ -537,6 +637,10 @@ class OperationTimedOut(Conflict):
 
 class OperationCancelled(Conflict):
     """(operation)"""
+
+
+class MeetingMissed(Conflict):
+    """(other systems, what all would have been, why they were not)"""
 
 
 class OperationUnsettled(Conflict):

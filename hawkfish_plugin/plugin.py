@@ -16,7 +16,7 @@ import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flask
 from oslo_config import cfg
@@ -35,10 +35,19 @@ from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.group_catalogue import GroupCatalogue
+from hawkfish_plugin.groups import Groups
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_create import GroupCreate
+from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_power import (
+    GroupBootOrder,
+    GroupReset,
+)
+from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
@@ -54,7 +63,12 @@ LOG = logging.getLogger(__name__)
 
 # Every operation that there is.
 KINDS: Kinds = {
-    kind.name: kind for kind in (Create, Revert, Delete, Purge, Repair)
+    kind.name: kind
+    for kind in (
+        *(Create, Revert, Delete, Purge, Repair),
+        *(GroupCreate, GroupRevert, GroupDelete),
+        *(GroupReset, GroupBootOrder),
+    )
 }
 
 
@@ -106,8 +120,12 @@ class Plugin:
             self._driver_name(),
             self.conf,
             self._app.config,
-            functools.partial(internals.systems, self._app),
+            self._systems,
         )
+
+    def _systems(self) -> Any:
+        """The emulator's own driver of systems."""
+        return internals.systems(self._app)
 
     def _driver_name(self) -> str:
         chosen = self.conf.hawkfish.driver
@@ -158,7 +176,27 @@ class Plugin:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue(
-            self.driver, self.tasks, self.locks, self._notes, KINDS
+            self.driver,
+            self.tasks,
+            self.locks,
+            self._notes,
+            self.group_table,
+            KINDS,
+            self.may_serve,
+        )
+
+    @functools.cached_property
+    def group_table(self) -> Groups:
+        return Groups(self._database)
+
+    @functools.cached_property
+    def groups(self) -> GroupCatalogue:
+        return GroupCatalogue(
+            self.catalogue,
+            self.group_table,
+            self.tasks,
+            KINDS,
+            self.may_serve,
         )
 
     @functools.cached_property
@@ -198,6 +236,44 @@ class Plugin:
         )
 
     @functools.cached_property
+    def group_create(self) -> GroupCreate:
+        return GroupCreate(
+            self.driver,
+            self.tasks,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.delete,
+            self.prune.after_create,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_revert(self) -> GroupRevert:
+        return GroupRevert(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.create,
+            self.revert,
+            self.delete,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def group_delete(self) -> GroupDelete:
+        return GroupDelete(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.groups,
+            self.group_table,
+            self.delete,
+        )
+
+    @functools.cached_property
     def operations(self) -> Operations:
         return Operations(
             self.create,
@@ -205,6 +281,13 @@ class Plugin:
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks),
+            self.group_create,
+            self.group_revert,
+            self.group_delete,
+            *(
+                kind(self.driver, self.tasks, self.groups, self._systems)
+                for kind in (GroupReset, GroupBootOrder)
+            ),
         )
 
     # Who may see what -----------------------------------------------------

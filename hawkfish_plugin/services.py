@@ -17,6 +17,8 @@ from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.group_catalogue import GroupCatalogue
+from hawkfish_plugin.groups import Groups
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -44,6 +46,12 @@ class Services(Protocol):
 
     @property
     def catalogue(self) -> Catalogue: ...
+
+    @property
+    def group_table(self) -> Groups: ...
+
+    @property
+    def groups(self) -> GroupCatalogue: ...
 
     @property
     def policies(self) -> Policies: ...

@@ -48,6 +48,17 @@ def user_entry(user: str, password: str) -> str:
     return f'{user}:{digest}\n'
 
 
+def fake_system(uuid: str, name: str) -> dict[str, Any]:
+    """A system of the emulator's fake driver, as its configuration has it."""
+    return {
+        'uuid': uuid,
+        'name': name,
+        'power_state': 'Off',
+        'external_notifier': False,
+        'nics': [],
+    }
+
+
 def message_ids(response: requests.Response) -> list[str]:
     """The keys of the messages of an error, or of a plain success."""
     info = response.json()['error']['@Message.ExtendedInfo']

@@ -144,7 +144,7 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
         view = services().catalogue.update(
             system,
             name,
-            _changes(body),
+            changes_of(body),
             lambda view: check_if_match(_render(system, view)),
         )
     except exceptions.SnapshotNotFound:
@@ -202,28 +202,28 @@ def _payload(body: Body) -> Body:
 
 def read_options(body: Body, schema: validation.RequestBody) -> CreateOptions:
     """The options of a create in *body*, which has to fit *schema*."""
-    schema.check(body, _name_errors, expiry_errors)
+    schema.check(body, name_errors, expiry_errors)
     return CreateOptions(
         body.get('Name'),
         body.get('Description', ''),
         body.get('IncludeMemory'),
         body.get('Quiesce'),
         body.get('Locked', False),
-        _seconds(body.get('ExpiresTime')),
+        seconds_of(body.get('ExpiresTime')),
     )
 
 
-def _changes(body: Body) -> dict[str, Any]:
+def changes_of(body: Body) -> dict[str, Any]:
     """The columns that a PATCH sets, by their names."""
     changes = {_FIELDS[name]: value for name, value in body.items()}
     if 'description' in changes:
         changes['description'] = changes['description'] or ''
     if 'expires' in changes:
-        changes['expires'] = _seconds(changes['expires'])
+        changes['expires'] = seconds_of(changes['expires'])
     return changes
 
 
-def _name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
+def name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
     try:
         if 'Name' in body:
             names.check(body['Name'])
@@ -233,11 +233,11 @@ def _name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
 
 def expiry_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
     text = body.get('ExpiresTime')
-    seconds = _seconds(text)
+    seconds = seconds_of(text)
     if seconds is not None and seconds <= time.time():
         yield exceptions.ExpiryInPast(text, related=['#/ExpiresTime'])
 
 
-def _seconds(text: str | None) -> int | None:
+def seconds_of(text: str | None) -> int | None:
     """An ExpiresTime in seconds since the epoch."""
     return None if text is None else int(moment(text).timestamp())

@@ -6,7 +6,7 @@ The emulator's own collection has links only, so that a client had to ask for
 each system, and for its snapshots, to show what there is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import flask
 
@@ -15,6 +15,7 @@ from hawkfish_plugin.api.access import find_system, missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.groups import Group
 from hawkfish_plugin.redfish import summaries, uris
 from hawkfish_plugin.redfish.common import Resource
 
@@ -24,11 +25,12 @@ COLLECTION = '/Oem/HawkFish/SystemSummaries'
 @blueprint.get(COLLECTION)
 def list_summaries() -> flask.Response:
     states = _power_states()
+    groups = services().groups.groups()
     return answer(
         queries.listing(
             sorted(states, key=lambda system: (system.name, system.uuid)),
             lambda system: uris.summary_uri(system.uuid),
-            lambda system: _render(system, states[system]),
+            lambda system: _render(system, states[system], groups),
             summaries.summary_collection,
         )
     )
@@ -41,7 +43,7 @@ def show_summary(identity: str) -> flask.Response:
     state = _power_states().get(system)
     if state is None:
         raise missing()
-    return answer(_render(system, state))
+    return answer(_render(system, state, services().groups.groups()))
 
 
 def _power_states() -> Mapping[contract.System, str]:
@@ -53,7 +55,12 @@ def _power_states() -> Mapping[contract.System, str]:
     }
 
 
-def _render(system: contract.System, power_state: str) -> Resource:
+def _render(
+    system: contract.System, power_state: str, groups: Sequence[Group]
+) -> Resource:
     return summaries.summary(
-        system, power_state, services().catalogue.list(system)
+        system,
+        power_state,
+        services().catalogue.list(system),
+        [group.name for group in groups if system.uuid in group.uuids],
     )

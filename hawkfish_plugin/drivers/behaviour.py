@@ -65,6 +65,10 @@ class Behaviour:
         default_factory=dict
     )
     power_state: str | None = None
+    only: Collection[str] | None = None
+
+    def is_for(self, uuid: str) -> bool:
+        return self.only is None or uuid in self.only
 
 
 def take(

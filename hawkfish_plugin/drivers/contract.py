@@ -57,6 +57,9 @@ class Snapshot:
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
 QUIESCE_MODES = (PREFERRED, REQUIRED, NEVER)
 
+CONSISTENT, LIVE, DISKS_ONLY = 'Consistent', 'Live', 'DisksOnly'
+CONSISTENCIES = (CONSISTENT, LIVE, DISKS_ONLY)
+
 QUIESCED, NOT_NEEDED = 'Quiesced', 'NotNeeded'
 NOT_REQUESTED, QUIESCE_FAILED = 'NotRequested', 'Failed'
 
@@ -66,13 +69,17 @@ class CreateRequest:
     """
     *memory* and *quiesce* None mean: as the configuration says.
 
-    *quiesce* is one of QUIESCE_MODES.
+    *quiesce* is one of QUIESCE_MODES.  *consistency* is one of CONSISTENCIES
+    for a system of a group, and None for one that is captured alone:
+    CONSISTENT, all of the group are captured while all of them are paused;
+    DISKS_ONLY, likewise, but without memory; LIVE, each as if it were alone.
     """
 
     name: str
     description: str = ''
     memory: bool | None = None
     quiesce: str | None = None
+    consistency: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,12 +162,15 @@ class Forecast:
     What a create would make, of *size* at the most.
 
     *needs* are the bytes that are needed and available in each folder.
+    *pause* is for how many seconds the system will be paused at the most, in
+    a group; None where nobody knows.
     """
 
     external: bool
     memory: bool
     size: Size = Size()
     needs: tuple[tuple[str, int, int], ...] = ()
+    pause: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,16 +228,34 @@ class Inventory:
 
 
 @dataclasses.dataclass(frozen=True)
+class Capture:
+    """
+    The moment that a snapshot of a running system shows.
+
+    *time* is in seconds since the epoch, *monotonic* the same moment by
+    ``time.monotonic``, to be compared with that of others of its group.
+    *pause* is for how many seconds the system was paused for it; None where
+    the hypervisor has done so, and does not tell.
+    """
+
+    time: float
+    monotonic: float
+    pause: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Created:
     """
     What is to be noted of a new snapshot.
 
-    *created* as in ``Snapshot``, *memory_size* in bytes.
+    *created* as in ``Snapshot``, *memory_size* in bytes.  *capture* is left
+    out where the system did not run, or the create was interrupted.
     """
 
     created: int
     quiesce: Quiesce
     memory_size: int | None = None
+    capture: Capture | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,6 +276,24 @@ STEPS: Mapping[str, Sequence[str]] = {
     'revert': ('prepare', 'revert', 'finish', 'start'),
     'delete': ('prepare', 'merge', 'finish'),
 }
+
+
+class Meeting(enum.Enum):
+    """
+    Where the systems of a group wait for each other, in this order.
+
+    In a create: FLUSHED, nothing is paused yet; PAUSED, all that ran are;
+    CAPTURED, none needs to be paused any more.  In a revert: LOADED, each is
+    paused with its memory loaded, or is about to start.  *words* are for
+    people.
+    """
+
+    FLUSHED, PAUSED, CAPTURED, LOADED = 1, 2, 3, 4
+
+    @property
+    def words(self) -> str:
+        """What all systems of the group would have been."""
+        return self.name.lower()
 
 
 class TaskContext(Protocol):
@@ -275,6 +321,17 @@ class TaskContext(Protocol):
         Fields that *noted* does not have keep their values.  Not *durable*, a
         host that fails may forget it; after a kill of the process it is
         there.
+        """
+
+    def meet(self, point: Meeting, seconds: float | None = None) -> None:
+        """
+        Wait until all others of the group have come to *point* as well.
+
+        At most for *seconds*, None: for as long as the operation may take.  At
+        once, where this operation is not part of one of a group.  All of them
+        pass a point, or none.  Raises MeetingMissed as soon as another one
+        has ended before it, or does not come in time, and OperationCancelled
+        where that has happened meanwhile: undo what was done, then.
         """
 
     def progress(self, percent: int) -> None: ...

@@ -27,7 +27,7 @@ from hawkfish_plugin.tree import ancestors, children
 
 _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
 _POLL_SECONDS = 0.02
-_MEMORY_BYTES, _DISK_BYTES = 2**20, 2**16
+_DISK_BYTES = 2**16
 
 
 class FakeDriver:
@@ -48,9 +48,15 @@ class FakeDriver:
         self.behaviour: Behaviour = (
             emulator.get(behaviour.SETTING) or Behaviour()
         )
+        # Of each of its systems.
+        self.memory_bytes = 2**20
         self._include_memory = conf.snapshots.include_memory
         self._systems = systems
         self._trees = internals.persistent_dict(emulator, 'hawkfish-fake')
+        # Those that a create has paused, as they would outlive the process.
+        self._paused = internals.persistent_dict(
+            emulator, 'hawkfish-fake-paused'
+        )
         self.target = internals.state_folder(emulator)
 
     def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:
@@ -60,6 +66,10 @@ class FakeDriver:
     def clear(self) -> None:
         """Let no system have a snapshot."""
         self._trees.clear()
+
+    def paused(self) -> Sequence[str]:
+        """The UUIDs of the systems that a create has paused."""
+        return list(self._paused)
 
     def resolve(self, identity: str) -> contract.System:
         systems = self._systems()
@@ -113,8 +123,22 @@ class FakeDriver:
     ) -> contract.Inventory:
         tree = self.snapshots(uuid)
         return contract.Inventory(
-            tree, _sizes(tree), self.behaviour.dependents
+            tree, self._sizes(tree), self.behaviour.dependents
         )
+
+    def _sizes(
+        self, tree: Sequence[contract.Snapshot]
+    ) -> Mapping[str, contract.Size]:
+        """As if each had a disk that is written to, and some memory."""
+        above, below = ancestors(tree), children(tree)
+        return {
+            s.name: contract.Size(
+                self.memory_bytes if s.memory else 0,
+                _DISK_BYTES if s.parent else 0,
+                not (s.current or s.name in above or s.name in below),
+            )
+            for s in tree
+        }
 
     @staticmethod
     def referrers(
@@ -150,19 +174,21 @@ class FakeDriver:
         exceptions.check(self._obstacles(uuid))
         memory = self._has_memory(uuid, request)
         size = contract.Size(
-            _MEMORY_BYTES if memory else 0,
+            self.memory_bytes if memory else 0,
             _DISK_BYTES if self.snapshots(uuid) else 0,
         )
         return contract.Forecast(True, memory, size)
 
     def _obstacles(self, uuid: str) -> tuple[exceptions.HawkFishError, ...]:
         depth, most = len(self.snapshots(uuid)), self.behaviour.depth
-        if most is None or depth < most:
+        if most is None or depth < most or not self.behaviour.is_for(uuid):
             return ()
         return (exceptions.ChainTooDeep('vda', depth, most),)
 
     def _has_memory(self, uuid: str, request: contract.CreateRequest) -> bool:
         memory = request.memory
+        if request.consistency == contract.DISKS_ONLY:
+            return False
         if memory is None:
             memory = self._include_memory
         return bool(memory and self._power_state(uuid) == contract.ON)
@@ -189,10 +215,40 @@ class FakeDriver:
         if self.exists(uuid, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.check_create(uuid, request)
-        run = _Run('create', context, self.behaviour)
+        run = _Run('create', context, self.behaviour, uuid)
         run.step('prepare')
-        run.step('capture')
-        run.pass_time()
+        context.meet(contract.Meeting.FLUSHED)
+        try:
+            capture = self._pause(uuid, request)
+            context.meet(contract.Meeting.PAUSED)
+            run.step('capture')
+            run.pass_time()
+            new = self._capture(uuid, request)
+            context.meet(contract.Meeting.CAPTURED)
+        except (exceptions.MeetingMissed, exceptions.OperationCancelled):
+            self._uncapture(uuid, request.name)
+            raise
+        finally:
+            self._paused.pop(uuid, None)
+        run.step('finish')
+        if capture and request.consistency != contract.LIVE:
+            pause = time.monotonic() - capture.monotonic
+            capture = dataclasses.replace(capture, pause=pause)
+        return dataclasses.replace(_created(request, new), capture=capture)
+
+    def _pause(
+        self, uuid: str, request: contract.CreateRequest
+    ) -> contract.Capture | None:
+        """Pause a system that runs, where all of its group are."""
+        if self._power_state(uuid) != contract.ON:
+            return None
+        if request.consistency in (contract.CONSISTENT, contract.DISKS_ONLY):
+            self._paused[uuid] = True
+        return contract.Capture(time.time(), time.monotonic())
+
+    def _capture(
+        self, uuid: str, request: contract.CreateRequest
+    ) -> contract.Snapshot:
         tree, power_state = self.snapshots(uuid), self._power_state(uuid)
         new = contract.Snapshot(
             name=request.name,
@@ -206,8 +262,11 @@ class FakeDriver:
         )
         others = [dataclasses.replace(s, current=False) for s in tree]
         self.plant(uuid, [*others, new])
-        run.step('finish')
-        return _created(request, new)
+        return new
+
+    def _uncapture(self, uuid: str, name: str) -> None:
+        if self.exists(uuid, name):
+            self.plant(uuid, _without(self.snapshots(uuid), name))
 
     def revert(
         self,
@@ -216,10 +275,11 @@ class FakeDriver:
         context: contract.TaskContext,
     ) -> None:
         self.check_revert(uuid, request)
-        run = _Run('revert', context, self.behaviour)
+        run = _Run('revert', context, self.behaviour, uuid)
         run.step('prepare')
         run.step('revert')
         run.pass_time()
+        context.meet(contract.Meeting.LOADED)
         tree = self.snapshots(uuid)
         power_state = request.power_state
         if power_state == contract.AS_CAPTURED:
@@ -240,7 +300,8 @@ class FakeDriver:
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
-        self._delete(uuid, name, _Run('delete', context, self.behaviour))
+        run = _Run('delete', context, self.behaviour, uuid)
+        self._delete(uuid, name, run)
 
     def _delete(self, uuid: str, name: str, run: '_Run') -> None:
         self.check_delete(uuid, name)
@@ -261,6 +322,7 @@ class FakeDriver:
         request: contract.CreateRequest,
         context: contract.TaskContext,
     ) -> contract.Created:
+        self._paused.pop(uuid, None)
         for snapshot in self.snapshots(uuid):
             if snapshot.name == request.name:
                 return _created(request, snapshot)
@@ -283,21 +345,30 @@ class FakeDriver:
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         if self.exists(uuid, name):
-            self._delete(uuid, name, _Run('delete', context, Behaviour()))
+            self._delete(
+                uuid, name, _Run('delete', context, Behaviour(), uuid)
+            )
 
 
 class _Run:
-    """One run of *operation*, which goes as *wanted* says."""
+    """One run of *operation* on a system, which goes as *wanted* says."""
 
     def __init__(
-        self, operation: str, context: contract.TaskContext, wanted: Behaviour
+        self,
+        operation: str,
+        context: contract.TaskContext,
+        wanted: Behaviour,
+        uuid: str,
     ) -> None:
         self._operation = operation
         self._context = context
         self._wanted = wanted
+        self._uuid = uuid
 
     def step(self, name: str, noted: records.Record | None = None) -> None:
         self._context.step(name, noted)
+        if not self._wanted.is_for(self._uuid):
+            return
         place = f'{self._operation}:{name}'
         if place in self._wanted.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -356,16 +427,3 @@ def _without(
         for s in tree
         if s.name != name
     ]
-
-
-def _sizes(tree: Sequence[contract.Snapshot]) -> Mapping[str, contract.Size]:
-    """As if each had a disk that is written to, and some memory."""
-    above, below = ancestors(tree), children(tree)
-    return {
-        s.name: contract.Size(
-            _MEMORY_BYTES if s.memory else 0,
-            _DISK_BYTES if s.parent else 0,
-            not (s.current or s.name in above or s.name in below),
-        )
-        for s in tree
-    }

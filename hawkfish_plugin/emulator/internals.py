@@ -79,6 +79,11 @@ def may_start(request: flask.Request) -> bool:
         return False
     body = request.get_json(silent=True)
     kind = body.get('ResetType') if isinstance(body, dict) else None
+    return is_start(kind)
+
+
+def is_start(kind: object) -> bool:
+    """Whether a reset of this ResetType may start QEMU."""
     return kind not in _NO_STARTS
 
 
@@ -293,6 +298,32 @@ def systems(app: flask.Flask) -> Any:
     """
     with _building:
         return app.systems  # type: ignore[attr-defined]
+
+
+def set_power_state(driver: Any, uuid: str, kind: str) -> None:
+    """
+    Let *driver*, of systems, do a reset; *kind* is a ResetType of Redfish.
+
+    Relies on ``set_power_state``, and on every error of it being a
+    FishyError.  Raises RuntimeError with its text.
+    """
+    try:
+        driver.set_power_state(uuid, kind)
+    except error.FishyError as exc:
+        raise RuntimeError(str(exc)) from exc
+
+
+def set_default_boot_order(driver: Any, uuid: str) -> None:
+    """
+    Let the system boot from its disk, as one does that nobody has changed.
+
+    Relies on ``set_boot_device``, and on Hdd being what it begins with.
+    Raises RuntimeError as ``set_power_state`` does.
+    """
+    try:
+        driver.set_boot_device(uuid, 'Hdd')
+    except error.FishyError as exc:
+        raise RuntimeError(str(exc)) from exc
 
 
 def count_handles(driver: Any) -> int:

@@ -13,7 +13,9 @@ import flask
 
 # Importing a file of the API is what registers its routes.
 from hawkfish_plugin.api import (
+    aggregates,  # noqa: F401
     events,  # noqa: F401
+    group_snapshots,  # noqa: F401
     policy,  # noqa: F401
     schemas,  # noqa: F401
     sessions,  # noqa: F401

@@ -60,6 +60,17 @@ def snapshot_origin(
     return Origin(uri, 'HawkFishSnapshot', system, gone)
 
 
+def group_snapshot_origin(
+    group: str,
+    snapshot: str,
+    system: contract.System | None,
+    gone: bool = False,
+) -> Origin:
+    """A snapshot of *group*, which *system* is one of."""
+    uri = uris.group_snapshot_uri(group, snapshot)
+    return Origin(uri, 'HawkFishGroupSnapshot', system, gone)
+
+
 def task_origin(task_id: int, system: contract.System | None) -> Origin:
     return Origin(uris.task_uri(task_id), 'Task', system)
 

@@ -49,6 +49,7 @@ class CreateOptions:
     expires: int | None = None
     stem: str = 'snapshot'
     protect: str | None = None
+    consistency: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +63,16 @@ class CreateArguments(Record):
     locked: bool = False
     expires: int | None = None
     protect: str | None = field(default=None, formerly='spare')
+    consistency: str | None = None
 
     @property
     def request(self) -> contract.CreateRequest:
         return contract.CreateRequest(
-            self.name, self.description, self.memory, self.quiesce
+            self.name,
+            self.description,
+            self.memory,
+            self.quiesce,
+            self.consistency,
         )
 
 
@@ -208,6 +214,19 @@ class Create(Operation):
             self, [Subject(system, name)], arguments, payload
         )
 
+    def check(
+        self, system: contract.System, options: CreateOptions
+    ) -> contract.Forecast:
+        """
+        What one of several creates would make, which make no room.
+
+        Raises everything that is known beforehand to stand in the way.
+        """
+        seen = self._look(system, options)
+        if seen.lacking:
+            raise seen.lacking
+        return seen.forecast
+
     def preview(
         self, system: contract.System, options: CreateOptions
     ) -> rules.Preview:
@@ -248,6 +267,7 @@ class Create(Operation):
             options.description,
             options.memory,
             options.quiesce,
+            options.consistency,
         )
         forecast, lacking = self._forecast(system, request)
         self._check_room(system, request, forecast)
@@ -336,9 +356,17 @@ class Create(Operation):
             arguments.locked,
             arguments.expires,
         )
-        return {'snapshot': arguments.name, 'created': made.created}
+        capture = made.capture and dataclasses.asdict(made.capture)
+        return {
+            'snapshot': arguments.name,
+            'created': made.created,
+            **({'capture': capture} if capture else {}),
+        }
 
     def follow(self, task: Task) -> None:
+        # What is one of a group is pruned as that.
+        if task.parent is not None:
+            return
         arguments = CreateArguments.load(task.arguments)
         self._prune.after_create(task.one_system, arguments.protect)
 

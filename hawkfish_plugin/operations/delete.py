@@ -30,10 +30,12 @@ class DeleteArguments(Record):
     """
     *created* tells the snapshot from a later one of its name; *pruned* is the
     limit of the policy that wants the delete, None where a client does.
+    One that is *forced* minds no lock: it undoes what was made just now.
     """
 
     created: int
     pruned: str | None = None
+    forced: bool = False
 
 
 class Delete(Operation):
@@ -109,7 +111,7 @@ class Delete(Operation):
             contract.Freshness.FULL,
         )
         # Everything that refers to it, and its lock.
-        exceptions.check(catalogue.obstacles(view))
+        exceptions.check(catalogue.obstacles(view, arguments.forced))
         if arguments.pruned:
             _check_due(view, arguments.pruned)
             context.add_message(

@@ -81,3 +81,68 @@ def failed(
             events.snapshot_origin(system, task.snapshot or '', gone),
         )
     ]
+
+
+# Of groups -----------------------------------------------------------------
+
+
+def group_created(
+    group: str, name: str, system: System | None
+) -> Sequence[events.NewEvent]:
+    """*system* is one of the group, by which it is told who may hear of it."""
+    origin = events.group_snapshot_origin(group, name, system)
+    return [
+        events.NewEvent(
+            messages.GROUP_SNAPSHOT_CREATED, [name, group], origin
+        ),
+        events.NewEvent(messages.RESOURCE_CREATED, [], origin),
+    ]
+
+
+def group_reverted(
+    group: str, name: str, system: System | None
+) -> Sequence[events.NewEvent]:
+    return [
+        events.NewEvent(
+            messages.GROUP_SNAPSHOT_REVERTED,
+            [name, group],
+            events.group_snapshot_origin(group, name, system),
+        )
+    ]
+
+
+def group_deleted(
+    group: str, name: str, system: System | None, reason: str
+) -> Sequence[events.NewEvent]:
+    """*reason* is a retention limit, or ``Request``."""
+    origin = events.group_snapshot_origin(group, name, system, gone=True)
+    return [
+        events.NewEvent(
+            messages.GROUP_SNAPSHOT_DELETED, [name, group, reason], origin
+        ),
+        events.NewEvent(messages.RESOURCE_REMOVED, [], origin),
+    ]
+
+
+def group_failed(
+    task: Task,
+    group: str,
+    name: str,
+    error: exceptions.HawkFishError,
+    gone: bool = False,
+) -> Sequence[events.NewEvent]:
+    """As ``failed``, of an operation on the group snapshot *name*."""
+    if isinstance(error, exceptions.OperationCancelled):
+        return []
+    return [
+        events.NewEvent(
+            messages.GROUP_SNAPSHOT_FAILED,
+            [
+                name,
+                group,
+                task.operation,
+                messages.text(error).rstrip('.'),
+            ],
+            events.group_snapshot_origin(group, name, task.system, gone),
+        )
+    ]

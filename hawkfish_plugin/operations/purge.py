@@ -197,6 +197,7 @@ class _Part:
         self._context = context
         self._journal = journal
         self.step = context.step
+        self.meet = context.meet
         self.add_message = context.add_message
 
     @property

@@ -31,6 +31,9 @@ _EDMX = 'http://docs.oasis-open.org/odata/ns/edmx'
 # What the service has of the DMTF, the emulator's own resources included: a
 # type and the versions of it in use.  A collection has none.
 _DMTF_TYPES = {
+    'Aggregate': ('v1_0_3',),
+    'AggregateCollection': (),
+    'AggregationService': ('v1_0_3',),
     'AttributeRegistry': ('v1_1_1',),
     'Bios': ('v1_0_0',),
     'Certificate': ('v1_3_0',),
@@ -61,7 +64,7 @@ _DMTF_TYPES = {
     'ProcessorCollection': (),
     'Resource': ('v1_0_0',),
     'SecureBoot': ('v1_1_0',),
-    'ServiceRoot': ('v1_5_0',),
+    'ServiceRoot': ('v1_5_0', 'v1_8_0'),
     'Session': ('v1_8_0',),
     'SessionCollection': (),
     'SessionService': ('v1_2_0',),
@@ -80,7 +83,7 @@ _DMTF_TYPES = {
     'Volume': ('v1_0_3',),
     'VolumeCollection': (),
 }
-_CONTAINER = 'ServiceRoot.v1_5_0.ServiceContainer'
+_CONTAINER = 'ServiceRoot.v1_8_0.ServiceContainer'
 
 
 # Files --------------------------------------------------------------------

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is added to the emulator's own resources."""
 
+import re
+
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, link
+
+# The first one that knows all of the links.
+_TYPE = '#ServiceRoot.v1_8_0.ServiceRoot'
+_VERSION = re.compile(r'v(\d+)_(\d+)_(\d+)')
 
 
 def service_root(root: Resource) -> Resource:
     """The emulator's ServiceRoot, with the links that it lacks."""
     added = {
         'Tasks': link(uris.TASK_SERVICE),
+        'AggregationService': link(uris.AGGREGATION_SERVICE),
         'EventService': link(uris.EVENT_SERVICE),
         'SessionService': link(uris.SESSION_SERVICE),
         'Registries': link(f'{uris.ROOT}/Registries'),
@@ -21,10 +28,21 @@ def service_root(root: Resource) -> Resource:
     }
     return {
         **root,
+        '@odata.type': _newer(root.get('@odata.type', '')),
         'Links': links,
         'Oem': {**root.get('Oem', {}), 'HawkFish': oem},
         **{name: link for name, link in added.items() if name not in root},
     }
+
+
+def _newer(odata_type: str) -> str:
+    """*odata_type* of the emulator's root, where ours is not newer."""
+    return max(odata_type, _TYPE, key=_version)
+
+
+def _version(odata_type: str) -> tuple[int, ...]:
+    found = _VERSION.search(odata_type)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def system_oem(system: str) -> Resource:

@@ -110,6 +110,10 @@ def _links(uuid: str, view: View) -> Resource:
         'ChildSnapshots': [
             link(uris.snapshot_uri(uuid, child)) for child in view.children
         ],
+        'GroupSnapshots': [
+            link(uris.group_snapshot_uri(group, name))
+            for group, name in view.groups
+        ],
         'ReferencedBy': [
             *(link(uris.snapshot_uri(uuid, n)) for n in view.referrers),
             *(

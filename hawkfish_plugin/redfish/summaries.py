@@ -15,9 +15,16 @@ from hawkfish_plugin.redfish.common import (
 
 
 def summary(
-    system: contract.System, power_state: str, views: Sequence[View]
+    system: contract.System,
+    power_state: str,
+    views: Sequence[View],
+    groups: Sequence[str],
 ) -> Resource:
-    """One SystemSummary, with its ETag; *views* are its snapshots."""
+    """
+    One SystemSummary, with its ETag.
+
+    *views* are its snapshots, *groups* the names of those it belongs to.
+    """
     current = next((v.name for v in views if v.record.current), None)
     return with_etag(
         {
@@ -34,7 +41,7 @@ def summary(
                 'ComputerSystem': link(uris.system_uri(system.uuid)),
                 'CurrentSnapshot': current
                 and link(uris.snapshot_uri(system.uuid, current)),
-                'Aggregates': [],
+                'Aggregates': [link(uris.aggregate_uri(g)) for g in groups],
             },
         }
     )

@@ -92,13 +92,14 @@ def task(
 
 
 def _oem(record: Task) -> Resource:
-    system = record.system
+    system, group = record.system, record.arguments.get('group')
     return {
         '@odata.type': '#HawkFishTask.v1_0_0.Task',
         'Operation': record.operation,
         'Snapshot': record.snapshot,
         'Step': record.step or None,
         'System': system and link(uris.system_uri(system.uuid)),
+        'Aggregate': group and link(uris.aggregate_uri(group)),
         'Actions': {
             f'#{uris.ABANDON_ACTION}': {'target': uris.abandon_uri(record.id)}
         },

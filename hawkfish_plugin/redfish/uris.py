@@ -16,12 +16,22 @@ SESSIONS = f'{SESSION_SERVICE}/Sessions'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
+
+AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
+AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
+GROUP_REVERT_ACTION = 'HawkFishGroupSnapshot.Revert'
+GROUP_PREVIEW_ACTION = 'HawkFishGroupSnapshotCollection.PreviewCreate'
+ADOPT_ACTION = 'HawkFishGroupSnapshotCollection.Adopt'
+ADD_ELEMENTS_ACTION = 'Aggregate.AddElements'
+REMOVE_ELEMENTS_ACTION = 'Aggregate.RemoveElements'
+RESET_ACTION = 'Aggregate.Reset'
+BOOT_ORDER_ACTION = 'Aggregate.SetDefaultBootOrder'
 ABANDON_ACTION = 'HawkFishTask.Abandon'
 SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'
@@ -47,6 +57,18 @@ def policy_uri(uuid: str) -> str:
 
 def summary_uri(uuid: str) -> str:
     return f'{SYSTEM_SUMMARIES}/{uuid}'
+
+
+def aggregate_uri(name: str) -> str:
+    return f'{AGGREGATES}/{parse.quote(name, safe="")}'
+
+
+def group_snapshots_uri(group: str) -> str:
+    return f'{aggregate_uri(group)}/Oem/HawkFish/Snapshots'
+
+
+def group_snapshot_uri(group: str, name: str) -> str:
+    return f'{group_snapshots_uri(group)}/{parse.quote(name, safe="")}'
 
 
 def task_uri(task_id: int) -> str:

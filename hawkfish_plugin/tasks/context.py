@@ -6,6 +6,7 @@ Owns the journal: what is noted before each step is taken, so that an
 interrupted operation can be settled by another process.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -13,8 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.operation import Operation
+from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import CANCELLING, Subject, Task
 
@@ -45,7 +49,9 @@ class Context:
     A claimed *task*; see ``contract.TaskContext``.
 
     *deadline* is how many seconds the operation may take from now on;
-    *carry_out* carries out the sub-tasks that have been submitted.
+    *carry_out* carries out the sub-tasks that have been submitted, which meet
+    at its second argument.  *rendezvous* is where this task itself meets
+    others, as a sub-task.
     """
 
     def __init__(
@@ -53,7 +59,8 @@ class Context:
         table: Tasks,
         task: Task,
         deadline: float,
-        carry_out: Callable[[Task], None],
+        carry_out: Callable[[Task, Rendezvous | None], None],
+        rendezvous: Rendezvous | None = None,
     ) -> None:
         self.task = task
         self.begun = bool(task.step)
@@ -61,6 +68,7 @@ class Context:
         self._table = table
         self._deadline = time.monotonic() + deadline
         self._carry_out = carry_out
+        self._rendezvous = rendezvous
 
     @property
     def last_step(self) -> str:
@@ -89,11 +97,42 @@ class Context:
     def add_message(self, message_id: str, *args: object) -> None:
         self._table.add_message(self.task.id, message_id, *args)
 
-    def run_sub_tasks(self, parts: Sequence[SubTask]) -> Sequence[Task]:
+    def meet(self, point: Meeting, seconds: float | None = None) -> None:
+        if self._rendezvous is None:
+            return
+        left = max(0.0, self._deadline - time.monotonic())
+        patience = left if seconds is None else min(seconds, left)
+        self._rendezvous.meet(self.task.id, point, patience, self._look)
+
+    def _look(self) -> None:
+        """See what becomes of this task and the others while it waits."""
+        # Who waits for the database too would keep a system paused.
+        with contextlib.suppress(exceptions.StateUnavailable):
+            if self.cancelled:
+                raise exceptions.OperationCancelled(self.task.operation)
+            if self._rendezvous:
+                for member in self._table.ended(self._rendezvous.members):
+                    self._rendezvous.leave(member)
+
+    def leave(self) -> None:
+        """Keep no other sub-task waiting: this one will not meet them."""
+        if self._rendezvous:
+            self._rendezvous.leave(self.task.id)
+
+    def run_sub_tasks(
+        self,
+        parts: Sequence[SubTask],
+        meet: bool = False,
+        undoing: bool = False,
+    ) -> Sequence[Task]:
         """
         Run *parts* in parallel; returns them as they ended, in their order.
 
-        They work within the locks of this task, and are cancelled with it.
+        Those that *meet* wait for each other where their operations call
+        ``meet``; each is of another system.
+
+        They work within the locks of this task, and are cancelled with it;
+        what is *undoing* others is done though it has been cancelled.
         A step must have been noted: where the process dies, those that have
         begun are settled, the others are cancelled, and then this operation
         is settled (see ``sub_tasks``).
@@ -104,6 +143,9 @@ class Context:
         """
         if not self.begun:
             raise ValueError('No step has been noted')
+        systems = {s.system.uuid for part in parts for s in part.subjects}
+        if meet and len(systems) < len(parts):
+            raise ValueError('One would wait for another of its system')
         with self._table.together():
             submitted = [
                 self._table.submit(
@@ -112,10 +154,15 @@ class Context:
                     part.arguments,
                     {},
                     parent=self.task.id,
+                    undoing=undoing,
                 )
                 for part in parts
             ]
-        self._carry_out(self.task)
+        names = {
+            task.id: task.system.name if task.system else ''
+            for task in submitted
+        }
+        self._carry_out(self.task, Rendezvous(names) if meet else None)
         return [self._table.get(task.id) for task in submitted]
 
     def sub_tasks(self) -> Sequence[Task]:

@@ -58,7 +58,8 @@ class Operation(abc.ABC):
     """
     What a task carries out.
 
-    *title* names a task of it, with ``{snapshot}`` and ``{system}``;
+    *title* names a task of it, with ``{snapshot}``, ``{system}`` and
+    ``{group}``, where its arguments have one;
     *version* is that of its arguments and its journal; *effect* None leaves
     the state of snapshots alone; *follows* says that ``follow`` does anything;
     one that *mends* leaves its system in a known state when it succeeds,
@@ -155,6 +156,7 @@ class Operations:
             operation=task.operation,
             snapshot=task.snapshot or '',
             system=system.name if system else '',
+            group=task.arguments.get('group', ''),
         )
 
 

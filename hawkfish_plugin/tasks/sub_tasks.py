@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import CANCELLED, NEW, Task
 
@@ -26,21 +27,26 @@ class SubTasks:
     """The sub-tasks in *task_table*, each of which *execute* carries out."""
 
     def __init__(
-        self, task_table: Tasks, execute: Callable[[Task], None]
+        self,
+        task_table: Tasks,
+        execute: Callable[[Task, Rendezvous | None], None],
     ) -> None:
         self._tasks = task_table
         self._execute = execute
 
-    def carry_out(self, parent: Task) -> None:
+    def carry_out(
+        self, parent: Task, rendezvous: Rendezvous | None = None
+    ) -> None:
         """
         Carry out all active sub-tasks of *parent*, and wait for their ends.
 
-        For who has claimed *parent*, and holds its locks.
+        They meet at *rendezvous*, where there is one.  For who has claimed
+        *parent*, and holds its locks.
         """
         threads = [
             threading.Thread(
                 target=self._work,
-                args=(parent,),
+                args=(parent, rendezvous),
                 name=f'hawkfish-sub-task-{part.id}',
                 daemon=True,
             )
@@ -49,7 +55,7 @@ class SubTasks:
         ]
         for thread in threads:
             thread.start()
-        self._work(parent)
+        self._work(parent, rendezvous)
         for thread in threads:
             thread.join()
 
@@ -64,16 +70,16 @@ class SubTasks:
                 self._cancel(part)
         self.carry_out(parent)
 
-    def _work(self, parent: Task) -> None:
-        while self._try_next(parent):
+    def _work(self, parent: Task, rendezvous: Rendezvous | None) -> None:
+        while self._try_next(parent, rendezvous):
             pass
 
-    def _try_next(self, parent: Task) -> bool:
+    def _try_next(self, parent: Task, rendezvous: Rendezvous | None) -> bool:
         """Carry one out, if one can be; False where none waits any more."""
         try:
             task = self._tasks.claim(parent.id)
             if task:
-                self._execute(task)
+                self._execute(task, rendezvous)
                 return True
             parts = self._tasks.sub_tasks(parent.id)
             if not any(part.state == NEW for part in parts):

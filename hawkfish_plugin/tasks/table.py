@@ -141,6 +141,7 @@ class Tasks:
         payload: Mapping[str, Any],
         parent: int | None = None,
         after: int | None = None,
+        undoing: bool = False,
     ) -> Task:
         """
         Queue *operation* on *subjects*.
@@ -153,7 +154,8 @@ class Tasks:
         A subject has one active task at most that does not share it, but for
         a parent and its sub-task; the operation has the error where there is
         one.  Raises QueueFull, OperationCancelled where the parent is being
-        cancelled, and ValueError for subjects that are not to be had.
+        cancelled and this is not *undoing* what it did, and ValueError for
+        subjects that are not to be had.
         """
         if len(set(subjects)) < len(subjects):
             raise ValueError(f'The same subject twice: {subjects}')
@@ -161,7 +163,7 @@ class Tasks:
             if parent is None:
                 self._check_queue(connection)
             else:
-                _check_parent(connection, parent, operation, subjects)
+                _check_parent(connection, parent, operation, subjects, undoing)
             for subject in subjects:
                 self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
@@ -255,6 +257,14 @@ class Tasks:
             'WHERE id IN (SELECT task FROM task_subjects '
             "WHERE system = ? AND active AND lock = 'exclusive')",
             system,
+        )
+
+    def working(self, operations: Collection[str]) -> Sequence[Task]:
+        """The active tasks of *operations*, given by their names."""
+        return self._select(
+            'WHERE ended IS NULL AND operation IN ('
+            'SELECT value FROM json_each(?))',
+            json.dumps(list(operations)),
         )
 
     def unsettled(self, system: str) -> Task | None:
@@ -541,6 +551,7 @@ def _check_parent(
     task_id: int,
     operation: Operation,
     subjects: Sequence[Subject],
+    undoing: bool,
 ) -> None:
     """Raise where the task must not get a sub-task of *operation*."""
     row = connection.execute(
@@ -548,7 +559,7 @@ def _check_parent(
     ).fetchone()
     if row is None or row['state'] not in (RUNNING, CANCELLING):
         raise ValueError(f'Task {task_id} does not run')
-    if row['state'] == CANCELLING:
+    if row['state'] == CANCELLING and not undoing:
         raise exceptions.OperationCancelled(row['operation'])
     locks_of = {
         row['system']: Lock(row['lock'])

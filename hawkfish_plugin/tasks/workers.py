@@ -24,6 +24,7 @@ from hawkfish_plugin.events import NewEvent
 from hawkfish_plugin.tasks.context import Abandoned, Context
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
+from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.sub_tasks import SubTasks
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
@@ -45,12 +46,14 @@ class _Turn:
     """
     One worker's turn at *task*, with the locks that it has *held* since then.
 
-    *replaced*: another worker has taken its place.
+    *replaced*: another worker has taken its place.  *rendezvous* is where a
+    sub-task meets others.
     """
 
     task: Task
     held: list[locks.Held] = dataclasses.field(default_factory=list)
     replaced: bool = False
+    rendezvous: Rendezvous | None = None
 
 
 class Workers:
@@ -184,12 +187,15 @@ class Workers:
                 self._turns.discard(turn)
         return turn
 
-    def _execute_part(self, task: Task) -> None:
+    def _execute_part(self, task: Task, rendezvous: Rendezvous | None) -> None:
         """Carry out a sub-task, which no other worker can take over."""
         try:
-            self._execute(_Turn(task))
+            self._execute(_Turn(task, rendezvous=rendezvous))
         except Abandoned:
             LOG.warning('Task %s was abandoned, and has stopped', task.id)
+        finally:
+            if rendezvous:
+                rendezvous.leave(task.id)
 
     def _execute(self, turn: _Turn) -> None:
         task = turn.task
@@ -273,7 +279,11 @@ class Workers:
     ) -> dict[str, Any]:
         task, deadline = turn.task, self._conf.deadline
         context = Context(
-            self._tasks, task, deadline, self._sub_tasks.carry_out
+            self._tasks,
+            task,
+            deadline,
+            self._sub_tasks.carry_out,
+            turn.rendezvous,
         )
         if context.begun:
             self._sub_tasks.recover(task)
@@ -314,6 +324,8 @@ class Workers:
                 if not context.begun:
                     raise
                 LOG.error('Task %s waits: %r', context.task.id, exc)
+                # The others need not wait for a hypervisor to come back.
+                context.leave()
                 told = told or _add_message(context, exc)
                 settling, error = True, exc
                 since = since or time.monotonic()

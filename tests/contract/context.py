@@ -5,6 +5,8 @@ import dataclasses
 import json
 from typing import Any, TypeVar
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.records import Record
 
 R = TypeVar('R', bound=Record)
@@ -21,7 +23,8 @@ class Context:
 
     It dies at the moment *die_at*: 0 is before its first step is noted, 1
     right after, 2 before the second one, and so on.  A journal that another
-    one has left can be gone on with.
+    one has left can be gone on with.  It meets nobody, but notes where it
+    would; *miss* says where another one of its group has failed.
     """
 
     die_at: int | None = None
@@ -29,6 +32,8 @@ class Context:
     overdue: bool = False
     journal: str = '{}'
     last_step: str = ''
+    miss: Meeting | None = None
+    met: list[Meeting] = dataclasses.field(default_factory=list)
     steps: list[str] = dataclasses.field(default_factory=list)
     percents: list[int] = dataclasses.field(default_factory=list)
     messages: list[tuple[str, tuple[object, ...]]] = dataclasses.field(
@@ -54,6 +59,11 @@ class Context:
             self.journal = json.dumps({**self._noted(), **noted.dump()})
         if self.die_at == moment + 1:
             raise Killed(f'after {name}')
+
+    def meet(self, point: Meeting, seconds: float | None = None) -> None:
+        self.met.append(point)
+        if point == self.miss:
+            raise exceptions.MeetingMissed('other', point.words, 'it failed')
 
     def progress(self, percent: int) -> None:
         self.percents.append(percent)

@@ -24,13 +24,19 @@ from hawkfish_plugin import db, notes, services
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.tasks.task import COMPLETED, Task
-from tests.served import FAKE_UUID, Monitors
+from tests.served import FAKE_UUID, Monitors, fake_system
 from tests.waiting import wait_for
 
 # Whoever runs the tests in the background may have it ignored, by what they
 # start as well.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What groups are made of, by name.
+NODES = {
+    f'node-{number}': f'00000000-0000-4000-8000-{number:012}'
+    for number in range(8)
+}
 
 # Longer than any test: an operation that is this slow ends when it may.
 _SLOW_SECONDS = 600.0
@@ -180,6 +186,10 @@ def served_app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from hawkfish_plugin import plugin
 
     main.app.config['SUSHY_EMULATOR_FAKE_DRIVER'] = True
+    main.app.config['SUSHY_EMULATOR_FAKE_SYSTEMS'] = [
+        fake_system(FAKE_UUID, 'fake'),
+        *(fake_system(uuid, name) for name, uuid in NODES.items()),
+    ]
     main.app.config['SUSHY_EMULATOR_STATE_DIR'] = str(folder)
     plugin.setup(main.app)
     server = serving.make_server('127.0.0.1', 0, main.app, threaded=True)
@@ -202,3 +212,5 @@ def emulator(served_app: Emulator) -> Any:
     served_app.behaviour.seconds = 0.0
     served_app.driver.behaviour = Behaviour()
     served_app.app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES', None)
+    for group in served_app.services.group_table.all():
+        served_app.services.group_table.delete(group.name)

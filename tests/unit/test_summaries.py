@@ -41,14 +41,39 @@ def test_the_collection(emulator, get):
     running = get(f"{path}?$filter=PowerState eq 'On'").json()
 
     assert path == PATH
-    assert listed['Members'] == [{'@odata.id': f'{PATH}/{FAKE_UUID}'}]
-    (summary,) = expanded['Members']
+    assert {'@odata.id': f'{PATH}/{FAKE_UUID}'} in listed['Members']
+    summary = expanded['Members'][0]
+    names = [member['Name'] for member in expanded['Members']]
+    assert (names[:2], names) == (['fake', 'node-0'], sorted(names))
     assert summary['SnapshotCount'] == 0
     assert summary['Links']['CurrentSnapshot'] is None
     assert (running['Members'], running['Members@odata.count']) == ([], 0)
     emulator.behaviour.power_state = 'On'
     running = get(f"{path}?$filter=PowerState eq 'On'").json()
-    assert running['Members@odata.count'] == 1
+    assert running['Members@odata.count'] == len(expanded['Members'])
+
+
+def test_groups(emulator, get):
+    """It says to which groups the system belongs."""
+    for group, systems in (('lab', [FAKE_UUID]), ('b', ['fake', 'node-1'])):
+        elements = [
+            {'@odata.id': f'/redfish/v1/Systems/{system}'}
+            for system in systems
+        ]
+        requests.post(
+            f'{emulator.url}/redfish/v1/AggregationService/Aggregates',
+            json={'Name': group, 'Elements': elements},
+        ).raise_for_status()
+
+    def groups_of(system):
+        links = get(f'{PATH}/{system}').json()['Links']['Aggregates']
+        return [get(link['@odata.id']).json()['Name'] for link in links]
+
+    assert [groups_of(s) for s in ('fake', 'node-1', 'node-2')] == [
+        ['b', 'lab'],
+        ['b'],
+        [],
+    ]
 
 
 def test_what_may_not_be_served_is_not_there(emulator, get):

@@ -89,6 +89,9 @@ class Context:
         if noted:
             self.journal.update(json.loads(json.dumps(noted.dump())))
 
+    def meet(self, point, seconds=None) -> None:
+        pass
+
     def progress(self, percent: int) -> None:
         pass
 

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Group snapshots over HTTP.
+
+Owns the routes below ``Aggregates/{id}/Oem/HawkFish/Snapshots``, and what the
+bodies of their requests may hold.
+"""
+
+import dataclasses
+import functools
+
+import flask
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api.access import (
+    check_if_match,
+    missing,
+    operation,
+    request_uri,
+    services,
+)
+from hawkfish_plugin.api.aggregates import MEMBER as AGGREGATE
+from hawkfish_plugin.api.aggregates import find_group
+from hawkfish_plugin.api.answers import accepted, answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import Body, read_body
+from hawkfish_plugin.api.snapshots import (
+    changes_of,
+    expiry_errors,
+    name_errors,
+    seconds_of,
+)
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import GroupView
+from hawkfish_plugin.groups import Group
+from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
+from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_revert import (
+    REFUSE,
+    GroupRevert,
+    GroupRevertOptions,
+)
+from hawkfish_plugin.redfish import group_snapshots, uris
+from hawkfish_plugin.redfish.tasks import payload
+
+COLLECTION = f'{AGGREGATE}/Oem/HawkFish/Snapshots'
+MEMBER = f'{COLLECTION}/<name>'
+
+# As of a single snapshot.
+REVERT_ACTIONS = (
+    uris.GROUP_REVERT_ACTION,
+    'Oem.HawkFish.GroupSnapshot.Revert',
+)
+
+_PARAMETERS = validation.parameters(uris.GROUP_PREVIEW_ACTION)
+_DESCRIPTION = {**_PARAMETERS.properties['Description'], 'format': 'text'}
+_PREVIEW = _PARAMETERS.with_properties(Description=_DESCRIPTION)
+_CREATE = dataclasses.replace(_PREVIEW, action=None)
+_CHANGE = validation.changes('HawkFishGroupSnapshot').with_properties(
+    Description={**_DESCRIPTION, 'type': ['string', 'null']}
+)
+_REVERT = validation.parameters(uris.GROUP_REVERT_ACTION)
+_ADOPT = validation.parameters(uris.ADOPT_ACTION)
+
+
+@blueprint.get(COLLECTION)
+def list_group_snapshots(group: str) -> flask.Response:
+    found = find_group(group)
+    return answer(
+        queries.listing(
+            services().groups.list(found, measured=not queries.wants_links()),
+            lambda view: uris.group_snapshot_uri(found.name, view.name),
+            group_snapshots.group_snapshot,
+            functools.partial(
+                group_snapshots.group_snapshot_collection, found.name
+            ),
+        )
+    )
+
+
+@blueprint.post(COLLECTION)
+@blueprint.post(f'{COLLECTION}/Members')
+def create_group_snapshot(group: str) -> flask.Response:
+    found = find_group(group)
+    body = read_body()
+    options = _options(body, _CREATE)
+    return accepted(
+        operation(GroupCreate).submit(found, options, _payload(body))
+    )
+
+
+@blueprint.post(f'{COLLECTION}/Actions/{uris.GROUP_PREVIEW_ACTION}')
+def preview_group_create(group: str) -> flask.Response:
+    found = find_group(group)
+    options = _options(read_body(), _PREVIEW)
+    seen = operation(GroupCreate).preview(found, options)
+    return answer(group_snapshots.preview(seen))
+
+
+@blueprint.post(f'{COLLECTION}/Actions/{uris.ADOPT_ACTION}')
+def adopt_group_snapshots(group: str) -> flask.Response:
+    found = find_group(group)
+    body = read_body()
+    _ADOPT.check(body)
+    groups = services().groups
+    call = groups.adoptable if body.get('DryRun') else groups.adopt
+    return answer(group_snapshots.adoption(call(found, body.get('Name'))))
+
+
+@blueprint.get(MEMBER)
+def show_group_snapshot(group: str, name: str) -> flask.Response:
+    queries.check(())
+    return answer(_resource(find_group(group), name))
+
+
+@blueprint.patch(MEMBER)
+def change_group_snapshot(group: str, name: str) -> flask.Response:
+    found = find_group(group)
+    body = read_body()
+    view = _find(found, name)
+    _CHANGE.check(
+        body, expiry_errors, resource=group_snapshots.group_snapshot(view)
+    )
+    check_if_match(group_snapshots.group_snapshot(view))
+    services().groups.update(view, changes_of(body))
+    return answer(_resource(found, name))
+
+
+@blueprint.delete(MEMBER)
+def delete_group_snapshot(group: str, name: str) -> flask.Response:
+    found = find_group(group)
+    read_body()
+    check_if_match(_resource(found, name))
+    return accepted(operation(GroupDelete).submit(found, name, _payload({})))
+
+
+@blueprint.post(f'{MEMBER}/Actions/<action>')
+def act_on_group_snapshot(
+    group: str, name: str, action: str
+) -> flask.Response:
+    found = find_group(group)
+    if action not in REVERT_ACTIONS:
+        raise missing()
+    body = read_body()
+    _REVERT.check(body)
+    check_if_match(_resource(found, name))
+    options = GroupRevertOptions(
+        name,
+        body.get('TargetPowerState', contract.AS_CAPTURED),
+        body.get('Force', False),
+        body.get('SafetySnapshot'),
+        body.get('AddedSystems', REFUSE),
+        body.get('Partial', False),
+    )
+    return accepted(
+        operation(GroupRevert).submit(found, options, _payload(body))
+    )
+
+
+def _find(group: Group, name: str) -> GroupView:
+    try:
+        return services().groups.get(group, name, measured=True)
+    except exceptions.SnapshotNotFound:
+        raise missing() from None
+
+
+def _resource(group: Group, name: str) -> Body:
+    return group_snapshots.group_snapshot(_find(group, name))
+
+
+def _payload(body: Body) -> Body:
+    return payload(flask.request.method, request_uri(), body)
+
+
+def _options(body: Body, schema: validation.RequestBody) -> GroupOptions:
+    """The options of a create in *body*, which has to fit *schema*."""
+    schema.check(body, name_errors, expiry_errors)
+    return GroupOptions(
+        body.get('Name'),
+        body.get('Description', ''),
+        body.get('Consistency', contract.CONSISTENT),
+        body.get('Quiesce'),
+        body.get('Locked', False),
+        seconds_of(body.get('ExpiresTime')),
+    )

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Group create: a snapshot of each system of a group, of one moment.
+
+Owns what is checked of all of them before the first is touched, how long they
+may be paused, and what becomes of what was made where one fails.  The creates
+themselves are sub-tasks; where they wait for each other is the driver's (see
+``contract.Meeting``).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import events, exceptions, group_forecast, names
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import GroupCatalogue
+from hawkfish_plugin.group_forecast import GroupForecast
+from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations import grouped
+from hawkfish_plugin.operations.create import (
+    Create,
+    CreateArguments,
+    CreateOptions,
+)
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.records import Record
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.group_snapshots import group_snapshot
+from hawkfish_plugin.tasks.context import Context, SubTask
+from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
+
+# Where nothing was measured yet, of a slow disk.
+_BYTES_PER_SECOND = 100 * 2**20
+# A pause without memory: the new files of the disks.
+_LEAST_PAUSE_MS = 500.0
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupOptions:
+    """
+    What a client asks of a group create.
+
+    *consistency* is one of ``contract.CONSISTENCIES``; the others are as in
+    ``CreateOptions``.
+    """
+
+    name: str | None = None
+    description: str = ''
+    consistency: str = contract.CONSISTENT
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+
+    def of_member(self, name: str) -> CreateOptions:
+        """What it asks of each system."""
+        return CreateOptions(
+            name,
+            self.description,
+            self.consistency != contract.DISKS_ONLY,
+            self.quiesce,
+            self.locked,
+            self.expires,
+            consistency=self.consistency,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupCreateArguments(Record):
+    """What a task keeps of GroupOptions, with the name that was chosen."""
+
+    group: str
+    snapshot: str
+    description: str = ''
+    consistency: str = contract.CONSISTENT
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+
+
+class GroupCreate(Operation):
+    name = 'group-create'
+    title = 'Create snapshot {snapshot} of group {group}'
+    effect = Effect.CREATING
+    cancellable = True
+    follows = True
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        groups: GroupCatalogue,
+        group_table: Groups,
+        create: Create,
+        delete: Delete,
+        prune: Callable[[contract.System, str], None],
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._groups = groups
+        self._table = group_table
+        self._create = create
+        self._delete = delete
+        self._prune = prune
+        self._conf = conf.groups
+
+    # Requests -------------------------------------------------------------
+
+    def submit(
+        self,
+        group: Group,
+        options: GroupOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        """
+        Queue a create of all systems and return its task.
+
+        Raises SnapshotNameInvalid, SnapshotExists, GroupMemberGone, QueueFull,
+        GroupPauseTooLong, and everything that is known beforehand to stand in
+        the way of any system.
+        """
+        while True:
+            seen = self.preview(group, options)
+            arguments = GroupCreateArguments(
+                group.name,
+                seen.name,
+                options.description,
+                options.consistency,
+                options.quiesce,
+                options.locked,
+                options.expires,
+            )
+            subjects = [Subject(system, seen.name) for system in seen.systems]
+            try:
+                return self._tasks.submit(self, subjects, arguments, payload)
+            except exceptions.SnapshotExists:
+                # Another request has taken the same second: the next name.
+                if options.name is not None:
+                    raise
+
+    def preview(self, group: Group, options: GroupOptions) -> GroupForecast:
+        """What a create would make; raises what it would raise."""
+        if options.name is not None:
+            names.check(options.name)
+        systems = self._groups.present(group)
+        name = options.name or names.of_now(
+            'snapshot', self._groups.taken(systems)
+        )
+        forecasts = grouped.ask_all(
+            systems,
+            lambda system: self._create.check(system, options.of_member(name)),
+        )
+        group_forecast.check_space(forecasts)
+        speed = self._table.written_per_second(group.name) or _BYTES_PER_SECOND
+        pause = None
+        if options.consistency != contract.LIVE:
+            memory = group_forecast.memory(forecasts)
+            pause = _LEAST_PAUSE_MS + 1000 * memory / speed
+        limit = 1000.0 * self._conf.max_pause or None
+        if pause and limit and pause > limit:
+            raise exceptions.GroupPauseTooLong(
+                group.name, round(pause), round(limit)
+            )
+        return GroupForecast(
+            name,
+            options.consistency,
+            systems,
+            forecasts,
+            pause,
+            limit,
+            speed,
+        )
+
+    def refusal(self, rival: Task) -> exceptions.HawkFishError:
+        if rival.operation in (self.name, Create.name):
+            return exceptions.SnapshotExists(rival.one_snapshot)
+        return super().refusal(rival)
+
+    # The operation --------------------------------------------------------
+
+    def run(self, context: Context) -> dict[str, Any]:
+        arguments = GroupCreateArguments.load(context.task.arguments)
+        options = GroupOptions(
+            arguments.snapshot,
+            arguments.description,
+            arguments.consistency,
+            arguments.quiesce,
+            arguments.locked,
+            arguments.expires,
+        )
+        member = options.of_member(arguments.snapshot)
+        context.step('create')
+        context.run_sub_tasks(
+            [
+                SubTask(
+                    self._create,
+                    [subject],
+                    CreateArguments(
+                        arguments.snapshot,
+                        member.description,
+                        member.memory,
+                        member.quiesce,
+                        member.locked,
+                        member.expires,
+                        consistency=member.consistency,
+                    ),
+                )
+                for subject in context.task.subjects
+            ],
+            meet=arguments.consistency != contract.LIVE,
+        )
+        return self.settle(context)
+
+    def settle(self, context: Context) -> dict[str, Any]:
+        arguments = GroupCreateArguments.load(context.task.arguments)
+        creates = [
+            part
+            for part in context.sub_tasks()
+            if part.operation == Create.name
+        ]
+        if not creates:
+            raise exceptions.OperationInterrupted(
+                self.name, 'no system was touched'
+            )
+        if grouped.failed(creates) or context.cancelled:
+            self._undo(context, arguments, creates)
+        made = _snapshot(arguments, creates)
+        self._table.note(arguments.group, made)
+        return {'snapshot': made.name, 'created': made.created}
+
+    def _undo(
+        self,
+        context: Context,
+        arguments: GroupCreateArguments,
+        creates: Sequence[Task],
+    ) -> None:
+        """Remove what was made, and raise why."""
+        left = grouped.remove(context, self._delete, _pieces(creates))
+        if context.cancelled and not left:
+            raise exceptions.OperationCancelled(self.name)
+        told: exceptions.HawkFishError = exceptions.GroupCreateUndone(
+            arguments.snapshot
+        )
+        if left:
+            told = exceptions.GroupCreateNotUndone(
+                arguments.snapshot,
+                ', '.join(task.one_system.name for task in left),
+            )
+        raise exceptions.Refused(
+            [told, *grouped.failures(creates), *grouped.failures(left)]
+        )
+
+    def follow(self, task: Task) -> None:
+        arguments = GroupCreateArguments.load(task.arguments)
+        self._measure(arguments)
+        for subject in task.subjects:
+            self._prune(subject.system, arguments.snapshot)
+
+    def _measure(self, arguments: GroupCreateArguments) -> None:
+        """Note how much memory was written, for the forecast of the next."""
+        for made in self._table.snapshots(arguments.group):
+            if made.name == arguments.snapshot and made.pause:
+                written = sum(
+                    self._driver.inventory(part.system.uuid)
+                    .sizes.get(made.name, contract.Size())
+                    .own
+                    for part in made.parts
+                )
+                self._table.measured(arguments.group, made.name, written)
+
+    def events(
+        self, task: Task, error: exceptions.HawkFishError | None
+    ) -> Sequence[events.NewEvent]:
+        arguments = GroupCreateArguments.load(task.arguments)
+        name, group = arguments.snapshot, arguments.group
+        if error:
+            return lifecycle.group_failed(task, group, name, error, gone=True)
+        return lifecycle.group_created(group, name, task.system)
+
+    def created(self, task: Task) -> str | None:
+        arguments = GroupCreateArguments.load(task.arguments)
+        return uris.group_snapshot_uri(arguments.group, arguments.snapshot)
+
+    def is_there(self, task: Task) -> bool:
+        arguments = GroupCreateArguments.load(task.arguments)
+        try:
+            group = self._groups.group(arguments.group)
+        except exceptions.GroupNotFound:
+            return False
+        noted = self._table.snapshots(group.name)
+        return arguments.snapshot in {snapshot.name for snapshot in noted}
+
+    def answer(self, task: Task) -> Answer:
+        arguments = GroupCreateArguments.load(task.arguments)
+        try:
+            view = self._groups.get(
+                self._groups.group(arguments.group),
+                arguments.snapshot,
+                measured=True,
+            )
+        except exceptions.NotFound:
+            return Answer()
+        # Another one may have its name by now.
+        if view.snapshot.created != (task.result or {}).get('created'):
+            return Answer()
+        return Answer(201, group_snapshot(view), self.created(task))
+
+
+def _pieces(creates: Sequence[Task]) -> Sequence[grouped.Piece]:
+    """What they have made."""
+    return [
+        grouped.Piece(
+            task.one_system, task.one_snapshot, task.result['created']
+        )
+        for task in creates
+        if task.state == COMPLETED and task.result
+    ]
+
+
+def _snapshot(
+    arguments: GroupCreateArguments, creates: Sequence[Task]
+) -> GroupSnapshot:
+    """What *creates* have made together, and what they have measured."""
+    captures = [
+        contract.Capture(**task.result['capture'])
+        for task in creates
+        if task.result and task.result.get('capture')
+    ]
+    times = [capture.monotonic for capture in captures]
+    pauses = [c.pause for c in captures if c.pause is not None]
+    return GroupSnapshot(
+        arguments.snapshot,
+        tuple(
+            Part(piece.system, piece.name, piece.created)
+            for piece in _pieces(creates)
+        ),
+        arguments.consistency,
+        1000 * (max(times) - min(times)) if len(times) > 1 else None,
+        1000 * max(pauses) if pauses else None,
+    )

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the operations on groups have in common.
+
+Owns how a task knows its members' snapshots, how the refusals and failures of
+members become those of the group, and how what was made for nothing goes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import PartView
+from hawkfish_plugin.operations.delete import Delete, DeleteArguments
+from hawkfish_plugin.tasks.context import Context, SubTask
+from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
+
+T = TypeVar('T')
+
+# How often what a cancelled task has made is tried to be removed.
+_TRIES = 3
+
+# What a member says that was given up because of another one.
+_GIVEN_UP = ('MeetingMissed', 'OperationCancelled')
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """The snapshot *name* of *system*, that was *created* then."""
+
+    system: contract.System
+    name: str
+    created: int
+
+
+def pieces(parts: Iterable[PartView]) -> Sequence[Piece]:
+    """Of *parts*, the snapshots that are there."""
+    return [
+        Piece(part.system, part.view.name, part.view.record.created)
+        for part in parts
+        if part.view
+    ]
+
+
+# What stands in the way ------------------------------------------------------
+
+
+def ask_all(
+    systems: Sequence[contract.System],
+    ask: Callable[[contract.System], T],
+    *also: exceptions.HawkFishError,
+) -> Sequence[T]:
+    """
+    What *ask* says of each system.
+
+    Raises what all of them refuse at once, each after a GroupMemberRefused,
+    and *also*.
+    """
+    answers, errors = [], list(also)
+    for system in systems:
+        try:
+            answers.append(ask(system))
+        except (exceptions.Unavailable, exceptions.InternalError):
+            # It says nothing of this system.
+            raise
+        except exceptions.HawkFishError as exc:
+            errors.append(exceptions.GroupMemberRefused(system.name))
+            errors.extend(exc.parts)
+    exceptions.check(errors)
+    return answers
+
+
+# What became of it -----------------------------------------------------------
+
+
+def failed(tasks: Iterable[Task]) -> Sequence[Task]:
+    return [task for task in tasks if task.state != COMPLETED]
+
+
+def failures(tasks: Iterable[Task]) -> Sequence[exceptions.HawkFishError]:
+    """Why the failed ones of *tasks* did, first those that began it."""
+    ended = failed(tasks)
+    own = [task for task in ended if not _was_given_up(task)]
+    return [
+        exceptions.GroupMemberFailed(task.one_system.name, words(task))
+        for task in own or ended
+    ]
+
+
+def message_keys(task: Task) -> Sequence[str]:
+    """The keys of the messages of its error."""
+    told = task.error['messages'] if task.error else ()
+    return [message_id.rpartition('.')[2] for message_id, _ in told]
+
+
+def words(task: Task) -> str:
+    """Its error, for people."""
+    told = task.error['messages'] if task.error else ()
+    return ' '.join(
+        str(messages.message(message_id, args)['Message'])
+        for message_id, args in told
+    )
+
+
+def _was_given_up(task: Task) -> bool:
+    return all(key in _GIVEN_UP for key in message_keys(task))
+
+
+def remove(
+    context: Context, delete: Delete, made: Sequence[Piece]
+) -> Sequence[Task]:
+    """
+    Delete what was *made* for nothing; returns the tasks that failed.
+
+    Locked or not, and though the task of *context* was cancelled.
+    """
+    left = list(made)
+    ends: Sequence[Task] = ()
+    for _ in range(_TRIES):
+        if not left:
+            break
+        ends = context.run_sub_tasks(
+            [
+                SubTask(
+                    delete,
+                    [Subject(piece.system, piece.name)],
+                    DeleteArguments(piece.created, forced=True),
+                )
+                for piece in left
+            ],
+            undoing=True,
+        )
+        left = [
+            piece
+            for piece, end in zip(left, ends, strict=True)
+            if end.state != COMPLETED and not _is_gone(end)
+        ]
+    return [end for end in failed(ends) if not _is_gone(end)]
+
+
+def _is_gone(task: Task) -> bool:
+    return 'ResourceNotFound' in message_keys(task)

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of systems over HTTP: the aggregation service."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import requests
+
+from tests.served import FAKE_UUID, message_ids
+from tests.unit.conftest import NODES, Emulator
+from tests.waiting import wait_for
+
+ROOT = '/redfish/v1'
+AGGREGATES = f'{ROOT}/AggregationService/Aggregates'
+
+
+@dataclasses.dataclass
+class Lab:
+    """Groups of the *emulator*, as a client makes and changes them."""
+
+    emulator: Emulator
+
+    def url(self, path: str = '') -> str:
+        return f'{self.emulator.url}{AGGREGATES}{path}'
+
+    def elements(self, *names: str) -> list[dict[str, str]]:
+        return [{'@odata.id': f'{ROOT}/Systems/{name}'} for name in names]
+
+    def post(self, *names: str, **body: object) -> requests.Response:
+        return requests.post(
+            self.url(), json={'Elements': self.elements(*names), **body}
+        )
+
+    def create(self, *names: str, **body: object) -> dict[str, Any]:
+        response = self.post(*names, **body)
+        assert response.status_code == 201, response.text
+        return response.json()
+
+    def get(self, group: str) -> dict[str, Any]:
+        response = requests.get(self.url(f'/{group}'))
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def act(
+        self, group: str, action: str, **body: object
+    ) -> requests.Response:
+        target = self.get(group)['Actions'][f'#Aggregate.{action}']['target']
+        return requests.post(self.emulator.url + target, json=body)
+
+
+@pytest.fixture
+def lab(emulator: Emulator) -> Lab:
+    return Lab(emulator)
+
+
+def members(group: dict[str, Any]) -> list[str]:
+    by_uuid = {uuid: name for name, uuid in NODES.items()}
+    return [
+        by_uuid[link['@odata.id'].rpartition('/')[2]]
+        for link in group['Elements']
+    ]
+
+
+def test_the_service_root_leads_to_the_groups(emulator):
+    """The root links the service, and is of a version that knows it."""
+    root = requests.get(f'{emulator.url}{ROOT}/').json()
+    service = requests.get(
+        emulator.url + root['AggregationService']['@odata.id']
+    ).json()
+    listed = requests.get(emulator.url + service['Aggregates']['@odata.id'])
+
+    assert root['@odata.type'] == '#ServiceRoot.v1_8_0.ServiceRoot'
+    assert service['ServiceEnabled'] is True
+    assert listed.json()['Members'] == []
+
+
+def test_a_group_is_made_of_names_and_uuids(lab):
+    """Its members are systems, however they were named."""
+    response = lab.post('node-1', NODES['node-0'], Name='lab')
+    found = requests.get(lab.emulator.url + response.headers['Location'])
+
+    assert response.status_code == 201
+    assert found.json() == response.json() == lab.get('lab')
+    assert found.json()['Name'] == found.json()['Id'] == 'lab'
+    assert members(found.json()) == ['node-1', 'node-0']
+    assert found.json()['ElementsCount'] == 2
+    listed = requests.get(lab.url() + '?$expand=.').json()['Members']
+    assert listed == [found.json()]
+
+
+def test_a_group_without_a_name_gets_one(lab):
+    """It is the first number that is free."""
+    lab.create('node-0', Name='group-1')
+
+    assert lab.create('node-0')['Id'] == 'group-2'
+
+
+def test_a_group_has_one_name(lab):
+    """A name that another group has is refused."""
+    lab.create('node-0', Name='lab')
+
+    response = lab.post('node-1', Name='lab')
+
+    assert response.status_code == 409
+    assert message_ids(response) == ['ResourceAlreadyExists']
+
+
+@pytest.mark.parametrize(
+    'body,keys',
+    [
+        ({}, ['CreateFailedMissingReqProperties']),
+        ({'Elements': []}, ['GroupEmpty']),
+        ({'Elements': 'node-0'}, ['PropertyValueTypeError']),
+        ({'Elements': [{}]}, ['PropertyValueTypeError']),
+        (
+            {'Elements': [{'@odata.id': f'{ROOT}/Systems/nobody'}]},
+            ['GroupMemberUnknown'],
+        ),
+        (
+            {'Elements': [{'@odata.id': f'{ROOT}/Managers/{FAKE_UUID}'}]},
+            ['GroupMemberUnknown'],
+        ),
+        (
+            {
+                'Elements': [
+                    {'@odata.id': f'{ROOT}/Systems/node-0'},
+                    {'@odata.id': f'{ROOT}/Systems/{NODES["node-0"]}'},
+                    {'@odata.id': 'https://elsewhere.example/Systems/1'},
+                ]
+            },
+            ['GroupMemberDuplicate', 'GroupMemberUnknown'],
+        ),
+        (
+            {
+                'Elements': [{'@odata.id': f'{ROOT}/Systems/node-0'}],
+                'Name': 'a/b',
+                'Colour': 'red',
+            },
+            ['PropertyUnknown', 'GroupNameInvalid'],
+        ),
+    ],
+)
+def test_what_makes_no_group_is_refused(lab, body, keys):
+    """Everything that is wrong is told at once, and nothing is made."""
+    response = requests.post(lab.url(), json=body)
+
+    assert response.status_code == 400, response.text
+    assert sorted(message_ids(response)) == sorted(keys)
+    assert requests.get(lab.url()).json()['Members'] == []
+
+
+def test_systems_come_and_go(lab):
+    """A system may be in several groups, and leave each of them."""
+    lab.create('node-0', Name='lab')
+    lab.create('node-0', 'node-1', Name='other')
+
+    added = lab.act('lab', 'AddElements', Elements=lab.elements('node-2'))
+    removed = lab.act('lab', 'RemoveElements', Elements=lab.elements('node-0'))
+
+    assert members(added.json()) == ['node-0', 'node-2']
+    assert members(removed.json()) == ['node-2'] == members(lab.get('lab'))
+    assert members(lab.get('other')) == ['node-0', 'node-1']
+
+
+@pytest.mark.parametrize(
+    'action,names,key',
+    [
+        ('AddElements', ['node-0'], 'GroupMemberDuplicate'),
+        ('AddElements', ['nobody'], 'GroupMemberUnknown'),
+        ('AddElements', [], 'GroupEmpty'),
+        ('RemoveElements', ['node-1'], 'GroupNotMember'),
+        ('RemoveElements', ['node-0'], 'GroupEmpty'),
+        ('RemoveElements', ['nobody'], 'GroupMemberUnknown'),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(lab, action, names, key):
+    """The group stays as it is."""
+    before = lab.create('node-0', Name='lab')
+
+    response = lab.act('lab', action, Elements=lab.elements(*names))
+
+    assert response.status_code == 400
+    assert message_ids(response) == [key]
+    assert lab.get('lab') == before
+
+
+def test_a_change_of_another_version_is_refused(lab):
+    """If-Match keeps two who change a group from each other."""
+    group = lab.create('node-0', Name='lab')
+    lab.act('lab', 'AddElements', Elements=lab.elements('node-1'))
+
+    response = requests.delete(
+        lab.url('/lab'), headers={'If-Match': group['@odata.etag']}
+    )
+
+    assert response.status_code == 412
+    assert members(lab.get('lab')) == ['node-0', 'node-1']
+
+
+def test_a_group_is_deleted(lab):
+    """Its systems keep what they have."""
+    lab.create('node-0', Name='lab')
+
+    assert requests.delete(lab.url('/lab')).status_code == 204
+    assert requests.get(lab.url('/lab')).status_code == 404
+    assert lab.create('node-0', Name='lab')
+
+
+def test_a_group_with_a_hidden_system_is_hidden(lab):
+    """Who may not see one of its systems sees nothing of the group."""
+    lab.create('node-0', 'node-1', Name='lab')
+    lab.create('node-0', Name='mine')
+    lab.emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['node-0']
+
+    listed = requests.get(lab.url()).json()['Members']
+    named = lab.post('node-1', Name='other')
+
+    assert [m['@odata.id'] for m in listed] == [f'{AGGREGATES}/mine']
+    assert requests.get(lab.url('/lab')).status_code == 404
+    assert requests.delete(lab.url('/lab')).status_code == 404
+    assert message_ids(named) == ['GroupMemberUnknown']
+
+
+def power(lab, name):
+    response = requests.get(f'{lab.emulator.url}{ROOT}/Systems/{name}')
+    return response.json()['PowerState']
+
+
+def test_a_group_is_reset_in_batches(lab, monkeypatch):
+    """All are, in turn, and with a pause between two batches."""
+    lab.create('node-0', 'node-1', 'node-2', Name='lab')
+    seen = []
+    systems = lab.emulator.app.systems
+    monkeypatch.setattr(
+        systems, 'set_power_state', lambda uuid, kind: seen.append(uuid)
+    )
+
+    accepted = lab.act('lab', 'Reset', ResetType='On', BatchSize=2)
+    response = lab.emulator.wait(accepted)
+
+    assert response.status_code == 200, response.text
+    assert seen == [NODES[f'node-{number}'] for number in range(3)]
+
+
+def test_a_reset_that_waits_is_cancelled(lab, monkeypatch):
+    """In the pause between two batches it stops."""
+    lab.create('node-0', 'node-1', Name='lab')
+    seen = []
+    systems = lab.emulator.app.systems
+    monkeypatch.setattr(
+        systems, 'set_power_state', lambda uuid, kind: seen.append(uuid)
+    )
+
+    accepted = lab.act(
+        'lab',
+        'Reset',
+        ResetType='On',
+        BatchSize=1,
+        DelayBetweenBatchesInSeconds=600,
+    )
+    wait_for(lambda: len(seen) == 1, 'the first reset')
+    busy = requests.delete(lab.url('/lab'))
+    lab.emulator.cancel(accepted)
+
+    assert message_ids(busy) == ['GroupBusy']
+    assert seen == [NODES['node-0']]
+
+
+def test_a_system_that_cannot_be_reset_keeps_no_other(lab, monkeypatch):
+    """The task tells which one it was."""
+    lab.create('node-0', 'node-1', Name='lab')
+
+    response = lab.emulator.wait(lab.act('lab', 'Reset', ResetType='Nmi'))
+
+    assert response.status_code == 409
+    assert message_ids(response) == ['GroupMemberFailed'] * 2
+
+
+@pytest.mark.parametrize(
+    'body,key',
+    [
+        ({}, 'ActionParameterMissing'),
+        ({'ResetType': 'Explode'}, 'ActionParameterValueNotInList'),
+        (
+            {'ResetType': 'On', 'BatchSize': -1},
+            'ActionParameterValueFormatError',
+        ),
+    ],
+)
+def test_a_reset_that_makes_no_sense_is_refused(lab, body, key):
+    """Nothing is reset."""
+    lab.create('node-0', Name='lab')
+
+    response = lab.act('lab', 'Reset', **body)
+
+    assert response.status_code == 400
+    assert message_ids(response) == [key]
+
+
+def test_a_group_gets_its_default_boot_order_back(lab):
+    """All boot from their disks again."""
+    lab.create('node-0', Name='lab')
+    system = f'{lab.emulator.url}{ROOT}/Systems/node-0'
+    requests.patch(system, json={'Boot': {'BootSourceOverrideTarget': 'Cd'}})
+
+    response = lab.emulator.wait(lab.act('lab', 'SetDefaultBootOrder'))
+
+    assert response.status_code == 200, response.text
+    boot = requests.get(f'{lab.emulator.url}{ROOT}/Systems/node-0').json()
+    assert boot['Boot']['BootSourceOverrideTarget'] == 'Hdd'
+
+
+def test_a_system_that_is_gone_can_be_removed(lab):
+    """It is shown as missing, and stands in the way until then."""
+    lab.create('node-0', 'node-7', Name='lab')
+    systems = lab.emulator.app.systems
+    kept = systems._systems.pop(NODES['node-7'])
+    by_name = systems._by_name.pop('node-7')
+    try:
+        shown = lab.get('lab')
+        reset = lab.act('lab', 'Reset', ResetType='On')
+        removed = lab.act(
+            'lab', 'RemoveElements', Elements=lab.elements(NODES['node-7'])
+        )
+    finally:
+        systems._systems[NODES['node-7']] = kept
+        systems._by_name['node-7'] = by_name
+
+    assert members(shown) == ['node-0']
+    assert [s['Present'] for s in shown['Oem']['HawkFish']['Systems']] == [
+        True,
+        False,
+    ]
+    assert message_ids(reset) == ['GroupMemberGone']
+    assert removed.status_code == 200, removed.text
