@@ -153,18 +153,18 @@ class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        given = {
-            'name': parsed_args.name,
-            'description': parsed_args.description,
-            'consistency': parsed_args.consistency,
-            'quiesce': parsed_args.quiesce,
-            'locked': parsed_args.lock,
-            'expires_time': parsed_args.expires,
-        }
+        given = (
+            parsed_args.name,
+            parsed_args.description,
+            parsed_args.consistency,
+            parsed_args.quiesce,
+            parsed_args.lock,
+            parsed_args.expires,
+        )
         snapshots = self.snapshots(parsed_args)
         if parsed_args.dry_run:
-            return _preview(snapshots.preview(**given))
-        made, task = self.follow(snapshots.create(**given), parsed_args)
+            return _preview(snapshots.preview(*given))
+        made, task = self.follow(snapshots.create(*given), parsed_args)
         return _fields(made) if made else tasks.fields(task)
 
 

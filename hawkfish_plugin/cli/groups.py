@@ -15,7 +15,7 @@ from hawkfish_plugin.cli import base, errors, selection, tasks
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
-COLUMNS = ('Name', 'Systems', 'Health')
+COLUMNS = ('Name', 'Systems', 'Missing')
 
 
 def add_group(parser: argparse.ArgumentParser) -> None:
@@ -35,14 +35,18 @@ def _fields(group: 'client.Group') -> tasks.Fields:
         'Name': group.name,
         'Systems': _names(members),
         'UUIDs': [one['UUID'] for one in members],
-        'Missing': _names(one for one in members if not one['Present']),
-        'Health': group.health,
+        'Missing': _missing(group),
     }
     return tuple(values), tuple(values.values())
 
 
 def _names(members: Iterable[dict[str, Any]]) -> list[str]:
     return [one['Name'] for one in members]
+
+
+def _missing(group: 'client.Group') -> list[str]:
+    """The names of the members that do not exist any more."""
+    return _names(one for one in group.systems if not one['Present'])
 
 
 class OfGroup(base.Command):
@@ -77,7 +81,7 @@ class ListGroups(base.Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], list[Any]]:
         return COLUMNS, [
-            (group.name, _names(group.systems), group.health)
+            (group.name, _names(group.systems), _missing(group))
             for group in self.client.groups()
         ]
 

@@ -44,7 +44,8 @@ def _row(task: 'client.Task') -> tuple[Any, ...]:
     return (
         task.identity,
         task.operation,
-        task.system,
+        # A task of a group has several, and names one of them.
+        None if task.group else task.system,
         task.snapshot,
         state(task),
         task.percent_complete,

@@ -147,28 +147,28 @@ class GroupSnapshotCollection:
         *consistency* is Consistent (the default of the service), Live or
         DisksOnly. The service chooses what is None.
         """
-        return tasks.post(
-            self._conn,
-            self.path,
-            Name=name,
-            Description=description,
-            Consistency=consistency,
-            Quiesce=quiesce,
-            Locked=locked,
-            ExpiresTime=expires_time,
+        body = _properties(
+            name, description, consistency, quiesce, locked, expires_time
+        )
+        return tasks.handle_of(
+            self._conn, self._conn.post(self.path, data=body)
         )
 
-    def preview(self, **properties: Any) -> dict[str, Any]:
-        """
-        Return what a create with the given *properties* would do.
-
-        They are named as in Redfish, and so is the result.
-        """
-        response = self._conn.post(
-            f'{self.path}/Actions/{PREVIEW[1:]}',
-            data=common.given(**properties),
+    def preview(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        consistency: str | None = None,
+        quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what ``create`` would do, in the words of Redfish."""
+        body = _properties(
+            name, description, consistency, quiesce, locked, expires_time
         )
-        seen: dict[str, Any] = response.json()
+        target = f'{self.path}/Actions/{PREVIEW[1:]}'
+        seen: dict[str, Any] = self._conn.post(target, data=body).json()
         return seen
 
     def adopt(
@@ -188,14 +188,29 @@ class GroupSnapshotCollection:
         return adopted
 
 
+def _properties(
+    name: str | None,
+    description: str | None,
+    consistency: str | None,
+    quiesce: str | None,
+    locked: bool | None,
+    expires_time: str | None,
+) -> dict[str, Any]:
+    return common.given(
+        Name=name,
+        Description=description,
+        Consistency=consistency,
+        Quiesce=quiesce,
+        Locked=locked,
+        ExpiresTime=expires_time,
+    )
+
+
 class Group(base.ResourceBase):  # type: ignore[misc]
     """One group of systems, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
     name: str = base.Field('Name')
-    health: str | None = base.Field(['Status', 'Health'])
-    """Warning if a member does not exist any more"""
-
     elements: list[str] = base.Field('Elements', adapter=common.names_in)
     """UUIDs of the members that exist"""
 

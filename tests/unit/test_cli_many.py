@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``hawkfish`` on several systems: an emulator with three fake ones."""
 
-import json
 import os
 import pty
-import select
 import subprocess
-import sys
-import time
 
 import pytest
 import requests
 
-from hawkfish_plugin.cli import app
 from tests.served import Served
+from tests.unit.commands import PROGRAM, Command, read_terminal
 
 SYSTEMS = ['fake', 'fake-1', 'fake-2']
-PROGRAM = (
-    sys.executable,
-    '-c',
-    'import sys; from hawkfish_plugin.cli import app; sys.exit(app.main())',
-)
 
 
 @pytest.fixture(scope='module')
@@ -49,28 +40,13 @@ def lab(served, monkeypatch):
 @pytest.fixture
 def hawkfish(lab, capsys):
     """Run ``hawkfish``; return status, stdout, stderr."""
-
-    def run(*args):
-        capsys.readouterr()
-        try:
-            status = app.main(('--url', lab.url, *args))
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run
+    return Command(lab.url, capsys)
 
 
 @pytest.fixture
 def data(hawkfish):
     """Run a command that must succeed, and return what it printed."""
-
-    def run(*args):
-        status, out, err = hawkfish(*args, '-f', 'json')
-        assert (status, err) == (0, '')
-        return json.loads(out)
-
-    return run
+    return hawkfish.data
 
 
 def names(lab):
@@ -276,15 +252,6 @@ def test_a_terminal_is_asked(lab, answer, left):
     assert names(lab)[0] == left
 
 
-def read_terminal(terminal, until):
-    text, deadline = '', time.monotonic() + 60
-    while until not in text:
-        assert time.monotonic() < deadline, text
-        if select.select([terminal], [], [], 0.1)[0]:
-            text += os.read(terminal, 4096).decode()
-    return text
-
-
 @pytest.mark.parametrize(
     'words',
     [
@@ -371,11 +338,10 @@ def test_progress_shows_every_member(slow):
 
 def test_a_wait_for_many_ends_in_time(slow, capsys):
     """The timeout is that of all, and each is told how to go on."""
-    status = app.main(
-        ('--url', slow.url, 'snaps-create', '--all', '--wait', '0.5')
+    status, _, err = Command(slow.url, capsys)(
+        'snaps-create', '--all', '--wait', '0.5'
     )
 
-    err = capsys.readouterr().err
     assert status == 1
     for system in SYSTEMS:
         assert f'{system}: Task ' in err
