@@ -81,6 +81,11 @@ class CreateRequest:
     quiesce: str | None = None
     consistency: str | None = None
 
+    @property
+    def is_common(self) -> bool:
+        """Whether all of a group are captured while all are paused."""
+        return self.consistency in (CONSISTENT, DISKS_ONLY)
+
 
 @dataclasses.dataclass(frozen=True)
 class RevertRequest:
@@ -283,12 +288,12 @@ class Meeting(enum.Enum):
     Where the systems of a group wait for each other, in this order.
 
     In a create: FLUSHED, nothing is paused yet; PAUSED, all that ran are;
-    CAPTURED, none needs to be paused any more.  In a revert: LOADED, each is
-    paused with its memory loaded, or is about to start.  *words* are for
-    people.
+    CAPTURED, none needs to be paused any more.  In a revert: PREPARED, none is
+    stopped yet; LOADED, each is paused with its memory loaded, or is about to
+    start.  *words* are for people.
     """
 
-    FLUSHED, PAUSED, CAPTURED, LOADED = 1, 2, 3, 4
+    FLUSHED, PAUSED, CAPTURED, PREPARED, LOADED = 1, 2, 3, 4, 5
 
     @property
     def words(self) -> str:

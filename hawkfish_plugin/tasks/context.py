@@ -115,9 +115,10 @@ class Context:
                     self._rendezvous.leave(member)
 
     def leave(self) -> None:
-        """Keep no other sub-task waiting: this one will not meet them."""
+        """Neither meet the other sub-tasks any more, nor keep them waiting."""
         if self._rendezvous:
             self._rendezvous.leave(self.task.id)
+            self._rendezvous = None
 
     def run_sub_tasks(
         self,

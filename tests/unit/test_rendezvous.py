@@ -193,6 +193,7 @@ def test_who_waits_for_its_hypervisor_is_not_waited_for(tmp_path):
     def settle(context):
         if not parts.go.is_set():
             raise gone
+        context.meet(FLUSHED)
         return {}
 
     parts = Parts(tmp_path, settle=settle, a=[FLUSHED], b=[lose])

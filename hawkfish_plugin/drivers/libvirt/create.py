@@ -5,10 +5,11 @@ Create: one libvirt call, and what makes its result revertable.
 Steps: ``prepare`` notes the files to come, ``freeze`` flushes the guest's
 file systems, ``capture`` is the call, ``finish`` names pool volumes by their
 paths and copies of the firmware by their snapshot.  Killed at any of them,
-``settle`` thaws the guest and finishes what libvirt has, or removes the files
-that it left.
+``settle`` resumes and thaws the guest, and finishes what libvirt has, or
+removes the files that it left.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Collection
 
@@ -19,6 +20,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
+    common_pause,
     connections,
     create_finish,
     domain_jobs,
@@ -34,7 +36,7 @@ from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import (
     CaptureNote,
     CreateJournal,
-    FreezeNote,
+    HoldNote,
 )
 from hawkfish_plugin.drivers.libvirt.new_files import NewFiles
 
@@ -62,10 +64,11 @@ def run(
         with domain_jobs.watched(hypervisor, uuid, context) as watch:
             quiesced = create.capture(quiesced, watch)
         # Found out anew where it is not known.
-        context.step('finish', FreezeNote(frozen=False), durable=False)
-        return create_finish.run(
-            domain, request.name, create.journal, quiesced, context
+        context.step('finish', HoldNote(), durable=False)
+        made = create_finish.run(
+            domain, request, create.journal, quiesced, context
         )
+        return dataclasses.replace(made, capture=create.captured)
 
 
 def settle(
@@ -78,6 +81,7 @@ def settle(
     domain_jobs.until_idle(hypervisor, uuid, context)
     journal = context.recall(CreateJournal)
     with hypervisor.domain(uuid, 'create') as domain:
+        create_finish.resume(domain, journal)
         if journal.frozen and domain.is_active:
             agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
         # Noted right before the call.
@@ -86,10 +90,9 @@ def settle(
         ):
             quiesced = journal.quiesced()
             return create_finish.run(
-                domain, request.name, journal, quiesced, context
+                domain, request, journal, quiesced, context
             )
         left = create_finish.remove_files(domain, journal.files, context)
-        create_finish.resume(domain, journal)
     said = (
         f'{left[0]!r} was left of it'
         if left
@@ -117,6 +120,7 @@ class _Create:
         self.planned = plan.make(domain, request, conf)
         if snapshots.exists(domain, request.name):
             raise exceptions.SnapshotExists(request.name)
+        self.captured: contract.Capture | None = None
         self.definition = domain.definition()
         self.new = self._placed(self.planned.files)
         self.journal = CreateJournal(
@@ -191,22 +195,50 @@ class _Create:
             if self._would_be_readable():
                 flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
                 self._make_overlays()
-            firmware.capture(
-                self.domain.host.storage, self.definition, self.new.copies
-            )
+            if self.planned.pauses:
+                return self._call_paused(flags, quiesced)
+            self._copy_firmware()
+            self.context.meet(contract.Meeting.FLUSHED)
             if quiesced.status == contract.QUIESCED and self._is_disk_only():
                 quiesced = self._call_quiesced(flags, quiesced)
             else:
-                self._call(flags, quiesced)
+                self._note(quiesced)
+                self._call(flags)
         except libvirt.libvirtError as exc:
             if self.domain.host.is_alive:
                 self._remove(self.new.all)
             self._check_aborted(exc, watch)
             raise
         except exceptions.Conflict:
-            # Of the agent, or of the folder of the copies.
+            # Of the agent, of the folder of the copies, or of the group.
             self._remove(self.new.all)
             raise
+        return quiesced
+
+    def _copy_firmware(self) -> None:
+        firmware.capture(
+            self.domain.host.storage, self.definition, self.new.copies
+        )
+
+    def _call_paused(
+        self, flags: int, quiesced: contract.Quiesce
+    ) -> contract.Quiesce:
+        """Make the snapshot in the common pause of the group."""
+        freezing: contextlib.AbstractContextManager[contract.Quiesce]
+        freezing = contextlib.nullcontext(quiesced)
+        freezes = quiesced.status == contract.QUIESCED and self._is_disk_only()
+        if freezes:
+            freezing = quiesce.frozen(
+                self.domain, self.planned, self.conf, self.context
+            )
+        with freezing as quiesced:
+            runs = self.journal.power_state == contract.ON
+            # Nothing is noted from the first suspension to the last resume.
+            self._note(quiesced, freezes, runs)
+            with common_pause.held(self.domain, self.context) as pause:
+                self._copy_firmware()
+                self._call(flags)
+        self.captured = pause.capture
         return quiesced
 
     def _remove(self, files: Collection[str]) -> None:
@@ -226,8 +258,9 @@ class _Create:
         # Memory is flushed before; libvirt freezes disks alone by itself.
         frozen = flags | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
         try:
+            self._note(quiesced, frozen=True)
             with agent.failures(self.domain):
-                self._call(frozen, quiesced, True)
+                self._call(frozen)
             return quiesced
         except agent.AgentError as exc:
             seconds = self.conf.snapshots.quiesce_timeout
@@ -237,20 +270,28 @@ class _Create:
             quiesced = quiesce.failed(
                 self.domain, self.planned, exc, self.context
             )
-        self._call(flags, quiesced)
+        self._note(quiesced)
+        self._call(flags)
         return quiesced
 
-    def _call(
-        self, flags: int, quiesced: contract.Quiesce, frozen: bool = False
+    def _note(
+        self,
+        quiesced: contract.Quiesce,
+        frozen: bool = False,
+        suspended: bool = False,
     ) -> None:
-        note = CaptureNote(frozen, dataclasses.asdict(quiesced))
-        self.context.step('capture', note)
+        how = dataclasses.asdict(quiesced)
+        self.context.step('capture', CaptureNote(frozen, suspended, how))
+
+    def _call(self, flags: int) -> None:
         self.domain.handle.snapshotCreateXML(
             _text(self.request, self.planned, self.new), flags
         )
 
     def _flags(self) -> int:
         if not self.planned.external:
+            return 0
+        if self.planned.memory and self.planned.pauses:
             return 0
         if self.planned.memory:
             # The guest runs on while its memory is written, but for the end.

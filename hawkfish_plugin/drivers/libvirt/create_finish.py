@@ -13,6 +13,7 @@ import libvirt
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    common_pause,
     filenames,
     firmware,
     leftovers,
@@ -35,14 +36,18 @@ def is_made(domain: Domain, name: str, files: Collection[str]) -> bool:
 
 def run(
     domain: Domain,
-    name: str,
+    request: contract.CreateRequest,
     journal: CreateJournal,
     quiesced: contract.Quiesce,
     context: contract.TaskContext,
 ) -> contract.Created:
     """Complete what libvirt has made."""
-    root = snapshots.describe(domain, name)
-    if snapshot_xml.resolve_volumes(root, journal.volumes):
+    root = snapshots.describe(domain, request.name)
+    changed = snapshot_xml.resolve_volumes(root, journal.volumes)
+    # It was suspended for the snapshot alone, and is to run after a revert.
+    if request.is_common and journal.power_state == contract.ON:
+        changed |= snapshot_xml.let_run(root)
+    if changed:
         snapshots.redefine(domain, root)
     made = parsed.parse(root)
     if journal.firmware:
@@ -122,5 +127,6 @@ def resume(domain: Domain, journal: CreateJournal) -> None:
     """Resume a guest that an interrupted create has left paused."""
     # A libvirtd that died while it saved the memory left the guest paused.
     stopped = libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE
-    if journal.power_state == contract.ON and domain.state() == stopped:
-        domain.resume()
+    saved = journal.power_state == contract.ON and domain.state() == stopped
+    if saved or (journal.suspended and domain.is_paused):
+        common_pause.resume(domain)

@@ -19,14 +19,19 @@ ByName = Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class FreezeNote(Record):
-    """*frozen*: the guest's file systems may be frozen from now on."""
+class HoldNote(Record):
+    """
+    How the guest may be held up from now on.
+
+    *frozen*: its file systems are; *suspended*: it is, though it ran.
+    """
 
     frozen: bool = False
+    suspended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class CaptureNote(FreezeNote):
+class CaptureNote(HoldNote):
     """*quiesce* are the fields of how it went; see contract.Quiesce."""
 
     quiesce: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -29,7 +29,8 @@ class Plan:
     """
     A snapshot that can be made.
 
-    *quiesce* is one of contract.QUIESCE_MODES, *paths* are the files of the
+    *pauses*: in the common pause of its group.  *quiesce* is one of
+    contract.QUIESCE_MODES, *paths* are the files of the
     disks to capture and *formats* theirs, by target; *volumes* those of them
     that the domain names as pool volumes; *left_out* the targets of media and
     read-only disks; *files* are those to come, *own_bytes* is what all of
@@ -38,6 +39,7 @@ class Plan:
 
     external: bool
     memory: bool
+    pauses: bool
     quiesce: str
     paths: dict[str, str]
     formats: dict[str, str]
@@ -58,10 +60,7 @@ def make(
     """
     seen = _look(domain)
     external = _is_external(seen, conf)
-    wanted = request.memory
-    if wanted is None:
-        wanted = _wants_memory(external, conf)
-    memory = seen.active and wanted
+    memory = seen.active and _memory_wanted(request, external, conf)
     refusals = _refusals(seen, external, memory, conf)
     if refusals:
         raise exceptions.Refused(refusals)
@@ -84,6 +83,7 @@ def make(
     return Plan(
         external=external,
         memory=memory,
+        pauses=request.is_common,
         quiesce=request.quiesce or conf.snapshots.quiesce.capitalize(),
         paths=paths,
         formats={d.target: d.format for d in seen.captured},
@@ -171,6 +171,16 @@ def _is_external(seen: _Seen, conf: cfg.ConfigOpts) -> bool:
     # Never both on one system: libvirt lost data that way before 11.0.
     only_internal = seen.has_internal and not seen.has_external
     return seen.domain.host.supports_external and not only_internal
+
+
+def _memory_wanted(
+    request: contract.CreateRequest, external: bool, conf: cfg.ConfigOpts
+) -> bool:
+    if request.consistency == contract.DISKS_ONLY:
+        return False
+    if request.memory is not None:
+        return request.memory
+    return _wants_memory(external, conf)
 
 
 def _wants_memory(external: bool, conf: cfg.ConfigOpts) -> bool:

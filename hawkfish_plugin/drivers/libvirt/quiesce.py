@@ -5,8 +5,12 @@ Whether and how file systems are quiesced for a create.
 Owns the policy: preferred, required or never.  With memory a freeze held
 during the capture would come back frozen after every revert, so the file
 systems are flushed: frozen and thawed at once, right before.  Disks alone are
-captured while libvirt keeps the file systems frozen.
+captured while libvirt keeps the file systems frozen; in the common pause of a
+group, in which no agent answers, they are frozen before and thawed after it.
 """
+
+import contextlib
+from collections.abc import Iterator
 
 from oslo_config import cfg
 
@@ -59,9 +63,33 @@ def failed(
 def _flush(
     domain: Domain, seconds: int, context: contract.TaskContext
 ) -> None:
-    context.step('freeze', journals.FreezeNote(frozen=True))
+    context.step('freeze', journals.HoldNote(frozen=True))
     try:
         agent.freeze(domain)
     finally:
         # Also where the freeze failed: it may have frozen some of them.
         agent.thaw(domain, seconds, context)
+
+
+@contextlib.contextmanager
+def frozen(
+    domain: Domain,
+    planned: plan.Plan,
+    conf: cfg.ConfigOpts,
+    context: contract.TaskContext,
+) -> Iterator[contract.Quiesce]:
+    """
+    Keep the file systems frozen in the block; says how that went.
+
+    Raises QuiesceFailed where it is required and not possible.
+    """
+    context.step('freeze', journals.HoldNote(frozen=True))
+    try:
+        try:
+            agent.freeze(domain)
+        except agent.AgentError as exc:
+            yield failed(domain, planned, exc, context)
+        else:
+            yield contract.Quiesce(contract.QUIESCED)
+    finally:
+        agent.thaw(domain, conf.snapshots.quiesce_timeout, context)

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     connections,
@@ -58,6 +58,7 @@ def run(
         planned = revert_plan.make(domain, request, conf)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
+        _meet_prepared(revert)
         context.step('revert')
         try:
             if revert.is_ours:
@@ -71,7 +72,28 @@ def run(
                 raise failure from exc
         # Found out anew where it is not known.
         context.step('finish', durable=False)
-        revert_finish.run(revert, conf)
+        try:
+            revert_finish.run(revert, conf)
+        except exceptions.MeetingMissed as exc:
+            raise _give_up(revert, exc) from exc
+
+
+def _meet_prepared(revert: Reverting) -> None:
+    try:
+        revert.context.meet(contract.Meeting.PREPARED)
+    except exceptions.MeetingMissed:
+        undo.clean_up(revert)
+        raise
+
+
+def _give_up(
+    revert: Reverting, missed: exceptions.MeetingMissed
+) -> exceptions.HawkFishError:
+    """Bring back a system whose group is not complete."""
+    # As if the change itself had failed, also for who settles it.
+    revert.context.step('revert')
+    reason = messages.text(missed).rstrip('.')
+    return _failure(revert, reason) or missed
 
 
 _INTERRUPTED = 'it was interrupted'

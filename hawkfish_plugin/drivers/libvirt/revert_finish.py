@@ -45,12 +45,23 @@ def _finish(revert: Reverting, domain: Domain) -> None:
         _stop(revert, domain)
         _restore_firmware(revert, domain)
         context.step('start')
+    _meet_loaded(revert)
     try:
         _set_power(revert, domain)
     finally:
         firmware.forget(domain.host, journal.firmware, context)
         if revert.external:
             _remove_old(revert, domain)
+
+
+def _meet_loaded(revert: Reverting) -> None:
+    """All of a group go on at the same time, or none does."""
+    try:
+        revert.context.meet(contract.Meeting.LOADED)
+    except exceptions.MeetingMissed:
+        # What libvirt has reverted by itself is not to be undone.
+        if revert.is_ours:
+            raise
 
 
 def _remove_old(revert: Reverting, domain: Domain) -> None:

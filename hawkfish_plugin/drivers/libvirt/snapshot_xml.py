@@ -209,6 +209,15 @@ def resolve_volumes(root: Element, paths: Mapping[str, str]) -> bool:
     return changed
 
 
+def let_run(root: Element) -> bool:
+    """Say of a paused system that it ran; returns whether it was paused."""
+    state = root.find('state')
+    if state is None or state.text != 'paused':
+        return False
+    state.text = 'running'
+    return True
+
+
 def eject_media(root: Element) -> bool:
     """
     Take the media out of the drives in a snapshot.

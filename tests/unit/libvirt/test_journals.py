@@ -78,8 +78,10 @@ def test_a_step_notes_no_more_than_it_is_given():
     """A part of a journal that is noted leaves the rest alone."""
     context = Context()
     context.step('prepare', journals.CreateJournal(files=['/a'], frozen=True))
-    context.step('capture', journals.CaptureNote(True, {'status': 'Failed'}))
-    context.step('finish', journals.FreezeNote(False))
+    context.step(
+        'capture', journals.CaptureNote(True, quiesce={'status': 'Failed'})
+    )
+    context.step('finish', journals.HoldNote())
 
     journal = context.recall(journals.CreateJournal)
     assert journal.files == ['/a']
