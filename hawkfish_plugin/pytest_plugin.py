@@ -10,7 +10,6 @@ asks for a lab.
 
 import contextlib
 import dataclasses
-import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -180,15 +179,15 @@ class Labs:
         group: str | None = self._config.getoption('hawkfish_group')
         if not group:
             pytest.fail('Which lab? Give --hawkfish-group.', pytrace=False)
-        worker = os.environ.get('PYTEST_XDIST_WORKER')
-        count = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
-        if worker and count > 1 and WORKER not in group:
+        # Of a worker of pytest-xdist.
+        about = getattr(self._config, 'workerinput', {})
+        if about.get('workercount', 1) > 1 and WORKER not in group:
             pytest.fail(
                 'Parallel tests cannot share a lab; with a group for each, '
                 f'give for example --hawkfish-group lab-{WORKER}.',
                 pytrace=False,
             )
-        return group.replace(WORKER, worker or 'gw0')
+        return group.replace(WORKER, about.get('workerid', 'gw0'))
 
     def revert_for(self, item: pytest.Item, mark: pytest.Mark) -> None:
         """Revert as *mark* of *item* says, unless its scope has been done."""

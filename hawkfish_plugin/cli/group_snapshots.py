@@ -181,11 +181,14 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
             f'{one["Name"]}: {one["SnapshotType"]}, {one["StorageType"]}'
             for one in seen['Systems']
         ],
-        'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen['Pruned']],
-        'Kept': [
-            f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen['Kept']
+        'Pruned': [
+            f'{p["Name"]}: {p["Reason"]}' for p in seen.get('Pruned', ())
         ],
-        'Unmet Limits': seen['UnmetLimits'],
+        'Kept': [
+            f'{k["Name"]}: {", ".join(k["Reasons"])}'
+            for k in seen.get('Kept', ())
+        ],
+        'Unmet Limits': seen.get('UnmetLimits', []),
     }
     return tuple(values), tuple(values.values())
 

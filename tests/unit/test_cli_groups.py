@@ -16,8 +16,6 @@ from tests.unit.conftest import NODES
 
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
 LAB = ['node-0', 'node-1', 'node-2']
-# In a revert each member has a task to save, to move and to clean up.
-STEPS = ('prepare', 'revert', 'finish')
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +91,9 @@ def test_what_the_service_refuses(hawkfish, lab):
     """Its words are told, and the exit status is 1."""
     for words, told in (
         (('group', 'create', 'lab', 'fake'), 'already exists'),
-        (('group', 'add', 'lab', 'node-0'), 'more than once'),
-        (('group', 'remove', 'lab', 'node-7'), 'not in group'),
-        (('group', 'remove', 'lab', 'node-*'), 'would have no'),
+        (('group', 'add', 'lab', 'node-0'), 'already a member'),
+        (('group', 'remove', 'lab', 'node-7'), 'is not a member of group'),
+        (('group', 'remove', 'lab', 'node-*'), 'at least one member'),
         (('group', 'show', 'no'), 'was not found'),
         (('group', 'delete', 'no'), 'was not found'),
         (('group', 'snapshot', 'list', 'no'), 'was not found'),
@@ -290,15 +288,15 @@ def test_progress_shows_every_member(emulator, data, lab):
         os.close(stderr)
         shown = read_terminal(terminal, until='% node-2')
         (task,) = [
-            task
+            data('task', 'show', task['ID'])
             for task in data('task', 'list')
-            if task['Operation'] == 'group-create'
+            if (task['Operation'], task['State'])
+            == ('group-create', 'Running')
         ]
-        data_of_task = data('task', 'show', task['ID'])
     program.communicate(timeout=60)
     os.close(terminal)
 
     assert program.returncode == 0
     assert '% node-0' in shown
     assert '% node-1' in shown
-    assert data_of_task['Group'] == lab
+    assert task['Group'] == lab
