@@ -21,7 +21,8 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale demo lint docs genconfig genschemas clean distclean
+.PHONY: bench-scale fuzz soak demo lint docs genconfig genschemas
+.PHONY: clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -32,6 +33,8 @@ help:
 	@echo 'make lower       the unit tests with the oldest dependencies'
 	@echo 'make bench       how fast, beside virsh; six minutes, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
+	@echo 'make fuzz        requests that nobody would think of, for an hour'
+	@echo 'make soak        clients that misbehave, and kills, for an hour'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
 	@echo 'make lint        ruff (rules and layout), codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
@@ -77,6 +80,12 @@ bench: setup
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)
+
+fuzz: setup
+	@$(PYTHON) -m tests.fuzz $(FUZZ_OPTIONS)
+
+soak: setup
+	@$(PYTHON) -m tests.soak $(SOAK_OPTIONS)
 
 demo: setup
 	@$(IN_LAB) tools/demo

@@ -8,8 +8,15 @@ of its delete, and what the policy has to know.  The hypervisor alone knows
 which snapshots exist; there is no list of them here.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 from hawkfish_plugin import exceptions, locks, notes, tree
@@ -57,7 +64,11 @@ class View:
 
 
 class Catalogue:
-    """The snapshots of every system that *driver* serves."""
+    """
+    The snapshots of every system that *driver* serves.
+
+    *shows* says of which systems the present request may hear.
+    """
 
     def __init__(
         self,
@@ -67,7 +78,7 @@ class Catalogue:
         note_table: notes.Notes,
         group_table: Groups,
         kinds: Kinds,
-        serves: Callable[[contract.System], bool],
+        shows: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
         self._tasks = task_table
@@ -75,7 +86,7 @@ class Catalogue:
         self._notes = note_table
         self._groups = group_table
         self._kinds = kinds
-        self._serves = serves
+        self._shows = shows
 
     def system(self, identity: str) -> contract.System:
         """The system with this UUID or name; raises SystemNotFound."""
@@ -83,7 +94,15 @@ class Catalogue:
 
     def capabilities(self, system: contract.System) -> contract.Capabilities:
         """What snapshots *system* can have as it is now."""
-        return self._driver.capabilities(system.uuid)
+        found = self._driver.capabilities(system.uuid)
+        flaws = _flaws(system, self._driver.snapshots(system.uuid))
+        return dataclasses.replace(found, findings=(*flaws, *found.findings))
+
+    @contextlib.contextmanager
+    def deciding(self, system: contract.System) -> Iterator[None]:
+        """Decide alone what is submitted for *system*; see ``locks``."""
+        with self._locks.deciding(system.uuid):
+            yield
 
     def list(
         self,
@@ -104,7 +123,7 @@ class Catalogue:
         else:
             inventory = contract.Inventory(self._driver.snapshots(system.uuid))
         noted = self._noted(system, inventory.snapshots, bool(active))
-        belonging = self._groups.belonging(system.uuid, self._serves)
+        belonging = self._groups.belonging(system.uuid, self._shows)
         return [
             dataclasses.replace(view, groups=belonging[key])
             if (key := (view.name, view.record.created)) in belonging
@@ -157,10 +176,18 @@ class Catalogue:
                 tuple(children.get(name, ())),
                 tuple(referrers.get(name, ())),
                 inventory.sizes.get(name),
-                tuple(inventory.dependents.get(name, ())),
+                tuple(map(self._told, inventory.dependents.get(name, ()))),
             )
             views.append(dataclasses.replace(view, state=_state(view)))
         return views
+
+    def _told(self, dependent: contract.Dependent) -> contract.Dependent:
+        """*dependent* as it may be told: of a hidden system, no more."""
+        if dependent.uuid is None or self._shows(
+            contract.System(dependent.uuid, dependent.name)
+        ):
+            return dependent
+        return contract.HIDDEN
 
     def _effect(self, task: Task | None) -> Effect | None:
         kind = self._kinds.get(task.operation) if task else None
@@ -196,10 +223,19 @@ class Catalogue:
         freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> View:
         """One of what ``list`` lists; raises SnapshotNotFound."""
-        for view in self.list(system, measured, freshness):
-            if view.name == name:
-                return view
-        raise exceptions.SnapshotNotFound(name)
+        return _named(self.list(system, measured, freshness), name)
+
+    def sound(
+        self,
+        system: contract.System,
+        name: str,
+        measured: bool = False,
+        freshness: contract.Freshness = contract.Freshness.CACHED,
+    ) -> View:
+        """As ``get``; raises where the snapshots of *system* are no tree."""
+        views = self.list(system, measured, freshness)
+        check_sound(system, [view.record for view in views])
+        return _named(views, name)
 
     def same(
         self,
@@ -214,7 +250,7 @@ class Catalogue:
         Raises SnapshotNotFound, and SnapshotReplaced where the name is
         another snapshot's by now.
         """
-        view = self.get(
+        view = self.sound(
             system,
             name,
             freshness is not None,
@@ -257,11 +293,16 @@ class Catalogue:
         SystemUnsettled.
         """
         check_free(self.get(system, name), system)
-        with self._locks.system(system.uuid, locks.REQUEST_TIMEOUT):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(
+                self._locks.system(system.uuid, locks.REQUEST_TIMEOUT)
+            )
             view = self.get(system, name, measured=True)
-            check(view)
             check_free(view, system)
             self._check_settled(system)
+            # Not while others decide by what is changed here.
+            stack.enter_context(self.deciding(system))
+            check(view)
             if changes.get('description', view.record.description) != (
                 view.record.description
             ):
@@ -277,6 +318,30 @@ class Catalogue:
             raise exceptions.SystemUnsettled(
                 system.uuid, task.operation, task.id
             )
+
+
+def _named(views: Sequence[View], name: str) -> View:
+    for view in views:
+        if view.name == name:
+            return view
+    raise exceptions.SnapshotNotFound(name)
+
+
+def check_sound(
+    system: contract.System, records: Sequence[contract.Snapshot]
+) -> None:
+    """Raise where the snapshots of *system* are no tree."""
+    exceptions.check(_flaws(system, records))
+
+
+def _flaws(
+    system: contract.System, records: Sequence[contract.Snapshot]
+) -> Sequence[exceptions.HawkFishError]:
+    names = tree.flaws(records)
+    if not names:
+        return ()
+    error = exceptions.SnapshotTreeInvalid(system.name, ', '.join(names))
+    return (error,)
 
 
 def check_free(view: View, system: contract.System) -> None:

@@ -73,6 +73,17 @@ hawkfish_opts: list[cfg.Opt] = [
         'hawkfish.drivers. The default depends on the emulator: fake if it '
         'runs with "--fake", libvirt otherwise.',
     ),
+    cfg.IntOpt(
+        'web_threads',
+        default=8,
+        min=1,
+        max=4096,
+        help='Number of threads that each process of the web server has, as '
+        'with "--threads" of gunicorn. Requests that wait occupy six of eight '
+        'at most: three for streams of events, two for the locks of systems, '
+        'and one for a download of virtual media. The server of '
+        'sushy-emulator has a thread for each connection and ignores this.',
+    ),
 ]
 
 snapshots_opts: list[cfg.Opt] = [

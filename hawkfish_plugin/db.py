@@ -5,20 +5,26 @@ The state database.
 Owns the SQLite file: its folder, its mode, its pragmas, its schema and the
 migrations from every released version.  Leaves the meaning of the tables to
 the modules whose SQL uses them.  No transaction may be held across a call to
-the hypervisor.
+the hypervisor.  Long, as all migrations stand together.
 """
 
 import collections
 import contextlib
+import json
 import os
 import pathlib
+import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
+from typing import TypeVar
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import bounds, exceptions
 
 BUSY_TIMEOUT_MS = 10_000
+
+T = TypeVar('T')
 
 # Append only: each entry takes a database from version N to N+1, and a
 # released entry is never changed.  Tasks count from 43, as the emulator has a
@@ -193,6 +199,25 @@ MIGRATIONS = (
         ON task_subjects (system, IFNULL(snapshot, ''), IFNULL(parent, 0))
         WHERE active AND lock = 'exclusive';
     """,
+    # Which systems a subscriber may hear of; how much the events take, and
+    # their age; the order in which tasks ended, and how long they wait; the
+    # time that no change of the clock changes; who works, and whether it does.
+    """
+    ALTER TABLE subscriptions ADD COLUMN allowed TEXT;
+    ALTER TABLE events ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN noted REAL NOT NULL DEFAULT 0;
+    UPDATE events SET noted = time;
+    CREATE INDEX events_by_total ON events (total);
+    ALTER TABLE tasks ADD COLUMN queued REAL;
+    CREATE TABLE endings (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        task INTEGER NOT NULL UNIQUE REFERENCES tasks (id) ON DELETE CASCADE
+    );
+    INSERT INTO endings (task)
+        SELECT id FROM tasks WHERE ended IS NOT NULL ORDER BY ended, id;
+    CREATE TABLE clock (boot TEXT NOT NULL, ahead REAL NOT NULL);
+    CREATE TABLE engine (seen REAL NOT NULL, failing TEXT NOT NULL);
+    """,
     # Groups of systems, and of which snapshots theirs are made.
     """
     CREATE TABLE aggregates (name TEXT PRIMARY KEY);
@@ -229,6 +254,50 @@ MIGRATIONS = (
 )
 
 
+def decoded(text: object, default: T) -> tuple[T, bool]:
+    """
+    The JSON value in *text*, and whether it is of the kind of *default*.
+
+    A row may be damaged, by a disk or by hand; it must not keep the others
+    from being read.  Then the value is *default*.
+    """
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, type(default)):
+        return found, True
+    return default, False
+
+
+def number(value: object, default: float = 0) -> float:
+    """*value* of a column; *default* where it is no number."""
+    return value if isinstance(value, int | float) else default
+
+
+class _Pool:
+    """
+    The connections of one process.
+
+    To open one costs as much as all that a request asks of it, so some are
+    kept; a burst of requests has to wait for those that there may be.
+    """
+
+    def __init__(self) -> None:
+        self.room = threading.BoundedSemaphore(bounds.DATABASE_CONNECTIONS)
+        self.idle: collections.deque[sqlite3.Connection] = collections.deque()
+
+    def put_back(self, connection: sqlite3.Connection) -> None:
+        # Nobody may go on with one whose commit has failed.
+        if (
+            connection.in_transaction
+            or len(self.idle) >= bounds.IDLE_DATABASE_CONNECTIONS
+        ):
+            connection.close()
+        else:
+            self.idle.append(connection)
+
+
 class Database:
     """
     The SQLite file ``hawkfish.sqlite`` in *folder*.
@@ -239,12 +308,11 @@ class Database:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.path = folder / 'hawkfish.sqlite'
-        # To open one costs as much as all that a request asks of it. Those
-        # of another process must not be carried over a fork, nor closed.
-        self._idle: dict[int, collections.deque[sqlite3.Connection]] = (
-            collections.defaultdict(collections.deque)
-        )
+        # Those of another process must not be carried over a fork, nor
+        # closed.
+        self._pools: dict[int, _Pool] = collections.defaultdict(_Pool)
         self._local = threading.local()
+        self._ahead = 0.0
         make_private_folder(folder)
         with self._errors():
             # Made by us first, as SQLite would make it readable by others.
@@ -289,6 +357,16 @@ class Database:
             finally:
                 connection.rollback()
 
+    def steady(self) -> float:
+        """
+        Seconds that go on evenly, whatever becomes of the clock.
+
+        The same in all processes, over restarts of the host as well; about
+        those since the epoch, as long as the clock was right in the beginning.
+        For durations; what is shown to people is the clock's.
+        """
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._ahead
+
     def query(self, sql: str, *args: object) -> list[sqlite3.Row]:
         """The rows of one reading statement."""
         with self._errors(), self._connection() as connection:
@@ -310,24 +388,27 @@ class Database:
         if held is not None:
             yield held
             return
-        self._local.held = connection = self._take()
+        pool = self._pools[os.getpid()]
+        if not pool.room.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise sqlite3.OperationalError('all connections are in use')
         try:
-            yield connection
+            self._local.held = connection = self._take(pool)
+            try:
+                yield connection
+            finally:
+                self._local.held = None
+                pool.put_back(connection)
         finally:
-            self._local.held = None
-            if connection.in_transaction:
-                # Of a commit that failed; nobody may go on with it.
-                connection.close()
-            else:
-                self._idle[os.getpid()].append(connection)
+            pool.room.release()
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self, pool: '_Pool') -> sqlite3.Connection:
         with contextlib.suppress(IndexError):
-            return self._idle[os.getpid()].pop()
+            return pool.idle.pop()
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
         connection.execute('PRAGMA journal_mode = WAL')
         connection.execute('PRAGMA foreign_keys = ON')
@@ -345,6 +426,32 @@ class Database:
                 for statement in script.split(';'):
                     connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {len(MIGRATIONS)}')
+            self._ahead = _read_clock(connection)
+
+
+def _text(data: bytes) -> str:
+    # What is damaged is one row's, and no reason to read none.
+    return data.decode(errors='replace')
+
+
+def _read_clock(connection: sqlite3.Connection) -> float:
+    """How much ``steady`` is ahead of the time since the start of the host."""
+    boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    row = connection.execute('SELECT * FROM clock').fetchone()
+    if row and row['boot'] == boot:
+        ahead: float = row['ahead']
+        return ahead
+    # It must not go back to before what was noted with it.
+    (latest,) = connection.execute(
+        'SELECT MAX(at) FROM (SELECT MAX(used) AS at FROM sessions '
+        'UNION SELECT MAX(seen) FROM subscriptions '
+        'UNION SELECT MAX(noted) FROM events)'
+    ).fetchone()
+    now = max(time.time(), latest or 0) if row else time.time()
+    ahead = now - time.clock_gettime(time.CLOCK_BOOTTIME)
+    connection.execute('DELETE FROM clock')
+    connection.execute('INSERT INTO clock VALUES (?, ?)', (boot, ahead))
+    return ahead
 
 
 def make_private_folder(folder: pathlib.Path) -> None:
@@ -356,5 +463,20 @@ def make_private_folder(folder: pathlib.Path) -> None:
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+        _make_private(folder)
+        # One that others were given a place in is theirs as well.
+        if all(_is_state(path) for path in folder.parent.iterdir()):
+            _make_private(folder.parent)
     except OSError as exc:
         raise exceptions.StateUnavailable(folder, exc) from exc
+
+
+def _make_private(folder: pathlib.Path) -> None:
+    status = folder.stat()
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+def _is_state(path: pathlib.Path) -> bool:
+    """Whether *path* is the state of one hypervisor, by its name."""
+    return bool(re.fullmatch(r'\w+-[0-9a-f]{8}', path.name))

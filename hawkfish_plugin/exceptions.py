@@ -281,6 +281,13 @@ class UnsupportedMediaType(BadRequest):
     registry = HAWKFISH
 
 
+class ForeignOrigin(BadRequest):
+    """(origin)"""
+
+    status = 403
+    registry = HAWKFISH
+
+
 class PreconditionFailed(BadRequest):
     status = 412
 
@@ -442,6 +449,10 @@ class SnapshotReplaced(Conflict):
 
 class SystemCloned(Conflict):
     """(system, systems and files backed by its files)"""
+
+
+class SnapshotTreeInvalid(Conflict):
+    """(system, names that are used twice or are their own ancestors)"""
 
 
 class SnapshotDamaged(Conflict):
@@ -716,6 +727,10 @@ class StateUnavailable(Unavailable):
 
 class StateTooNew(Unavailable):
     """(database, its version, newest supported version)"""
+
+
+class TooManyDownloads(Unavailable):
+    """(limit)"""
 
 
 class QueueFull(Unavailable):

@@ -8,9 +8,10 @@ the state of a group snapshot, what it stands on, and what its state means.  A
 group of which one member may not be served is hidden as a whole.
 """
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import exceptions, tree
@@ -220,6 +221,15 @@ class GroupCatalogue:
         )
         return [member.system for member in members]
 
+    @contextlib.contextmanager
+    def deciding(self, systems: Iterable[contract.System]) -> Iterator[None]:
+        """Decide alone what is submitted for all of *systems*."""
+        with contextlib.ExitStack() as stack:
+            # In one order, so that two cannot wait for each other.
+            for system in sorted(systems, key=lambda system: system.uuid):
+                stack.enter_context(self._catalogue.deciding(system))
+            yield
+
     def taken(self, systems: Iterable[contract.System]) -> set[str]:
         """The names that any snapshot of *systems* has, or will have."""
         return {
@@ -227,6 +237,11 @@ class GroupCatalogue:
             for system in systems
             for name in self._catalogue.names(system)
         }
+
+    def current(self, system: contract.System) -> str | None:
+        """The name of the current snapshot of *system*, if it has one."""
+        views = self._catalogue.list(system)
+        return next((v.name for v in views if v.record.current), None)
 
     def check_idle(self, group: Group) -> None:
         """Raise where a task of the group waits or runs."""

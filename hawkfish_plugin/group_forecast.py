@@ -6,7 +6,7 @@ Pure: it is given what is forecast of each system.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -45,6 +45,35 @@ class GroupForecast:
     @property
     def needs(self) -> Sequence[Need]:
         return total_needs(self.forecasts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Going:
+    """
+    A snapshot of *system* that goes after a create, and the *reason*.
+
+    *group* and *snapshot* name the group snapshot that goes with it.
+    """
+
+    system: contract.System
+    name: str
+    reason: str
+    group: str | None = None
+    snapshot: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupPlan:
+    """
+    What the policies of all systems make of a create.
+
+    *kept* has the reasons of each group snapshot that stays, and *unmet* the
+    limits that cannot be reached, each with the name of the system.
+    """
+
+    going: Sequence[Going]
+    kept: Mapping[str, Sequence[str]]
+    unmet: Sequence[str]
 
 
 def memory(forecasts: Iterable[contract.Forecast]) -> int:

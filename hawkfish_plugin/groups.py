@@ -15,7 +15,7 @@ import itertools
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from hawkfish_plugin import db, exceptions
+from hawkfish_plugin import bounds, db, exceptions
 from hawkfish_plugin.drivers.contract import System
 
 
@@ -107,7 +107,7 @@ class Groups:
         """
         A new group, called ``group-1`` and so on where *name* is None.
 
-        Raises GroupExists.
+        Raises GroupExists, and CreateLimitReachedForResource.
         """
         with self._db.transaction() as connection:
             taken = {
@@ -116,6 +116,8 @@ class Groups:
             }
             if name is not None and name in taken:
                 raise exceptions.GroupExists(name)
+            if len(taken) >= bounds.AGGREGATES:
+                raise exceptions.CreateLimitReachedForResource()
             chosen = name or next(
                 f'group-{number}'
                 for number in itertools.count(1)
@@ -140,6 +142,8 @@ class Groups:
         """
         with self._db.transaction() as connection:
             there = self.get(name).uuids
+            if len(there) + len(members) > bounds.ELEMENTS:
+                raise exceptions.ArraySizeTooLong('Elements', bounds.ELEMENTS)
             exceptions.check(
                 [
                     exceptions.GroupMemberDuplicate(member.name)

@@ -4,21 +4,23 @@ Locks between the processes that serve one hypervisor.
 
 Owns the lock files: one for each system, which an operation and every
 mutating request of the emulator take in turn, one for the definition of each
-system, one for each policy, and one that says which process runs the workers.
-The kernel releases them when their holder dies, so nothing has to be cleaned
-up after a crash.  Owns as well the pipe by which any process calls the one
-that runs the workers.
+system, one for what is submitted for it, one for its virtual media, one for
+each policy, and one that says which process runs the workers.  The kernel
+releases them when their holder dies, so nothing has to be cleaned up after a
+crash.  Owns as well the pipe by which any process calls the one that runs the
+workers.
 """
 
 import contextlib
 import fcntl
 import os
 import pathlib
+import select
 import threading
 import time
 from collections.abc import Iterator
 
-from hawkfish_plugin import db, exceptions
+from hawkfish_plugin import db, exceptions, rooms, supervision
 
 # How long a request waits for an operation on the same system; well below the
 # 60 s after which sushy gives up.
@@ -30,6 +32,8 @@ _POLL_SECONDS = 0.05
 _MOMENT_SECONDS = 15.0
 # How many calls are answered at once.
 _MOST_CALLS = 4096
+# How long whoever listens for calls may hear nothing.
+_QUIET_SECONDS = 1.0
 
 
 class Held:
@@ -53,11 +57,19 @@ class Held:
 
 
 class Locks:
-    """The lock files in *folder*."""
+    """
+    The lock files in *folder*.
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    Requests wait for them in *room*, and where that is full, not at all.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, room: rooms.Room | None = None
+    ) -> None:
         self._folder = folder
+        self._room = room
         self._pipe = folder / 'calls'
+        self._deciding = threading.local()
         db.make_private_folder(folder)
 
     @contextlib.contextmanager
@@ -88,10 +100,45 @@ class Locks:
             yield
 
     @contextlib.contextmanager
+    def media(
+        self, uuid: str, timeout: float, shared: bool = False
+    ) -> Iterator[None]:
+        """
+        Hold the lock of the virtual media of one system.
+
+        *shared* while images are inserted, and not to correct what is noted
+        of them.
+        """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        with self._hold('media', uuid, kind, timeout):
+            yield
+
+    @contextlib.contextmanager
     def policy(self, uuid: str) -> Iterator[None]:
         """Hold the lock of the policy of one system, for a moment."""
         with self._hold('policy', uuid, fcntl.LOCK_EX, _MOMENT_SECONDS):
             yield
+
+    @contextlib.contextmanager
+    def deciding(self, uuid: str) -> Iterator[None]:
+        """
+        Decide alone what is submitted for one system.
+
+        From the look at what there is to the submission of what follows from
+        it: two at once would both find a name free.  Within another one of
+        this thread it is part of that.  A thread that wants the lock of the
+        system as well takes that one first.  Raises SystemLocked.
+        """
+        held: set[str] = vars(self._deciding).setdefault('held', set())
+        if uuid in held:
+            yield
+            return
+        with self._hold('deciding', uuid, fcntl.LOCK_EX, REQUEST_TIMEOUT):
+            held.add(uuid)
+            try:
+                yield
+            finally:
+                held.discard(uuid)
 
     @contextlib.contextmanager
     def _hold(
@@ -100,24 +147,29 @@ class Locks:
         handle = self._open(f'{what}-{uuid}')
         held = Held(handle)
         try:
-            if not self._acquire(handle, kind, timeout):
-                raise exceptions.SystemLocked(uuid, round(timeout))
+            waited = self._acquire(handle, kind, timeout)
+            if waited is not None:
+                raise exceptions.SystemLocked(uuid, round(waited))
             yield held
         finally:
             held.close()
 
-    def own_workers(self) -> None:
+    @contextlib.contextmanager
+    def own_workers(self) -> Iterator[None]:
         """
-        Wait until this process is the one that runs the workers.
+        In the block, this process is the one that runs the workers.
 
-        Raises StateUnavailable.
+        Waits until it is its turn.  Raises StateUnavailable.
         """
         handle = self._open('workers')
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as exc:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError as exc:
+                raise exceptions.StateUnavailable(self._folder, exc) from exc
+            yield
+        finally:
             os.close(handle)
-            raise exceptions.StateUnavailable(self._folder, exc) from exc
 
     def call_owner(self) -> None:
         """
@@ -138,15 +190,25 @@ class Locks:
         """
         Go on once for each call, or for some at once; for the owner only.
 
-        Ends where there can be no pipe.
+        Also now and then without one, so that nobody waits for ever.  Raises
+        StateUnavailable.
         """
-        with contextlib.suppress(OSError):
+        try:
             with contextlib.suppress(FileExistsError):
                 os.mkfifo(self._pipe, 0o600)
             # For both, so that it does not end with the last who calls.
             handle = os.open(self._pipe, os.O_RDWR | os.O_CLOEXEC)
-            while os.read(handle, _MOST_CALLS):
+        except OSError as exc:
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
+        try:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            while True:
+                if poll.poll(_QUIET_SECONDS * 1000):
+                    os.read(handle, _MOST_CALLS)
                 yield
+        finally:
+            os.close(handle)
 
     def _open(self, name: str) -> int:
         path = self._folder / f'{name}.lock'
@@ -156,15 +218,30 @@ class Locks:
         except OSError as exc:
             raise exceptions.StateUnavailable(self._folder, exc) from exc
 
-    def _acquire(self, handle: int, kind: int, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-            except OSError as exc:
-                raise exceptions.StateUnavailable(self._folder, exc) from exc
-            time.sleep(_POLL_SECONDS)
+    def _acquire(self, handle: int, kind: int, timeout: float) -> float | None:
+        """None, or how many seconds it was waited for in vain."""
+        if self._try(handle, kind):
+            return None
+        # Our own threads are none of the web server's.
+        room = None if supervision.is_ours() else self._room
+        if not timeout or (room and not room.enter()):
+            return 0.0
+        try:
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                if self._try(handle, kind):
+                    return None
+            return timeout
+        finally:
+            if room:
+                room.leave()
+
+    def _try(self, handle: int, kind: int) -> bool:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            raise exceptions.StateUnavailable(self._folder, exc) from exc
+        return True

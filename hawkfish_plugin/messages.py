@@ -42,6 +42,8 @@ GROUP_MEMBER_UNTOUCHED = 'HawkFish.1.0.GroupMemberUntouched'
 GROUP_MEMBER_RESTORED = 'HawkFish.1.0.GroupMemberRestored'
 GROUP_SAFETY_LEFT = 'HawkFish.1.0.GroupSafetyLeft'
 SYSTEM_UNSAFE = 'HawkFish.1.0.SystemUnsafe'
+SERVICE_DEGRADED = 'HawkFish.1.0.ServiceDegraded'
+SERVICE_RESTORED = 'HawkFish.1.0.ServiceRestored'
 QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
 EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
 

@@ -79,11 +79,12 @@ class Notes:
         for row in self._rows('quiesced', system):
             add(row, quiesce=contract.Quiesce(row['status'], row['reason']))
         for row in self._rows('memory', system):
-            add(row, memory_size=row['size'])
+            add(row, memory_size=int(db.number(row['size'])))
         for row in self._rows('locked', system):
             add(row, locked=True)
         for row in self._rows('expiry', system):
-            add(row, expires=row['expires'])
+            if isinstance(row['expires'], int):
+                add(row, expires=row['expires'])
         return found
 
     def _rows(self, table: str, system: str) -> list[sqlite3.Row]:

@@ -24,19 +24,20 @@ from oslo_config import cfg
 from hawkfish_plugin import (
     conf,
     drivers,
-    exceptions,
-    messages,
     services,
 )
+from hawkfish_plugin.allowed import AllowLists, permits
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.db import Database
+from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
-from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.events.subscriptions import Subscription, Subscriptions
 from hawkfish_plugin.group_catalogue import GroupCatalogue
 from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.health import Health
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
@@ -47,13 +48,16 @@ from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,
 )
+from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.supervision import Failures, Supervisor
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -107,6 +111,9 @@ class Plugin:
         self._app = app
         self._lock = threading.RLock()
         self._started_in = 0
+        self._supervisor = Supervisor()
+        self.deadlines = Deadlines(self._supervisor)
+        self._failures = Failures(LOG)
 
     # Tables and drivers ---------------------------------------------------
 
@@ -141,7 +148,11 @@ class Plugin:
 
     @functools.cached_property
     def locks(self) -> Locks:
-        return Locks(self._folder)
+        return Locks(self._folder, self.rooms.locks)
+
+    @functools.cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self.conf.hawkfish.web_threads)
 
     @functools.cached_property
     def _database(self) -> Database:
@@ -182,7 +193,7 @@ class Plugin:
             self._notes,
             self.group_table,
             KINDS,
-            self.may_serve,
+            self._may_tell,
         )
 
     @functools.cached_property
@@ -196,7 +207,7 @@ class Plugin:
             self.group_table,
             self.tasks,
             KINDS,
-            self.may_serve,
+            self._may_tell,
         )
 
     @functools.cached_property
@@ -215,7 +226,14 @@ class Plugin:
             self._notes,
             self.policies,
             self.delete,
-            self.may_serve,
+            self.group_prune,
+            self.allowed.is_served,
+        )
+
+    @functools.cached_property
+    def group_prune(self) -> GroupPrune:
+        return GroupPrune(
+            self.catalogue, self.groups, self.group_table, self.group_delete
         )
 
     @functools.cached_property
@@ -244,7 +262,8 @@ class Plugin:
             self.group_table,
             self.create,
             self.delete,
-            self.prune.after_create,
+            self.prune,
+            self.group_prune,
             self.conf,
         )
 
@@ -292,23 +311,65 @@ class Plugin:
 
     # Who may see what -----------------------------------------------------
 
+    @functools.cached_property
+    def allowed(self) -> AllowLists:
+        return AllowLists(
+            self._folder,
+            lambda: internals.allowed_instances(self._app.config),
+        )
+
     def may_serve(self, system: contract.System) -> bool:
-        return internals.may_serve(self._app.config, system.uuid, system.name)
+        return permits(internals.allowed_instances(self._app.config), system)
+
+    def _may_tell(self, system: contract.System) -> bool:
+        if flask.has_request_context():
+            return self.may_serve(system)
+        # What a task keeps is read by the clients of all emulators.
+        return self.allowed.is_served_by_all(system)
 
     def may_show(self, event: Event) -> bool:
         system = event.origin.system
         return system is None or self.may_serve(system)
 
+    def _may_push(self, event: Event, subscription: Subscription) -> bool:
+        system = event.origin.system
+        return system is None or (
+            permits(subscription.allowed, system)
+            and self.allowed.is_served(system)
+        )
+
+    @functools.cached_property
+    def _health(self) -> Health:
+        return Health(self._database, self.events)
+
+    def health(self) -> tuple[str, str]:
+        return self._health.status(self._supervisor.failing())
+
+    def _periodic(self) -> None:
+        self._health.say(self._supervisor.failing())
+        self.prune.periodic()
+
     # Life -----------------------------------------------------------------
 
     @functools.cached_property
     def _workers(self) -> Workers:
-        return Workers(self.tasks, self.locks, self.operations, self.conf)
+        return Workers(
+            self.tasks,
+            self.locks,
+            self.operations,
+            self.conf,
+            self._supervisor,
+        )
 
     @functools.cached_property
     def _delivery(self) -> Delivery:
         return Delivery(
-            self.events, self.subscriptions, self.conf, self.may_show
+            self.events,
+            self.subscriptions,
+            self.conf,
+            self._may_push,
+            self._supervisor,
+            self.deadlines,
         )
 
     @property
@@ -328,20 +389,22 @@ class Plugin:
             if self.started:
                 return
             try:
+                self.allowed.announce()
                 self._workers.start(
                     self._delivery.start,
                     *self._sweeping(),
-                    periodic=self.prune.periodic,
+                    periodic=self._periodic,
                 )
-            except exceptions.HawkFishError as exc:
-                LOG.error('No snapshots yet: %s', messages.text(exc))
+            except Exception as exc:
+                self._failures.tell('The start of the snapshots', exc)
             else:
                 self._started_in = os.getpid()
 
-    def _sweeping(self) -> Sequence[Callable[[], None]]:
+    def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
         if not isinstance(self.driver, contract.LeavesFiles):
             return ()
-        return (Sweeping(self.driver, self.tasks).start,)
+        sweeping = Sweeping(self.driver, self.tasks, self._supervisor)
+        return (sweeping.start,)
 
 
 if TYPE_CHECKING:

@@ -13,13 +13,16 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import locks, sessions
+from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
 from hawkfish_plugin.group_catalogue import GroupCatalogue
 from hawkfish_plugin.groups import Groups
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
 
@@ -66,8 +69,20 @@ class Services(Protocol):
     def subscriptions(self) -> Subscriptions: ...
 
     @property
+    def deadlines(self) -> Deadlines: ...
+
+    @property
+    def rooms(self) -> Rooms: ...
+
+    @property
+    def allowed(self) -> AllowLists: ...
+
+    @property
     def started(self) -> bool:
         """Whether this process has started; a fork of it has not."""
+
+    def health(self) -> tuple[str, str]:
+        """OK, Warning or Critical, and why, of what runs the tasks."""
 
     def start(self) -> None:
         """Start what works in the background; a second time does nothing."""

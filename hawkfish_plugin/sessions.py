@@ -16,9 +16,9 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from hawkfish_plugin import db, exceptions
+from hawkfish_plugin import bounds, db, exceptions
 from hawkfish_plugin.emulator import internals
 
 LOG = logging.getLogger(__name__)
@@ -27,11 +27,13 @@ MIN_TIMEOUT, MAX_TIMEOUT = 30, 86400
 
 # Clients that never log out must not fill the disk: one more ends the one
 # that has not been used for longest.
-MAX_SESSIONS = 128
+MAX_SESSIONS = bounds.SESSIONS
 
 # How much later than it could a session may time out; a write for each
 # request would cost more than the request.
 _GRAIN_SECONDS = 5.0
+# What bcrypt looks at; newer releases refuse more.
+_MOST_BYTES = 72
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +67,19 @@ class Sessions:
                 return None
             entry = _digest(found)
         token, now = secrets.token_urlsafe(32), time.time()
+        used = self._db.steady()
         with self._db.transaction() as connection:
-            self._make_room(connection, now)
+            self._make_room(connection, used)
             session_id = connection.execute(
                 'INSERT INTO sessions (user, entry, token, created, used)'
                 ' VALUES (?, ?, ?, ?, ?)',
-                (name, entry, _digest(token), now, now),
+                (name, entry, _digest(token), now, used),
             ).lastrowid
         return Session(int(session_id or 0), name, now), token
 
     def user(self, users: str, token: str) -> str | None:
         """Whose token it is; None where it is nobody's, or no longer."""
-        now = time.time()
+        now = self._db.steady()
         rows = self._db.query(
             'SELECT * FROM sessions WHERE token = ? AND used > ?',
             _digest(token),
@@ -98,7 +101,7 @@ class Sessions:
         rows = self._db.query(
             'SELECT id, user, created FROM sessions WHERE used > ?'
             ' ORDER BY id',
-            self._oldest(time.time()),
+            self._oldest(self._db.steady()),
         )
         return [Session(**row) for row in rows]
 
@@ -119,9 +122,14 @@ class Sessions:
         seconds: int = row['seconds']
         return seconds
 
-    @timeout.setter
-    def timeout(self, seconds: int) -> None:
+    def change_timeout(
+        self, seconds: int | None, check: Callable[[], None]
+    ) -> None:
+        """Set it; *check* may refuse by what nobody changes any more."""
         with self._db.transaction() as connection:
+            check()
+            if seconds is None:
+                return
             connection.execute(
                 'UPDATE session_timeout SET seconds = ?', (seconds,)
             )
@@ -161,6 +169,23 @@ def _check(users: str, name: str, password: str) -> str | None:
     if tried is None:
         return None
     return entry if internals.fits(tried, password) else None
+
+
+def is_user(users: str, name: str) -> bool:
+    """Whether the file *users* has *name*."""
+    return name in _entries(users)
+
+
+def waste_time(users: str, password: bytes) -> None:
+    """Take as long as the check of a wrong password of somebody."""
+    for entry in _entries(users).values():
+        internals.fits(entry, password.decode(errors='replace'))
+        break
+
+
+def may_be_password(password: bytes) -> bool:
+    """Whether bcrypt takes *password*, right or wrong."""
+    return 0 not in password and len(password) <= _MOST_BYTES
 
 
 def _entries(users: str) -> dict[str, str]:

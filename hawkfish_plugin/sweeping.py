@@ -9,10 +9,10 @@ those of a snapshot are logged and never removed: somebody may be using them.
 
 import logging
 import threading
-import time
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.supervision import Finished, Supervisor
 from hawkfish_plugin.tasks.table import Tasks
 
 LOG = logging.getLogger(__name__)
@@ -24,31 +24,33 @@ class Sweeping:
     """The files of the hypervisor that *driver* reaches."""
 
     def __init__(
-        self, driver: contract.LeavesFiles, task_table: Tasks
+        self,
+        driver: contract.LeavesFiles,
+        task_table: Tasks,
+        supervisor: Supervisor,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
+        self._supervisor = supervisor
 
-    def start(self) -> None:
-        threading.Thread(
-            target=self._sweep, name='hawkfish-sweep', daemon=True
-        ).start()
+    def start(self, over: threading.Event) -> None:
+        """Look once, as soon as the hypervisor is there."""
+        self._supervisor.repeat('sweep', lambda: self._sweep(over), over)
 
-    def _sweep(self) -> None:
-        """Once, as soon as the hypervisor is there."""
-        while True:
-            try:
-                strange = self._driver.sweep(self._noted())
-                break
-            except exceptions.HawkFishError as exc:
-                LOG.debug('Not swept: %r', messages.text(exc))
-            time.sleep(_RETRY_SECONDS)
+    def _sweep(self, over: threading.Event) -> None:
+        try:
+            strange = self._driver.sweep(self._noted())
+        except exceptions.HawkFishError as exc:
+            LOG.debug('Not swept: %r', messages.text(exc))
+            over.wait(_RETRY_SECONDS)
+            return
         for path in strange:
             LOG.warning(
                 'The file %r is named like one of a snapshot, but no domain '
                 'and no snapshot has it',
                 path,
             )
+        raise Finished
 
     def _noted(self) -> set[str]:
         """The files that tasks have said they could not remove."""

@@ -3,10 +3,12 @@
 The tree that the snapshots of a system are.
 
 Pure: children, ancestors and descendants of records that name their parents.
-A tree comes from anywhere, so one with a cycle ends here too.
+A tree comes from anywhere, so one with a cycle, or two of a name, ends here
+too, and ``flaws`` tells it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import collections
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hawkfish_plugin.drivers.contract import Snapshot
 
@@ -18,6 +20,24 @@ def children(snapshots: Iterable[Snapshot]) -> dict[str, list[str]]:
         if snapshot.parent is not None:
             found.setdefault(snapshot.parent, []).append(snapshot.name)
     return found
+
+
+def flaws(snapshots: Collection[Snapshot]) -> list[str]:
+    """The names that make *snapshots* no tree: of two, or in a cycle."""
+    counted = collections.Counter(snapshot.name for snapshot in snapshots)
+    parents = {snapshot.name: snapshot.parent for snapshot in snapshots}
+    found = {name for name, times in counted.items() if times > 1}
+    sound: set[str] = set()
+    for name in parents:
+        path: dict[str, None] = {}
+        above: str | None = name
+        while above in parents and above not in sound and above not in path:
+            path[above] = None
+            above = parents[above]
+        if above in path:
+            found.add(above)
+        sound.update(path)
+    return sorted(found)
 
 
 def ancestors(snapshots: Iterable[Snapshot]) -> set[str]:

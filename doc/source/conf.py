@@ -10,6 +10,7 @@ project = 'HawkFish Snapshots'
 copyright = 'HawkFish developers'
 
 extensions = [
+    'bounds',
     'cliff.sphinxext',
     'csdl',
     'openstackdocstheme',

@@ -12,7 +12,7 @@ from urllib import parse
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -40,12 +40,11 @@ SERVICE = '/AggregationService'
 COLLECTION = f'{SERVICE}/Aggregates'
 MEMBER = f'{COLLECTION}/<group>'
 
-_MAX_ELEMENTS = 1000
 _MAX_SECONDS = 3600
 
 _ELEMENTS: Schema = {
     'type': 'array',
-    'maxItems': _MAX_ELEMENTS,
+    'maxItems': bounds.ELEMENTS,
     'items': {
         'type': 'object',
         'properties': {'@odata.id': {'type': 'string'}},
@@ -77,7 +76,7 @@ _RESET = _parameters(
     uris.RESET_ACTION,
     ('ResetType',),
     ResetType={'type': 'string', 'enum': aggregates.RESET_TYPES},
-    BatchSize={'type': 'integer', 'minimum': 0, 'maximum': _MAX_ELEMENTS},
+    BatchSize={'type': 'integer', 'minimum': 0, 'maximum': bounds.ELEMENTS},
     DelayBetweenBatchesInSeconds={
         'type': 'integer',
         'minimum': 0,

@@ -5,7 +5,7 @@ import json
 
 import flask
 
-from hawkfish_plugin.api.access import services
+from hawkfish_plugin.api.access import check_if_match, services
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.redfish.common import Resource
 from hawkfish_plugin.redfish.tasks import task_accepted
@@ -30,7 +30,12 @@ def answer(
         response.headers['Link'] = schemas.described_by(body['@odata.type'])
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))
-        response.make_conditional(flask.request)
+        if flask.request.method in ('GET', 'HEAD'):
+            check_if_match(body)
+        # Of the conditions, Werkzeug answers the others as is expected.
+        environ = dict(flask.request.environ)
+        environ.pop('HTTP_IF_MATCH', None)
+        response.make_conditional(environ)
         # The server adds it to every response.
         response.headers.pop('Date', None)
     return response

@@ -10,7 +10,7 @@ import logging
 import flask
 from werkzeug import exceptions as http_errors
 
-from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin import bounds, exceptions, messages
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.redfish import errors, uris
 
@@ -34,7 +34,7 @@ def _refuse(error: exceptions.HawkFishError) -> flask.Response:
         LOG.error(
             '%s %r: %r',
             flask.request.method,
-            flask.request.path,
+            flask.request.path[: bounds.LOG_CHARACTERS],
             messages.text(error),
         )
     return answer(errors.error(error), error.status)
@@ -46,5 +46,6 @@ def _crash(error: Exception) -> flask.Response:
         body = errors.error(exceptions.GeneralError())
         body['error']['message'] = error.description or str(error)
         return answer(body, error.code)
-    LOG.exception('%s %r', flask.request.method, flask.request.path)
+    path = flask.request.path[: bounds.LOG_CHARACTERS]
+    LOG.exception('%s %r', flask.request.method, path)
     return answer(errors.error(exceptions.InternalError()), 500)

@@ -7,16 +7,16 @@ The bodies of requests: their strict parsing, and how messages quote them.
 
 import datetime
 import json
+import math
 import re
 from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import bounds, exceptions
 
 Body = dict[str, Any]
 
-MAX_BODY_BYTES = 64 * 1024
 _MAX_VALUE_CHARACTERS = 200
 
 _MOMENT = re.compile(
@@ -25,28 +25,69 @@ _MOMENT = re.compile(
 )
 
 
-def read_body() -> Body:
-    """The JSON object of the request; without a body, an empty one."""
+def read_body(most: int = bounds.BODY_BYTES) -> Body:
+    """
+    The JSON object of the request; without a body, an empty one.
+
+    Raises RequestBodyTooLarge for one of more than *most* bytes.
+    """
     if any(name.startswith('$') for name in flask.request.args):
         raise exceptions.QueryNotSupportedOnOperation()
-    data = flask.request.stream.read(MAX_BODY_BYTES + 1)
-    if len(data) > MAX_BODY_BYTES:
-        raise exceptions.RequestBodyTooLarge(MAX_BODY_BYTES)
+    data = flask.request.stream.read(most + 1)
+    if len(data) > most:
+        raise exceptions.RequestBodyTooLarge(most)
+    # Also of an empty one: a page of another site can send others.
+    if flask.request.mimetype and not flask.request.is_json:
+        raise exceptions.UnsupportedMediaType(flask.request.mimetype)
     if not data:
         return {}
     if not flask.request.is_json:
         raise exceptions.UnsupportedMediaType(flask.request.mimetype)
-    try:
-        body = json.loads(data)
-    # RecursionError: a body of many brackets.
-    except (ValueError, RecursionError):
-        raise exceptions.MalformedJSON() from None
+    body = parse(data)
     if not isinstance(body, dict):
         raise exceptions.MalformedJSON()
     if flask.request.method != 'PATCH':
         return body
     # Annotations that a client has read and sends back change nothing.
     return {k: v for k, v in body.items() if not k.startswith('@odata.')}
+
+
+def parse(data: bytes) -> object:
+    """
+    The value that *data* is in JSON; raises MalformedJSON.
+
+    Also where it is nested so deeply that what is done with it could fail, or
+    has what only Python takes for a number.
+    """
+    try:
+        value = json.loads(
+            data, parse_constant=_no_number, parse_float=_number
+        )
+    # RecursionError: a body of many brackets.
+    except (ValueError, RecursionError):
+        raise exceptions.MalformedJSON() from None
+    level = [value]
+    for _ in range(bounds.JSON_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise exceptions.MalformedJSON()
+    return value
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f'no number: {text}')
+
+
+def _number(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f'no number: {text}')
+    return found
 
 
 def moment(text: str) -> datetime.datetime:

@@ -6,18 +6,14 @@ Owns the service itself, its test events, and the stream of server-sent
 events.  Subscriptions have a file of their own.
 """
 
-import contextlib
 import json
 import re
-import socket
-import struct
-import sys
 import uuid
 from collections.abc import Iterator
 
 import flask
 
-from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin import bounds, events, exceptions, messages
 from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import missing, services
 from hawkfish_plugin.api.answers import answer
@@ -28,9 +24,6 @@ from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as rendering
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import link
-
-# How long a client may leave what is sent to it unread.
-_SEND_SECONDS = 20
 
 _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
 
@@ -87,7 +80,7 @@ def show_event_service() -> flask.Response:
 def act_on_event_service(action: str) -> flask.Response:
     if action not in (uris.SUBMIT_TEST_ACTION, uris.TEST_ACTION):
         raise missing()
-    body = read_body()
+    body = read_body(bounds.TEST_EVENT_BYTES)
     if action == uris.SUBMIT_TEST_ACTION:
         body = _as_standard(body)
         _SUBMIT_TEST.check(body)
@@ -147,18 +140,24 @@ def stream_events() -> flask.Response:
     wanted = _wanted()
     if flask.request.method == 'HEAD':
         return flask.Response(content_type='text/event-stream')
-    _limit_sending()
     available = services()
-    stream = streams.Stream(
-        available.events,
-        available.subscriptions,
-        available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
-        _last_event_id(),
-        lambda event: available.may_show(event) and wanted(event),
-    )
+    if not available.rooms.streams.enter():
+        raise exceptions.EventSubscriptionLimitExceeded()
+    try:
+        stream = streams.Stream(
+            available.events,
+            available.subscriptions,
+            available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
+            _last_event_id(),
+            lambda event: available.may_show(event) and wanted(event),
+        )
+    except BaseException:
+        available.rooms.streams.leave()
+        raise
     response = flask.Response(_lines(stream), content_type='text/event-stream')
     # A proxy must pass on each event as it comes.
     response.headers['X-Accel-Buffering'] = 'no'
+    response.call_on_close(available.rooms.streams.leave)
     response.call_on_close(stream.close)
     return response
 
@@ -202,24 +201,3 @@ def _client() -> str:
         address = f'[{address}]'
     port = flask.request.environ.get('REMOTE_PORT', 0)
     return f'redfish-sse://{address}:{port}'
-
-
-def _limit_sending() -> None:
-    """
-    Let the stream of a client that reads nothing, or is gone, end.
-
-    Where the server does not give access to the socket, its own limits hold.
-    """
-    environ = flask.request.environ
-    client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')
-    if client is None or sys.platform != 'linux':
-        return
-    with contextlib.suppress(OSError):
-        client.setsockopt(
-            socket.SOL_SOCKET,
-            socket.SO_SNDTIMEO,
-            struct.pack('ll', _SEND_SECONDS, 0),
-        )
-        client.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
-        )

@@ -94,8 +94,10 @@ def create_group_snapshot(group: str) -> flask.Response:
 def preview_group_create(group: str) -> flask.Response:
     found = find_group(group)
     options = _options(read_body(), _PREVIEW)
-    seen = operation(GroupCreate).preview(found, options)
-    return answer(group_snapshots.preview(seen))
+    create = operation(GroupCreate)
+    seen = create.preview(found, options)
+    plan = create.plan(found, options, seen)
+    return answer(group_snapshots.preview(seen, plan))
 
 
 @blueprint.post(f'{COLLECTION}/Actions/{uris.ADOPT_ACTION}')
@@ -131,8 +133,14 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
 def delete_group_snapshot(group: str, name: str) -> flask.Response:
     found = find_group(group)
     read_body()
-    check_if_match(_resource(found, name))
-    return accepted(operation(GroupDelete).submit(found, name, _payload({})))
+    _find(found, name)
+    task = operation(GroupDelete).submit(
+        found,
+        name,
+        _payload({}),
+        lambda: check_if_match(_resource(found, name)),
+    )
+    return accepted(task)
 
 
 @blueprint.post(f'{MEMBER}/Actions/<action>')
@@ -144,7 +152,7 @@ def act_on_group_snapshot(
         raise missing()
     body = read_body()
     _REVERT.check(body)
-    check_if_match(_resource(found, name))
+    _find(found, name)
     options = GroupRevertOptions(
         name,
         body.get('TargetPowerState', contract.AS_CAPTURED),
@@ -153,9 +161,13 @@ def act_on_group_snapshot(
         body.get('AddedSystems', REFUSE),
         body.get('Partial', False),
     )
-    return accepted(
-        operation(GroupRevert).submit(found, options, _payload(body))
+    task = operation(GroupRevert).submit(
+        found,
+        options,
+        _payload(body),
+        lambda: check_if_match(_resource(found, name)),
     )
+    return accepted(task)
 
 
 def _find(group: Group, name: str) -> GroupView:

@@ -9,7 +9,13 @@ none of them: what it announces holds for every resource of the service.
 """
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Container,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, TypeVar
 
 import flask
@@ -50,22 +56,40 @@ def listing(
 
     *link* gives the URI of a record, *render* its resource.
     """
+    return listing_of(
+        records,
+        link,
+        lambda shown: ((record, render(record)) for record in shown),
+        collection,
+    )
+
+
+def listing_of(
+    records: Sequence[Record],
+    link: Callable[[Record], str],
+    load: Callable[[Sequence[Record]], Iterable[tuple[Record, Resource]]],
+    collection: Collection,
+) -> Resource:
+    """
+    As ``listing``, of records that are not worth reading if not shown.
+
+    *load* gives the resources of some; those that are gone it leaves out.
+    """
     check(COLLECTION)
     only, whole = _only(), _expand()
     wanted, paths = _filter(), _select()
     first, count = _whole_number('$skip') or 0, _whole_number('$top')
-    found = [
-        record
-        for record in records
-        if wanted is None or wanted(render(record))
-    ]
+    found = records
+    if wanted is not None:
+        found = [r for r, resource in load(records) if wanted(resource)]
     if only and len(found) == 1:
-        return render(found[0])
+        for _, resource in load(found):
+            return resource
     shown = found[first:] if count is None else found[first : first + count]
-    members = [
-        render(record) if whole else {'@odata.id': link(record)}
-        for record in shown
-    ]
+    if whole:
+        members = [resource for _, resource in load(shown)]
+    else:
+        members = [{'@odata.id': link(record)} for record in shown]
     body = collection(members, len(found))
     return body if paths is None else _selected(body, paths)
 

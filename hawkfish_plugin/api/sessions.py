@@ -55,11 +55,10 @@ def show_session_service() -> flask.Response:
 @blueprint.patch('/SessionService')
 def change_session_service() -> flask.Response:
     body = read_body()
-    resource = _service()
-    check_if_match(resource)
-    _CHANGE.check(body, resource=resource)
-    if 'SessionTimeout' in body:
-        services().sessions.timeout = body['SessionTimeout']
+    _CHANGE.check(body, resource=_service())
+    services().sessions.change_timeout(
+        body.get('SessionTimeout'), lambda: check_if_match(_service())
+    )
     return answer(_service())
 
 

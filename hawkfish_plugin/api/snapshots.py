@@ -156,8 +156,13 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
 def delete_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     read_body()
-    check_if_match(_resource(system, name))
-    return accepted(operation(Delete).submit(system, name, _payload({})))
+    task = operation(Delete).submit(
+        system,
+        name,
+        _payload({}),
+        lambda: check_if_match(_resource(system, name)),
+    )
+    return accepted(task)
 
 
 @blueprint.post(f'{MEMBER}/Actions/<action>')
@@ -167,7 +172,6 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         raise missing()
     body = read_body()
     _REVERT.check(body)
-    check_if_match(_resource(system, name))
     task = operation(Revert).submit(
         system,
         contract.RevertRequest(
@@ -177,6 +181,7 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         ),
         body.get('SafetySnapshot'),
         _payload(body),
+        lambda: check_if_match(_resource(system, name)),
     )
     return accepted(task)
 

@@ -6,6 +6,7 @@ Owns the routes below ``EventService/Subscriptions``, and what the bodies of
 their requests may hold.
 """
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -215,6 +216,7 @@ def create_subscription() -> flask.Response:
         body.get('VerifyCertificate', True),
         _headers(body),
         _filters(body),
+        services().allowed.own(),
     )
     return answer(
         events.destination(created),
@@ -235,14 +237,13 @@ def change_subscription(subscription_id: str) -> flask.Response:
     body = read_body()
     resource = events.destination(record)
     _CHANGE[record.type].check(body, _header_errors, resource=resource)
-    check_if_match(resource)
     changes = {
         column: body[name] for name, column in _COLUMNS.items() if name in body
     }
     if 'HttpHeaders' in body:
         changes['headers'] = subscriptions.as_text(_headers(body))
-    if changes:
-        services().subscriptions.update(record.id, **changes)
+    with _missing():
+        services().subscriptions.change(record.id, _check_if_match, changes)
     return answer(events.destination(_find(subscription_id)))
 
 
@@ -250,8 +251,8 @@ def change_subscription(subscription_id: str) -> flask.Response:
 def delete_subscription(subscription_id: str) -> flask.Response:
     record = _find(subscription_id)
     read_body()
-    check_if_match(events.destination(record))
-    services().subscriptions.delete(record.id)
+    with _missing():
+        services().subscriptions.remove(record.id, _check_if_match)
     return answer(None, 204)
 
 
@@ -272,11 +273,21 @@ def act_on_subscription(subscription_id: str, action: str) -> flask.Response:
     return answer(None, 204)
 
 
-def _find(subscription_id: str) -> subscriptions.Subscription:
+def _check_if_match(record: subscriptions.Subscription) -> None:
+    check_if_match(events.destination(record))
+
+
+@contextlib.contextmanager
+def _missing() -> Iterator[None]:
     try:
-        return services().subscriptions.get(find_number(subscription_id))
+        yield
     except exceptions.SubscriptionNotFound:
         raise missing() from None
+
+
+def _find(subscription_id: str) -> subscriptions.Subscription:
+    with _missing():
+        return services().subscriptions.get(find_number(subscription_id))
 
 
 # What is in a body --------------------------------------------------------

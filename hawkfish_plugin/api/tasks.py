@@ -6,13 +6,14 @@ Owns the routes below ``TaskService``, and the final answer of a task monitor:
 the status and body that the operation would have had, had it been quick.
 """
 
+import dataclasses
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import find_number, missing, services
 from hawkfish_plugin.api.answers import accepted, answer
@@ -22,7 +23,13 @@ from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import tasks as renderers
 from hawkfish_plugin.redfish.common import Resource, with_etag
-from hawkfish_plugin.tasks.task import CANCELLED, CANCELLING, COMPLETED, Task
+from hawkfish_plugin.tasks.task import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    Head,
+    Task,
+)
 
 TASK = '/TaskService/Tasks/<task_id>'
 MONITOR = '/TaskService/TaskMonitors/<task_id>'
@@ -34,32 +41,44 @@ _CANCELLABLE, _NOT_CANCELLABLE = 'DELETE', 'GET, HEAD'
 def show_task_service() -> flask.Response:
     """In the place of the emulator's own stub (see ``emulator``)."""
     queries.check(())
-    return answer(renderers.task_service(time.time()))
+    return answer(renderers.task_service(time.time(), *_health()))
+
+
+def _health() -> tuple[str, str]:
+    try:
+        return services().health()
+    except exceptions.StateUnavailable as exc:
+        return 'Critical', messages.text(exc)
 
 
 @blueprint.get('/TaskService/Tasks')
 def list_tasks() -> flask.Response:
-    return _list(services().tasks.list(), renderers.task_collection)
+    return _list(services().tasks.heads(), renderers.task_collection)
 
 
 @blueprint.get(f'{TASK}/SubTasks')
 def list_sub_tasks(task_id: str) -> flask.Response:
     task = _find(task_id)
     return _list(
-        services().tasks.sub_tasks(task.id),
+        services().tasks.heads(task.id),
         functools.partial(renderers.sub_task_collection, task.id),
     )
 
 
 def _list(
-    tasks: Sequence[Task], collection: queries.Collection
+    heads: Sequence[Head], collection: queries.Collection
 ) -> flask.Response:
-    with_sub_tasks = services().tasks.has_sub_tasks()
+    def load(shown: Sequence[Head]) -> Iterator[tuple[Head, Resource]]:
+        with_sub_tasks = services().tasks.has_sub_tasks()
+        by_id = {head.id: head for head in shown}
+        for task in services().tasks.load(shown):
+            yield by_id[task.id], _render(task, task.id in with_sub_tasks)
+
     return answer(
-        queries.listing(
-            [task for task in tasks if _may_show(task)],
-            lambda task: uris.task_uri(task.id),
-            lambda task: _render(task, task.id in with_sub_tasks),
+        queries.listing_of(
+            [head for head in heads if _may_show(head)],
+            lambda head: uris.task_uri(head.id),
+            load,
             collection,
         )
     )
@@ -103,7 +122,7 @@ def watch_task(task_id: str) -> flask.Response:
     queries.check(())
     task = _find(task_id)
     if task.active:
-        response = accepted(task)
+        response = accepted(_with_progress(task))
         response.headers['Allow'] = (
             _CANCELLABLE if task.may_cancel else _NOT_CANCELLABLE
         )
@@ -117,11 +136,20 @@ def watch_task(task_id: str) -> flask.Response:
 
 def _render(task: Task, has_sub_tasks: bool) -> Resource:
     return renderers.task(
-        task,
+        _with_progress(task) if has_sub_tasks else task,
         services().operations.title(task),
         _created(task),
         has_sub_tasks,
     )
+
+
+def _with_progress(task: Task) -> Task:
+    """*task* as far as its sub-tasks are, while it is active."""
+    parts = services().tasks.sub_tasks(task.id) if task.active else ()
+    if not parts:
+        return task
+    operation = services().operations.of(task)
+    return dataclasses.replace(task, percent=operation.percent(task, parts))
 
 
 def _created(task: Task) -> Sequence[str]:
@@ -150,7 +178,7 @@ def _find(task_id: str) -> Task:
     return task
 
 
-def _may_show(task: Task) -> bool:
+def _may_show(task: Task | Head) -> bool:
     """Whether every system of *task* may be served."""
     return all(services().may_serve(s.system) for s in task.subjects)
 

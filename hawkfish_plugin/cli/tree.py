@@ -40,15 +40,22 @@ def draw(
         # The parent of a snapshot that is being created may be unknown.
         parent = snapshot.parent if snapshot.parent in names else None
         below.setdefault(parent, []).append(snapshot)
+    # Those in a cycle, which no root leads to, come last.
+    roots = [*below.get(None, []), *members]
     # Not recursive: a chain can be deeper than the stack of Python.
-    waiting = [(root, '', '', '') for root in reversed(below.get(None, []))]
+    waiting = [(root, '', '', '') for root in reversed(roots)]
+    drawn: set[int] = set()
     while waiting:
         snapshot, before, branch, after = waiting.pop()
+        if id(snapshot) in drawn:
+            continue
+        drawn.add(id(snapshot))
         yield f'{before}{branch}{_describe(snapshot, now)}'
         indent = before + after
         grown = [
             (child, indent, '|-- ', '|   ')
             for child in below.get(snapshot.name, [])
+            if id(child) not in drawn
         ]
         # The next snapshot becomes a child of the current one.
         if standing := here(snapshot):

@@ -167,8 +167,8 @@ class Forecast:
     What a create would make, of *size* at the most.
 
     *needs* are the bytes that are needed and available in each folder.
-    *pause* is for how many seconds the system will be paused at the most, in
-    a group; None where nobody knows.
+    *pause* is for how many seconds its group will be paused for it at the
+    most; None where it will not be, or nobody knows.
     """
 
     external: bool
@@ -201,6 +201,10 @@ class Repair:
     target: str
     before: str
     after: str
+
+
+HIDDEN = Dependent('others that are not shown', '')
+"""A system of which nobody may hear by whom it is asked."""
 
 
 class Freshness(enum.Enum):
@@ -466,7 +470,8 @@ class Driver(Protocol):
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, context: TaskContext
-    ) -> None: ...
+    ) -> None:
+        """Raises what became of the system, also where its target is gone."""
 
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext

@@ -19,9 +19,10 @@ from typing import Any
 from oslo_config import cfg
 from sushy_tools import error
 
-from hawkfish_plugin import exceptions, records
+from hawkfish_plugin import exceptions, messages, records
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
 
@@ -177,7 +178,8 @@ class FakeDriver:
             self.memory_bytes if memory else 0,
             _DISK_BYTES if self.snapshots(uuid) else 0,
         )
-        return contract.Forecast(True, memory, size)
+        pause = self.behaviour.seconds if request.is_common else None
+        return contract.Forecast(True, memory, size, pause=pause)
 
     def _obstacles(self, uuid: str) -> tuple[exceptions.HawkFishError, ...]:
         depth, most = len(self.snapshots(uuid)), self.behaviour.depth
@@ -187,10 +189,10 @@ class FakeDriver:
 
     def _has_memory(self, uuid: str, request: contract.CreateRequest) -> bool:
         memory = request.memory
-        if request.consistency == contract.DISKS_ONLY:
-            return False
         if memory is None:
             memory = self._include_memory
+        if request.consistency == contract.DISKS_ONLY:
+            memory = False
         return bool(memory and self._power_state(uuid) == contract.ON)
 
     def _power_state(self, uuid: str) -> str:
@@ -217,21 +219,25 @@ class FakeDriver:
         self.check_create(uuid, request)
         run = _Run('create', context, self.behaviour, uuid)
         run.step('prepare')
-        context.meet(contract.Meeting.FLUSHED)
+        context.meet(Meeting.FLUSHED)
+        run.step('capture')
         try:
             capture = self._pause(uuid, request)
-            context.meet(contract.Meeting.PAUSED)
-            run.step('capture')
+            if request.is_common:
+                context.meet(Meeting.PAUSED)
             run.pass_time()
             new = self._capture(uuid, request)
-            context.meet(contract.Meeting.CAPTURED)
-        except (exceptions.MeetingMissed, exceptions.OperationCancelled):
+            if request.is_common:
+                # Whoever asked for all of them removes it.
+                with contextlib.suppress(exceptions.MeetingMissed):
+                    context.meet(Meeting.CAPTURED)
+        except exceptions.OperationCancelled:
             self._uncapture(uuid, request.name)
             raise
         finally:
             self._paused.pop(uuid, None)
         run.step('finish')
-        if capture and request.consistency != contract.LIVE:
+        if capture and request.is_common:
             pause = time.monotonic() - capture.monotonic
             capture = dataclasses.replace(capture, pause=pause)
         return dataclasses.replace(_created(request, new), capture=capture)
@@ -240,9 +246,11 @@ class FakeDriver:
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Capture | None:
         """Pause a system that runs, where all of its group are."""
-        if self._power_state(uuid) != contract.ON:
+        if request.consistency is None or (
+            self._power_state(uuid) != contract.ON
+        ):
             return None
-        if request.consistency in (contract.CONSISTENT, contract.DISKS_ONLY):
+        if request.is_common:
             self._paused[uuid] = True
         return contract.Capture(time.time(), time.monotonic())
 
@@ -277,9 +285,10 @@ class FakeDriver:
         self.check_revert(uuid, request)
         run = _Run('revert', context, self.behaviour, uuid)
         run.step('prepare')
+        context.meet(Meeting.PREPARED)
         run.step('revert')
         run.pass_time()
-        context.meet(contract.Meeting.LOADED)
+        context.meet(Meeting.LOADED)
         tree = self.snapshots(uuid)
         power_state = request.power_state
         if power_state == contract.AS_CAPTURED:
@@ -336,7 +345,15 @@ class FakeDriver:
         request: contract.RevertRequest,
         context: contract.TaskContext,
     ) -> None:
-        if not _find(self.snapshots(uuid), request.name).current:
+        try:
+            target = _find(self.snapshots(uuid), request.name)
+        except exceptions.SnapshotNotFound as exc:
+            raise exceptions.RevertNotUndone(
+                request.name,
+                'it was interrupted',
+                messages.text(exc).rstrip('.'),
+            ) from exc
+        if not target.current:
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )

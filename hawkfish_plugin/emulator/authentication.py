@@ -14,8 +14,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
 
-from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.emulator import headers, internals
+from hawkfish_plugin import exceptions, messages, sessions
+from hawkfish_plugin.emulator import headers, internals, serving
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import Services
 
@@ -66,6 +66,7 @@ class TokenMiddleware:
     def __call__(
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
+        serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
         return wsgi(environ, headers.adding_to(start))
 
@@ -79,6 +80,7 @@ class TokenMiddleware:
             return internals.unauthenticated(self._app)
         user = self._user(users, token) if token else None
         if user is None:
+            _mend(environ, users)
             return self._app.wsgi_app
         internals.set_user(environ, user)
         return internals.unauthenticated(self._app)
@@ -92,6 +94,20 @@ class TokenMiddleware:
         except exceptions.HawkFishError as exc:
             LOG.error('No token can be checked: %s', messages.text(exc))
             return None
+
+
+def _mend(environ: WSGIEnvironment, users: str) -> None:
+    """
+    Let the emulator's own check fail as it should, and as slowly.
+
+    It crashes on credentials that it cannot read, and refuses an unknown user
+    at once, which tells that there is none.
+    """
+    found = internals.authorization(environ)
+    if found is None or not sessions.may_be_password(found[1]):
+        environ.pop('HTTP_AUTHORIZATION', None)
+    elif not sessions.is_user(users, found[0]):
+        sessions.waste_time(users, found[1])
 
 
 def _is_open(environ: WSGIEnvironment) -> bool:

@@ -11,22 +11,27 @@ import contextlib
 import functools
 import logging
 import os
+import ssl
 from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin import bounds, exceptions, messages
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import (
     authentication,
+    bodies,
     handles,
     headers,
     internals,
     locking,
+    origins,
     resources,
     routes,
+    serving,
     virtual_media,
+    visibility,
 )
 from hawkfish_plugin.redfish import errors
 from hawkfish_plugin.services import Services
@@ -42,11 +47,16 @@ def install(app: flask.Flask, services: Services) -> None:
     """
     hooks = Hooks(app, services)
     routes.register(app)
+    if app.config['MAX_CONTENT_LENGTH'] is None:
+        app.config['MAX_CONTENT_LENGTH'] = bounds.ANY_BODY_BYTES
     app.before_request(headers.check_odata_version)
     app.before_request(hooks.before_request)
     # The last one that is registered is the first one that is called.
     app.after_request(headers.complete)
-    app.after_request(resources.add_links)
+    app.after_request(hooks.after_request)
+    app.register_error_handler(exceptions.HawkFishError, _refuse)
+    internals.mend_denials()
+    internals.mend_connections()
     app.teardown_request(hooks.teardown_request)
     authentication.install(app, services)
     app.run = _starting(app, services)  # type: ignore[method-assign]
@@ -58,14 +68,27 @@ class Hooks:
     def __init__(self, app: flask.Flask, services: Services) -> None:
         self._services = services
         self._handles = handles.Handles(app)
+        self._visibility = visibility.Visibility(app, services)
         self._locks = locking.RequestLocks(services)
 
     def before_request(self) -> flask.Response | None:
         """Prepare a request of the emulator, or answer in its place."""
+        self._services.rooms.bound(
+            'werkzeug.socket' not in flask.request.environ
+        )
         self._services.start()
+        origins.check()
         if routes.is_ours(flask.request.endpoint):
             return None
+        bodies.check()
+        self._visibility.check()
         return resources.replacement() or self._prepare()
+
+    def after_request(self, response: flask.Response) -> flask.Response:
+        """Complete a response of the emulator."""
+        if routes.is_ours(flask.request.endpoint):
+            return response
+        return self._visibility.filter(resources.add_links(response))
 
     def teardown_request(self, _error: BaseException | None) -> None:
         self._locks.release()
@@ -91,10 +114,15 @@ class Hooks:
         # While an operation or an insertion is going on nothing is known.
         with (
             contextlib.suppress(exceptions.SystemLocked),
+            self._services.locks.media(uuid, 0),
             self._services.locks.system(uuid, 0, shared=True),
         ):
             media = driver.removable_media(uuid)
             virtual_media.update_note(flask.request, uuid, media)
+
+
+def _refuse(error: exceptions.HawkFishError) -> flask.Response:
+    return answer(errors.error(error), error.status)
 
 
 def _starting(app: flask.Flask, services: Services) -> Any:
@@ -103,6 +131,11 @@ def _starting(app: flask.Flask, services: Services) -> Any:
 
     @functools.wraps(run)
     def start_and_run(*args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault(
+            'request_handler', serving.handler(services.deadlines)
+        )
+        if isinstance(kwargs.get('ssl_context'), ssl.SSLContext):
+            serving.speak_tls_later(kwargs['ssl_context'])
         # Under --debug the outer of the two processes only watches files.
         if not app.debug or os.environ.get('WERKZEUG_RUN_MAIN'):
             services.start()

@@ -8,21 +8,25 @@ them.  ``tests/unit/test_internals.py`` has a check for each, which
 ``tests/release/test_upstream.py`` repeats with the oldest and the newest
 release that are supported.
 
-Imports nothing of this package, so that every layer may import it.
+Imports nothing of this package, so that every layer may import it.  Long, as
+all that is relied on stands together.
 """
 
+import contextlib
+import functools
 import json
 import posixpath
+import sqlite3
 import sys
 import threading
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import flask
 from sushy_tools import error
-from sushy_tools.emulator import auth_basic, memoize
+from sushy_tools.emulator import api_utils, auth_basic, memoize
 from sushy_tools.emulator.resources.systems import fakedriver
 
 Config = Mapping[str, Any]
@@ -41,6 +45,7 @@ BIOS_SETTINGS = 'bios_settings'
 REGISTRIES = 'registry_file_collection'
 TASK_SERVICE = 'simple_task_service'
 VIRTUAL_MEDIA = 'VirtualMedia.virtual_media_resource'
+INSERT_MEDIA = 'VirtualMedia.virtual_media_insert'
 # The one task that the emulator has, of no operation.
 TASK_ID = '42'
 # A restart that the guest is asked for is no start of QEMU.
@@ -94,7 +99,10 @@ def update_targets(request: flask.Request) -> list[str]:
     Relies on the emulator taking the last segment of each target for the
     identity of a system.  Empty where the body is not valid.
     """
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        body = None
     targets = body.get('Targets') if isinstance(body, dict) else None
     if not isinstance(targets, list):
         return []
@@ -185,14 +193,37 @@ def persistent_dict(config: Config, name: str) -> MutableMapping[Any, Any]:
     return kept
 
 
-def may_serve(config: Config, uuid: str, name: str) -> bool:
+def mend_connections() -> None:
     """
-    Whether the emulator may serve the system *uuid*, which is called *name*.
+    Let the persistent dictionaries close their connections to SQLite.
 
-    Relies on SUSHY_EMULATOR_ALLOWED_INSTANCES: without it, all are served.
+    Relies on their method ``connection``, a context manager that gives a
+    cursor, and leaves the connection to the garbage collector: a burst of
+    requests leaves hundreds of descriptors.
+    """
+    memoize.PersistentDict.connection = _cursor
+
+
+@contextlib.contextmanager
+def _cursor(kept: Any) -> Iterator[sqlite3.Cursor]:
+    if not kept._dbpath:
+        raise TypeError('Dict is not yet persistent')
+    with (
+        contextlib.closing(sqlite3.connect(kept._dbpath)) as connection,
+        connection,
+    ):
+        connection.execute('PRAGMA journal_mode = WAL')
+        yield connection.cursor()
+
+
+def allowed_instances(config: Config) -> list[str] | None:
+    """
+    The UUIDs and names of the systems that may be served; None: all.
+
+    Relies on SUSHY_EMULATOR_ALLOWED_INSTANCES.
     """
     allowed = config.get('SUSHY_EMULATOR_ALLOWED_INSTANCES')
-    return allowed is None or uuid in allowed or name in allowed
+    return None if allowed is None else sorted(map(str, allowed))
 
 
 def has_all_features(config: Config) -> bool:
@@ -202,6 +233,27 @@ def has_all_features(config: Config) -> bool:
     Relies on SUSHY_EMULATOR_FEATURE_SET and its default.
     """
     return bool(config.get('SUSHY_EMULATOR_FEATURE_SET', 'full') == 'full')
+
+
+def not_found() -> Exception:
+    """
+    The error of the emulator for a system that it does not serve.
+
+    Relies on its error handler, which renders ``NotFound`` as a 404.
+    """
+    found: Exception = error.NotFound()
+    return found
+
+
+def mend_denials() -> None:
+    """
+    Let the emulator deny a system with the 404 that it means.
+
+    Relies on its ``api_utils`` raising ``error.NotFound``, where ``error`` is
+    a function of that module by mistake, which gives 500.
+    """
+    if not hasattr(api_utils.error, 'NotFound'):
+        vars(api_utils.error)['NotFound'] = error.NotFound
 
 
 # Authentication ------------------------------------------------------------
@@ -254,6 +306,23 @@ def fits(entry: str, password: str) -> bool:
     except (error.FishyError, ValueError):
         return False
     return True
+
+
+def authorization(environ: WSGIEnvironment) -> tuple[str, bytes] | None:
+    """
+    The name and password that the request brings; None: no valid ones.
+
+    Relies on ``auth_basic`` reading them from HTTP_AUTHORIZATION.
+    """
+    given = environ.get('HTTP_AUTHORIZATION')
+    if not isinstance(given, str):
+        return None
+    try:
+        kind, token = given.strip().split(maxsplit=1)
+        name, password = auth_basic.parse_token(token)
+    except (error.FishyError, ValueError):
+        return None
+    return (name, password) if kind.lower() == 'basic' else None
 
 
 # Systems -------------------------------------------------------------------
@@ -344,6 +413,25 @@ def forget_handles(driver: Any) -> None:
     Relies on ``memoize`` making a new ``_cache`` where there is none.
     """
     vars(driver).pop('_cache', None)
+
+
+def guard_boot_image(driver: Any, before: Callable[[], None]) -> None:
+    """
+    Have *before* called when *driver*, of systems, puts an image into a drive.
+
+    Relies on the insertion of virtual media calling ``set_boot_image`` of
+    that object, when the image has been downloaded.
+    """
+    if 'set_boot_image' in vars(driver):
+        return
+    original = driver.set_boot_image
+
+    @functools.wraps(original)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        before()
+        return original(*args, **kwargs)
+
+    driver.set_boot_image = guarded
 
 
 # Virtual media -------------------------------------------------------------

@@ -10,6 +10,8 @@ back into place.
 
 import contextlib
 import functools
+import time
+from collections.abc import Iterable
 
 import flask
 
@@ -43,9 +45,10 @@ class RequestLocks:
         """
         request = flask.request
         flask.g.hawkfish_locks = held = contextlib.ExitStack()
-        if request.method in _MUTATING:
-            for identity in _changed_systems(request):
-                self._lock(held, identity)
+        if request.endpoint == internals.INSERT_MEDIA:
+            self._begin_insertion(held, internals.system_of(request) or '')
+        elif request.method in _MUTATING:
+            self._lock(held, _changed_systems(request))
         elif request.endpoint in _MUTATING_READS:
             self._lock_reading(held, internals.system_of(request) or '')
 
@@ -70,6 +73,7 @@ class RequestLocks:
             error,
             exceptions.SystemLocked
             | exceptions.SystemUnsettled
+            | exceptions.TooManyDownloads
             | exceptions.DefinitionOnSnapshot
             | exceptions.SystemHalfChanged,
         ):
@@ -90,19 +94,70 @@ class RequestLocks:
         started = self._services.started
         return not (started and self._services.tasks.any_active())
 
-    def _lock(self, held: contextlib.ExitStack, identity: str) -> None:
-        system = self._services.driver.resolve(identity)
-        uuid = system.uuid
+    def finish_insertion(self) -> None:
+        """
+        Lock the system into whose drive the present request puts an image.
+
+        Not before the image is there: to download it may take for ever.
+        """
+        uuid = flask.g.pop('hawkfish_insertion', None)
+        if uuid is None:
+            return
+        try:
+            self._lock(flask.g.hawkfish_locks, [uuid])
+        except exceptions.HawkFishError as exc:
+            if self.may_go_without(exc):
+                return
+            request = flask.request
+            internals.note_ejected(
+                flask.current_app,
+                internals.system_of(request) or '',
+                internals.device_of(request),
+            )
+            raise
+
+    def _begin_insertion(
+        self, held: contextlib.ExitStack, identity: str
+    ) -> None:
+        room = self._services.rooms.downloads
+        if not room.enter():
+            raise exceptions.TooManyDownloads(room.most)
+        held.callback(room.leave)
+        uuid = self._services.driver.resolve(identity).uuid
         held.enter_context(
-            self._services.locks.system(uuid, locks.REQUEST_TIMEOUT)
+            self._services.locks.media(
+                uuid, locks.REQUEST_TIMEOUT, shared=True
+            )
         )
-        task = self._services.tasks.unsettled(uuid)
+        flask.g.hawkfish_insertion = uuid
+        internals.guard_boot_image(
+            internals.systems(flask.current_app), self.finish_insertion
+        )
+
+    def _lock(
+        self, held: contextlib.ExitStack, identities: Iterable[str]
+    ) -> None:
+        """Lock systems, of which each may be named more than once."""
+        resolve = self._services.driver.resolve
+        until = time.monotonic() + locks.REQUEST_TIMEOUT
+        systems = {s.uuid: s for s in map(resolve, identities)}
+        # In one order, so that two such requests cannot wait for each other.
+        for uuid, system in sorted(systems.items()):
+            left = max(0.0, until - time.monotonic())
+            held.enter_context(self._services.locks.system(uuid, left))
+            self._check(system)
+
+    def _check(self, system: contract.System) -> None:
+        """Raise what a locked *system* has to be mended of first."""
+        task = self._services.tasks.unsettled(system.uuid)
         if task:
-            raise exceptions.SystemUnsettled(uuid, task.operation, task.id)
+            raise exceptions.SystemUnsettled(
+                system.uuid, task.operation, task.id
+            )
         if internals.may_start(flask.request):
-            for left in self._services.tasks.attention.of(uuid):
+            for left in self._services.tasks.attention.of(system.uuid):
                 raise exceptions.SystemHalfChanged(
-                    uuid, left.operation, left.task, left.step
+                    system.uuid, left.operation, left.task, left.step
                 )
             self._check_start(system)
 
@@ -151,5 +206,4 @@ def _changed_systems(request: flask.Request) -> list[str]:
         return [identity]
     if request.endpoint != internals.SIMPLE_UPDATE:
         return []
-    # In one order, so that two such requests cannot wait for each other.
-    return sorted(set(internals.update_targets(request)))
+    return internals.update_targets(request)

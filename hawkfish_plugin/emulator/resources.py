@@ -32,7 +32,7 @@ def replacement() -> flask.Response | None:
 
 
 def add_links(response: flask.Response) -> flask.Response:
-    """Add our links to a resource of the emulator; an ``after_request``."""
+    """Add our links to a resource of the emulator."""
     add = _LINKS.get(flask.request.endpoint or '')
     # The emulator renders nothing for some HEAD requests.
     if add and response.status_code == 200 and response.get_data():

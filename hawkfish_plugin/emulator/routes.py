@@ -10,6 +10,9 @@ import functools
 from typing import Any
 
 import flask
+from werkzeug import exceptions as http_errors
+
+from hawkfish_plugin import bounds
 
 # Importing a file of the API is what registers its routes.
 from hawkfish_plugin.api import (
@@ -46,16 +49,17 @@ def is_our_path() -> bool:
     """Whether the path of the request is the plugin's, for any method."""
     if flask.request.endpoint:
         return is_ours(flask.request.endpoint)
-    adapter = _adapter()
-    return any(
-        is_ours(adapter.match(method=method)[0])
-        for method in adapter.allowed_methods()
-    )
+    return any(map(is_ours, _endpoints().values()))
 
 
 def allowed_methods() -> frozenset[str]:
     """The methods that some route has for the path of the request."""
-    methods = _methods(flask.current_app.url_map, flask.request.path)
+    path = flask.request.path
+    if len(path) > bounds.PATH_CHARACTERS:
+        # What is remembered of it would be as long as a client likes.
+        methods = _methods.__wrapped__(flask.current_app.url_map, path)
+    else:
+        methods = _methods(flask.current_app.url_map, path)
     # That knows nothing of a path whose last slash is missing.
     if not methods and flask.request.url_rule:
         methods |= flask.request.url_rule.methods or set()
@@ -65,10 +69,9 @@ def allowed_methods() -> frozenset[str]:
 @functools.lru_cache(4096)
 def _methods(_routes: Any, _path: str) -> frozenset[str]:
     # All routes are tried for it; those of an application do not change.
-    adapter = _adapter()
     ours = {
-        method: is_ours(adapter.match(method=method)[0])
-        for method in adapter.allowed_methods()
+        method: is_ours(endpoint)
+        for method, endpoint in _endpoints().items()
         if method != 'OPTIONS'
     }
     # A resource of the emulator's may match one of our patterns as well.
@@ -79,5 +82,14 @@ def _methods(_routes: Any, _path: str) -> frozenset[str]:
     )
 
 
-def _adapter() -> Any:
-    return flask.current_app.create_url_adapter(flask.request)
+def _endpoints() -> dict[str, str]:
+    """The endpoints of the path of the request, by their methods."""
+    try:
+        adapter: Any = flask.current_app.create_url_adapter(flask.request)
+        return {
+            method: adapter.match(method=method)[0]
+            for method in adapter.allowed_methods()
+        }
+    # It leads elsewhere, or its Host is none.
+    except (http_errors.HTTPException, UnicodeError):
+        return {}

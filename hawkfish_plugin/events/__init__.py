@@ -18,7 +18,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, messages
+from hawkfish_plugin import bounds, db, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import uris
 
@@ -87,7 +87,12 @@ class NewEvent:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One row; *group* is the id of the first event of the same cause."""
+    """
+    One row; *group* is the id of the first event of the same cause.
+
+    *is_loss* says that this one stands for events that are not kept any more,
+    and is no row.
+    """
 
     id: int
     group: int
@@ -96,11 +101,7 @@ class Event:
     args: list[str]
     origin: Origin
     given: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether this stands for events that are not kept any more."""
-        return self.message_id == messages.EVENTS_LOST
+    is_loss: bool = False
 
 
 class Events:
@@ -123,11 +124,17 @@ class Events:
         now, group = time.time(), newest(connection) + 1
         connection.executemany(
             'INSERT INTO events (event_group, time, message, args, origin, '
-            'origin_type, origin_gone, system, system_name, given) '
-            'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-            [(group, now, *_columns(event)) for event in happened],
+            'origin_type, origin_gone, system, system_name, given, noted, '
+            'total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '
+            'IFNULL((SELECT total FROM events ORDER BY id DESC LIMIT 1), 0) '
+            '+ ?12)',
+            [
+                (group, now, *columns, self._db.steady(), _size(columns))
+                for columns in map(_columns, happened)
+            ],
         )
         self._forget_oldest(connection, group + len(happened) - 1)
+        self._forget_largest(connection)
         self.news.set()
 
     def submit(self, event: NewEvent) -> None:
@@ -161,6 +168,7 @@ class Events:
                     messages.EVENTS_LOST,
                     [],
                     SERVICE,
+                    is_loss=True,
                 ),
             )
         return found
@@ -183,6 +191,15 @@ class Events:
         if delivered is not None and delivered < last:
             last = max(delivered, last_id - _BUFFER_FACTOR * self._keep)
         connection.execute('DELETE FROM events WHERE id <= ?', (last,))
+
+    @staticmethod
+    def _forget_largest(connection: sqlite3.Connection) -> None:
+        """Keep what takes no more than it may, for whoever waits for it."""
+        connection.execute(
+            'DELETE FROM events WHERE total <= '
+            '(SELECT total FROM events ORDER BY id DESC LIMIT 1) - ?',
+            (bounds.EVENTS_BYTES,),
+        )
 
 
 def newest(connection: sqlite3.Connection) -> int:
@@ -213,6 +230,11 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
     )
 
 
+def _size(columns: tuple[object, ...]) -> int:
+    # What the row takes beside its texts is no more than a few numbers.
+    return 64 + sum(len(str(column)) for column in columns)
+
+
 def _event(row: sqlite3.Row) -> Event:
     system = None
     if row['system']:
@@ -220,14 +242,14 @@ def _event(row: sqlite3.Row) -> Event:
     return Event(
         row['id'],
         row['event_group'],
-        row['time'],
+        db.number(row['time']),
         row['message'],
-        json.loads(row['args']),
+        db.decoded(row['args'], [])[0],
         Origin(
             row['origin'],
             row['origin_type'],
             system,
             bool(row['origin_gone']),
         ),
-        json.loads(row['given']),
+        db.decoded(row['given'], {})[0],
     )

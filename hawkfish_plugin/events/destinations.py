@@ -6,7 +6,7 @@ Owns what a destination must look like, which of them the configuration
 allows, and which headers a subscriber may choose.
 """
 
-import fnmatch
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib import parse
@@ -14,6 +14,11 @@ from urllib import parse
 MAX_CHARACTERS = 2048
 
 _PORTS = {'http': 80, 'https': 443}
+# A name or an address, in brackets where it has colons, and a port.
+_NETLOC = re.compile(
+    r'([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?', re.ASCII
+)
+_NUMERIC = re.compile(r'[\d.*]+', re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Those of the connection, and those that say how the body is to be read.
 _RESERVED_HEADERS = frozenset(
@@ -50,8 +55,7 @@ def is_valid(destination: str) -> bool:
         return False
     return bool(
         parts.scheme in _PORTS
-        and parts.hostname
-        and '@' not in parts.netloc
+        and _NETLOC.fullmatch(parts.netloc)
         and '\\' not in destination
         and not parts.fragment
         and port != 0
@@ -95,7 +99,21 @@ def _is_plain(text: str) -> bool:
 
 def _is_host(destination: str, pattern: str) -> bool:
     host = parse.urlsplit(destination).hostname or ''
-    return fnmatch.fnmatchcase(host, pattern.strip('[]').lower())
+    wanted = pattern.strip('[]').lower()
+    # A name can begin with the numbers of an address, and lead anywhere.
+    if _NUMERIC.fullmatch(wanted) and wanted.strip('*') and not _is_v4(host):
+        return False
+    if ':' in wanted and ':' not in host:
+        return False
+    found = '.*'.join(map(re.escape, wanted.split('*')))
+    return bool(re.fullmatch(found, host))
+
+
+def _is_v4(host: str) -> bool:
+    try:
+        return bool(ipaddress.IPv4Address(host))
+    except ValueError:
+        return False
 
 
 def _is_below(destination: str, allowed: str) -> bool:

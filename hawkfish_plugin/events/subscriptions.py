@@ -10,8 +10,7 @@ that it lives.  ``delivered`` is how far a destination has come.
 import dataclasses
 import json
 import sqlite3
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -32,7 +31,12 @@ Headers = list[tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Subscription:
-    """One row; *headers* may hold secrets and are never shown."""
+    """
+    One row; *headers* may hold secrets and are never shown.
+
+    *allowed* are the UUIDs and names of the systems that the emulator serves
+    by which it was made; None: all.
+    """
 
     id: int
     type: str
@@ -45,6 +49,7 @@ class Subscription:
     suspended: bool
     failures: int
     delivered: int
+    allowed: list[str] | None = None
 
 
 # The class below has a method of that name.
@@ -66,6 +71,7 @@ class Subscriptions:
         verify: bool,
         headers: Headers,
         filters: Mapping[str, Any],
+        allowed: list[str] | None,
     ) -> Subscription:
         """
         Have the events from now on sent to *destination*.
@@ -81,6 +87,7 @@ class Subscriptions:
             verify=verify,
             headers=as_text(headers),
             filters=json.dumps(filters),
+            allowed=json.dumps(allowed),
         )
 
     def open_stream(self, destination: str, context: str) -> Subscription:
@@ -110,7 +117,11 @@ class Subscriptions:
             row = connection.execute(
                 f'INSERT INTO subscriptions ({names}, delivered, seen) '  # noqa: S608
                 f'VALUES ({marks}, ?, ?) RETURNING *',
-                (*columns.values(), events.newest(connection), time.time()),
+                (
+                    *columns.values(),
+                    events.newest(connection),
+                    self._db.steady(),
+                ),
             ).fetchone()
         return _subscription(row)
 
@@ -131,10 +142,26 @@ class Subscriptions:
                 'SELECT * FROM subscriptions WHERE (type <> ? OR seen > ?) '  # noqa: S608
                 f'AND {condition} ORDER BY id',
                 STREAMED,
-                time.time() - STREAM_SECONDS,
+                self._db.steady() - STREAM_SECONDS,
                 *args,
             )
         ]
+
+    def change(
+        self,
+        subscription_id: int,
+        check: Callable[[Subscription], None],
+        columns: Mapping[str, object],
+    ) -> None:
+        """
+        Set columns; *check* may refuse by what nobody changes any more.
+
+        Raises SubscriptionNotFound.
+        """
+        with self._db.transaction():
+            check(self.get(subscription_id))
+            if columns:
+                self.update(subscription_id, **columns)
 
     def update(self, subscription_id: int, **columns: object) -> None:
         """Set columns of a subscription that may be gone by now."""
@@ -151,17 +178,30 @@ class Subscriptions:
 
         Of that, only what is at most *seconds* old, if given.
         """
-        oldest = -1.0 if seconds is None else time.time() - seconds
+        oldest = -1.0 if seconds is None else self._db.steady() - seconds
         with self._db.transaction() as connection:
             connection.execute(
                 'UPDATE subscriptions SET suspended = 0, failures = 0, '
                 'delivered = MAX(delivered, COALESCE('
-                '(SELECT MAX(id) FROM events WHERE time < ?), 0)) '
+                '(SELECT MAX(id) FROM events WHERE noted < ?), 0)) '
                 'WHERE id = ? AND suspended',
                 (oldest, subscription_id),
             )
 
+    def remove(
+        self, subscription_id: int, check: Callable[[Subscription], None]
+    ) -> None:
+        """
+        Delete it; *check* may refuse by what nobody changes any more.
+
+        Raises SubscriptionNotFound.
+        """
+        with self._db.transaction():
+            check(self.get(subscription_id))
+            self.delete(subscription_id)
+
     def delete(self, subscription_id: int) -> None:
+        """Delete one that may be gone by now."""
         with self._db.transaction() as connection:
             connection.execute(
                 'DELETE FROM subscriptions WHERE id = ?', (subscription_id,)
@@ -186,11 +226,11 @@ class Subscriptions:
         )
 
     def keep_alive(self, subscription_id: int) -> None:
-        self.update(subscription_id, seen=time.time())
+        self.update(subscription_id, seen=self._db.steady())
 
     def forget_dead_streams(self) -> None:
         """Remove what streams have left that died with their process."""
-        dead = (STREAMED, time.time() - STREAM_SECONDS)
+        dead = (STREAMED, self._db.steady() - STREAM_SECONDS)
         if self._db.query(
             'SELECT 1 FROM subscriptions WHERE type = ? AND seen <= ?', *dead
         ):
@@ -207,6 +247,12 @@ def as_text(headers: Headers) -> str:
 
 
 def _subscription(row: sqlite3.Row) -> Subscription:
+    no_list: list[Any] = []
+    no_filters: dict[str, Any] = {}
+    headers, _ = db.decoded(row['headers'], no_list)
+    filters, is_sound = db.decoded(row['filters'], no_filters)
+    allowed, _ = db.decoded(row['allowed'], no_list)
+    everything = row['allowed'] in (None, 'null')
     return Subscription(
         row['id'],
         row['type'],
@@ -214,9 +260,15 @@ def _subscription(row: sqlite3.Row) -> Subscription:
         row['context'],
         row['retry_policy'],
         bool(row['verify']),
-        [(name, value) for name, value in json.loads(row['headers'])],
-        json.loads(row['filters']),
-        bool(row['suspended']),
+        [(str(h[0]), str(h[1])) for h in headers if _is_pair(h)],
+        filters,
+        # One of which it is not known what it filters gets nothing.
+        bool(row['suspended']) or not is_sound,
         row['failures'],
         row['delivered'],
+        None if everything else allowed,
     )
+
+
+def _is_pair(found: object) -> bool:
+    return isinstance(found, list) and len(found) == 2

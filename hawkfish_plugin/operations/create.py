@@ -4,7 +4,12 @@ Create: a snapshot of a system as it is now.
 
 Owns what a client may ask of it, its name, the room that it needs and what
 the policy prunes for it: before it, where depth or space does not allow it
-otherwise, and after it in all other cases.
+otherwise, and after it in all other cases.  What was there at the request may
+have changed when its turn comes, as others were queued before it: then it
+prunes in its turn, by sub-tasks.  So does a safety snapshot, as the revert
+after it changes what can be deleted.
+
+Long, as what is seen at the request is seen again in its turn.
 """
 
 import contextlib
@@ -14,9 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, names, notes
-from hawkfish_plugin.catalogue import Catalogue, View
+from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.group_prune import Reach
 from hawkfish_plugin.operations.prune import Prune, Pruned
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
@@ -26,8 +32,10 @@ from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import Subject, Task
+from hawkfish_plugin.tasks.task import NEW, Subject, Task
 
+# The step in which it prunes in its turn, before those of the driver.
+_ROOM = 'room'
 # What deleting others can help against.
 _TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
 
@@ -163,13 +171,9 @@ class Create(Operation):
         All of them are queued, or none: nothing goes for what does not come.
         *then* must not ask the hypervisor.
         """
-        while True:
-            try:
-                return self._submit(system, options, payload, then)
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+        # From the look at the names to the task that takes one.
+        with self._catalogue.deciding(system):
+            return self._submit(system, options, payload, then)
 
     def _submit(
         self,
@@ -179,20 +183,15 @@ class Create(Operation):
         then: Callable[[Task], Task],
     ) -> Task:
         seen = self._look(system, options)
-        if seen.lacking is None:
-            with self._tasks.together():
-                return then(self._queue(system, seen.name, options, payload))
-        with self._prune.deciding:
-            # Others may have made room meanwhile.
-            seen = self._look(system, options)
-            going: Pruned = ()
-            if seen.lacking:
-                going = self._plan(system, options, seen).pruned
-            records = [view.record for view in seen.others]
-            deletes = self._prune.check(system, records, going)
-            with self._tasks.together():
-                self._prune.submit(system, deletes)
-                return then(self._queue(system, seen.name, options, payload))
+        going: Pruned = ()
+        if seen.lacking:
+            going = self._plan(system, options, seen).pruned
+        deletes = self._prune.check(
+            system, [view.record for view in seen.others], going
+        )
+        with self._tasks.together():
+            self._prune.submit(system, deletes)
+            return then(self._queue(system, seen.name, options, payload))
 
     def _queue(
         self,
@@ -237,7 +236,11 @@ class Create(Operation):
         return rules.Preview(seen.record, seen.forecast, plan, first)
 
     def _plan(
-        self, system: contract.System, options: CreateOptions, seen: '_Seen'
+        self,
+        system: contract.System,
+        options: CreateOptions | CreateArguments,
+        seen: '_Seen',
+        reach: Reach = Reach.GROUP,
     ) -> rules.Plan:
         """What becomes of the others; raises what no delete helps against."""
         keep = (rules.LOCKED,) if options.locked else ()
@@ -247,8 +250,14 @@ class Create(Operation):
                 seen.record, seen.forecast.size, options.expires, keep
             ),
             options.protect,
+            reach,
         )
-        if seen.lacking and not plan.pruned:
+        # What others delete, or make room with, may do until its turn comes.
+        changing = any(
+            view.effect in (Effect.DELETING, Effect.CREATING)
+            for view in seen.others
+        )
+        if seen.lacking and not plan.pruned and not changing:
             raise seen.lacking
         return plan
 
@@ -259,6 +268,7 @@ class Create(Operation):
         if options.name is not None:
             names.check(options.name)
         others = self._catalogue.list(system)
+        check_sound(system, [view.record for view in others])
         taken = {view.name for view in others}
         if options.name in taken:
             raise exceptions.SnapshotExists(options.name)
@@ -334,12 +344,67 @@ class Create(Operation):
 
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
-        request = CreateArguments.load(task.arguments).request
-        self._check_room(task.one_system, request)
-        made = self._driver.create(task.one_system.uuid, request, context)
+        arguments = CreateArguments.load(task.arguments)
+        self._check_room(task.one_system, arguments.request)
+        if arguments.protect is not None:
+            self._make_room(context, arguments)
+        try:
+            made = self._create(context, arguments)
+        except exceptions.HawkFishError as exc:
+            begun = context.last_step not in ('', _ROOM)
+            if begun or not any(map(_is_too_much, exc.parts)):
+                raise
+            if not self._make_room(context, arguments):
+                raise
+            made = self._create(context, arguments)
         return self._note(task, made)
 
+    def _create(
+        self, context: Context, arguments: CreateArguments
+    ) -> contract.Created:
+        uuid = context.task.one_system.uuid
+        return self._driver.create(uuid, arguments.request, context)
+
+    def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
+        """
+        Delete what is to be deleted for this create; False for nothing.
+
+        Raises what no delete helps against.
+        """
+        system = context.task.one_system
+        with self._catalogue.deciding(context.task.one_system):
+            seen = self._look_again(system, arguments)
+            going = self._plan(system, arguments, seen, Reach.SYSTEM).pruned
+            records = [view.record for view in seen.others]
+            deletes = self._prune.check(system, records, going)
+            # What others have queued behind this one is done before it.
+            waiting = _deletes_behind(seen.others) if seen.lacking else []
+            if not deletes and not waiting:
+                return False
+            context.step(_ROOM)
+            parts = self._prune.parts(system, deletes)
+            queued = [*context.adopt(waiting), *context.queue_sub_tasks(parts)]
+        context.end_sub_tasks(queued)
+        if context.cancelled:
+            raise exceptions.OperationCancelled(self.name)
+        return True
+
+    def _look_again(
+        self, system: contract.System, arguments: CreateArguments
+    ) -> '_Seen':
+        """What a create would make in its turn."""
+        forecast, lacking = self._forecast(system, arguments.request)
+        others = [
+            view
+            for view in self._catalogue.list(system)
+            if view.name != arguments.name
+        ]
+        return _Seen(arguments.request, forecast, lacking, others)
+
     def settle(self, context: Context) -> dict[str, Any]:
+        if context.last_step == _ROOM:
+            # Nothing of its own was begun.
+            return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
         made = self._driver.settle_create(
@@ -364,11 +429,12 @@ class Create(Operation):
         }
 
     def follow(self, task: Task) -> None:
-        # What is one of a group is pruned as that.
+        # What is one of a group is pruned as that, and a safety snapshot has
+        # pruned already.
         if task.parent is not None:
             return
-        arguments = CreateArguments.load(task.arguments)
-        self._prune.after_create(task.one_system, arguments.protect)
+        if CreateArguments.load(task.arguments).protect is None:
+            self._prune.after_create(task.one_system)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
@@ -402,6 +468,19 @@ class Create(Operation):
             render(system.uuid, view),
             self.created(task),
         )
+
+
+def _deletes_behind(views: Sequence[View]) -> Sequence[Task]:
+    """The deletes that wait, each of one of *views*, oldest first."""
+    found = [
+        view.task
+        for view in views
+        if view.task
+        and view.effect == Effect.DELETING
+        and view.task.state == NEW
+        and view.task.snapshot == view.name
+    ]
+    return sorted(found, key=lambda task: task.id)
 
 
 def _is_too_much(error: exceptions.HawkFishError) -> bool:

@@ -17,7 +17,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.retention import rules
-from hawkfish_plugin.tasks.context import Context
+from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
@@ -60,23 +60,34 @@ class Delete(Operation):
     # Requests -------------------------------------------------------------
 
     def submit(
-        self, system: contract.System, name: str, payload: Mapping[str, Any]
+        self,
+        system: contract.System,
+        name: str,
+        payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue the deletion of *name* and return its task.
 
+        *check* may refuse, by what nobody changes any more.
+
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way.
         """
-        view = self._catalogue.get(
-            system, name, measured=True, freshness=contract.Freshness.LISTED
-        )
-        catalogue.check_free(view, system)
-        exceptions.check(catalogue.obstacles(view))
-        self._driver.check_delete(system.uuid, name)
-        return self._submit(
-            system, name, DeleteArguments(view.record.created), payload
-        )
+        with self._catalogue.deciding(system):
+            check()
+            view = self._catalogue.sound(
+                system, name, True, contract.Freshness.LISTED
+            )
+            catalogue.check_free(view, system)
+            exceptions.check(catalogue.obstacles(view))
+            self._driver.check_delete(system.uuid, name)
+            return self._tasks.submit(
+                self,
+                [Subject(system, name)],
+                DeleteArguments(view.record.created),
+                payload,
+            )
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str
@@ -86,18 +97,15 @@ class Delete(Operation):
 
         *reason* is the limit that wants it.
         """
-        arguments = DeleteArguments(record.created, reason)
-        return self._submit(system, record.name, arguments, {})
+        part = self.pruned(system, record, reason)
+        return self._tasks.submit(self, part.subjects, part.arguments, {})
 
-    def _submit(
-        self,
-        system: contract.System,
-        name: str,
-        arguments: DeleteArguments,
-        payload: Mapping[str, Any],
-    ) -> Task:
-        subject = Subject(system, name)
-        return self._tasks.submit(self, [subject], arguments, payload)
+    def pruned(
+        self, system: contract.System, record: contract.Snapshot, reason: str
+    ) -> SubTask:
+        """The same as a sub-task of who makes room for itself."""
+        arguments = DeleteArguments(record.created, reason)
+        return SubTask(self, [Subject(system, record.name)], arguments)
 
     # The operation --------------------------------------------------------
 
@@ -113,7 +121,9 @@ class Delete(Operation):
         # Everything that refers to it, and its lock.
         exceptions.check(catalogue.obstacles(view, arguments.forced))
         if arguments.pruned:
-            _check_due(view, arguments.pruned)
+            # The time of a group is that of any of its systems.
+            if task.parent is None:
+                check_due([view], arguments.pruned)
             context.add_message(
                 messages.SNAPSHOT_PRUNED,
                 task.snapshot,
@@ -169,9 +179,10 @@ class Delete(Operation):
         return Answer(204)
 
 
-def _check_due(view: catalogue.View, reason: str) -> None:
-    """Raise where it was given more time while it was decided on."""
-    if reason != rules.EXPIRED:
-        return
-    if view.note.expires is None or view.note.expires > time.time():
+def check_due(views: Sequence[catalogue.View], reason: str | None) -> None:
+    """Raise where all were given more time while it was decided on them."""
+    if reason == rules.EXPIRED and not any(
+        view.note.expires is not None and view.note.expires <= time.time()
+        for view in views
+    ):
         raise exceptions.OperationCancelled(Delete.name)

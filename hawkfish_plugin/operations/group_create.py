@@ -9,7 +9,8 @@ themselves are sub-tasks; where they wait for each other is the driver's (see
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -17,7 +18,7 @@ from oslo_config import cfg
 from hawkfish_plugin import events, exceptions, group_forecast, names
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.group_forecast import GroupForecast
+from hawkfish_plugin.group_forecast import GroupForecast, GroupPlan
 from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
@@ -27,9 +28,12 @@ from hawkfish_plugin.operations.create import (
     CreateOptions,
 )
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.group_snapshots import group_snapshot
+from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -98,7 +102,8 @@ class GroupCreate(Operation):
         group_table: Groups,
         create: Create,
         delete: Delete,
-        prune: Callable[[contract.System, str], None],
+        prune: Prune,
+        group_prune: GroupPrune,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
@@ -108,6 +113,7 @@ class GroupCreate(Operation):
         self._create = create
         self._delete = delete
         self._prune = prune
+        self._group_prune = group_prune
         self._conf = conf.groups
 
     # Requests -------------------------------------------------------------
@@ -125,7 +131,8 @@ class GroupCreate(Operation):
         GroupPauseTooLong, and everything that is known beforehand to stand in
         the way of any system.
         """
-        while True:
+        # From the look at the names to the task that takes one.
+        with self._groups.deciding(group.members):
             seen = self.preview(group, options)
             arguments = GroupCreateArguments(
                 group.name,
@@ -137,12 +144,7 @@ class GroupCreate(Operation):
                 options.expires,
             )
             subjects = [Subject(system, seen.name) for system in seen.systems]
-            try:
-                return self._tasks.submit(self, subjects, arguments, payload)
-            except exceptions.SnapshotExists:
-                # Another request has taken the same second: the next name.
-                if options.name is not None:
-                    raise
+            return self._tasks.submit(self, subjects, arguments, payload)
 
     def preview(self, group: Group, options: GroupOptions) -> GroupForecast:
         """What a create would make; raises what it would raise."""
@@ -157,10 +159,10 @@ class GroupCreate(Operation):
             lambda system: self._create.check(system, options.of_member(name)),
         )
         group_forecast.check_space(forecasts)
-        speed = self._table.written_per_second(group.name) or _BYTES_PER_SECOND
+        memory = group_forecast.memory(forecasts)
+        speed = self._speed(group, forecasts, memory)
         pause = None
         if options.consistency != contract.LIVE:
-            memory = group_forecast.memory(forecasts)
             pause = _LEAST_PAUSE_MS + 1000 * memory / speed
         limit = 1000.0 * self._conf.max_pause or None
         if pause and limit and pause > limit:
@@ -176,6 +178,48 @@ class GroupCreate(Operation):
             limit,
             speed,
         )
+
+    def _speed(
+        self,
+        group: Group,
+        forecasts: Sequence[contract.Forecast],
+        memory: int,
+    ) -> float:
+        """How many bytes of memory are taken to be written in a second."""
+        measured = self._table.written_per_second(group.name)
+        if measured:
+            return measured
+        # What the driver says of each, as if one came after the other.
+        seconds = sum(f.pause or 0.0 for f in forecasts if f.memory)
+        return memory / seconds if seconds else _BYTES_PER_SECOND
+
+    def plan(
+        self, group: Group, options: GroupOptions, seen: GroupForecast
+    ) -> GroupPlan:
+        """What would become of the others."""
+        keep = (rules.LOCKED,) if options.locked else ()
+        plans = {}
+        for system, forecast in zip(seen.systems, seen.forecasts, strict=True):
+            coming = contract.Snapshot(
+                seen.name,
+                '',
+                int(time.time()),
+                None,
+                forecast.memory,
+                forecast.external,
+                self._groups.current(system),
+                current=True,
+            )
+            plans[system] = self._prune.plan_with(
+                system,
+                rules.Subject(coming, forecast.size, options.expires, keep),
+                None,
+                Reach.NEWER,
+            )
+        return self._group_prune.plan(group, plans)
+
+    def percent(self, task: Task, parts: Sequence[Task]) -> int:
+        return grouped.percent(task, parts, {'create': (0, 100)})
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         if rival.operation in (self.name, Create.name):
@@ -213,7 +257,7 @@ class GroupCreate(Operation):
                 )
                 for subject in context.task.subjects
             ],
-            meet=arguments.consistency != contract.LIVE,
+            meet=True,
         )
         return self.settle(context)
 
@@ -260,7 +304,7 @@ class GroupCreate(Operation):
         arguments = GroupCreateArguments.load(task.arguments)
         self._measure(arguments)
         for subject in task.subjects:
-            self._prune(subject.system, arguments.snapshot)
+            self._prune.after_create(subject.system)
 
     def _measure(self, arguments: GroupCreateArguments) -> None:
         """Note how much memory was written, for the forecast of the next."""

@@ -8,7 +8,7 @@ leaves an incomplete one, which can be deleted again.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import catalogue, events, exceptions
@@ -17,7 +17,11 @@ from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
 from hawkfish_plugin.groups import Group, Groups
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
-from hawkfish_plugin.operations.delete import Delete, DeleteArguments
+from hawkfish_plugin.operations.delete import (
+    Delete,
+    DeleteArguments,
+    check_due,
+)
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
@@ -63,17 +67,25 @@ class GroupDelete(Operation):
     # Requests -------------------------------------------------------------
 
     def submit(
-        self, group: Group, name: str, payload: Mapping[str, Any]
+        self,
+        group: Group,
+        name: str,
+        payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue the deletion of *name* and return its task.
 
+        *check* may refuse, by what nobody changes any more.
+
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way in any system.
         """
-        view = self._groups.free(group, name)
-        self._check(view)
-        return self._submit(view, None, payload)
+        with self._groups.deciding(group.members):
+            check()
+            view = self._groups.free(group, name)
+            self._check(view)
+            return self._submit(view, None, payload)
 
     def submit_pruned(self, view: GroupView, reason: str) -> Task:
         """Queue the deletion of a group snapshot that a policy wants gone."""
@@ -106,6 +118,9 @@ class GroupDelete(Operation):
 
         grouped.ask_all(list(found), ask)
 
+    def percent(self, task: Task, parts: Sequence[Task]) -> int:
+        return grouped.percent(task, parts, {'delete': (0, 100)})
+
     # The operation --------------------------------------------------------
 
     def run(self, context: Context) -> dict[str, Any]:
@@ -131,14 +146,16 @@ class GroupDelete(Operation):
         """Raise where meanwhile something has come into the way."""
         by_uuid = {piece.system.uuid: piece for piece in _pieces(task)}
 
-        def ask(system: contract.System) -> None:
+        def ask(system: contract.System) -> catalogue.View:
             piece = by_uuid[system.uuid]
             view = self._catalogue.same(
                 system, piece.name, piece.created, contract.Freshness.FULL
             )
             exceptions.check(catalogue.obstacles(view))
+            return view
 
-        grouped.ask_all([piece.system for piece in _pieces(task)], ask)
+        views = grouped.ask_all([p.system for p in _pieces(task)], ask)
+        check_due(views, GroupDeleteArguments.load(task.arguments).pruned)
 
     def _go_on(
         self, context: Context, left: Sequence[grouped.Piece]

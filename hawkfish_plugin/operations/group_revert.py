@@ -47,6 +47,14 @@ from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
 REFUSE, LEAVE_ALONE = 'Refuse', 'LeaveAlone'
 ADDED_SYSTEMS = (REFUSE, LEAVE_ALONE)
 
+# How far it is when each phase begins and ends.
+_PHASES = {
+    'safety': (0, 40),
+    'revert': (40, 90),
+    'restore': (90, 95),
+    'cleanup': (95, 100),
+}
+
 # After these nobody knows what has become of the system.
 _IN_THE_MIDDLE = frozenset(
     error.__name__
@@ -135,14 +143,27 @@ class GroupRevert(Operation):
         group: Group,
         options: GroupRevertOptions,
         payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue a revert and return its task.
+
+        *check* may refuse, by what nobody changes any more.
 
         Raises SnapshotNotFound, SnapshotBusy, GroupSnapshotIncomplete,
         GroupSystemsAdded, and everything that is known beforehand to stand in
         the way of any system, or of its safety snapshot.
         """
+        with self._groups.deciding(group.members):
+            check()
+            return self._submit(group, options, payload)
+
+    def _submit(
+        self,
+        group: Group,
+        options: GroupRevertOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
         view = self._groups.free(group, options.name)
         members = self._check(view, options)
         keep = options.keep
@@ -217,6 +238,9 @@ class GroupRevert(Operation):
             ),
         )
         return arguments
+
+    def percent(self, task: Task, parts: Sequence[Task]) -> int:
+        return grouped.percent(task, parts, _PHASES)
 
     # The operation --------------------------------------------------------
 

@@ -7,7 +7,7 @@ members become those of the group, and how what was made for nothing goes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from hawkfish_plugin import exceptions, messages
@@ -73,6 +73,22 @@ def ask_all(
 
 
 # What became of it -----------------------------------------------------------
+
+
+def percent(
+    task: Task,
+    parts: Sequence[Task],
+    phases: Mapping[str, tuple[int, int]],
+) -> int:
+    """
+    How far *task* is, by its last sub-tasks, which are *parts* of one phase.
+
+    *phases* has the percentages between which each of its steps is.
+    """
+    begin, end = phases.get(task.step, (task.percent, task.percent))
+    last = [p for p in parts if p.operation == parts[-1].operation]
+    done = sum(p.percent if p.active else 100 for p in last)
+    return begin + (end - begin) * done // (100 * max(len(last), 1))
 
 
 def failed(tasks: Iterable[Task]) -> Sequence[Task]:

@@ -2,25 +2,27 @@
 """
 Prune: ordinary delete tasks for what the policy no longer allows.
 
-Owns when the policy is applied: before or after a create, and periodically to
-snapshots that have become too old.  ``retention.rules`` decides which ones.  A
-prune that fails is only logged.
+Owns when the policy is applied: before, in or after a create, and periodically
+to snapshots that have become too old.  ``retention.rules`` decides which ones.
+A prune that fails is only logged.
 """
 
 import dataclasses
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 import cachetools
 
 from hawkfish_plugin import exceptions, messages, notes
-from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import GroupView
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.tasks.context import SubTask
 
 LOG = logging.getLogger(__name__)
 
@@ -34,12 +36,25 @@ Pruned = Sequence[tuple[str, str]]
 """Names of snapshots in the order of their deletes, each with the reason."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """
+    A snapshot that goes, and why.
+
+    *whole* is the group snapshot that it is a part of, and that goes with it.
+    """
+
+    record: contract.Snapshot
+    reason: str
+    whole: GroupView | None = None
+
+
 class Prune:
     """
     The retention of every system for which *serves* is true.
 
-    Hold *deciding* from a decision until its deletes are submitted: two
-    decisions at once would both count on the same snapshot being deleted.
+    From a decision to the submission of its deletes it decides alone for the
+    system: two at once would count the same snapshot as gone.
     """
 
     def __init__(
@@ -49,6 +64,7 @@ class Prune:
         note_table: notes.Notes,
         policies: Policies,
         delete: Delete,
+        groups: GroupPrune,
         serves: Callable[[contract.System], bool],
     ) -> None:
         self._driver = driver
@@ -56,8 +72,8 @@ class Prune:
         self._notes = note_table
         self._policies = policies
         self._delete = delete
+        self._groups = groups
         self._serves = serves
-        self.deciding = threading.Lock()
         self._aged = float('-inf')
         self._tried: cachetools.TTLCache[tuple[str, str, int], bool] = (
             cachetools.TTLCache(_MOST_REMEMBERED, _PATIENCE_SECONDS)
@@ -68,22 +84,30 @@ class Prune:
         system: contract.System,
         coming: rules.Subject,
         protect: str | None,
+        reach: Reach = Reach.GROUP,
     ) -> rules.Plan:
         """What the policy makes of all snapshots when *coming* is there."""
-        subjects = self._catalogue.subjects(system)
+        subjects = self._groups.holding(
+            system, self._catalogue.subjects(system), reach
+        )
         limits = self._policies.get(system.uuid)
         return rules.plan(
-            [*map(_not_current, _protected(subjects, protect)), coming],
+            [
+                *(
+                    _not_current(subject)
+                    for subject in _protected(subjects, protect)
+                    if subject.name != coming.name
+                ),
+                coming,
+            ],
             limits,
             time.time(),
             self._driver.referrers,
         )
 
-    def after_create(
-        self, system: contract.System, protect: str | None
-    ) -> None:
-        """Submit the deletes that the limits ask for, but of *protect*."""
-        self._prune(system, self._policies.get(system.uuid), protect)
+    def after_create(self, system: contract.System) -> None:
+        """Submit the deletes that the limits ask for."""
+        self._prune(system, self._policies.get(system.uuid))
 
     def periodic(self) -> None:
         """Prune what has become too old, of every system."""
@@ -102,7 +126,7 @@ class Prune:
     def _prune_old(self, system: contract.System) -> None:
         limits = self._policies.get(system.uuid).of_time()
         try:
-            self._prune(system, limits, None, patient=True)
+            self._prune(system, limits, patient=True)
         except exceptions.HawkFishError as exc:
             LOG.warning(
                 'System %s was not pruned: %r', system.uuid, messages.text(exc)
@@ -112,19 +136,21 @@ class Prune:
         self,
         system: contract.System,
         limits: rules.Limits,
-        protect: str | None,
         patient: bool = False,
     ) -> None:
         """Submit the deletes that *limits* ask for, in their order."""
-        with self.deciding:
+        with self._catalogue.deciding(system):
             # A look that asks no storage, first: sizes make a difference to
             # that limit alone, and dependents only keep more.
             if not limits.size:
                 seen = self._catalogue.subjects(system, measured=False)
-                if not self._going(seen, limits, protect):
+                if not self._going(seen, limits):
                     return
-            subjects = self._catalogue.subjects(system)
-            pruned = self._going(subjects, limits, protect)
+            subjects = self._groups.holding(
+                system, self._catalogue.subjects(system), Reach.GROUP
+            )
+            check_sound(system, [s.record for s in subjects])
+            pruned = self._going(subjects, limits)
             if not pruned:
                 return
             first = next(s.record for s in subjects if s.name == pruned[0][0])
@@ -133,16 +159,10 @@ class Prune:
                 self.submit(system, self.check(system, records, pruned))
 
     def _going(
-        self,
-        subjects: Sequence[rules.Subject],
-        limits: rules.Limits,
-        protect: str | None,
+        self, subjects: Sequence[rules.Subject], limits: rules.Limits
     ) -> Pruned:
         return rules.plan(
-            _protected(subjects, protect),
-            limits,
-            time.time(),
-            self._driver.referrers,
+            subjects, limits, time.time(), self._driver.referrers
         ).pruned
 
     def check(
@@ -150,25 +170,49 @@ class Prune:
         system: contract.System,
         records: Sequence[contract.Snapshot],
         pruned: Pruned,
-    ) -> Sequence[tuple[contract.Snapshot, str]]:
+    ) -> Sequence[Checked]:
         """
-        Those of *records* that are *pruned*, each with the reason.
+        Those of *records* that are *pruned*.
 
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
             self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
-        by_name = {record.name: record for record in records}
-        return [(by_name[name], reason) for name, reason in pruned]
+        names = {name for name, _ in pruned}
+        going = {r.name: r for r in records if r.name in names}
+        whole = self._groups.whole(system, list(going.values()))
+        return [
+            Checked(going[name], reason, whole.get(name))
+            for name, reason in pruned
+        ]
 
     def submit(
         self,
         system: contract.System,
-        checked: Sequence[tuple[contract.Snapshot, str]],
+        checked: Sequence[Checked],
     ) -> None:
-        """Queue the deletes of *checked*, by who holds ``deciding``."""
-        for record, reason in checked:
-            self._delete.submit_pruned(system, record, reason)
+        """Queue the deletes of *checked*, by who decides for *system*."""
+        for one in checked:
+            if one.whole:
+                self._groups.submit(one.whole, one.reason)
+            else:
+                self._delete.submit_pruned(system, one.record, one.reason)
+
+    def parts(
+        self,
+        system: contract.System,
+        checked: Sequence[Checked],
+    ) -> Sequence[SubTask]:
+        """
+        The same as sub-tasks, which are still to be queued.
+
+        Of a plan of one system alone: a task that has the lock of no other
+        system can delete no group snapshot.
+        """
+        return [
+            self._delete.pruned(system, one.record, one.reason)
+            for one in checked
+        ]
 
     def _tried_lately(
         self, system: contract.System, record: contract.Snapshot

@@ -75,15 +75,15 @@ class Purge(Operation):
         Raises SystemBeingPurged, and everything that is known beforehand to
         stand in the way.
         """
-        self._check(system, force, contract.Freshness.LISTED)
-        records = self._driver.snapshots(system.uuid)
-        if records:
-            self._driver.check_delete(
-                system.uuid, self._next(records).name, forced=True
+        with self._catalogue.deciding(system):
+            self._check(system, force, contract.Freshness.LISTED)
+            records = self._driver.snapshots(system.uuid)
+            if records:
+                name = self._next(records).name
+                self._driver.check_delete(system.uuid, name, forced=True)
+            return self._tasks.submit(
+                self, [Subject(system)], PurgeArguments(force), payload
             )
-        return self._tasks.submit(
-            self, [Subject(system)], PurgeArguments(force), payload
-        )
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         if rival.operation == self.name:
@@ -100,6 +100,7 @@ class Purge(Operation):
     ) -> None:
         """Raise where a lock, or a dependent, keeps a snapshot."""
         seen = self._catalogue.list(system, True, freshness)
+        catalogue.check_sound(system, [view.record for view in seen])
         exceptions.check(
             [
                 error

@@ -8,12 +8,12 @@ it, by a task of its own that the revert comes after.
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import catalogue, events, exceptions, messages
+from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.create import Create, CreateOptions
@@ -67,9 +67,12 @@ class Revert(Operation):
         request: contract.RevertRequest,
         safety: bool | None,
         payload: Mapping[str, Any],
+        check: Callable[[], None],
     ) -> Task:
         """
         Queue a revert and return its task.
+
+        *check* may refuse, by what nobody changes any more.
 
         With *safety* a snapshot of the present state is created before it;
         None means: as the configuration says.
@@ -77,7 +80,18 @@ class Revert(Operation):
         Raises SnapshotNotFound, SnapshotBusy, SnapshotDamaged, and
         everything that is known beforehand to stand in the way.
         """
-        view = self._catalogue.get(system, request.name)
+        with self._catalogue.deciding(system):
+            check()
+            return self._submit(system, request, safety, payload)
+
+    def _submit(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        view = self._catalogue.sound(system, request.name)
         catalogue.check_free(view, system)
         catalogue.check_intact(view)
         if safety is None:
@@ -119,20 +133,6 @@ class Revert(Operation):
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
-        try:
-            self._same(task)
-        except (
-            exceptions.SnapshotNotFound,
-            exceptions.SnapshotReplaced,
-        ) as exc:
-            if context.last_step == 'prepare':
-                raise
-            # The system may be half changed, and nobody goes on with it.
-            raise exceptions.RevertNotUndone(
-                task.snapshot,
-                'the process ended during the call',
-                messages.text(exc).rstrip('.'),
-            ) from exc
         self._driver.settle_revert(
             task.one_system.uuid, _request(task), context
         )

@@ -20,6 +20,7 @@ from hawkfish_plugin.redfish.common import (
 REGISTRY_PREFIXES = ('Base', 'HawkFish', 'ResourceEvent', 'TaskEvent')
 RESOURCE_TYPES = (
     'EventService',
+    'HawkFishGroupSnapshot',
     'HawkFishSnapshot',
     'HawkFishSnapshotCollection',
     'Task',

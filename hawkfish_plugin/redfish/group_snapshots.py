@@ -7,7 +7,11 @@ from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupView, PartView
-from hawkfish_plugin.group_forecast import GroupForecast
+from hawkfish_plugin.group_forecast import (
+    Going,
+    GroupForecast,
+    GroupPlan,
+)
 from hawkfish_plugin.groups import GroupSnapshot
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.redfish.common import (
@@ -147,7 +151,7 @@ def _links(view: GroupView) -> Resource:
     }
 
 
-def preview(seen: GroupForecast) -> Resource:
+def preview(seen: GroupForecast, plan: GroupPlan) -> Resource:
     """What a group create would do."""
     return {
         '@odata.type': '#HawkFishGroupSnapshotCollection.CreatePreview',
@@ -175,7 +179,27 @@ def preview(seen: GroupForecast) -> Resource:
             _system(system, found)
             for system, found in zip(seen.systems, seen.forecasts, strict=True)
         ],
+        'Pruned': [
+            {
+                'Snapshot': _going_link(one),
+                'Name': one.snapshot or one.name,
+                'Reason': one.reason,
+            }
+            for one in plan.going
+        ],
+        'Kept': [
+            {'Name': name, 'Reasons': list(reasons)}
+            for name, reasons in plan.kept.items()
+        ],
+        'UnmetLimits': list(plan.unmet),
     }
+
+
+def _going_link(one: Going) -> Resource:
+    """To the group snapshot, or to that of a system alone."""
+    if one.group:
+        return link(uris.group_snapshot_uri(one.group, one.snapshot))
+    return link(uris.snapshot_uri(one.system.uuid, one.name))
 
 
 def _system(system: contract.System, found: contract.Forecast) -> Resource:

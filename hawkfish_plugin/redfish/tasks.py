@@ -4,7 +4,7 @@
 import json
 from collections.abc import Sequence
 
-from hawkfish_plugin import messages
+from hawkfish_plugin import bounds, messages
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -17,7 +17,20 @@ from hawkfish_plugin.tasks.task import CANCELLED, EXCEPTION, Task
 _STATUS = {EXCEPTION: 'Critical', CANCELLED: 'Warning'}
 
 
-def task_service(now: float) -> Resource:
+def task_service(now: float, health: str, why: str) -> Resource:
+    """The service; *why* its *health* is not OK is among its conditions."""
+    status: Resource = {'State': 'Enabled', 'Health': health}
+    if health != 'OK':
+        told = messages.message(messages.SERVICE_DEGRADED, [why])
+        status['Conditions'] = [
+            {
+                'MessageId': told['MessageId'],
+                'Message': told['Message'],
+                'MessageArgs': told['MessageArgs'],
+                'Severity': health,
+                'Timestamp': timestamp(now),
+            }
+        ]
     return {
         '@odata.id': uris.TASK_SERVICE,
         '@odata.type': '#TaskService.v1_3_0.TaskService',
@@ -27,7 +40,7 @@ def task_service(now: float) -> Resource:
         'CompletedTaskOverWritePolicy': 'Oldest',
         'LifeCycleEventOnTaskStateChange': True,
         'ServiceEnabled': True,
-        'Status': {'State': 'Enabled', 'Health': 'OK'},
+        'Status': status,
         'Tasks': link(uris.TASKS),
     }
 
@@ -132,5 +145,5 @@ def payload(method: str, uri: str, body: Resource) -> Resource:
         'HttpOperation': method,
         'TargetUri': uri,
         'HttpHeaders': ['Content-Type: application/json'],
-        'JsonBody': json.dumps(body),
+        'JsonBody': json.dumps(body)[: bounds.PAYLOAD_CHARACTERS],
     }

@@ -23,6 +23,7 @@ MAX_SNAPSHOTS, MAX_BYTES = 'MaxSnapshots', 'MaxBytes'
 
 # Why one stays.
 LOCKED, CLONED, BUSY, DAMAGED = 'Locked', 'Cloned', 'Busy', 'Damaged'
+GROUP = 'Group'
 NEWEST, REFERENCED, WITHIN_LIMITS = 'Newest', 'Referenced', 'WithinLimits'
 
 

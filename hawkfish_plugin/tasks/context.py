@@ -35,6 +35,14 @@ class Abandoned(BaseException):
     """
 
 
+class Relinquished(BaseException):
+    """
+    This process can work no more; the next owner goes on with the task.
+
+    As ``Abandoned``, not an error that an operation may handle.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class SubTask:
     """What a sub-task is to do."""
@@ -142,13 +150,19 @@ class Context:
         the error of an operation that refuses its subject; nothing is run
         then.
         """
-        if not self.begun:
-            raise ValueError('No step has been noted')
         systems = {s.system.uuid for part in parts for s in part.subjects}
         if meet and len(systems) < len(parts):
             raise ValueError('One would wait for another of its system')
+        return self.end_sub_tasks(self.queue_sub_tasks(parts, undoing), meet)
+
+    def queue_sub_tasks(
+        self, parts: Sequence[SubTask], undoing: bool = False
+    ) -> Sequence[Task]:
+        """Queue all *parts*, or none, for ``end_sub_tasks``."""
+        if not self.begun:
+            raise ValueError('No step has been noted')
         with self._table.together():
-            submitted = [
+            return [
                 self._table.submit(
                     part.operation,
                     part.subjects,
@@ -159,12 +173,28 @@ class Context:
                 )
                 for part in parts
             ]
+
+    def adopt(self, waiting: Sequence[Task]) -> Sequence[Task]:
+        """
+        Make *waiting* tasks sub-tasks of this one; returns those that are.
+
+        They are done before this one goes on; see ``end_sub_tasks``.
+        """
+        return [
+            task
+            for task in waiting
+            if self._table.adopt(self.task.id, task.id)
+        ]
+
+    def end_sub_tasks(
+        self, queued: Sequence[Task], meet: bool = False
+    ) -> Sequence[Task]:
+        """Run what is *queued*; see ``run_sub_tasks``."""
         names = {
-            task.id: task.system.name if task.system else ''
-            for task in submitted
+            task.id: task.system.name if task.system else '' for task in queued
         }
         self._carry_out(self.task, Rendezvous(names) if meet else None)
-        return [self._table.get(task.id) for task in submitted]
+        return [self._table.get(task.id) for task in queued]
 
     def sub_tasks(self) -> Sequence[Task]:
         """Every sub-task so far, oldest first; none of them is active."""

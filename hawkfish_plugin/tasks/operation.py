@@ -108,6 +108,10 @@ class Operation(abc.ABC):
         """The events of the end of *task*; *error* None: Completed."""
         return ()
 
+    def percent(self, task: 'Task', parts: Sequence['Task']) -> int:
+        """How far the active *task* is, of which *parts* are sub-tasks."""
+        return task.percent
+
     def created(self, task: 'Task') -> str | None:
         """The URI of what *task*, which is Completed, has created."""
         return None

@@ -45,8 +45,10 @@ from hawkfish_plugin.tasks.task import (
     EXCEPTION,
     NEW,
     RUNNING,
+    Head,
     Subject,
     Task,
+    read_heads,
     read_tasks,
 )
 
@@ -168,8 +170,8 @@ class Tasks:
                 self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
                 'INSERT INTO tasks (operation, version, cancellable, parent, '
-                'after_task, arguments, payload, created) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
+                'after_task, arguments, payload, created, queued) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
                 (
                     operation.name,
                     operation.version,
@@ -179,6 +181,7 @@ class Tasks:
                     json.dumps(arguments.dump()),
                     json.dumps(payload),
                     time.time(),
+                    self._db.steady(),
                 ),
             ).fetchone()
             _insert_subjects(connection, row, operation.lock, subjects)
@@ -231,6 +234,23 @@ class Tasks:
         """The sub-tasks of a task, oldest first."""
         return self._select('WHERE parent = ?', task_id)
 
+    def heads(self, parent: int | None = None) -> Sequence[Head]:
+        """Those of every task, or of the sub-tasks of one, oldest first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                'SELECT id FROM tasks WHERE ?1 IS NULL OR parent = ?1 '
+                'ORDER BY id',
+                (parent,),
+            ).fetchall()
+            return read_heads(connection, [row['id'] for row in rows])
+
+    def load(self, heads: Sequence[Head]) -> Sequence[Task]:
+        """The tasks of *heads* that are still remembered, oldest first."""
+        return self._select(
+            'WHERE id IN (SELECT value FROM json_each(?))',
+            json.dumps([head.id for head in heads]),
+        )
+
     def has_sub_tasks(self) -> frozenset[int]:
         """The ids of the tasks that have sub-tasks."""
         rows = self._db.query(
@@ -281,6 +301,10 @@ class Tasks:
             system,
         )
         return found[0] if found else None
+
+    def waited(self, task: Task) -> float:
+        """The seconds since *task* was submitted."""
+        return self._db.steady() - (task.queued or task.created)
 
     def any_active(self) -> bool:
         """Whether any task waits or runs."""
@@ -406,6 +430,10 @@ class Tasks:
 
     # Who works on them -----------------------------------------------------
 
+    def begin_term(self) -> None:
+        """What was claimed before is another owner's, and interrupted."""
+        self._owner = uuid.uuid4().hex
+
     def claim(self, parent: int | None = None) -> Task | None:
         """
         Mark the oldest runnable task Running and return it, or None.
@@ -521,11 +549,30 @@ class Tasks:
             self._forget_oldest(connection)
         return True
 
+    def adopt(self, parent: int, task_id: int) -> bool:
+        """
+        Make a task that waits a sub-task of the running task *parent*.
+
+        False where it does not wait any more.  For the Context of *parent*,
+        which has locked the systems of both.
+        """
+        with self._db.transaction() as connection:
+            changed = connection.execute(
+                'UPDATE tasks SET parent = ? '
+                "WHERE id = ? AND state = 'New' AND parent IS NULL",
+                (parent, task_id),
+            )
+            connection.execute(
+                'UPDATE task_subjects SET parent = (SELECT parent FROM tasks '
+                'WHERE id = task) WHERE task = ?',
+                (task_id,),
+            )
+            return changed.rowcount > 0
+
     def _forget_oldest(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            'DELETE FROM tasks WHERE id IN (SELECT id FROM tasks '  # noqa: S608
-            f'WHERE {_DONE_WITH} ORDER BY ended DESC, id DESC '
-            'LIMIT -1 OFFSET ?) '
+            'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '  # noqa: S608
+            f'ORDER BY position DESC LIMIT -1 OFFSET ?) AND {_DONE_WITH} '
             "AND json_extract(journal, '$.to_follow') IS NULL",
             (self._conf.keep_completed,),
         )
@@ -618,6 +665,7 @@ def _write_end(
             ended.id,
         ),
     )
+    connection.execute('INSERT INTO endings (task) VALUES (?)', (ended.id,))
     connection.execute(
         'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
     )

@@ -5,11 +5,15 @@ What a task is, and how it is read from its rows.
 
 import dataclasses
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hawkfish_plugin import db
 from hawkfish_plugin.drivers import contract
+
+LOG = logging.getLogger(__name__)
 
 NEW, RUNNING, CANCELLING = 'New', 'Running', 'Cancelling'
 COMPLETED, EXCEPTION, CANCELLED = 'Completed', 'Exception', 'Cancelled'
@@ -27,7 +31,8 @@ class Subject:
 @dataclasses.dataclass(frozen=True)
 class Task:
     """
-    One task.  Times are seconds since the epoch.
+    One task.  Times are seconds since the epoch; *queued* is the steady one of
+    its submission, as far as it is known.
 
     *parent* is the task that this is a sub-task of, *after_task* the one that
     it waits for.  *arguments* and *journal* are records of the operation, of
@@ -57,6 +62,7 @@ class Task:
     created: float
     started: float | None
     ended: float | None
+    queued: float | None = None
 
     @property
     def active(self) -> bool:
@@ -90,14 +96,26 @@ class Task:
         return self.subjects[0].snapshot or ''
 
 
-_JSON_COLUMNS = (
-    'arguments',
-    'journal',
-    'messages',
-    'payload',
-    'result',
-    'error',
-)
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """What tells which task it is, and of what."""
+
+    id: int
+    subjects: tuple[Subject, ...]
+
+
+_JSON_COLUMNS: Mapping[str, Any] = {
+    'arguments': {},
+    'journal': {},
+    'messages': [],
+    'payload': {},
+    'result': {},
+    'error': {},
+}
+_NUMBERS = ('percent', 'claims', 'created', 'started', 'ended', 'queued')
+_TEXTS = ('operation', 'state', 'step', 'owner')
+# The operation of a task whose row is damaged; there is none of this name.
+_DAMAGED = 'damaged'
 
 
 def read_tasks(
@@ -107,13 +125,56 @@ def read_tasks(
     subjects = _subjects(connection, [row['id'] for row in rows])
     found = []
     for row in rows:
-        values = dict(row)
-        for column in _JSON_COLUMNS:
-            if values[column] is not None:
-                values[column] = json.loads(values[column])
-        values['cancellable'] = bool(values['cancellable'])
+        values = _values(row)
         found.append(Task(subjects=tuple(subjects[row['id']]), **values))
     return found
+
+
+def read_heads(
+    connection: sqlite3.Connection, ids: Sequence[int]
+) -> list[Head]:
+    subjects = _subjects(connection, ids)
+    return [Head(number, tuple(subjects[number])) for number in ids]
+
+
+def _values(row: sqlite3.Row) -> dict[str, Any]:
+    """The columns of *row*, which may be damaged: then it cannot be run."""
+    values, sound = dict(row), True
+    for column, default in _JSON_COLUMNS.items():
+        if values[column] is not None:
+            values[column], whole = db.decoded(values[column], default)
+            sound = sound and whole
+    for column in _NUMBERS:
+        if values[column] is not None:
+            sound = sound and isinstance(values[column], int | float)
+            values[column] = db.number(values[column])
+    for column in _TEXTS:
+        sound = sound and isinstance(values[column], str)
+        values[column] = str(values[column])
+    messages = [m for m in values['messages'] if _is_message(m)]
+    sound = sound and len(messages) == len(values['messages'])
+    sound = sound and (values['error'] is None or _is_error(values['error']))
+    if not sound:
+        LOG.error('The row of task %s is damaged', row['id'])
+        values |= {'operation': _DAMAGED, 'result': None, 'error': None}
+    values['messages'] = messages
+    values['cancellable'] = bool(values['cancellable'])
+    return values
+
+
+def _is_message(found: object) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == 2
+        and isinstance(found[0], str)
+        and isinstance(found[1], list)
+    )
+
+
+def _is_error(found: Mapping[str, Any]) -> bool:
+    return isinstance(found.get('status'), int) and all(
+        map(_is_message, found.get('messages', [None]))
+    )
 
 
 def _subjects(

@@ -8,9 +8,10 @@ It has to have a fixture ``subject``, see there.
 """
 
 from tests.contract.changing import Creating, Moving
+from tests.contract.grouping import Grouping
 from tests.contract.interrupting import Interrupting
 from tests.contract.reading import Reading
 
 
-class DriverContract(Reading, Creating, Moving, Interrupting):
+class DriverContract(Reading, Creating, Moving, Interrupting, Grouping):
     """Every promise."""

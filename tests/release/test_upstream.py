@@ -23,6 +23,27 @@ ROOT = pathlib.Path(__file__).parents[2]
 PATCH = ROOT / 'doc/source/contributor/sushy-tools-extensions.patch'
 MADE_ON = '2.2.0'
 
+REFUSALS = ROOT / 'doc/source/contributor/sushy-tools-refusals.patch'
+REFUSE = """
+import base64, sys
+import bcrypt
+from sushy_tools.emulator import main
+
+digest = bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()
+open('users', 'w').write(f'admin:{digest}')
+main.app.configure(extra_config={
+    'SUSHY_EMULATOR_FAKE_DRIVER': True,
+    'SUSHY_EMULATOR_STATE_DIR': '.',
+    'SUSHY_EMULATOR_AUTH_FILE': 'users',
+    'SUSHY_EMULATOR_ALLOWED_INSTANCES': ['other'],
+})
+for given in (b'admin:secret', b'nobody:secret', b'none', b'admin:a\\0b'):
+    token = base64.b64encode(given).decode()
+    print(main.app.test_client().get(
+        '/redfish/v1/Systems/fake', headers={'Authorization': f'Basic {token}'}
+    ).status_code)
+"""
+
 LOAD = """
 from sushy_tools.emulator import main
 print('hawkfish' in main.app.blueprints)
@@ -149,3 +170,22 @@ def test_unknown_extension(load):
 
     assert done.returncode == 1
     assert 'not installed: fishhawk' in done.stderr
+
+
+def test_refusals_are_as_intended(tmp_path):
+    """With the other change, nothing that is refused is a crash."""
+    if importlib.metadata.version('sushy-tools') != MADE_ON:
+        pytest.skip(f'the change is made on sushy-tools {MADE_ON}')
+    installed = pathlib.Path(sushy_tools.__file__).parent
+    shutil.copytree(installed, tmp_path / 'sushy_tools')
+    subprocess.run(['git', 'apply', REFUSALS], cwd=tmp_path, check=True)
+
+    done = subprocess.run(
+        [sys.executable, '-c', REFUSE],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+    )
+
+    assert done.stdout.split() == ['404', '401', '400', '401'], done.stderr

@@ -23,6 +23,8 @@ from werkzeug import serving
 from hawkfish_plugin import db, notes, services
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.operations.create import Create
+from hawkfish_plugin.operations.group_create import GroupCreate
+from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import COMPLETED, Task
 from tests.served import FAKE_UUID, Monitors, fake_system
 from tests.waiting import wait_for
@@ -157,7 +159,7 @@ class Emulator(Monitors):
             for task in self.services.tasks.list()
             if task.active
             or (
-                task.operation == 'create'
+                task.operation in (Create.name, GroupCreate.name)
                 and task.state == COMPLETED
                 and task.id not in followed
             )
@@ -165,7 +167,10 @@ class Emulator(Monitors):
 
     def watch_follow(self) -> None:
         """Keep account of what is in *followed*."""
-        create = self.services.operations.get(Create)
+        for kind in (Create, GroupCreate):
+            self._watch_follow(self.services.operations.get(kind))
+
+    def _watch_follow(self, create: Operation) -> None:
         follow = create.follow
 
         def follow_and_tell(task: Task) -> None:

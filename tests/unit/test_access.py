@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may use which path, and how much may be sent there."""
 
+import base64
 import http.client
 import re
 import urllib.parse
 
 import pytest
 import requests
+from sushy_tools.emulator import auth_basic
 
 from hawkfish_plugin.emulator import routes
 from tests.served import user_entry
@@ -126,3 +128,43 @@ def test_bodies_are_bounded(emulator, method):
         and 'Sessions/a' not in path
         and 'Subscriptions/a' not in path
     }
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        'Basic',
+        'Basic !!!',
+        'Basic YWJj',
+        'Bearer abc',
+        '',
+        'Basic ' + base64.b64encode(b'admin:a\0b').decode(),
+        'Basic ' + base64.b64encode(b'admin:' + b'x' * 5000).decode(),
+        'Basic ' + base64.b64encode(b'\xff\xfe:secret').decode(),
+    ],
+)
+def test_credentials_that_are_none(guarded, value):
+    """They are refused as any others; the emulator alone fails on them."""
+    refused = requests.get(
+        f'{guarded.url}{ROOT}/Systems', headers={'Authorization': value}
+    )
+
+    assert refused.status_code == 401
+    assert 'Basic' in refused.headers['WWW-Authenticate']
+
+
+def test_who_is_a_user_is_not_told_by_the_time(guarded, monkeypatch):
+    """A password is compared whether there is such a user or not."""
+    compared = []
+    monkeypatch.setattr(
+        auth_basic.bcrypt,
+        'checkpw',
+        lambda *given: compared.append(given) or False,
+    )
+    for name in ('admin', 'nobody'):
+        refused = requests.get(
+            f'{guarded.url}{ROOT}/Systems', auth=(name, 'wrong')
+        )
+
+        assert refused.status_code == 401
+    assert len(compared) == 2

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state database: its files, its versions, its transactions."""
 
+import contextlib
+import pathlib
 import sqlite3
 import stat
 import threading
+import time
 
 import pytest
 
-from hawkfish_plugin import db, exceptions, locks
+from hawkfish_plugin import bounds, db, exceptions, locks
 
 
 def mode(path):
@@ -210,3 +213,62 @@ def test_a_commit_that_fails_blocks_nobody(tmp_path):
     with database.transaction() as connection:
         connection.execute('INSERT INTO a VALUES (3, NULL)')
     assert [row['id'] for row in database.query('SELECT id FROM a')] == [3]
+
+
+def test_a_burst_leaves_few_connections(folder):
+    """So many are used at once as there may be, and few are kept."""
+    database, most = db.Database(folder), []
+    begin = threading.Barrier(100)
+
+    def read():
+        begin.wait()
+        for _ in range(5):
+            with database.reading():
+                most.append(len(open_files(database.path)))
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=read) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # Each has the file and its log, and they share an index.  SQLite closes
+    # no file that another one has open, and uses it again.
+    assert max(most) <= 2 * bounds.DATABASE_CONNECTIONS + 1
+    assert len(open_files(database.path)) <= (
+        bounds.DATABASE_CONNECTIONS + bounds.IDLE_DATABASE_CONNECTIONS + 1
+    )
+
+
+def open_files(path):
+    found = []
+    for entry in pathlib.Path('/proc/self/fd').iterdir():
+        with contextlib.suppress(OSError):
+            if str(entry.readlink()).startswith(str(path)):
+                found.append(entry)
+    return found
+
+
+def test_a_folder_that_others_can_read_is_closed(folder):
+    """Whoever made it before, and however."""
+    folder.parent.mkdir(mode=0o755)
+    folder.parent.chmod(0o755)
+    state = folder.with_name('fake-0123abcd')
+    state.mkdir()
+    state.chmod(0o755)
+
+    db.Database(state)
+
+    assert mode(state) == mode(state.parent) == 0o700
+
+
+def test_a_folder_of_others_stays_as_it_is(folder):
+    """What is not only ours is not closed to its users."""
+    folder.parent.mkdir()
+    folder.parent.chmod(0o755)
+    (folder.parent / 'other').mkdir()
+
+    db.Database(folder.with_name('fake-0123abcd'))
+
+    assert mode(folder.parent) == 0o755

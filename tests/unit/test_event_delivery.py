@@ -7,17 +7,28 @@ Real tables and threads; nothing depends on how fast this machine is.
 Long, as each way to be a bad receiver has its test.
 """
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, events, locks
+from hawkfish_plugin import (
+    bounds,
+    conf,
+    db,
+    deadlines,
+    events,
+    locks,
+    messages,
+    supervision,
+)
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.events import delivery, subscriptions
+from hawkfish_plugin.events import delivery, pushing, subscriptions
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import workers
 from hawkfish_plugin.tasks.operation import Operation, Operations
@@ -35,20 +46,31 @@ class Service:
 
     made = []
 
-    def __init__(self, folder, is_allowed=lambda event: True):
+    def __init__(self, folder, is_allowed=lambda event, subscription: True):
         self.conf = conf.load()
         database = db.Database(folder)
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, self.conf)
         self.events = self.tasks.events
         self.subscriptions = subscriptions.Subscriptions(database, self.conf)
+        self.supervisor = supervision.Supervisor()
         self.delivery = delivery.Delivery(
-            self.events, self.subscriptions, self.conf, is_allowed
+            self.events,
+            self.subscriptions,
+            self.conf,
+            is_allowed,
+            self.supervisor,
+            deadlines.Deadlines(self.supervisor),
         )
         self.made.append(self)
 
     def subscribe(self, url, policy=subscriptions.FOREVER, **changes):
-        given = {'verify': True, 'headers': [], 'filters': {}} | changes
+        given = {
+            'verify': True,
+            'headers': [],
+            'filters': {},
+            'allowed': None,
+        } | changes
         return self.subscriptions.create(url, 'context', policy, **given).id
 
     def happen(self, count=1, system=None, text='s'):
@@ -212,7 +234,7 @@ def test_filters_and_systems_that_may_not_be_shown(tmp_path, receiver):
     """What is filtered out, or of a system not served, is not pushed."""
     shown = contract.System('uuid-a', 'a')
     hidden = contract.System('uuid-b', 'b')
-    service = Service(tmp_path, lambda event: event.origin.system != hidden)
+    service = Service(tmp_path, lambda event, _: event.origin.system != hidden)
     service.subscribe(
         receiver.url,
         filters={
@@ -457,7 +479,11 @@ def test_dead_subscribers_hold_up_nobody(service):
     """
     operations = Operations(Silent())
     workers.Workers(
-        service.tasks, service.locks, operations, service.conf
+        service.tasks,
+        service.locks,
+        operations,
+        service.conf,
+        service.supervisor,
     ).start(service.delivery.start)
     # One operation has two events: it started, and it ended.
     alone = rate_of_operations(service, 50)
@@ -515,21 +541,132 @@ def test_a_system_named_oddly_is_found_by_its_name(service, receiver):
     )
 
 
-def test_threads_end_with_their_subscriptions(service):
-    """No thread is left of a subscription that is gone."""
-    number = service.subscribe('http://127.0.0.1:9/')
+class Dripping:
+    """A receiver that answers a byte of a header every now and then."""
+
+    def __init__(self):
+        self._listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.url = f'http://127.0.0.1:{self._listener.getsockname()[1]}/'
+        self.open = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            connection, _ = self._listener.accept()
+            threading.Thread(
+                target=self._drip, args=(connection,), daemon=True
+            ).start()
+
+    def _drip(self, connection):
+        self.open += 1
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b'HTTP/1.1 200 OK\r\nX-Drip: ')
+            while True:
+                connection.settimeout(0.05)
+                try:
+                    if not connection.recv(65536):
+                        break
+                except TimeoutError:
+                    connection.sendall(b'x')
+        self.open -= 1
+
+
+def pushing_threads():
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith('hawkfish-push')
+    ]
+
+
+def test_a_push_ends_when_its_subscription_is_deleted(service):
+    """Whatever the destination does, and however often it happens."""
+    dripping = Dripping()
     service.delivery.start()
-    name = f'hawkfish-events-{number}'
+    for _ in range(3):
+        made = [service.subscribe(dripping.url) for _ in range(20)]
+        service.happen()
+        wait_for(lambda: dripping.open >= 8)
+        for number in made:
+            service.subscriptions.delete(number)
 
-    def running():
-        return [
-            thread
-            for thread in service.delivery._threads.values()
-            if thread.is_alive()
-        ]
+        wait_for(lambda: not dripping.open)
+    assert len(pushing_threads()) <= 64
 
-    [thread] = wait_for(running)
-    service.subscriptions.delete(number)
 
-    assert thread.name == name
-    wait_for(lambda: thread not in threading.enumerate())
+def test_a_push_has_one_deadline(service, monkeypatch):
+    """A destination that goes on answering for ever has failed."""
+    monkeypatch.setattr(pushing, 'PUSH_SECONDS', 0.5)
+    dripping = Dripping()
+    number = service.subscribe(dripping.url)
+    service.delivery.start()
+
+    service.happen()
+
+    wait_for(lambda: service.find(number).failures)
+    wait_for(lambda: not dripping.open)
+
+
+def test_slow_destinations_leave_threads_to_others(service, receiver):
+    """However many of them there are."""
+    dripping = Dripping()
+    service.delivery.start()
+    for _ in range(40):
+        service.subscribe(dripping.url)
+    service.happen()
+    wait_for(lambda: dripping.open)
+    service.subscribe(receiver.url)
+
+    service.happen()
+
+    receiver.wait(lambda r: r.ids)
+
+
+def test_deliveries_outlive_what_is_not_foreseen(
+    service, receiver, monkeypatch
+):
+    """Nothing that is raised ends the thread that all deliveries need."""
+    fail = [OSError(24, 'no descriptor'), SystemExit(), RuntimeError()]
+    newest = service.events.newest
+
+    def failing():
+        if fail:
+            raise fail.pop()
+        return newest()
+
+    monkeypatch.setattr(supervision, 'RETRY_SECONDS', 0.01)
+    monkeypatch.setattr(service.events, 'newest', failing)
+    service.subscribe(receiver.url)
+    service.delivery.start()
+
+    service.happen()
+
+    receiver.wait(lambda r: r.ids)
+
+
+def test_what_a_dead_subscriber_waits_for_is_bounded(service, monkeypatch):
+    """In bytes as well: the oldest go, and their loss is told."""
+    monkeypatch.setattr(bounds, 'EVENTS_BYTES', 20_000)
+    service.subscribe('http://127.0.0.1:9/')
+    for _ in range(100):
+        service.happen(text='x' * 1000)
+
+    kept = service.events.after(0, 1000)
+
+    assert kept[0].is_loss
+    assert 15 <= len(kept) <= 21
+    assert kept[-1].id == 100
+
+
+def test_a_faked_loss_is_filtered_as_anything_else(service, receiver):
+    """Only the service can say that events were lost."""
+    service.subscribe(
+        receiver.url, filters={'MessageIds': ['HawkFish.1.0.SnapshotCreated']}
+    )
+    service.delivery.start()
+    faked = events.NewEvent(messages.EVENTS_LOST, [], events.SERVICE)
+
+    service.events.submit(faked)
+    service.happen()
+
+    assert receiver.wait(lambda r: r.messages) == ['SnapshotCreated']

@@ -208,11 +208,13 @@ def test_a_group_snapshot_is_shown_while_it_is_created(lab):
         accepted = lab.post_create(Name='a')
         lab.wait_captures(accepted)
         shown = lab.show('a')
+        progress = lab.task(accepted)['PercentComplete']
         again = lab.post_create(Name='a')
         alone = requests.post(lab.of('node-1'), json={'Name': 'a'})
 
     lab.emulator.watch(accepted.headers['Location'])
     assert shown['SnapshotState'] == 'Creating'
+    assert 0 <= progress < 100
     assert len(shown['Systems']) == 3
     assert message_ids(again)[-1] == 'ResourceAlreadyExists'
     assert message_ids(alone) == ['ResourceAlreadyExists']
@@ -353,6 +355,89 @@ def test_a_pause_that_is_too_long_is_refused(lab):
     assert response.status_code == 409
     assert message_ids(response) == ['GroupPauseTooLong']
     assert live['SnapshotState'] == 'Ready'
+
+
+def test_others_hear_of_a_group_snapshot(lab):
+    """An event tells it, beside those of its parts."""
+    before = lab.emulator.services.events.newest()
+    lab.made(Name='a')
+    lab.reverted('a')
+    lab.emulator.wait(lab.send_delete('a'))
+
+    told = lab.emulator.services.events.after(before, 1000)
+    assert [
+        (event.message_id.rpartition('.')[2], *event.args)
+        for event in told
+        if event.origin.type == 'HawkFishGroupSnapshot'
+        and event.message_id.startswith('HawkFish')
+    ] == [
+        ('GroupSnapshotCreated', 'a', 'lab'),
+        ('GroupSnapshotReverted', 'a', 'lab'),
+        ('GroupSnapshotDeleted', 'a', 'lab', 'Request'),
+    ]
+
+
+def test_a_renamed_part_stays_one(lab):
+    """Another client may rename a snapshot of one system."""
+    lab.made(Name='a')
+    uuid = NODES['node-1']
+    tree = [
+        dataclasses.replace(s, name='other')
+        for s in lab.emulator.driver.snapshots(uuid)
+    ]
+    lab.emulator.driver.plant(uuid, tree)
+    lab.names_of('node-1')
+
+    shown = lab.show('a')
+    assert shown['SnapshotState'] == 'Ready'
+    assert shown['Systems'][1]['Snapshot']['@odata.id'].endswith('/other')
+    lab.reverted('a')
+    assert lab.emulator.wait(lab.send_delete('a')).status_code == 204
+    assert lab.names_of('node-1') == []
+
+
+def test_group_snapshots_of_hidden_systems_are_hidden(lab):
+    """A part shows no group that has a system which may not be served."""
+    lab.made(Name='a')
+    lab.emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = ['node-0']
+
+    own = requests.get(f'{lab.of("node-0")}/a').json()
+    listed = requests.get(lab.collection())
+
+    assert own['Links']['GroupSnapshots'] == []
+    assert listed.status_code == 404
+
+
+def test_a_group_snapshot_of_another_version_is_left_alone(lab):
+    """If-Match holds for a revert and a delete."""
+    old = lab.made(Name='a')['@odata.etag']
+    requests.patch(lab.collection('/a'), json={'Description': 'new'})
+    headers = {'If-Match': old}
+
+    for response in (
+        requests.delete(lab.collection('/a'), headers=headers),
+        requests.post(
+            lab.collection('/a/Actions/HawkFishGroupSnapshot.Revert'),
+            headers=headers,
+        ),
+        requests.patch(
+            lab.collection('/a'), json={'Locked': True}, headers=headers
+        ),
+    ):
+        assert response.status_code == 412
+
+
+def test_a_group_is_not_changed_while_it_is_worked_on(lab):
+    """A task of it is to end first."""
+    with lab.emulator.slow():
+        accepted = lab.post_create(Name='a')
+        lab.wait_captures(accepted)
+        response = lab.act(
+            'lab', 'AddElements', Elements=lab.elements('node-5')
+        )
+
+    lab.emulator.watch(accepted.headers['Location'])
+    assert message_ids(response) == ['GroupBusy']
 
 
 # Lists and changes --------------------------------------------------------
@@ -636,6 +721,104 @@ def test_a_delete_that_failed_in_one_system_is_repeated(lab):
     lab.emulator.behaviour.fail_at = {}
     assert lab.emulator.wait(lab.send_delete('a')).status_code == 204
     assert lab.names_of('node-1') == []
+
+
+# Retention ----------------------------------------------------------------
+
+
+def set_policy(lab, system, **limits):
+    url = f'{lab.of(system).removesuffix("Snapshots")}SnapshotPolicy'
+    assert requests.patch(url, json=limits).status_code == 200
+
+
+@pytest.fixture
+def limited(lab):
+    """One of the systems may have two snapshots."""
+    set_policy(lab, 'node-1', MaxSnapshots=2)
+    yield lab
+    set_policy(lab, 'node-1', MaxSnapshots=None)
+
+
+def preview(lab):
+    response = requests.post(
+        lab.collection(
+            '/Actions/HawkFishGroupSnapshotCollection.PreviewCreate'
+        ),
+        json={},
+    )
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_group_snapshot_is_pruned_as_a_whole(limited):
+    """What the policy of one system wants gone goes from all of them."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+    foretold = preview(lab)
+
+    lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert foretold['Pruned'] == [
+        {
+            'Snapshot': {
+                '@odata.id': lab.collection('/a').removeprefix(
+                    lab.emulator.url
+                )
+            },
+            'Name': 'a',
+            'Reason': 'MaxSnapshots',
+        }
+    ]
+    assert lab.names() == ['b', 'c']
+    assert [lab.names_of(name) for name in TRIO] == [['b', 'c']] * 3
+
+
+def test_what_one_system_has_locked_is_pruned_nowhere(limited):
+    """The dry run says why it stays; others go in its place."""
+    lab = limited
+    lab.made(Name='a')
+    requests.patch(f'{lab.of("node-0")}/a', json={'Locked': True})
+    lab.made(Name='b')
+    foretold = preview(lab)
+
+    lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert [one['Name'] for one in foretold['Pruned']] == ['b']
+    assert foretold['Kept'][0] == {'Name': 'a', 'Reasons': ['node-0: Locked']}
+    assert lab.names() == ['a', 'c']
+    assert [lab.names_of(name) for name in TRIO] == [['a', 'c']] * 3
+
+
+def test_a_create_in_one_system_prunes_whole_group_snapshots(limited):
+    """Its policy is the same, whoever asks for a snapshot."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+
+    lab.emulator.wait(requests.post(lab.of('node-1'), json={'Name': 'own'}))
+    lab.emulator.wait_idle()
+
+    assert lab.names() == ['b']
+    assert lab.names_of('node-1') == ['b', 'own']
+    assert lab.names_of('node-0') == ['b']
+
+
+def test_an_expired_group_snapshot_goes_as_a_whole(lab):
+    """When the time of one part has come, and nothing else needs it."""
+    lab.made(Name='a')
+    lab.made(Name='b')
+    uuid = NODES['node-2']
+    catalogue = lab.emulator.services.catalogue
+    view = catalogue.get(catalogue.system(uuid), 'a')
+    lab.emulator.notes.update(uuid, view.record, {'expires': 1})
+
+    wait_for(lambda: lab.names() == ['b'], 'the prune', 30)
+    lab.emulator.wait_idle()
+
+    assert [lab.names_of(name) for name in TRIO] == [['b']] * 3
 
 
 # A lost database ----------------------------------------------------------

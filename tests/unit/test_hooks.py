@@ -15,10 +15,13 @@ import pytest
 from hawkfish_plugin import (
     conf,
     db,
+    deadlines,
     exceptions,
     locks,
     messages,
+    rooms,
     sessions,
+    supervision,
 )
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import handles, hooks, internals
@@ -101,7 +104,8 @@ class Services:
         self.tasks = Tasks(database, self.locks, conf.load())
         self.events = self.tasks.events
         self.sessions = sessions.Sessions(database)
-        self.may_start = True
+        self.may_start, self.rooms = True, rooms.Rooms(8)
+        self.deadlines = deadlines.Deadlines(supervision.Supervisor())
 
     def start(self):
         self.started = self.may_start
@@ -204,7 +208,7 @@ def test_services_start_with_the_server(
     """Running starts them, but not where a process only watches files."""
     app = flask.Flask('stock')
     app.debug = debug
-    app.run = lambda port: (port, services.started)
+    app.run = lambda port, **_: (port, services.started)
     if child:
         monkeypatch.setenv('WERKZEUG_RUN_MAIN', 'true')
     hooks.install(app, services)

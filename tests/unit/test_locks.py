@@ -21,9 +21,9 @@ with locks.Locks(pathlib.Path(sys.argv[1])).system(sys.argv[2], 5):
 HOLD_WORKERS = """
 import pathlib, sys
 from hawkfish_plugin import locks
-locks.Locks(pathlib.Path(sys.argv[1])).own_workers()
-print('held', flush=True)
-sys.stdin.read()
+with locks.Locks(pathlib.Path(sys.argv[1])).own_workers():
+    print('held', flush=True)
+    sys.stdin.read()
 """
 
 
@@ -119,8 +119,8 @@ def test_one_process_owns_the_workers_until_it_dies(tmp_path):
     owned = threading.Event()
 
     def own():
-        locks.Locks(tmp_path).own_workers()
-        owned.set()
+        with locks.Locks(tmp_path).own_workers():
+            owned.set()
 
     with holder(HOLD_WORKERS, tmp_path) as process:
         threading.Thread(target=own, daemon=True).start()

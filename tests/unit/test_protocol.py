@@ -184,3 +184,22 @@ def test_a_monitor_that_there_is_not(emulator):
 
     assert requests.get(uri, timeout=60).status_code == 404
     assert requests.delete(uri, timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize('path', [OURS[1], 'SessionService'])
+@pytest.mark.parametrize('method', ['GET', 'HEAD'])
+def test_a_read_of_one_version(url, path, method):
+    """If-Match of a read is obeyed, and a refusal is an error like others."""
+
+    def read(etag):
+        return requests.request(
+            method, url(path), headers={'If-Match': etag}, timeout=60
+        )
+
+    etag = requests.get(url(path), timeout=60).json()['@odata.etag']
+    stale = read('"0"')
+
+    assert read(etag).status_code == read('*').status_code == 200
+    assert stale.status_code == 412
+    if method == 'GET':
+        assert message_ids(stale) == ['PreconditionFailed']

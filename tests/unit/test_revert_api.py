@@ -61,6 +61,22 @@ def test_what_is_reverted_to_makes_no_room(limited):
     assert 'a' in names(limited)
 
 
+def test_the_limit_holds_after_a_safety_revert(limited):
+    """It is the tree before the revert that is pruned, and before it."""
+    limited.behaviour.depth = None
+    before = len(limited.services.tasks.list())
+
+    reverted = limited.wait(revert(limited, 'a', **SAFETY))
+    limited.wait_idle()
+
+    assert reverted.status_code == 200, reverted.text
+    left = names(limited)
+    assert left[:2] == ['a', 'c']
+    assert len(left) == 3
+    tasks = limited.services.tasks.list()[before:]
+    assert {task.state for task in tasks} == {'Completed'}
+
+
 def test_nothing_goes_for_a_revert_that_is_refused(limited):
     """Its safety snapshot is withdrawn, and what made room for it."""
     with limited.full_queue('c'):

@@ -7,7 +7,6 @@ Long, as each way to log in, or not, has its test.
 
 import concurrent.futures
 import logging
-import time
 
 import pytest
 import redfish
@@ -15,7 +14,7 @@ import requests
 import sushy
 from sushy import auth as sushy_auth
 
-from hawkfish_plugin import sessions
+from hawkfish_plugin import db, sessions
 from hawkfish_plugin.emulator import internals
 from tests.served import OWN_WSGI, STOCK_WSGI, Served, message_ids, user_entry
 
@@ -209,8 +208,8 @@ def test_sessions_time_out(guarded, monkeypatch):
         service, json={'SessionTimeout': 60}, headers=with_token(used)
     )
     try:
-        moment = time.time()
-        monkeypatch.setattr(sessions.time, 'time', lambda: moment)
+        moment = guarded.services.sessions._db.steady()
+        monkeypatch.setattr(db.Database, 'steady', lambda _: moment)
         for _ in range(2):
             moment += 40
             response = requests.get(service, headers=with_token(used))

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from hawkfish_plugin import conf, db, exceptions, locks
+from hawkfish_plugin import conf, db, exceptions, locks, supervision
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
@@ -42,7 +42,7 @@ PATIENCE = 60.0
 # Works as the owner of the state in argv[1] until it is killed.
 OWNER = """
 import pathlib, sys, threading, time
-from hawkfish_plugin import conf, db, locks
+from hawkfish_plugin import conf, db, locks, supervision
 from hawkfish_plugin.tasks import table, workers
 from hawkfish_plugin.tasks.operation import Operations
 from tests.unit.test_tasks import Facts, operation
@@ -58,7 +58,7 @@ lock_files, options = locks.Locks(folder), conf.load()
 workers.Workers(
     table.Tasks(db.Database(folder), lock_files, options), lock_files,
     Operations(operation('work', run, run), operation('other', run, run)),
-    options,
+    options, supervision.Supervisor(),
 ).start()
 threading.Event().wait()
 """
@@ -180,9 +180,13 @@ class Table(tasks.Tasks):
 
     def start(self, operations, periodic=None):
         lock_files = locks.Locks(self._folder)
-        workers.Workers(self, lock_files, operations, self._options).start(
-            periodic=periodic
-        )
+        workers.Workers(
+            self,
+            lock_files,
+            operations,
+            self._options,
+            supervision.Supervisor(),
+        ).start(periodic=periodic)
 
 
 @pytest.fixture(autouse=True)

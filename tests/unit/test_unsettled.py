@@ -107,7 +107,7 @@ def kinds(stuck, away):
 def table(tmp_path, monkeypatch, kinds):
     """A task table with one worker."""
     monkeypatch.setenv('OS_TASKS__WORKERS', '1')
-    monkeypatch.setattr(workers, '_RETRY_SECONDS', 0.05)
+    monkeypatch.setattr(workers, 'RETRY_SECONDS', 0.05)
     table = open_table(tmp_path)
     table.start(Operations(*kinds.values()))
     return table

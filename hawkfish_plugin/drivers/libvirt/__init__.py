@@ -42,6 +42,7 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.write_speed import WriteSpeed
 from hawkfish_plugin.emulator import internals
 
 LOG = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class LibvirtDriver:
         self._ledger = ledger.Ledger()
         self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
         self._orders = snapshots.Orders()
+        self._write_speed = WriteSpeed()
 
     # Systems ---------------------------------------------------------------
 
@@ -250,7 +252,16 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'create') as domain:
             self._check_safe(domain)
             planned = plan.make(domain, request, self._conf)
-            return sizes.forecast(domain, planned)
+            return dataclasses.replace(
+                sizes.forecast(domain, planned),
+                pause=self._forecast_pause(planned),
+            )
+
+    def _forecast_pause(self, planned: plan.Plan) -> float | None:
+        if not planned.pauses:
+            return None
+        size = planned.own_bytes if planned.memory else 0
+        return self._write_speed.pause(size)
 
     def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
         with self._hypervisor.domain(uuid, 'revert') as domain:
@@ -305,9 +316,12 @@ class LibvirtDriver:
     ) -> contract.Created:
         with self._changing(uuid):
             self._check(uuid, self._check_safe)
-            return create.run(
+            made = create.run(
                 self._hypervisor, uuid, request, self._conf, context
             )
+        if made.memory_size and made.capture and made.capture.pause:
+            self._write_speed.note(made.memory_size, made.capture.pause)
+        return made
 
     def revert(
         self,

@@ -137,6 +137,26 @@ class HostFiles:
             if (chain := self.chain(path)) & wanted
         ]
 
+    def above(self, path: str) -> list[str]:
+        """The paths of the volumes that are backed by *path*."""
+        of = self.identities.of
+        file = of(path)
+        # A pool of others may still have what a volume stood on before.
+        return [
+            above
+            for above in dict.fromkeys(v.path for v in self.volumes.values())
+            if self.backing.get(of(above)) == file
+        ]
+
+    def named(self) -> set[str]:
+        """What any definition names, in terms of ``identities``."""
+        return set[str]().union(
+            *(
+                self.identities.of_all(d.files)
+                for d in self.definitions.values()
+            )
+        )
+
     def writers(self, path: str) -> list[tuple[str, str]]:
         """The UUIDs and the targets of whoever may write to *path*."""
         file = self.identities.of(path)
@@ -267,6 +287,11 @@ class Ledger:
 
 
 # Looking ---------------------------------------------------------------------
+
+
+def of_now(host: Host, paths: Iterable[str]) -> HostFiles:
+    """What there is on the host of *paths*, all of it looked at anew."""
+    return _look(host, frozenset(map(posixpath.dirname, paths)), None)
 
 
 def _look(

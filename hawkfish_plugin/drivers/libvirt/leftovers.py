@@ -5,23 +5,25 @@ Removing files that an operation left behind.
 Owns the only removal of files in this package.  A file goes only when it is
 one that an operation has noted, or that has appeared since with the name of a
 revert's overlay, and when no domain's definition, snapshots or QEMU know it.
+What an operation has taken out of use goes when the ledger knows nobody who
+names it and nothing that stands on it.
 """
 
 import contextlib
 import html
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import libvirt
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
-    backing,
     domains,
     errors,
     filenames,
+    ledger,
     qmp,
     snapshots,
     xml,
@@ -109,41 +111,26 @@ def discard(
     That a snapshot lists one as what came after it is no need of it.
     """
     host, paths = domain.host, [*paths]
+    if not paths:
+        return
     with _reporting(host, context, paths):
-        held = _holding(host)
-        unused = [path for path in paths if path not in held]
-        backed = _backed(host, unused)
-        for path in unused:
-            if not _is_backing(host, path, backed):
+        files = ledger.of_now(host, paths)
+        of = files.identities.of
+        held = files.named() | files.identities.of_all(_held(host))
+        for path in paths:
+            # A pool of others may list files that are gone.
+            above = filter(host.storage.exists, files.above(path))
+            if of(path) not in held and not any(above):
                 host.storage.remove(path)
 
 
-def _holding(host: Host) -> set[str]:
-    """Every file that a definition names or that a snapshot has captured."""
+def _held(host: Host) -> set[str]:
+    """Every file that a snapshot has captured, or that is its own."""
     found: set[str] = set()
     for domain in domains.all_of(host):
-        found.update(_disk_files(domain))
         for seen in snapshots.read_all(domain):
             found |= seen.paths | set(seen.own_files)
     return found
-
-
-def _is_backing(host: Host, path: str, backed: Mapping[str, str]) -> bool:
-    """Whether any file stands on *path*."""
-    # A pool of others may list files that are gone.
-    return any(
-        below == path and host.storage.exists(above)
-        for above, below in backed.items()
-    )
-
-
-def _backed(host: Host, paths: Iterable[str]) -> dict[str, str]:
-    """What each file of the host is backed by, where it is by any."""
-    folders = {posixpath.dirname(path) for path in paths}
-    if not folders:
-        return {}
-    known = backing.of_all(host.storage, folders, {})
-    return {v.path: v.below for v in known.values() if v.below}
 
 
 def sweep(

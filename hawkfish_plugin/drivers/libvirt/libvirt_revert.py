@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import (
     firmware,
     leftovers,
     removable_media,
+    reverting,
     snapshots,
     xml,
 )
@@ -28,6 +29,8 @@ from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
 # What was found after a call of which nobody knows how it ended.
 _BEFORE, _BASE, _REVERTED, _OTHER = 'before', 'base', 'reverted', 'other'
+
+_UNSEEN = 'the process ended during the call'
 
 # A domain that libvirt's revert, or its end, has stopped; and no operator.
 _STOPPED_BY_REVERT = frozenset(
@@ -117,6 +120,18 @@ def end_older(revert: Reverting) -> None:
             )
 
 
+def check_target(revert: Reverting) -> None:
+    """Raise where the snapshot is gone: nobody goes on with its revert."""
+    try:
+        reverting.describe_target(revert)
+    except (exceptions.SnapshotNotFound, exceptions.SnapshotReplaced) as exc:
+        raise exceptions.RevertNotUndone(
+            revert.name,
+            _UNSEEN,
+            messages.text(exc).rstrip('.'),
+        ) from exc
+
+
 def settle(revert: Reverting) -> exceptions.HawkFishError | None:
     """
     The same, where the process died during the call.
@@ -134,7 +149,7 @@ def settle(revert: Reverting) -> exceptions.HawkFishError | None:
     untouched = exceptions.OperationInterrupted(
         'revert', 'the system is as it was'
     )
-    return _run(revert, 'the process ended during the call', untouched)
+    return _run(revert, _UNSEEN, untouched)
 
 
 def _refused(

@@ -15,6 +15,7 @@ Steps: ``prepare`` notes what the way back needs and makes the overlays,
 snapshots are left to libvirt (``libvirt_revert``).
 """
 
+import contextlib
 import posixpath
 from collections.abc import Mapping
 
@@ -46,6 +47,14 @@ from hawkfish_plugin.drivers.libvirt.journals import RevertJournal
 from hawkfish_plugin.drivers.libvirt.revert_plan import Plan
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
+# What ends a change in the middle; whatever does not answer is waited for.
+_Failure = libvirt.libvirtError | exceptions.Conflict | exceptions.NotFound
+_FAILURES = (
+    libvirt.libvirtError,
+    exceptions.Conflict,
+    exceptions.NotFound,
+)
+
 
 def run(
     hypervisor: connections.Hypervisor,
@@ -65,9 +74,8 @@ def run(
                 _change(revert)
             else:
                 libvirt_revert.call(revert)
-        except libvirt.libvirtError as exc:
-            domain.host.raise_if_lost(exc)
-            failure = _failure(revert, errors.text(exc))
+        except _FAILURES as exc:
+            failure = _failure(revert, exc)
             if failure:
                 raise failure from exc
         # Found out anew where it is not known.
@@ -93,7 +101,8 @@ def _give_up(
     # As if the change itself had failed, also for who settles it.
     revert.context.step('revert')
     reason = messages.text(missed).rstrip('.')
-    return _failure(revert, reason) or missed
+    undone = undo.run if revert.is_ours else libvirt_revert.failure
+    return undone(revert, reason) or missed
 
 
 _INTERRUPTED = 'it was interrupted'
@@ -117,6 +126,8 @@ def settle(
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )
+        if not revert.is_ours:
+            libvirt_revert.check_target(revert)
         if context.last_step == 'revert':
             _settle_change(revert)
         if not revert.is_ours:
@@ -125,11 +136,24 @@ def settle(
 
 
 def _failure(
-    revert: Reverting, reason: str
+    revert: Reverting, error: _Failure
 ) -> exceptions.HawkFishError | None:
-    if revert.is_ours:
-        return undo.run(revert, reason)
-    return libvirt_revert.failure(revert, reason)
+    """
+    What became of the system in a change that *error* has ended.
+
+    None where it did take place after all.
+    """
+    if isinstance(error, libvirt.libvirtError):
+        revert.domain.host.raise_if_lost(error)
+        reason = errors.text(error)
+        if not revert.is_ours:
+            return libvirt_revert.failure(revert, reason)
+    elif revert.is_ours:
+        reason = messages.text(error).rstrip('.')
+    else:
+        # libvirt was not asked yet.
+        return error
+    return undo.run(revert, reason)
 
 
 # Before --------------------------------------------------------------------
@@ -264,7 +288,7 @@ def _load_memory(revert: Reverting) -> None:
 
 def _note(revert: Reverting) -> None:
     """Let libvirt know which snapshot the system grows from, and how."""
-    root = snapshots.describe(revert.domain, revert.name)
+    root = reverting.describe_target(revert)
     listed = snapshot_xml.external_disks(root)
     paths = dict.fromkeys(listed) | dict(revert.journal.created)
     snapshot_xml.set_revert_disks(root, paths)
@@ -300,19 +324,20 @@ def _settle_ours(revert: Reverting) -> exceptions.HawkFishError | None:
         undo.take_back(revert)
         now = 'running, as somebody has started it'
         return exceptions.RevertUndone(revert.name, _INTERRUPTED, now)
-    if not active:
-        return _go_on(revert)
-    _note(revert)
-    if revert.memory and revert.domain.is_booted:
-        return exceptions.RevertUnfinished(revert.name, _STARTED)
-    return None
-
-
-def _go_on(revert: Reverting) -> exceptions.HawkFishError | None:
-    """Do what is left of the change, as the guest is stopped anyway."""
+    if revert.memory and active and revert.domain.is_booted:
+        return _leave_to_others(revert)
+    # What is left of the change, as the guest is stopped anyway.
+    rest = _note if active else _change
     try:
-        _change(revert)
-    except libvirt.libvirtError as exc:
-        revert.domain.host.raise_if_lost(exc)
-        return undo.run(revert, errors.text(exc))
+        rest(revert)
+    except _FAILURES as exc:
+        return _failure(revert, exc)
     return None
+
+
+def _leave_to_others(revert: Reverting) -> exceptions.HawkFishError:
+    """Note what a guest that somebody has started grows from."""
+    # Where its snapshot is gone it grows from none.
+    with contextlib.suppress(exceptions.NotFound, exceptions.Conflict):
+        _note(revert)
+    return exceptions.RevertUnfinished(revert.name, _STARTED)

@@ -8,8 +8,9 @@ copies of the firmware's state it puts back, over which files it puts overlays.
 
 import dataclasses
 
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import parsed, xml
+from hawkfish_plugin.drivers.libvirt import parsed, snapshots, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import RevertJournal
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
@@ -66,6 +67,18 @@ def begun(
     root = xml.parse(journal.snapshot_xml)
     target = parsed.parse(root)
     return Reverting(domain, request, context, journal, root, target)
+
+
+def describe_target(revert: Reverting) -> xml.Element:
+    """
+    The XML of the target as libvirt has it now.
+
+    Raises SnapshotNotFound or SnapshotReplaced.
+    """
+    root = snapshots.describe(revert.domain, revert.name)
+    if parsed.parse(root).record.created != revert.target.record.created:
+        raise exceptions.SnapshotReplaced(revert.name)
+    return root
 
 
 def wanted_power_state(

@@ -19,6 +19,7 @@ from hawkfish_plugin.drivers.libvirt import (
     errors,
     firmware,
     leftovers,
+    snapshot_xml,
     snapshots,
     xml,
 )
@@ -79,10 +80,10 @@ def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
     became of the system.
     """
     domain, name = revert.domain.again(), revert.name
-    place = find(revert)
-    if place == Place.OTHER:
-        return exceptions.RevertNotUndone(name, reason, BY_OTHERS)
     try:
+        place = find(revert)
+        if place == Place.OTHER:
+            return exceptions.RevertNotUndone(name, reason, BY_OTHERS)
         if place == Place.UNTOUCHED:
             take_back(revert)
             return exceptions.OperationFailed('revert', reason)
@@ -90,8 +91,8 @@ def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
         return exceptions.RevertNotUndone(name, reason, errors.text(exc))
-    except exceptions.Conflict as exc:
-        # Of the present state of the firmware.
+    except (exceptions.Conflict, exceptions.NotFound) as exc:
+        # Of the present state of the firmware, for example.
         said = messages.text(exc).rstrip('.')
         return exceptions.RevertNotUndone(name, reason, said)
 
@@ -138,8 +139,22 @@ def _define_old(revert: Reverting) -> None:
     targets = journal.created
     if _sources(now, targets) & set(targets.values()):
         domains.define(domain.host, journal.domain_xml)
-    if journal.current_xml and snapshots.current(domain) != journal.current:
-        snapshots.make_current(domain, xml.parse(journal.current_xml))
+    if journal.current and journal.current_xml:
+        root = xml.parse(journal.current_xml)
+        _restore_current(domain, journal.current, root)
+
+
+def _restore_current(domain: Domain, name: str, before: xml.Element) -> None:
+    """Let the snapshot *name* be the current one, as it was *before*."""
+    # One that somebody has deleted meanwhile must not come back.
+    if snapshots.current(domain) == name or not snapshots.exists(domain, name):
+        return
+    # Its parent may be another one by now.
+    root = snapshots.describe(domain, name)
+    removed = snapshot_xml.revert_disks(before)
+    if removed:
+        snapshot_xml.set_revert_disks(root, removed)
+    snapshots.make_current(domain, root)
 
 
 def _missing_file(domain: Domain, revert: Reverting) -> str | None:

@@ -105,6 +105,33 @@ def test_a_chain_with_a_cycle_ends():
     assert files_of(('/a', '/b'), ('/b', '/a')).chain('/a') == {'/a', '/b'}
 
 
+@pytest.mark.parametrize('path', ['/images/base', '/link//base'])
+def test_what_stands_on_a_file(path):
+    """By whatever path the file is asked for, and named above it."""
+    files = files_of(
+        ('/images/base', None, stamp(1)),
+        ('/link/base', None, stamp(1)),
+        ('/images/a', '/images/x/../base', stamp(2)),
+        ('/images/b', '/link/base', stamp(3)),
+        ('/images/c', '/images/a', stamp(4)),
+    )
+
+    assert files.above(path) == ['/images/a', '/images/b']
+    assert files.above('/images/c') == []
+
+
+def test_what_a_file_stood_on_before():
+    """What was looked at last counts, not what a pool knows of before."""
+    volumes = {
+        ('pool', 'a'): backing.Backed('/images/a', '/images/old', None),
+        ('/images', 'a'): backing.Backed('/images/a', '/images/new', None),
+    }
+    files = ledger.HostFiles(frozenset(), volumes, {}, 0.0, 0.0)
+
+    assert files.above('/images/old') == []
+    assert files.above('/images/new') == ['/images/a']
+
+
 @pytest.mark.parametrize(
     'spelling',
     ['/images//base', '//images/base', '/images/./base', '/images/x/../base'],

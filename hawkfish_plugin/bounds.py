@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The bounds of what a client can make grow.
+
+Owns their values and what happens at each; the operations page lists ``ALL``.
+Those that an operator may have to change are options (``conf``), and listed
+here by their names.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """Of *what* there may be *most*, as text; *then* is what happens."""
+
+    what: str
+    most: str
+    then: str
+
+
+ALL: list[Bound] = []
+
+
+def _bound(what: str, most: int, unit: str, then: str) -> int:
+    ALL.append(Bound(what, f'{most} {unit}'.strip(), then))
+    return most
+
+
+def _option(what: str, option: str, then: str) -> None:
+    ALL.append(Bound(what, option, then))
+
+
+# Connections and requests -------------------------------------------------
+
+CONNECTIONS = _bound(
+    'Connections to an emulator that was started as sushy-emulator',
+    512,
+    'or half of the descriptors that the process may open',
+    'the one whose request is awaited longest is closed; where all are '
+    'served, a further one gets 503',
+)
+REQUEST_SECONDS = _bound(
+    'Time until a request has arrived',
+    30,
+    'seconds, then the same for its body',
+    'the connection is closed',
+)
+_option(
+    'Requests that wait for a lock, a stream or a download, per process',
+    'web_threads / 2 of each kind at most',
+    'SystemLocked, EventSubscriptionLimitExceeded, or TooManyDownloads',
+)
+BODY_BYTES = _bound(
+    'Body of a request to the plugin', 65536, 'bytes', 'RequestBodyTooLarge'
+)
+ANY_BODY_BYTES = _bound(
+    'Body of a request to the emulator', 1048576, 'bytes', '413'
+)
+JSON_DEPTH = _bound(
+    'Levels of objects and lists in a body', 64, '', 'MalformedJSON'
+)
+PATH_CHARACTERS = _bound(
+    'Path whose methods are remembered',
+    512,
+    'characters',
+    'it is looked at each time',
+)
+
+# The database -------------------------------------------------------------
+
+DATABASE_CONNECTIONS = _bound(
+    'Connections of a process to the database',
+    16,
+    '',
+    'requests wait for 10 seconds, then StateUnavailable',
+)
+IDLE_DATABASE_CONNECTIONS = _bound(
+    'Of these, kept while they are not used', 8, '', 'the others are closed'
+)
+_option('Waiting tasks', '[tasks] queue_limit', 'QueueFull')
+_option(
+    'Ended tasks',
+    '[tasks] keep_completed',
+    'those that ended first are removed',
+)
+PAYLOAD_CHARACTERS = _bound(
+    'Body of its request that a task keeps',
+    2048,
+    'characters',
+    'the rest is cut off',
+)
+
+AGGREGATES = _bound('Groups', 1000, '', 'CreateLimitReachedForResource')
+ELEMENTS = _bound('Systems of a group', 500, '', 'ArraySizeTooLong')
+
+# Events -------------------------------------------------------------------
+
+_option(
+    'Events',
+    '[events] keep, ten times as many for a destination that is behind',
+    'the oldest are removed, and a subscriber gets EventBufferExceeded',
+)
+EVENTS_BYTES = _bound(
+    'Size of all events',
+    64 * 2**20,
+    'bytes',
+    'the oldest are removed, and a subscriber gets EventBufferExceeded',
+)
+TEST_EVENT_BYTES = _bound('Test event', 8192, 'bytes', 'RequestBodyTooLarge')
+_option(
+    'Subscriptions, and pushes at the same time',
+    '[events] max_subscriptions',
+    'EventSubscriptionLimitExceeded',
+)
+_option(
+    'Streams of all processes',
+    '[events] max_streams',
+    'EventSubscriptionLimitExceeded',
+)
+PUSH_SECONDS = _bound(
+    'Time of one push', 15, 'seconds', 'it has failed, and is repeated'
+)
+
+# Sessions and the log -----------------------------------------------------
+
+SESSIONS = _bound(
+    'Login sessions', 128, '', 'the one that has not been used longest ends'
+)
+LOG_CHARACTERS = _bound(
+    'What a client chose, in a line of the log',
+    200,
+    'characters',
+    'the rest is cut off',
+)

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The connections of clients.
+
+Owns how many there may be to the server of ``sushy-emulator``, which would
+take any number and wait for each for ever, and for how long a client may take
+to send its request, or leave what is sent to it unread, on any server that
+gives access to its sockets.
+"""
+
+import collections
+import contextlib
+import math
+import resource
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug import serving
+
+from hawkfish_plugin import bounds
+from hawkfish_plugin.deadlines import Deadlines, Limited
+
+# How long a client may leave what is sent to it unread.
+_SEND_SECONDS = 20
+
+_FULL = (
+    b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n'
+    b'Retry-After: 5\r\nConnection: close\r\n\r\n'
+)
+
+
+def limit(environ: WSGIEnvironment, deadlines: Deadlines) -> None:
+    """Let the client of the request be in time, where that can be done."""
+    client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')
+    if not isinstance(client, socket.socket):
+        return
+    with contextlib.suppress(OSError):
+        client.setsockopt(
+            socket.SOL_SOCKET,
+            socket.SO_SNDTIMEO,
+            struct.pack('ll', _SEND_SECONDS, 0),
+        )
+        client.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
+        )
+    environ['wsgi.input'] = _Timely(environ['wsgi.input'], client, deadlines)
+
+
+class _Timely:
+    """*stream* of a body, of which all must arrive in time."""
+
+    def __init__(
+        self, stream: Any, client: socket.socket, deadlines: Deadlines
+    ) -> None:
+        self._stream = stream
+        self._client = client
+        self._deadlines = deadlines
+        self._left = float(bounds.REQUEST_SECONDS)
+
+    def read(self, *args: Any) -> Any:
+        with self._in_time():
+            return self._stream.read(*args)
+
+    def readline(self, *args: Any) -> Any:
+        with self._in_time():
+            return self._stream.readline(*args)
+
+    def readlines(self, *args: Any) -> Any:
+        with self._in_time():
+            return self._stream.readlines(*args)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        begin = time.monotonic()
+        with self._deadlines.limit(self._client, self._left):
+            yield
+        self._left -= time.monotonic() - begin
+
+
+class Connections:
+    """The connections to the emulator's own server."""
+
+    def __init__(self) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = min(bounds.CONNECTIONS, max(8, soft // 2))
+        self._lock = threading.Lock()
+        self._open = 0
+        # Whose request has not arrived, the oldest first.
+        self._silent: collections.OrderedDict[Limited, None] = (
+            collections.OrderedDict()
+        )
+
+    @contextlib.contextmanager
+    def place(self, waiting: Limited) -> Iterator[bool]:
+        """
+        In the block, *waiting* has a place; or none, where it gives False.
+
+        Where all are taken, whoever has been silent for longest loses his.
+        """
+        with self._lock:
+            has_place = self._open < self._most or bool(self._silent)
+            if has_place and self._open >= self._most:
+                self._silent.popitem(last=False)[0].end()
+            if has_place:
+                self._open += 1
+                self._silent[waiting] = None
+        try:
+            yield has_place
+        finally:
+            with self._lock:
+                self._silent.pop(waiting, None)
+                self._open -= has_place
+
+    def has_spoken(self, waiting: Limited) -> None:
+        """The request of *waiting* has arrived."""
+        with self._lock:
+            self._silent.pop(waiting, None)
+        waiting.deadline = math.inf
+
+
+def handler(deadlines: Deadlines) -> type[serving.WSGIRequestHandler]:
+    """The class that handles a connection to the emulator's own server."""
+    connections = Connections()
+
+    class Handler(serving.WSGIRequestHandler):
+        def handle(self) -> None:
+            with (
+                deadlines.limit(
+                    self.connection, bounds.REQUEST_SECONDS
+                ) as self.waiting,
+                connections.place(self.waiting) as has_place,
+            ):
+                if has_place:
+                    super().handle()
+                else:
+                    self.wfile.write(_FULL)
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            most = bounds.LOG_CHARACTERS
+            super().log(type, message, *(str(arg)[:most] for arg in args))
+
+        def run_wsgi(self) -> None:
+            connections.has_spoken(self.waiting)
+            super().run_wsgi()
+
+    return Handler
+
+
+def speak_tls_later(context: ssl.SSLContext) -> None:
+    """
+    Let *context* shake hands with a client when it is read from.
+
+    Otherwise the server does it before it takes the next connection: a client
+    that says nothing would keep out all others.
+    """
+
+    class Later(type(context)):  # type: ignore[misc]
+        def wrap_socket(self, sock: Any, *args: Any, **kwargs: Any) -> Any:
+            kwargs['do_handshake_on_connect'] = False
+            return super().wrap_socket(sock, *args, **kwargs)
+
+    context.__class__ = Later

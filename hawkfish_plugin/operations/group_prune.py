@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the retention of one system makes of snapshots that belong to a group.
+
+Owns that a group snapshot goes whole or not at all: what the policy of one of
+its systems wants gone is deleted in all of them, and what any of them needs
+stays in all of them.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+
+from hawkfish_plugin import catalogue
+from hawkfish_plugin.catalogue import Catalogue, View
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
+from hawkfish_plugin.group_forecast import Going, GroupPlan
+from hawkfish_plugin.groups import Group, Groups
+from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.retention import rules
+
+
+class Reach(enum.Enum):
+    """
+    How far what is planned for one system may reach.
+
+    SYSTEM: no snapshot of a group goes.  GROUP: it does, from all systems.
+    NEWER: as well, and there will be a newer one in all of them.
+    """
+
+    SYSTEM, GROUP, NEWER = range(3)
+
+
+class GroupPrune:
+    """The group snapshots in *groups*, as retention sees them."""
+
+    def __init__(
+        self,
+        snapshots: Catalogue,
+        groups: GroupCatalogue,
+        group_table: Groups,
+        delete: GroupDelete,
+    ) -> None:
+        self._catalogue = snapshots
+        self._groups = groups
+        self._table = group_table
+        self._delete = delete
+
+    def holding(
+        self,
+        system: contract.System,
+        subjects: Sequence[rules.Subject],
+        reach: Reach,
+    ) -> Sequence[rules.Subject]:
+        """*subjects* of *system*; what its groups need is to be kept."""
+        records = [subject.record for subject in subjects]
+        held = {
+            name
+            for name, view in self.whole(system, records).items()
+            if self._is_held(view, system, reach)
+        }
+        return [
+            dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
+            if s.name in held
+            else s
+            for s in subjects
+        ]
+
+    def whole(
+        self, system: contract.System, records: Sequence[contract.Snapshot]
+    ) -> Mapping[str, GroupView]:
+        """Of which group snapshots *records* of *system* are parts."""
+        # Without an allow list: who is hidden has a policy as well.
+        belonging = self._table.belonging(system.uuid, lambda _: True)
+        keys = {(r.name, r.created): r.name for r in records}
+        wanted = {
+            pair: keys[key]
+            for key, pairs in belonging.items()
+            if key in keys
+            for pair in pairs
+        }
+        found = {}
+        for group in sorted({group for group, _ in wanted}):
+            views = self._groups.list(
+                self._table.get(group), True, contract.Freshness.LISTED
+            )
+            for view in views:
+                if (group, view.name) in wanted:
+                    found[wanted[group, view.name]] = view
+        return found
+
+    def _is_held(
+        self, view: GroupView, asking: contract.System, reach: Reach
+    ) -> bool:
+        """Whether another system than the one that is *asking* needs it."""
+        return reach == Reach.SYSTEM or any(
+            self._needs(part.system, part.view, reach)
+            for part in view.parts
+            if part.view and part.system != asking
+        )
+
+    def _needs(
+        self, system: contract.System, view: View, reach: Reach
+    ) -> bool:
+        return bool(
+            catalogue.obstacles(view)
+            or view.task
+            or view.is_damaged
+            or (reach == Reach.GROUP and self._is_newest(system, view))
+        )
+
+    def _is_newest(self, system: contract.System, view: View) -> bool:
+        newest = self._catalogue.list(system)[-1:]
+        return [other.name for other in newest] == [view.name]
+
+    def plan(
+        self, group: Group, plans: Mapping[contract.System, rules.Plan]
+    ) -> GroupPlan:
+        """What the *plans* of all systems of *group* come to."""
+        views = self._groups.list(group)
+        going = dict(
+            self._going(system, name, reason, views)
+            for system, plan in plans.items()
+            for name, reason in plan.pruned
+        )
+        gone = {one.snapshot for one in going.values()}
+        return GroupPlan(
+            list(going.values()),
+            {
+                view.name: reasons
+                for view in views
+                if view.name not in gone and (reasons := _kept(view, plans))
+            },
+            [
+                f'{system.name}: {limit}'
+                for system, plan in plans.items()
+                for limit in plan.unmet
+            ],
+        )
+
+    def _going(
+        self,
+        system: contract.System,
+        name: str,
+        reason: str,
+        views: Sequence[GroupView],
+    ) -> tuple[tuple[str, str], Going]:
+        """One that goes, with what it is the same as."""
+        for view in views:
+            for part in view.parts:
+                if part.view and (part.system, part.view.name) == (
+                    system,
+                    name,
+                ):
+                    group = view.group.name
+                    return (group, view.name), Going(
+                        system, name, reason, group, view.name
+                    )
+        return (system.uuid, name), Going(system, name, reason)
+
+    def submit(self, view: GroupView, reason: str) -> None:
+        """Queue the deletion of a group snapshot from all systems."""
+        self._delete.submit_pruned(view, reason)
+
+
+def _kept(
+    view: GroupView, plans: Mapping[contract.System, rules.Plan]
+) -> Sequence[str]:
+    """Why a group snapshot stays, though a limit may want it gone."""
+    return [
+        f'{part.system.name}: {reason}'
+        for part in view.parts
+        if part.view and part.system in plans
+        for reason in plans[part.system].kept.get(part.view.name, ())
+        if reason not in (rules.GROUP, rules.WITHIN_LIMITS)
+    ]
