@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from hawkfish_plugin import db
+from hawkfish_plugin import db, exceptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,15 @@ class Attention:
                 'SELECT * FROM attention WHERE system = ? ORDER BY task',
                 system,
             )
+        ]
+
+    def findings(self, system: str) -> list[exceptions.SystemHalfChanged]:
+        """The same, as what stands in the way of a start or a create."""
+        return [
+            exceptions.SystemHalfChanged(
+                system, left.operation, left.task, left.step
+            )
+            for left in self.of(system)
         ]
 
     def acknowledge(self, task: int) -> None:

@@ -60,7 +60,8 @@ class View:
 
     @property
     def is_damaged(self) -> bool:
-        return self.record.damaged or self.note.damaged
+        record = self.record
+        return record.damaged or record.overwritten or self.note.damaged
 
 
 class Catalogue:
@@ -96,13 +97,20 @@ class Catalogue:
         """What snapshots *system* can have as it is now."""
         found = self._driver.capabilities(system.uuid)
         flaws = _flaws(system, self._driver.snapshots(system.uuid))
-        return dataclasses.replace(found, findings=(*flaws, *found.findings))
+        left = self._tasks.attention.findings(system.uuid)
+        return dataclasses.replace(
+            found, findings=(*left, *flaws, *found.findings)
+        )
 
     @contextlib.contextmanager
     def deciding(self, system: contract.System) -> Iterator[None]:
         """Decide alone what is submitted for *system*; see ``locks``."""
         with self._locks.deciding(system.uuid):
             yield
+
+    def check_whole(self, system: contract.System) -> None:
+        """Raise where an operation has left *system* half changed."""
+        exceptions.check(self._tasks.attention.findings(system.uuid))
 
     def list(
         self,
@@ -137,16 +145,28 @@ class Catalogue:
         records: Sequence[contract.Snapshot],
         changing: bool,
     ) -> Mapping[notes.Key, notes.Note]:
-        """The notes of *system*; those of a renamed snapshot follow it."""
+        """
+        The notes of *system*; those of a renamed snapshot follow it.
+
+        What its system overwrites is noted as damaged.
+        """
         noted = self._notes.read(system.uuid)
         listed = {(record.name, record.created) for record in records}
         # A snapshot that is being made has none yet.
         found = () if changing else notes.renamed(noted, listed)
+        changed = False
         for (old, created), new in found:
             self._driver.renamed(system.uuid, old, new)
             self._notes.rename(system.uuid, old, new, created)
             self._groups.rename(system.uuid, old, new, created)
-        return self._notes.read(system.uuid) if found else noted
+            changed = True
+        # When the system is off again nobody can tell any more.
+        for record in records:
+            note = noted.get((record.name, record.created), notes.NONE)
+            if record.overwritten and not note.damaged:
+                self._notes.damage(system.uuid, record.name, record.created)
+                changed = True
+        return self._notes.read(system.uuid) if changed else noted
 
     def _views(
         self,

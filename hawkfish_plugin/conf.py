@@ -93,8 +93,8 @@ snapshots_opts: list[cfg.Opt] = [
         choices=[
             (
                 'auto',
-                'external if this version of libvirt can revert to and '
-                'delete external snapshots, internal otherwise',
+                'external, but internal for a system that has internal '
+                'snapshots, and with libvirt before 9.0',
             ),
             (
                 'external',

@@ -286,6 +286,22 @@ class _Pool:
     def __init__(self) -> None:
         self.room = threading.BoundedSemaphore(bounds.DATABASE_CONNECTIONS)
         self.idle: collections.deque[sqlite3.Connection] = collections.deque()
+        self._writing = threading.Lock()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """
+        Wait for the other writers of this process.
+
+        SQLite would try again and again, in pauses that grow: with the fifty
+        sub-tasks of a group, more is waited than written.
+        """
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise sqlite3.OperationalError('database is locked')
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def put_back(self, connection: sqlite3.Connection) -> None:
         # Nobody may go on with one whose commit has failed.
@@ -336,13 +352,14 @@ class Database:
                 return
             level = 'FULL' if durable else 'NORMAL'
             connection.execute(f'PRAGMA synchronous = {level}')
-            connection.execute('BEGIN IMMEDIATE')
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+            with self._pools[os.getpid()].writing():
+                connection.execute('BEGIN IMMEDIATE')
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -367,6 +367,10 @@ class OfDisk(Conflict):
         return str(self.args[0])
 
 
+class Unsafe(Conflict):
+    """What makes a system unsafe: it would write to what others need."""
+
+
 class SnapshotBusy(Conflict):
     """(snapshot, operation, task)"""
 
@@ -491,6 +495,10 @@ class FolderUnreadable(FolderUnusable):
     """(directory, hypervisor error)"""
 
 
+class PoolNotActive(Conflict):
+    """(storage pool, system)"""
+
+
 class SnapshotKindMixed(Conflict):
     """(system, existing kind)"""
 
@@ -523,15 +531,19 @@ class DiskNotCaptured(OfDisk):
     """(target, snapshot)"""
 
 
-class DefinitionOnSnapshot(OfDisk):
+class DefinitionOnSnapshot(Unsafe, OfDisk):
     """(target, path, snapshot)"""
 
 
-class DefinitionsDiffer(OfDisk):
+class DiskIsBackingFile(Unsafe, OfDisk):
+    """(target, path, path of a file that is backed by it)"""
+
+
+class DefinitionsDiffer(Unsafe, OfDisk):
     """(target, path of the running system, path of its next start)"""
 
 
-class DiskOfTwoSystems(Conflict):
+class DiskOfTwoSystems(Unsafe):
     """(target or snapshot, path, name of the other system)"""
 
 

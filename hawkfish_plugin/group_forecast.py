@@ -81,7 +81,9 @@ def memory(forecasts: Iterable[contract.Forecast]) -> int:
     return sum(found.size.own for found in forecasts if found.memory)
 
 
-def total_needs(forecasts: Iterable[contract.Forecast]) -> Sequence[Need]:
+def total_needs(
+    forecasts: Iterable[contract.Forecast | contract.RevertForecast],
+) -> Sequence[Need]:
     """
     What is needed on each file system together.
 
@@ -105,7 +107,9 @@ def total_needs(forecasts: Iterable[contract.Forecast]) -> Sequence[Need]:
     return found
 
 
-def check_space(forecasts: Iterable[contract.Forecast]) -> None:
+def check_space(
+    forecasts: Iterable[contract.Forecast | contract.RevertForecast],
+) -> None:
     """Raise InsufficientSpace where all of them are not to be had."""
     exceptions.check(
         [

@@ -42,6 +42,7 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_power import (
@@ -211,8 +212,18 @@ class Plugin:
         )
 
     @functools.cached_property
+    def findings(self) -> Findings:
+        return Findings(self.driver, self.events)
+
+    @functools.cached_property
     def delete(self) -> Delete:
-        return Delete(self.driver, self.tasks, self.catalogue, self._notes)
+        return Delete(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._notes,
+            self.findings,
+        )
 
     @functools.cached_property
     def purge(self) -> Purge:
@@ -245,12 +256,18 @@ class Plugin:
             self._notes,
             self.policies,
             self.prune,
+            self.findings,
         )
 
     @functools.cached_property
     def revert(self) -> Revert:
         return Revert(
-            self.driver, self.tasks, self.catalogue, self.create, self.conf
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.create,
+            self.findings,
+            self.conf,
         )
 
     @functools.cached_property
@@ -270,7 +287,6 @@ class Plugin:
     @functools.cached_property
     def group_revert(self) -> GroupRevert:
         return GroupRevert(
-            self.driver,
             self.tasks,
             self.catalogue,
             self.groups,
@@ -284,7 +300,6 @@ class Plugin:
     @functools.cached_property
     def group_delete(self) -> GroupDelete:
         return GroupDelete(
-            self.driver,
             self.tasks,
             self.catalogue,
             self.groups,
@@ -299,7 +314,7 @@ class Plugin:
             self.revert,
             self.delete,
             self.purge,
-            Repair(self.driver, self.tasks),
+            Repair(self.driver, self.tasks, self.findings),
             self.group_create,
             self.group_revert,
             self.group_delete,

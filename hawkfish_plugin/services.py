@@ -21,6 +21,7 @@ from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
 from hawkfish_plugin.group_catalogue import GroupCatalogue
 from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.tasks.operation import Operations
@@ -64,6 +65,9 @@ class Services(Protocol):
 
     @property
     def events(self) -> Events: ...
+
+    @property
+    def findings(self) -> Findings: ...
 
     @property
     def subscriptions(self) -> Subscriptions: ...

@@ -172,14 +172,20 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         raise missing()
     body = read_body()
     _REVERT.check(body)
+    request = contract.RevertRequest(
+        name,
+        body.get('TargetPowerState', contract.AS_CAPTURED),
+        body.get('Force', False),
+    )
+    safety = body.get('SafetySnapshot')
+    if body.get('DryRun'):
+        check_if_match(_resource(system, name))
+        preview = operation(Revert).preview(system, request, safety)
+        return answer(snapshots.revert_preview(name, preview))
     task = operation(Revert).submit(
         system,
-        contract.RevertRequest(
-            name,
-            body.get('TargetPowerState', contract.AS_CAPTURED),
-            body.get('Force', False),
-        ),
-        body.get('SafetySnapshot'),
+        request,
+        safety,
         _payload(body),
         lambda: check_if_match(_resource(system, name)),
     )

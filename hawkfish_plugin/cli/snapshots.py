@@ -259,28 +259,58 @@ class RevertSnapshot(
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         options.add_revert_options(parser)
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Revert nothing; show the power state after the revert, what '
+            'would be discarded, what it needs, and which disks were attached '
+            'or detached since.',
+        )
         return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
-        chosen, name = self.select(parsed_args), parsed_args.snapshot
+        name = parsed_args.snapshot
+        given = (
+            parsed_args.power,
+            parsed_args.safety_snapshot,
+            parsed_args.force,
+        )
+        if parsed_args.dry_run:
+            return self.ask_each(
+                parsed_args,
+                lambda system: _preview(
+                    self.client.snapshots(system)
+                    .get(name)
+                    .preview_revert(*given)
+                ),
+            )
+        chosen = self.select(parsed_args)
         self.confirm(chosen, parsed_args, 'Revert', f'to {name}')
         return self.operate_on(
             chosen,
             parsed_args,
             lambda system: (
-                self.client.snapshots(system)
-                .get(name)
-                .revert(
-                    parsed_args.power,
-                    parsed_args.safety_snapshot,
-                    parsed_args.force,
-                )
+                self.client.snapshots(system).get(name).revert(*given)
             ),
             lambda _, task: tasks.fields(task),
             tasks.BRIEF,
         )
+
+
+def _preview(seen: dict[str, Any]) -> tasks.Fields:
+    """Return the columns and the values that show what a revert would do."""
+    values = {
+        'Power State': seen['PowerState'],
+        'Memory Restored': seen['MemoryRestored'],
+        'Discarded Since': seen['DiscardedSince'],
+        'Safety Snapshot': seen['SafetySnapshot'],
+        'Pruned': seen['Pruned'],
+        'Needs': options.needs(seen['Needs']),
+        'Warnings': [warning['Message'] for warning in seen['Warnings']],
+    }
+    return tuple(values), tuple(values.values())
 
 
 class SnapsRevert(RevertSnapshot):

@@ -100,6 +100,28 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
             Force=force,
         )
 
+    def preview_revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+        force: bool | None = None,
+    ) -> dict[str, Any]:
+        """
+        Return what a revert would do, without changing anything.
+
+        That has ``PowerState``, ``MemoryRestored``, ``DiscardedSince``,
+        ``SafetySnapshot``, ``Pruned``, ``Needs`` and ``Warnings``.
+        """
+        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
+        body = common.given(
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+            Force=force,
+            DryRun=True,
+        )
+        found: dict[str, Any] = self._conn.post(target, data=body).json()
+        return found
+
     def update(self, **changes: Any) -> 'Snapshot':
         """
         Change ``Description``, ``Locked`` or ``ExpiresTime``.

@@ -40,7 +40,9 @@ class Snapshot:
     *created* is in seconds since the epoch, *power_state* the system's when
     it was captured (None until then), *external* whether its data is in files
     of its own.
-    *damaged* says that its data is known to be half overwritten.
+    *damaged* says that a merge has half overwritten its data, for as long as
+    that is not finished; *overwritten* that its system writes to it right now,
+    by the definition in use, which nothing mends.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     current: bool = False
     damaged: bool = False
+    overwritten: bool = False
 
 
 PREFERRED, REQUIRED, NEVER = 'Preferred', 'Required', 'Never'
@@ -179,6 +182,22 @@ class Forecast:
 
 
 @dataclasses.dataclass(frozen=True)
+class RevertForecast:
+    """
+    What a revert would leave.
+
+    *power_state* is ON, OFF or PAUSED, *memory* whether the guest goes on with
+    its memory.  *needs* are as in Forecast; *warnings* is what a user should
+    know, such as where the data of a disk stays that was attached since.
+    """
+
+    power_state: str
+    memory: bool
+    needs: tuple[tuple[str, int, int], ...] = ()
+    warnings: tuple[exceptions.HawkFishError, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Dependent:
     """
     Who else is backed by a file of a snapshot.
@@ -212,8 +231,9 @@ class Freshness(enum.Enum):
     How much of the storage is looked at anew for dependents.
 
     CACHED: what was found seconds ago will do.  LISTED: no new file is missed,
-    but one may have been replaced by another of its name.  FULL: all is read,
-    as it is before anything is deleted.
+    and what definitions name is read; but what nobody names may have been
+    replaced by another file of its name.  FULL: all is read, as it is before
+    anything is deleted.
     """
 
     CACHED, LISTED, FULL = range(3)
@@ -305,12 +325,21 @@ class Meeting(enum.Enum):
         return self.name.lower()
 
 
+class Abandoned(BaseException):
+    """
+    The task has ended meanwhile, as somebody has abandoned it.
+
+    Not an error that an operation may handle: nothing more is to be done.
+    """
+
+
 class TaskContext(Protocol):
     """
     What an operation may ask of the task that it runs for.
 
     Its journal outlives the process: recovering an interrupted operation
-    begins with what was noted in it.
+    begins with what was noted in it.  Whatever is asked of a task that has
+    ended raises Abandoned, but for what is known without a look.
     """
 
     @property
@@ -352,6 +381,14 @@ class TaskContext(Protocol):
 
     @property
     def overdue(self) -> bool: ...
+
+    def check_active(self) -> None:
+        """
+        Raise Abandoned where the task has ended.
+
+        Before whatever cannot be taken back: it may have waited long, and
+        others may work on the system by now.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -444,8 +481,10 @@ class Driver(Protocol):
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 
-    def check_revert(self, uuid: str, request: RevertRequest) -> None:
-        """Raise what stands in the way of this revert."""
+    def check_revert(
+        self, uuid: str, request: RevertRequest
+    ) -> RevertForecast:
+        """What would be left; raises what stands in the way of it."""
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         """
@@ -491,11 +530,35 @@ class SharesDefinitions(Protocol):
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 
+    def is_own(self, uuid: str) -> bool:
+        """Whether this is nobody's system, but a tool of the driver."""
+
+    def removable_media(self, uuid: str) -> Mapping[str, str]:
+        """
+        The files in the drives of the definition, by Redfish's name.
+
+        Cd and Floppy; without those that are empty.
+        """
+
+
+@runtime_checkable
+class FindsUnsafe(Protocol):
+    """
+    A driver of systems that others can make unsafe.
+
+    It refuses to create and delete snapshots of such a system, with an
+    exceptions.Unsafe for each finding.
+    """
+
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        """What makes the system unsafe; nothing where it is safe."""
+
     def check_start(self, uuid: str) -> None:
         """
-        Raise what the next start of the system would destroy.
+        Raise the finding by which the next start would destroy something.
 
-        That is DefinitionOnSnapshot.
+        That is DefinitionOnSnapshot, DiskIsBackingFile, or DiskOfTwoSystems
+        where the other one runs, or either has snapshots.
         """
 
     def plan_repair(self, uuid: str) -> Sequence[Repair]:
@@ -507,16 +570,6 @@ class SharesDefinitions(Protocol):
 
     def repair(self, uuid: str) -> None:
         """Do that; may be interrupted, and called again."""
-
-    def is_own(self, uuid: str) -> bool:
-        """Whether this is nobody's system, but a tool of the driver."""
-
-    def removable_media(self, uuid: str) -> Mapping[str, str]:
-        """
-        The files in the drives of the definition, by Redfish's name.
-
-        Cd and Floppy; without those that are empty.
-        """
 
 
 @runtime_checkable

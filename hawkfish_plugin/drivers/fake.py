@@ -4,8 +4,8 @@ Snapshots of the emulator's fake systems.
 
 Owns the snapshot trees of ``--fake``, kept beside the emulator's own fake
 state so that every process sees them.  It can be made slow, and made to fail
-or die at a given step, which is useful for testing clients.  Its systems have
-a power state but no data.
+or die at a given step, and its systems can be made unsafe, which is useful for
+testing clients.  Its systems have a power state but no data.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 from sushy_tools import error
@@ -58,6 +58,10 @@ class FakeDriver:
         self._paused = internals.persistent_dict(
             emulator, 'hawkfish-fake-paused'
         )
+        # Systems whose definition is an old one.
+        self._outdated = internals.persistent_dict(
+            emulator, 'hawkfish-fake-outdated'
+        )
         self.target = internals.state_folder(emulator)
 
     def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:
@@ -71,6 +75,15 @@ class FakeDriver:
     def paused(self) -> Sequence[str]:
         """The UUIDs of the systems that a create has paused."""
         return list(self._paused)
+
+    def outdate(self, uuid: str) -> None:
+        """
+        Make the system unsafe, as who defines an older definition of it does.
+
+        It names a file that the current snapshot holds, until a repair or a
+        revert; a system without a snapshot is safe.
+        """
+        self._outdated[uuid] = True
 
     def resolve(self, identity: str) -> contract.System:
         systems = self._systems()
@@ -108,8 +121,31 @@ class FakeDriver:
             memory=True,
             quiesce=True,
             storage='External',
-            findings=self._obstacles(uuid),
+            findings=(*self.violations(uuid), *self._obstacles(uuid)),
         )
+
+    # A driver of systems that can be unsafe --------------------------------
+
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        current = [s.name for s in self.snapshots(uuid) if s.current]
+        if not current or not self._outdated.get(uuid):
+            return ()
+        name = current[0]
+        return (exceptions.DefinitionOnSnapshot('vda', _file_of(name), name),)
+
+    def check_start(self, uuid: str) -> None:
+        exceptions.check(self.violations(uuid))
+
+    def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
+        return [
+            contract.Repair('vda', str(found.args[1]), _file_of('present'))
+            for found in self.violations(uuid)
+        ]
+
+    def repair(self, uuid: str) -> None:
+        self._outdated.pop(uuid, None)
+
+    # Snapshots -------------------------------------------------------------
 
     def names(self, uuid: str) -> Sequence[str]:
         return [snapshot.name for snapshot in self.snapshots(uuid)]
@@ -172,7 +208,7 @@ class FakeDriver:
     def check_create(
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:
-        exceptions.check(self._obstacles(uuid))
+        exceptions.check([*self.violations(uuid), *self._obstacles(uuid)])
         memory = self._has_memory(uuid, request)
         size = contract.Size(
             self.memory_bytes if memory else 0,
@@ -199,12 +235,21 @@ class FakeDriver:
         state = self.behaviour.power_state
         return state or str(self._systems().get_power_state(uuid))
 
-    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
-        _find(self.snapshots(uuid), request.name)
+    def check_revert(
+        self, uuid: str, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
+        target = _find(self.snapshots(uuid), request.name)
+        # A system that is off is mended by it.
+        if self._power_state(uuid) != contract.OFF:
+            exceptions.check(self.violations(uuid))
+        power_state = _power_after(target, request)
+        memory = target.memory and request.power_state != contract.OFF
+        return contract.RevertForecast(power_state, memory)
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         tree = self.snapshots(uuid)
         _find(tree, name)
+        exceptions.check(self.violations(uuid))
         if referrers := self.referrers(tree).get(name):
             raise exceptions.SnapshotReferenced(name, ', '.join(referrers))
 
@@ -290,10 +335,7 @@ class FakeDriver:
         run.pass_time()
         context.meet(Meeting.LOADED)
         tree = self.snapshots(uuid)
-        power_state = request.power_state
-        if power_state == contract.AS_CAPTURED:
-            captured = _find(tree, request.name).power_state
-            power_state = captured or contract.OFF
+        power_state = _power_after(_find(tree, request.name), request)
         self._systems().set_power_state(
             uuid, _TO_POWER_STATE.get(power_state, 'On')
         )
@@ -304,6 +346,7 @@ class FakeDriver:
                 for s in tree
             ],
         )
+        self.repair(uuid)
         run.step('finish')
 
     def delete(
@@ -406,6 +449,20 @@ class _Run:
             if self._context.cancelled:
                 raise exceptions.OperationCancelled(self._operation)
             time.sleep(min(_POLL_SECONDS, seconds - passed))
+        self._context.check_active()
+
+
+def _power_after(
+    target: contract.Snapshot, request: contract.RevertRequest
+) -> str:
+    if request.power_state != contract.AS_CAPTURED:
+        return request.power_state
+    return target.power_state or contract.OFF
+
+
+def _file_of(state: str) -> str:
+    """The path of the disk that would hold *state*."""
+    return f'/fake/{state}.qcow2'
 
 
 def _created(
@@ -444,3 +501,9 @@ def _without(
         for s in tree
         if s.name != name
     ]
+
+
+if TYPE_CHECKING:
+    # What the layers above may take it for.
+    _driver: type[contract.Driver] = FakeDriver
+    _finds: type[contract.FindsUnsafe] = FakeDriver

@@ -18,7 +18,6 @@ import flask
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.services import Services
 
 _MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
@@ -74,7 +73,7 @@ class RequestLocks:
             exceptions.SystemLocked
             | exceptions.SystemUnsettled
             | exceptions.TooManyDownloads
-            | exceptions.DefinitionOnSnapshot
+            | exceptions.Unsafe
             | exceptions.SystemHalfChanged,
         ):
             return False
@@ -155,10 +154,8 @@ class RequestLocks:
                 system.uuid, task.operation, task.id
             )
         if internals.may_start(flask.request):
-            for left in self._services.tasks.attention.of(system.uuid):
-                raise exceptions.SystemHalfChanged(
-                    system.uuid, left.operation, left.task, left.step
-                )
+            for left in self._services.tasks.attention.findings(system.uuid):
+                raise left
             self._check_start(system)
 
     def _check_start(self, system: contract.System) -> None:
@@ -166,15 +163,11 @@ class RequestLocks:
         driver = self._services.driver
         # Of a system that is hidden, the emulator starts nothing.
         if not isinstance(
-            driver, contract.SharesDefinitions
+            driver, contract.FindsUnsafe
         ) or not self._services.may_serve(system):
             return
-        try:
+        with self._services.findings.telling(system):
             driver.check_start(system.uuid)
-        except exceptions.DefinitionOnSnapshot as exc:
-            with contextlib.suppress(exceptions.StateUnavailable):
-                self._services.events.submit(lifecycle.unsafe(system, exc))
-            raise
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)

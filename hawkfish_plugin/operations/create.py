@@ -22,8 +22,10 @@ from hawkfish_plugin import events, exceptions, names, notes
 from hawkfish_plugin.catalogue import Catalogue, View, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations.group_prune import Reach
-from hawkfish_plugin.operations.prune import Prune, Pruned
+from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.group_prune import Pruned, Reach
+from hawkfish_plugin.operations.looks import Looks
+from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.snapshots import snapshot as render
@@ -119,6 +121,8 @@ class _Seen:
 class Create(Operation):
     name = 'create'
     title = 'Create snapshot {snapshot}'
+    # 2: it may have suspended its system, which is to be resumed.
+    version = 2
     effect = Effect.CREATING
     cancellable = True
     follows = True
@@ -131,6 +135,7 @@ class Create(Operation):
         note_table: notes.Notes,
         policies: Policies,
         prune: Prune,
+        findings: Findings,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
@@ -138,6 +143,8 @@ class Create(Operation):
         self._notes = note_table
         self._policies = policies
         self._prune = prune
+        self._findings = findings
+        self._looks = Looks()
 
     # Requests -------------------------------------------------------------
 
@@ -267,6 +274,7 @@ class Create(Operation):
         """What a create would make, and what it lacks to be made now."""
         if options.name is not None:
             names.check(options.name)
+        self._check_whole(system, options)
         others = self._catalogue.list(system)
         check_sound(system, [view.record for view in others])
         taken = {view.name for view in others}
@@ -283,13 +291,24 @@ class Create(Operation):
         self._check_room(system, request, forecast)
         return _Seen(request, forecast, lacking, others)
 
+    def _check_whole(
+        self,
+        system: contract.System,
+        options: CreateOptions | CreateArguments,
+    ) -> None:
+        """Raise where the system is half changed."""
+        # A revert mends it; what there is may be kept before.
+        if options.protect is None:
+            self._catalogue.check_whole(system)
+
     def _forecast(
         self, system: contract.System, request: contract.CreateRequest
     ) -> tuple[contract.Forecast, exceptions.HawkFishError | None]:
         """What would be made, and the error of which deletes can help."""
         deleting = self._catalogue.deleting(system)
         try:
-            return self._driver.check_create(system.uuid, request), None
+            with self._findings.telling(system):
+                return self._driver.check_create(system.uuid, request), None
         except exceptions.HawkFishError as exc:
             left = [part for part in exc.parts if not _is_too_much(part)]
             if deleting or self._catalogue.deleting(system):
@@ -345,6 +364,7 @@ class Create(Operation):
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = CreateArguments.load(task.arguments)
+        self._check_whole(task.one_system, arguments)
         self._check_room(task.one_system, arguments.request)
         if arguments.protect is not None:
             self._make_room(context, arguments)
@@ -362,8 +382,9 @@ class Create(Operation):
     def _create(
         self, context: Context, arguments: CreateArguments
     ) -> contract.Created:
-        uuid = context.task.one_system.uuid
-        return self._driver.create(uuid, arguments.request, context)
+        system = context.task.one_system
+        with self._findings.telling(system):
+            return self._driver.create(system.uuid, arguments.request, context)
 
     def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
         """
@@ -407,9 +428,10 @@ class Create(Operation):
             return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
-        made = self._driver.settle_create(
-            task.one_system.uuid, request, context
-        )
+        with self._findings.settling(task.one_system):
+            made = self._driver.settle_create(
+                task.one_system.uuid, request, context
+            )
         return self._note(task, made)
 
     def _note(self, task: Task, made: contract.Created) -> dict[str, Any]:
@@ -448,8 +470,11 @@ class Create(Operation):
         return uris.snapshot_uri(task.one_system.uuid, task.one_snapshot)
 
     def is_there(self, task: Task) -> bool:
+        system, name = task.one_system, task.one_snapshot
         with contextlib.suppress(exceptions.NotFound):
-            return self._catalogue.exists(task.one_system, task.one_snapshot)
+            return self._looks.ask(
+                system.name, lambda: self._catalogue.exists(system, name)
+            )
         return False
 
     def answer(self, task: Task) -> Answer:

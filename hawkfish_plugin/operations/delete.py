@@ -15,6 +15,7 @@ from typing import Any
 from hawkfish_plugin import catalogue, events, exceptions, messages, notes
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context, SubTask
@@ -51,11 +52,13 @@ class Delete(Operation):
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         note_table: notes.Notes,
+        findings: Findings,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._notes = note_table
+        self._findings = findings
 
     # Requests -------------------------------------------------------------
 
@@ -81,13 +84,20 @@ class Delete(Operation):
             )
             catalogue.check_free(view, system)
             exceptions.check(catalogue.obstacles(view))
-            self._driver.check_delete(system.uuid, name)
+            self.check(system, name)
             return self._tasks.submit(
                 self,
                 [Subject(system, name)],
                 DeleteArguments(view.record.created),
                 payload,
             )
+
+    def check(
+        self, system: contract.System, name: str, forced: bool = False
+    ) -> None:
+        """Raise what is known beforehand to prevent the delete of *name*."""
+        with self._findings.telling(system):
+            self._driver.check_delete(system.uuid, name, forced)
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str
@@ -139,19 +149,18 @@ class Delete(Operation):
             self._catalogue.same(
                 task.one_system, task.one_snapshot, arguments.created
             )
-        return self._delete(context, self._driver.settle_delete)
+        with self._findings.settling(task.one_system):
+            return self._delete(context, self._driver.settle_delete)
 
     def _delete(self, context: Context, call: DriverDelete) -> dict[str, Any]:
         task = context.task
         created = DeleteArguments.load(task.arguments).created
-        self.merge(
-            task.one_system.uuid, task.one_snapshot, created, context, call
-        )
+        self.merge(task.one_system, task.one_snapshot, created, context, call)
         return {'snapshot': task.one_snapshot}
 
     def merge(
         self,
-        system: str,
+        system: contract.System,
         name: str,
         created: int,
         context: contract.TaskContext,
@@ -159,13 +168,33 @@ class Delete(Operation):
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
         try:
-            call(system, name, context)
+            with self._findings.telling(system):
+                call(system.uuid, name, context)
         except exceptions.HawkFishError:
             # In this try or in an earlier one, whatever stands in the way.
-            if context.recall(contract.DeleteJournal).merging:
-                self._notes.damage(system, name, created)
+            journal = context.recall(contract.DeleteJournal)
+            self.note_damage(system.uuid, name, created, journal)
             raise
-        self._notes.forget(system, name)
+        self._notes.forget(system.uuid, name)
+
+    def leave(self, task: Task) -> None:
+        self.note_damage(
+            task.one_system.uuid,
+            task.one_snapshot,
+            DeleteArguments.load(task.arguments).created,
+            contract.DeleteJournal.load(task.journal),
+        )
+
+    def note_damage(
+        self,
+        system: str,
+        name: str,
+        created: int,
+        journal: contract.DeleteJournal,
+    ) -> None:
+        """Note that a snapshot is half overwritten, if it may be."""
+        if journal.merging:
+            self._notes.damage(system, name, created)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None

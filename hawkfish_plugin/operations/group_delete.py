@@ -50,14 +50,12 @@ class GroupDelete(Operation):
 
     def __init__(
         self,
-        driver: contract.Driver,
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         groups: GroupCatalogue,
         group_table: Groups,
         delete: Delete,
     ) -> None:
-        self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._groups = groups
@@ -114,7 +112,7 @@ class GroupDelete(Operation):
             mine = found[system]
             catalogue.check_free(mine, system)
             exceptions.check(catalogue.obstacles(mine))
-            self._driver.check_delete(system.uuid, mine.name)
+            self._delete.check(system, mine.name)
 
         grouped.ask_all(list(found), ask)
 

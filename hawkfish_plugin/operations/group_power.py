@@ -170,7 +170,7 @@ class GroupReset(_OfMembers):
             raise exceptions.SystemHalfChanged(
                 system.uuid, left.operation, left.task, left.step
             )
-        if isinstance(self._driver, contract.SharesDefinitions):
+        if isinstance(self._driver, contract.FindsUnsafe):
             self._driver.check_start(system.uuid)
 
 

@@ -20,6 +20,9 @@ from hawkfish_plugin.groups import Group, Groups
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.retention import rules
 
+Pruned = Sequence[tuple[str, str]]
+"""Names of snapshots in the order of their deletes, each with the reason."""
+
 
 class Reach(enum.Enum):
     """
@@ -52,9 +55,17 @@ class GroupPrune:
         system: contract.System,
         subjects: Sequence[rules.Subject],
         reach: Reach,
+        pruned: Pruned,
     ) -> Sequence[rules.Subject]:
-        """*subjects* of *system*; what its groups need is to be kept."""
+        """
+        *subjects* of *system*; what its groups need is to be kept.
+
+        Where nothing of a group is *pruned*, nobody has to be asked.
+        """
+        going = {name for name, _ in pruned}
         records = [subject.record for subject in subjects]
+        if not self.whole_of(system, [r for r in records if r.name in going]):
+            return subjects
         held = {
             name
             for name, view in self.whole(system, records).items()
@@ -67,19 +78,29 @@ class GroupPrune:
             for s in subjects
         ]
 
-    def whole(
+    def whole_of(
         self, system: contract.System, records: Sequence[contract.Snapshot]
-    ) -> Mapping[str, GroupView]:
-        """Of which group snapshots *records* of *system* are parts."""
+    ) -> Mapping[tuple[str, str], str]:
+        """
+        Of which group snapshots *records* of *system* are parts.
+
+        By the names of the group and its snapshot, the name of the part.
+        """
         # Without an allow list: who is hidden has a policy as well.
         belonging = self._table.belonging(system.uuid, lambda _: True)
         keys = {(r.name, r.created): r.name for r in records}
-        wanted = {
+        return {
             pair: keys[key]
             for key, pairs in belonging.items()
             if key in keys
             for pair in pairs
         }
+
+    def whole(
+        self, system: contract.System, records: Sequence[contract.Snapshot]
+    ) -> Mapping[str, GroupView]:
+        """The group snapshots of ``whole_of``, by the names of the parts."""
+        wanted = self.whole_of(system, records)
         found = {}
         for group in sorted({group for group, _ in wanted}):
             views = self._groups.list(

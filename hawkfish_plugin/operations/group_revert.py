@@ -116,7 +116,6 @@ class GroupRevert(Operation):
 
     def __init__(
         self,
-        driver: contract.Driver,
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         groups: GroupCatalogue,
@@ -126,7 +125,6 @@ class GroupRevert(Operation):
         delete: Delete,
         conf: cfg.ConfigOpts,
     ) -> None:
-        self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._groups = groups
@@ -196,48 +194,40 @@ class GroupRevert(Operation):
                 exceptions.GroupSystemsAdded(view.name, names_of(view.added))
             )
         found = {part.system: part.view for part in view.parts if part.view}
-        requests = grouped.ask_all(
+        checked = grouped.ask_all(
             list(found),
             lambda system: self._check_member(system, found[system], options),
             *also,
         )
         taken = self._groups.taken(found)
         safety = _safety_options(names.of_now('safety', taken), view.name)
-        group_forecast.check_space(
-            grouped.ask_all(
-                list(found),
-                lambda system: self._create.check(system, safety),
-            )
+        before = grouped.ask_all(
+            list(found), lambda system: self._create.check(system, safety)
         )
-        return requests
+        group_forecast.check_space(
+            [*before, *(forecast for _, forecast in checked)]
+        )
+        return [arguments for arguments, _ in checked]
 
     def _check_member(
         self,
         system: contract.System,
         view: catalogue.View,
         options: GroupRevertOptions,
-    ) -> RevertArguments:
-        catalogue.check_free(view, system)
-        catalogue.check_intact(view)
+    ) -> tuple[RevertArguments, contract.RevertForecast]:
+        request = contract.RevertRequest(
+            view.name, options.power_state, options.force
+        )
+        checked = self._revert.check(system, request, True)
+        request = checked.request
         arguments = RevertArguments(
-            view.record.created,
-            options.power_state,
-            options.force,
-            view.note.quiesce is not None,
-            view.note.memory_size,
+            checked.created,
+            request.power_state,
+            request.force,
+            request.created_here,
+            request.memory_size,
         )
-        self._driver.check_revert(
-            system.uuid,
-            contract.RevertRequest(
-                view.name,
-                arguments.power_state,
-                arguments.force,
-                arguments.created_here,
-                arguments.memory_size,
-                has_safety_snapshot=True,
-            ),
-        )
-        return arguments
+        return arguments, checked.forecast
 
     def percent(self, task: Task, parts: Sequence[Task]) -> int:
         return grouped.percent(task, parts, _PHASES)

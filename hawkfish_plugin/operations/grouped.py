@@ -117,7 +117,7 @@ def words(task: Task) -> str:
     return ' '.join(
         str(messages.message(message_id, args)['Message'])
         for message_id, args in told
-    )
+    ).rstrip('.')
 
 
 def _was_given_up(task: Task) -> bool:

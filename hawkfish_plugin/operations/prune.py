@@ -19,7 +19,11 @@ from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.group_catalogue import GroupView
 from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
+from hawkfish_plugin.operations.group_prune import (
+    GroupPrune,
+    Pruned,
+    Reach,
+)
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.tasks.context import SubTask
@@ -31,9 +35,6 @@ _AGING_SECONDS = 60.0
 # How long a snapshot whose delete did not help is left alone.
 _PATIENCE_SECONDS = 3600.0
 _MOST_REMEMBERED = 10_000
-
-Pruned = Sequence[tuple[str, str]]
-"""Names of snapshots in the order of their deletes, each with the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +88,20 @@ class Prune:
         reach: Reach = Reach.GROUP,
     ) -> rules.Plan:
         """What the policy makes of all snapshots when *coming* is there."""
-        subjects = self._groups.holding(
-            system, self._catalogue.subjects(system), reach
-        )
-        limits = self._policies.get(system.uuid)
+        subjects = self._catalogue.subjects(system)
+        plan = self._plan(system, subjects, coming, protect)
+        held = self._groups.holding(system, subjects, reach, plan.pruned)
+        if held == subjects:
+            return plan
+        return self._plan(system, held, coming, protect)
+
+    def _plan(
+        self,
+        system: contract.System,
+        subjects: Sequence[rules.Subject],
+        coming: rules.Subject,
+        protect: str | None,
+    ) -> rules.Plan:
         return rules.plan(
             [
                 *(
@@ -100,7 +111,7 @@ class Prune:
                 ),
                 coming,
             ],
-            limits,
+            self._policies.get(system.uuid),
             time.time(),
             self._driver.referrers,
         )
@@ -146,10 +157,11 @@ class Prune:
                 seen = self._catalogue.subjects(system, measured=False)
                 if not self._going(seen, limits):
                     return
-            subjects = self._groups.holding(
-                system, self._catalogue.subjects(system), Reach.GROUP
-            )
+            subjects = self._catalogue.subjects(system)
             check_sound(system, [s.record for s in subjects])
+            subjects = self._groups.holding(
+                system, subjects, Reach.GROUP, self._going(subjects, limits)
+            )
             pruned = self._going(subjects, limits)
             if not pruned:
                 return
@@ -177,7 +189,7 @@ class Prune:
         Raises what prevents the first delete; the others may wait for it.
         """
         if pruned:
-            self._driver.check_delete(system.uuid, pruned[0][0], forced=True)
+            self._delete.check(system, pruned[0][0], forced=True)
         names = {name for name, _ in pruned}
         going = {r.name: r for r in records if r.name in names}
         whole = self._groups.whole(system, list(going.values()))

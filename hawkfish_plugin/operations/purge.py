@@ -80,7 +80,7 @@ class Purge(Operation):
             records = self._driver.snapshots(system.uuid)
             if records:
                 name = self._next(records).name
-                self._driver.check_delete(system.uuid, name, forced=True)
+                self._delete.check(system, name, forced=True)
             return self._tasks.submit(
                 self, [Subject(system)], PurgeArguments(force), payload
             )
@@ -151,7 +151,7 @@ class Purge(Operation):
         journal = context.recall(PurgeJournal)
         name = journal.purging or ''
         self._delete.merge(
-            context.task.one_system.uuid,
+            context.task.one_system,
             name,
             journal.created,
             _Part(context, journal),
@@ -161,6 +161,13 @@ class Purge(Operation):
             context.recall(PurgeJournal), deleted=[*journal.deleted, name]
         )
         context.step('purge', done)
+
+    def leave(self, task: Task) -> None:
+        journal = PurgeJournal.load(task.journal)
+        if journal.purging is not None:
+            self._delete.note_damage(
+                task.one_system.uuid, journal.purging, journal.created, journal
+            )
 
     def _next(self, records: Sequence[contract.Snapshot]) -> contract.Snapshot:
         """
@@ -200,6 +207,7 @@ class _Part:
         self.step = context.step
         self.meet = context.meet
         self.add_message = context.add_message
+        self.check_active = context.check_active
 
     @property
     def last_step(self) -> str:

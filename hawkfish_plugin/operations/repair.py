@@ -13,6 +13,7 @@ from typing import Any
 from hawkfish_plugin import events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Operation
@@ -32,16 +33,22 @@ class Repair(Operation):
     title = 'Repair {system}'
     mends = True
 
-    def __init__(self, driver: contract.Driver, task_table: Tasks) -> None:
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        findings: Findings,
+    ) -> None:
         self._driver = driver
         self._tasks = task_table
+        self._findings = findings
 
     def plan(self, system: contract.System) -> Sequence[contract.Repair]:
         """What a repair would change; raises what it cannot mend."""
-        # Of a driver of other definitions, none is unsafe.
-        if not isinstance(self._driver, contract.SharesDefinitions):
+        if not isinstance(self._driver, contract.FindsUnsafe):
             return ()
-        return self._driver.plan_repair(system.uuid)
+        with self._findings.telling(system):
+            return self._driver.plan_repair(system.uuid)
 
     def submit(
         self, system: contract.System, payload: Mapping[str, Any]
@@ -59,8 +66,10 @@ class Repair(Operation):
     def settle(self, context: Context) -> dict[str, Any]:
         noted = context.recall(RepairJournal).repairs
         # What is right already is left alone.
-        if noted and isinstance(self._driver, contract.SharesDefinitions):
-            self._driver.repair(context.task.one_system.uuid)
+        system = context.task.one_system
+        if noted and isinstance(self._driver, contract.FindsUnsafe):
+            self._driver.repair(system.uuid)
+        self._findings.mended(system)
         for target, before, after in noted:
             context.add_message(
                 'HawkFish.1.0.SystemRepaired', target, before, after

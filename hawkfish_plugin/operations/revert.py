@@ -17,7 +17,9 @@ from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record, field
+from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -39,6 +41,15 @@ class RevertArguments(Record):
     memory_size: int | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """A *request* that can be met, to the snapshot *created* then."""
+
+    request: contract.RevertRequest
+    created: int
+    forecast: contract.RevertForecast
+
+
 class Revert(Operation):
     name = 'revert'
     title = 'Revert snapshot {snapshot}'
@@ -51,15 +62,35 @@ class Revert(Operation):
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         create: Create,
+        findings: Findings,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._create = create
+        self._findings = findings
         self._conf = conf.revert
 
     # Requests -------------------------------------------------------------
+
+    def preview(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+    ) -> rules.RevertPreview:
+        """What a revert would do; raises what it would raise."""
+        checked = self.check(system, request, safety)
+        before = None
+        if checked.request.has_safety_snapshot:
+            options = _safety_options(request.name)
+            before = self._create.preview(system, options)
+        current = next(
+            (v.name for v in self._catalogue.list(system) if v.record.current),
+            None,
+        )
+        return rules.RevertPreview(checked.forecast, current, before)
 
     def submit(
         self,
@@ -91,6 +122,34 @@ class Revert(Operation):
         safety: bool | None,
         payload: Mapping[str, Any],
     ) -> Task:
+        checked = self.check(system, request, safety)
+        request = checked.request
+        arguments = RevertArguments(
+            checked.created,
+            request.power_state,
+            request.force,
+            request.created_here,
+            request.memory_size,
+        )
+        subjects = [Subject(system, request.name)]
+        if not request.has_safety_snapshot:
+            return self._tasks.submit(self, subjects, arguments, payload)
+        return self._create.submit_before(
+            system,
+            _safety_options(request.name),
+            payload,
+            lambda before: self._tasks.submit(
+                self, subjects, arguments, payload, after=before.id
+            ),
+        )
+
+    def check(
+        self,
+        system: contract.System,
+        request: contract.RevertRequest,
+        safety: bool | None,
+    ) -> Checked:
+        """Raise what is known beforehand to stand in the way of *request*."""
         view = self._catalogue.sound(system, request.name)
         catalogue.check_free(view, system)
         catalogue.check_intact(view)
@@ -102,25 +161,9 @@ class Revert(Operation):
             memory_size=view.note.memory_size,
             has_safety_snapshot=safety,
         )
-        self._driver.check_revert(system.uuid, request)
-        arguments = RevertArguments(
-            view.record.created,
-            request.power_state,
-            request.force,
-            request.created_here,
-            request.memory_size,
-        )
-        subjects = [Subject(system, request.name)]
-        if not safety:
-            return self._tasks.submit(self, subjects, arguments, payload)
-        return self._create.submit_before(
-            system,
-            _safety_options(request.name),
-            payload,
-            lambda before: self._tasks.submit(
-                self, subjects, arguments, payload, after=before.id
-            ),
-        )
+        with self._findings.telling(system):
+            forecast = self._driver.check_revert(system.uuid, request)
+        return Checked(request, view.record.created, forecast)
 
     # The operation --------------------------------------------------------
 
@@ -128,14 +171,18 @@ class Revert(Operation):
         task = context.task
         self._check_safety_snapshot(task)
         catalogue.check_intact(self._same(task))
-        self._driver.revert(task.one_system.uuid, _request(task), context)
+        system = task.one_system
+        with self._findings.telling(system):
+            self._driver.revert(system.uuid, _request(task), context)
+        # It may have mended the definition.
+        self._findings.mended(system)
         return {'snapshot': task.one_snapshot}
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
-        self._driver.settle_revert(
-            task.one_system.uuid, _request(task), context
-        )
+        system = task.one_system
+        with self._findings.settling(system):
+            self._driver.settle_revert(system.uuid, _request(task), context)
         return {'snapshot': task.one_snapshot}
 
     def _same(self, task: Task) -> catalogue.View:

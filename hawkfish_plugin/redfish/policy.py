@@ -3,11 +3,12 @@
 
 from collections.abc import Sequence
 
-from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, actions, link, with_etag
 from hawkfish_plugin.redfish.snapshots import (
+    finding,
+    needs,
     size_bytes,
     snapshot_type,
     storage_type,
@@ -55,7 +56,7 @@ def _capabilities(can: contract.Capabilities) -> Resource:
         'QuiesceSupported': can.quiesce,
         'StorageType': can.storage,
         'LibvirtVersion': can.version,
-        'Findings': [_finding(error) for error in can.findings],
+        'Findings': [finding(error) for error in can.findings],
         'Disks': [
             {
                 'Target': disk.target,
@@ -70,13 +71,6 @@ def _capabilities(can: contract.Capabilities) -> Resource:
     }
 
 
-def _finding(error: exceptions.HawkFishError) -> Resource:
-    """What stands in the way of a create, as its error response has it."""
-    message = messages.of_error(error)[0]
-    del message['@odata.type']
-    return {**message, 'Disk': error.disk}
-
-
 def preview(uuid: str, seen: rules.Preview) -> Resource:
     """What a create would do."""
     record, forecast, plan = seen.record, seen.forecast, seen.plan
@@ -86,14 +80,7 @@ def preview(uuid: str, seen: rules.Preview) -> Resource:
         'SnapshotType': snapshot_type(record),
         'StorageType': storage_type(record),
         'SizeBytes': size_bytes(forecast.size if record.external else None),
-        'Needs': [
-            {
-                'Folder': folder,
-                'NeededBytes': needed,
-                'AvailableBytes': available,
-            }
-            for folder, needed, available in forecast.needs
-        ],
+        'Needs': needs(forecast.needs),
         'Pruned': [
             {
                 'Snapshot': link(uris.snapshot_uri(uuid, name)),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots and their collection in Redfish."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import schemas, uris
@@ -14,6 +15,7 @@ from hawkfish_plugin.redfish.common import (
     timestamp,
     with_etag,
 )
+from hawkfish_plugin.retention import rules
 
 # Status.State and Status.Health of each SnapshotState.
 _STATUS = {
@@ -53,6 +55,44 @@ def repairs(found: Sequence[contract.Repair]) -> Resource:
             for one in found
         ],
     }
+
+
+def revert_preview(name: str, seen: rules.RevertPreview) -> Resource:
+    """What a revert to the snapshot *name* would do."""
+    forecast, safety = seen.forecast, seen.safety
+    return {
+        '@odata.type': '#HawkFishSnapshot.v1_0_0.RevertPreview',
+        'Name': name,
+        'PowerState': forecast.power_state,
+        'MemoryRestored': forecast.memory,
+        'DiscardedSince': seen.current,
+        'SafetySnapshot': safety is not None,
+        'Pruned': [pruned for pruned, _ in safety.plan.pruned]
+        if safety
+        else [],
+        'Needs': needs(
+            [*forecast.needs, *(safety.forecast.needs if safety else ())]
+        ),
+        'Warnings': [finding(warning) for warning in forecast.warnings],
+    }
+
+
+def needs(found: Iterable[tuple[str, int, int]]) -> list[Resource]:
+    return [
+        {
+            'Folder': folder,
+            'NeededBytes': needed,
+            'AvailableBytes': available,
+        }
+        for folder, needed, available in found
+    ]
+
+
+def finding(error: exceptions.HawkFishError) -> Resource:
+    """*error* as its error response has it, and the disk that it is of."""
+    message = messages.of_error(error)[0]
+    del message['@odata.type']
+    return {**message, 'Disk': error.disk}
 
 
 def snapshot(uuid: str, view: View) -> Resource:

@@ -96,6 +96,20 @@ class Preview:
     first: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class RevertPreview:
+    """
+    What a revert would do.
+
+    *current* is the snapshot since which the state is discarded, and *safety*
+    what is made of it before, if anything.
+    """
+
+    forecast: contract.RevertForecast
+    current: str | None
+    safety: Preview | None
+
+
 def plan(
     subjects: Sequence[Subject],
     limits: Limits,

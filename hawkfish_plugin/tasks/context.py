@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.contract import Meeting
+from hawkfish_plugin.drivers.contract import Abandoned, Meeting
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
@@ -27,19 +27,11 @@ LOG = logging.getLogger(__name__)
 R = TypeVar('R', bound=Record)
 
 
-class Abandoned(BaseException):
-    """
-    The task has ended meanwhile, as somebody has abandoned it.
-
-    Not an error that an operation may handle: nothing more is to be done.
-    """
-
-
 class Relinquished(BaseException):
     """
     This process can work no more; the next owner goes on with the task.
 
-    As ``Abandoned``, not an error that an operation may handle.
+    As ``contract.Abandoned``, not an error that an operation may handle.
     """
 
 
@@ -100,10 +92,18 @@ class Context:
         self.begun = True
 
     def progress(self, percent: int) -> None:
-        self._table.update(self.task.id, durable=False, percent=percent)
+        if not self._table.update(
+            self.task.id, durable=False, percent=percent
+        ):
+            raise Abandoned
 
     def add_message(self, message_id: str, *args: object) -> None:
-        self._table.add_message(self.task.id, message_id, *args)
+        if not self._table.add_message(self.task.id, message_id, *args):
+            raise Abandoned
+
+    def check_active(self) -> None:
+        if self._table.ended([self.task.id]):
+            raise Abandoned
 
     def meet(self, point: Meeting, seconds: float | None = None) -> None:
         if self._rendezvous is None:
@@ -202,7 +202,13 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        return self._table.get(self.task.id).state == CANCELLING
+        try:
+            task = self._table.get(self.task.id)
+        except exceptions.TaskNotFound as exc:
+            raise Abandoned from exc
+        if not task.active:
+            raise Abandoned
+        return task.state == CANCELLING
 
     @property
     def overdue(self) -> bool:

@@ -112,6 +112,22 @@ class Operation(abc.ABC):
         """How far the active *task* is, of which *parts* are sub-tasks."""
         return task.percent
 
+    def leave(self, task: 'Task') -> None:  # noqa: B027
+        """
+        Note what *task*, which ends in the middle, has left half changed.
+
+        Called in the transaction that writes its end: whoever sees that it has
+        ended sees this as well.
+        """
+
+    def ended(
+        self, task: 'Task', error: exceptions.HawkFishError | None
+    ) -> Sequence[NewEvent]:
+        """``leave`` where that is due, and the ``events`` of the end."""
+        if error and error.unsettled:
+            self.leave(task)
+        return self.events(task, error)
+
     def created(self, task: 'Task') -> str | None:
         """The URI of what *task*, which is Completed, has created."""
         return None

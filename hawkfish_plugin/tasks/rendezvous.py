@@ -69,16 +69,17 @@ class Rendezvous:
     def _waits(self, point: Meeting, deadline: float, seconds: float) -> bool:
         """Wait for a moment, where there is still something to wait for."""
         with self._changed:
+            pause = min(max(0.0, deadline - time.monotonic()), _POLL_SECONDS)
+            # Each arrival wakes all who wait; they look at more only then.
+            self._changed.wait_for(lambda: self._is_decided(point), pause)
             missing = self._missing(point)
             if not missing:
                 return False
             if gone := missing & self._gone:
                 raise self._missed(point, gone, 'ended before that')
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if time.monotonic() >= deadline:
                 why = f'not within {seconds:.0f} seconds'
                 raise self._missed(point, missing, why)
-            self._changed.wait(min(left, _POLL_SECONDS))
         return True
 
     def _withdraw(self, member: int, point: Meeting) -> bool:
@@ -91,8 +92,14 @@ class Rendezvous:
             self._changed.notify_all()
         return True
 
+    def _is_decided(self, point: Meeting) -> bool:
+        """Whether all are there, or one does not come."""
+        missing = self._missing(point)
+        return not missing or not missing.isdisjoint(self._gone)
+
     def _missing(self, point: Meeting) -> set[int]:
-        return {m for m, place in self._reached.items() if place < point.value}
+        wanted = point.value
+        return {m for m, place in self._reached.items() if place < wanted}
 
     def _missed(
         self, point: Meeting, missing: Collection[int], why: str

@@ -15,7 +15,7 @@ from hawkfish_plugin.supervision import Supervisor
 from hawkfish_plugin.tasks.context import Relinquished
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import CANCELLED, NEW, Task
+from hawkfish_plugin.tasks.task import CANCELLED, Task
 
 LOG = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class SubTasks:
                 self._supervisor.well()
                 self._execute(task, rendezvous)
                 return True
-            parts = self._tasks.sub_tasks(parent.id)
-            if not any(part.state == NEW for part in parts):
+            if not self._tasks.has_waiting(parent.id):
                 return False
         except exceptions.StateUnavailable as exc:
             self._suffer(exc)

@@ -91,6 +91,9 @@ _DONE_WITH = """
     ended IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM tasks AS parents
         WHERE parents.id = tasks.parent AND parents.ended IS NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS later
+        WHERE later.after_task = tasks.id AND later.ended IS NULL)
 """
 
 # Who is active on a subject, but for the task ?4 and those above it.
@@ -251,6 +254,16 @@ class Tasks:
             json.dumps([head.id for head in heads]),
         )
 
+    def has_waiting(self, task_id: int) -> bool:
+        """Whether any sub-task of a task has not begun."""
+        return bool(
+            self._db.query(
+                "SELECT 1 FROM tasks WHERE parent = ? AND state = 'New' "
+                'LIMIT 1',
+                task_id,
+            )
+        )
+
     def has_sub_tasks(self) -> frozenset[int]:
         """The ids of the tasks that have sub-tasks."""
         rows = self._db.query(
@@ -329,14 +342,15 @@ class Tasks:
         So are its sub-tasks, those that can be.  An ended one is forgotten,
         and that its system needs attention for its sake.  Raises TaskNotFound,
         and TaskNotCancellable where its operation must not be interrupted, or
-        its parent still needs it.
+        its parent, or a task that comes after it, still needs it.
         """
         task = self.get(task_id)
         if not task.active:
             self.attention.acknowledge(task_id)
             if not self._forget(task_id):
-                parent = self.get(task.parent or task_id)
-                raise exceptions.TaskNotCancellable(task_id, parent.operation)
+                raise exceptions.TaskNotCancellable(
+                    task_id, self._needing(task).operation
+                )
             return task
         if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
             return self.get(task_id)
@@ -350,6 +364,15 @@ class Tasks:
             )
         self._cancel_sub_tasks(task_id)
         return self.get(task_id)
+
+    def _needing(self, task: Task) -> Task:
+        """Who still needs the result of *task*; itself where nobody does."""
+        found = self._select(
+            'WHERE ended IS NULL AND (id = ? OR after_task = ?)',
+            task.parent,
+            task.id,
+        )
+        return found[0] if found else task
 
     def _cancel_sub_tasks(self, task_id: int) -> None:
         # None is submitted any more: the parent is being cancelled.
@@ -375,7 +398,7 @@ class Tasks:
             task,
             EXCEPTION,
             error,
-            happened=lambda ended: operation.events(ended, error),
+            happened=lambda ended: operation.ended(ended, error),
         ):
             raise exceptions.TaskEnded(task_id, task.state)
         # The worker that has it hears of it.
@@ -416,9 +439,15 @@ class Tasks:
             )
             return changed.rowcount > 0
 
-    def add_message(self, task_id: int, key: str, *args: object) -> None:
-        """Append a message to an active task; for its Context only."""
+    def add_message(self, task_id: int, key: str, *args: object) -> bool:
+        """
+        Append a message to an active task; for its Context only.
+
+        False where it has ended.
+        """
         with self._db.transaction(durable=False) as connection:
+            if self.ended([task_id]):
+                return False
             task = _append(connection, task_id, key, args)
             if key in _EVENTS_TOO and task.system:
                 origin = events.snapshot_origin(
@@ -427,6 +456,7 @@ class Tasks:
                 self.events.record(
                     connection, [events.NewEvent(key, args, origin)]
                 )
+            return True
 
     # Who works on them -----------------------------------------------------
 

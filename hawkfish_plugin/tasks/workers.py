@@ -21,6 +21,7 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions, locks, messages
+from hawkfish_plugin.drivers.contract import Abandoned
 from hawkfish_plugin.events import NewEvent
 from hawkfish_plugin.supervision import (
     RETRY_SECONDS,
@@ -28,7 +29,7 @@ from hawkfish_plugin.supervision import (
     Finished,
     Supervisor,
 )
-from hawkfish_plugin.tasks.context import Abandoned, Context, Relinquished
+from hawkfish_plugin.tasks.context import Context, Relinquished
 from hawkfish_plugin.tasks.ending import Outcome
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
@@ -378,7 +379,9 @@ class Workers:
 
         def happened(ended: Task) -> Sequence[NewEvent]:
             try:
-                return operation.events(ended, error)
+                return operation.ended(ended, error)
+            except exceptions.StateUnavailable:
+                raise
             except Exception:
                 # A task that does not end would keep its snapshot busy for
                 # ever.

@@ -10,13 +10,20 @@ import argparse
 import pathlib
 import tempfile
 
-from tests.bench import listing, operations, report, service
+from tests.bench import groups, listing, operations, report, service
 from tests.bench.measure import Row
 from tests.lab import roots
 from tests.lab.host import Host
 from tests.served import Served
 
-PARTS = ('service', 'operations', 'overlays', 'listing', 'systems')
+PARTS = (
+    'service',
+    'operations',
+    'groups',
+    'overlays',
+    'listing',
+    'systems',
+)
 
 
 def main() -> None:
@@ -72,6 +79,8 @@ def _measure(
                 rows += service.measure(host, ours, stock, folder)
             if 'operations' in parts:
                 rows += operations.measure(host, ours, bare)
+            if 'groups' in parts:
+                rows += groups.measure(host, ours)
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
             # The last ones, as they leave many files to the others.

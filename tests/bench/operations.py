@@ -39,16 +39,23 @@ Samples = dict[str, list[float]]
 class Ours:
     """What a client of the emulator does, that looks often for the end."""
 
-    def __init__(self, emulator: Served, uuid: str) -> None:
+    action = 'HawkFishSnapshot.Revert'
+
+    def __init__(self, emulator: Served, snapshots: str) -> None:
         self._emulator = emulator
-        self._uri = f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots'
+        self._uri = snapshots
         self._session = requests.Session()
+
+    @classmethod
+    def of(cls, emulator: Served, uuid: str) -> 'Ours':
+        """Of the snapshots of one system."""
+        return cls(emulator, f'{emulator.system(uuid)}/Oem/HawkFish/Snapshots')
 
     def create(self, name: str) -> None:
         self._do('POST', self._uri, {'Name': name})
 
     def revert(self, name: str) -> None:
-        action = f'{name}/Actions/HawkFishSnapshot.Revert'
+        action = f'{name}/Actions/{self.action}'
         self._do('POST', f'{self._uri}/{action}', {})
 
     def delete(self, name: str) -> None:
@@ -96,8 +103,8 @@ def measure(host: Host, emulator: Served, bare: Served) -> list[Row]:
     virsh = Virsh(host)
     uuid = boot(host, 'worked')
     sides = {
-        'default': Ours(emulator, uuid),
-        'bare': Ours(bare, uuid),
+        'default': Ours.of(emulator, uuid),
+        'bare': Ours.of(bare, uuid),
         'virsh': Plain(virsh, 'worked'),
     }
     written = _written(host)
@@ -218,8 +225,8 @@ def _at_once(
 ) -> list[Row]:
     names = [f'many{number}' for number in range(AT_ONCE)]
     uuids = [boot(host, name) for name in names]
-    ours = [Ours(emulator, uuid) for uuid in uuids]
-    alike = [Ours(bare, uuid) for uuid in uuids]
+    ours = [Ours.of(emulator, uuid) for uuid in uuids]
+    alike = [Ours.of(bare, uuid) for uuid in uuids]
     plain = [Plain(virsh, name) for name in names]
     for one in ours:
         one.create('bench')
@@ -295,7 +302,7 @@ def overlays(
         'delete': [],
     }
     uuid = domains.define(host, domains.Domain('deep'))
-    guest, ours = Guest(host, 'deep'), Ours(emulator, uuid)
+    guest, ours = Guest(host, 'deep'), Ours.of(emulator, uuid)
     with contextlib.closing(host.connect()) as connection:
         domain, made = connection.lookupByName('deep'), 0
         for depth in depths:

@@ -24,10 +24,14 @@ _BEAT = (
 
 
 class Stops:
-    """How long QEMU had the processors of a domain stopped, by its events."""
+    """
+    How long QEMU had the processors of a domain stopped, by its events.
+
+    *stopped* and *resumed* is when it did so last.
+    """
 
     def __init__(self, connection: Any, name: str) -> None:
-        self._total = self._since = 0.0
+        self._total = self._since = self.stopped = self.resumed = 0.0
         domain = connection.lookupByName(name)
         libvirt_qemu.qemuMonitorEventRegister(
             connection, domain, None, self._note, None
@@ -45,10 +49,12 @@ class Stops:
     ) -> None:
         now = whole + micro / 1e6
         if event == 'STOP':
-            self._since = now
-        elif event == 'RESUME' and self._since:
-            self._total += now - self._since
-            self._since = 0.0
+            self._since = self.stopped = now
+        elif event == 'RESUME':
+            self.resumed = now
+            if self._since:
+                self._total += now - self._since
+                self._since = 0.0
 
     @contextlib.contextmanager
     def during(self, samples: list[float]) -> Iterator[None]:

@@ -151,7 +151,7 @@ def main() -> None:
         emulator = Traced(pathlib.Path(folder), host.uri)
         emulator.start()
         try:
-            spans = _work(operations.Ours(emulator, uuid))
+            spans = _work(operations.Ours.of(emulator, uuid))
         finally:
             emulator.stop()
         with contextlib.closing(host.connect()) as connection:

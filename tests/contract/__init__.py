@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-for _module in ('reading', 'changing', 'interrupting', 'grouping', 'outcomes'):
+for _module in (
+    'reading',
+    'changing',
+    'interrupting',
+    'grouping',
+    'outcomes',
+    'unsafe',
+):
     pytest.register_assert_rewrite(f'tests.contract.{_module}')

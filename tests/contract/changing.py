@@ -169,7 +169,14 @@ class Moving:
         for name in 'abc':
             subject.create(name)
         before = subject.tree()
-        subject.driver.check_revert(subject.uuid, subject.back_to('a'))
+        forecast = subject.driver.check_revert(
+            subject.uuid, subject.back_to('a')
+        )
+        assert (forecast.power_state, forecast.memory) == (contract.OFF, False)
+        assert list(forecast.warnings) == []
+        for folder, needed, available in forecast.needs:
+            assert folder
+            assert 0 <= needed <= available
 
         subject.revert('a')
 

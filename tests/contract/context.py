@@ -6,6 +6,7 @@ import json
 from typing import Any, TypeVar
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.records import Record
 
@@ -24,12 +25,14 @@ class Context:
     It dies at the moment *die_at*: 0 is before its first step is noted, 1
     right after, 2 before the second one, and so on.  A journal that another
     one has left can be gone on with.  It meets nobody, but notes where it
-    would; *miss* says where another one of its group has failed.
+    would; *miss* says where another one of its group has failed.  When it is
+    *abandoned* its task has ended.
     """
 
     die_at: int | None = None
     cancelled: bool = False
     overdue: bool = False
+    abandoned: bool = False
     journal: str = '{}'
     last_step: str = ''
     miss: Meeting | None = None
@@ -50,6 +53,7 @@ class Context:
     def step(
         self, name: str, noted: Record | None = None, durable: bool = True
     ) -> None:
+        self.check_active()
         moment = 2 * len(self.steps)
         if self.die_at == moment:
             raise Killed(f'before {name}')
@@ -70,6 +74,10 @@ class Context:
 
     def add_message(self, message_id: str, *args: object) -> None:
         self.messages.append((message_id, args))
+
+    def check_active(self) -> None:
+        if self.abandoned:
+            raise contract.Abandoned
 
     def heir(self, die_at: int | None = None) -> 'Context':
         """The context of who goes on where this one died."""

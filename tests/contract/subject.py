@@ -15,13 +15,14 @@ class Subject:
     A driver, and a system of it that is off and has no snapshots.
 
     *switch_on* lets the system run; while *obstructed* no snapshot of it can
-    be made.
+    be made.  *outdate* lets it have a snapshot, and the definition of before.
     """
 
     driver: contract.Driver
     system: contract.System
     switch_on: Callable[[], None]
     obstructed: Callable[[], AbstractContextManager[object]]
+    outdate: Callable[[], None]
 
     @property
     def uuid(self) -> str:

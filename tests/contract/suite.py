@@ -11,7 +11,10 @@ from tests.contract.changing import Creating, Moving
 from tests.contract.grouping import Grouping
 from tests.contract.interrupting import Interrupting
 from tests.contract.reading import Reading
+from tests.contract.unsafe import Mending
 
 
-class DriverContract(Reading, Creating, Moving, Interrupting, Grouping):
+class DriverContract(
+    Reading, Creating, Moving, Interrupting, Grouping, Mending
+):
     """Every promise."""

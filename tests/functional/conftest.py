@@ -33,8 +33,10 @@ SMALL: dict[str, Any] = {
 }
 
 
-# Of its libvirt only the internal snapshots are of interest.
-INTERNAL = 'debian12'
+# Of its libvirt only the internal snapshots are of interest, unless
+# OS_SNAPSHOTS__TYPE says auto, or external.
+KIND = 'OS_SNAPSHOTS__TYPE'
+INTERNAL = 'debian12' if KIND not in os.environ else ''
 
 
 def pytest_collection_modifyitems(
@@ -51,17 +53,15 @@ def _is_left_out(item: pytest.Item) -> bool:
     return release == INTERNAL and bool(item.get_closest_marker('once'))
 
 
-def releases() -> list[str]:
-    named = os.environ.get('HAWKFISH_LAB_RELEASES', '')
-    return named.split() or list(roots.default())
-
-
-@pytest.fixture(scope='session', params=releases())
+@pytest.fixture(scope='session', params=roots.wanted())
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     # libvirt's client prints every error that it raises.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    with Host(f'test-{request.param}', request.param) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == INTERNAL:
+            patch.setenv(KIND, 'internal')
+        with Host(f'test-{request.param}', request.param) as started:
+            yield started
 
 
 @pytest.fixture(scope='session')
@@ -197,8 +197,8 @@ def make_system(host: Host) -> Iterator[Callable[..., System]]:
 
 @pytest.fixture(scope='session')
 def external(host: Host) -> bool:
-    """Whether this libvirt makes external snapshots by default."""
-    return 'externalSnapshot' in host.connect().getCapabilities()
+    """Whether the emulators make external snapshots by default."""
+    return host.release != INTERNAL
 
 
 @pytest.fixture

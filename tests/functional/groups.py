@@ -23,6 +23,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.drivers.libvirt import LibvirtDriver
 from hawkfish_plugin.records import Record
+from hawkfish_plugin.supervision import Supervisor
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Operation, Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -183,7 +184,8 @@ def _main(folder: pathlib.Path, uri: str) -> None:
     operations = Operations(*parts, *map(Group, parts))
     _obey(folder)
     table = _table(folder)
-    Workers(table, locks.Locks(folder), operations, options).start()
+    lock_files, supervisor = locks.Locks(folder), Supervisor()
+    Workers(table, lock_files, operations, options, supervisor).start()
     threading.Event().wait()
 
 

@@ -3,6 +3,7 @@
 
 import contextlib
 
+import libvirt
 import pytest
 
 from hawkfish_plugin import conf
@@ -20,7 +21,7 @@ def driver(host):
 
 
 @pytest.fixture
-def subject(driver, make_system):
+def subject(driver, make_system, external):
     """A domain that costs nearly nothing; switched on, it finds no disk."""
     system = make_system(**SMALL)
 
@@ -32,12 +33,21 @@ def subject(driver, make_system):
         yield
         system.domain.managedSaveRemove()
 
-    return Subject(
+    def outdate():
+        if not external:
+            pytest.skip('an internal snapshot holds no file of its own')
+        text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        made.create('s')
+        system.host.connect().defineXML(text)
+
+    made = Subject(
         driver,
         contract.System(system.uuid, system.name),
         lambda: system.domain.create(),
         obstructed,
+        outdate,
     )
+    return made
 
 
 class TestLibvirtDriver(DriverContract):

@@ -135,6 +135,30 @@ def test_a_disk_that_was_detached(detached, emulator, power, way):
     assert [f'{IMAGES}/{name}' for name in system.leftovers()] == [overlay]
 
 
+@pytest.mark.parametrize('captured_again', [True, False])
+def test_a_disk_that_was_detached_later(make_system, emulator, captured_again):
+    """The later snapshots are of what they were, with the disk or without."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[1]
+    write(system, 7, overlay)
+    disk = disk_xml(system, 'vdb')
+    if captured_again:
+        emulator.create(system.uuid, Name='t')
+        disk = disk_xml(system, 'vdb')
+    system.domain.detachDeviceFlags(disk, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    if not captured_again:
+        emulator.create(system.uuid, Name='t')
+
+    emulator.delete(system.uuid, 's')
+    emulator.revert(system.uuid, 't')
+
+    assert [s['Name'] for s in emulator.snapshots(system.uuid)] == ['t']
+    assert holds(system, 7, overlay)
+    if captured_again:
+        assert holds(system, 7, system.sources()[1])
+
+
 @pytest.mark.parametrize('power', ['off', 'running'])
 def test_another_disk_at_the_target(make_system, emulator, power):
     """A delete is refused, a purge is not; no data of either disk is lost."""

@@ -8,6 +8,7 @@ by now must not be removed.
 
 import posixpath
 import re
+import subprocess
 
 import libvirt
 import pytest
@@ -123,6 +124,47 @@ def test_another_one_of_its_name(driver, system):
     error = refusal(driver.settle_revert, system.uuid, BACK, heir)
 
     check_undone(system, error, before, power)
+
+
+def write(system):
+    """As a guest does that somebody boots and shuts down."""
+    (path,) = system.sources()
+    subprocess.run(
+        [
+            *('chroot', system.host.root),
+            *('qemu-io', '-c', 'write 0 1M', path),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def save(system):
+    """As a host does that goes down."""
+    system.domain.create()
+    system.domain.managedSave()
+
+
+@pytest.mark.parametrize('use', [write, save])
+def test_used_before_it_is_settled(driver, system, use):
+    """No memory is loaded onto disks that somebody has used since."""
+    context = Context(die_at=4)
+    with pytest.raises(Killed):
+        driver.revert(system.uuid, BACK, context)
+    if system.domain.isActive():
+        system.domain.destroy()
+    use(system)
+    before = system.sources()
+
+    heir = context.heir()
+    error = refusal(driver.settle_revert, system.uuid, BACK, heir)
+
+    assert isinstance(error, exceptions.RevertUnfinished), error
+    assert system.sources() == before
+    assert not system.domain.isActive()
+    assert system.domain.snapshotCurrent().getName() == 's'
+    if system.domain.hasManagedSaveImage():
+        system.domain.managedSaveRemove()
 
 
 @pytest.fixture

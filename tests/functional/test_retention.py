@@ -267,6 +267,8 @@ def test_a_linked_clone_keeps(make_system, emulator, external):
     below = host.captured('second')
     clone = f'{system.name}-clone.qcow2'
 
+    # Of an overlay that libvirt itself has made the pool does not know.
+    host.run('virsh', 'pool-refresh', 'default')
     host.run(
         *('virsh', 'vol-create-as', 'default', clone, '16M'),
         *('--format', 'qcow2', '--backing-vol', below),

@@ -193,6 +193,20 @@ def test_a_disk_that_is_attached_since(make_system, emulator):
     attach(system, disk)
     emulator.create(system.uuid, Name='t')
     overlay = system.sources()[1]
+    number = len(emulator.tasks())
+
+    planned = emulator.post_revert(system.uuid, 's', DryRun=True).json()
+
+    (warning,) = planned['Warnings']
+    assert warning['MessageArgs'] == ['vdb', 's', overlay]
+    assert (warning['Disk'], planned['PowerState']) == ('vdb', 'Off')
+    assert (planned['DiscardedSince'], planned['MemoryRestored']) == (
+        't',
+        False,
+    )
+    (need,) = planned['Needs']
+    assert 0 < need['NeededBytes'] <= need['AvailableBytes']
+    assert (len(emulator.tasks()), system.sources()[1]) == (number, overlay)
 
     emulator.revert(system.uuid, 's')
 

@@ -33,7 +33,7 @@ def look(uri, folder, rounds):
         return [
             (
                 storage.exists(f'{folder}/file'),
-                storage.available(folder) > 0,
+                storage.file_system(folder)[1] > 0,
             )
             for _ in range(rounds)
         ]

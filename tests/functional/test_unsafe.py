@@ -127,6 +127,41 @@ def test_a_revert(old, emulator):
     old.domain.destroy()
 
 
+def states(emulator, system):
+    found = emulator.snapshots(system.uuid)
+    return {one['Name']: one['SnapshotState'] for one in found}
+
+
+def test_started_by_somebody(old, emulator):
+    """What it overwrites is Failed, also when it is off again."""
+    assert states(emulator, old) == {'s': 'Ready'}
+    old.domain.create()
+
+    assert states(emulator, old) == {'s': 'Failed'}
+
+    old.domain.destroy()
+    assert states(emulator, old) == {'s': 'Failed'}
+    refused_revert = emulator.post_revert(old.uuid, 's')
+    assert refused(refused_revert, 'SnapshotDamaged')
+
+
+def test_read_by_somebody(make_system, emulator):
+    """A file that the system only reads, to get data back, is not changed."""
+    system = make_system(**SMALL)
+    (held,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    disk_again = (
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        f"<source file='{held}'/><target dev='vdb' bus='virtio'/><readonly/>"
+        '</disk></devices>'
+    )
+    define(system, definition(system).replace('</devices>', disk_again))
+    system.domain.create()
+
+    assert states(emulator, system) == {'s': 'Ready'}
+    system.domain.destroy()
+
+
 def test_files_that_are_gone(old, emulator):
     """What cannot be mended is told, and left alone."""
     old.host.path(old.latest[0]).unlink()
@@ -178,6 +213,43 @@ def test_another_definition_of_the_disk(pair, emulator):
     assert refused(response, 'DiskOfTwoSystems')
     assert other in response.text
     # There is nothing yet that a start would destroy.
+    assert reset(emulator, system).ok
+    system.domain.destroy()
+
+
+def reset_other(emulator, host, name, kind='On'):
+    uuid = host.connect().lookupByName(name).UUIDString()
+    return requests.post(
+        f'{emulator.system(uuid)}/Actions/ComputerSystem.Reset',
+        json={'ResetType': kind},
+        timeout=60,
+    )
+
+
+def test_the_other_one_runs(pair, emulator, host):
+    """Two definitions of a disk take turns; none starts beside the other."""
+    system, other = pair
+    assert reset_other(emulator, host, other).ok
+
+    assert refused(reset(emulator, system), 'DiskOfTwoSystems')
+
+    assert reset_other(emulator, host, other, 'ForceOff').ok
+    assert reset(emulator, system).ok
+    answer = reset_other(emulator, host, other)
+    assert refused(answer, 'DiskOfTwoSystems')
+    system.domain.destroy()
+
+
+def test_the_other_one_has_snapshots(make_system, emulator, host):
+    """Its present state is not overwritten while it is off."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    (old,), (new,) = other.sources(), system.sources()
+    define(other, definition(other).replace(old, new))
+
+    assert refused(reset(emulator, other), 'DiskOfTwoSystems')
+    assert refused(reset(emulator, system), 'DiskOfTwoSystems')
+    define(other, definition(other).replace(new, old))
     assert reset(emulator, system).ok
     system.domain.destroy()
 

@@ -82,10 +82,10 @@ def real(folder: pathlib.Path) -> Iterator[Backend]:
     """A domain in the lab, and more of them for who wants to boot one."""
     pytest.importorskip('libvirt')
     from tests.functional import conftest as functional
-    from tests.lab import domains
+    from tests.lab import domains, roots
     from tests.lab.host import Host
 
-    release = functional.releases()[-1]
+    release = roots.wanted()[-1]
     with Host(f'ironic-{release}', release) as host:
         emulator = Served(folder, host.uri).start()
         small = domains.Domain('node-small', **functional.SMALL)

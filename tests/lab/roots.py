@@ -149,6 +149,12 @@ def default() -> list[str]:
     return ["debian12-backports", "debian12"]
 
 
+def wanted() -> list[str]:
+    """Return the releases that the environment names, or the default ones."""
+    named = os.environ.get("HAWKFISH_LAB_RELEASES", "")
+    return named.split() or default()
+
+
 def lab_dir() -> pathlib.Path:
     """Return the folder that holds everything the lab ever writes."""
     folder = os.environ.get("HAWKFISH_LAB_DIR", "/var/cache/hawkfish-lab")

@@ -97,10 +97,20 @@ def test_no_way_around(guarded, path):
         connection.close()
 
 
+def make_group(emulator):
+    """A group ``a`` of the system, with the snapshot ``a``."""
+    url = f'{emulator.url}{ROOT}/AggregationService/Aggregates'
+    elements = [{'@odata.id': f'{ROOT}/Systems/{emulator.system}'}]
+    requests.post(url, json={'Name': 'a', 'Elements': elements})
+    adopt = 'HawkFishGroupSnapshotCollection.Adopt'
+    requests.post(f'{url}/a/Oem/HawkFish/Snapshots/Actions/{adopt}')
+
+
 @pytest.mark.parametrize('method', ['POST', 'PATCH', 'DELETE'])
 def test_bodies_are_bounded(emulator, method):
     """Whatever takes a request with a body refuses a huge one."""
     emulator.created(Name='a')
+    make_group(emulator)
     tasks = requests.get(f'{emulator.url}{ROOT}/TaskService/Tasks').json()
     task = tasks['Members'][0]['@odata.id'].rpartition('/')[2]
     answers = {}
@@ -108,6 +118,11 @@ def test_bodies_are_bounded(emulator, method):
         if method in methods:
             if '/TaskService/' in path:
                 path = path.replace('/a', f'/{task}')
+            if '/Aggregates/' in path:
+                path = path.replace(
+                    '/a/Actions/HawkFishSnapshot',
+                    '/a/Actions/HawkFishGroupSnapshot',
+                )
             if path.endswith('EventService/Actions/HawkFishSnapshot.Revert'):
                 path = path.replace(
                     'HawkFishSnapshot.Revert', 'EventService.SubmitTestEvent'

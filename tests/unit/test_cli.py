@@ -268,6 +268,23 @@ def test_options_of_a_revert(data, emulator, options, body):
     assert json.loads(shown['Payload']['JsonBody']) == body
 
 
+@pytest.mark.parametrize('command', ['snapshot revert', 'snaps-revert'])
+def test_a_dry_run_of_a_revert(data, emulator, command):
+    """It shows what would be, and reverts nothing."""
+    for name in 'ab':
+        emulator.created(Name=name)
+    before = len(emulator.services.tasks.list())
+
+    seen = data(
+        *command.split(), emulator.system, 'a', '--dry-run', '--power', 'On'
+    )
+
+    assert (seen['Power State'], seen['Discarded Since']) == ('On', 'b')
+    assert seen['Memory Restored'] is False
+    assert seen['Warnings'] == []
+    assert len(emulator.services.tasks.list()) == before
+
+
 def test_bulk_delete_goes_on_after_an_error(hawkfish, emulator):
     """One that cannot be deleted stops no other, and fails the command."""
     emulator.created(Name='a')

@@ -39,7 +39,13 @@ def subject(fake):
     def switch_on():
         fake.behaviour.power_state = contract.ON
 
-    return Subject(fake, fake.resolve('fake'), switch_on, obstructed)
+    def outdate():
+        made.create('s')
+        fake.outdate(made.uuid)
+
+    system = fake.resolve('fake')
+    made = Subject(fake, system, switch_on, obstructed, outdate)
+    return made
 
 
 class TestFakeDriver(DriverContract):

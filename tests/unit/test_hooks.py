@@ -25,6 +25,7 @@ from hawkfish_plugin import (
 )
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import handles, hooks, internals
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.services import EXTENSION
 from hawkfish_plugin.tasks.operation import Operation
@@ -68,6 +69,9 @@ class SharingDriver(Driver):
     def removable_media(self, uuid):
         return self.media
 
+    def violations(self, uuid):
+        return []
+
     def check_start(self, uuid):
         if self.unsafe:
             raise exceptions.DefinitionOnSnapshot('vda', '/disk', 's')
@@ -103,6 +107,7 @@ class Services:
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, conf.load())
         self.events = self.tasks.events
+        self.findings = Findings(driver, self.events)
         self.sessions = sessions.Sessions(database)
         self.may_start, self.rooms = True, rooms.Rooms(8)
         self.deadlines = deadlines.Deadlines(supervision.Supervisor())

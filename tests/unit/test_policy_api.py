@@ -1028,3 +1028,41 @@ def test_the_dry_run_is_exact(
     # The next example's snapshots have the same names and times.
     for number in locked & {int(n) for n in there}:
         emulator.notes.forget(emulator.system, str(number))
+
+
+def test_a_system_that_is_half_changed(emulator, policy):
+    """It is a finding, and no snapshot is made of it but for safety."""
+    emulator.created(Name='whole')
+    with emulator.slow():
+        answer = emulator.create(Name='half')
+        emulator.wait_running(answer)
+        waiting = emulator.create(Name='queued')
+        task = emulator.services.tasks.list()[-2]
+        uri = f'{emulator.url}/redfish/v1/TaskService/Tasks/{task.id}'
+        abandon = f'{uri}/Actions/Oem/HawkFishTask.Abandon'
+        assert requests.post(abandon, timeout=60).status_code == 204
+    assert message_ids(emulator.wait(waiting)) == ['SystemHalfChanged']
+    emulator.wait_idle()
+
+    findings = requests.get(policy, timeout=60).json()['Capabilities']
+    (found,) = findings['Findings']
+    assert found['MessageId'].endswith('.SystemHalfChanged')
+    refused = emulator.create(Name='more')
+    assert (refused.status_code, message_ids(refused)) == (
+        409,
+        ['SystemHalfChanged'],
+    )
+    assert preview(policy, Name='more').status_code == 409
+
+    reverted = emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/whole/Actions/HawkFishSnapshot.Revert',
+            json={'SafetySnapshot': True},
+            timeout=60,
+        )
+    )
+
+    assert reverted.status_code == 200, reverted.text
+    after = requests.get(policy, timeout=60).json()['Capabilities']
+    assert after['Findings'] == []
+    emulator.created(Name='more')

@@ -72,6 +72,7 @@ def test_a_task_is_called_as_its_operation_says():
         '@odata.type': '#HawkFishTask.v1_0_0.Task',
         'Operation': 'report',
         'Snapshot': 'a b',
+        'Aggregate': None,
         'Actions': {
             '#HawkFishTask.Abandon': {
                 'target': '/redfish/v1/TaskService/Tasks/7/Actions/Oem/'

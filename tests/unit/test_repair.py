@@ -6,6 +6,7 @@ import types
 import requests
 
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.repair import Repair
 from tests.unit.libvirt.recordings import Context
 
@@ -26,8 +27,7 @@ class Driver:
     def nothing(self, *args):
         return None
 
-    connection_losses = changes_when_read = removable_media = nothing
-    check_start = is_own = nothing
+    violations = check_start = nothing
 
 
 class Job(Context):
@@ -43,8 +43,9 @@ class Job(Context):
 def test_a_repair():
     """It is told which file each disk has again."""
     driver, job = Driver(), Job()
+    repair = Repair(driver, None, Findings(driver, None))
 
-    assert Repair(driver, None).run(job) == {'repaired': ['vda']}
+    assert repair.run(job) == {'repaired': ['vda']}
 
     assert not driver.unsafe
     assert job.messages == [('vda', '/old', '/new')]
@@ -53,7 +54,7 @@ def test_a_repair():
 def test_a_repair_that_was_interrupted():
     """Settled after its change was made, it tells of it all the same."""
     driver, job = Driver(), Job()
-    repair = Repair(driver, None)
+    repair = Repair(driver, None, Findings(driver, None))
 
     def die(uuid):
         driver.unsafe = False

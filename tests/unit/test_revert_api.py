@@ -77,6 +77,47 @@ def test_the_limit_holds_after_a_safety_revert(limited):
     assert {task.state for task in tasks} == {'Completed'}
 
 
+def test_a_dry_run(limited):
+    """It says what the revert would do, and changes nothing."""
+    before = len(limited.services.tasks.list())
+
+    plain = revert(limited, 'b', DryRun=True).json()
+    safe = revert(limited, 'b', DryRun=True, **SAFETY).json()
+    power = revert(limited, 'b', DryRun=True, TargetPowerState='Paused').json()
+
+    assert {key: plain[key] for key in plain if key[0] != '@'} == {
+        'Name': 'b',
+        'PowerState': 'Off',
+        'MemoryRestored': False,
+        'DiscardedSince': 'c',
+        'SafetySnapshot': False,
+        'Pruned': [],
+        'Needs': [],
+        'Warnings': [],
+    }
+    assert (safe['SafetySnapshot'], safe['Pruned']) == (True, ['a'])
+    assert power['PowerState'] == 'Paused'
+    assert names(limited) == ['a', 'b', 'c']
+    assert len(limited.services.tasks.list()) == before
+
+
+def test_a_dry_run_is_refused_like_the_revert(emulator):
+    """With the same error, and no task."""
+    emulator.created(Name='a')
+    emulator.driver.outdate(emulator.system)
+    emulator.behaviour.power_state = 'On'
+    try:
+        answers = [revert(emulator, 'a', DryRun=dry) for dry in (True, False)]
+    finally:
+        emulator.behaviour.power_state = None
+        emulator.driver.repair(emulator.system)
+
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert answers[0].json() == answers[1].json()
+    assert revert(emulator, 'b', DryRun=True).status_code == 404
+    assert revert(emulator, 'a', DryRun=1).status_code == 400
+
+
 def test_nothing_goes_for_a_revert_that_is_refused(limited):
     """Its safety snapshot is withdrawn, and what made room for it."""
     with limited.full_queue('c'):

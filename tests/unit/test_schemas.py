@@ -52,6 +52,7 @@ DMTF = {
         'PowerState': {'enum': ['On', 'Off', 'Paused']},
         'Status': {'type': 'object', 'required': ['State', 'Health']},
     },
+    'Aggregate.json': {'Aggregate': LINK},
     'ComputerSystem.json': {'ComputerSystem': LINK},
 }
 
@@ -117,6 +118,14 @@ def resources(emulator):
     """Every resource that can be reached from the root, by its URI."""
     emulator.created(Name='a', Description='d')
     emulator.created(Name='b')
+    system = f'/redfish/v1/Systems/{emulator.system}'
+    group = f'{emulator.url}/redfish/v1/AggregationService/Aggregates'
+    requests.post(
+        group, json={'Name': 'g', 'Elements': [{'@odata.id': system}]}
+    )
+    emulator.wait(
+        requests.post(f'{group}/g/Oem/HawkFish/Snapshots', json={'Name': 'c'})
+    )
     found, waiting = {}, ['/redfish/v1/']
     while waiting:
         uri = waiting.pop()
@@ -165,6 +174,9 @@ def test_every_property_served_is_in_a_schema(resources):
     served = [body for value in resources.values() for body in ours(value)]
 
     assert {body['@odata.type'] for body in served} >= {
+        '#HawkFishAggregate.v1_0_0.Aggregate',
+        '#HawkFishGroupSnapshot.v1_0_0.HawkFishGroupSnapshot',
+        '#HawkFishGroupSnapshotCollection.HawkFishGroupSnapshotCollection',
         '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
         '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
         '#HawkFishComputerSystem.v1_0_0.ComputerSystem',

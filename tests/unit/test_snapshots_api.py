@@ -5,7 +5,10 @@ Snapshots over HTTP: what a client sends, and what it is told.
 Long, as it is the whole resource, request by request.
 """
 
+import dataclasses
 import http.client
+import threading
+import time
 import urllib.parse
 
 import pytest
@@ -362,6 +365,26 @@ def test_a_interrupted_merge_that_cannot_go_on(emulator):
     assert refused.status_code == 409
 
 
+def test_what_a_system_has_overwritten(emulator):
+    """It is Failed from then on, and not reverted to."""
+    emulator.created(Name='kept')
+    emulator.created(Name='written')
+    *others, last = emulator.driver.snapshots(emulator.system)
+    written = dataclasses.replace(last, overwritten=True)
+    states = {}
+    for now in (written, last):
+        emulator.driver.plant(emulator.system, [*others, now])
+        for name in ('kept', 'written'):
+            shown = requests.get(f'{emulator.snapshots_url}/{name}').json()
+            states.setdefault(name, []).append(shown['SnapshotState'])
+
+    assert states == {'kept': ['Ready'] * 2, 'written': ['Failed'] * 2}
+    refused = requests.post(
+        f'{emulator.snapshots_url}/written/Actions/HawkFishSnapshot.Revert'
+    )
+    assert message_ids(refused) == ['SnapshotDamaged']
+
+
 def test_a_interrupted_revert_whose_snapshot_is_gone(emulator):
     """It is told as what it is, and what the system was before is kept."""
     uri = emulator.url + emulator.created(Name='gone')['@odata.id']
@@ -519,6 +542,31 @@ def test_a_refused_revert_takes_its_safety_snapshot_back(emulator):
     emulator.wait(busy)
     listed = requests.get(f'{emulator.snapshots_url}?$expand=.').json()
     assert [s['Name'] for s in listed['Members']] == ['a', 'b']
+
+
+def test_tasks_do_not_wait_for_the_hypervisor(emulator, monkeypatch):
+    """A list waits once, and not for long; nor do the next ones."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    answers, asked = threading.Event(), []
+
+    def hang(uuid, name):
+        asked.append(name)
+        assert answers.wait(60)
+        return True
+
+    monkeypatch.setattr(emulator.driver, 'exists', hang)
+    url = f'{emulator.url}/redfish/v1/TaskService/Tasks?$expand=.'
+    try:
+        for _ in range(2):
+            begin = time.monotonic()
+            tasks = requests.get(url, timeout=60).json()['Members']
+            assert time.monotonic() - begin < 10
+            links = [task['Links']['CreatedResources'] for task in tasks[-3:]]
+            assert all(links)
+        assert len(asked) == 1
+    finally:
+        answers.set()
 
 
 def test_a_task_links_to_what_is_there(emulator):

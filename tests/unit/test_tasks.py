@@ -724,6 +724,26 @@ def test_a_task_comes_after_another(started, work):
     assert ended(started, first).ended <= ended(started, second).started
 
 
+def test_a_task_that_another_comes_after_is_kept(table):
+    """Its result is neither deleted nor forgotten until that one has ended."""
+    table._options.set_override('keep_completed', 1, 'tasks')
+    first = submit(table, 's', A)
+    submit(table, 't', A, 'other', after=first.id)
+    assert table.end(table.claim(), COMPLETED, {})
+    second = table.claim()
+    aside = submit(table, 's', B)
+    assert table.end(table.claim(), COMPLETED, {})
+
+    with pytest.raises(exceptions.TaskNotCancellable) as refused:
+        table.cancel(first.id)
+
+    assert refused.value.args == (str(first.id), 'other')
+    assert table.end(second, COMPLETED, {})
+    for task in (first, aside):
+        with pytest.raises(exceptions.TaskNotFound):
+            table.get(task.id)
+
+
 @pytest.mark.parametrize(
     'kinds, together',
     [

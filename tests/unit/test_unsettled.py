@@ -9,6 +9,8 @@ import requests
 
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.attention import Unsettled
+from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.tasks import workers
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.task import (
@@ -146,6 +148,43 @@ def test_an_abandoned_operation_does_no_more(abandoned, table, stuck):
     assert table.get(abandoned.id) == abandoned
 
 
+ASKED = {
+    'progress': lambda context: context.progress(1),
+    'a message': lambda context: context.add_message('Base.1.0.Success'),
+    'cancelled': lambda context: context.cancelled,
+    'check': lambda context: context.check_active(),
+}
+
+
+@pytest.mark.parametrize('forgotten', [False, True])
+@pytest.mark.parametrize('ask', ASKED)
+def test_whatever_an_abandoned_operation_asks(
+    table, stuck, kinds, monkeypatch, ask, forgotten
+):
+    """It hears that it is over, also where nobody remembers it any more."""
+    monkeypatch.setattr(
+        stuck,
+        'step',
+        lambda context, name: (
+            ASKED[ask](context) if name == 'after' else context.step(name)
+        ),
+    )
+    heard = []
+    monkeypatch.setattr(
+        workers.LOG, 'warning', lambda *args: heard.append(args)
+    )
+    task = submit(table, 's', kind='stuck')
+    assert stuck.begun.wait(PATIENCE)
+    table.abandon(task.id, kinds['stuck'])
+    if forgotten:
+        table.cancel(task.id)
+    stuck.go.set()
+
+    wait_for(lambda: heard)
+
+    assert 'abandoned' in heard[0][0]
+
+
 def test_its_system_needs_attention(abandoned, table):
     """It is known which operation left the system at which step."""
     (left,) = table.attention.of(A.uuid)
@@ -242,6 +281,45 @@ def test_nothing_waits_for_ever(table, away, monkeypatch):
 
     assert 'OperationUnsettled' in message_ids(task)
     assert table.attention.of(A.uuid)
+
+
+def damaged(emulator):
+    """Whether the only snapshot is shown so, and by a revert refused."""
+    (snapshot,) = requests.get(f'{emulator.snapshots_url}?$expand=.').json()[
+        'Members'
+    ]
+    target = snapshot['Actions']['#HawkFishSnapshot.Revert']['target']
+    refused = requests.post(emulator.url + target, json={})
+    return snapshot['SnapshotState'], refused.status_code
+
+
+@pytest.mark.parametrize('kind', [Delete, Purge])
+def test_an_abandoned_merge_has_damaged_its_snapshot(emulator, kind):
+    """It is Failed at once, and no revert uses what is half overwritten."""
+    emulator.created(Name='s')
+    with emulator.slow():
+        accepted = (
+            requests.delete(f'{emulator.snapshots_url}/s')
+            if kind is Delete
+            else requests.post(
+                f'{emulator.snapshots_url}/Actions/'
+                'HawkFishSnapshotCollection.Purge',
+                json={},
+            )
+        )
+        emulator.wait_running(accepted)
+        wait_for(lambda: emulator.task(accepted).step == 'merge')
+        services = emulator.services
+        task = emulator.task(accepted).id
+        services.tasks.abandon(task, services.operations.get(kind))
+
+        assert damaged(emulator) == ('Failed', 409)
+
+    assert services.tasks.get(task).state == EXCEPTION
+    services.tasks.cancel(task)
+    assert holds_for(
+        lambda: emulator.driver.names(emulator.system) == ['s'], 0.3
+    )
 
 
 def test_a_system_that_needs_attention_is_not_started(emulator):

@@ -33,7 +33,6 @@ from hawkfish_plugin.drivers.libvirt import (
     parsed,
     plan,
     revert,
-    revert_disks,
     revert_plan,
     sizes,
     snapshot_xml,
@@ -108,6 +107,11 @@ class LibvirtDriver:
     def is_own(self, uuid: str) -> bool:
         return filenames.is_merger(uuid)
 
+    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
+        with self._hypervisor.domain(uuid, 'look-up') as domain:
+            listed = contract.Freshness.LISTED
+            return unsafe.violations(domain, self._ledger, listed)
+
     def check_start(self, uuid: str) -> None:
         with self._hypervisor.domain(uuid, 'start') as domain:
             listed = contract.Freshness.LISTED
@@ -152,7 +156,8 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'list') as domain:
             current = snapshots.current(domain)
             seen = snapshots.read_all(domain)
-            records = snapshots.records(seen, current)
+            written = snapshots.written(domain, seen)
+            records = snapshots.records(seen, current, written)
             disks = {
                 s.record.name: sizes.disk_files(domain.host, s) for s in seen
             }
@@ -263,22 +268,30 @@ class LibvirtDriver:
         size = planned.own_bytes if planned.memory else 0
         return self._write_speed.pause(size)
 
-    def check_revert(self, uuid: str, request: contract.RevertRequest) -> None:
+    def check_revert(
+        self, uuid: str, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
-            revert_plan.make(domain, request, self._conf)
-        if not request.has_safety_snapshot:
-            self._check_removed(uuid, contract.Freshness.LISTED)
+            planned = revert_plan.make(domain, request, self._conf)
+            if not request.has_safety_snapshot:
+                listed = contract.Freshness.LISTED
+                self._check_removed(domain, planned, listed)
+        return planned.forecast(request)
 
-    def _check_removed(self, uuid: str, freshness: contract.Freshness) -> None:
+    def _check_removed(
+        self,
+        domain: Domain,
+        planned: revert_plan.Plan,
+        freshness: contract.Freshness = contract.Freshness.FULL,
+    ) -> None:
         """Raise where others are backed by what a revert would remove."""
-        with self._hypervisor.domain(uuid, 'revert') as domain:
-            files = revert_disks.files(domain)
-            found = files and self._ledger.on(domain, files, freshness)
-            if found:
-                names = ', '.join(dependent.name for dependent in found)
-                raise exceptions.SystemCloned(domain.name, names)
+        files = {*planned.discarded}
+        found = files and self._ledger.on(domain, files, freshness)
+        if found:
+            names = ', '.join(dependent.name for dependent in found)
+            raise exceptions.SystemCloned(domain.name, names)
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
@@ -286,9 +299,22 @@ class LibvirtDriver:
             delete.check(domain, name, forced)
 
     def _check_safe(self, domain: Domain) -> None:
-        """Raise what makes *domain* unsafe."""
+        """
+        Raise what makes *domain* unsafe.
+
+        What stands on its disk is kept by a create, and looked for by a delete
+        before it merges.
+        """
         listed = contract.Freshness.LISTED
-        exceptions.check(unsafe.violations(domain, self._ledger, listed))
+        exceptions.check(
+            [
+                violation
+                for violation in unsafe.violations(
+                    domain, self._ledger, listed
+                )
+                if not isinstance(violation, exceptions.DiskIsBackingFile)
+            ]
+        )
 
     def _check_revert(self, domain: Domain) -> None:
         """
@@ -330,9 +356,15 @@ class LibvirtDriver:
         context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            self._check_removed(uuid, contract.Freshness.FULL)
             self._check(uuid, self._check_revert)
-            revert.run(self._hypervisor, uuid, request, self._conf, context)
+            revert.run(
+                self._hypervisor,
+                uuid,
+                request,
+                self._conf,
+                context,
+                self._check_removed,
+            )
 
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
@@ -395,4 +427,5 @@ if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = LibvirtDriver
     _shares: type[contract.SharesDefinitions] = LibvirtDriver
+    _finds: type[contract.FindsUnsafe] = LibvirtDriver
     _leaves: type[contract.LeavesFiles] = LibvirtDriver

@@ -6,7 +6,6 @@ libvirt reads that from the files themselves when it refreshes their pool, so
 files that no domain names are found as well.
 """
 
-import contextlib
 import functools
 import logging
 import posixpath
@@ -45,44 +44,70 @@ class Backed(NamedTuple):
     stamp: identities.Stamp | None = None
 
 
+class Volumes(NamedTuple):
+    """
+    What was *found*, and in which *active* pools there was a look.
+
+    *unread* is why a pool, a folder or a file, by its name or its path, could
+    not be looked at.
+    """
+
+    found: dict[Place, Backed]
+    unread: dict[str, exceptions.HawkFishError]
+    active: frozenset[str] = frozenset()
+
+
 def of_all(
-    storage: Storage, folders: Iterable[str], known: Mapping[Place, Backed]
-) -> dict[Place, Backed]:
-    """
-    Every volume of all active pools, and of *folders* that can be read.
-
-    Those in *known* are not looked at again; where a pool or a folder does not
-    answer, they are all that is known of it.
-    """
-    found = dict[Place, Backed]()
-    active = pools.active(storage.connection)
-    for name, pool in active.items():
-        look = functools.partial(_of_pool, storage, pool, name, known)
-        found |= _in_time(
-            name, known, functools.partial(storage.ask, name, look)
-        )
-    for folder in folders:
-        # A folder that cannot be read is in nobody's way: what domains and
-        # snapshots name of it is known all the same.
-        with contextlib.suppress(exceptions.FolderUnreadable):
-            look = functools.partial(_of_folder, storage, folder, known)
-            found |= _in_time(
-                folder, known, functools.partial(storage.look, folder, look)
-            )
-    return found
-
-
-def _in_time(
-    where: str,
+    storage: Storage,
+    folders: Iterable[str],
     known: Mapping[Place, Backed],
-    look: Callable[[], dict[Place, Backed]],
-) -> dict[Place, Backed]:
-    """What *look* finds; what was *known* before where it takes too long."""
+    former: Mapping[Place, Backed],
+) -> Volumes:
+    """
+    Every volume of all active pools, and of *folders*.
+
+    Those in *known* are not looked at again.  Where a pool, a folder or a file
+    cannot be looked at, *former* is all that is known of it.
+    """
+    all_of = Volumes({}, {}, frozenset())
+    active = set()
+    for name, pool in pools.active(storage.connection).items():
+        look = functools.partial(_of_pool, storage, pool, name, known)
+        found = _look(name, functools.partial(storage.ask, name, look))
+        if found is not None:
+            active.add(name)
+            _add(all_of, found, name, former)
+    for folder in folders:
+        look = functools.partial(_of_folder, storage, folder, known)
+        found = _look(folder, functools.partial(storage.look, folder, look))
+        if found is not None:
+            _add(all_of, found, folder, former)
+    return all_of._replace(active=frozenset(active))
+
+
+def _look(where: str, look: Callable[[], Volumes | None]) -> Volumes | None:
+    """What *look* finds; None where there is nothing to be looked at."""
     try:
         return look()
     except exceptions.NotAnswering as exc:
         LOG.warning('Not looked at: %s', messages.text(exc))
-        return {p: seen for p, seen in known.items() if p[0] == where}
+        return Volumes({}, {where: exc})
+    except exceptions.FolderUnreadable as exc:
+        return Volumes({}, {where: exc})
+
+
+def _add(
+    all_of: Volumes,
+    found: Volumes,
+    where: str,
+    former: Mapping[Place, Backed],
+) -> None:
+    all_of.unread.update(found.unread)
+    all_of.found.update(found.found)
+    for place, seen in former.items() if found.unread else ():
+        unread = {where, posixpath.join(*place)} & found.unread.keys()
+        if place[0] == where and unread:
+            all_of.found.setdefault(place, seen)
 
 
 def _of_folder(
@@ -90,9 +115,9 @@ def _of_folder(
     folder: str,
     known: Mapping[Place, Backed],
     pool: libvirt.virStoragePool | None,
-) -> dict[Place, Backed]:
+) -> Volumes | None:
     if pool is None:
-        return {}
+        return None
     found = _of_pool(storage, pool, folder, known)
     # Raises where another process has stopped it meanwhile.
     pool.numOfVolumes()
@@ -104,21 +129,27 @@ def _of_pool(
     pool: libvirt.virStoragePool,
     where: str,
     known: Mapping[Place, Backed],
-) -> dict[Place, Backed]:
-    found: dict[Place, Backed] = {}
+) -> Volumes | None:
+    found = Volumes({}, {})
     try:
         listed = volumes.all_in(pool)
     except libvirt.libvirtError as exc:
         if exc.get_error_code() not in _STOPPED:
             raise
-        return found
+        return None
     for name, volume in listed.items():
         place = where, name
-        seen = known.get(place)
-        with errors.ignored(storage.connection):
-            seen = seen or _read(volume)
+        try:
+            seen = known.get(place) or _read(volume)
+        except libvirt.libvirtError as exc:
+            errors.raise_if_lost(storage.connection, exc)
+            if not volumes.is_gone(exc):
+                path = posixpath.join(where, name)
+                reason = errors.text(exc)
+                found.unread[path] = exceptions.FolderUnreadable(path, reason)
+            continue
         if seen:
-            found[place] = seen
+            found.found[place] = seen
     return found
 
 

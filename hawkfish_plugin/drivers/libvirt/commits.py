@@ -147,5 +147,7 @@ class Commits:
     def _abort(self) -> None:
         for merge in self._running:
             # It may have ended at this very moment, or QEMU with it.
-            with contextlib.suppress(libvirt.libvirtError):
+            with contextlib.suppress(
+                libvirt.libvirtError, exceptions.NotAnswering
+            ):
                 self._domain.block_job_abort(merge.target)

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import libvirt
 
@@ -41,9 +41,11 @@ class Hypervisor:
         self._watching = False
 
     @contextlib.contextmanager
-    def host(self, operation: str) -> Iterator[hosts.Host]:
+    def host(
+        self, operation: str, check_active: Callable[[], None] = lambda: None
+    ) -> Iterator[hosts.Host]:
         """
-        The host, by a connection for one user.
+        The host, by a connection for one user; see it for *check_active*.
 
         Raises HypervisorUnavailable where there is none or where it breaks.
         Any other error of libvirt leaves the block as a HawkFishError, as a
@@ -51,7 +53,7 @@ class Hypervisor:
         """
         connection = self._take()
         try:
-            yield hosts.Host(connection, self._shared)
+            yield hosts.Host(connection, self._shared, check_active)
         except libvirt.libvirtError as exc:
             if not errors.is_alive(connection):
                 raise exceptions.HypervisorUnavailable(
@@ -66,9 +68,14 @@ class Hypervisor:
                 self._idle.append(connection)
 
     @contextlib.contextmanager
-    def domain(self, uuid: str, operation: str) -> Iterator[domains.Domain]:
+    def domain(
+        self,
+        uuid: str,
+        operation: str,
+        check_active: Callable[[], None] = lambda: None,
+    ) -> Iterator[domains.Domain]:
         """The domain *uuid*, likewise; raises SystemNotFound."""
-        with self.host(operation) as host:
+        with self.host(operation, check_active) as host:
             yield domains.find(host, uuid)
 
     def connection_losses(self) -> int:

@@ -56,7 +56,7 @@ def run(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> contract.Created:
-    with hypervisor.domain(uuid, 'create') as domain:
+    with hypervisor.domain(uuid, 'create', context.check_active) as domain:
         create = _Create(domain, request, conf, context)
         create.prepare()
         create.warn()
@@ -80,7 +80,7 @@ def settle(
 ) -> contract.Created:
     domain_jobs.until_idle(hypervisor, uuid, context)
     journal = context.recall(CreateJournal)
-    with hypervisor.domain(uuid, 'create') as domain:
+    with hypervisor.domain(uuid, 'create', context.check_active) as domain:
         create_finish.resume(domain, journal)
         if journal.frozen and domain.is_active:
             agent.thaw(domain, conf.snapshots.quiesce_timeout, context)

@@ -117,7 +117,9 @@ class Deletes:
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> Iterator[Domain]:
         """The domain; libvirtd may go away so many times and no more."""
-        with self._hypervisor.domain(uuid, 'delete') as domain:
+        with self._hypervisor.domain(
+            uuid, 'delete', context.check_active
+        ) as domain:
             try:
                 yield domain
             except (libvirt.libvirtError, exceptions.HypervisorAway) as exc:

@@ -35,11 +35,23 @@ def run(
     root = snapshots.describe(domain, name)
     _forget_merged(domain, root, [*planned.merges, *planned.merged])
     _report(domain, name, planned, context)
-    # Its children get its parent, and so does the system.
-    snapshots.find(domain, name).delete(
-        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
-    )
+    _forget(domain, name, root)
     _end_merge(domain, root.findtext('parent/name'))
+
+
+def _forget(domain: Domain, name: str, root: xml.Element) -> None:
+    """Let libvirt forget the snapshot *name*, and do nothing else."""
+    if domain.host.rewrites_children:
+        # It looks for those that have captured its overlays.
+        snapshot_xml.forget_overlays(root)
+        snapshots.redefine(domain, root)
+    try:
+        # The system gets its parent as well.
+        snapshots.forget(domain, name)
+    except libvirt.libvirtError:
+        # It complains of later ones without one of its disks, and goes on.
+        if snapshots.exists(domain, name):
+            raise
 
 
 def _forget_merged(

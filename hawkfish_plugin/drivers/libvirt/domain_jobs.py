@@ -81,12 +81,21 @@ def _watch(
                 libvirt.libvirtError,
                 exceptions.StateUnavailable,
                 exceptions.NotAnswering,
+                contract.Abandoned,
             ):
-                watch.cancelled = watch.cancelled or context.cancelled
+                watch.cancelled = watch.cancelled or _is_given_up(context)
                 late = time.monotonic() - looked > _LOOK_SECONDS
                 if watch.cancelled or late:
                     looked = time.monotonic()
                     _look(domain, context, watch)
+
+
+def _is_given_up(context: contract.TaskContext) -> bool:
+    """Whether the task was cancelled, or has ended."""
+    try:
+        return context.cancelled
+    except contract.Abandoned:
+        return True
 
 
 def _look(domain: Domain, context: contract.TaskContext, watch: Watch) -> None:
@@ -97,6 +106,7 @@ def _look(domain: Domain, context: contract.TaskContext, watch: Watch) -> None:
     watch.overdue = watch.overdue or context.overdue
     if watch.cancelled or watch.overdue:
         domain.abort_job()
+        return
     percent = _percent(statistics)
     if percent is not None:
         context.progress(percent)

@@ -67,17 +67,20 @@ class Domain:
         """The same, parsed."""
         return xml.parse(self.text(inactive, secure))
 
-    def disk_files(self) -> set[str]:
+    def disk_files(self, tops: bool = False) -> set[str]:
         """
         The files that its disks stand on, as far as libvirt has noted them.
 
-        Without asking anybody: also of a domain that does not answer.
+        *tops*: those of them that are no backing files.  Without asking
+        anybody: also of a domain that does not answer.
         """
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        if not tops:
+            flags |= libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
         found = self.host.connection.domainListGetStats(
             [self.handle],
             libvirt.VIR_DOMAIN_STATS_BLOCK,
-            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-            | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING,
+            flags,
         )
         return {
             value
@@ -139,6 +142,10 @@ class Domain:
         """What *call* says, for which its QEMU has to answer."""
         return self.host.ask(self.name, call)
 
+    def changed(self, call: Callable[[], T]) -> T:
+        """What *call* returns, which changes it; see ``Host.change``."""
+        return self.host.change(self.name, call)
+
     # Jobs of libvirt -------------------------------------------------------
 
     @property
@@ -151,7 +158,7 @@ class Domain:
         return cast(Mapping[str, Any], self.asked(self.handle.jobStats))
 
     def abort_job(self) -> None:
-        self.handle.abortJob()
+        self.asked(self.handle.abortJob)
 
     def block_job(self, target: str) -> Mapping[str, int]:
         """The block job of a disk; empty where there is none."""
@@ -178,27 +185,32 @@ class Domain:
             flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
         if top is None:
             flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
-        self.handle.blockCommit(
-            target, cast(str, base), cast(str, top), 0, flags
+        self.changed(
+            lambda: self.handle.blockCommit(
+                target, cast(str, base), cast(str, top), 0, flags
+            )
         )
 
     def block_job_abort(self, target: str) -> None:
-        """Stop a block job where it is; the disk stays as it was."""
-        self.handle.blockJobAbort(target)
+        """
+        Stop a block job where it is; the disk stays as it was.
+
+        Also the job of a task that has ended.
+        """
+        self.asked(lambda: self.handle.blockJobAbort(target))
 
     def block_job_pivot(self, target: str) -> None:
         """End a block job that is ready: let the disk be the base again."""
         pivot = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT
-        self.handle.blockJobAbort(target, pivot)
+        self.changed(lambda: self.handle.blockJobAbort(target, pivot))
 
     # What is done to it ----------------------------------------------------
 
     def start(self, power_state: str) -> None:
         """Start it; it stays paused where *power_state* is contract.PAUSED."""
         paused = power_state == contract.PAUSED
-        self.handle.createWithFlags(
-            libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
-        )
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self.changed(lambda: self.handle.createWithFlags(flags))
 
     def set_time(self, seconds: int) -> None:
         """Set the clock of the guest; needs its agent."""
@@ -216,10 +228,10 @@ class Domain:
         self.handle.suspend()
 
     def resume(self) -> None:
-        self.handle.resume()
+        self.changed(self.handle.resume)
 
     def destroy(self) -> None:
-        self.handle.destroy()
+        self.changed(self.handle.destroy)
 
 
 def find(host: Host, uuid: str) -> Domain:
@@ -259,9 +271,18 @@ def all_of(host: Host, flags: int = 0) -> Sequence[Domain]:
 def restore(host: Host, image: str, definition: str) -> None:
     """Start *definition* with the memory in *image*; it stays paused."""
     paused = libvirt.VIR_DOMAIN_SAVE_PAUSED
-    host.connection.restoreFlags(image, definition, paused)
+    host.change(
+        _named(definition),
+        lambda: host.connection.restoreFlags(image, definition, paused),
+    )
 
 
 def define(host: Host, text: str) -> Domain:
     """Define the domain that *text* describes, in the place of what it was."""
-    return Domain(host, host.connection.defineXML(text))
+    handle = host.change(_named(text), lambda: host.connection.defineXML(text))
+    return Domain(host, handle)
+
+
+def _named(definition: str) -> str:
+    """The name of the domain that *definition* describes."""
+    return xml.parse(definition).findtext('name', '')

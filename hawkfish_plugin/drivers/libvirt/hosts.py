@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import libvirt
 
-from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt import errors
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
 from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
@@ -30,9 +30,25 @@ def _queries() -> Deadlines:
     return Deadlines(_QUERY_SECONDS, _QUERY_SECONDS)
 
 
-# As libvirt counts its versions.
+# A guest may have much memory to load.  What takes longer is settled when it
+# has ended.
+_CHANGE_SECONDS = 600.0
+
+
+def _changes() -> Deadlines:
+    return Deadlines(_CHANGE_SECONDS, _CHANGE_SECONDS)
+
+
+def _allow() -> None:
+    """What is asked before the changes of nobody's task."""
+
+
+# As libvirt counts its versions.  No functional test has seen an older one:
+_EXTERNAL_SINCE = 9_000_000
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _PRIVATE_SINCE = 11_010_000
+# 9.0 does and 11.3 does not; the versions in between were not to be had.
+_REWRITES_UNTIL = 11_000_000
 _CHAIN_WITH_JSON_BUG, _CHAIN = 20, 150
 
 
@@ -41,33 +57,45 @@ class Shared:
     """
     What is kept between connections.
 
-    *queries* are those of domains whose QEMU has to answer; *external* says by
-    version whether libvirt supports external snapshots.
+    *queries* are those of domains whose QEMU has to answer, and *changes* what
+    is done to domains.
     """
 
     looks: Looks = dataclasses.field(default_factory=Looks)
     queries: Deadlines = dataclasses.field(default_factory=_queries)
+    changes: Deadlines = dataclasses.field(default_factory=_changes)
     parsed: ParsedSnapshots = dataclasses.field(
         default_factory=ParsedSnapshots
     )
-    external: dict[int, bool] = dataclasses.field(default_factory=dict)
 
     def is_used(self, connection: libvirt.virConnect) -> bool:
         """Whether a call that does not return has *connection*."""
-        return self.looks.deadlines.is_used(
-            connection
-        ) or self.queries.is_used(connection)
+        return any(
+            deadlines.is_used(connection)
+            for deadlines in (self.looks.deadlines, self.queries, self.changes)
+        )
 
 
 class Host:
-    """The host of a hypervisor, as seen through one connection."""
+    """
+    The host of a hypervisor, as seen through one connection.
 
-    def __init__(self, connection: libvirt.virConnect, shared: Shared) -> None:
+    *check_active* is asked before each change, and raises where the task that
+    wants it has ended; see ``contract.TaskContext``.
+    """
+
+    def __init__(
+        self,
+        connection: libvirt.virConnect,
+        shared: Shared,
+        check_active: Callable[[], None] = _allow,
+    ) -> None:
         self.connection = connection
-        self.storage = Storage(connection, shared.looks)
+        self.check_active = check_active
+        self.storage = Storage(connection, shared.looks, check_active)
         self.parsed = shared.parsed
         self._queries = shared.queries
-        self._external = shared.external
+        self._changes = shared.changes
 
     def ask(self, thing: str, call: Callable[[], T]) -> T:
         """
@@ -81,6 +109,16 @@ class Host:
             if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
                 raise
             raise self._queries.put_off(thing, _JOB_SECONDS) from exc
+
+    def change(self, thing: str, call: Callable[[], T]) -> T:
+        """
+        What *call* returns, which changes *thing*, a domain.
+
+        Raises Abandoned, and NotAnswering where it has not returned in time:
+        it may take place all the same, and nothing else is done until then.
+        """
+        self.check_active()
+        return self._changes.ask(self.connection, thing, call)
 
     @property
     def is_alive(self) -> bool:
@@ -103,14 +141,9 @@ class Host:
 
     @property
     def supports_external(self) -> bool:
-        """Whether it can revert to and delete external snapshots."""
-        # It is the driver's, and its capabilities are slow to write down.
-        version = self.version_number
-        if version not in self._external:
-            root = xml.parse(self.connection.getCapabilities())
-            found = root.find('guest/features/externalSnapshot')
-            self._external[version] = found is not None
-        return self._external[version]
+        """Whether the driver can revert to and delete external snapshots."""
+        # Not what libvirt says of itself: both are done without it.
+        return self.version_number >= _EXTERNAL_SINCE
 
     @property
     def longest_chain(self) -> int:
@@ -120,6 +153,16 @@ class Host:
         # kills it.
         has_bug = _JSON_BUG_SINCE <= self.version_number < _JSON_BUG_UNTIL
         return _CHAIN_WITH_JSON_BUG if has_bug else _CHAIN
+
+    @property
+    def rewrites_children(self) -> bool:
+        """
+        Whether it takes every external snapshot that it forgets for merged.
+
+        It then lets the later ones have captured the files below those that
+        they have.
+        """
+        return self.version_number < _REWRITES_UNTIL
 
     @property
     def makes_private_overlays(self) -> bool:

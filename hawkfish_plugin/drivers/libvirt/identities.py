@@ -89,21 +89,36 @@ class Identities:
         for path, found in sorted(seen.items(), key=lambda one: one[0]):
             file, name = self._in_folder(path), posixpath.basename(path)
             if found is not None:
-                also = path if certain and found.is_fresh else ''
+                # A name of ours is given once.
+                only = name if filenames.is_ours(name) else path
+                also = only if certain and found.is_fresh else ''
                 file = by_stamp.setdefault((found, also), file)
             if filenames.is_ours(name):
-                # A name of ours is given once.
-                file = self._by_name.setdefault(name, file)
+                # But a copy may have it as well.
+                self._by_name.setdefault(name, file)
             self._by_path[path] = file
 
     def of(self, path: str) -> str:
-        """What is the same for every path of one file."""
+        """
+        What is the same for every path of one file.
+
+        Of a path that was not looked at, a name that only this driver gives
+        tells; the file may be a copy of the one that was.
+        """
         path = plain(path)
         found = self._by_path.get(path)
         if found is None:
             file = self._in_folder(path)
             found = self._by_name.get(posixpath.basename(path), file)
         return found
+
+    def seen(self, path: str) -> str | None:
+        """The same; None where the path was not looked at."""
+        return self._by_path.get(plain(path))
+
+    def all_seen(self, paths: Iterable[str]) -> set[str]:
+        """The same of those of *paths* that were looked at."""
+        return {found for p in paths if (found := self.seen(p)) is not None}
 
     def of_all(self, paths: Iterable[str]) -> set[str]:
         """The same of each of *paths*."""

@@ -69,7 +69,8 @@ class RevertJournal(Record):
     *created* the new overlays, by target, *gone* the media that are there no
     more, and *loads_memory* whether the memory is brought back; *discarded*
     are the overlays that are not needed any more when all is done.
-    *firmware* are copies of the state of the firmware before, by kind.
+    *firmware* are copies of the state of the firmware before, by kind;
+    *undoing* says that the way back has begun.
 
     Internal snapshots have no overlays; nor have the reverts that release 1.0
     began, which noted the *media* to insert, the *bases* of the overlays that
@@ -89,6 +90,7 @@ class RevertJournal(Record):
     loads_memory: bool = False
     discarded: Sequence[str] = ()
     firmware: ByName = dataclasses.field(default_factory=dict)
+    undoing: bool = False
     media: ByName = dataclasses.field(default_factory=dict)
     bases: Sequence[str] = ()
     overlays: Sequence[str] = ()

@@ -19,21 +19,20 @@ import functools
 import posixpath
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-
-import libvirt
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
+    definitions,
     domains,
     filenames,
     identities,
     parsed,
     snapshots,
-    xml,
 )
+from hawkfish_plugin.drivers.libvirt.definitions import Definition, Unsaid
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 
@@ -49,27 +48,13 @@ Found = tuple[contract.Dependent, set[str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Definition:
-    """
-    What the definitions of a domain say of files.
-
-    *files* are all that are named, *written* those that the domain may write
-    to, with the target of their disk.
-    """
-
-    name: str
-    files: frozenset[str]
-    written: frozenset[tuple[str, str]] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True)
 class HostFiles:
     """
     Which file of a host is backed by which.
 
     *definitions* has what each domain names, by its UUID.  *volumes* are what
-    was read, of all pools and of *folders*; they were last *listed*, and all
-    *read*, then.
+    was read, of the *active* pools and of *folders*; they were last *listed*,
+    and all *read*, then.  *unread* is why a pool, a folder or a file was not.
     """
 
     folders: frozenset[str]
@@ -78,8 +63,12 @@ class HostFiles:
     listed: float
     read: float
     is_certain: bool = False
+    unread: Mapping[str, exceptions.HawkFishError] = dataclasses.field(
+        default_factory=dict
+    )
+    active: frozenset[str] = frozenset()
 
-    @property
+    @functools.cached_property
     def certain(self) -> 'HostFiles':
         """The same, where no two files may be taken for one."""
         return dataclasses.replace(self, is_certain=True)
@@ -122,20 +111,51 @@ class HostFiles:
         domain has.  *own* are the files of the domain *uuid* itself.
         """
         found: list[Found] = []
-        attached = self.identities.of_all(own)
-        wanted = self.identities.of_all(wanted)
+        # Whose file is taken for another one's is lost.
+        certain = self.certain.identities
+        attached = certain.all_seen(own)
+        of, wanted = self.identities.of, self.identities.of_all(wanted)
         for other, definition in self.definitions.items():
-            attached |= self.identities.of_all(definition.files)
+            attached |= certain.all_seen(definition.files)
             chain = self.chains(definition.files)
             if other != uuid and chain & wanted:
                 found.append(
                     (contract.Dependent(definition.name, other), chain)
                 )
-        return found, [
-            (path, chain)
-            for path in sorted(set(self.backing) - attached)
-            if (chain := self.chain(path)) & wanted
-        ]
+        loose = {
+            file: chain
+            for path in (v.path for v in self.volumes.values())
+            if (file := certain.of(path)) not in attached
+            and of(path) in self.backing
+            and (chain := self.chain(path)) - {of(path)} & wanted
+        }
+        return found, sorted(loose.items())
+
+    def check_known(self, uuid: str) -> None:
+        """
+        Raise where it is not known what a disk stands on.
+
+        That is NotAnswering, FolderUnreadable or PoolNotActive.  The disks of
+        the domain *uuid* do not matter.
+        """
+        for other, definition in self.definitions.items():
+            for disk in definition.unsaid if other != uuid else ():
+                self._check_known(definition.name, disk)
+
+    def _check_known(self, name: str, disk: Unsaid) -> None:
+        if disk.path and self.identities.seen(disk.path) is not None:
+            paths = self.chain(disk.path)
+        else:
+            paths = {disk.path or ''}
+        for path in paths:
+            if self.identities.seen(path) is not None:
+                continue
+            for unread in (path, posixpath.dirname(path), disk.pool or path):
+                if unread in self.unread:
+                    raise self.unread[unread]
+            # What is gone stands on nothing; but a pool may come back.
+            if disk.pool and disk.pool not in self.active:
+                raise exceptions.PoolNotActive(disk.pool, name)
 
     def above(self, path: str) -> list[str]:
         """The paths of the volumes that are backed by *path*."""
@@ -235,9 +255,8 @@ class Ledger:
         paths: Iterable[str],
         freshness: contract.Freshness,
     ) -> HostFiles:
-        """What is known of the host of *paths*."""
-        folders = frozenset(posixpath.dirname(path) for path in paths)
-        return self._look(host, folders, freshness)
+        """What is known of the host of *paths*, which are read anew."""
+        return self._look(host, frozenset(paths), freshness)
 
     def _find(
         self,
@@ -247,16 +266,15 @@ class Ledger:
         freshness: contract.Freshness,
     ) -> tuple[HostFiles, list[Found]]:
         """All others that are backed by a file of *wanted*."""
-        files = self.files(domain.host, wanted, freshness)
-        own = wanted | _definition(domain, {}).files
+        seen, uuid = [*seen], domain.uuid
+        own = wanted | definitions.files_of(domain)
         own = own.union(*(s.files for s in seen))
-        uuid = domain.uuid
+        files = self.files(domain.host, wanted, freshness)
+        if freshness != contract.Freshness.CACHED:
+            files.check_known(uuid)
         found, loose = files.dependents(uuid, own, wanted)
         for path, chain in loose:
-            # A pool of others may list files that are gone.
-            if not domain.host.storage.exists(path) or _is_left_behind(
-                domain.host, path
-            ):
+            if not holds_data(domain.host, path):
                 continue
             dependent = _owner(domain.host, files, path)
             if dependent.uuid != uuid:
@@ -266,11 +284,13 @@ class Ledger:
     def _look(
         self,
         host: Host,
-        folders: frozenset[str],
+        paths: frozenset[str],
         freshness: contract.Freshness,
     ) -> HostFiles:
         asked = time.monotonic()
-        lock = self._locks[freshness == contract.Freshness.FULL]
+        folders = _folders(paths)
+        full = freshness == contract.Freshness.FULL
+        lock = self._locks[full]
         if freshness == contract.Freshness.CACHED and lock.locked():
             asked -= _WHILE_LOOKING_SECONDS
         known = self._known
@@ -280,8 +300,7 @@ class Ledger:
             known = self._known
             # Another thread may have looked meanwhile.
             if not known or not known.will_do(folders, freshness, asked):
-                full = freshness == contract.Freshness.FULL
-                known = _look(host, folders, None if full else known)
+                known = _look(host, paths, known, full)
                 self._known = known
             return known
 
@@ -291,50 +310,108 @@ class Ledger:
 
 def of_now(host: Host, paths: Iterable[str]) -> HostFiles:
     """What there is on the host of *paths*, all of it looked at anew."""
-    return _look(host, frozenset(map(posixpath.dirname, paths)), None)
+    return _look(host, frozenset(paths), None, True)
+
+
+def _folders(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(posixpath.dirname, filter(posixpath.isabs, paths)))
 
 
 def _look(
-    host: Host, folders: frozenset[str], before: HostFiles | None
+    host: Host, paths: frozenset[str], before: HostFiles | None, full: bool
 ) -> HostFiles:
-    """What is there now; volumes that *before* knows are not read again."""
+    """
+    What there is now.
+
+    *before* is what was found last.  Unless all is to be read in *full*, what
+    nothing names is not read again while no strange file appears: two stamps
+    tell of one file only if both are of now.
+    """
     listed = time.monotonic()
+    former = before.volumes if before else {}
+    named = _named(host, former)
+    asked = _folders(paths | named)
     known: Mapping[backing.Place, backing.Backed] = {}
-    if before:
-        known, folders = before.volumes, folders | before.folders
-    asked = folders | _named_folders(host)
-    found = backing.of_all(host.storage, asked, known)
-    for _ in range(_MOST_ROUNDS):
-        # What a file stands on may lie elsewhere.
-        more = _unseen(found, asked)
-        if not more:
-            break
-        asked |= more
-        found |= backing.of_all(host.storage, more, found)
+    if before and not full:
+        asked |= before.folders
+        known = _unnamed(before, paths, named)
+    found, folders = _read(host, asked, known, former)
+    if known and _has_strange(found.found, former):
+        known = {}
+        found, folders = _read(host, asked, known, former)
     return HostFiles(
-        folders=asked,
-        volumes=found,
-        definitions=_definitions(host, found),
+        folders=folders,
+        volumes=found.found,
+        definitions=definitions.all_of(host, _paths(found.found)),
         listed=listed,
-        read=before.read if before else listed,
+        read=before.read if before and known else listed,
+        unread=found.unread,
+        active=found.active,
     )
 
 
-def _named_folders(host: Host) -> frozenset[str]:
-    """The folders of all files that any definition names."""
-    found = set()
-    for domain in domains.all_of(host):
-        with _vanished():
-            found |= {posixpath.dirname(path) for path in _files(domain)}
-    return frozenset(found)
+def _paths(
+    volumes: Mapping[backing.Place, backing.Backed],
+) -> dict[backing.Place, str]:
+    return {place: volume.path for place, volume in volumes.items()}
 
 
-def _files(domain: Domain) -> Set[str]:
-    try:
-        named = [_named_in(text).files for text in _texts(domain)]
-        return frozenset().union(*named)
-    except exceptions.NotAnswering:
-        return domain.disk_files()
+def _named(
+    host: Host, volumes: Mapping[backing.Place, backing.Backed]
+) -> frozenset[str]:
+    """All files that any definition names."""
+    found = definitions.all_of(host, _paths(volumes)).values()
+    return frozenset[str]().union(*(d.files for d in found))
+
+
+def _unnamed(
+    before: HostFiles, paths: Set[str], named: Set[str]
+) -> dict[backing.Place, backing.Backed]:
+    """What need not be read again, as it has nothing to do with *paths*."""
+    of = before.identities.of
+    again = before.chains(paths) | before.identities.of_all(named)
+    return {
+        place: volume
+        for place, volume in before.volumes.items()
+        if of(volume.path) not in again
+    }
+
+
+def _has_strange(
+    found: Mapping[backing.Place, backing.Backed],
+    former: Mapping[backing.Place, backing.Backed],
+) -> bool:
+    """Whether a file has appeared that may be another path of a former one."""
+    names = {name for _, name in former}
+    return any(
+        # A name of ours is given once.
+        not filenames.is_ours(place[1]) or place[1] in names
+        for place in found.keys() - former.keys()
+    )
+
+
+def _read(
+    host: Host,
+    folders: frozenset[str],
+    known: Mapping[backing.Place, backing.Backed],
+    former: Mapping[backing.Place, backing.Backed],
+) -> tuple[backing.Volumes, frozenset[str]]:
+    """
+    What is in all pools, in *folders*, and wherever that leads to.
+
+    Besides, all folders that were looked into.
+    """
+    all_of = backing.of_all(host.storage, folders, known, former)
+    for _ in range(_MOST_ROUNDS):
+        # What a file stands on may lie elsewhere.
+        more = _unseen(all_of.found, folders)
+        if not more:
+            break
+        folders |= more
+        found = backing.of_all(host.storage, more, all_of.found, former)
+        all_of.found.update(found.found)
+        all_of.unread.update(found.unread)
+    return all_of, folders
 
 
 def _unseen(
@@ -342,103 +419,14 @@ def _unseen(
 ) -> frozenset[str]:
     """The folders of backing files that were not looked into yet."""
     seen = {posixpath.dirname(volume.path) for volume in volumes.values()}
-    below = {
-        posixpath.dirname(volume.below)
-        for volume in volumes.values()
-        if volume.below and posixpath.isabs(volume.below)
-    }
-    return frozenset(below - seen - asked)
+    below = {v.below for v in volumes.values() if v.below}
+    return _folders(below) - seen - asked
 
 
-def _definitions(
-    host: Host, volumes: Mapping[backing.Place, backing.Backed]
-) -> dict[str, Definition]:
-    paths = {place: volume.path for place, volume in volumes.items()}
-    found = {}
-    for domain in domains.all_of(host):
-        # What merges the files of a system writes to them in its place.
-        if filenames.is_merger(domain.uuid):
-            continue
-        with _vanished():
-            found[domain.uuid] = _definition(domain, paths)
-    return found
-
-
-@contextlib.contextmanager
-def _vanished() -> Iterator[None]:
-    """Mind no domain that is undefined meanwhile."""
-    try:
-        yield
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-
-
-def _definition(
-    domain: Domain, volumes: Mapping[backing.Place, str]
-) -> Definition:
-    """What the definitions of *domain* name."""
-    files, written = set[str](), set[tuple[str, str]]()
-    try:
-        texts = _texts(domain)
-    except exceptions.NotAnswering:
-        # One whose QEMU hangs is in nobody's way; what it stands on is known.
-        found = frozenset(domain.disk_files())
-        return Definition(domain.name, found, frozenset())
-    for text in texts:
-        named = _named_in(text)
-        files |= named.files
-        written |= named.written
-        for target, volume, is_written in named.volumes:
-            if volume in volumes:
-                files.add(volumes[volume])
-                if is_written:
-                    written.add((target, volumes[volume]))
-    return Definition(domain.name, frozenset(files), frozenset(written))
-
-
-def _texts(domain: Domain) -> list[str]:
-    texts = [domain.text()]
-    # Of a domain that is off, that is its only definition.
-    if _named_in(texts[0]).running and domain.is_persistent:
-        texts.append(domain.text(inactive=True))
-    return texts
-
-
-@dataclasses.dataclass(frozen=True)
-class Named:
-    """
-    The *files* and *volumes* in a definition, of a *running* domain.
-
-    *written* are the targets and files of the disks that are written to; of
-    each volume there is the target, where it is, and whether it is one.
-    """
-
-    files: frozenset[str]
-    written: frozenset[tuple[str, str]]
-    volumes: frozenset[tuple[str, backing.Place, bool]]
-    running: bool
-
-
-# A text that was parsed before still says the same.
-@functools.lru_cache(maxsize=1024)
-def _named_in(text: str) -> Named:
-    """What *text*, the definition of a domain, names."""
-    root = xml.parse(text)
-    return Named(
-        frozenset(xml.files(root)),
-        frozenset(
-            (disk.target, disk.path)
-            for disk in xml.disks(root)
-            if disk.path and disk.is_captured and not disk.shareable
-        ),
-        frozenset(
-            (disk.target, disk.volume, disk.is_captured and not disk.shareable)
-            for disk in xml.disks(root)
-            if disk.volume
-        ),
-        root.get('id') is not None,
-    )
+def holds_data(host: Host, path: str) -> bool:
+    """Whether the file at *path* is there, and no empty overlay of ours."""
+    # A pool of others may list files that are gone.
+    return host.storage.exists(path) and not _is_left_behind(host, path)
 
 
 def _is_left_behind(host: Host, path: str) -> bool:
@@ -448,11 +436,12 @@ def _is_left_behind(host: Host, path: str) -> bool:
 
 def _owner(host: Host, files: HostFiles, path: str) -> contract.Dependent:
     """Whose snapshot a file belongs to; the file itself where nobody's."""
-    of = files.identities.of
+    # Not by its name alone: it may be a copy.
+    of = files.certain.identities
     for uuid, definition in files.definitions.items():
         with contextlib.suppress(exceptions.SystemNotFound):
             domain = domains.find(host, uuid)
             for seen in snapshots.read_all(domain):
-                if any(of(named) == path for named in seen.files):
+                if path in of.all_seen(seen.files):
                     return contract.Dependent(definition.name, uuid)
     return contract.Dependent(path)

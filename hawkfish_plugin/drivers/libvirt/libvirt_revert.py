@@ -22,6 +22,7 @@ from hawkfish_plugin.drivers.libvirt import (
     removable_media,
     reverting,
     snapshots,
+    undo,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -160,7 +161,7 @@ def _refused(
     if not domain.is_active:
         # Or undone but for that, by a process that died.
         _restore_present_firmware(domain, revert)
-        missing = _missing_file(domain, revert)
+        missing = undo.missing_file(revert)
         if missing:
             return _not_undone(revert, missing)
     firmware.forget(domain.host, revert.journal.firmware, revert.context)
@@ -173,7 +174,7 @@ def _undo(
     """Define what was before, and start it where it ran."""
     journal, context, stopped = revert.journal, revert.context, False
     if found == _BASE:
-        missing = _missing_file(domain, revert)
+        missing = undo.missing_file(revert)
         if missing:
             return _not_undone(revert, missing)
         stopped = domain.is_active
@@ -236,22 +237,15 @@ def _sources(
     return {d.path or d.volume for d in disks if d.target in targets}
 
 
-def _missing_file(domain: Domain, revert: Reverting) -> str | None:
-    """The first file of the definition to restore that is gone."""
-    for disk in xml.disks(xml.parse(revert.journal.domain_xml)):
-        path = None if disk.is_removable else disk.path
-        if path and not domain.host.storage.exists(path):
-            return path
-    return None
-
-
 # What is restored ------------------------------------------------------------
 
 
 def _restore_snapshots(domain: Domain, revert: Reverting) -> None:
     current = revert.journal.current
     removable_media.restore(domain, revert.root)
-    if current and snapshots.current(domain) is None:
+    if not current or not snapshots.exists(domain, current):
+        return
+    if snapshots.current(domain) is None:
         snapshots.make_current(domain, snapshots.describe(domain, current))
 
 

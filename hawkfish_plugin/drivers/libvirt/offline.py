@@ -37,9 +37,11 @@ def merger(
     end(domain)
     targets = {merge.target: _target(n) for n, merge in enumerate(merges)}
     text = describe(domain.definition(inactive=True, secure=True), targets)
-    handle = domain.host.connection.createXML(
-        text,
-        libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY,
+    flags = (
+        libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
+    )
+    handle = domain.changed(
+        lambda: domain.host.connection.createXML(text, flags)
     )
     try:
         yield (
@@ -50,8 +52,11 @@ def merger(
             ],
         )
     finally:
-        with contextlib.suppress(libvirt.libvirtError):
-            handle.destroy()
+        # Also where the task has ended: it is ours alone.
+        with contextlib.suppress(
+            libvirt.libvirtError, exceptions.NotAnswering
+        ):
+            domain.asked(handle.destroy)
 
 
 def end(domain: Domain) -> None:

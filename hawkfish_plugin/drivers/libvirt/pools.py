@@ -97,6 +97,18 @@ def active_over(
     return None if _is_ours(pool) else pool
 
 
+def folder_of(connection: libvirt.virConnect, name: str) -> str | None:
+    """The folder of the pool *name*, active or not; None without one."""
+    try:
+        found = connection.storagePoolLookupByName(name)
+        root = xml.parse(found.XMLDesc())
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return None
+    return root.findtext('target/path')
+
+
 def _at(
     connection: libvirt.virConnect, folder: str
 ) -> libvirt.virStoragePool | None:

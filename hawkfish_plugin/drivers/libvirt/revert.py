@@ -17,7 +17,7 @@ snapshots are left to libvirt (``libvirt_revert``).
 
 import contextlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import libvirt
 from oslo_config import cfg
@@ -62,9 +62,12 @@ def run(
     request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
+    check: Callable[[Domain, Plan], None],
 ) -> None:
-    with hypervisor.domain(uuid, 'revert') as domain:
+    """Revert as *request* asks for, unless *check* raises."""
+    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
         planned = revert_plan.make(domain, request, conf)
+        check(domain, planned)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
         _meet_prepared(revert)
@@ -106,7 +109,7 @@ def _give_up(
 
 
 _INTERRUPTED = 'it was interrupted'
-_STARTED = 'somebody has started the system before its memory was loaded'
+_STARTED = 'somebody has started the system before the end of the revert'
 
 
 def settle(
@@ -117,7 +120,7 @@ def settle(
     context: contract.TaskContext,
 ) -> None:
     domain_jobs.until_idle(hypervisor, uuid, context)
-    with hypervisor.domain(uuid, 'revert') as domain:
+    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
         revert = reverting.begun(domain, request, context)
         if context.last_step == 'prepare':
             undo.clean_up(revert)
@@ -126,6 +129,8 @@ def settle(
             raise exceptions.OperationInterrupted(
                 'revert', 'the system is as it was'
             )
+        if revert.journal.undoing:
+            raise undo.run(revert, _INTERRUPTED)
         if not revert.is_ours:
             libvirt_revert.check_target(revert)
         if context.last_step == 'revert':
@@ -320,11 +325,13 @@ def _settle_ours(revert: Reverting) -> exceptions.HawkFishError | None:
         return exceptions.RevertNotUndone(
             revert.name, _INTERRUPTED, undo.BY_OTHERS
         )
-    if active and place == undo.Place.BEFORE:
+    if place == undo.Place.BEFORE:
+        # It was stopped by others, and may have been used since.
         undo.take_back(revert)
-        now = 'running, as somebody has started it'
+        now = 'running' if active else 'off'
+        now += ', as somebody has started or stopped it'
         return exceptions.RevertUndone(revert.name, _INTERRUPTED, now)
-    if revert.memory and active and revert.domain.is_booted:
+    if place == undo.Place.USED and not _goes_on(revert):
         return _leave_to_others(revert)
     # What is left of the change, as the guest is stopped anyway.
     rest = _note if active else _change
@@ -333,6 +340,12 @@ def _settle_ours(revert: Reverting) -> exceptions.HawkFishError | None:
     except _FAILURES as exc:
         return _failure(revert, exc)
     return None
+
+
+def _goes_on(revert: Reverting) -> bool:
+    """Whether a guest that somebody lets run is what was asked for."""
+    domain = revert.domain
+    return domain.is_active and not (revert.memory and domain.is_booted)
 
 
 def _leave_to_others(revert: Reverting) -> exceptions.HawkFishError:

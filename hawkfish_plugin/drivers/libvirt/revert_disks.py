@@ -8,7 +8,7 @@ with it.  After the delete of the newest of several branches these are another
 branch's, and a revert would take them from it (seen with 11.3).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from hawkfish_plugin.drivers.libvirt import (
     filenames,
@@ -22,16 +22,31 @@ from hawkfish_plugin.drivers.libvirt.domains import Domain
 Removed = dict[str, str | None]
 
 
-def files(domain: Domain) -> set[str]:
-    """The files that the next revert of *domain* removes."""
-    return set(by_target(domain).values())
+def unneeded(
+    domain: Domain, targets: Container[str] | None = None
+) -> list[str]:
+    """
+    The files that nothing may need after a revert, the uppermost first.
 
-
-def by_target(domain: Domain) -> dict[str, str]:
-    """The same, by the target of their disk."""
+    Those are what the next revert of *domain* removes, and the overlays of
+    ours below that no snapshot has captured.  *targets* are those of the disks
+    that are meant, where not all are.
+    """
     found = _look(domain)
     removed = found[1] if found else {}
-    return {target: path for target, path in removed.items() if path}
+    paths = [
+        path
+        for target, path in removed.items()
+        if path and (targets is None or target in targets)
+    ]
+    paths += [
+        path
+        for path in xml.files(domain.definition(), targets)
+        if filenames.is_ours(path)
+    ]
+    captured = _captured(domain)
+    # Each once.
+    return [path for path in dict.fromkeys(paths) if path not in captured]
 
 
 def correct(domain: Domain) -> None:
@@ -52,8 +67,11 @@ def _look(domain: Domain) -> tuple[xml.Element, Removed] | None:
     if not noted:
         return None
     now = {disk.target: disk.path for disk in xml.disks(domain.definition())}
-    captured = {path for s in snapshots.read_all(domain) for path in s.paths}
-    return root, to_remove(noted, now, captured)
+    return root, to_remove(noted, now, _captured(domain))
+
+
+def _captured(domain: Domain) -> set[str]:
+    return {path for s in snapshots.read_all(domain) for path in s.paths}
 
 
 def to_remove(

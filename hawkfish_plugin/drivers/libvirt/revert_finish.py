@@ -15,10 +15,10 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     errors,
-    filenames,
     firmware,
     leftovers,
     reverting,
+    undo,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -46,12 +46,11 @@ def _finish(revert: Reverting, domain: Domain) -> None:
         _restore_firmware(revert, domain)
         context.step('start')
     _meet_loaded(revert)
-    try:
-        _set_power(revert, domain)
-    finally:
-        firmware.forget(domain.host, journal.firmware, context)
-        if revert.external:
-            _remove_old(revert, domain)
+    _set_power(revert, domain)
+    # The way back ends here.
+    firmware.forget(domain.host, journal.firmware, context)
+    if revert.external:
+        _remove_old(revert, domain)
 
 
 def _meet_loaded(revert: Reverting) -> None:
@@ -65,12 +64,7 @@ def _meet_loaded(revert: Reverting) -> None:
 
 
 def _remove_old(revert: Reverting, domain: Domain) -> None:
-    journal, context = revert.journal, revert.context
-    below = xml.files(xml.parse(journal.live_xml), journal.created)
-    ours = [path for path in below if filenames.is_ours(path)]
-    # Each once, the uppermost first.
-    paths = dict.fromkeys([*journal.discarded, *ours])
-    leftovers.discard(domain, paths, context)
+    leftovers.discard(domain, revert.journal.discarded, revert.context)
 
 
 # Power -----------------------------------------------------------------------
@@ -96,15 +90,23 @@ def _set_power(revert: Reverting, domain: Domain) -> None:
         if waits and _is_paused(domain):
             domain.resume()
     elif wanted != contract.OFF and not domain.is_active:
-        _start(domain, revert.name, wanted)
+        _start(revert, domain, wanted)
 
 
-def _start(domain: Domain, name: str, power_state: str) -> None:
+def _start(revert: Reverting, domain: Domain, power_state: str) -> None:
+    """Start it; undoes the revert of a system that does not start."""
     try:
         domain.start(power_state)
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
-        raise exceptions.RevertNotStarted(name, errors.text(exc)) from exc
+        reason = errors.text(exc)
+        if undo.can_be_undone(revert):
+            raise undo.run(revert, reason) from exc
+        # What others have used, or begun to remove, is not undone.
+        if not revert.is_ours:
+            copies = revert.journal.firmware
+            firmware.forget(domain.host, copies, revert.context)
+        raise exceptions.RevertNotStarted(revert.name, reason) from exc
 
 
 def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:
@@ -119,7 +121,9 @@ def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:
 
 
 def _restore_firmware(revert: Reverting, domain: Domain) -> None:
-    if domain.is_active:
+    if domain.is_active or (
+        revert.is_ours and undo.find(revert) == undo.Place.USED
+    ):
         return
     for kind, path in reverting.copies_to_restore(
         revert.target, revert.power_state, revert.memory

@@ -49,6 +49,7 @@ class Plan:
     that are not there any more.  The overlays go to *overlay_dir*, where it
     is given, or else beside their bases.  *discarded* are the overlays that
     nobody needs afterwards, and *warnings* is what the user should know.
+    *needs* is the space that the overlays take.
     """
 
     root: xml.Element
@@ -59,6 +60,25 @@ class Plan:
     gone: Sequence[str] = ()
     discarded: Sequence[str] = ()
     warnings: Sequence[exceptions.HawkFishError] = ()
+    needs: Sequence[space.Need] = ()
+
+    @property
+    def memory(self) -> bool:
+        """Whether the guest goes on with its memory."""
+        if self.target.record.external:
+            return self.image is not None
+        return self.target.record.memory
+
+    def forecast(
+        self, request: contract.RevertRequest
+    ) -> contract.RevertForecast:
+        """What this leaves."""
+        return contract.RevertForecast(
+            reverting.wanted_power_state(self.target, request),
+            self.memory,
+            tuple((n.folder, n.needed, n.available) for n in self.needs),
+            tuple(self.warnings),
+        )
 
 
 def make(
@@ -70,13 +90,12 @@ def make(
     domain.check_no_managed_save()
     if target.record.external:
         planned = _external(domain, request, conf, root, target)
-        memory = planned.image is not None
     else:
-        planned, memory = Plan(root, target), target.record.memory
+        planned = Plan(root, target, discarded=revert_disks.unneeded(domain))
         _check_files(domain, request.name, _paths(domain, target))
     if request.created_here and not request.force:
         wanted = reverting.wanted_power_state(target, request)
-        copies = reverting.copies_to_restore(target, wanted, memory)
+        copies = reverting.copies_to_restore(target, wanted, planned.memory)
         firmware.check(domain.host.storage, request.name, copies)
     return planned
 
@@ -117,8 +136,8 @@ def _external(
         _check_startable(domain, name, root)
     image, unusable = _image(domain, request, target)
     overlay_dir = conf.snapshots.overlay_dir
-    space.check(space.for_revert(host.storage, paths, overlay_dir))
-    discarded = revert_disks.by_target(domain)
+    needs = space.for_revert(host.storage, paths, overlay_dir)
+    space.check(needs)
     return Plan(
         root=root,
         target=target,
@@ -126,8 +145,9 @@ def _external(
         overlay_dir=overlay_dir,
         image=image,
         gone=_gone_media(host.storage, target, bases),
-        discarded=[path for t, path in discarded.items() if t in bases],
+        discarded=revert_disks.unneeded(domain, bases),
         warnings=[*left_out, *unusable, *_moved(domain, target, bases)],
+        needs=needs,
     )
 
 

@@ -14,6 +14,9 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import xml
 from hawkfish_plugin.drivers.libvirt.xml import Element
 
+# What no overlay of anybody's ends in.
+_FORGOTTEN = '.forgotten'
+
 _POWER_STATES = {
     'running': contract.ON,
     'paused': contract.PAUSED,
@@ -60,6 +63,13 @@ def external_disks(root: Element) -> dict[str, str | None]:
 def _path_of(disk: Element) -> str | None:
     source = disk.find('source')
     return None if source is None else source.get('file')
+
+
+def forget_overlays(root: Element) -> None:
+    """Let a snapshot name no overlay that anything else knows."""
+    for disk in root.findall('disks/disk[@snapshot="external"]'):
+        for source in disk.findall('source'):
+            source.set('file', f'{source.get("file", "")}{_FORGOTTEN}')
 
 
 def revert_disks(root: Element) -> dict[str, str | None]:

@@ -10,14 +10,14 @@ import contextlib
 import dataclasses
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import cachetools
 import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import parsed, xml
+from hawkfish_plugin.drivers.libvirt import identities, parsed, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
@@ -78,14 +78,49 @@ def current(domain: Domain) -> str | None:
 
 def tree(domain: Domain) -> list[contract.Snapshot]:
     """The records of all snapshots, oldest first."""
-    now = current(domain)
-    return records(read_all(domain), now)
+    now, seen = current(domain), read_all(domain)
+    return records(seen, now, written(domain, seen))
+
+
+def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
+    """
+    The captured files of *seen* that the running *domain* writes to.
+
+    That is so where somebody has started it with an old definition.
+    """
+    captured = {
+        identities.plain(disk.path): disk.path
+        for s in seen
+        for disk in s.disks
+        if disk.path
+    }
+    # Most are answered without their QEMU.
+    if not captured or not domain.is_active:
+        return set()
+    with contextlib.suppress(exceptions.NotAnswering, libvirt.libvirtError):
+        tops = map(identities.plain, domain.disk_files(tops=True))
+        if not captured.keys() & set(tops):
+            return set()
+        # Read-only, or shared with somebody, it is not overwritten for sure.
+        now = {
+            identities.plain(disk.path)
+            for disk in xml.disks(domain.definition())
+            if disk.path and disk.is_captured and not disk.shareable
+        }
+        return {path for plain, path in captured.items() if plain in now}
+    return set()
 
 
 def records(
-    seen: Sequence[parsed.ParsedSnapshot], current: str | None
+    seen: Sequence[parsed.ParsedSnapshot],
+    current: str | None,
+    written: Collection[str] = (),
 ) -> list[contract.Snapshot]:
-    """The records of *seen*, all snapshots of a domain, oldest first."""
+    """
+    The records of *seen*, all snapshots of a domain, oldest first.
+
+    *written* are the captured files that the domain writes to.
+    """
     # An interrupted merge has marked where it was merging to: files of the
     # parent.  What is half overwritten there is the state of the child.
     damaged = {path for s in seen if s.merging for path in s.overlays}
@@ -97,8 +132,26 @@ def records(
         )
         for s in seen
     }
+    for name in _overwritten(seen, written):
+        found[name] = dataclasses.replace(found[name], overwritten=True)
     # Those of one second in the order in which they grew.
     return sorted(found.values(), key=lambda r: (r.created, _height(r, found)))
+
+
+def _overwritten(
+    seen: Sequence[parsed.ParsedSnapshot], written: Collection[str]
+) -> set[str]:
+    """What holds a file of *written*, and what has grown from that since."""
+    found: set[str] = set()
+    ours = {s.record.name: s for s in seen}
+    for name, snapshot in ours.items():
+        above: parsed.ParsedSnapshot | None = snapshot
+        while above is not None:
+            if any(disk.path in written for disk in above.disks):
+                found.add(name)
+                break
+            above = ours.get(above.record.parent or '')
+    return found
 
 
 def _height(
@@ -150,9 +203,7 @@ def redefine(domain: Domain, root: xml.Element) -> None:
     with it libvirt forgets the overlays of the last revert, and the next one
     then deletes those that other snapshots need (seen with 11.3).
     """
-    domain.handle.snapshotCreateXML(
-        xml.render(root), libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-    )
+    _redefine(domain, root, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
 
 
 def make_current(domain: Domain, root: xml.Element) -> None:
@@ -160,4 +211,16 @@ def make_current(domain: Domain, root: xml.Element) -> None:
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
     if current(domain) != root.findtext('name'):
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-    domain.handle.snapshotCreateXML(xml.render(root), flags)
+    _redefine(domain, root, flags)
+
+
+def _redefine(domain: Domain, root: xml.Element, flags: int) -> None:
+    text = xml.render(root)
+    domain.changed(lambda: domain.handle.snapshotCreateXML(text, flags))
+
+
+def forget(domain: Domain, name: str) -> None:
+    """Take a snapshot off libvirt's list; its children get its parent."""
+    snapshot = find(domain, name)
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    domain.changed(lambda: snapshot.delete(flags))

@@ -21,15 +21,32 @@ _KIB, _MIB = 2**10, 2**20
 _MEMORY_FACTOR = 1.1
 # What devices have beside the memory: ROMs, flash, tables, their own state.
 _DEVICE_BYTES = 64 * _MIB
+# What others may write to a file system between two looks at it.
+_WRITTEN_BYTES = 256 * _MIB
 
 
 @dataclasses.dataclass(frozen=True)
 class Need:
-    """*needed* and *available* bytes in *folder*."""
+    """
+    *needed* and *available* bytes in *folder*.
+
+    *capacity* is that of its file system.
+    """
 
     folder: str
     needed: int
     available: int
+    capacity: int = 0
+
+    def may_share_with(self, other: 'Need') -> bool:
+        """Whether both folders seem to be on one file system."""
+        # libvirt does not tell. That other files are written meanwhile must
+        # not make two of it; to take two for one refuses at the worst what
+        # would have filled one of them.
+        return (
+            self.capacity == other.capacity
+            and abs(self.available - other.available) <= _WRITTEN_BYTES
+        )
 
 
 def own_bytes(
@@ -114,10 +131,11 @@ def for_revert(
 
 def _needs(storage: Storage, needed: Mapping[str, int]) -> list[Need]:
     """*needed* bytes by folder, with those that are free right now."""
-    return [
-        Need(folder, size, storage.available(folder))
-        for folder, size in needed.items()
-    ]
+    found = []
+    for folder, size in needed.items():
+        capacity, available = storage.file_system(folder)
+        found.append(Need(folder, size, available, capacity))
+    return found
 
 
 def _growth(storage: Storage, base: str, overlay: str) -> int:
@@ -129,11 +147,27 @@ def _growth(storage: Storage, base: str, overlay: str) -> int:
 
 
 def check(needs: Iterable[Need]) -> None:
-    """Raise where one of *needs* cannot be met."""
-    found = [
-        exceptions.InsufficientSpace(need.folder, need.needed, need.available)
-        for need in needs
-        if need.needed > need.available
-    ]
+    """Raise where *needs* cannot be met, together on each file system."""
+    found = []
+    for group in _by_file_system(needs):
+        needed = sum(need.needed for need in group)
+        available = min(need.available for need in group)
+        if needed > available:
+            folders = ', '.join(need.folder for need in group)
+            found.append(
+                exceptions.InsufficientSpace(folders, needed, available)
+            )
     if found:
         raise exceptions.Refused(found)
+
+
+def _by_file_system(needs: Iterable[Need]) -> list[list[Need]]:
+    groups: list[list[Need]] = []
+    for need in needs:
+        for group in groups:
+            if need.may_share_with(group[0]):
+                group.append(need)
+                break
+        else:
+            groups.append([need])
+    return groups

@@ -60,9 +60,15 @@ class Looks:
 class Storage:
     """The files of a host, as seen through one connection."""
 
-    def __init__(self, connection: libvirt.virConnect, looks: Looks) -> None:
+    def __init__(
+        self,
+        connection: libvirt.virConnect,
+        looks: Looks,
+        check_active: Callable[[], None] = lambda: None,
+    ) -> None:
         self.connection = connection
         self._looks = looks
+        self._check_active = check_active
 
     def ask(self, folder: str, call: Callable[[], T]) -> T:
         """What *call* says of *folder*, or a pool; see ``Deadlines.ask``."""
@@ -113,6 +119,7 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""
+        self._check_active()
 
         def delete(volume: libvirt.virStorageVol | None) -> None:
             if volume is not None:
@@ -227,6 +234,7 @@ class Storage:
 
         Raises FolderMissing.
         """
+        self._check_active()
         like = None
         folder = posixpath.dirname(path)
 
@@ -358,17 +366,21 @@ class Storage:
             pending += [p for p in below if p not in seen]
         return seen
 
-    def available(self, folder: str) -> int:
-        """The free bytes of the file system of *folder*; none without it."""
-        try:
-            return self.look(folder, lambda p: int(p.info()[3]) if p else 0)
-        except exceptions.FolderUnreadable:
-            return self.ask(folder, lambda: self._free_within(folder))
+    def file_system(self, folder: str) -> tuple[int, int]:
+        """
+        The capacity and the free bytes of the file system of *folder*.
 
-    def _free_within(self, folder: str) -> int:
+        None of either without it.
+        """
+        try:
+            return self.look(folder, lambda p: _space(p) if p else (0, 0))
+        except exceptions.FolderUnreadable:
+            return self.ask(folder, lambda: self._space_within(folder))
+
+    def _space_within(self, folder: str) -> tuple[int, int]:
         own = filenames.own_folder(folder)
         with pools.over_own(self.connection, own) as pool:
-            return int(pool.info()[3])
+            return _space(pool)
 
     def allocations(self, folder: str, paths: Iterable[str]) -> dict[str, int]:
         """
@@ -408,6 +420,11 @@ class Storage:
             with errors.ignored(self.connection):
                 sizes[name] = volumes.usage(volume)[1]
         return sizes
+
+
+def _space(pool: libvirt.virStoragePool) -> tuple[int, int]:
+    found = pool.info()
+    return int(found[1]), int(found[3])
 
 
 def _used(volume: libvirt.virStorageVol | None) -> tuple[int, int]:

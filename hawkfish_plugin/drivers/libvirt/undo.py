@@ -7,6 +7,7 @@ The way back is to define again what the journal has noted; then the new
 overlays go, and the system has the power state that it had.
 """
 
+import dataclasses
 import enum
 from collections.abc import Iterable
 
@@ -19,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import (
     errors,
     firmware,
     leftovers,
+    parsed,
     snapshot_xml,
     snapshots,
     xml,
@@ -31,34 +33,50 @@ BY_OTHERS = 'the system has been changed by others meanwhile'
 
 class Place(enum.Enum):
     """
-    Where a system is whose revert was interrupted.
+    Where a system is whose revert has failed or was interrupted.
 
     UNTOUCHED: it was never stopped.  BEFORE: it was stopped, and is on the
-    files of before.  AFTER: on the new overlays.  OTHER: on neither.
+    files of before.  AFTER: on the new overlays, which are empty.  USED: on
+    them, and somebody has let it run there.  OTHER: on neither.
     """
 
-    UNTOUCHED, BEFORE, AFTER, OTHER = range(4)
+    UNTOUCHED, BEFORE, AFTER, USED, OTHER = range(5)
 
 
 def find(revert: Reverting) -> Place:
-    """Where the domain is, by the definition that is in use."""
+    """Where the domain is, by the files of the definition that is in use."""
     domain, journal = revert.domain.again(), revert.journal
-    if domain.is_active:
-        if domain.id == journal.domain_id:
-            return Place.UNTOUCHED
-    elif journal.power_state == contract.OFF and _is_on_old(domain, revert):
-        return Place.UNTOUCHED
-    if _is_on_old(domain, revert):
-        return Place.BEFORE
-    now = _sources(domain.definition(secure=True), journal.created)
-    return Place.AFTER if now == set(journal.created.values()) else Place.OTHER
+    targets = journal.created
+    now = _sources(domain.definition(secure=True), targets)
+    if now == _sources(xml.parse(journal.live_xml), targets):
+        # On other files its number says nothing: it comes again when the host
+        # has restarted.
+        same = domain.id == journal.domain_id and not journal.undoing
+        return Place.UNTOUCHED if same else Place.BEFORE
+    if now != set(targets.values()):
+        return Place.OTHER
+    return Place.USED if _is_used(domain, targets.values()) else Place.AFTER
 
 
-def _is_on_old(domain: Domain, revert: Reverting) -> bool:
-    targets = revert.journal.created
-    before = xml.parse(revert.journal.live_xml)
-    now = domain.definition(secure=True)
-    return _sources(now, targets) == _sources(before, targets)
+def _is_used(domain: Domain, overlays: Iterable[str]) -> bool:
+    """
+    Whether somebody has let *domain* run on its new *overlays*.
+
+    A revert that has not ended only loads the memory, and leaves it paused.
+    """
+    if domain.is_active and not domain.is_paused:
+        return True
+    written = domain.host.storage.is_written
+    return domain.has_managed_save or any(written(path) for path in overlays)
+
+
+def can_be_undone(revert: Reverting) -> bool:
+    """Whether the way back loses nothing, and is still there."""
+    return (
+        revert.is_ours
+        and find(revert) == Place.AFTER
+        and not missing_file(revert)
+    )
 
 
 def _sources(
@@ -82,7 +100,7 @@ def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
     domain, name = revert.domain.again(), revert.name
     try:
         place = find(revert)
-        if place == Place.OTHER:
+        if place in (Place.USED, Place.OTHER):
             return exceptions.RevertNotUndone(name, reason, BY_OTHERS)
         if place == Place.UNTOUCHED:
             take_back(revert)
@@ -100,12 +118,14 @@ def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
 def _undo(
     domain: Domain, revert: Reverting, place: Place, reason: str
 ) -> exceptions.HawkFishError:
-    journal = revert.journal
-    missing = _missing_file(domain, revert)
+    journal, context = revert.journal, revert.context
+    missing = missing_file(revert)
     if missing:
         return exceptions.RevertNotUndone(
             revert.name, reason, f'{missing} is deleted already'
         )
+    # Whoever finds it stopped knows that it was not stopped by others.
+    context.step(context.last_step, dataclasses.replace(journal, undoing=True))
     if domain.is_active and place == Place.AFTER:
         domain.destroy()
     _define_old(revert)
@@ -146,22 +166,29 @@ def _define_old(revert: Reverting) -> None:
 
 def _restore_current(domain: Domain, name: str, before: xml.Element) -> None:
     """Let the snapshot *name* be the current one, as it was *before*."""
-    # One that somebody has deleted meanwhile must not come back.
     if snapshots.current(domain) == name or not snapshots.exists(domain, name):
         return
     # Its parent may be another one by now.
     root = snapshots.describe(domain, name)
+    # One that somebody has deleted meanwhile must not come back, nor stand for
+    # a later one of its name.
+    if _created(root) != _created(before):
+        return
     removed = snapshot_xml.revert_disks(before)
     if removed:
         snapshot_xml.set_revert_disks(root, removed)
     snapshots.make_current(domain, root)
 
 
-def _missing_file(domain: Domain, revert: Reverting) -> str | None:
+def _created(snapshot: xml.Element) -> int:
+    return parsed.parse(snapshot).record.created
+
+
+def missing_file(revert: Reverting) -> str | None:
     """The first file of the definition to restore that is gone."""
     for disk in xml.disks(xml.parse(revert.journal.domain_xml)):
         path = None if disk.is_removable else disk.path
-        if path and not domain.host.storage.exists(path):
+        if path and not revert.domain.host.storage.exists(path):
             return path
     return None
 
@@ -171,5 +198,9 @@ def _restore_power(domain: Domain, power_state: str) -> str:
         return 'running'
     if power_state == contract.OFF:
         return 'off'
-    domain.start(power_state)
+    try:
+        domain.start(power_state)
+    except libvirt.libvirtError as exc:
+        domain.host.raise_if_lost(exc)
+        return f'off, as it cannot be started: {errors.text(exc)}'
     return 'started anew, as its memory was lost'

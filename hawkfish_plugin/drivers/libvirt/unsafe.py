@@ -3,14 +3,14 @@
 What makes a system unsafe, and how that is mended.
 
 Owns the invariants: no definition writes to a file that a snapshot holds, or
-to what that stands on; a running system and its definition for the next start
-are on the same files; no two definitions write to one file.  Somebody who
-defines an older definition again breaks them, and the next boot would ruin
-every snapshot.
+to what that or anything else stands on; a running system and its definition
+for the next start are on the same files; no two definitions write to one file.
+Somebody who defines an older definition again breaks them, and the next boot
+would ruin every snapshot.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -23,7 +23,11 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.ledger import HostFiles, Ledger
+from hawkfish_plugin.drivers.libvirt.ledger import (
+    HostFiles,
+    Ledger,
+    holds_data,
+)
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 
 # By the target of a disk, the file that is written to.
@@ -36,7 +40,8 @@ class Seen:
     A domain: what it writes to now, and what it would after its next start.
 
     *held* is what its snapshots hold, in terms of ``files.identities``, with
-    the name of a snapshot.
+    the name of a snapshot; *above* is what stands on what it writes to, by
+    path.
     """
 
     uuid: str
@@ -44,11 +49,14 @@ class Seen:
     later: Tops
     held: Mapping[str, str]
     files: HostFiles
+    above: Mapping[str, Sequence[str]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def violations(
     domain: Domain, ledger: Ledger, freshness: contract.Freshness
-) -> list[exceptions.HawkFishError]:
+) -> list[exceptions.Unsafe]:
     """What makes *domain* unsafe; nothing where it is safe."""
     return [*broken(_look(domain, ledger, freshness))]
 
@@ -56,24 +64,28 @@ def violations(
 def check_start(
     domain: Domain, ledger: Ledger, freshness: contract.Freshness
 ) -> None:
-    """Raise the first snapshot that a start of *domain* would destroy."""
+    """
+    Raise the first finding by which a start of *domain* would destroy data.
+
+    Two definitions of one disk, such as one for BIOS and one for UEFI, may
+    take turns; but not while the other one runs, nor where a snapshot of
+    either relies on what is written.
+    """
     seen = _look(domain, ledger, freshness)
-    of = seen.files.identities.of
     for target, path in seen.later.items():
-        if of(path) in seen.held:
-            raise exceptions.DefinitionOnSnapshot(
-                target, path, seen.held[of(path)]
-            )
+        for found in _overwritten(seen, target, path):
+            raise found
+        for uuid, name in _other_writers(seen, path):
+            other = domains.find(domain.host, uuid)
+            if other.is_active or any(map(snapshots.names, (domain, other))):
+                raise exceptions.DiskOfTwoSystems(target, path, name)
 
 
-def broken(seen: Seen) -> Iterator[exceptions.HawkFishError]:
+def broken(seen: Seen) -> Iterator[exceptions.Unsafe]:
     """The invariants that do not hold."""
     of = seen.files.identities.of
     for target, path in sorted({*seen.now.items(), *seen.later.items()}):
-        if of(path) in seen.held:
-            yield exceptions.DefinitionOnSnapshot(
-                target, path, seen.held[of(path)]
-            )
+        yield from _overwritten(seen, target, path)
         yield from _written_by_others(seen, target, path)
     for target in sorted(seen.now.keys() & seen.later.keys()):
         now, later = seen.now[target], seen.later[target]
@@ -83,13 +95,30 @@ def broken(seen: Seen) -> Iterator[exceptions.HawkFishError]:
         yield from _written_by_others(seen, seen.held[path], path)
 
 
+def _overwritten(
+    seen: Seen, target: str, path: str
+) -> Iterator[exceptions.Unsafe]:
+    """What is destroyed by writing to *path*."""
+    snapshot = seen.held.get(seen.files.identities.of(path))
+    if snapshot:
+        yield exceptions.DefinitionOnSnapshot(target, path, snapshot)
+        return
+    for above in seen.above.get(path, ())[:1]:
+        yield exceptions.DiskIsBackingFile(target, path, above)
+
+
 def _written_by_others(
     seen: Seen, what: str, path: str
-) -> Iterator[exceptions.HawkFishError]:
+) -> Iterator[exceptions.Unsafe]:
+    for _, name in _other_writers(seen, path):
+        yield exceptions.DiskOfTwoSystems(what, path, name)
+
+
+def _other_writers(seen: Seen, path: str) -> Iterator[tuple[str, str]]:
+    """The UUID and the name of each other system that may write to *path*."""
     for uuid, _ in seen.files.writers(path):
         if uuid != seen.uuid:
-            name = seen.files.definitions[uuid].name
-            yield exceptions.DiskOfTwoSystems(what, path, name)
+            yield uuid, seen.files.definitions[uuid].name
 
 
 def _look(
@@ -98,13 +127,13 @@ def _look(
     now = _tops(domain, domain.definition())
     later = _tops(domain, domain.definition(inactive=True))
     snapshots_seen = snapshots.read_all(domain)
-    captured = {path for s in snapshots_seen for path in _held_by(s)}
+    captured = {path for s in snapshots_seen for path in _held_by(domain, s)}
     named = {*now.values(), *later.values(), *captured}
     files = ledger.files(domain.host, named, freshness).certain
     held = {
         file: s.record.name
         for s in snapshots_seen
-        for file in files.chains(_held_by(s))
+        for file in files.chains(_held_by(domain, s))
     }
     return Seen(
         domain.uuid,
@@ -112,12 +141,28 @@ def _look(
         later,
         _others(domain, files, now, later) | held,
         files,
+        _above(domain, files, now, later),
     )
 
 
-def _held_by(snapshot: ParsedSnapshot) -> list[str]:
+def _above(
+    domain: Domain, files: HostFiles, *tops: Tops
+) -> dict[str, list[str]]:
+    """What stands on each file of *tops*, by its path."""
+    named, of = files.named(), files.identities.of
+    return {
+        path: [
+            above
+            for above in files.above(path)
+            if of(above) in named or holds_data(domain.host, above)
+        ]
+        for path in {path for found in tops for path in found.values()}
+    }
+
+
+def _held_by(domain: Domain, snapshot: ParsedSnapshot) -> list[str]:
     """The files that hold the disks of an external snapshot."""
-    return [disk.path for disk in snapshot.disks if disk.path]
+    return [*_paths(domain, snapshot.disks).values()]
 
 
 def _others(domain: Domain, files: HostFiles, *tops: Tops) -> dict[str, str]:
@@ -130,20 +175,32 @@ def _others(domain: Domain, files: HostFiles, *tops: Tops) -> dict[str, str]:
             continue
         other = domains.find(domain.host, uuid)
         for s in snapshots.read_all(other):
-            for file in files.chains(_held_by(s)) & written:
+            for file in files.chains(_held_by(other, s)) & written:
                 found[file] = f'{s.record.name} of {definition.name}'
     return found
 
 
 def _tops(domain: Domain, definition: xml.Element) -> dict[str, str]:
+    """By target, the files that *definition* writes to."""
+    return _paths(
+        domain,
+        [
+            disk
+            for disk in xml.disks(definition)
+            if disk.is_captured and not disk.shareable
+        ],
+    )
+
+
+def _paths(domain: Domain, disks: Iterable[xml.Disk]) -> dict[str, str]:
+    """The file of each of *disks*, by its target."""
     found = {}
-    for disk in xml.disks(definition):
-        if disk.is_captured and not disk.shareable:
-            # The pool of a volume may be gone.
-            with errors.ignored(domain.host.connection):
-                path = domain.host.storage.path_of(disk)
-                if path:
-                    found[disk.target] = path
+    for disk in disks:
+        # The pool of a volume may be gone.
+        with errors.ignored(domain.host.connection):
+            path = domain.host.storage.path_of(disk)
+            if path:
+                found[disk.target] = path
     return found
 
 
@@ -167,11 +224,11 @@ def plan(domain: Domain, ledger: Ledger) -> list[contract.Repair]:
     else:
         mended = [*_last_overlays(domain, seen)]
     after = {repair.target: repair.after for repair in mended}
-    then = dataclasses.replace(
-        seen,
-        later={**seen.later, **after},
-        now=seen.now if domain.is_active else {**seen.now, **after},
-    )
+    later = {**seen.later, **after}
+    now = seen.now if domain.is_active else {**seen.now, **after}
+    # Whose latest state stands on such an overlay would lose it.
+    above = _above(domain, seen.files, now, later)
+    then = dataclasses.replace(seen, later=later, now=now, above=above)
     exceptions.check([*broken(then)])
     return mended if wrong else []
 

@@ -71,7 +71,7 @@ def _commit_by_libvirt(domain: Domain, target: str) -> None:
             raise UntrackedError(f'libvirt no longer merges {target!r}')
         return job['cur'], domain.may_pivot(target, job)
 
-    _wait(look)
+    _wait(domain, look)
     domain.block_job_pivot(target)
 
 
@@ -98,9 +98,9 @@ def _commit_by_qemu(
     def over() -> tuple[int, bool]:
         return 0, not _job(domain, name)
 
-    _wait(ready)
+    _wait(domain, ready)
     _order(domain, 'job-complete', {'id': name})
-    _wait(over)
+    _wait(domain, over)
 
 
 def _base_node(
@@ -127,16 +127,19 @@ def _job(domain: Domain, name: str) -> dict[str, Any] | None:
 def _order(
     domain: Domain, command: str, arguments: Mapping[str, object]
 ) -> None:
+    domain.host.check_active()
     answer = qmp.ask(domain, command, arguments)
     if 'error' in answer:
         raise UntrackedError(answer['error'].get('desc'))
 
 
-def _wait(look: Callable[[], tuple[int, bool]]) -> None:
+def _wait(domain: Domain, look: Callable[[], tuple[int, bool]]) -> None:
     """Wait until *look* says that it is done; its count has to progress."""
+    # A create that is cancelled waits too: nothing else keeps what is written.
     count, since = -1, time.monotonic()
     deadline = since + _MOST_SECONDS
     while time.monotonic() < deadline:
+        domain.host.check_active()
         now, done = look()
         if done:
             return

@@ -95,5 +95,8 @@ class Context:
     def progress(self, percent: int) -> None:
         pass
 
+    def check_active(self) -> None:
+        pass
+
     def add_message(self, message_id: str, *args: object) -> None:
         print(' ', message_id, *args)

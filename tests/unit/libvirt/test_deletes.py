@@ -6,6 +6,7 @@ import pytest
 from hawkfish_plugin.drivers.libvirt import (
     filenames,
     offline,
+    parsed,
     snapshot_xml,
     xml,
 )
@@ -128,3 +129,17 @@ def test_who_merges_for_a_system(branches):
         *('emulator', 'disk', 'controller', 'memballoon')
     }
     assert made.find('os/kernel') is None
+
+
+def test_a_snapshot_that_is_forgotten(branches):
+    """It names no overlay that a later one has captured, and is external."""
+    root = branches.root('right')
+    before = parsed.parse(root)
+
+    snapshot_xml.forget_overlays(root)
+
+    after = parsed.parse(root)
+    assert after.record == before.record
+    assert after.captured == before.captured
+    assert after.external.keys() == before.external.keys()
+    assert not after.overlays & before.overlays

@@ -11,20 +11,16 @@ import pytest
 
 from hawkfish_plugin.drivers.libvirt import hosts
 
-EXTERNAL = """<capabilities><guest><features><externalSnapshot/></features>
-</guest></capabilities>"""
-
 
 class Connection:
     """What a libvirt of some version tells of itself."""
 
-    def __init__(self, version, capabilities=EXTERNAL):
+    def __init__(self, version):
         self.getLibVersion = lambda: version
-        self.getCapabilities = lambda: capabilities
 
 
-def host(version, **fields):
-    return hosts.Host(Connection(version, **fields), hosts.Shared())
+def host(version):
+    return hosts.Host(Connection(version), hosts.Shared())
 
 
 @pytest.mark.parametrize(
@@ -55,13 +51,28 @@ def test_who_makes_overlays(version, private):
     assert host(version).makes_private_overlays is private
 
 
-def test_external_snapshots_are_asked_for():
-    """Whether they can be had is what libvirt says, whatever its version."""
-    without = '<capabilities><guest><features/></guest></capabilities>'
+@pytest.mark.parametrize(
+    'version, rewrites',
+    [(9_000_000, True), (10_010_000, True), (11_003_000, False)],
+)
+def test_who_rewrites_later_snapshots(version, rewrites):
+    """What is not known of a version is taken for the worse."""
+    assert host(version).rewrites_children is rewrites
 
-    assert host(9_009_000).supports_external
-    assert not host(9_000_000, capabilities=without).supports_external
-    assert not host(12_000_000, capabilities=without).supports_external
+
+@pytest.mark.parametrize(
+    'version, external',
+    [
+        (7_000_000, False),
+        (8_010_000, False),
+        (9_000_000, True),
+        (9_009_000, True),
+        (12_008_000, True),
+    ],
+)
+def test_who_has_external_snapshots(version, external):
+    """Reverts and deletes are the driver's own, from the oldest one tested."""
+    assert host(version).supports_external is external
 
 
 def test_a_version_in_words():

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the XML of recorded snapshots says."""
 
-import dataclasses
-
 import pytest
 
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     parsed,
     snapshot_xml,
@@ -19,9 +18,8 @@ def test_records(case):
     """The records of a recorded system are those that its host gave."""
     recorded = Case(case)
 
-    found = [dataclasses.asdict(record) for record in recorded.records()]
-
-    assert found == recorded.inventory['snapshots']
+    told = recorded.inventory['snapshots']
+    assert recorded.records() == [contract.Snapshot(**one) for one in told]
 
 
 def test_external_with_memory():

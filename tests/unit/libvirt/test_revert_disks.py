@@ -4,6 +4,7 @@
 import pytest
 
 from hawkfish_plugin.drivers.libvirt import revert_disks, snapshot_xml, xml
+from tests.unit.libvirt import hosted
 from tests.unit.libvirt.recordings import CASES, Case
 
 
@@ -76,3 +77,26 @@ def test_revert_disks_are_written_as_read():
 
     assert snapshot_xml.revert_disks(root) == wanted
     assert len(root.findall('revertDisks')) == 1
+
+
+def test_what_a_revert_has_no_use_for():
+    """All overlays of ours that no snapshot has, wherever in the chain."""
+    base, left, top = (
+        '/images/base.qcow2',
+        '/images/hawkfish-000000000000-vda.qcow2',
+        '/images/hawkfish-111111111111-vda.qcow2',
+    )
+    with hosted.libvirtd() as host:
+        chain = (
+            f"<backingStore><source file='{left}'/><backingStore>"
+            f"<source file='{base}'/></backingStore></backingStore>"
+        )
+        disk = hosted.disk(top).replace('</disk>', f'{chain}</disk>')
+        node = host.domain('node', disk)
+        node.handle.capture('s', base, left)
+
+        assert revert_disks.unneeded(node) == [top, left]
+        assert revert_disks.unneeded(node, ['vdb']) == []
+
+        node.handle.capture('t', left, top)
+        assert revert_disks.unneeded(node) == [top]

@@ -26,8 +26,8 @@ class Storage:
     def size(self, path):
         return 4 * MIB, 4 * KIB
 
-    def available(self, folder, age=0.0):
-        return self.free
+    def file_system(self, folder):
+        return 2 * self.free, self.free
 
 
 class Host:
@@ -93,6 +93,31 @@ def test_an_internal_snapshot():
         '/a': 10 * MIB + GIB,
         '/b': 10 * MIB,
     }
+
+
+def need(folder, needed, available, capacity=GIB):
+    return space.Need(folder, needed, available, capacity)
+
+
+def test_folders_on_one_file_system():
+    """What they need is added up, though others write there meanwhile."""
+    needs = [need('/a', 40 * MIB, 60 * MIB), need('/b', 30 * MIB, 59 * MIB)]
+
+    space.check(needs[:1])
+    space.check(needs[1:])
+    with pytest.raises(exceptions.Refused) as refused:
+        space.check(needs)
+
+    (error,) = refused.value.parts
+    assert error.args == ('/a, /b', str(70 * MIB), str(59 * MIB))
+
+
+def test_folders_on_two_file_systems():
+    """Each has room for its own, by its size or by what is free."""
+    first = need('/a', 40 * MIB, 60 * MIB)
+
+    space.check([first, need('/b', 30 * MIB, 60 * MIB, 2 * GIB)])
+    space.check([first, need('/b', 30 * MIB, 600 * MIB)])
 
 
 @pytest.mark.parametrize('folder, named', [(None, '/a'), ('/o', '/o')])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which systems are unsafe, and why."""
 
+import dataclasses
+
 import pytest
 
 from hawkfish_plugin.drivers.libvirt import backing, ledger, unsafe
@@ -70,3 +72,14 @@ def test_two_systems():
     for path in ('/images/overlay', '/images/disk'):
         assert found('/images/overlay', others=[path]) == ['DiskOfTwoSystems']
     assert found('/images/overlay', others=['/images/above']) == []
+
+
+def test_below_what_is_no_snapshot():
+    """Once, and only where no snapshot holds it."""
+    above = {'/images/disk': ['/images/overlay', '/images/clone']}
+    for held, key in (
+        ((), 'DiskIsBackingFile'),
+        (('/images/disk',), 'DefinitionOnSnapshot'),
+    ):
+        one = dataclasses.replace(seen('/images/disk', held=held), above=above)
+        assert [type(v).__name__ for v in unsafe.broken(one)] == [key]

@@ -16,6 +16,9 @@ from hawkfish_plugin.cli import app
 from hawkfish_plugin.redfish import schemas
 from tests import consoles
 
+# One worker builds the pages, and reads them.
+pytestmark = pytest.mark.xdist_group('docs')
+
 ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = sorted(
     point.name.replace('_', ' ')

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the definitions of the domains of a host say of files.
+
+Owns the reading of all of them, the live ones and those of the next start,
+and the paths of disks that are named as volumes of a pool.  A pool that is
+not active has its files all the same: its domains may be started tomorrow.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import (
+    backing,
+    domains,
+    filenames,
+    pools,
+    xml,
+)
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+
+
+class Unsaid(NamedTuple):
+    """
+    The file of a disk, of whose backing files the definition says nothing.
+
+    *pool* is the one that it is named as a volume of, if it is; it has no
+    *path* where that pool cannot be found.
+    """
+
+    path: str | None
+    pool: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """
+    What the definitions of a domain say of files.
+
+    *files* are all that are named, *written* those that the domain may write
+    to, with the target of their disk, and *unsaid* those that have to be read
+    to know what they stand on.
+    """
+
+    name: str
+    files: frozenset[str]
+    written: frozenset[tuple[str, str]] = frozenset()
+    unsaid: frozenset[Unsaid] = frozenset()
+
+
+def all_of(
+    host: Host, volumes: Mapping[backing.Place, str]
+) -> dict[str, Definition]:
+    """
+    What each domain of *host* names, by its UUID.
+
+    *volumes* are the paths of those that are known.
+    """
+    paths = _Paths(host, volumes)
+    found = {}
+    for domain in domains.all_of(host):
+        # What merges the files of a system writes to them in its place.
+        if filenames.is_merger(domain.uuid):
+            continue
+        with _vanished():
+            found[domain.uuid] = _of(domain, paths)
+    return found
+
+
+def files_of(domain: Domain) -> frozenset[str]:
+    """Every file that the definitions of *domain* name."""
+    return _of(domain, _Paths(domain.host, {})).files
+
+
+@contextlib.contextmanager
+def _vanished() -> Iterator[None]:
+    """Mind no domain that is undefined meanwhile."""
+    try:
+        yield
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+class _Paths:
+    """The paths of volumes; each pool is asked for its folder once."""
+
+    def __init__(self, host: Host, known: Mapping[backing.Place, str]) -> None:
+        self._host = host
+        self._known = known
+        self._folders: dict[str, str | None] = {}
+
+    def of(self, volume: backing.Place) -> str | None:
+        """The path of *volume*; None where its pool cannot be found."""
+        pool, name = volume
+        if volume in self._known:
+            return self._known[volume]
+        if pool not in self._folders:
+            self._folders[pool] = self._folder(pool)
+        folder = self._folders[pool]
+        return folder and posixpath.join(folder, name)
+
+    def _folder(self, pool: str) -> str | None:
+        storage = self._host.storage
+        with contextlib.suppress(exceptions.NotAnswering):
+            return storage.ask(
+                pool, lambda: pools.folder_of(storage.connection, pool)
+            )
+        return None
+
+
+def _of(domain: Domain, paths: _Paths) -> Definition:
+    try:
+        texts = _texts(domain)
+    except exceptions.NotAnswering:
+        # One whose QEMU hangs is in nobody's way; what it stands on is known.
+        return Definition(domain.name, frozenset(domain.disk_files()))
+    files, written = set[str](), set[tuple[str, str]]()
+    said, unsaid = set[Unsaid](), set[Unsaid]()
+    for text in texts:
+        named = _named_in(text)
+        files |= named.files
+        for disk in named.tops:
+            path = paths.of(disk.volume) if disk.volume else disk.path
+            if path:
+                files.add(path)
+            if path and disk.is_written:
+                written.add((disk.target, path))
+            if path or disk.volume:
+                pool = disk.volume[0] if disk.volume else None
+                (said if disk.is_said else unsaid).add(Unsaid(path, pool))
+    return Definition(
+        domain.name,
+        frozenset(files),
+        frozenset(written),
+        frozenset(unsaid - said),
+    )
+
+
+def _texts(domain: Domain) -> list[str]:
+    texts = [domain.text()]
+    # Of a domain that is off, that is its only definition.
+    if _named_in(texts[0]).running and domain.is_persistent:
+        texts.append(domain.text(inactive=True))
+    return texts
+
+
+class _Top(NamedTuple):
+    """
+    The file of a disk, which may be *written* to.
+
+    *is_said*: what it stands on is in the definition as well.
+    """
+
+    target: str
+    path: str | None
+    volume: backing.Place | None
+    is_written: bool
+    is_said: bool
+
+
+class _Named(NamedTuple):
+    """The *files* and *tops* in a definition, of a *running* domain."""
+
+    files: frozenset[str]
+    tops: tuple[_Top, ...]
+    running: bool
+
+
+# A text that was parsed before still says the same.
+@functools.lru_cache(maxsize=1024)
+def _named_in(text: str) -> _Named:
+    """What *text*, the definition of a domain, names."""
+    root = xml.parse(text)
+    running = root.get('id') is not None
+    tops = tuple(
+        _Top(
+            disk.target,
+            disk.path,
+            disk.volume,
+            disk.is_captured and not disk.shareable,
+            # What libvirt writes down of a chain without a guest may be old.
+            running or disk.format == 'raw',
+        )
+        for disk in xml.disks(root)
+    )
+    return _Named(frozenset(xml.files(root)), tops, running)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Block commits, with a libvirt that says what a test wants it to say."""
+
+import libvirt
+import pytest
+
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import commits, hosts
+from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.layers import Merge
+from tests.contract.context import Context
+from tests.unit.libvirt.hypervisors import definition
+
+MERGE = Merge('vda', '/base', '/top', None)
+PIVOT = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT
+CHAIN = (
+    "<source file='/top' index='1'/><backingStore type='file' index='2'>"
+    "<source file='/base'/></backingStore>"
+)
+READY = "<mirror type='file' job='active-commit' ready='yes'/>"
+
+
+class Handle:
+    """
+    A running domain of libvirt's whose merge is ready at once.
+
+    Each look at the merge calls *looked*.
+    """
+
+    def __init__(self, looked):
+        self.job, self.aborted = {}, []
+        self.looked = looked
+
+    def name(self):
+        return 'node'
+
+    def ID(self):
+        return 1
+
+    def XMLDesc(self, flags):
+        text = definition('node', ['/top'])
+        text = text.replace('<source file="/top" />', CHAIN)
+        return text.replace('<target', READY + '<target')
+
+    def blockCommit(self, *_):
+        self.job = {'cur': 1, 'end': 1}
+
+    def blockJobInfo(self, target):
+        if self.job:
+            self.looked()
+        return self.job
+
+    def blockJobAbort(self, target, flags=0):
+        self.aborted.append(flags)
+
+
+def run(context, looked):
+    handle = Handle(looked)
+    host = hosts.Host(None, hosts.Shared(), context.check_active)
+    work = commits.Commits(Domain(host, handle), 's', [MERGE])
+    try:
+        work.run(context, 60)
+    finally:
+        run.aborted = handle.aborted
+
+
+def test_a_merge_that_is_ready():
+    """It ends with the pivot."""
+    run(Context(), lambda: None)
+
+    assert run.aborted == [PIVOT]
+
+
+def test_an_abandoned_merge_is_not_ended():
+    """
+    The disk stays as it was: no pivot.
+
+    Its own job is stopped, as nobody else would.
+    """
+    context = Context()
+
+    def looked():
+        context.abandoned = True
+
+    with pytest.raises(contract.Abandoned):
+        run(context, looked)
+
+    assert run.aborted == [0]

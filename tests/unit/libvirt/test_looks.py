@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ledger finds on a host, from one look to the next."""
+
+import pytest
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import ledger, unsafe
+from tests.unit.libvirt import hosted
+
+BASE = '/images/base.qcow2'
+OVERLAY = '/images/hawkfish-0123456789ab-vda.qcow2'
+CACHED, LISTED, FULL = contract.Freshness
+
+
+@pytest.fixture
+def host():
+    with hosted.libvirtd() as made:
+        yield made
+
+
+@pytest.fixture
+def node(host):
+    """A system with a snapshot, which is off."""
+    host.file(BASE)
+    host.file(OVERLAY, BASE)
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    return node
+
+
+def dependents(host, node, freshness, book=None):
+    book = book or ledger.Ledger()
+    return [d.name for d in book.on(node, {BASE}, freshness)]
+
+
+@pytest.mark.parametrize('link', ['/link', '/links/base.qcow2'])
+def test_what_was_written_since_the_last_look(host, link):
+    """A file is itself by a path that appears later."""
+    book = ledger.Ledger()
+    host.file(BASE)
+    node = host.domain('node', BASE)
+    book.files(host.host, [BASE], LISTED)
+    host.file(BASE)
+    node.handle.capture('s', BASE, host.file(OVERLAY, BASE))
+    host.domain('node', OVERLAY)
+    book.files(host.host, [BASE], LISTED)
+    host.link(link, '/images' if link == '/link' else BASE)
+    host.domain('node', '/link/base.qcow2' if link == '/link' else link)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        unsafe.check_start(node, book, LISTED)
+
+
+def test_a_link_that_leads_elsewhere_now(host, node):
+    """What a definition names is looked at each time."""
+    book = ledger.Ledger()
+    host.file('/images/other')
+    host.link('/links/disk', '/images/other')
+    host.domain('node', '/links/disk')
+    unsafe.check_start(node, book, LISTED)
+    host.link('/links/disk', BASE)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        unsafe.check_start(node, book, LISTED)
+
+
+def test_what_nobody_names_is_read_once(host, node):
+    """New overlays of snapshots do not let everything be read anew."""
+    book = ledger.Ledger()
+    host.file('/images/of-nobody')
+    book.files(host.host, [BASE], LISTED)
+    host.file('/images/hawkfish-ba9876543210-vda.qcow2', OVERLAY)
+    host.read.clear()
+    book.files(host.host, [BASE], LISTED)
+    assert BASE in host.read
+    assert '/images/of-nobody' not in host.read
+
+    book.files(host.host, [BASE], FULL)
+    assert '/images/of-nobody' in host.read
+
+
+def test_a_pool_that_does_not_answer(host, node):
+    """What was found there before is still a clone, and of nobody no file."""
+    host.file('/nfs/clone.qcow2', BASE)
+    host.pool('nfs', '/nfs')
+    host.domain('clone', '/nfs/clone.qcow2')
+    book = ledger.Ledger()
+    assert dependents(host, node, LISTED, book) == ['clone']
+    host.hung.add('/nfs')
+
+    assert dependents(host, node, FULL, book) == ['clone']
+    host.domain('clone', '/elsewhere')
+    with pytest.raises(exceptions.NotAnswering):
+        dependents(host, node, FULL, book)
+
+
+@pytest.mark.parametrize('by_volume', [False, True])
+def test_a_disk_that_does_not_answer(host, node, by_volume):
+    """Nobody says that a disk is no clone that was never looked at."""
+    host.file('/nfs/clone.qcow2', BASE)
+    host.pool('nfs', '/nfs')
+    disk = hosted.volume_disk('nfs', 'clone.qcow2')
+    host.domain('clone', disk if by_volume else '/nfs/clone.qcow2')
+    host.hung.add('/nfs')
+
+    for freshness in LISTED, FULL:
+        with pytest.raises(exceptions.NotAnswering):
+            dependents(host, node, freshness)
+    assert dependents(host, node, CACHED) == []
+
+
+def test_a_disk_in_a_folder_that_cannot_be_read(host, node):
+    """The same; what was found before will do."""
+    book = ledger.Ledger()
+    host.file('/home/clone.qcow2')
+    host.domain('clone', '/home/clone.qcow2')
+    assert dependents(host, node, LISTED, book) == []
+    host.unreadable.add('/home')
+
+    assert dependents(host, node, FULL, book) == []
+    with pytest.raises(exceptions.FolderUnreadable):
+        dependents(host, node, FULL)
+
+
+def test_a_raw_disk_in_a_folder_that_cannot_be_read(host, node):
+    """It stands on nothing, wherever it lies."""
+    raw = hosted.disk('/home/disk.raw').replace('qcow2', 'raw')
+    host.domain('other', raw)
+    host.file('/home/disk.raw')
+    host.unreadable.add('/home')
+
+    assert dependents(host, node, FULL) == []
+
+
+def test_a_pool_that_is_stopped(host, node):
+    """A definition in it is seen where its folder is, and else not guessed."""
+    host.pool('clones', '/clones', active=False)
+    host.domain('clone', hosted.volume_disk('clones', 'clone.qcow2'))
+
+    with pytest.raises(exceptions.PoolNotActive) as caught:
+        dependents(host, node, FULL)
+    assert caught.value.args == ('clones', 'clone')
+
+    host.file('/clones/clone.qcow2', BASE)
+    assert dependents(host, node, FULL) == ['clone']
+    host.file('/clones/clone.qcow2')
+    assert dependents(host, node, FULL) == []
+
+
+def test_a_pool_that_is_gone(host, node):
+    """Nor where the pool is not defined any more."""
+    host.domain('clone', hosted.volume_disk('clones', 'clone.qcow2'))
+
+    with pytest.raises(exceptions.PoolNotActive):
+        dependents(host, node, FULL)
+
+
+def test_a_volume_that_is_gone(host, node):
+    """A pool that answers knows that there is no such file."""
+    host.folders['/clones'] = {}
+    host.pool('clones', '/clones')
+    host.domain('clone', hosted.volume_disk('clones', 'clone.qcow2'))
+
+    assert dependents(host, node, FULL) == []
+
+
+def test_a_copy_of_an_overlay(host, node):
+    """A backup of it stands on the base, though it has the same name."""
+    copy = OVERLAY.replace('images', 'backup')
+    host.file(copy, BASE)
+    host.pool('backup', '/backup')
+
+    assert dependents(host, node, FULL) == [copy]
+
+
+def test_the_overlay_by_another_path(host, node):
+    """It is the same, however little was written to it yet."""
+    host.file(OVERLAY, BASE, mib=0.2)
+    host.link(OVERLAY.replace('images', 'pool'), OVERLAY)
+    host.pool('pool', '/pool')
+
+    assert dependents(host, node, FULL) == []
+
+
+def test_a_clone_that_was_made_with_an_overlay(host, node):
+    """It is no file of the system, though they have the same stamp."""
+    host.file(OVERLAY, BASE, mib=0.2)
+    host.link('/clones/new.qcow2', OVERLAY)
+    host.pool('clones', '/clones')
+
+    assert dependents(host, node, FULL) == ['/clones/new.qcow2']
+
+
+# Unsafe systems --------------------------------------------------------------
+
+
+def start(node):
+    unsafe.check_start(node, ledger.Ledger(), LISTED)
+
+
+def test_what_stands_on_a_disk(host, node):
+    """A system does not start below a file, be it its own latest state."""
+    start(node)
+    host.file('/images/base.backup1', OVERLAY)
+
+    with pytest.raises(exceptions.DiskIsBackingFile) as caught:
+        start(node)
+    assert caught.value.args == ('vda', OVERLAY, '/images/base.backup1')
+
+
+def test_nothing_stands_on_a_disk(host, node):
+    """Neither does an overlay of an interrupted create that is empty."""
+    host.file('/images/hawkfish-ba9876543210-vda.qcow2', OVERLAY, mib=0.1)
+
+    start(node)
+
+
+def test_a_repair_below_the_latest_state(host, node):
+    """It is no repair to let a system write below its latest state."""
+    host.domain('node', BASE)
+    (planned,) = unsafe.plan(node, ledger.Ledger())
+    assert planned.after == OVERLAY
+    host.file('/images/base.backup1', OVERLAY)
+
+    with pytest.raises(exceptions.DiskIsBackingFile):
+        unsafe.plan(node, ledger.Ledger())
+
+
+def test_a_snapshot_of_a_volume(host, node):
+    """What it holds is known where it is named by its pool."""
+    host.pool('images', '/images')
+    volume = hosted.volume_disk('images', 'base.qcow2')
+    text = node.handle.snapshots['s']
+    node.handle.snapshots['s'] = text.replace(hosted.disk(BASE), volume)
+    host.domain('node', volume)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        start(node)
