@@ -87,6 +87,17 @@ class LibvirtDriver:
                 )
             ]
 
+    def power_states(self) -> Mapping[contract.System, str]:
+        found = {}
+        with self._hypervisor.host('list') as host:
+            for domain in domains.all_of(host):
+                # One may be undefined meanwhile.
+                with errors.ignored(host.connection):
+                    system = contract.System(domain.uuid, domain.name)
+                    if not self.is_own(system.uuid):
+                        found[system] = domain.power_state
+        return found
+
     def connection_losses(self) -> int:
         return self._hypervisor.connection_losses()
 
