@@ -6,7 +6,7 @@ import pytest
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import delete
+from hawkfish_plugin.drivers.libvirt import delete, ledger
 from tests.contract.context import Context
 from tests.unit.libvirt.hypervisors import Hypervisor
 
@@ -61,6 +61,6 @@ def test_a_delete_that_fails(
     context = Context()
 
     with pytest.raises(error):
-        delete.Deletes(hypervisor, 60).run(domain.uuid, 's', context)
+        delete.Deletes(hypervisor, ledger.Ledger(), 60).run(domain.uuid, 's', context)
 
     assert context.recall(contract.DeleteJournal).merging is merging
