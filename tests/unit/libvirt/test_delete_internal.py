@@ -61,6 +61,8 @@ def test_a_delete_that_fails(
     context = Context()
 
     with pytest.raises(error):
-        delete.Deletes(hypervisor, ledger.Ledger(), 60).run(domain.uuid, 's', context)
+        delete.Deletes(hypervisor, ledger.Ledger(), 60).run(
+            domain.uuid, 's', context
+        )
 
     assert context.recall(contract.DeleteJournal).merging is merging
