@@ -276,24 +276,11 @@ class LibvirtDriver:
         with self._hypervisor.domain(uuid, 'revert') as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
-            planned = revert_plan.make(domain, request, self._conf)
+            book, listed = self._ledger, contract.Freshness.LISTED
+            planned = revert_plan.make(domain, request, self._conf, book)
             if not request.has_safety_snapshot:
-                listed = contract.Freshness.LISTED
-                self._check_removed(domain, planned, listed)
+                revert_plan.check_removed(domain, planned, book, listed)
         return planned.forecast(request)
-
-    def _check_removed(
-        self,
-        domain: Domain,
-        planned: revert_plan.Plan,
-        freshness: contract.Freshness = contract.Freshness.FULL,
-    ) -> None:
-        """Raise where others are backed by what a revert would remove."""
-        files = {*planned.discarded}
-        found = files and self._ledger.on(domain, files, freshness)
-        if found:
-            names = ', '.join(dependent.name for dependent in found)
-            raise exceptions.SystemCloned(domain.name, names)
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
@@ -365,7 +352,7 @@ class LibvirtDriver:
                 request,
                 self._conf,
                 context,
-                self._check_removed,
+                self._ledger,
             )
 
     def delete(

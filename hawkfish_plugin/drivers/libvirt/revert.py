@@ -17,7 +17,7 @@ snapshots are left to libvirt (``libvirt_revert``).
 
 import contextlib
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import libvirt
 from oslo_config import cfg
@@ -44,6 +44,7 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import RevertJournal
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 from hawkfish_plugin.drivers.libvirt.revert_plan import Plan
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
@@ -62,12 +63,13 @@ def run(
     request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
-    check: Callable[[Domain, Plan], None],
+    ledger: Ledger,
 ) -> None:
-    """Revert as *request* asks for, unless *check* raises."""
+    """Revert as *request* asks for."""
     with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
-        planned = revert_plan.make(domain, request, conf)
-        check(domain, planned)
+        planned = revert_plan.make(domain, request, conf, ledger)
+        full = contract.Freshness.FULL
+        revert_plan.check_removed(domain, planned, ledger, full)
         revert = _prepare(domain, request, planned, context)
         _report(revert, planned)
         _meet_prepared(revert)

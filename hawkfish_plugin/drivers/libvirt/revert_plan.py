@@ -26,6 +26,7 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
@@ -82,14 +83,17 @@ class Plan:
 
 
 def make(
-    domain: Domain, request: contract.RevertRequest, conf: cfg.ConfigOpts
+    domain: Domain,
+    request: contract.RevertRequest,
+    conf: cfg.ConfigOpts,
+    ledger: Ledger,
 ) -> Plan:
     """The revert that *request* asks for; raises what prevents it."""
     root = snapshots.describe(domain, request.name)
     target = parsed.parse(root)
     domain.check_no_managed_save()
     if target.record.external:
-        planned = _external(domain, request, conf, root, target)
+        planned = _external(domain, request, conf, root, target, ledger)
     else:
         planned = Plan(root, target, discarded=revert_disks.unneeded(domain))
         _check_files(domain, request.name, _paths(domain, target))
@@ -100,9 +104,27 @@ def make(
     return planned
 
 
+def check_removed(
+    domain: Domain,
+    planned: Plan,
+    ledger: Ledger,
+    freshness: contract.Freshness,
+) -> None:
+    """Raise SystemCloned where others are backed by what would be removed."""
+    files = {*planned.discarded}
+    found = files and ledger.on(domain, files, freshness)
+    if found:
+        names = ', '.join(dependent.name for dependent in found)
+        raise exceptions.SystemCloned(domain.name, names)
+
+
 def _paths(domain: Domain, target: ParsedSnapshot) -> list[str]:
+    return _paths_of(domain, target.captured)
+
+
+def _paths_of(domain: Domain, disks: Sequence[xml.Disk]) -> list[str]:
     storage = domain.host.storage
-    return [path for d in target.captured if (path := storage.path_of(d))]
+    return [path for disk in disks if (path := storage.path_of(disk))]
 
 
 def _check_files(domain: Domain, name: str, paths: Sequence[str]) -> None:
@@ -117,6 +139,7 @@ def _external(
     conf: cfg.ConfigOpts,
     root: xml.Element,
     target: ParsedSnapshot,
+    ledger: Ledger,
 ) -> Plan:
     host, name = domain.host, request.name
     if not host.supports_external:
@@ -125,7 +148,7 @@ def _external(
     left_out = _not_captured(target)
     if left_out and not request.force:
         exceptions.check(left_out)
-    bases = _bases(domain, target, present)
+    bases = _bases(domain, target, present, ledger)
     by_target = {target: base.path for target, base in bases.items()}
     exceptions.check(
         [*new_files.refusals(host.storage, by_target, False, conf)]
@@ -166,7 +189,10 @@ def _not_captured(target: ParsedSnapshot) -> list[exceptions.HawkFishError]:
 
 
 def _bases(
-    domain: Domain, target: ParsedSnapshot, present: xml.Element
+    domain: Domain,
+    target: ParsedSnapshot,
+    present: xml.Element,
+    ledger: Ledger,
 ) -> dict[str, Base]:
     """
     The files that get overlays.
@@ -176,9 +202,6 @@ def _bases(
     to such a file.
     """
     now = {disk.target for disk in xml.disks(present)}
-    held: set[str] = set()
-    for seen in snapshots.read_all(domain):
-        held |= {disk.path for disk in seen.disks if disk.path}
     found = {}
     for disk in target.captured:
         if disk.device == 'cdrom':
@@ -192,9 +215,21 @@ def _bases(
         path = domain.host.storage.path_of(disk)
         if wanted and not path:
             raise exceptions.DiskNotRevertable(disk.target, disk.kind)
-        if path and (wanted or path in held):
+        if path and (wanted or _is_held(domain, path, ledger)):
             found[disk.target] = Base(path, disk.format)
     return found
+
+
+def _is_held(domain: Domain, path: str, ledger: Ledger) -> bool:
+    """Whether a snapshot may hold the file at *path*, by whatever path."""
+    held = {
+        path
+        for s in snapshots.read_all(domain)
+        for path in _paths_of(domain, s.disks)
+    }
+    listed = contract.Freshness.LISTED
+    files = ledger.files(domain.host, held | {path}, listed).identities
+    return files.of(path) in files.of_all(held)
 
 
 def _gone_media(
