@@ -159,14 +159,23 @@ def _define_old(revert: Reverting) -> None:
     targets = journal.created
     if _sources(now, targets) & set(targets.values()):
         domains.define(domain.host, journal.domain_xml)
+    # It may have noted already that the system grows from its target.
+    _restore_snapshot(domain, revert.root, current=False)
     if journal.current and journal.current_xml:
-        root = xml.parse(journal.current_xml)
-        _restore_current(domain, journal.current, root)
+        before = xml.parse(journal.current_xml)
+        _restore_snapshot(domain, before, current=True)
 
 
-def _restore_current(domain: Domain, name: str, before: xml.Element) -> None:
-    """Let the snapshot *name* be the current one, as it was *before*."""
-    if snapshots.current(domain) == name or not snapshots.exists(domain, name):
+def _restore_snapshot(
+    domain: Domain, before: xml.Element, current: bool
+) -> None:
+    """
+    Let a snapshot name the files of *before* as what a revert removes.
+
+    And let it be the *current* one, where it was.
+    """
+    name = before.findtext('name', '')
+    if not snapshots.exists(domain, name):
         return
     # Its parent may be another one by now.
     root = snapshots.describe(domain, name)
@@ -175,9 +184,13 @@ def _restore_current(domain: Domain, name: str, before: xml.Element) -> None:
     if _created(root) != _created(before):
         return
     removed = snapshot_xml.revert_disks(before)
-    if removed:
+    restored = snapshot_xml.revert_disks(root) == removed
+    if not restored:
         snapshot_xml.set_revert_disks(root, removed)
-    snapshots.make_current(domain, root)
+    if current and not (restored and snapshots.current(domain) == name):
+        snapshots.make_current(domain, root)
+    elif not restored:
+        snapshots.redefine(domain, root)
 
 
 def _created(snapshot: xml.Element) -> int:

@@ -16,6 +16,7 @@ from hawkfish_plugin.drivers.libvirt import (
     domains,
     journals,
     revert,
+    snapshot_xml,
     snapshots,
     xml,
 )
@@ -289,16 +290,50 @@ def test_a_current_snapshot_that_was_replaced(interrupt):
     assert left.current == 's'
 
 
+@pytest.fixture
+def revert_disks(monkeypatch):
+    """The test driver keeps ``<revertDisks>`` of snapshots, as QEMU's does."""
+    kept = {}
+    create = libvirt.virDomain.snapshotCreateXML
+    describe = libvirt.virDomainSnapshot.getXMLDesc
+
+    def keep(handle, text, flags=0):
+        root = xml.parse(text)
+        kept[root.findtext('name')] = root.find('revertDisks')
+        return create(handle, text, flags)
+
+    def add(snapshot, flags=0):
+        root = xml.parse(describe(snapshot, flags))
+        disks = kept.get(snapshot.getName())
+        root.extend([] if disks is None else [disks])
+        return xml.render(root)
+
+    monkeypatch.setattr(libvirt.virDomain, 'snapshotCreateXML', keep)
+    monkeypatch.setattr(libvirt.virDomainSnapshot, 'getXMLDesc', add)
+
+
+@pytest.mark.usefixtures('revert_disks')
+@pytest.mark.parametrize('current', ['s', 't'])
 @pytest.mark.parametrize('running', [True, False])
-def test_a_system_that_does_not_start(interrupt, monkeypatch, running):
-    """The revert is undone, with the files of before."""
+def test_a_system_that_does_not_start(
+    interrupt, monkeypatch, running, current
+):
+    """The revert is undone, with the files of before; no new one is named."""
     left = interrupt(running=running, memory=False)
     left.define_new()
     if running:
         left.stop()
     root = xml.parse(left.journal.snapshot_xml)
     root.find('state').text = 'running'
-    left.note('start', snapshot_xml=xml.render(root))
+    left.note(
+        'start',
+        snapshot_xml=xml.render(root),
+        current=current,
+        current_xml=xml.render(snapshots.describe(left.domain, current)),
+    )
+    noted = snapshots.describe(left.domain, 's')
+    snapshot_xml.set_revert_disks(noted, {'vda': NEW})
+    snapshots.make_current(left.domain, noted)
     starts = []
     create = libvirt.virDomain.createWithFlags
 
@@ -316,6 +351,8 @@ def test_a_system_that_does_not_start(interrupt, monkeypatch, running):
     assert left.disks == ([OLD], [OLD])
     assert left.files.present == {OLD}
     assert left.is_active == running
+    assert left.current == current
+    assert NEW not in str(snapshots.texts(left.domain))
 
 
 def test_a_system_that_does_not_start_at_all(interrupt, monkeypatch):
