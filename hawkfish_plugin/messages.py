@@ -23,6 +23,7 @@ TASK_ABORTED = 'TaskEvent.1.0.TaskAborted'
 TASK_CANCELLED = 'TaskEvent.1.0.TaskCancelled'
 WAITING_FOR_JOB = 'HawkFish.1.0.WaitingForJob'
 CLEANUP_FAILED = 'HawkFish.1.0.CleanupFailed'
+CLEANUP_UNDECIDED = 'HawkFish.1.0.CleanupUndecided'
 SUCCESS = 'Base.1.22.Success'
 
 RESOURCE_CREATED = 'ResourceEvent.1.4.ResourceCreated'

@@ -213,7 +213,7 @@ class Plugin:
 
     @functools.cached_property
     def findings(self) -> Findings:
-        return Findings(self.driver, self.events)
+        return Findings(self.driver, self.events, self.tasks.attention)
 
     @functools.cached_property
     def delete(self) -> Delete:
@@ -319,7 +319,7 @@ class Plugin:
             self.group_revert,
             self.group_delete,
             *(
-                kind(self.driver, self.tasks, self.groups, self._systems)
+                kind(self.findings, self.tasks, self.groups, self._systems)
                 for kind in (GroupReset, GroupBootOrder)
             ),
         )

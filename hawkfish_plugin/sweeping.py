@@ -3,8 +3,9 @@
 Files that interrupted operations have left behind.
 
 Owns the search for them when the process that runs the workers starts.  Files
-that a task could not remove are removed now; files that are merely named like
-those of a snapshot are logged and never removed: somebody may be using them.
+that a task could not remove are removed now, if only this service gives their
+names and nothing needs them; files that are merely named like those of a
+snapshot are logged and never removed: somebody may be using them.
 """
 
 import logging
@@ -58,5 +59,5 @@ class Sweeping:
             args[0]
             for task in self._tasks.list()
             for key, args in task.messages
-            if key == messages.CLEANUP_FAILED
+            if key in (messages.CLEANUP_FAILED, messages.CLEANUP_UNDECIDED)
         }

@@ -7,9 +7,11 @@ waits for a task. Only data is written to standard output.
 """
 
 import argparse
+import functools
+import itertools
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cliff import command, lister, show
@@ -35,7 +37,7 @@ class Waitable(Protocol):
 
     def wait(
         self, timeout_sec: float, progress: 'Callable[[Any], None]'
-    ) -> 'sdk.Snapshot | None': ...
+    ) -> Any: ...
 
 
 def filled(text: str) -> str:
@@ -104,29 +106,108 @@ class Command(command.Command):
 
     def wait(
         self, work: Waitable, timeout_sec: float
-    ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
+    ) -> 'tuple[Any, sdk.Task]':
         """
-        Wait for *work*, and return the snapshot that it created and its task.
+        Wait for *work*, and return what it has created and its task.
 
         Warnings of the task are logged to stderr when it has ended.
         """
         from hawkfish_plugin import client
 
-        watch = self.command_line('task', 'wait', work.identity)
-        hint = f'watch it with: {watch}'
-        quiet = self.app.options.verbose_level == 0
         try:
-            with output.Progress(self.app.stderr, quiet) as progress:
-                created = work.wait(timeout_sec, progress)
+            with self.progress() as progress:
+                created = work.wait(
+                    timeout_sec, lambda task: self.show(progress, task)
+                )
         except KeyboardInterrupt:
-            self.app.LOG.error('task %s continues; %s', work.identity, hint)
+            self.app.LOG.error(
+                'task %s continues; %s', work.identity, self._hint(work)
+            )
             raise
         except client.TaskTimeout as error:
-            raise errors.CommandError(f'{error}; {hint}') from error
+            raise self.with_hint(error, work) from error
         ended = self.client.task(work.identity)
-        for warning in ended.warnings:
-            self.app.LOG.warning('Warning: %s', output.printable(warning))
+        self.warn(ended)
         return created, ended
+
+    def show(self, progress: output.Progress, task: 'sdk.Task') -> None:
+        """Show how far the *task* is that is waited for."""
+        if not progress.is_shown:
+            return
+        lines = [output.bar(task)]
+        if task.group:
+            # Of each member what is done last.
+            latest = {sub.system: sub for sub in task.sub_tasks()}
+            names = self._names_in(task.group)
+            lines += [
+                output.bar(sub, names.get(system, system))
+                for system, sub in latest.items()
+                if system
+            ]
+        progress.draw(lines)
+
+    @functools.cache  # noqa: B019
+    def _names_in(self, group: str) -> dict[str, str]:
+        """The names of the members of *group*, by UUID."""
+        systems = self.client.group(group).systems
+        return {one['UUID']: one['Name'] for one in systems}
+
+    def wait_all(
+        self,
+        handles: 'Sequence[sdk.TaskHandle[Any]]',
+        timeout_sec: float,
+        labels: Mapping[str, str],
+    ) -> 'list[sdk.Outcome[Any]]':
+        """
+        Wait for all *handles*, and return their outcomes.
+
+        *labels* are the names of their progress, by the ID of the task.
+        """
+        from hawkfish_plugin import client
+
+        lines = dict.fromkeys(labels, '')
+        with self.progress() as progress:
+
+            def show(task: 'sdk.Task') -> None:
+                lines[task.identity] = output.bar(task, labels[task.identity])
+                progress.draw([line for line in lines.values() if line])
+
+            outcomes = []
+            try:
+                for outcome in client.wait_all(handles, timeout_sec, show):
+                    lines.pop(outcome.handle.identity)
+                    outcomes.append(outcome)
+            except KeyboardInterrupt:
+                self.app.LOG.error(
+                    'tasks %s continue; watch them with: %s',
+                    ', '.join(lines),
+                    self.command_line('task', 'list'),
+                )
+                raise
+        return outcomes
+
+    def progress(self) -> output.Progress:
+        """Return where progress is shown."""
+        quiet = self.app.options.verbose_level == 0
+        return output.Progress(self.app.stderr, quiet)
+
+    def warn(self, task: 'sdk.Task', prefix: str = '') -> None:
+        """Log the warnings of a *task* that has ended."""
+        for warning in task.warnings:
+            text = output.printable(f'{prefix}{warning}')
+            self.app.LOG.warning('Warning: %s', text)
+
+    def with_hint(self, error: Exception, work: Waitable) -> Exception:
+        """Return *error* of *work*, for a timeout with how to go on."""
+        from hawkfish_plugin import client
+
+        if not isinstance(error, client.TaskTimeout):
+            return error
+        return errors.CommandError(f'{error}; {self._hint(work)}')
+
+    def _hint(self, work: Waitable) -> str:
+        watch = self.command_line('task', 'wait', work.identity)
+        return f'watch it with: {watch}'
 
 
 class OfSystem(Command):
@@ -143,6 +224,31 @@ class OfSystem(Command):
         return parser
 
 
+class Rows(list[Sequence[Any]]):
+    """
+    The rows of what was done to several items, *asked* in number.
+
+    An item without a row has failed. *brief* are the columns of a table where
+    the user asks for none; empty means all.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Sequence[Any]],
+        asked: int,
+        brief: Sequence[str] = (),
+    ) -> None:
+        super().__init__(rows)
+        self.asked = asked
+        self.brief = brief
+
+    def raise_failures(self) -> None:
+        """Raise CommandError if an item has failed."""
+        if len(self) < self.asked:
+            failed = self.asked - len(self)
+            raise errors.CommandError(f'{failed} of {self.asked} failed')
+
+
 class Lister(Command, lister.Lister):
     """A command that prints a table with one row per item."""
 
@@ -156,13 +262,15 @@ class Lister(Command, lister.Lister):
         rows = [_cells(row, formatter) for row in data]
         # cliff would print a blank line.
         empty = not rows and formatter == 'table'
-        if empty and not parsed_args.print_empty:
-            return 0
-        return super().produce_output(parsed_args, column_names, rows)
+        if not empty or parsed_args.print_empty:
+            super().produce_output(parsed_args, column_names, rows)
+        if isinstance(data, Rows):
+            data.raise_failures()
+        return 0
 
 
 class ShowOne(Command, show.ShowOne):
-    """A command that prints the fields of one item."""
+    """A command that prints the fields of one item, or ``Rows``."""
 
     def produce_output(
         self,
@@ -170,8 +278,34 @@ class ShowOne(Command, show.ShowOne):
         column_names: Sequence[str],
         data: Sequence[Any],
     ) -> int:
+        if isinstance(data, Rows):
+            return self._produce_rows(parsed_args, column_names, data)
         cells = _cells(data, parsed_args.formatter)
         return super().produce_output(parsed_args, column_names, cells)
+
+    def _produce_rows(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Rows,
+    ) -> int:
+        formatter = parsed_args.formatter
+        if formatter == 'table' and not parsed_args.columns:
+            parsed_args.columns = list(data.brief)
+        if data or formatter != 'table':
+            columns, selector = self._generate_columns_and_selector(
+                parsed_args, column_names
+            )
+            wanted = selector or [True] * len(column_names)
+            rows = [
+                _cells(itertools.compress(row, wanted), formatter)
+                for row in data
+            ]
+            # Those of one item can do several, but for "shell".
+            several: Any = self.formatter
+            several.emit_list(columns, rows, self.app.stdout, parsed_args)
+        data.raise_failures()
+        return 0
 
 
 def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
@@ -210,9 +344,9 @@ class WaitOption(Command):
         return parser
 
     def follow(
-        self, handle: 'sdk.TaskHandle', parsed_args: argparse.Namespace
-    ) -> 'tuple[sdk.Snapshot | None, sdk.Task]':
-        """Wait if requested; return the created snapshot and the task."""
+        self, handle: 'sdk.TaskHandle[Any]', parsed_args: argparse.Namespace
+    ) -> 'tuple[Any, sdk.Task]':
+        """Wait if requested; return what was created, and the task."""
         if parsed_args.wait is not None:
             return self.wait(handle, parsed_args.wait)
         return None, handle.task or self.client.task(handle.identity)

@@ -2,13 +2,13 @@
 """
 Output to the terminal of the user.
 
-Owns the escaping of text from a server, and the progress line. Anyone who can
+Owns the escaping of text from a server, and the progress lines. Anyone who can
 create a snapshot chooses its name and description, so control characters in
 them are never printed unescaped.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sushy.resources.taskservice import task
 
 TO_LINE_START = '\r\x1b[K'
+LINE_ABOVE = '\x1b[A\x1b[K'
 BAR_WIDTH = 20
 
 
@@ -52,23 +53,44 @@ def size(count: int | None) -> str | None:
     return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'
 
 
+def bar(task: 'task.Task', label: str = '') -> str:
+    """Return a line with the progress of *task*, which *label* names."""
+    steps = [message.message or '' for message in task.messages or ()]
+    step = steps[-1] if steps else task.name
+    percent = task.percent_complete or 0
+    filled = '#' * (percent * BAR_WIDTH // 100)
+    words = ' '.join(filter(None, (label, step)))
+    return f'[{filled:<{BAR_WIDTH}}] {percent:3d}% {printable(words)}'
+
+
 class Progress:
-    """A progress line for a task, on terminals only."""
+    """Lines that are replaced as work goes on, on terminals only."""
 
     def __init__(self, stream: TextIO, quiet: bool) -> None:
         self._stream = stream if stream.isatty() and not quiet else None
+        self._height = 0
 
-    def __call__(self, task: 'task.Task') -> None:
+    @property
+    def is_shown(self) -> bool:
+        """Whether anyone sees it."""
+        return self._stream is not None
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show *lines*, as far as the terminal has room, and no others."""
         if self._stream is None:
             return
-        steps = [message.message or '' for message in task.messages or ()]
-        step = steps[-1] if steps else task.name
-        percent = task.percent_complete or 0
-        filled = '#' * (percent * BAR_WIDTH // 100)
-        line = f'[{filled:<{BAR_WIDTH}}] {percent:3d}% {printable(step)}'
-        width = os.get_terminal_size(self._stream.fileno()).columns
-        self._stream.write(TO_LINE_START + line[: (width or 80) - 1])
+        size = os.get_terminal_size(self._stream.fileno())
+        room = max(1, (size.lines or 24) - 1)
+        shown = [line[: (size.columns or 80) - 1] for line in lines[:room]]
+        self._erase(self._stream)
+        self._stream.write('\n'.join(shown))
         self._stream.flush()
+        self._height = len(shown)
+
+    def _erase(self, stream: TextIO) -> None:
+        above = max(0, self._height - 1)
+        stream.write(TO_LINE_START + above * LINE_ABOVE)
+        self._height = 0
 
     def __enter__(self) -> 'Progress':
         return self
@@ -80,14 +102,5 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._stream:
-            self._stream.write(TO_LINE_START)
+            self._erase(self._stream)
             self._stream.flush()
-
-
-def needs(found: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Each of the ``Needs`` of a preview in a line."""
-    return [
-        f'{need["Folder"]}: {size(need["NeededBytes"])} of '
-        f'{size(need["AvailableBytes"])}'
-        for need in found
-    ]

@@ -10,7 +10,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, output, tasks, times
+from hawkfish_plugin.cli import base, options, tasks, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -44,7 +44,7 @@ def explain(
         'Type': seen.snapshot_type,
         'Storage': seen.storage_type,
         'Size': seen.size_bytes,
-        'Needs': output.needs(seen.needs),
+        'Needs': options.needs(seen.needs),
         'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
         'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
         'Unmet Limits': seen.unmet_limits,

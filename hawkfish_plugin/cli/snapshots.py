@@ -4,7 +4,7 @@
 
 Owns how a snapshot is shown. The short forms are the same commands, but they
 wait for the task to end by default. The rows are in the order of the service,
-oldest first.
+oldest first. Each command takes several systems.
 """
 
 import argparse
@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
-    errors,
+    many,
+    options,
     output,
     policies,
+    selection,
     tasks,
-    times,
     tree,
 )
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
-
-QUIESCE_MODES = ('Preferred', 'Required', 'Never')
-POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
 
 
 def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
@@ -70,101 +68,86 @@ def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     )
 
 
-class OfSystem(base.OfSystem):
-    """A command on the snapshots of one system."""
+COLUMNS = (
+    'Name',
+    'State',
+    'Type',
+    'Power',
+    'Current',
+    'Created',
+    'Size',
+    'Locked',
+    'Parent',
+)
 
-    def snapshots(
-        self, parsed_args: argparse.Namespace
-    ) -> 'client.SnapshotCollection':
-        return self.client.snapshots(parsed_args.system)
 
-
-class OfSnapshot(OfSystem):
-    """A command on one snapshot of one system."""
+class OfSnapshot(selection.OfSystems):
+    """A command on one snapshot of each system."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'snapshot',
-            metavar='SNAPSHOT',
-            type=base.name,
-            help='Name of the snapshot.',
-        )
+        options.add_snapshot(parser)
         return parser
 
 
-class ListSnapshots(OfSystem, base.Lister):
-    """List the snapshots of a system, oldest first."""
-
-    columns = (
-        'Name',
-        'State',
-        'Type',
-        'Power',
-        'Current',
-        'Created',
-        'Size',
-        'Locked',
-        'Parent',
-    )
+class ListSnapshots(many.OnEach, base.Lister):
+    """List the snapshots of systems, oldest first."""
 
     def take_action(
         self, parsed_args: argparse.Namespace
-    ) -> tuple[tuple[str, ...], list[Any]]:
-        members = self.snapshots(parsed_args).get_members()
-        return self.columns, [_row(snapshot) for snapshot in members]
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        chosen = self.select(parsed_args)
+        if chosen.single:
+            return COLUMNS, self._rows(chosen.targets[0].identity)
+        found = self.try_each(chosen, self._rows)
+        rows = [
+            (target.name, *row) for target in found for row in found[target]
+        ]
+        failed = len(chosen.targets) - len(found)
+        return ('System', *COLUMNS), base.Rows(rows, len(rows) + failed)
+
+    def _rows(self, system: str) -> list[Any]:
+        return [
+            _row(one) for one in self.client.snapshots(system).get_members()
+        ]
 
 
-class ShowSnapshot(OfSnapshot, base.ShowOne):
-    """Show one snapshot."""
+class ShowSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
+    """Show one snapshot, or that of the same name of each system."""
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        collection = self.snapshots(parsed_args)
-        return _fields(collection.get(parsed_args.snapshot))
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        name = parsed_args.snapshot
+        return self.ask_each(
+            parsed_args,
+            lambda system: _fields(self.client.snapshots(system).get(name)),
+            COLUMNS,
+        )
 
 
-class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
-    """Create a snapshot of a system; without --wait, show the task."""
+class CreateSnapshot(many.OperateOnEach, base.ShowOne):
+    """
+    Create a snapshot of each system; without --wait, show the task.
+
+    The snapshots of several systems are of different moments; 'group snapshot
+    create' makes them of one.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--name',
-            type=base.name,
-            help='Name of the snapshot; generated from the time if not given.',
-        )
-        parser.add_argument(
-            '--description', help='Description of the snapshot.'
-        )
         parser.add_argument(
             '--no-memory',
             action='store_true',
             help='Do not save the memory of a running system.',
         )
-        parser.add_argument(
-            '--quiesce',
-            choices=QUIESCE_MODES,
-            help='Whether to quiesce the file systems through the guest '
-            'agent: if possible (Preferred), or fail if not (Required), or '
-            'do not try (Never).',
-        )
-        parser.add_argument(
-            '--lock',
-            action='store_true',
-            default=None,
-            help='Protect the snapshot from being deleted or pruned.',
-        )
-        times.add_option(parser)
-        parser.add_argument(
-            '--dry-run',
-            action='store_true',
-            help='Create nothing; show what would be created, what it needs, '
-            'and which snapshots would be pruned or kept, and why.',
-        )
+        options.add_create_options(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        options = (
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        given = (
             parsed_args.name,
             parsed_args.description,
             False if parsed_args.no_memory else None,
@@ -173,62 +156,46 @@ class CreateSnapshot(base.WaitOption, OfSystem, base.ShowOne):
             parsed_args.expires,
         )
         if parsed_args.dry_run:
-            policy = self.client.policy(parsed_args.system)
-            return policies.explain(policy, *options)
-        handle = self.snapshots(parsed_args).create(*options)
-        created, task = self.follow(handle, parsed_args)
-        return _fields(created) if created else tasks.fields(task)
+            return self.ask_each(
+                parsed_args,
+                lambda system: policies.explain(
+                    self.client.policy(system), *given
+                ),
+            )
+        return self.operate(
+            parsed_args,
+            lambda system: self.client.snapshots(system).create(*given),
+            lambda made, task: _fields(made) if made else tasks.fields(task),
+            tasks.BRIEF if parsed_args.wait is None else COLUMNS,
+        )
 
 
-class SetSnapshot(OfSnapshot, base.ShowOne):
+class SetSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
     """Change the description, the lock or the expiration of a snapshot."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--description', help='Description of the snapshot.'
-        )
-        lock = parser.add_mutually_exclusive_group()
-        lock.add_argument(
-            '--lock',
-            dest='locked',
-            action='store_true',
-            default=None,
-            help='Protect the snapshot from being deleted or pruned.',
-        )
-        lock.add_argument(
-            '--unlock',
-            dest='locked',
-            action='store_false',
-            help='Allow deleting and pruning the snapshot again.',
-        )
-        expiry = parser.add_mutually_exclusive_group()
-        times.add_option(expiry)
-        expiry.add_argument(
-            '--no-expiry',
-            action='store_true',
-            help='Remove the expiration of the snapshot.',
-        )
+        options.add_changes(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        changes = {
-            'Description': parsed_args.description,
-            'Locked': parsed_args.locked,
-            'ExpiresTime': parsed_args.expires,
-        }
-        changes = {k: v for k, v in changes.items() if v is not None}
-        if parsed_args.no_expiry:
-            changes['ExpiresTime'] = None
-        snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
-        return _fields(snapshot.update(**changes))
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        name, wanted = parsed_args.snapshot, options.changes(parsed_args)
+        return self.ask_each(
+            parsed_args,
+            lambda system: _fields(
+                self.client.snapshots(system).get(name).update(**wanted)
+            ),
+            (*COLUMNS, 'Expires'),
+        )
 
 
-class PurgeSnapshots(base.WaitOption, OfSystem, base.ShowOne):
+class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, base.ShowOne):
     """
-    Delete all snapshots of a system; show the task.
+    Delete all snapshots of systems; show the tasks.
 
-    The system keeps its current state, and can be undefined afterwards.
+    A system keeps its current state, and can be undefined afterwards.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -241,47 +208,57 @@ class PurgeSnapshots(base.WaitOption, OfSystem, base.ShowOne):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        handle = self.snapshots(parsed_args).purge(parsed_args.force)
-        return tasks.fields(self.follow(handle, parsed_args)[1])
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        chosen = self.select(parsed_args)
+        self.confirm(chosen, parsed_args, 'Delete all snapshots of')
+        return self.operate_on(
+            chosen,
+            parsed_args,
+            lambda system: self.client.snapshots(system).purge(
+                parsed_args.force
+            ),
+            lambda _, task: tasks.fields(task),
+            tasks.BRIEF,
+        )
 
 
-class ShowTree(OfSystem):
-    """Draw the snapshot tree of a system."""
+class ShowTree(many.OnEach):
+    """Draw the snapshot tree of systems."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        members = self.snapshots(parsed_args).get_members()
-        for line in tree.draw(members, time.time()):
+        chosen = self.select(parsed_args)
+        if chosen.single:
+            self._write(self._lines(chosen.targets[0].identity))
+            return
+        found = self.try_each(chosen, self._lines)
+        for target, lines in found.items():
+            self._write([f'{output.printable(target.name)}:'])
+            self._write(f'  {line}' for line in lines)
+        base.Rows([()] * len(found), len(chosen.targets)).raise_failures()
+
+    def _lines(self, system: str) -> list[str]:
+        members = self.client.snapshots(system).get_members()
+        return list(tree.draw(members, time.time()))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
             self.app.stdout.write(f'{line}\n')
 
 
-class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
+class RevertSnapshot(
+    many.OperateOnEach, OfSnapshot, selection.Confirmed, base.ShowOne
+):
     """
-    Revert a system to a snapshot; show the task.
+    Revert systems to a snapshot; show the tasks.
 
-    Everything the system has written since its current snapshot is lost.
+    Everything a system has written since its current snapshot is lost.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--power',
-            choices=POWER_STATES,
-            help='Power state after the revert; AsCaptured if not given.',
-        )
-        parser.add_argument(
-            '--safety-snapshot',
-            action='store_true',
-            default=None,
-            help='Create a snapshot of the current state first.',
-        )
-        parser.add_argument(
-            '--force',
-            action='store_true',
-            default=None,
-            help='Continue without restoring the UEFI variables and the '
-            'virtual TPM if their copies cannot be used.',
-        )
+        options.add_revert_options(parser)
         parser.add_argument(
             '--dry-run',
             action='store_true',
@@ -291,17 +268,35 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        snapshot = self.snapshots(parsed_args).get(parsed_args.snapshot)
-        options = (
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        name = parsed_args.snapshot
+        given = (
             parsed_args.power,
             parsed_args.safety_snapshot,
             parsed_args.force,
         )
         if parsed_args.dry_run:
-            return _preview(snapshot.preview_revert(*options))
-        handle = snapshot.revert(*options)
-        return tasks.fields(self.follow(handle, parsed_args)[1])
+            return self.ask_each(
+                parsed_args,
+                lambda system: _preview(
+                    self.client.snapshots(system)
+                    .get(name)
+                    .preview_revert(*given)
+                ),
+            )
+        chosen = self.select(parsed_args)
+        self.confirm(chosen, parsed_args, 'Revert', f'to {name}')
+        return self.operate_on(
+            chosen,
+            parsed_args,
+            lambda system: (
+                self.client.snapshots(system).get(name).revert(*given)
+            ),
+            lambda _, task: tasks.fields(task),
+            tasks.BRIEF,
+        )
 
 
 def _preview(seen: dict[str, Any]) -> tasks.Fields:
@@ -312,94 +307,28 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
         'Discarded Since': seen['DiscardedSince'],
         'Safety Snapshot': seen['SafetySnapshot'],
         'Pruned': seen['Pruned'],
-        'Needs': output.needs(seen['Needs']),
+        'Needs': options.needs(seen['Needs']),
         'Warnings': [warning['Message'] for warning in seen['Warnings']],
     }
     return tuple(values), tuple(values.values())
 
 
-class DeleteSnapshots(base.WaitOption, OfSystem, base.Lister):
+class SnapsRevert(RevertSnapshot):
     """
-    Delete snapshots; list the tasks.
+    Revert systems to a snapshot, and wait for the tasks to end.
 
-    The system keeps its current state. If a snapshot cannot be deleted, the
-    command continues with the others. SECONDS apply to each snapshot.
+    Everything a system has written since its current snapshot is lost.
     """
 
-    columns = ('Snapshot', 'Task', 'State')
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'snapshots',
-            metavar='SNAPSHOT',
-            type=base.name,
-            nargs='+',
-            help='Names of the snapshots, in the order of deletion.',
-        )
-        return parser
-
-    def take_action(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[tuple[str, ...], list[Any]]:
-        from sushy import exceptions
-
-        names = parsed_args.snapshots
-        rows = []
-        for name in names:
-            try:
-                rows.append(self._delete(name, parsed_args))
-            except (exceptions.SushyError, errors.CommandError) as error:
-                if len(names) == 1:
-                    raise
-                reason = self.explain(error)
-                self.app.LOG.error('%s: %s', name, reason)
-        return self.columns, rows
-
-    def _delete(
-        self, name: str, parsed_args: argparse.Namespace
-    ) -> tuple[Any, ...]:
-        snapshot = self.snapshots(parsed_args).get(name)
-        _, task = self.follow(snapshot.delete(), parsed_args)
-        return snapshot.name, task.identity, tasks.state(task)
-
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-    ) -> int:
-        """Print the tasks, then fail if some snapshots were not deleted."""
-        rows = list(data)
-        super().produce_output(parsed_args, column_names, rows)
-        asked = len(parsed_args.snapshots)
-        if len(rows) < asked:
-            raise errors.CommandError(f'{asked - len(rows)} of {asked} failed')
-        return 0
+    waits_by_default = True
 
 
 class SnapsCreate(CreateSnapshot):
-    """Create a snapshot, wait until it is complete, and show it."""
-
-    waits_by_default = True
-
-
-class SnapsRevert(RevertSnapshot):
     """
-    Revert a system to a snapshot, and wait for the task to end.
+    Create a snapshot of each system, wait until it is complete, and show it.
 
-    Everything the system has written since its current snapshot is lost.
-    """
-
-    waits_by_default = True
-
-
-class SnapsRemove(DeleteSnapshots):
-    """
-    Delete snapshots, and wait for the tasks to end.
-
-    The system keeps its current state. If a snapshot cannot be deleted, the
-    command continues with the others. SECONDS apply to each snapshot.
+    The snapshots of several systems are of different moments; 'group snapshot
+    create' makes them of one.
     """
 
     waits_by_default = True

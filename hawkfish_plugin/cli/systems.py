@@ -2,12 +2,33 @@
 """``hawkfish system``: what concerns a system as a whole."""
 
 import argparse
+from typing import Any
 
 from hawkfish_plugin.cli import base, tasks
-from hawkfish_plugin.cli.snapshots import OfSystem
 
 
-class RepairSystem(base.WaitOption, OfSystem, base.ShowOne):
+class ListSystems(base.Lister):
+    """List the systems by name, with where each of them stands."""
+
+    columns = ('Name', 'UUID', 'Power', 'Snapshots', 'Current', 'Groups')
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        return self.columns, [
+            (
+                system.name,
+                system.uuid,
+                system.power_state,
+                system.snapshot_count,
+                system.current_snapshot,
+                system.groups,
+            )
+            for system in self.client.systems()
+        ]
+
+
+class RepairSystem(base.WaitOption, base.OfSystem, base.ShowOne):
     """
     Put an unsafe system back on the files that it was on.
 
@@ -25,7 +46,7 @@ class RepairSystem(base.WaitOption, OfSystem, base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        snapshots = self.snapshots(parsed_args)
+        snapshots = self.client.snapshots(parsed_args.system)
         if parsed_args.dry_run:
             repairs = snapshots.plan_repair()
             return (

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Fields = tuple[tuple[str, ...], tuple[Any, ...]]
 
+BRIEF = ('ID', 'Operation', 'Snapshot', 'State', 'Percent', 'Started')
+"""What a table shows of the tasks of several systems"""
+
 ENDED = ('Completed', 'Exception', 'Cancelled', 'Killed')
 
 
@@ -27,6 +30,8 @@ def fields(task: 'client.Task') -> Fields:
         'Ended': task.end_time,
         'Messages': [message.message for message in task.messages or ()],
     }
+    if task.group:
+        values['Group'] = task.group
     return tuple(values), tuple(values.values())
 
 
@@ -39,7 +44,8 @@ def _row(task: 'client.Task') -> tuple[Any, ...]:
     return (
         task.identity,
         task.operation,
-        task.system,
+        # A task of a group has several, and names one of them.
+        None if task.group else task.system,
         task.snapshot,
         state(task),
         task.percent_complete,

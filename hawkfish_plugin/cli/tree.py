@@ -3,24 +3,39 @@
 The snapshot tree, as text.
 
 One line per snapshot: its name, followed by its state, size, age and flags.
+The snapshots are those of a system, or of a group.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import output, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
+    Node = client.Snapshot | client.GroupSnapshot
+
 HERE = '* the system is here'
 
 
-def draw(members: Iterable['client.Snapshot'], now: float) -> Iterator[str]:
-    """Yield the lines; older snapshots come first."""
+def _here(snapshot: 'Node') -> str | None:
+    return HERE if snapshot.is_current else None
+
+
+def draw(
+    members: 'Iterable[Node]',
+    now: float,
+    here: 'Callable[[Any], str | None]' = _here,
+) -> Iterator[str]:
+    """
+    Yield the lines; older snapshots come first.
+
+    *here* says who stands on a snapshot, or None.
+    """
     members = list(members)
     names = {snapshot.name for snapshot in members}
-    below: dict[str | None, list[client.Snapshot]] = {}
+    below: dict[str | None, list[Node]] = {}
     for snapshot in members:
         # The parent of a snapshot that is being created may be unknown.
         parent = snapshot.parent if snapshot.parent in names else None
@@ -43,20 +58,20 @@ def draw(members: Iterable['client.Snapshot'], now: float) -> Iterator[str]:
             if id(child) not in drawn
         ]
         # The next snapshot becomes a child of the current one.
-        if snapshot.is_current:
+        if standing := here(snapshot):
             last = '`-- ' if not grown else '|-- '
-            yield f'{indent}{last}{HERE}'
+            yield f'{indent}{last}{standing}'
         if grown:
             grown[-1] = (grown[-1][0], indent, '`-- ', '    ')
         waiting += reversed(grown)
 
 
-def _describe(snapshot: 'client.Snapshot', now: float) -> str:
+def _describe(snapshot: 'Node', now: float) -> str:
     facts = [
         snapshot.snapshot_state,
         output.size(snapshot.size_bytes),
         snapshot.created_time and times.ago(snapshot.created_time, now),
-        'memory' if snapshot.snapshot_type == 'DiskAndMemory' else None,
+        _kind(snapshot),
         'locked' if snapshot.locked else None,
         snapshot.expires_time and f'expires {snapshot.expires_time}',
     ]
@@ -64,3 +79,10 @@ def _describe(snapshot: 'client.Snapshot', now: float) -> str:
     return (
         f'{output.printable(snapshot.name)}  ({output.printable(described)})'
     )
+
+
+def _kind(snapshot: 'Node') -> str | None:
+    kind: str | None = getattr(snapshot, 'snapshot_type', None)
+    if kind is None:
+        return getattr(snapshot, 'consistency', None)
+    return 'memory' if kind == 'DiskAndMemory' else None

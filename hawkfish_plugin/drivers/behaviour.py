@@ -3,8 +3,9 @@
 How the fake driver behaves, and the options that say so.
 
 Owns ``Behaviour``, by which a test makes an operation slow, lets it fail or
-kills the process in it, and ``--fake-seconds``, ``--fake-fail`` and
-``--fake-die`` of ``hawkfish-emulator``, by which a user does.
+kills the process in it, and the options of ``hawkfish-emulator`` by which a
+user does: ``--fake-seconds``, ``--fake-fail`` and ``--fake-die``.  Owns
+``--fake-systems`` as well, and what these systems are.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.contract import Dependent
+from hawkfish_plugin.emulator import internals
 
 STEPS: Mapping[str, Sequence[str]] = {
     'create': ('prepare', 'capture', 'finish'),
@@ -31,6 +33,8 @@ STEPS: Mapping[str, Sequence[str]] = {
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
+
+MOST_SYSTEMS = 1000
 
 _PROGRAM = 'hawkfish-emulator'
 
@@ -81,6 +85,8 @@ def take(
     asked = {name: value for name, value in vars(known).items() if value}
     if asked and '--fake' not in others and not _wants_help(others):
         parser.error(f'--fake-{next(iter(asked))} needs --fake')
+    if known.systems:
+        settings.update(internals.fake_systems(known.systems))
     settings[SETTING] = Behaviour(
         known.seconds,
         {place: _failure(place) for place in known.fail},
@@ -142,6 +148,13 @@ def _parser(usage: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
         metavar='SECONDS',
         help='how long each operation takes',
     )
+    group.add_argument(
+        '--fake-systems',
+        dest='systems',
+        type=_count,
+        metavar='N',
+        help='how many systems there are: fake, fake-1, fake-2 and so on',
+    )
     for verb, what in (
         ('fail', 'let an operation fail at this step; may be repeated'),
         ('die', 'let the emulator die at this step; may be repeated'),
@@ -176,6 +189,16 @@ def _seconds(text: str) -> float:
             f'{text!r} is not a number of seconds'
         )
     return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9) or not (
+        1 <= int(text) <= MOST_SYSTEMS
+    ):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number from 1 to {MOST_SYSTEMS}'
+        )
+    return int(text)
 
 
 def _place(text: str) -> str:

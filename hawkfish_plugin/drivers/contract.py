@@ -434,6 +434,9 @@ class Driver(Protocol):
     def systems(self) -> Sequence[System]:
         """Every system that has snapshots."""
 
+    def power_states(self) -> Mapping[System, str]:
+        """Every system that there is, and whether it is ON, OFF or PAUSED."""
+
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
 

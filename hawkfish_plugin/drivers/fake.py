@@ -101,6 +101,12 @@ class FakeDriver:
                 found += [self.resolve(uuid)] if tree else []
         return found
 
+    def power_states(self) -> Mapping[contract.System, str]:
+        return {
+            self.resolve(uuid): self._power_state(uuid)
+            for uuid in self._systems().systems
+        }
+
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         self.resolve(uuid)
         return [

@@ -19,6 +19,7 @@ import posixpath
 import sqlite3
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -26,6 +27,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 import flask
 from sushy_tools import error
 from sushy_tools.emulator import api_utils, auth_basic, memoize
+from sushy_tools.emulator.resources.systems import fakedriver
 
 Config = Mapping[str, Any]
 MediaNote = dict[str, Any]
@@ -324,6 +326,34 @@ def authorization(environ: WSGIEnvironment) -> tuple[str, bytes] | None:
 
 
 # Systems -------------------------------------------------------------------
+
+
+def fake_systems(count: int) -> dict[str, Any]:
+    """
+    The settings that let the fake driver have *count* systems.
+
+    The first is the one that it has by itself.  Relies on the key, and on the
+    shape of a system.
+    """
+    own = fakedriver.DEFAULT_UUID
+    return {
+        'SUSHY_EMULATOR_FAKE_SYSTEMS': [
+            {
+                'uuid': str(uuid.uuid5(uuid.UUID(own), str(n))) if n else own,
+                'name': f'fake-{n}' if n else 'fake',
+                'power_state': 'Off',
+                'external_notifier': False,
+                'nics': [
+                    {
+                        'mac': f'00:5c:52:31:{n // 256:02x}:{n % 256:02x}',
+                        'ip': f'172.22.{n // 256}.{n % 256}',
+                    }
+                ],
+            }
+            for n in range(count)
+        ]
+    }
+
 
 _building = threading.Lock()
 

@@ -68,6 +68,8 @@ class RequestLocks:
 
     def may_go_without(self, error: exceptions.HawkFishError) -> bool:
         """Whether the request may be served without the lock."""
+        if flask.g.get('hawkfish_start_unchecked'):
+            return False
         if isinstance(
             error,
             exceptions.SystemLocked
@@ -153,21 +155,14 @@ class RequestLocks:
             raise exceptions.SystemUnsettled(
                 system.uuid, task.operation, task.id
             )
-        if internals.may_start(flask.request):
-            for left in self._services.tasks.attention.findings(system.uuid):
-                raise left
-            self._check_start(system)
-
-    def _check_start(self, system: contract.System) -> None:
-        """Raise what a start of *system* would destroy, and record it."""
-        driver = self._services.driver
         # Of a system that is hidden, the emulator starts nothing.
-        if not isinstance(
-            driver, contract.FindsUnsafe
-        ) or not self._services.may_serve(system):
-            return
-        with self._services.findings.telling(system):
-            driver.check_start(system.uuid)
+        if internals.may_start(flask.request) and self._services.may_serve(
+            system
+        ):
+            # A start that cannot be checked is refused, whatever the reason.
+            flask.g.hawkfish_start_unchecked = True
+            self._services.findings.check_start(system)
+            del flask.g.hawkfish_start_unchecked
 
     def _lock_reading(self, held: contextlib.ExitStack, identity: str) -> None:
         uuid = self.uuid_of(identity)

@@ -24,6 +24,7 @@ from hawkfish_plugin.api import (
     sessions,  # noqa: F401
     snapshots,  # noqa: F401
     subscriptions,  # noqa: F401
+    summaries,  # noqa: F401
     tasks,  # noqa: F401
 )
 from hawkfish_plugin.api.blueprint import blueprint

@@ -14,12 +14,21 @@ from oslo_config import cfg
 
 from hawkfish_plugin.ironic import management, vendor
 
-# Ironic looks for it in the group named after the hardware type.
-CONF.register_opt(
-    cfg.StrOpt(
-        'verify_ca',
-        help='CA certificates for nodes without redfish_verify_ca.',
-    ),
+# Ironic looks for the first in the group named after the hardware type.
+CONF.register_opts(
+    [
+        cfg.StrOpt(
+            'verify_ca',
+            help='CA certificates for nodes without redfish_verify_ca.',
+        ),
+        cfg.ListOpt(
+            'revert_groups',
+            default=[],
+            help='Groups of systems that the step revert_group may revert, '
+            'with all nodes in them: whoever may clean one of these nodes '
+            'discards the state of all. None if not given.',
+        ),
+    ],
     group='hawkfish',
 )
 

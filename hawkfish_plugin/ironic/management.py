@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``revert_snapshot`` as a clean, deploy and service step.
+``revert_snapshot`` and ``revert_group`` as clean, deploy and service steps.
 
-Owns the step. It preserves the power state of the node unless another one is
-requested, because the steps that follow depend on it.
+Owns the steps. They preserve the power state of the node unless another one
+is requested, because the steps that follow depend on it.
 """
 
 from typing import Any
@@ -24,11 +24,24 @@ ARGUMENTS = {
     },
 }
 
+GROUP_ARGUMENTS = {
+    'name': {'description': 'Name of the group snapshot.', 'required': True},
+    'group': {
+        'description': 'Name of the group, if the node is in several that '
+        'may be reverted.'
+    },
+    'target_power_state': {
+        'description': 'On, Off or AsCaptured, of all systems; AsCaptured if '
+        'not given, and then the node itself keeps its power state.'
+    },
+    'timeout': ARGUMENTS['timeout'],
+}
+
 
 class HawkFishManagement(
     management.RedfishManagement  # type: ignore[misc]
 ):
-    """The Redfish management interface, with the step."""
+    """The Redfish management interface, with the steps."""
 
     @base.clean_step(  # type: ignore[untyped-decorator]
         priority=0, argsinfo=ARGUMENTS, requires_ramdisk=False
@@ -46,3 +59,19 @@ class HawkFishManagement(
         if 'target_power_state' not in arguments:
             arguments['target_power_state'] = operations.power_state(task)
         operations.revert(task, **arguments)
+
+    @base.clean_step(  # type: ignore[untyped-decorator]
+        priority=0, argsinfo=GROUP_ARGUMENTS, requires_ramdisk=False
+    )
+    @base.deploy_step(  # type: ignore[untyped-decorator]
+        priority=0, argsinfo=GROUP_ARGUMENTS
+    )
+    @base.service_step(  # type: ignore[untyped-decorator]
+        priority=0, argsinfo=GROUP_ARGUMENTS, requires_ramdisk=False
+    )
+    def revert_group(self, task: Any, **kwargs: Any) -> None:
+        """Revert the group of the node, as far as the operator allows it."""
+        name, *optional = GROUP_ARGUMENTS
+        operations.revert_group(
+            task, **operations.read(kwargs, (name,), optional)
+        )

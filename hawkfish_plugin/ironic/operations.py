@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ironic.common import exception, states
+from ironic.conf import CONF
 from ironic.drivers.modules.redfish import utils
 from oslo_utils import strutils
 from sushy import exceptions
@@ -57,6 +58,7 @@ def _power_state(text: object) -> str:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     'name': _name,
+    'group': _name,
     'description': str,
     'include_memory': _boolean,
     'quiesce': str,
@@ -132,6 +134,59 @@ def revert(
         _follow_power(task)
 
 
+def revert_group(
+    task: Any,
+    name: str,
+    group: str | None = None,
+    target_power_state: str | None = None,
+    timeout: float = TIMEOUT,
+) -> None:
+    """
+    Revert the group of the node, and update the node's power state.
+
+    The node keeps its power state if *target_power_state* is None. Raises
+    InvalidParameterValue unless the operator allows it for the group.
+    """
+    before = task.driver.power.get_power_state(task)
+    try:
+        with _told():
+            snapshots = _group(task, group).snapshots
+            snapshots.get(name).revert(target_power_state).wait(timeout)
+        if target_power_state is None:
+            _restore_power(task, before)
+    finally:
+        # A failed revert may have changed it, too.
+        _follow_power(task)
+
+
+def _group(task: Any, name: str | None) -> client.Group:
+    """The group of the node that is meant, and may be reverted."""
+    allowed = set(CONF.hawkfish.revert_groups)
+    found = [
+        group
+        for group in _extension(task).groups
+        if group.name in allowed and name in (None, group.name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ', '.join(group.name for group in found)
+        reason = f'Name the group: the node is in {names}.'
+    else:
+        reason = (
+            f'The node is not in a group {name} that may be reverted; see'
+            if name
+            else 'The node is in no group that may be reverted; see'
+        ) + ' revert_groups in the section [hawkfish] of the configuration.'
+    raise exception.InvalidParameterValue(reason)
+
+
+def _restore_power(task: Any, before: str) -> None:
+    known = (states.POWER_ON, states.POWER_OFF)
+    if before in known and before != task.driver.power.get_power_state(task):
+        task.driver.power.set_power_state(task, before)
+
+
 def delete(task: Any, name: str, timeout: float = TIMEOUT) -> None:
     """Delete a snapshot; the node keeps its current state."""
     with _told():
@@ -146,11 +201,15 @@ def power_state(task: Any) -> str:
 
 
 def _snapshots(task: Any) -> client.SnapshotCollection:
+    return _extension(task).snapshots
+
+
+def _extension(task: Any) -> client.HawkFishSystem:
     system = utils.get_system(task.node)
     if 'HawkFish' not in system.json.get('Oem', {}):
         raise exception.RedfishError(error=NO_PLUGIN)
     found: client.HawkFishSystem = system.get_oem_extension('HawkFish')
-    return found.snapshots
+    return found
 
 
 def _follow_power(task: Any) -> None:

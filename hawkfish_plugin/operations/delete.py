@@ -6,7 +6,6 @@ Owns what stands in its way, and the note of a snapshot that an interrupted
 merge has damaged.
 """
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -145,10 +144,12 @@ class Delete(Operation):
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = DeleteArguments.load(task.arguments)
-        with contextlib.suppress(exceptions.SnapshotNotFound):
-            self._catalogue.same(
-                task.one_system, task.one_snapshot, arguments.created
-            )
+        self.check_again(
+            task.one_system,
+            task.one_snapshot,
+            arguments.created,
+            context.recall(contract.DeleteJournal),
+        )
         with self._findings.settling(task.one_system):
             return self._delete(context, self._driver.settle_delete)
 
@@ -176,6 +177,38 @@ class Delete(Operation):
             self.note_damage(system.uuid, name, created, journal)
             raise
         self._notes.forget(system.uuid, name)
+
+    def check_again(
+        self,
+        system: contract.System,
+        name: str,
+        created: int,
+        journal: contract.DeleteJournal,
+        forced: bool = False,
+        merging_all: bool = False,
+    ) -> None:
+        """
+        Raise what stands in the way of settling a delete by now.
+
+        While it was interrupted others may have begun to stand on what it
+        would overwrite; see ``catalogue.obstacles`` for the last two.
+        """
+        try:
+            view = self._catalogue.same(
+                system, name, created, contract.Freshness.FULL
+            )
+        except exceptions.SnapshotNotFound:
+            # It only has to tidy up.
+            return
+        if journal.merging:
+            # What it has merged stands on the base too, and is nobody's.
+            systems = [d for d in view.dependents if d.uuid is not None]
+            view = dataclasses.replace(view, dependents=tuple(systems))
+        try:
+            exceptions.check(catalogue.obstacles(view, forced, merging_all))
+        except exceptions.HawkFishError:
+            self.note_damage(system.uuid, name, created, journal)
+            raise
 
     def leave(self, task: Task) -> None:
         self.note_damage(

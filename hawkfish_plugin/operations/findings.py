@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import cachetools
 
-from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin import attention, events, exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 
@@ -24,20 +24,31 @@ _MOST_REMEMBERED = 10_000
 
 class Findings:
     """
-    What makes the systems of *driver* unsafe.
+    What makes the systems of *driver* unsafe, or has left them half changed.
 
     Each process remembers by itself what it has recorded.
     """
 
     def __init__(
-        self, driver: contract.Driver, event_table: events.Events
+        self,
+        driver: contract.Driver,
+        event_table: events.Events,
+        noted: attention.Attention,
     ) -> None:
         self._driver = driver
         self._events = event_table
+        self._noted = noted
         self._lock = threading.Lock()
         self._told: cachetools.TTLCache[tuple[str, str], bool] = (
             cachetools.TTLCache(_MOST_REMEMBERED, _REMEMBERED_SECONDS)
         )
+
+    def check_start(self, system: contract.System) -> None:
+        """Raise, and record, what a start of *system* would destroy."""
+        exceptions.check(self._noted.findings(system.uuid))
+        if isinstance(self._driver, contract.FindsUnsafe):
+            with self.telling(system):
+                self._driver.check_start(system.uuid)
 
     @contextlib.contextmanager
     def telling(self, system: contract.System) -> Iterator[None]:

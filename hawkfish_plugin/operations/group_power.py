@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import attention, exceptions
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.group_catalogue import GroupCatalogue
 from hawkfish_plugin.groups import Group
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Operation
@@ -65,12 +66,12 @@ class _OfMembers(Operation):
 
     def __init__(
         self,
-        driver: contract.Driver,
+        findings: Findings,
         task_table: Tasks,
         groups: GroupCatalogue,
         systems: Callable[[], Any],
     ) -> None:
-        self._driver = driver
+        self._findings = findings
         self._tasks = task_table
         self._groups = groups
         self._systems = systems
@@ -160,19 +161,8 @@ class GroupReset(_OfMembers):
 
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:
         if internals.is_start(arguments.kind):
-            self._check_start(system, self._tasks.attention)
+            self._findings.check_start(system)
         internals.set_power_state(self._systems(), system.uuid, arguments.kind)
-
-    def _check_start(
-        self, system: contract.System, noted: attention.Attention
-    ) -> None:
-        """Raise what a start of *system* would destroy."""
-        for left in noted.of(system.uuid):
-            raise exceptions.SystemHalfChanged(
-                system.uuid, left.operation, left.task, left.step
-            )
-        if isinstance(self._driver, contract.FindsUnsafe):
-            self._driver.check_start(system.uuid)
 
 
 class GroupBootOrder(_OfMembers):

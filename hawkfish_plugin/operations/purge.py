@@ -122,6 +122,14 @@ class Purge(Operation):
         # Between two of its own steps the driver's are noted.
         journal = context.recall(PurgeJournal)
         if journal.purging is not None and context.last_step != 'purge':
+            self._delete.check_again(
+                context.task.one_system,
+                journal.purging,
+                journal.created,
+                journal,
+                PurgeArguments.load(context.task.arguments).force,
+                merging_all=True,
+            )
             self._delete_one(context, self._driver.settle_delete)
         # Meanwhile others may have begun to stand on what is left.
         self._check_again(context.task)
@@ -164,7 +172,7 @@ class Purge(Operation):
 
     def leave(self, task: Task) -> None:
         journal = PurgeJournal.load(task.journal)
-        if journal.purging is not None:
+        if journal.purging and journal.purging not in journal.deleted:
             self._delete.note_damage(
                 task.one_system.uuid, journal.purging, journal.created, journal
             )

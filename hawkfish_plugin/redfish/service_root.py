@@ -22,10 +22,15 @@ def service_root(root: Resource) -> Resource:
         'JsonSchemas': link(f'{uris.ROOT}/JsonSchemas'),
     }
     links = {'Sessions': link(uris.SESSIONS)} | root.get('Links', {})
+    oem = {
+        '@odata.type': '#HawkFishServiceRoot.v1_0_0.ServiceRoot',
+        'SystemSummaries': link(uris.SYSTEM_SUMMARIES),
+    }
     return {
         **root,
         '@odata.type': _newer(root.get('@odata.type', '')),
         'Links': links,
+        'Oem': {**root.get('Oem', {}), 'HawkFish': oem},
         **{name: link for name, link in added.items() if name not in root},
     }
 

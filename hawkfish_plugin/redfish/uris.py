@@ -15,6 +15,8 @@ SESSION_SERVICE = f'{ROOT}/SessionService'
 SESSIONS = f'{SESSION_SERVICE}/Sessions'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
+SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
+
 AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
 AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
@@ -51,6 +53,10 @@ def snapshot_uri(uuid: str, name: str) -> str:
 
 def policy_uri(uuid: str) -> str:
     return f'{system_uri(uuid)}/Oem/HawkFish/SnapshotPolicy'
+
+
+def summary_uri(uuid: str) -> str:
+    return f'{SYSTEM_SUMMARIES}/{uuid}'
 
 
 def aggregate_uri(name: str) -> str:

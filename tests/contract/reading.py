@@ -64,6 +64,14 @@ class Reading:
         subject.delete('a')
         assert subject.system not in driver.systems()
 
+    def test_power_states(self, subject):
+        """Every system is listed, with snapshots or without."""
+        assert subject.driver.power_states()[subject.system] == contract.OFF
+
+        subject.switch_on()
+
+        assert subject.driver.power_states()[subject.system] == contract.ON
+
     def test_a_driver_has_a_target(self, subject):
         """Something tells its hypervisor from every other one."""
         assert isinstance(subject.driver.target, str)

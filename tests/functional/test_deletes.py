@@ -381,6 +381,36 @@ def test_cancelled(big, emulator, power, name):
 
 
 @pytest.mark.parametrize('power', ['off', 'running'])
+@pytest.mark.parametrize('name', ['two', 'three'])
+def test_abandoned(big, emulator, power, name):
+    """Who abandons a merge finds it stopped, and its snapshot Failed."""
+    if power == 'running':
+        big.domain.create()
+    accepted, qemu = begin(emulator, big, name)
+    number = accepted.headers['Location'].rpartition('/')[2]
+
+    url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{number}'
+    actions = requests.get(url, timeout=60).json()['Oem']['HawkFish'][
+        'Actions'
+    ]
+    target = actions['#HawkFishTask.Abandon']['target']
+    abandoned = requests.post(emulator.url + target, timeout=60)
+
+    assert abandoned.status_code == 204, abandoned.text
+    assert state_of(emulator, big)[name] == 'Failed'
+
+    def is_stopped():
+        with contextlib.suppress(libvirt.libvirtError):
+            return not qemu.isActive() or not qemu.blockJobInfo('vda')
+        return True
+
+    wait_for(is_stopped, 'the end of the merge')
+    assert content(big) == NOW
+    emulator.delete(big.uuid, name)
+    check_whole(emulator, big, name)
+
+
+@pytest.mark.parametrize('power', ['off', 'running'])
 def test_out_of_time(big, hasty, power):
     """A merge ends at the deadline of its task, and the next goes on."""
     if power == 'running':

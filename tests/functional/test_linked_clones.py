@@ -7,6 +7,7 @@ both are refused.
 """
 
 import contextlib
+import re
 import subprocess
 
 import libvirt
@@ -168,3 +169,88 @@ def test_the_present_state_by_another_path(
 
     assert message_ids(refused) == ['SystemCloned']
     assert system.host.path(overlay).exists()
+
+
+@pytest.fixture
+def make_pool(host):
+    """A pool over a folder."""
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(contextlib.closing(host.connect()))
+
+        def make(name, folder, active):
+            text = (
+                f"<pool type='dir'><name>{name}</name>"
+                f'<target><path>{folder}</path></target></pool>'
+            )
+            pool = connection.storagePoolDefineXML(text)
+            stack.callback(pool.undefine)
+            if active:
+                pool.create()
+                stack.callback(pool.destroy)
+
+        yield make
+
+
+def test_a_pool_that_is_stopped(
+    make_system, emulator, make_clone, make_pool, host
+):
+    """A definition that names its disk by it is found, or asked for."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/clones')
+    make_pool('clones', '/srv/clones', False)
+    before = other.domain.XMLDesc(_INACTIVE)
+    text = re.sub(
+        r"<disk type='file'(.*?)<source file='.*?'/>",
+        r"<disk type='volume'\1<source pool='clones' volume='clone.qcow2'/>",
+        before,
+        count=1,
+        flags=re.DOTALL,
+    )
+    with contextlib.closing(host.connect()) as connection:
+        connection.defineXML(text)
+
+        check_delete_refused(emulator, system, clone)
+
+        # As where the file system is not mounted.
+        inside(host, f'mv {clone} /srv/unmounted')
+        refused = emulator.send_delete(system.uuid, 's')
+        assert message_ids(refused) == ['PoolNotActive']
+        inside(host, f'mv /srv/unmounted {clone}')
+        connection.defineXML(before)
+
+
+def test_a_copy_of_an_overlay(make_system, emulator, make_pool, host):
+    """A backup needs its backing file, whatever its name."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    (overlay,) = system.sources()
+    copy = f'/srv/backup/{overlay.rpartition("/")[2]}'
+    inside(host, f"qemu-io -c 'write -P 7 8M 1M' {overlay}")
+    inside(host, f'mkdir -p /srv/backup; cp {overlay} {copy}')
+    make_pool('backup', '/srv/backup', True)
+
+    check_delete_refused(emulator, system, copy)
+    inside(host, f'rm {copy}')
+
+
+def test_an_overlay_below(make_system, emulator, make_clone):
+    """A revert asks about all that it removes, not only about the disks."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    below = system.sources()[0]
+    emulator.create(system.uuid, Name='t')
+    system.domain.snapshotLookupByName('t').delete(
+        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    )
+    clone = make_clone(below, 'clone.qcow2', '/srv/elsewhere')
+    (own,) = other.sources()
+    name_disk(other, own, clone)
+    system.domain.create()
+
+    refused = emulator.post_revert(system.uuid, 's')
+
+    assert message_ids(refused) == ['SystemCloned']
+    system.domain.destroy()
+    name_disk(other, clone, own)

@@ -6,6 +6,7 @@ A guest that is stopped already must not be left so, and a file that is needed
 by now must not be removed.
 """
 
+import contextlib
 import posixpath
 import re
 import subprocess
@@ -165,6 +166,34 @@ def test_used_before_it_is_settled(driver, system, use):
     assert system.domain.snapshotCurrent().getName() == 's'
     if system.domain.hasManagedSaveImage():
         system.domain.managedSaveRemove()
+
+
+def test_abandoned_while_libvirt_hangs(driver, system, monkeypatch):
+    """
+    Whoever abandons a revert finds the guest as it was when libvirt answers.
+
+    It is not stopped by the call that would have come next.
+    """
+    before, number = system.sources(), system.domain.ID()
+    context = Context()
+    define = libvirt.virConnect.defineXML
+
+    def hang(*args):
+        answer = define(*args)
+        context.abandoned = True
+        return answer
+
+    with monkeypatch.context() as patched, pytest.raises(contract.Abandoned):
+        patched.setattr(libvirt.virConnect, 'defineXML', hang)
+        driver.revert(system.uuid, BACK, context)
+
+    assert system.domain.ID() == number
+    assert system.domain.snapshotCurrent().getName() == 't'
+    for path in before:
+        assert system.host.path(path).exists()
+    # Its task can be settled by who is asked to.
+    with contextlib.suppress(exceptions.HawkFishError):
+        driver.settle_revert(system.uuid, BACK, context.heir())
 
 
 @pytest.fixture

@@ -105,7 +105,8 @@ def look_hard(uri, folder, rounds):
         for _ in range(rounds):
             try:
                 seen.add(storage.exists(f'{folder}/file'))
-                seen.add(bool(backing.of_all(storage, [folder], {})))
+                found = backing.of_all(storage, [folder], {}, {})
+                seen.add('unknown' if found.unread else bool(found.found))
             except libvirt.libvirtError:
                 seen.add('unknown')
     return seen

@@ -171,6 +171,55 @@ def test_files_that_are_gone(old, emulator):
     assert old.sources() == before
 
 
+def test_a_link_that_is_new(make_system, emulator, host):
+    """What is held is known by any path, whenever it was last looked at."""
+    system = make_system(**SMALL)
+    (base,) = system.sources()
+    text = definition(system)
+    findings(emulator, system)
+    disk(system, 'write -P 1 0 4M')
+    emulator.create(system.uuid, Name='s')
+    links = host.path('/srv/links')
+    links.mkdir(parents=True)
+    (links / 'disk').symlink_to(base)
+    define(system, text.replace(base, '/srv/links/disk'))
+
+    assert refused(reset(emulator, system), 'DefinitionOnSnapshot')
+    (links / 'disk').unlink()
+
+
+def test_below_the_latest_state(old, emulator):
+    """Nothing is let write to what somebody has put an overlay on."""
+    above = f'{old.latest[0]}.above'
+    subprocess.run(
+        [
+            'chroot',
+            old.host.root,
+            'qemu-img',
+            'create',
+            '-q',
+            '-f',
+            'qcow2',
+            '-F',
+            'qcow2',
+            '-b',
+            old.latest[0],
+            above,
+        ],
+        check=True,
+    )
+
+    assert refused(repair(emulator, old), 'DiskIsBackingFile')
+    define(old, definition(old).replace(old.sources()[0], old.latest[0]))
+    assert refused(reset(emulator, old), 'DiskIsBackingFile')
+    assert findings(emulator, old) == ['DiskIsBackingFile']
+    # A create moves the system off that file.
+    emulator.create(old.uuid, Name='t')
+    assert reset(emulator, old).ok
+    old.domain.destroy()
+    old.host.path(above).unlink()
+
+
 def test_the_two_definitions_differ(make_system, emulator):
     """A power cycle after a successful create keeps what was written."""
     system = make_system(**SMALL)

@@ -61,6 +61,8 @@ http_url = {files}
 ramdisk_image_download_source = http
 [dhcp]
 dhcp_provider = none
+[hawkfish]
+revert_groups = lab, other
 [oslo_concurrency]
 lock_path = {folder}/state
 """
@@ -254,13 +256,13 @@ class Node:
         self.ironic.try_baremetal('node', 'delete', self.name)
 
 
-def steps(name: str, **arguments: object) -> str:
-    """The step that reverts to *name*, as ``--clean-steps`` wants it."""
+def steps(name: str, step: str = STEP, **arguments: object) -> str:
+    """A *step* that reverts to *name*, as ``--clean-steps`` wants it."""
     return json.dumps(
         [
             {
                 'interface': 'management',
-                'step': STEP,
+                'step': step,
                 'args': {'name': name, **arguments},
             }
         ]

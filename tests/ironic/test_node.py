@@ -4,6 +4,7 @@
 import json
 
 import pytest
+import requests
 
 from tests.ironic.service import Node, steps
 from tests.served import FAKE_UUID, Served
@@ -153,6 +154,86 @@ def test_clean_that_cannot_be(created):
     assert "Snapshots/missing' was not found" in shown['last_error']
     created.act('maintenance unset')
     created.act('manage', '--wait', '60')
+
+
+@pytest.fixture
+def grouped(backend, node):
+    """A function that puts the node's system into a group with a snapshot."""
+    groups = f'{backend.emulator.url}/redfish/v1/AggregationService/Aggregates'
+    made = []
+
+    def group(name, snapshot):
+        element = {'@odata.id': f'/redfish/v1/Systems/{backend.uuid}'}
+        requests.post(
+            groups, json={'Name': name, 'Elements': [element]}, timeout=60
+        ).raise_for_status()
+        made.append(f'{groups}/{name}')
+        created = requests.post(
+            f'{groups}/{name}/Oem/HawkFish/Snapshots',
+            json={'Name': snapshot},
+            timeout=60,
+        )
+        assert backend.emulator.wait(created).status_code == 201
+
+    yield group
+    for url in made:
+        requests.delete(url, timeout=60).raise_for_status()
+
+
+def clean_group(node, name, **arguments):
+    return node.try_act(
+        'clean',
+        *('--clean-steps', steps(name, 'revert_group', **arguments)),
+        *('--disable-ramdisk', '--wait', '120'),
+    )
+
+
+def test_clean_of_a_group(node, backend, grouped):
+    """One ``node clean`` takes the lab back; the node's power is as before."""
+    grouped('lab', 'clean')
+    node.act('power off')
+    node.wait('power_state', 'power off')
+
+    done = clean_group(node, 'clean')
+
+    assert done.returncode == 0, done.stderr
+    assert node.shown['provision_state'] == 'manageable'
+    assert node.shown['power_state'] == 'power off'
+    backend.wait_power('Off')
+    (revert,) = [
+        task
+        for task in backend.emulator.tasks()
+        if task['Oem']['HawkFish']['Operation'] == 'group-revert'
+    ][-1:]
+    assert revert['TaskState'] == 'Completed'
+    assert revert['Oem']['HawkFish']['Snapshot'] == 'clean'
+
+
+@pytest.mark.parametrize(
+    'groups, arguments, told',
+    [
+        ([], {}, 'The node is in no group that may be reverted'),
+        (['secret'], {}, 'The node is in no group that may be reverted'),
+        (['secret'], {'group': 'secret'}, 'not in a group secret that may be'),
+        (['lab', 'other'], {}, 'Name the group: the node is in lab, other.'),
+        (['lab'], {'group': 'other'}, 'not in a group other that may be'),
+    ],
+)
+def test_a_group_that_may_not_be_reverted(
+    node, grouped, groups, arguments, told
+):
+    """Only what the operator has allowed, and no group by guess."""
+    for number, name in enumerate(groups):
+        grouped(name, f'clean-{number}')
+
+    done = clean_group(node, 'clean-0', **arguments)
+
+    shown = node.shown
+    assert done.returncode == 1
+    assert shown['provision_state'] == 'clean failed'
+    assert told in shown['last_error']
+    node.act('maintenance unset')
+    node.act('manage', '--wait', '60')
 
 
 def test_service(created, backend, ironic):

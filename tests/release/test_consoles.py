@@ -38,6 +38,12 @@ def test_operations_that_are_slow_and_fail(shell):
         shell.run(command)
 
 
+def test_labs(shell):
+    """A newcomer's group is as the page shows."""
+    for command in consoles.read(ROOT / 'doc/source/user/labs.rst')['Try it']:
+        shell.run(command)
+
+
 def test_readme(shell):
     """What README has to try works; its installation is tested in the lab."""
     commands = consoles.read(ROOT / 'README.rst')['Try it']

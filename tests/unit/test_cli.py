@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -27,13 +26,9 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.drivers import contract
 from tests.served import Served, free_port
+from tests.unit.commands import PROGRAM, read_terminal
 
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
-PROGRAM = (
-    sys.executable,
-    '-c',
-    'import sys; from hawkfish_plugin.cli import app; sys.exit(app.main())',
-)
 # Of "secret", with the least work bcrypt accepts.
 SECRET = '$2b$04$yCh5mfgPKAuFyEtypE5cueoZR.9.eKOSD.cuc5.A4hzO0DJZ6iGQm'
 
@@ -594,7 +589,7 @@ def test_usage_errors_are_2(hawkfish, emulator):
         ('snapshot', 'list', ''),
         ('snapshot', 'create', '--wait', emulator.system),
         ('snapshot', 'create', emulator.system, '--wait', '0'),
-        ('snapshot', 'creat', 'e', 'x'),
+        ('snapshot', 'creat', 'e', '--x'),
         ('--url', 'localhost:8000', 'task', 'list'),
     ):
         status, out, err = hawkfish(*args)
@@ -746,15 +741,6 @@ def test_interrupted_wait_leaves_the_task(emulator):
     assert '[#' in shown or '[ ' in shown
     tasks = emulator.services.tasks.list()
     assert any(task.active for task in tasks)
-
-
-def read_terminal(terminal, until):
-    text, deadline = '', time.monotonic() + 20
-    while until not in text:
-        assert time.monotonic() < deadline, text
-        if select.select([terminal], [], [], 0.1)[0]:
-            text += os.read(terminal, 4096).decode()
-    return text
 
 
 def run_program(emulator, text):

@@ -2,7 +2,7 @@
 """
 The SDK against the served emulator: real sushy, real HTTP.
 
-Long, as the SDK is one module.
+Long, as there is a test for each call of the SDK.
 """
 
 import json
@@ -64,6 +64,45 @@ def test_released_sushy_creates_reverts_and_deletes(extension):
     extension.snapshots.get('a').delete().wait(20)
 
     assert extension.snapshots.get_members() == []
+
+
+def test_many_waits_at_once(emulator, service, snapshots):
+    """Each operation that is waited for has its own outcome."""
+    emulator.created(Name='a')
+    with emulator.slow():
+        good = snapshots.create('b')
+        emulator.wait_running(good.response)
+        bad = snapshots.create('c')
+        late = snapshots.get('a').revert()
+        seen = []
+        outcomes = client.wait_all([good, bad, late], 60, seen.append)
+        bad.cancel()
+        assert next(outcomes).handle is bad
+    emulator.behaviour.seconds = 0.0
+    ended = {outcome.handle: outcome for outcome in outcomes}
+
+    assert ended.keys() == {good, late}
+    assert (ended[good].created.name, ended[good].error) == ('b', None)
+    assert (ended[late].created, ended[late].error) == (None, None)
+    assert {task.operation for task in seen} == {'create', 'revert'}
+    (told,) = client.wait_all([bad])
+    assert 'cancelled' in client.messages(told.error)[0]
+
+
+def test_many_waits_end_in_time(emulator, snapshots):
+    """The timeout is that of all; what has ended by then is no less well."""
+    done = snapshots.create('a')
+    done.wait(20)
+    with emulator.slow():
+        handles = [done, snapshots.create('b'), snapshots.create('c')]
+        begin = time.monotonic()
+        outcomes = list(client.wait_all(handles, 0.5))
+        assert time.monotonic() - begin < 10
+
+    assert [outcome.handle for outcome in outcomes[:1]] == [done]
+    assert outcomes[0].created.name == 'a'
+    for outcome in outcomes[1:]:
+        assert isinstance(outcome.error, client.TaskTimeout)
 
 
 def test_wait_returns_the_snapshot_that_was_created(snapshots):

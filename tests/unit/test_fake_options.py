@@ -4,6 +4,7 @@
 import subprocess
 
 import pytest
+import requests
 
 from hawkfish_plugin.drivers import behaviour
 from tests.served import BIN, FAKE_UUID, Served, message_ids
@@ -58,6 +59,10 @@ def test_what_is_asked_for():
         (['--fake', '--fake-fail', 'merge'], "'merge' is none of create:"),
         (['--fake', '--fake-die', 'purge:x'], "'purge:x' is none of create:"),
         (['--fake', '--fake-die'], 'expected one argument'),
+        (['--fake', '--fake-systems', '0'], "'0' is not a number from 1"),
+        (['--fake', '--fake-systems', '1001'], "'1001' is not a number"),
+        (['--fake', '--fake-systems', '-1'], "'-1' is not a number from 1"),
+        (['--fake-systems', '3'], '--fake-systems needs --fake'),
         (['--fake-seconds', '1'], '--fake-seconds needs --fake'),
         (['--fake-fail', 'delete:merge'], '--fake-fail needs --fake'),
     ],
@@ -88,10 +93,34 @@ def test_help(option):
     assert usage.startswith('usage: hawkfish-emulator [-h]')
     assert shown.count('usage: ') == 1
     assert 'sushy-emulator [' not in shown
-    for word in ('--ssl-key', '--fake-seconds', '--fake-fail', '--fake-die'):
+    for word in (
+        *('--ssl-key', '--fake-seconds', '--fake-fail', '--fake-die'),
+        '--fake-systems',
+    ):
         assert word in usage
         assert word in rest
     assert 'delete:merge' in rest
+
+
+def test_several_systems(process):
+    """Each has a name, a network card and snapshots of its own."""
+    process.command += ['--fake-systems', '300']
+    process.start()
+
+    listed = requests.get(f'{process.url}/redfish/v1/Systems').json()
+    process.create('fake-299', Name='a')
+
+    uuids = {m['@odata.id'].rpartition('/')[2] for m in listed['Members']}
+    assert (len(uuids), FAKE_UUID in uuids) == (300, True)
+    assert [s['Name'] for s in process.snapshots('fake-299')] == ['a']
+    assert process.snapshots('fake') == process.snapshots('fake-1') == []
+    macs = {
+        requests.get(f'{process.system(name)}/EthernetInterfaces')
+        .json()['Members'][0]['@odata.id']
+        .rpartition('/')[2]
+        for name in ('fake', 'fake-1', 'fake-257')
+    }
+    assert len(macs) == 3
 
 
 def test_a_failure(process):

@@ -58,7 +58,7 @@ class SharingDriver(Driver):
     def __init__(self):
         super().__init__()
         self.losses, self.changing, self.media = 0, False, {}
-        self.unsafe = False
+        self.unsafe, self.unchecked = False, None
 
     def connection_losses(self):
         return self.losses
@@ -73,6 +73,8 @@ class SharingDriver(Driver):
         return []
 
     def check_start(self, uuid):
+        if self.unchecked:
+            raise self.unchecked
         if self.unsafe:
             raise exceptions.DefinitionOnSnapshot('vda', '/disk', 's')
 
@@ -107,7 +109,7 @@ class Services:
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, conf.load())
         self.events = self.tasks.events
-        self.findings = Findings(driver, self.events)
+        self.findings = Findings(driver, self.events, self.tasks.attention)
         self.sessions = sessions.Sessions(database)
         self.may_start, self.rooms = True, rooms.Rooms(8)
         self.deadlines = deadlines.Deadlines(supervision.Supervisor())
@@ -316,6 +318,30 @@ def test_an_unsafe_system_is_not_started(client, services, kind, status):
         assert not is_locked(services)
     services.driver.unsafe = False
     assert client.post(target, json={'ResetType': kind}).status_code == 200
+
+
+UNCHECKED = (
+    exceptions.NotAnswering('/nfs', 60),
+    exceptions.HypervisorUnavailable('qemu:///system', 'it is silent'),
+    exceptions.HypervisorBusy('start', 'timed out'),
+    exceptions.OperationFailed('start', 'internal error'),
+    exceptions.FolderUnreadable('/images', 'denied'),
+)
+
+
+@pytest.mark.parametrize('error', UNCHECKED, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize('kind, served', [('On', False), ('ForceOff', True)])
+def test_a_start_that_cannot_be_checked(client, services, error, kind, served):
+    """It may be that of an unsafe system: it is refused, and says why."""
+    services.driver.unchecked = error
+    target = f'{PATH}/Actions/ComputerSystem.Reset'
+
+    answer = client.post(target, json={'ResetType': kind})
+
+    assert answer.status_code == (200 if served else error.status)
+    if not served:
+        assert message_id(answer) == type(error).__name__
+    assert not is_locked(services)
 
 
 def test_reads_of_other_definitions_do_not_wait(tmp_path):

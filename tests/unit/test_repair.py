@@ -43,7 +43,7 @@ class Job(Context):
 def test_a_repair():
     """It is told which file each disk has again."""
     driver, job = Driver(), Job()
-    repair = Repair(driver, None, Findings(driver, None))
+    repair = Repair(driver, None, Findings(driver, None, None))
 
     assert repair.run(job) == {'repaired': ['vda']}
 
@@ -54,7 +54,7 @@ def test_a_repair():
 def test_a_repair_that_was_interrupted():
     """Settled after its change was made, it tells of it all the same."""
     driver, job = Driver(), Job()
-    repair = Repair(driver, None, Findings(driver, None))
+    repair = Repair(driver, None, Findings(driver, None, None))
 
     def die(uuid):
         driver.unsafe = False

@@ -9,6 +9,7 @@ import requests
 
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.attention import Unsettled
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.tasks import workers
@@ -283,6 +284,14 @@ def test_nothing_waits_for_ever(table, away, monkeypatch):
     assert table.attention.of(A.uuid)
 
 
+def delete(emulator, kind):
+    """Ask for the delete of the only snapshot, ``s``, by task of *kind*."""
+    if kind is Delete:
+        return requests.delete(f'{emulator.snapshots_url}/s')
+    purge = 'Actions/HawkFishSnapshotCollection.Purge'
+    return requests.post(f'{emulator.snapshots_url}/{purge}', json={})
+
+
 def damaged(emulator):
     """Whether the only snapshot is shown so, and by a revert refused."""
     (snapshot,) = requests.get(f'{emulator.snapshots_url}?$expand=.').json()[
@@ -298,15 +307,7 @@ def test_an_abandoned_merge_has_damaged_its_snapshot(emulator, kind):
     """It is Failed at once, and no revert uses what is half overwritten."""
     emulator.created(Name='s')
     with emulator.slow():
-        accepted = (
-            requests.delete(f'{emulator.snapshots_url}/s')
-            if kind is Delete
-            else requests.post(
-                f'{emulator.snapshots_url}/Actions/'
-                'HawkFishSnapshotCollection.Purge',
-                json={},
-            )
-        )
+        accepted = delete(emulator, kind)
         emulator.wait_running(accepted)
         wait_for(lambda: emulator.task(accepted).step == 'merge')
         services = emulator.services
@@ -320,6 +321,58 @@ def test_an_abandoned_merge_has_damaged_its_snapshot(emulator, kind):
     assert holds_for(
         lambda: emulator.driver.names(emulator.system) == ['s'], 0.3
     )
+
+
+class Meanwhile(dict):
+    """Where a delete is interrupted, and what *happens* before it goes on."""
+
+    def __init__(self, place, happens):
+        error = exceptions.HypervisorUnavailable('fake', 'gone')
+        super().__init__({place: error})
+        self.happens = happens
+
+    def __getitem__(self, place):
+        self.happens()
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize(
+    'step, state', [('prepare', 'Ready'), ('merge', 'Failed')]
+)
+@pytest.mark.parametrize('kind', [Delete, Purge])
+def test_who_stands_on_an_interrupted_delete(emulator, kind, step, state):
+    """A clone that was made meanwhile is found before anything is merged."""
+    emulator.created(Name='s')
+
+    def clone():
+        emulator.behaviour.dependents = {
+            's': [contract.Dependent('clone', 'its UUID')]
+        }
+
+    emulator.behaviour.fail_at = Meanwhile(f'delete:{step}', clone)
+
+    ended = emulator.wait(delete(emulator, kind))
+
+    assert (ended.status_code, message_keys(ended)) == (
+        409,
+        ['SnapshotCloned'],
+    )
+    shown = requests.get(f'{emulator.snapshots_url}/s').json()
+    assert shown['SnapshotState'] == state
+
+
+def test_what_an_interrupted_delete_has_merged(emulator):
+    """A file that is nobody's does not keep it from its end."""
+    emulator.created(Name='s')
+
+    def merge():
+        emulator.behaviour.dependents = {
+            's': [contract.Dependent('/images/merged.qcow2')]
+        }
+
+    emulator.behaviour.fail_at = Meanwhile('delete:merge', merge)
+
+    assert emulator.wait(delete(emulator, Delete)).status_code == 204
 
 
 def test_a_system_that_needs_attention_is_not_started(emulator):

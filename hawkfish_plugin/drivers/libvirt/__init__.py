@@ -65,7 +65,9 @@ class LibvirtDriver:
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
         self._ledger = ledger.Ledger()
-        self._deletes = delete.Deletes(self._hypervisor, conf.tasks.deadline)
+        self._deletes = delete.Deletes(
+            self._hypervisor, self._ledger, conf.tasks.deadline
+        )
         self._orders = snapshots.Orders()
         self._write_speed = WriteSpeed()
 
@@ -84,6 +86,17 @@ class LibvirtDriver:
                     host, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
                 )
             ]
+
+    def power_states(self) -> Mapping[contract.System, str]:
+        found = {}
+        with self._hypervisor.host('list') as host:
+            for domain in domains.all_of(host):
+                # One may be undefined meanwhile.
+                with errors.ignored(host.connection):
+                    system = contract.System(domain.uuid, domain.name)
+                    if not self.is_own(system.uuid):
+                        found[system] = domain.power_state
+        return found
 
     def connection_losses(self) -> int:
         return self._hypervisor.connection_losses()
@@ -285,7 +298,7 @@ class LibvirtDriver:
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, 'delete') as domain:
             self._check_safe(domain)
-            delete.check(domain, name, forced)
+            delete.check(domain, name, forced, self._ledger)
 
     def _check_safe(self, domain: Domain) -> None:
         """
@@ -388,7 +401,7 @@ class LibvirtDriver:
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
-            self._deletes.settle(uuid, name, context)
+            self._deletes.settle(uuid, name, self._check_safe, context)
 
     def _check(self, uuid: str, check: Callable[[Domain], None]) -> None:
         with self._hypervisor.domain(uuid, 'look-up') as domain:

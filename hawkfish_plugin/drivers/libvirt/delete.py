@@ -13,7 +13,7 @@ damaged, and everything else reads what it always did.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import libvirt
 
@@ -23,8 +23,8 @@ from hawkfish_plugin.drivers.libvirt import (
     commits,
     connections,
     delete_finish,
+    delete_internal,
     domain_jobs,
-    errors,
     layers,
     merging,
     offline,
@@ -34,25 +34,14 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.journals import DeleteJournal
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 
-# libvirt says these before it has touched an internal snapshot.
-_REFUSALS = frozenset(
-    (
-        libvirt.VIR_ERR_INVALID_ARG,
-        libvirt.VIR_ERR_OPERATION_INVALID,
-        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
-        libvirt.VIR_ERR_OPERATION_TIMEOUT,
-        libvirt.VIR_ERR_NO_DOMAIN,
-        libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
-    )
-)
 _STOPPED = exceptions.OperationCancelled, exceptions.OperationTimedOut
 # What takes libvirtd away twice does so again.
 _MOST_LOSSES = 2
 
 
-def check(domain: Domain, name: str, forced: bool) -> None:
+def check(domain: Domain, name: str, forced: bool, ledger: Ledger) -> None:
     """
     Raise what prevents the delete of *name*.
 
@@ -60,7 +49,9 @@ def check(domain: Domain, name: str, forced: bool) -> None:
     """
     snapshot = _check_system(domain, name)
     if snapshot.record.external:
-        planned = layers.plan(domain, name, {})
+        # The delete itself looks again.
+        cached = contract.Freshness.CACHED
+        planned = layers.plan(domain, name, {}, ledger, cached)
         for target in () if forced else planned.replaced:
             raise exceptions.DiskReplaced(
                 target, name, planned.kept[target][0]
@@ -93,9 +84,13 @@ class Deletes:
     """Deletes at *hypervisor*; *deadline* is how many seconds one may take."""
 
     def __init__(
-        self, hypervisor: connections.Hypervisor, deadline: int
+        self,
+        hypervisor: connections.Hypervisor,
+        ledger: Ledger,
+        deadline: int,
     ) -> None:
         self._hypervisor = hypervisor
+        self._ledger = ledger
         self._deadline = deadline
 
     def run(self, uuid: str, name: str, context: contract.TaskContext) -> None:
@@ -103,11 +98,18 @@ class Deletes:
             self._delete(domain, name, context)
 
     def settle(
-        self, uuid: str, name: str, context: contract.TaskContext
+        self,
+        uuid: str,
+        name: str,
+        check: Callable[[Domain], None],
+        context: contract.TaskContext,
     ) -> None:
+        """*check* raises what prevents one of which nothing has begun."""
         domain_jobs.until_idle(self._hypervisor, uuid, context)
         with self._domain(uuid, name, context) as domain:
             if snapshots.exists(domain, name):
+                if not context.recall(DeleteJournal).merging:
+                    check(domain)
                 self._delete(domain, name, context)
             else:
                 delete_finish.remove_files(domain, context)
@@ -135,9 +137,11 @@ class Deletes:
         # One that was left behind has the files open.
         offline.end(domain)
         if not snapshot.record.external:
-            _delete_internal(domain, name, context)
+            delete_internal.run(domain, snapshot, context)
             return
-        planned = layers.plan(domain, name, _tried(domain, context))
+        planned = layers.plan(
+            domain, name, _tried(domain, context), self._ledger
+        )
         _check_merges(domain, planned, noted.merging)
         journal = dataclasses.replace(
             noted,
@@ -245,23 +249,3 @@ def _count_loss(
     if noted.merging:
         raise exceptions.MergeFailed(name, said) from error
     raise exceptions.OperationFailed('delete', said) from error
-
-
-def _delete_internal(
-    domain: Domain, name: str, context: contract.TaskContext
-) -> None:
-    """Let libvirt delete a snapshot that is within its disks."""
-    before = context.recall(contract.DeleteJournal)
-    context.step('prepare', before)
-    if context.cancelled:
-        raise exceptions.OperationCancelled('delete')
-    context.step('merge', contract.DeleteJournal(merging=True))
-    try:
-        snapshots.find(domain, name).delete()
-    except libvirt.libvirtError as exc:
-        domain.host.raise_if_lost(exc)
-        if exc.get_error_code() in _REFUSALS and not before.merging:
-            context.step('merge', before)
-            raise
-        raise exceptions.MergeFailed(name, errors.text(exc)) from exc
-    context.step('finish', durable=False)

@@ -6,7 +6,7 @@ Owns the step ``finish``.  Whatever it is killed in, it can be done again.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 
 import libvirt
 
@@ -14,6 +14,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     domains,
+    errors,
     layers,
     leftovers,
     revert_disks,
@@ -33,7 +34,7 @@ def run(
 ) -> None:
     """Take the snapshot *name* off libvirt's list."""
     root = snapshots.describe(domain, name)
-    _forget_merged(domain, root, [*planned.merges, *planned.merged])
+    _forget_merged(domain, root, planned)
     _report(domain, name, planned, context)
     _forget(domain, name, root)
     _end_merge(domain, root.findtext('parent/name'))
@@ -55,9 +56,10 @@ def _forget(domain: Domain, name: str, root: xml.Element) -> None:
 
 
 def _forget_merged(
-    domain: Domain, root: xml.Element, merged: Sequence[layers.Merge]
+    domain: Domain, root: xml.Element, planned: layers.Plan
 ) -> None:
-    """Let neither the domain nor a snapshot name the files in *merged*."""
+    """Let neither the domain nor a snapshot name the files that are merged."""
+    merged, of = [*planned.merges, *planned.merged], planned.of
     bases = {
         xml.target_of(disk): disk
         for disk in root.findall('domain/devices/disk')
@@ -65,13 +67,15 @@ def _forget_merged(
 
     def change(disks: Sequence[xml.Element]) -> bool:
         changed = [
-            xml.merge_file(disks, one.top, one.above, bases[one.target])
+            xml.merge_file(disks, one.top, one.above, bases[one.target], of)
             for one in merged
         ]
         return any(changed)
 
     if domain.is_persistent:
         definition = domain.definition(inactive=True, secure=True)
+        tops = {of(one.top) for one in merged}
+        _resolve_volumes(domain, definition, tops, of)
         changed = change(definition.findall('devices/disk'))
         if not domain.is_active:
             # QEMU may have ended a merge unseen.  libvirt finds out at the
@@ -86,6 +90,25 @@ def _forget_merged(
         described = snapshots.describe(domain, other)
         if change(snapshot_xml.captured_elements(described)):
             snapshots.redefine(domain, described)
+
+
+def _resolve_volumes(
+    domain: Domain,
+    definition: xml.Element,
+    tops: Container[str],
+    of: Callable[[str], str],
+) -> None:
+    """Let the disks that are on *tops* name these by their paths."""
+    storage = domain.host.storage
+    for disk, element in zip(
+        xml.disks(definition), definition.findall('devices/disk'), strict=True
+    ):
+        path = None
+        # The pool may be gone, and with it the reason to look.
+        with errors.ignored(domain.host.connection):
+            path = disk.volume and storage.path_of(disk)
+        if path and of(path) in tops:
+            xml.resolve_volume(element, path)
 
 
 def _end_merge(domain: Domain, parent: str | None) -> None:
@@ -113,12 +136,12 @@ def _report(
         )
     if not planned.kept:
         return
-    needed = _needed(domain, but=name)
+    needed = {planned.of(path) for path in _needed(domain, but=name)}
     exists = domain.host.storage.exists
     for target, paths in planned.kept.items():
         path = next((path for path in paths if exists(path)), None)
         # What another snapshot needs is told when that is deleted.
-        if path and path not in needed:
+        if path and planned.of(path) not in needed:
             context.add_message(
                 'HawkFish.1.0.DiskDataKept', name, path, target, domain.name
             )

@@ -10,13 +10,21 @@ and decides; changes nothing.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import libvirt
 
 from hawkfish_plugin import exceptions, tree
-from hawkfish_plugin.drivers.libvirt import filenames, parsed, snapshots, xml
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import (
+    filenames,
+    identities,
+    parsed,
+    snapshots,
+    xml,
+)
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 
@@ -46,6 +54,7 @@ class Plan:
     uppermost first, that hold data of a disk that the system does not have;
     of these disks, the targets in *replaced* are those of another one now.
     *unneeded* are files that nothing may need any more, the uppermost first.
+    *of* is what is the same for every path of one file.
     """
 
     merges: Sequence[Merge] = ()
@@ -54,22 +63,30 @@ class Plan:
     kept: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     replaced: Sequence[str] = ()
     unneeded: Sequence[str] = ()
+    of: Callable[[str], str] = identities.plain
 
 
 # By target a file whose merge was begun, and what stood on it.
 Tried = Mapping[str, tuple[str, str | None]]
 
 
-def plan(domain: Domain, name: str, tried: Tried) -> Plan:
+def plan(
+    domain: Domain,
+    name: str,
+    tried: Tried,
+    ledger: Ledger,
+    freshness: contract.Freshness = contract.Freshness.LISTED,
+) -> Plan:
     """
     What a delete of the snapshot *name*, an external one, does.
 
-    What stands on the base itself of those *tried* was merged.
+    What stands on the base itself of those *tried* was merged; *ledger* tells
+    which paths are of one file.
 
     Raises SnapshotReferenced where another snapshot stands on what would be
     overwritten, and SnapshotFileMissing where that cannot be known.
     """
-    return _Planner(domain, name).plan(tried)
+    return _Planner(domain, name, ledger, freshness).plan(tried)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,26 +95,42 @@ class _Disk:
     A captured disk of a snapshot.
 
     *base* is its file, and *chain* what backs the disk of the system that has
-    its *target*, the uppermost file first.  *child* is the file that the child
-    of the snapshot has captured, if there is one.
+    its *target*, the uppermost file first; the base is in it *at* this place,
+    if it is.  *child* is the file that the child of the snapshot has captured,
+    if there is one.
     """
 
     target: str
     base: str
     chain: Sequence[str]
+    at: int | None
     child: str | None
 
 
-def _ended(disk: _Disk, top: str | None, above: str | None) -> Merge | None:
+def _ended(
+    disk: _Disk, at: int, top: str | None, above: str | None
+) -> Merge | None:
     """The merge of *top*, where what was *above* stands on the base now."""
-    at = disk.chain.index(disk.base)
     if top is None or above != (disk.chain[at - 1] if at else None):
         return None
-    return Merge(disk.target, disk.base, top, above)
+    return Merge(disk.target, disk.chain[at], top, above)
+
+
+def _find(
+    of: Callable[[str], str], path: str, chain: Sequence[str]
+) -> int | None:
+    files = [of(one) for one in chain]
+    return files.index(of(path)) if of(path) in files else None
 
 
 class _Planner:
-    def __init__(self, domain: Domain, name: str) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        name: str,
+        ledger: Ledger,
+        freshness: contract.Freshness,
+    ) -> None:
         self._storage = domain.host.storage
         seen = snapshots.read_all(domain)
         records = snapshots.records(seen, snapshots.current(domain))
@@ -107,19 +140,24 @@ class _Planner:
             s.current for s in records if s.name == name
         )
         self._chains, self._below = _files(domain, seen)
+        paths = {*self._below}.union(*self._chains.values())
+        files = ledger.files(domain.host, paths, freshness)
+        self._of = files.certain.identities.of
+        self._may_be = files.identities.of
 
     def plan(self, tried: Tried) -> Plan:
         merges, merged = list[Merge](), list[Merge]()
         unmerged, replaced = list[str](), list[str]()
         kept, unneeded = dict[str, Sequence[str]](), list[str]()
         for disk in self._disks():
-            if disk.base in disk.chain:
-                ended = _ended(disk, *tried.get(disk.target, (None, None)))
+            if disk.at is not None:
+                begun = tried.get(disk.target, (None, None))
+                ended = _ended(disk, disk.at, *begun)
                 if ended:
                     merged.append(ended)
                     unneeded += self._made([ended.top])
                     continue
-                merge = self._merge(disk)
+                merge = self._merge(disk, disk.at)
                 if merge is None:
                     unmerged.append(disk.target)
                     continue
@@ -131,7 +169,13 @@ class _Planner:
                 replaced += [disk.target] if disk.chain else []
             else:
                 unneeded += self._made(self._chain(disk.base))
-        return Plan(merges, merged, unmerged, kept, replaced, unneeded)
+        return Plan(
+            merges, merged, unmerged, kept, replaced, unneeded, self._of
+        )
+
+    def _find(self, path: str, chain: Sequence[str]) -> int | None:
+        """Where the file at *path* is in *chain*, by whatever path."""
+        return _find(self._of, path, chain)
 
     def _disks(self) -> Iterator[_Disk]:
         """The disks of the snapshot that a delete has to do with."""
@@ -153,23 +197,31 @@ class _Planner:
                 and (path := _path(self._storage, theirs))
             ]
             yield _Disk(
-                disk.target, base, chain, captured[0] if captured else None
+                disk.target,
+                base,
+                chain,
+                self._find(base, chain),
+                captured[0] if captured else None,
             )
 
-    def _merge(self, disk: _Disk) -> Merge | None:
-        """What is to be merged into the base; None where it need not be."""
-        at = disk.chain.index(disk.base)
+    def _merge(self, disk: _Disk, at: int) -> Merge | None:
+        """
+        What is to be merged into the base; None where it need not be.
+
+        The base has its path in the chain of the system, as QEMU knows it.
+        """
         if not at:
             return None
         top = disk.chain[at - 1]
         if disk.child is not None:
             own = self._chain(disk.child)
+            place = self._find(disk.base, own)
             # Of a merge that QEMU has ended and libvirt not noticed, the
             # system stands on the base without it.
-            if disk.base in own[1:] and own[own.index(disk.base) - 1] != top:
+            if place and self._of(own[place - 1]) != self._of(top):
                 return None
         above = disk.chain[at - 2] if at > 1 else None
-        return Merge(disk.target, disk.base, top, above)
+        return Merge(disk.target, disk.chain[at], top, above)
 
     def _check(self, merge: Merge) -> None:
         """Raise where it would overwrite what another snapshot needs."""
@@ -192,9 +244,12 @@ class _Planner:
         if path is None:
             return False
         chain = self._chain(path)
-        if merge.base in chain:
-            at = chain.index(merge.base)
-            return at == 0 or chain[at - 1] != merge.top
+        # Of two disks files may look alike that were made at once.
+        same = disk.target == merge.target
+        of = self._may_be if same else self._of
+        at = _find(of, merge.base, chain)
+        if at is not None:
+            return at == 0 or of(chain[at - 1]) != of(merge.top)
         # Whose chain is broken may stand on it all the same.
         if disk.target == merge.target and chain[-1] not in self._below:
             raise exceptions.SnapshotFileMissing(other.record.name, chain[-1])
@@ -202,7 +257,8 @@ class _Planner:
 
     def _has_gone_on(self, disk: _Disk) -> bool:
         """Whether the system stands on what came after the snapshot."""
-        return not set(disk.chain).isdisjoint(self._after(disk))
+        after = map(self._of, self._after(disk))
+        return not set(map(self._of, disk.chain)).isdisjoint(after)
 
     def _after(self, disk: _Disk) -> list[str]:
         """The files that were written after the snapshot."""

@@ -20,15 +20,16 @@ import libvirt
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    definitions,
     domains,
     errors,
     filenames,
     ledger,
     qmp,
     snapshots,
-    xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.host_files import HostFiles
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
@@ -38,29 +39,73 @@ def remove(
 ) -> None:
     """Remove those of *paths* that nothing uses; report what cannot be."""
     paths, unused = [*paths], list[str]()
-    with _reporting(host, context, paths):
+    with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
         unused = _unused(host, paths, [exceptions.NotAnswering])
-    for path in unused:
-        with _reporting(host, context, [path]):
-            host.storage.remove(path)
+    overlays = filenames.overlays(unused)
+    _remove(host, [p for p in unused if p not in overlays], None, context)
+    if not overlays:
+        return
+    with _reporting(host, context, overlays, messages.CLEANUP_UNDECIDED):
+        files = ledger.of_now(host, overlays)
+        _remove(host, overlays, _Guard(host, files, ()), context)
+
+
+class _Guard:
+    """What is needed by what *files* names, or of what is *held* besides."""
+
+    def __init__(
+        self, host: Host, files: HostFiles, held: Iterable[str]
+    ) -> None:
+        self._host, self._files = host, files
+        self._held = files.named() | files.identities.of_all(held)
+
+    def is_needed(self, path: str) -> bool:
+        """Whether the file at *path* is, or something stands on it."""
+        # A pool of others may list files that are gone.
+        return self._files.identities.of(path) in self._held or any(
+            map(self._host.storage.exists, self._files.above(path))
+        )
+
+
+def _remove(
+    host: Host,
+    paths: Iterable[str],
+    guard: _Guard | None,
+    context: contract.TaskContext,
+) -> None:
+    """Remove those of *paths* that *guard* does not need, one by one."""
+    for path in paths:
+        needed = True
+        with _reporting(host, context, [path], messages.CLEANUP_UNDECIDED):
+            needed = guard is not None and guard.is_needed(path)
+        if not needed:
+            with _reporting(host, context, [path], messages.CLEANUP_FAILED):
+                host.storage.remove(path)
 
 
 @contextlib.contextmanager
 def _reporting(
-    host: Host, context: contract.TaskContext, paths: Iterable[str]
+    host: Host,
+    context: contract.TaskContext,
+    paths: Iterable[str],
+    message: str,
 ) -> Iterator[None]:
-    """Report why libvirt cannot remove *paths*, and go on."""
+    """Report of *paths* why libvirt cannot do the block, and go on."""
     try:
         yield
     except libvirt.libvirtError as exc:
         host.raise_if_lost(exc)
         reason = errors.text(exc)
-    except (exceptions.FolderUnreadable, exceptions.NotAnswering) as exc:
+    except (
+        exceptions.FolderUnreadable,
+        exceptions.NotAnswering,
+        exceptions.PoolNotActive,
+    ) as exc:
         reason = messages.text(exc)
     else:
         return
     for path in paths:
-        context.add_message(messages.CLEANUP_FAILED, path, reason)
+        context.add_message(message, path, reason.rstrip('.'))
 
 
 def close(
@@ -71,7 +116,8 @@ def close(
 
     Reports what cannot be found out.
     """
-    with _reporting(domain.host, context, paths):
+    undecided = messages.CLEANUP_UNDECIDED
+    with _reporting(domain.host, context, paths, undecided):
         nodes = qmp.listed(domain, 'query-named-block-nodes')
         # What has the file open goes after what reads its format. QEMU
         # refuses where anything is backed by it.
@@ -113,15 +159,11 @@ def discard(
     host, paths = domain.host, [*paths]
     if not paths:
         return
-    with _reporting(host, context, paths):
+    with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
         files = ledger.of_now(host, paths)
-        of = files.identities.of
-        held = files.named() | files.identities.of_all(_held(host))
-        for path in paths:
-            # A pool of others may list files that are gone.
-            above = filter(host.storage.exists, files.above(path))
-            if of(path) not in held and not any(above):
-                host.storage.remove(path)
+        files.check_known(domain.uuid)
+        guard = _Guard(host, files, _held(host))
+        _remove(host, paths, guard, context)
 
 
 def _held(host: Host) -> set[str]:
@@ -139,32 +181,38 @@ def sweep(
     """
     Remove those of *noted* that nothing uses; returns what is unclear.
 
-    *noted* is what an operation of this service has decided to remove. What
-    else is named like a file of ours and that nothing knows may be needed: by
-    a definition that somebody has kept elsewhere, or by another service on
-    another host that sees the same folder.  Looked through are the folders of
-    all disks, and *folders*.
+    *noted* is what an operation of this service has decided to remove; what
+    may have got its name from somebody else since is not that file any more.
+    What else is named like a file of ours and that nothing knows may be
+    needed: by a definition that somebody has kept elsewhere, or by another
+    service on another host that sees the same folder.  Looked through are the
+    folders of all disks, and *folders*.
     """
     found = _files_like_ours(host, folders)
     known = _names_in_use(host)
     unknown = {p for p in found if posixpath.basename(p) not in known}
-    unclear = []
-    for path in sorted(unknown | set(noted)):
-        useless = path in noted
-        if not _unused(host, [path]) or not host.storage.exists(path):
-            continue
-        if useless:
-            host.storage.remove(path)
-        else:
-            unclear.append(path)
-    return unclear
+    ours = {path for path in noted if filenames.is_ours(path)}
+    unused = [
+        path
+        for path in sorted(unknown | ours)
+        if _unused(host, [path]) and host.storage.exists(path)
+    ]
+    useless = [path for path in unused if path in ours]
+    if useless:
+        files = ledger.of_now(host, useless)
+        files.check_known()
+        guard = _Guard(host, files, ())
+        for path in useless:
+            if not guard.is_needed(path):
+                host.storage.remove(path)
+    return [path for path in unused if path not in ours]
 
 
 def _files_like_ours(host: Host, also: Iterable[str]) -> set[str]:
     folders = {
         posixpath.dirname(path)
-        for domain in domains.all_of(host)
-        for path in _disk_files(domain)
+        for definition in definitions.all_of(host, {}).values()
+        for path in definition.files
     }
     return {
         path
@@ -172,17 +220,6 @@ def _files_like_ours(host: Host, also: Iterable[str]) -> set[str]:
         for path in host.storage.listing(folder)
         if filenames.is_ours(path)
     }
-
-
-def _disk_files(domain: Domain) -> set[str]:
-    """The files that the definitions of *domain* name."""
-    try:
-        found = set(xml.files(domain.definition()))
-        if domain.is_persistent:
-            found.update(xml.files(domain.definition(inactive=True)))
-    except exceptions.NotAnswering:
-        return domain.disk_files()
-    return found
 
 
 def _names_in_use(host: Host) -> set[str]:

@@ -209,13 +209,8 @@ def resolve_volumes(root: Element, paths: Mapping[str, str]) -> bool:
     """
     changed = False
     for disk in captured_elements(root):
-        source, path = disk.find('source'), paths.get(xml.target_of(disk))
-        if disk.get('type') == 'volume' and source is not None and path:
-            disk.set('type', 'file')
-            for name in ('pool', 'volume', 'mode'):
-                source.attrib.pop(name, None)
-            source.set('file', path)
-            changed = True
+        path = paths.get(xml.target_of(disk))
+        changed = bool(path and xml.resolve_volume(disk, path)) or changed
     return changed
 
 
@@ -226,33 +221,6 @@ def let_run(root: Element) -> bool:
         return False
     state.text = 'running'
     return True
-
-
-def eject_media(root: Element) -> bool:
-    """
-    Take the media out of the drives in a snapshot.
-
-    A revert would fail for a medium that is gone, and put an overlay over one
-    that is not.  Returns whether anything was changed.
-    """
-    changed = False
-    for disk in captured_elements(root):
-        if (
-            disk.get('device') in xml.REMOVABLE
-            and disk.find('source') is not None
-        ):
-            for name in ('source', 'backingStore'):
-                for element in disk.findall(name):
-                    disk.remove(element)
-            changed = True
-    media = {disk.target for disk in captured_disks(root) if disk.is_removable}
-    for disk in root.findall('disks/disk'):
-        if disk.get('name') in media and disk.get('snapshot') != 'no':
-            disk.set('snapshot', 'no')
-            for element in list(disk):
-                disk.remove(element)
-            changed = True
-    return changed
 
 
 def insert_media(root: Element, before: Element) -> bool:

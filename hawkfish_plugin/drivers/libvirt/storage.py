@@ -27,6 +27,7 @@ from hawkfish_plugin.drivers.libvirt import (
     errors,
     filenames,
     pools,
+    qcow2,
     volumes,
     xml,
 )
@@ -38,8 +39,9 @@ T = TypeVar('T')
 # A look into a folder of thousands of files takes seconds. While another one
 # hangs libvirt lets all of them wait.
 _LOOK_SECONDS, _WHILE_LATE_SECONDS = 60.0, 2.0
-# Of a qcow2 file, unless somebody asks for others.
-_CLUSTER_BYTES = 64 * 2**10
+# That of an overlay of 64 TiB takes 1 MiB, unless its clusters are small; what
+# is longer is not read.
+_MOST_TABLE_BYTES = 16 * 2**20
 # libvirt sends no more in one message.
 _PART_BYTES = 256 * 2**10
 # How many volumes of a list cost as much as to find one.
@@ -156,13 +158,17 @@ class Storage:
 
     def is_written(self, path: str) -> bool:
         """Whether the qcow2 overlay at *path* may hold data of its own."""
-        usage = self._usage(path)
-        if usage is None:
+        try:
+            header = self.read(path, qcow2.HEADER_BYTES)
+            if header is None:
+                return False
+            table = qcow2.first_table(header)
+            if table is None or table.length > _MOST_TABLE_BYTES:
+                return True
+            found = self.read(path, table.length, table.offset) or b''
+            return not qcow2.is_empty(found, table.length)
+        except exceptions.FolderUnreadable:
             return self.exists(path)
-        capacity, allocation = usage
-        # Header, reference table and block, and 8 bytes for each 512 MiB;
-        # what is written first takes two clusters more.
-        return allocation > 4 * _CLUSTER_BYTES + capacity // 2**26
 
     def _usage(self, path: str) -> tuple[int, int] | None:
         try:
@@ -170,15 +176,22 @@ class Storage:
         except exceptions.FolderUnreadable:
             return None
 
-    def read(self, path: str, most: int) -> bytes | None:
-        """The first *most* bytes of a file; None where there is none."""
+    def read(self, path: str, most: int, offset: int = 0) -> bytes | None:
+        """
+        At *offset* of a file *most* bytes, or as many as there are.
+
+        None where there is no file.
+        """
 
         def download(volume: libvirt.virStorageVol | None) -> bytes | None:
             if volume is None:
                 return None
+            length = min(most, volumes.file_size(volume) - offset)
+            if length <= 0:
+                # libvirt would read to the end.
+                return b''
             stream = self.connection.newStream()
-            length = min(most, volumes.file_size(volume))
-            volume.download(stream, 0, length)
+            volume.download(stream, offset, length)
             data = b''
             while part := stream.recv(_PART_BYTES):
                 data += part

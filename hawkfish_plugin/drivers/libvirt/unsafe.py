@@ -23,11 +23,8 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.ledger import (
-    HostFiles,
-    Ledger,
-    holds_data,
-)
+from hawkfish_plugin.drivers.libvirt.host_files import HostFiles
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger, holds_data
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 
 # By the target of a disk, the file that is written to.

@@ -11,7 +11,7 @@ text or attribute of an element.
 import copy
 import dataclasses
 import itertools
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
@@ -146,26 +146,48 @@ def is_ready(domain: Element, target: str) -> bool:
 
 
 def merge_file(
-    disks: Iterable[Element], top: str, above: str | None, base: Element
+    disks: Iterable[Element],
+    top: str,
+    above: str | None,
+    base: Element,
+    of: Callable[[str], str] = str,
 ) -> bool:
     """
     Let *disks* be without the file *top*, which *base* has all data of.
 
     *base* is a ``<disk>``.  Only the file *above* stands on it in place of
     *top*; what else stands there has *top* still.  Returns whether anything
-    was changed.
+    was changed.  *of* is the same for every path of one file.
     """
+
+    def file(element: Element) -> str | None:
+        path = _source(element).path
+        return path and of(path)
+
+    top, above = of(top), above and of(above)
     changed = False
     for disk in disks:
         chain = _chain(disk)
         for upper, lower in itertools.pairwise(chain):
-            if (_source(upper).path, _source(lower).path) == (above, top):
+            if (file(upper), file(lower)) == (above, top):
                 _replace(upper, 'backingStore', lower.find('backingStore'))
                 changed = True
-        if chain and _source(disk).path == top:
+        if chain and file(disk) == top:
             _become(disk, base)
             changed = True
     return changed
+
+
+def resolve_volume(disk: Element, path: str) -> bool:
+    """Let *disk*, a pool volume, name its file *path*; whether it is one."""
+    source = disk.find('source')
+    if disk.get('type') != 'volume' or source is None:
+        return False
+    disk.set('type', 'file')
+    for name in ('pool', 'volume', 'mode'):
+        source.attrib.pop(name, None)
+    source.set('file', path)
+    return True
 
 
 def forget_backing(domain: Element, targets: Container[str]) -> bool:

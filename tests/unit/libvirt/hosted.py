@@ -8,8 +8,10 @@ driver's own code is what is tested.
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import posixpath
+import struct
 import threading
 
 import libvirt
@@ -47,6 +49,18 @@ def disk(path):
 
 def volume_disk(pool, name):
     return _VOLUME_DISK.format(pool, name)
+
+
+def qcow2(*entries, cluster_bits=16, features=0, snapshots=0):
+    """A qcow2 file whose first table has *entries*."""
+    offset = 3 << cluster_bits
+    header = struct.pack(
+        '>4sIQIIQIIQQIIQQ',
+        *(b'QFI\xfb', 3, 0, 0, cluster_bits, 2**30, 0, len(entries)),
+        *(offset, 0, 0, snapshots, 0, features),
+    )
+    table = struct.pack(f'>{len(entries)}Q', *entries)
+    return header.ljust(offset, b'\0') + table
 
 
 @dataclasses.dataclass
@@ -87,6 +101,7 @@ class Volume:
 
     def download(self, stream, offset, length, flags=0):
         end = offset + length if length else None
+        assert end is None or end <= len(self.file.data)
         stream.data = self.file.data[offset:end]
 
     def XMLDesc(self, flags=0):
@@ -299,6 +314,9 @@ class Libvirtd:
     def isAlive(self):
         return 1
 
+    def getLibVersion(self):
+        return 12_008_000
+
     def newStream(self, flags=0):
         return Stream()
 
@@ -337,9 +355,11 @@ class Libvirtd:
         plain = posixpath.normpath(folder)
         self.wait(folder)
         if plain in self.unreadable:
-            raise error(libvirt.VIR_ERR_SYSTEM_ERROR, 13)
+            raise error(libvirt.VIR_ERR_SYSTEM_ERROR, errno.EACCES)
+        if plain in self.paths():
+            raise error(libvirt.VIR_ERR_SYSTEM_ERROR, errno.ENOTDIR)
         if plain not in self.folders:
-            raise error(libvirt.VIR_ERR_SYSTEM_ERROR, 2)
+            raise error(libvirt.VIR_ERR_SYSTEM_ERROR, errno.ENOENT)
         return Pool(self, root.findtext('name'), folder)
 
     def storageVolLookupByPath(self, path):

@@ -77,7 +77,7 @@ class Recorder:
         """Write down which file is backed by which."""
         with contextlib.closing(self.host.connect()) as connection:
             storage = hosts.Host(connection, hosts.Shared()).storage
-            found = backing.of_all(storage, [IMAGES], {})
+            found = backing.of_all(storage, [IMAGES], {}, {}).found
         volumes = [
             [*place, volume.path, volume.below]
             for place, volume in found.items()

@@ -4,23 +4,29 @@
 import pytest
 
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import backing, identities, ledger, xml
+from hawkfish_plugin.drivers.libvirt import (
+    backing,
+    definitions,
+    host_files,
+    identities,
+    xml,
+)
 from tests.unit.libvirt.recordings import CASES, Case, volumes
 
 IMAGES = '/var/lib/libvirt/images'
 OTHER = '6a7a1f2c-0000-4000-8000-000000000001'
 
 
-def host_files(**domains):
+def recorded_host(**domains):
     """The recorded host, and the files of *domains*, one at most, besides."""
     cases = [Case(name) for name in CASES if name != 'reverted']
     found = {
-        case.uuid: ledger.Definition(case.folder.name, named_in(case))
+        case.uuid: definitions.Definition(case.folder.name, named_in(case))
         for case in cases
     }
     for name, files in domains.items():
-        found[OTHER] = ledger.Definition(name, files)
-    return ledger.HostFiles(
+        found[OTHER] = definitions.Definition(name, files)
+    return host_files.HostFiles(
         folders=frozenset([IMAGES]),
         volumes=volumes(),
         definitions=found,
@@ -36,7 +42,7 @@ def named_in(case):
 def files_of(*volumes):
     """A host that has *volumes*: paths, backing files and stamps."""
     found = {('pool', v[0]): backing.Backed(*v) for v in volumes}
-    return ledger.HostFiles(frozenset(), found, {}, 0.0, 0.0)
+    return host_files.HostFiles(frozenset(), found, {}, 0.0, 0.0)
 
 
 def stamp(number, **others):
@@ -58,7 +64,7 @@ def look(files, case):
 
 def test_a_clone_of_nobody():
     """A file over the first disk that no domain has is a dependent."""
-    assert look(host_files(), Case('branches')) == (
+    assert look(recorded_host(), Case('branches')) == (
         [],
         [f'{IMAGES}/clone.qcow2'],
     )
@@ -66,14 +72,14 @@ def test_a_clone_of_nobody():
 
 def test_a_clone_of_a_domain():
     """A domain on a file over the first disk is one, and not its file."""
-    files = host_files(clone=frozenset([f'{IMAGES}/clone.qcow2']))
+    files = recorded_host(clone=frozenset([f'{IMAGES}/clone.qcow2']))
 
     assert look(files, Case('branches')) == (['clone'], [])
 
 
 def test_a_clone_is_of_one_snapshot():
     """The chain of a clone tells which snapshots it keeps."""
-    case, files = Case('branches'), host_files()
+    case, files = Case('branches'), recorded_host()
     chain = files.chain(f'{IMAGES}/clone.qcow2')
 
     names = [n for n, paths in case.disk_files().items() if chain & {*paths}]
@@ -83,12 +89,12 @@ def test_a_clone_is_of_one_snapshot():
 @pytest.mark.parametrize('name', ['deleted', 'uefi-off', 'internal'])
 def test_no_dependents(name):
     """A system whose files nobody else has, has no dependents."""
-    assert look(host_files(), Case(name)) == ([], [])
+    assert look(recorded_host(), Case(name)) == ([], [])
 
 
 def test_freshness():
     """An older record will not do for who asked later, or for more."""
-    files, folders = host_files(), frozenset([IMAGES])
+    files, folders = recorded_host(), frozenset([IMAGES])
     cached, listed, full = contract.Freshness
 
     assert files.will_do(folders, cached, 109.0)
@@ -126,7 +132,7 @@ def test_what_a_file_stood_on_before():
         ('pool', 'a'): backing.Backed('/images/a', '/images/old', None),
         ('/images', 'a'): backing.Backed('/images/a', '/images/new', None),
     }
-    files = ledger.HostFiles(frozenset(), volumes, {}, 0.0, 0.0)
+    files = host_files.HostFiles(frozenset(), volumes, {}, 0.0, 0.0)
 
     assert files.above('/images/old') == []
     assert files.above('/images/new') == ['/images/a']
@@ -223,10 +229,10 @@ def test_a_name_of_ours_is_given_once():
 def test_who_writes_to_a_file():
     """By whatever path it is named."""
     written = frozenset([('vda', '/images//base')])
-    files = ledger.HostFiles(
+    files = host_files.HostFiles(
         frozenset(),
         {},
-        {OTHER: ledger.Definition('other', frozenset(), written)},
+        {OTHER: definitions.Definition('other', frozenset(), written)},
         0.0,
         0.0,
     )

@@ -211,7 +211,11 @@ def test_what_stands_on_a_disk(host, node):
 
 def test_nothing_stands_on_a_disk(host, node):
     """Neither does an overlay of an interrupted create that is empty."""
-    host.file('/images/hawkfish-ba9876543210-vda.qcow2', OVERLAY, mib=0.1)
+    host.file(
+        '/images/hawkfish-ba9876543210-vda.qcow2',
+        OVERLAY,
+        data=hosted.qcow2(0, 0),
+    )
 
     start(node)
 

@@ -5,7 +5,12 @@ import dataclasses
 
 import pytest
 
-from hawkfish_plugin.drivers.libvirt import backing, ledger, unsafe
+from hawkfish_plugin.drivers.libvirt import (
+    backing,
+    definitions,
+    host_files,
+    unsafe,
+)
 
 OWN, OTHER = 'own', 'other'
 FILES = {
@@ -18,14 +23,14 @@ FILES = {
 
 def seen(now, later=None, held=('/images/disk',), others=()):
     """A system on *now*; *others* are what another one writes to."""
-    files = ledger.HostFiles(
+    files = host_files.HostFiles(
         frozenset(),
         {
             ('pool', path): backing.Backed(path, below)
             for path, below in FILES.items()
         },
         {
-            OTHER: ledger.Definition(
+            OTHER: definitions.Definition(
                 'other',
                 frozenset(others),
                 frozenset(('vda', path) for path in others),

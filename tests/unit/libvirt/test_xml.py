@@ -64,6 +64,14 @@ def test_the_agent(case):
     assert xml.agent_state(Case(case).domain) == 'disconnected'
 
 
+def eject(root):
+    """Take the media out of the drives, as release 1.0 did for a revert."""
+    for disk in snapshot_xml.captured_elements(root):
+        if disk.get('device') in xml.REMOVABLE:
+            for source in disk.findall('source'):
+                disk.remove(source)
+
+
 def test_media_go_and_come_back():
     """A medium that was ejected from a snapshot is put back as it was."""
     case = Case('branches')
@@ -71,9 +79,8 @@ def test_media_go_and_come_back():
     before = xml.media(root.find('domain'))
 
     assert set(before) == {'sdb'}
-    assert snapshot_xml.eject_media(root)
+    eject(root)
     assert not xml.media(root.find('domain'))
-    assert not snapshot_xml.eject_media(root)
     assert snapshot_xml.insert_media(root, case.root('base'))
     assert set(xml.media(root.find('domain'))) == {'sdb'}
     assert xml.source_file(before['sdb']) == f'{IMAGES}/medium.iso'
@@ -84,7 +91,7 @@ def test_putting_media_back_keeps_the_rest():
     """What libvirt noted in a snapshot meanwhile outlives its media."""
     case = Case('branches')
     root = case.root('base')
-    snapshot_xml.eject_media(root)
+    eject(root)
     snapshot_xml.set_revert_disks(root, {'vda': '/new', 'sda': None})
 
     snapshot_xml.insert_media(root, case.root('base'))

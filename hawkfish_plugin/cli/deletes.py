@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish snapshot delete`` and ``snaps-rm``.
+
+They take several snapshots, so the first word alone is a system, unless an
+option says which. Snapshots are deleted one after the other, in the order
+that the user gives; systems work on each of them in parallel.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, errors, many, selection, tasks
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+COLUMNS = ('Snapshot', 'Task', 'State')
+
+
+class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
+    """
+    Delete snapshots; list the tasks.
+
+    A system keeps its current state. If a snapshot cannot be deleted, the
+    command continues with the others. SECONDS apply to each snapshot.
+    """
+
+    def add_systems(
+        self, parser: argparse.ArgumentParser, chosen: Any
+    ) -> None:
+        chosen.add_argument(
+            '--system',
+            action='append',
+            dest='named',
+            type=base.name,
+            metavar='SYSTEM',
+            help='A system, instead of SYSTEM; may be repeated.',
+        )
+        parser.add_argument(
+            'systems',
+            metavar='SYSTEM',
+            type=base.name,
+            nargs='?',
+            help='Name or UUID of the system, or a glob such as node-[0-4].',
+        )
+        parser.add_argument(
+            'snapshots',
+            metavar='SNAPSHOT',
+            type=base.name,
+            nargs='+',
+            help='Names of the snapshots, in the order of deletion.',
+        )
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: Callable[[str], None]
+    ) -> None:
+        first, named = parsed_args.systems, parsed_args.named
+        if named or parsed_args.all_systems or parsed_args.group is not None:
+            # All words are snapshots then.
+            parsed_args.snapshots[:0] = [first] if first is not None else []
+            parsed_args.systems = named or []
+        elif first is None:
+            refuse('the following arguments are required: SNAPSHOT')
+        else:
+            parsed_args.systems = [first]
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        chosen, names = self.select(parsed_args), parsed_args.snapshots
+        if chosen.single:
+            rows = self._delete_each(chosen.targets[0].identity, parsed_args)
+            return COLUMNS, base.Rows(rows, len(names))
+        self.confirm(chosen, parsed_args, f'Delete {", ".join(names)} of')
+        rows = []
+        for name in names:
+            handles = self.try_each(chosen, self._submit(name))
+            ended = self.follow_each(handles, parsed_args)
+            rows += [
+                (target.name, *_row(name, task))
+                for target, (_, task) in ended.items()
+            ]
+        asked = len(names) * len(chosen.targets)
+        return ('System', *COLUMNS), base.Rows(rows, asked)
+
+    def _submit(self, name: str) -> many.Submit:
+        return lambda system: self.client.snapshots(system).get(name).delete()
+
+    def _delete_each(
+        self, system: str, parsed_args: argparse.Namespace
+    ) -> list[tuple[Any, ...]]:
+        from sushy import exceptions
+
+        names = parsed_args.snapshots
+        rows = []
+        for name in names:
+            try:
+                handle = self._submit(name)(system)
+                _, task = self.follow(handle, parsed_args)
+                rows.append(_row(name, task))
+            except (exceptions.SushyError, errors.CommandError) as error:
+                if len(names) == 1:
+                    raise
+                self.blame(name, error)
+        return rows
+
+
+class SnapsRemove(DeleteSnapshots):
+    """
+    Delete snapshots, and wait for the tasks to end.
+
+    A system keeps its current state. If a snapshot cannot be deleted, the
+    command continues with the others. SECONDS apply to each snapshot.
+    """
+
+    waits_by_default = True
+
+
+def _row(name: str, task: 'client.Task') -> tuple[Any, ...]:
+    return name, task.identity, tasks.state(task)

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish group snapshot``: snapshots of a whole group.
+
+Owns how one is shown. As with ``hawkfish snapshot``, a command that begins an
+operation shows its task, unless it is told to wait.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import (
+    base,
+    errors,
+    options,
+    output,
+    tasks,
+    tree,
+)
+from hawkfish_plugin.cli.groups import OfGroup
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+CONSISTENCIES = ('Consistent', 'Live', 'DisksOnly')
+COLUMNS = (
+    'Name',
+    'State',
+    'Consistency',
+    'Current',
+    'Created',
+    'Size',
+    'Skew ms',
+    'Pause ms',
+    'Locked',
+    'Parent',
+)
+GROUP_HERE = '* the group is here'
+
+
+def _fields(snapshot: 'client.GroupSnapshot') -> tasks.Fields:
+    values = {
+        'Name': snapshot.name,
+        'Description': snapshot.description,
+        'State': snapshot.snapshot_state,
+        'Health': snapshot.health,
+        'Findings': [_finding(found) for found in snapshot.findings],
+        'Systems': [_member(one) for one in snapshot.systems],
+        'Consistency': snapshot.consistency,
+        'Skew ms': snapshot.skew_ms,
+        'Pause ms': snapshot.pause_ms,
+        'Current': snapshot.is_current,
+        'Created': snapshot.created_time,
+        'Expires': snapshot.expires_time,
+        'Locked': snapshot.locked,
+        'Size': snapshot.size_bytes,
+        'Exclusive Size': snapshot.exclusive_size_bytes,
+        'Parent': snapshot.parent,
+        'Children': snapshot.children,
+    }
+    return tuple(values), tuple(values.values())
+
+
+def _finding(found: dict[str, Any]) -> str:
+    words = (found['Message'], found.get('Resolution'))
+    return ' '.join(filter(None, words))
+
+
+def _member(one: dict[str, Any]) -> str:
+    facts = [
+        one['SnapshotState'],
+        one.get('PowerState'),
+        'current' if one.get('Current') else None,
+    ]
+    return f'{one["Name"]}: {", ".join(fact for fact in facts if fact)}'
+
+
+def _row(snapshot: 'client.GroupSnapshot') -> tuple[Any, ...]:
+    return (
+        snapshot.name,
+        snapshot.snapshot_state,
+        snapshot.consistency,
+        snapshot.is_current,
+        snapshot.created_time,
+        snapshot.size_bytes,
+        snapshot.skew_ms,
+        snapshot.pause_ms,
+        snapshot.locked,
+        snapshot.parent,
+    )
+
+
+class OfSnapshots(OfGroup):
+    """A command on the snapshots of one group."""
+
+    def snapshots(
+        self, parsed_args: argparse.Namespace
+    ) -> 'client.GroupSnapshotCollection':
+        return self.client.group_snapshots(parsed_args.group_name)
+
+
+class OfSnapshot(OfSnapshots):
+    """A command on one snapshot of one group."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_snapshot(parser)
+        return parser
+
+    def snapshot(
+        self, parsed_args: argparse.Namespace
+    ) -> 'client.GroupSnapshot':
+        return self.snapshots(parsed_args).get(parsed_args.snapshot)
+
+
+class ListSnapshots(OfSnapshots, base.Lister):
+    """List the snapshots of a group, oldest first."""
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], list[Any]]:
+        members = self.snapshots(parsed_args).get_members()
+        return COLUMNS, [_row(snapshot) for snapshot in members]
+
+
+class ShowSnapshot(OfSnapshot, base.ShowOne):
+    """Show one snapshot of a group, and what each system has of it."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        return _fields(self.snapshot(parsed_args))
+
+
+class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
+    """
+    Create a snapshot of all systems of a group; without --wait, show the task.
+
+    If it fails for one of them, none has a snapshot.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_create_options(parser)
+        parser.add_argument(
+            '--consistency',
+            choices=CONSISTENCIES,
+            help='Whether all systems are suspended while they are captured, '
+            'so that it is one moment (Consistent, the default), or run '
+            'meanwhile (Live), or are suspended but their memory is not saved '
+            '(DisksOnly).',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        given = (
+            parsed_args.name,
+            parsed_args.description,
+            parsed_args.consistency,
+            parsed_args.quiesce,
+            parsed_args.lock,
+            parsed_args.expires,
+        )
+        snapshots = self.snapshots(parsed_args)
+        if parsed_args.dry_run:
+            return _preview(snapshots.preview(*given))
+        made, task = self.follow(snapshots.create(*given), parsed_args)
+        return _fields(made) if made else tasks.fields(task)
+
+
+def _preview(seen: dict[str, Any]) -> tasks.Fields:
+    values = {
+        'Name': seen['Name'],
+        'Consistency': seen['Consistency'],
+        'Pause ms': seen['PauseMilliseconds'],
+        'Pause Limit ms': seen['PauseLimitMilliseconds'],
+        'Memory': seen['MemoryBytes'],
+        'Size': seen['SizeBytes'],
+        'Needs': options.needs(seen['Needs']),
+        'Systems': [
+            f'{one["Name"]}: {one["SnapshotType"]}, {one["StorageType"]}'
+            for one in seen['Systems']
+        ],
+        'Pruned': [
+            f'{p["Name"]}: {p["Reason"]}' for p in seen.get('Pruned', ())
+        ],
+        'Kept': [
+            f'{k["Name"]}: {", ".join(k["Reasons"])}'
+            for k in seen.get('Kept', ())
+        ],
+        'Unmet Limits': seen.get('UnmetLimits', []),
+    }
+    return tuple(values), tuple(values.values())
+
+
+class SetSnapshot(OfSnapshot, base.ShowOne):
+    """Change the description, the lock or the expiration in all systems."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_changes(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        changes = options.changes(parsed_args)
+        return _fields(self.snapshot(parsed_args).update(**changes))
+
+
+class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
+    """
+    Revert all systems of a group to a snapshot; show the task.
+
+    Everything they have written since is lost. If it fails for one of them,
+    the others are brought back to where they were.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_revert_options(parser)
+        parser.add_argument(
+            '--leave-added',
+            action='store_true',
+            help='Leave systems alone that the group has gained since; '
+            'otherwise the revert is refused.',
+        )
+        parser.add_argument(
+            '--partial',
+            action='store_true',
+            default=None,
+            help='Revert the systems that have the snapshot, though others '
+            'have it no more.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.snapshot(parsed_args).revert(
+            parsed_args.power,
+            parsed_args.safety_snapshot,
+            parsed_args.force,
+            'LeaveAlone' if parsed_args.leave_added else None,
+            parsed_args.partial,
+        )
+        return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class DeleteSnapshots(base.WaitOption, OfSnapshots, base.Lister):
+    """
+    Delete snapshots of a group in all of its systems; list the tasks.
+
+    The systems keep their current state. If a snapshot cannot be deleted, the
+    command continues with the others. SECONDS apply to each snapshot.
+    """
+
+    columns = ('Snapshot', 'Task', 'State')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'snapshots',
+            metavar='SNAPSHOT',
+            type=base.name,
+            nargs='+',
+            help='Names of the snapshots, in the order of deletion.',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], base.Rows]:
+        from sushy import exceptions
+
+        names = parsed_args.snapshots
+        rows: list[Any] = []
+        for name in names:
+            try:
+                handle = self.snapshots(parsed_args).get(name).delete()
+                _, task = self.follow(handle, parsed_args)
+                rows.append((name, task.identity, tasks.state(task)))
+            except (exceptions.SushyError, errors.CommandError) as error:
+                if len(names) == 1:
+                    raise
+                self.app.LOG.error('%s: %s', name, self.explain(error))
+        return self.columns, base.Rows(rows, len(names))
+
+
+class ShowTree(OfSnapshots):
+    """Draw the snapshot tree of a group."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        members = self.snapshots(parsed_args).get_members()
+        for line in tree.draw(members, time.time(), _here):
+            self.app.stdout.write(f'{line}\n')
+
+
+def _here(snapshot: 'client.GroupSnapshot') -> str | None:
+    """Who stands on *snapshot*: the group, or some of its systems."""
+    if snapshot.is_current:
+        return GROUP_HERE
+    standing = [one['Name'] for one in snapshot.systems if one.get('Current')]
+    if not standing:
+        return None
+    names = output.printable(', '.join(standing))
+    return f'* {names} {"is" if len(standing) == 1 else "are"} here'
+
+
+class AdoptSnapshots(OfSnapshots, base.Lister):
+    """
+    Make snapshots of a group of those that all of its systems have anyway.
+
+    They have the same name, and were created at the same time. This is for a
+    service that has lost its database.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name',
+            type=base.name,
+            help='Adopt the snapshot of this name only.',
+        )
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            default=None,
+            help='List what would be adopted, and change nothing.',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], list[Any]]:
+        adopted = self.snapshots(parsed_args).adopt(
+            parsed_args.name, parsed_args.dry_run
+        )
+        rows = [(one['Name'], one['CreatedTime']) for one in adopted]
+        return ('Name', 'Created'), rows

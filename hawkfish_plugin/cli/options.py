@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What commands on a snapshot of one system and of a group have in common.
+
+Owns their arguments, and how the space is shown that a create needs.
+"""
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+from hawkfish_plugin.cli import base, output, times
+
+QUIESCE_MODES = ('Preferred', 'Required', 'Never')
+POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
+
+
+def add_create_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a create takes of one system and of a group."""
+    parser.add_argument(
+        '--name',
+        type=base.name,
+        help='Name of the snapshot; generated from the time if not given.',
+    )
+    parser.add_argument('--description', help='Description of the snapshot.')
+    parser.add_argument(
+        '--quiesce',
+        choices=QUIESCE_MODES,
+        help='Whether to quiesce the file systems through the guest '
+        'agent: if possible (Preferred), or fail if not (Required), or '
+        'do not try (Never).',
+    )
+    parser.add_argument(
+        '--lock',
+        action='store_true',
+        default=None,
+        help='Protect the snapshot from being deleted or pruned.',
+    )
+    times.add_option(parser)
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='Create nothing; show what would be created, what it needs, '
+        'and which snapshots would be pruned or kept, and why.',
+    )
+
+
+def add_revert_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a revert takes of one system and of a group."""
+    parser.add_argument(
+        '--power',
+        choices=POWER_STATES,
+        help='Power state after the revert; AsCaptured if not given.',
+    )
+    parser.add_argument(
+        '--safety-snapshot',
+        action='store_true',
+        default=None,
+        help='Create a snapshot of the current state first.',
+    )
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        default=None,
+        help='Continue without restoring the UEFI variables and the '
+        'virtual TPM if their copies cannot be used.',
+    )
+
+
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add what can be changed of a snapshot."""
+    parser.add_argument('--description', help='Description of the snapshot.')
+    lock = parser.add_mutually_exclusive_group()
+    lock.add_argument(
+        '--lock',
+        dest='locked',
+        action='store_true',
+        default=None,
+        help='Protect the snapshot from being deleted or pruned.',
+    )
+    lock.add_argument(
+        '--unlock',
+        dest='locked',
+        action='store_false',
+        help='Allow deleting and pruning the snapshot again.',
+    )
+    expiry = parser.add_mutually_exclusive_group()
+    times.add_option(expiry)
+    expiry.add_argument(
+        '--no-expiry',
+        action='store_true',
+        help='Remove the expiration of the snapshot.',
+    )
+
+
+def changes(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    """Return what is to be changed, named as in Redfish."""
+    given = {
+        'Description': parsed_args.description,
+        'Locked': parsed_args.locked,
+        'ExpiresTime': parsed_args.expires,
+    }
+    found = {k: v for k, v in given.items() if v is not None}
+    if parsed_args.no_expiry:
+        found['ExpiresTime'] = None
+    return found
+
+
+def add_snapshot(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a snapshot."""
+    parser.add_argument(
+        'snapshot',
+        metavar='SNAPSHOT',
+        type=base.name,
+        help='Name of the snapshot.',
+    )
+
+
+def needs(found: Iterable[dict[str, Any]]) -> list[str]:
+    """Return how much of what each folder has would be needed."""
+    return [
+        f'{need["Folder"]}: {output.size(need["NeededBytes"])} of '
+        f'{output.size(need["AvailableBytes"])}'
+        for need in found
+    ]

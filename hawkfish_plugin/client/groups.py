@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Groups of systems, which are Redfish's Aggregates, and their snapshots.
+
+A snapshot of a group has one name in all of its members.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sushy.resources import base
+
+from hawkfish_plugin.client import common, tasks
+
+GROUPS = '/redfish/v1/AggregationService/Aggregates'
+ADD = '#Aggregate.AddElements'
+REMOVE = '#Aggregate.RemoveElements'
+RESET = '#Aggregate.Reset'
+BOOT_ORDER = '#Aggregate.SetDefaultBootOrder'
+REVERT = '#HawkFishGroupSnapshot.Revert'
+PREVIEW = '#HawkFishGroupSnapshotCollection.PreviewCreate'
+ADOPT = '#HawkFishGroupSnapshotCollection.Adopt'
+
+
+@tasks.created_by_tasks
+class GroupSnapshot(base.ResourceBase):  # type: ignore[misc]
+    """One snapshot of a group, at the time it was read."""
+
+    identity: str = base.Field('Id', required=True)
+    name: str = base.Field('Name')
+    description: str | None = base.Field('Description')
+    created_time: str | None = base.Field('CreatedTime')
+    snapshot_state: str = base.Field('SnapshotState')
+    """
+    As that of a system's, and ``Mixed`` if some members were reverted alone,
+    or ``Incomplete`` if some have it no more
+    """
+
+    consistency: str | None = base.Field('Consistency')
+    """``Consistent``, ``Live`` or ``DisksOnly``; None if it was adopted"""
+
+    skew_ms: float | None = base.Field('SkewMilliseconds')
+    """Milliseconds between the first capture and the last, as measured"""
+
+    pause_ms: float | None = base.Field('PauseMilliseconds')
+    """Milliseconds that the members were suspended, as measured"""
+
+    is_current: bool = base.Field('Current')
+    """Whether it is the current snapshot of all members"""
+
+    health: str | None = base.Field(['Status', 'Health'])
+    size_bytes: int | None = base.Field('SizeBytes')
+    exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
+    locked: bool = base.Field('Locked')
+    expires_time: str | None = base.Field('ExpiresTime')
+    systems: list[dict[str, Any]] = base.Field('Systems')
+    """Of each member ``Name``, ``UUID``, ``SnapshotState`` and so on"""
+
+    findings: list[dict[str, Any]] = base.Field('Findings')
+    """Messages that say why it is not ``Ready``, and what can be done"""
+
+    parent: str | None = base.Field(
+        ['Links', 'ParentSnapshot'], adapter=common.name_in
+    )
+    """Name of the parent snapshot of the group, or None"""
+
+    children: list[str] = base.Field(
+        ['Links', 'ChildSnapshots'], adapter=common.names_in
+    )
+    """Names of the child snapshots of the group"""
+
+    _revert_target = base.Field(['Actions', REVERT, 'target'])
+
+    def revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+        force: bool | None = None,
+        added_systems: str | None = None,
+        partial: bool | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Revert all members, which discards their current state.
+
+        If one fails, the others are brought back to where they were. The
+        first three arguments are as for the snapshot of one system.
+        *added_systems* is Refuse (the default of the service) or LeaveAlone,
+        for systems that the group has gained since. *partial* reverts an
+        incomplete snapshot on the members that have it.
+        """
+        # If there is no target, the service can explain why.
+        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
+        return tasks.post(
+            self._conn,
+            target,
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+            Force=force,
+            AddedSystems=added_systems,
+            Partial=partial,
+        )
+
+    def update(self, **changes: Any) -> 'GroupSnapshot':
+        """
+        Change ``Description``, ``Locked`` or ``ExpiresTime`` in all members.
+
+        Fails if the snapshot has changed since it was read.
+        """
+        body = common.patch(self, changes)
+        return GroupSnapshot(self._conn, self.path, json_doc=body)
+
+    def delete(self) -> tasks.TaskHandle[None]:
+        """Delete it in all members; they keep their current state."""
+        return tasks.handle_of(self._conn, self._conn.delete(self.path))
+
+
+class GroupSnapshotCollection:
+    """The snapshots of one group; nothing is read before it is needed."""
+
+    def __init__(self, conn: Any, path: str) -> None:
+        self._conn = conn
+        self.path = path
+
+    def get_members(self) -> list[GroupSnapshot]:
+        """Return all snapshots, oldest first, with one request."""
+        return [
+            GroupSnapshot(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, self.path)
+        ]
+
+    def get(self, name: str) -> GroupSnapshot:
+        """Return the snapshot *name*."""
+        return GroupSnapshot(self._conn, common.below(self.path, name))
+
+    def create(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        consistency: str | None = None,
+        quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: str | None = None,
+    ) -> tasks.TaskHandle[GroupSnapshot]:
+        """
+        Create a snapshot of all members, or of none if one fails.
+
+        *consistency* is Consistent (the default of the service), Live or
+        DisksOnly. The service chooses what is None.
+        """
+        body = _properties(
+            name, description, consistency, quiesce, locked, expires_time
+        )
+        return tasks.handle_of(
+            self._conn, self._conn.post(self.path, data=body)
+        )
+
+    def preview(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        consistency: str | None = None,
+        quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what ``create`` would do, in the words of Redfish."""
+        body = _properties(
+            name, description, consistency, quiesce, locked, expires_time
+        )
+        target = f'{self.path}/Actions/{PREVIEW[1:]}'
+        seen: dict[str, Any] = self._conn.post(target, data=body).json()
+        return seen
+
+    def adopt(
+        self, name: str | None = None, dry_run: bool | None = None
+    ) -> list[dict[str, Any]]:
+        """
+        Make snapshots of the group of those that all members have anyway.
+
+        Returns ``Name`` and ``CreatedTime`` of each that was adopted, or with
+        *dry_run* would be: of the same name, and of the same time.
+        """
+        response = self._conn.post(
+            f'{self.path}/Actions/{ADOPT[1:]}',
+            data=common.given(Name=name, DryRun=dry_run),
+        )
+        adopted: list[dict[str, Any]] = response.json()['Adopted']
+        return adopted
+
+
+def _properties(
+    name: str | None,
+    description: str | None,
+    consistency: str | None,
+    quiesce: str | None,
+    locked: bool | None,
+    expires_time: str | None,
+) -> dict[str, Any]:
+    return common.given(
+        Name=name,
+        Description=description,
+        Consistency=consistency,
+        Quiesce=quiesce,
+        Locked=locked,
+        ExpiresTime=expires_time,
+    )
+
+
+class Group(base.ResourceBase):  # type: ignore[misc]
+    """One group of systems, at the time it was read."""
+
+    identity: str = base.Field('Id', required=True)
+    name: str = base.Field('Name')
+    elements: list[str] = base.Field('Elements', adapter=common.names_in)
+    """UUIDs of the members that exist"""
+
+    systems: list[dict[str, Any]] = base.Field(
+        ['Oem', 'HawkFish', 'Systems'], default=[]
+    )
+    """Of each member ``Name``, ``UUID`` and whether it is ``Present``"""
+
+    @property
+    def snapshots(self) -> GroupSnapshotCollection:
+        """The snapshots of this group."""
+        return snapshots_of(self._conn, self.path)
+
+    def add(self, systems: Iterable[str]) -> 'Group':
+        """Add *systems*, names or UUIDs, and return the changed group."""
+        return self._change(ADD, systems)
+
+    def remove(self, systems: Iterable[str]) -> 'Group':
+        """Remove *systems*, names or UUIDs; they keep their snapshots."""
+        return self._change(REMOVE, systems)
+
+    def _change(self, action: str, systems: Iterable[str]) -> 'Group':
+        body = {'Elements': common.elements(systems)}
+        self._conn.post(self._target(action), data=body)
+        return Group(self._conn, self.path)
+
+    def reset(
+        self,
+        reset_type: str,
+        batch_size: int | None = None,
+        batch_delay_sec: int | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Reset all members, *batch_size* at a time with a delay in between.
+
+        *reset_type* is one of Redfish's, such as On or ForceOff.
+        """
+        return tasks.post(
+            self._conn,
+            self._target(RESET),
+            ResetType=reset_type,
+            BatchSize=batch_size,
+            DelayBetweenBatchesInSeconds=batch_delay_sec,
+        )
+
+    def set_default_boot_order(self) -> tasks.TaskHandle[None]:
+        """Let all members boot in their default order."""
+        return tasks.post(self._conn, self._target(BOOT_ORDER))
+
+    def _target(self, action: str) -> str:
+        return f'{self.path}/Actions/{action[1:]}'
+
+    def delete(self) -> None:
+        """Delete the group; its members and their snapshots stay."""
+        self._conn.delete(self.path)
+
+
+def snapshots_of(conn: Any, group: str) -> GroupSnapshotCollection:
+    """Return the snapshots of the group at the path *group*."""
+    return GroupSnapshotCollection(conn, f'{group}/Oem/HawkFish/Snapshots')
+
+
+def groups_at(conn: Any) -> list[Group]:
+    """Return all groups of the service at *conn*, with one request."""
+    return [
+        Group(conn, member['@odata.id'], json_doc=member)
+        for member in common.members(conn, GROUPS)
+    ]

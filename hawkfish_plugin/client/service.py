@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service, from a URL or from a sushy System."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib import parse
+
+import requests
+from sushy import connector
+from sushy.resources import base
+from sushy.resources.oem import base as oem_base
+
+from hawkfish_plugin.client import common, events
+from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
+from hawkfish_plugin.client.groups import (
+    GROUPS,
+    Group,
+    GroupSnapshotCollection,
+    groups_at,
+    snapshots_of,
+)
+from hawkfish_plugin.client.snapshots import SnapshotCollection, SnapshotPolicy
+from hawkfish_plugin.client.tasks import TASKS, Task
+
+SUMMARIES = '/redfish/v1/Oem/HawkFish/SystemSummaries'
+
+
+class SystemSummary(base.ResourceBase):  # type: ignore[misc]
+    """A system in a list of all: what it is, and where it stands."""
+
+    name: str = base.Field('Name')
+    uuid: str = base.Field('UUID')
+    power_state: str = base.Field('PowerState')
+    """On or Off"""
+
+    snapshot_count: int = base.Field('SnapshotCount')
+    current_snapshot: str | None = base.Field(
+        ['Links', 'CurrentSnapshot'], adapter=common.name_in
+    )
+    """Name of the current snapshot, or None"""
+
+    groups: list[str] = base.Field(
+        ['Links', 'Aggregates'], adapter=common.names_in
+    )
+    """Names of the groups that it belongs to"""
+
+
+class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
+    """The HawkFish extension of a sushy System."""
+
+    _snapshots_path = base.Field(['Snapshots', '@odata.id'], required=True)
+    _policy_path = base.Field(['SnapshotPolicy', '@odata.id'])
+
+    @property
+    def snapshots(self) -> SnapshotCollection:
+        """The snapshots of this system."""
+        return SnapshotCollection(self._conn, self._snapshots_path)
+
+    @property
+    def snapshot_policy(self) -> SnapshotPolicy:
+        """The limits of this system."""
+        return SnapshotPolicy(self._conn, self._policy_path)
+
+    @property
+    def groups(self) -> list[Group]:
+        """All groups that this system belongs to, with one request."""
+        system = self._snapshots_path.split('/Oem/')[0].rpartition('/')[2]
+        return [
+            group
+            for group in groups_at(self._conn)
+            if parse.unquote(system) in group.elements
+        ]
+
+
+def get_extension() -> type[HawkFishSystem]:
+    """Return the HawkFish extension of a System, for sushy."""
+    return HawkFishSystem
+
+
+class HawkFish:
+    """
+    A HawkFish service at *url*, with Basic authentication if needed.
+
+    *verify* is True, False or the path of a CA file. Only GET requests are
+    retried, so that no operation is executed twice.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        username: str | None = None,
+        password: str | None = None,
+        verify: bool | str = True,
+    ) -> None:
+        self.url = url
+        self.username = username
+        # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.
+        self._conn = connector.Connector(
+            url, verify=verify, server_side_retries=1
+        )
+        if username is not None:
+            # requests would encode text as Latin-1.
+            self._conn.set_http_basic_auth(
+                username.encode(), (password or '').encode()
+            )
+
+    @property
+    def proxy(self) -> str | None:
+        """
+        The URL of the proxy that the environment wants for this service.
+
+        It is without its credentials, if it has any.
+        """
+        proxies = requests.utils.get_environ_proxies(self.url)
+        found = requests.utils.select_proxy(self.url, proxies)
+        if not found:
+            return None
+        parts = parse.urlsplit(found)
+        return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()
+
+    def snapshots(self, system: str) -> SnapshotCollection:
+        """Return the snapshots of *system*, a name or UUID."""
+        return SnapshotCollection(self._conn, _of_system(system, 'Snapshots'))
+
+    def policy(self, system: str) -> SnapshotPolicy:
+        """Return the limits of *system*, a name or UUID."""
+        return SnapshotPolicy(self._conn, _of_system(system, 'SnapshotPolicy'))
+
+    def systems(self) -> list[SystemSummary]:
+        """Return a summary of each system, by name, with one request."""
+        return [
+            SystemSummary(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, SUMMARIES)
+        ]
+
+    def groups(self) -> list[Group]:
+        """Return all groups of systems, with one request."""
+        return groups_at(self._conn)
+
+    def group(self, name: str) -> Group:
+        """Return the group *name*."""
+        return Group(self._conn, common.below(GROUPS, name))
+
+    def group_snapshots(self, group: str) -> GroupSnapshotCollection:
+        """Return the snapshots of the group *group*."""
+        return snapshots_of(self._conn, common.below(GROUPS, group))
+
+    def create_group(
+        self, systems: Iterable[str], name: str | None = None
+    ) -> Group:
+        """
+        Create a group of *systems*, names or UUIDs.
+
+        The service chooses a *name* that is None.
+        """
+        body = common.given(Name=name, Elements=common.elements(systems))
+        response = self._conn.post(GROUPS, data=body)
+        path = response.headers['Location']
+        return Group(self._conn, path, json_doc=response.json())
+
+    def tasks(self) -> list[Task]:
+        """Return all tasks, in the order of the service, with one request."""
+        return [
+            Task(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, TASKS)
+        ]
+
+    def task(self, identity: str) -> Task:
+        """Return the task with the ID *identity*."""
+        return Task(self._conn, common.below(TASKS, identity))
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return all subscriptions, with one request."""
+        return [
+            Subscription(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, SUBSCRIPTIONS)
+        ]
+
+    def subscription(self, identity: str) -> Subscription:
+        """Return the subscription with the ID *identity*."""
+        path = common.below(SUBSCRIPTIONS, identity)
+        return Subscription(self._conn, path)
+
+    def subscribe(self, destination: str, **properties: Any) -> Subscription:
+        """
+        Subscribe *destination*, an http or https URL, to events.
+
+        *properties* are other properties of the EventDestination.
+        """
+        given = common.given(**properties)
+        body = {'Destination': destination, 'Protocol': 'Redfish', **given}
+        response = self._conn.post(SUBSCRIPTIONS, data=body)
+        path = response.headers['Location']
+        return Subscription(self._conn, path, json_doc=response.json())
+
+    def events(
+        self,
+        after: str | None = None,
+        wanted: str | None = None,
+        lost: Callable[[], None] | None = None,
+    ) -> Iterator[Event]:
+        """
+        Yield events as they happen, without end.
+
+        Starts after the event with the identity *after*, if given, and
+        yields only events that match the ``$filter`` *wanted*. If an open
+        stream is lost, *lost* is called and the stream is reopened without
+        missing events.
+        """
+        return events.stream(self._conn, after, wanted, lost)
+
+
+def _of_system(system: str, what: str) -> str:
+    return f'{common.system_path(system)}/Oem/HawkFish/{what}'

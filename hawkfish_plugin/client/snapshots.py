@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The snapshots of one system, and its policy."""
+
+from typing import Any
+
+from sushy import connector
+from sushy.resources import base
+
+from hawkfish_plugin.client import common, tasks
+
+REVERT = '#HawkFishSnapshot.Revert'
+PURGE = '#HawkFishSnapshotCollection.Purge'
+REPAIR = '#HawkFishSnapshotCollection.Repair'
+PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
+
+
+@tasks.created_by_tasks
+class Snapshot(base.ResourceBase):  # type: ignore[misc]
+    """One snapshot of a system, at the time it was read."""
+
+    identity: str = base.Field('Id', required=True)
+    name: str = base.Field('Name')
+    description: str | None = base.Field('Description')
+    created_time: str | None = base.Field('CreatedTime')
+    snapshot_state: str = base.Field('SnapshotState')
+    """``Creating``, ``Ready``, ``Reverting``, ``Deleting`` or ``Failed``"""
+
+    snapshot_type: str = base.Field('SnapshotType')
+    """``Disk`` or ``DiskAndMemory``"""
+
+    storage_type: str = base.Field('StorageType')
+    """``External`` or ``Internal``"""
+
+    consistency: str | None = base.Field('Consistency')
+    """``Memory``, ``FileSystem``, ``Crash`` or ``Off``"""
+
+    quiesce_status: str | None = base.Field('QuiesceStatus')
+    """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
+
+    power_state: str | None = base.Field('PowerState')
+    """Power state of the system in the snapshot: On, Off or Paused"""
+
+    is_current: bool = base.Field('Current')
+    """Whether this is the current snapshot of the system"""
+
+    health: str | None = base.Field(['Status', 'Health'])
+    size_bytes: int | None = base.Field('SizeBytes')
+    """Size of the snapshot in bytes, or None if it is unknown"""
+
+    exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
+    """Bytes that deleting it frees at least, or None if unknown"""
+
+    locked: bool = base.Field('Locked')
+    """Whether it is locked against deletion and pruning"""
+
+    expires_time: str | None = base.Field('ExpiresTime')
+    """When it can be pruned regardless of the limits, or None"""
+
+    parent: str | None = base.Field(
+        ['Links', 'ParentSnapshot'], adapter=common.name_in
+    )
+    """Name of the parent snapshot, or None"""
+
+    children: list[str] = base.Field(
+        ['Links', 'ChildSnapshots'], adapter=common.names_in
+    )
+    """Names of the child snapshots"""
+
+    referenced_by: list[str] = base.Field(
+        ['Links', 'ReferencedBy'], adapter=common.names_in
+    )
+    """Names of the snapshots and systems that prevent its deletion"""
+
+    referenced_by_files: list[str] = base.Field('ReferencedByFiles')
+    """Paths of the files that prevent it and belong to no system"""
+
+    _revert_target = base.Field(['Actions', REVERT, 'target'])
+
+    def revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+        force: bool | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Revert the system, which discards its current state.
+
+        *target_power_state* is AsCaptured (the default of the service), On,
+        Off or Paused. *safety_snapshot* saves the current state in a snapshot
+        first. *force* leaves the firmware state unchanged if its copies
+        cannot be used.
+        """
+        # If there is no target, the service can explain why.
+        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
+        return tasks.post(
+            self._conn,
+            target,
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+            Force=force,
+        )
+
+    def preview_revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+        force: bool | None = None,
+    ) -> dict[str, Any]:
+        """
+        Return what a revert would do, without changing anything.
+
+        That has ``PowerState``, ``MemoryRestored``, ``DiscardedSince``,
+        ``SafetySnapshot``, ``Pruned``, ``Needs`` and ``Warnings``.
+        """
+        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
+        body = common.given(
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+            Force=force,
+            DryRun=True,
+        )
+        found: dict[str, Any] = self._conn.post(target, data=body).json()
+        return found
+
+    def update(self, **changes: Any) -> 'Snapshot':
+        """
+        Change ``Description``, ``Locked`` or ``ExpiresTime``.
+
+        Fails if the snapshot has changed since it was read.
+        """
+        body = common.patch(self, changes)
+        return Snapshot(self._conn, self.path, json_doc=body)
+
+    def delete(self) -> tasks.TaskHandle[None]:
+        """Delete the snapshot; the system keeps its current state."""
+        return tasks.handle_of(self._conn, self._conn.delete(self.path))
+
+
+class SnapshotCollection:
+    """The snapshots of one system; nothing is read before it is needed."""
+
+    def __init__(self, conn: connector.Connector, path: str) -> None:
+        self._conn = conn
+        self.path = path
+
+    def get_members(self) -> list[Snapshot]:
+        """Return all snapshots, oldest first, with one request."""
+        return [
+            Snapshot(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, self.path)
+        ]
+
+    def get(self, name: str) -> Snapshot:
+        """Return the snapshot *name*."""
+        return Snapshot(self._conn, common.below(self.path, name))
+
+    def create(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        include_memory: bool | None = None,
+        quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: str | None = None,
+    ) -> tasks.TaskHandle[Snapshot]:
+        """Create a snapshot; the service chooses what is None."""
+        return tasks.post(
+            self._conn,
+            self.path,
+            Name=name,
+            Description=description,
+            IncludeMemory=include_memory,
+            Quiesce=quiesce,
+            Locked=locked,
+            ExpiresTime=expires_time,
+        )
+
+    def purge(self, force: bool | None = None) -> tasks.TaskHandle[None]:
+        """Delete all snapshots; with *force*, including locked ones."""
+        return tasks.post(
+            self._conn, f'{self.path}/Actions/{PURGE[1:]}', Force=force
+        )
+
+    def plan_repair(self) -> list[dict[str, str]]:
+        """
+        Return what a repair of the system would change, by disk.
+
+        Each has ``Disk``, ``PathBefore`` and ``PathAfter``.
+        """
+        target = f'{self.path}/Actions/{REPAIR[1:]}'
+        response = self._conn.post(target, data={'DryRun': True})
+        found: list[dict[str, str]] = response.json()['Repairs']
+        return found
+
+    def repair(self) -> tasks.TaskHandle[None]:
+        """Put an unsafe system back on the files that it was on."""
+        return tasks.post(self._conn, f'{self.path}/Actions/{REPAIR[1:]}')
+
+
+class Preview(base.ResourceBase):  # type: ignore[misc]
+    """The result that a create would have had when it was requested."""
+
+    name = base.Field('Name')
+    snapshot_type = base.Field('SnapshotType')
+    storage_type = base.Field('StorageType')
+    size_bytes = base.Field('SizeBytes')
+    """Maximum size of the snapshot in bytes, or None if unknown"""
+
+    needs = base.Field('Needs')
+    """Bytes needed and bytes available for each directory"""
+
+    pruned = base.Field('Pruned')
+    """Snapshots that would be deleted, in order, each with the reason"""
+
+    kept = base.Field('Kept')
+    """Snapshots that would be kept, each with the reasons"""
+
+    unmet_limits = base.Field('UnmetLimits')
+    """Limits that would still be exceeded"""
+
+
+class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
+    """The limits of one system; 0 means no limit."""
+
+    max_snapshots = base.Field('MaxSnapshots')
+    max_age_seconds = base.Field('MaxAgeSeconds')
+    max_bytes = base.Field('MaxBytes')
+    on_limit = base.Field('OnLimit')
+    """``Prune`` or ``Refuse``"""
+
+    snapshot_count = base.Field(['Usage', 'SnapshotCount'])
+    size_bytes = base.Field(['Usage', 'SizeBytes'])
+
+    _preview_target = base.Field(['Actions', PREVIEW, 'target'], required=True)
+
+    def update(self, **changes: Any) -> 'SnapshotPolicy':
+        """
+        Set limits, named as in Redfish; None means the configured value.
+
+        Fails if the policy has changed since it was read.
+        """
+        body = common.patch(self, changes)
+        return SnapshotPolicy(self._conn, self.path, json_doc=body)
+
+    def preview(self, **properties: Any) -> Preview:
+        """Return what a create with the given *properties* would do."""
+        target = self._preview_target
+        response = self._conn.post(target, data=common.given(**properties))
+        return Preview(self._conn, target, json_doc=response.json())

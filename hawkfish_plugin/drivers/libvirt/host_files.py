@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is known of the files of a host: one record of the ledger.
+
+Owns what follows from it: which file is backed by which, who is backed by a
+file, who writes to one, and where that is not known.  Looks at nothing.
+"""
+
+import dataclasses
+import functools
+import posixpath
+from collections.abc import Iterable, Mapping, Set
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import backing, identities
+from hawkfish_plugin.drivers.libvirt.definitions import Definition, Unsaid
+
+# Each look costs a call for every volume and every domain of the host.
+_REMEMBERED_SECONDS = 10.0
+
+# A dependent, and every file that it is backed by.
+Found = tuple[contract.Dependent, set[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFiles:
+    """
+    Which file of a host is backed by which.
+
+    *definitions* has what each domain names, by its UUID.  *volumes* are what
+    was read, of the *active* pools and of *folders*; they were last *listed*,
+    and all *read*, then.  *unread* is why a pool, a folder or a file was not.
+    """
+
+    folders: frozenset[str]
+    volumes: Mapping[backing.Place, backing.Backed]
+    definitions: Mapping[str, Definition]
+    listed: float
+    read: float
+    is_certain: bool = False
+    unread: Mapping[str, exceptions.HawkFishError] = dataclasses.field(
+        default_factory=dict
+    )
+    active: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def certain(self) -> 'HostFiles':
+        """The same, where no two files may be taken for one."""
+        return dataclasses.replace(self, is_certain=True)
+
+    @functools.cached_property
+    def identities(self) -> identities.Identities:
+        stamps = ((v.path, v.stamp) for v in self.volumes.values())
+        return identities.Identities(stamps, self.is_certain)
+
+    @functools.cached_property
+    def backing(self) -> Mapping[str, str]:
+        """The backing file of each file, in terms of ``identities``."""
+        of = self.identities.of
+        return {
+            of(volume.path): of(volume.below)
+            for volume in self.volumes.values()
+            if volume.below
+        }
+
+    def chain(self, path: str) -> set[str]:
+        """What *path* is, and what every backing file of it is."""
+        found: set[str] = set()
+        below: str | None = self.identities.of(path)
+        while below and below not in found:
+            found.add(below)
+            below = self.backing.get(below)
+        return found
+
+    def chains(self, paths: Iterable[str]) -> set[str]:
+        """The same of all of *paths*."""
+        return set[str]().union(*map(self.chain, paths))
+
+    def dependents(
+        self, uuid: str, own: Set[str], wanted: Set[str]
+    ) -> tuple[list[Found], list[tuple[str, set[str]]]]:
+        """
+        The other domains that are backed by a file of *wanted*.
+
+        Besides, those files that are, each with its chain, and that no
+        domain has.  *own* are the files of the domain *uuid* itself.
+        """
+        found: list[Found] = []
+        # Whose file is taken for another one's is lost.
+        certain = self.certain.identities
+        attached = certain.all_seen(own)
+        of, wanted = self.identities.of, self.identities.of_all(wanted)
+        for other, definition in self.definitions.items():
+            attached |= certain.all_seen(definition.files)
+            chain = self.chains(definition.files)
+            if other != uuid and chain & wanted:
+                found.append(
+                    (contract.Dependent(definition.name, other), chain)
+                )
+        loose = {
+            file: chain
+            for path in (v.path for v in self.volumes.values())
+            if (file := certain.of(path)) not in attached
+            and of(path) in self.backing
+            and (chain := self.chain(path)) - {of(path)} & wanted
+        }
+        return found, sorted(loose.items())
+
+    def check_known(self, uuid: str = '') -> None:
+        """
+        Raise where it is not known what a disk stands on.
+
+        That is NotAnswering, FolderUnreadable or PoolNotActive.  The disks of
+        the domain *uuid* do not matter.
+        """
+        for other, definition in self.definitions.items():
+            for disk in definition.unsaid if other != uuid else ():
+                self._check_known(definition.name, disk)
+
+    def _check_known(self, name: str, disk: Unsaid) -> None:
+        if disk.path and self.identities.seen(disk.path) is not None:
+            paths = self.chain(disk.path)
+        else:
+            paths = {disk.path or ''}
+        for path in paths:
+            if self.identities.seen(path) is not None:
+                continue
+            for unread in (path, posixpath.dirname(path), disk.pool or path):
+                if unread in self.unread:
+                    raise self.unread[unread]
+            # What is gone stands on nothing; but a pool may come back.
+            if disk.pool and disk.pool not in self.active:
+                raise exceptions.PoolNotActive(disk.pool, name)
+
+    def above(self, path: str) -> list[str]:
+        """The paths of the volumes that are backed by *path*."""
+        of = self.identities.of
+        file = of(path)
+        # A pool of others may still have what a volume stood on before.
+        return [
+            above
+            for above in dict.fromkeys(v.path for v in self.volumes.values())
+            if self.backing.get(of(above)) == file
+        ]
+
+    def named(self) -> set[str]:
+        """What any definition names, in terms of ``identities``."""
+        return set[str]().union(
+            *(
+                self.identities.of_all(d.files)
+                for d in self.definitions.values()
+            )
+        )
+
+    def writers(self, path: str) -> list[tuple[str, str]]:
+        """The UUIDs and the targets of whoever may write to *path*."""
+        file = self.identities.of(path)
+        return [
+            (uuid, target)
+            for uuid, definition in self.definitions.items()
+            for target, written in definition.written
+            if self.identities.of(written) == file
+        ]
+
+    def will_do(
+        self,
+        folders: frozenset[str],
+        freshness: contract.Freshness,
+        asked: float,
+    ) -> bool:
+        """Whether it has what was *asked* for at that time."""
+        since = {
+            contract.Freshness.CACHED: self.listed + _REMEMBERED_SECONDS,
+            contract.Freshness.LISTED: self.listed,
+            contract.Freshness.FULL: self.read,
+        }[freshness]
+        return folders <= self.folders and since > asked

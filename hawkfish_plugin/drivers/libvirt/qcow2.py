@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The tables of a qcow2 file, which say whether it holds anything.
+
+How many bytes a file takes is no answer: clusters may be small, and file
+systems compress.  The format is that of ``docs/interop/qcow2.txt`` of QEMU.
+"""
+
+import struct
+from typing import NamedTuple
+
+HEADER_BYTES = 104
+"""As many bytes of a file as ``first_table`` reads."""
+
+# Magic to the number of snapshots, then the incompatible features.
+_FIELDS = struct.Struct('>4sIQIIQIIQQIIQ')
+_FEATURES = struct.Struct('>72xQ')
+_MAGIC = b'QFI\xfb'
+# Dirty, another compression, extended second tables: of no matter here.
+_KNOWN_FEATURES = 1 << 0 | 1 << 3 | 1 << 4
+_ENTRY_BYTES = 8
+
+
+class Table(NamedTuple):
+    """Where the first table is in a file, and how long, in bytes."""
+
+    offset: int
+    length: int
+
+
+def first_table(header: bytes) -> Table | None:
+    """
+    The table from which all clusters of the disk can be reached.
+
+    None where *header* is not that of a file that has all of its data there.
+    """
+    if len(header) < _FEATURES.size:
+        return None
+    fields = _FIELDS.unpack_from(header)
+    magic, version, entries, offset = *fields[:2], fields[7], fields[8]
+    snapshots = fields[11]
+    if magic != _MAGIC or version not in (2, 3) or snapshots:
+        return None
+    (features,) = _FEATURES.unpack_from(header)
+    if version > 2 and features & ~_KNOWN_FEATURES:
+        return None
+    return Table(offset, entries * _ENTRY_BYTES)
+
+
+def is_empty(table: bytes, length: int) -> bool:
+    """Whether a first table of *length* bytes leads to no cluster."""
+    return len(table) == length and not any(table)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a delete merges, by whatever paths the files are named."""
+
+import pytest
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import layers, ledger
+from tests.unit.libvirt import hosted
+
+BASE = '/images/base.qcow2'
+OVERLAY = '/images/hawkfish-0123456789ab-vda.qcow2'
+OTHER = '/images/hawkfish-ba9876543210-vda.qcow2'
+
+
+@pytest.fixture
+def host():
+    with hosted.libvirtd() as made:
+        made.file(BASE)
+        made.file(OVERLAY, BASE)
+        made.link('/link', '/images')
+        yield made
+
+
+def plan(node, name='s'):
+    return layers.plan(node, name, {}, ledger.Ledger())
+
+
+@pytest.mark.parametrize(
+    'held', [BASE, '/link/base.qcow2', '//images/base.qcow2']
+)
+def test_what_stands_on_the_base(host, held):
+    """It is merged by the path that QEMU has it by."""
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', held, OVERLAY)
+
+    planned = plan(node)
+
+    assert planned.merges == [layers.Merge('vda', BASE, OVERLAY, None)]
+    assert planned.unneeded == [OVERLAY]
+
+
+@pytest.mark.parametrize(
+    'held', [BASE, '/link/base.qcow2', '//images/base.qcow2']
+)
+def test_what_another_snapshot_holds(host, held):
+    """Nothing is merged into a file that another one holds by another path."""
+    host.file(OTHER, held)
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    node.handle.capture('t', held, OTHER)
+
+    with pytest.raises(exceptions.SnapshotReferenced):
+        plan(node)
