@@ -307,21 +307,21 @@ class GroupCatalogue:
         freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> GroupView:
         """One of what ``list`` lists; raises SnapshotNotFound."""
-        for view in self.list(group, measured, freshness):
-            if view.name == name:
-                return view
+        for whole in self.list(group, measured, freshness):
+            if whole.name == name:
+                return whole
         raise exceptions.SnapshotNotFound(name)
 
     def free(self, group: Group, name: str) -> GroupView:
         """``get`` of one that no task works on; raises SnapshotBusy."""
-        view = self.get(
+        whole = self.get(
             group, name, measured=True, freshness=contract.Freshness.LISTED
         )
-        if view.task:
+        if whole.task:
             raise exceptions.SnapshotBusy(
-                name, view.task.operation, view.task.id
+                name, whole.task.operation, whole.task.id
             )
-        return view
+        return whole
 
     def _view(
         self,
@@ -331,8 +331,8 @@ class GroupCatalogue:
         active: Mapping[str | None, Task],
     ) -> GroupView:
         task = active.get(snapshot.name)
-        view = GroupView(group, snapshot, parts, READY, task)
-        return dataclasses.replace(view, state=self._state(view))
+        whole = GroupView(group, snapshot, parts, READY, task)
+        return dataclasses.replace(whole, state=self._state(whole))
 
     def _state(self, view: GroupView) -> str:
         effect = self._effect(view.task)
@@ -383,7 +383,7 @@ class GroupCatalogue:
                 if view.task is None:
                     part = Part(system, view.name, view.record.created)
                     by_name.setdefault(view.name, []).append(part)
-        known = {view.name for view in self.list(group)}
+        known = {whole.name for whole in self.list(group)}
         return [
             GroupSnapshot(found, tuple(parts))
             for found, parts in by_name.items()

@@ -70,7 +70,7 @@ def list_group_snapshots(group: str) -> flask.Response:
     return answer(
         queries.listing(
             services().groups.list(found, measured=not queries.wants_links()),
-            lambda view: uris.group_snapshot_uri(found.name, view.name),
+            lambda whole: uris.group_snapshot_uri(found.name, whole.name),
             group_snapshots.group_snapshot,
             functools.partial(
                 group_snapshots.group_snapshot_collection, found.name
@@ -120,12 +120,12 @@ def show_group_snapshot(group: str, name: str) -> flask.Response:
 def change_group_snapshot(group: str, name: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
-    view = _find(found, name)
+    whole = _find(found, name)
     _CHANGE.check(
-        body, expiry_errors, resource=group_snapshots.group_snapshot(view)
+        body, expiry_errors, resource=group_snapshots.group_snapshot(whole)
     )
-    check_if_match(group_snapshots.group_snapshot(view))
-    services().groups.update(view, changes_of(body))
+    check_if_match(group_snapshots.group_snapshot(whole))
+    services().groups.update(whole, changes_of(body))
     return answer(_resource(found, name))
 
 

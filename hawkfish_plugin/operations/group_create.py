@@ -343,7 +343,7 @@ class GroupCreate(Operation):
     def answer(self, task: Task) -> Answer:
         arguments = GroupCreateArguments.load(task.arguments)
         try:
-            view = self._groups.get(
+            whole = self._groups.get(
                 self._groups.group(arguments.group),
                 arguments.snapshot,
                 measured=True,
@@ -351,9 +351,9 @@ class GroupCreate(Operation):
         except exceptions.NotFound:
             return Answer()
         # Another one may have its name by now.
-        if view.snapshot.created != (task.result or {}).get('created'):
+        if whole.snapshot.created != (task.result or {}).get('created'):
             return Answer()
-        return Answer(201, group_snapshot(view), self.created(task))
+        return Answer(201, group_snapshot(whole), self.created(task))
 
 
 def _pieces(creates: Sequence[Task]) -> Sequence[grouped.Piece]:

@@ -81,9 +81,9 @@ class GroupDelete(Operation):
         """
         with self._groups.deciding(group.members):
             check()
-            view = self._groups.free(group, name)
-            self._check(view)
-            return self._submit(view, None, payload)
+            whole = self._groups.free(group, name)
+            self._check(whole)
+            return self._submit(whole, None, payload)
 
     def submit_pruned(self, view: GroupView, reason: str) -> Task:
         """Queue the deletion of a group snapshot that a policy wants gone."""

@@ -87,9 +87,10 @@ class _OfMembers(Operation):
         return self._tasks.submit(self, subjects, arguments, payload)
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
-        return exceptions.GroupBusy(
-            rival.one_system.name, rival.operation, rival.id
-        )
+        group = rival.arguments.get('group')
+        if group is None:
+            return super().refusal(rival)
+        return exceptions.GroupBusy(group, rival.operation, rival.id)
 
     def run(self, context: Context) -> dict[str, Any]:
         arguments = PowerArguments.load(context.task.arguments)

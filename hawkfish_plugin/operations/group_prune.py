@@ -48,7 +48,7 @@ class GroupPrune:
         self._catalogue = snapshots
         self._groups = groups
         self._table = group_table
-        self._delete = delete
+        self._group_delete = delete
 
     def holding(
         self,
@@ -68,8 +68,8 @@ class GroupPrune:
             return subjects
         held = {
             name
-            for name, view in self.whole(system, records).items()
-            if self._is_held(view, system, reach)
+            for name, whole in self.whole(system, records).items()
+            if self._is_held(whole, system, reach)
         }
         return [
             dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
@@ -106,9 +106,9 @@ class GroupPrune:
             views = self._groups.list(
                 self._table.get(group), True, contract.Freshness.LISTED
             )
-            for view in views:
-                if (group, view.name) in wanted:
-                    found[wanted[group, view.name]] = view
+            for whole in views:
+                if (group, whole.name) in wanted:
+                    found[wanted[group, whole.name]] = whole
         return found
 
     def _is_held(
@@ -149,9 +149,9 @@ class GroupPrune:
         return GroupPlan(
             list(going.values()),
             {
-                view.name: reasons
-                for view in views
-                if view.name not in gone and (reasons := _kept(view, plans))
+                whole.name: reasons
+                for whole in views
+                if whole.name not in gone and (reasons := _kept(whole, plans))
             },
             [
                 f'{system.name}: {limit}'
@@ -168,21 +168,21 @@ class GroupPrune:
         views: Sequence[GroupView],
     ) -> tuple[tuple[str, str], Going]:
         """One that goes, with what it is the same as."""
-        for view in views:
-            for part in view.parts:
+        for whole in views:
+            for part in whole.parts:
                 if part.view and (part.system, part.view.name) == (
                     system,
                     name,
                 ):
-                    group = view.group.name
-                    return (group, view.name), Going(
-                        system, name, reason, group, view.name
+                    group = whole.group.name
+                    return (group, whole.name), Going(
+                        system, name, reason, group, whole.name
                     )
         return (system.uuid, name), Going(system, name, reason)
 
     def submit(self, view: GroupView, reason: str) -> None:
         """Queue the deletion of a group snapshot from all systems."""
-        self._delete.submit_pruned(view, reason)
+        self._group_delete.submit_pruned(view, reason)
 
 
 def _kept(

@@ -162,20 +162,20 @@ class GroupRevert(Operation):
         options: GroupRevertOptions,
         payload: Mapping[str, Any],
     ) -> Task:
-        view = self._groups.free(group, options.name)
-        members = self._check(view, options)
+        whole = self._groups.free(group, options.name)
+        members = self._check(whole, options)
         keep = options.keep
         if keep is None:
             keep = self._conf.safety_snapshot
         arguments = GroupRevertArguments(
             group.name,
-            view.name,
+            whole.name,
             [member.dump() for member in members],
             keep,
         )
         subjects = [
             Subject(piece.system, piece.name)
-            for piece in grouped.pieces(view.parts)
+            for piece in grouped.pieces(whole.parts)
         ]
         return self._tasks.submit(self, subjects, arguments, payload)
 
