@@ -21,8 +21,8 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale rounds flaws fuzz soak demo lint docs genconfig genschemas
-.PHONY: clean distclean
+.PHONY: bench-scale rounds flaws fuzz soak stress demo lint docs genconfig
+.PHONY: genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -37,6 +37,7 @@ help:
 	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
+	@echo 'make stress      1000 random rounds against a model, in the lab'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
 	@echo 'make lint        ruff (rules and layout), codespell and mypy'
 	@echo 'make docs        the documentation, into doc/build/html'
@@ -97,6 +98,9 @@ soak: setup
 
 flaws: setup
 	@$(IN_LAB) $(PYTHON) -m tests.lab.flaws
+
+stress: setup
+	@$(IN_LAB) $(PYTHON) -m tests.functional.stress $(STRESS_OPTIONS)
 
 demo: setup
 	@$(IN_LAB) tools/demo

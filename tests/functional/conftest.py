@@ -4,6 +4,8 @@ Real libvirtd, QEMU and guests, behind the real emulator.
 
 A host of each release is started once; a test gets systems of its own, or
 the shared booted guest, and finds no file of a snapshot left at its end.
+Where libvirtd does not answer after a test, that test is an error, and the
+next one gets a new host.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import itertools
 import os
 import pathlib
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +26,9 @@ from tests.lab.host import IMAGES, Host
 from tests.lab.shell import Guest
 
 _numbers = itertools.count(1)
+# Before pytest gives up a test, see pyproject.toml.
+_WEDGED_SECONDS = 540.0
+_ANSWER_SECONDS = 60.0
 
 # A domain that costs nearly nothing: it sits in its firmware when started.
 SMALL: dict[str, Any] = {
@@ -62,6 +68,25 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
             patch.setenv(KIND, 'internal')
         with Host(f'test-{request.param}', request.param) as started:
             yield started
+
+
+@pytest.fixture(autouse=True)
+def _sound(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no test suffer from the libvirtd that another one has wedged."""
+    if 'host' not in request.fixturenames:
+        yield
+        return
+    host = request.getfixturevalue('host')
+    # Nothing else interrupts who waits within libvirt.
+    watch = threading.Timer(_WEDGED_SECONDS, host.kill)
+    watch.daemon = True
+    watch.start()
+    yield
+    watch.cancel()
+    if not host.is_sound(_ANSWER_SECONDS):
+        host.stop()
+        host.start()
+        pytest.fail(f'libvirtd does not answer after {request.node.nodeid}')
 
 
 @pytest.fixture(scope='session')

@@ -151,3 +151,32 @@ def test_the_chain_of_a_system_that_is_off(make_system, folder, host):
         409,
         ['ChainTooDeep'],
     )
+
+
+def test_a_disk_that_was_detached_and_is_back(make_system, emulator, host):
+    """What a revert has said to stay in a file is not merged over."""
+    system = make_system(**{**SMALL, 'disks': SMALL['disks'] * 2})
+    emulator.create(system.uuid, Name='s')
+    detached = system.sources()[1]
+    inside(host, 'write -P 7 0 64k', detached)
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    disks = re.findall('<disk .*?</disk>', text, re.S)
+    system.domain.detachDeviceFlags(disks[1], _CONFIG)
+    emulator.revert(system.uuid, 's')
+    inside(host, 'write -P 9 8M 64k', system.sources()[1])
+
+    refused = emulator.send_delete(system.uuid, 's')
+
+    assert message_ids(refused) == ['SnapshotCloned'], refused.text
+    inside(host, 'read -P 7 0 64k', detached)
+    inside(host, 'read -P 0 8M 64k', detached)
+    # Without that file nothing stands in the way.
+    host.path(detached).unlink()
+    emulator.delete(system.uuid, 's')
+    inside(host, 'read -P 9 8M 64k', system.sources()[1])
+
+
+def inside(host, command, path):
+    """Let ``qemu-io`` write, or read what has to be there."""
+    qemu_io = ['chroot', host.root, 'qemu-io', '-c', command, path]
+    subprocess.run(qemu_io, check=True, capture_output=True)

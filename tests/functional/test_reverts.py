@@ -224,6 +224,24 @@ def test_a_disk_that_is_attached_since(make_system, emulator):
     system.host.path(path).unlink()
 
 
+def test_the_overlay_of_another_disk(make_system, emulator):
+    """It is named and stays, as nothing of the target stands on it."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    first, second = system.sources()
+    # What was written to the second disk is looked at as the first one.
+    inside(system.host, f"qemu-io -c 'write -P 7 0 64k' {second}")
+    disks = r"<disk (?:(?!</disk>).)*'vdb'.*?</disk>"
+    redefine(system, lambda t: re.sub(disks, '', t, flags=re.S))
+    redefine(system, lambda t: t.replace(first, second))
+
+    emulator.revert(system.uuid, 's')
+
+    told = [m['MessageArgs'] for m in emulator.tasks()[-1]['Messages']]
+    assert ['vda', 's', second] in told
+    inside(system.host, f"qemu-io -r -c 'read -P 7 0 64k' {second}")
+
+
 # Names -----------------------------------------------------------------------
 
 

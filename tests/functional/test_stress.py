@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A few rounds of the stress test; more of them by hand."""
+"""Random rounds for some minutes; thousands of them with ``make stress``."""
+
+import os
+import random
 
 import pytest
 
-from tests.functional import stress
+from tests.functional.stress.rounds import run
+from tests.lab import roots
 
-pytestmark = pytest.mark.once
+MINUTES = float(os.environ.get('HAWKFISH_STRESS_MINUTES', '4'))
+# What ends the run is the time.
+_MANY = 10**6
 
-ROUNDS = 8
 
+@pytest.mark.once
+@pytest.mark.timeout(MINUTES * 60 + 900)
+def test_random_rounds(host):
+    """Whatever is done or killed: no byte, no file and no task is lost."""
+    if host.release != roots.default()[0]:
+        pytest.skip('one release is enough for what takes minutes')
+    seed = random.SystemRandom().randrange(_MANY)
 
-def test_random_rounds(host, make_system, emulator, external):
-    """Whatever is killed and when: no byte, no file and no task is lost."""
-    if not external:
-        pytest.skip('it cannot be told how an internal revert ended')
-
-    tested = stress.Stress(host, emulator, make_system(), seed=1)
-
-    stress.run(tested, ROUNDS, print)
+    # It raises what is wrong, with the seed.
+    print(run(host.release, seed, _MANY, 1, MINUTES * 60, print))

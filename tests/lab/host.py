@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from typing import IO, Any
 
 import libvirt
@@ -29,8 +30,12 @@ GUEST = "/var/lib/hawkfish-lab"
 SERIAL = "/var/log/hawkfish-lab"
 CACHE = "/var/cache/libvirt/qemu/capabilities"
 SOCKET = "/run/libvirt/libvirt-sock"
+# How long a daemon may take to start, however busy the machine is.
+START_SECONDS = 180
 # What a path of a socket may be long, less its final zero.
 SOCKET_LENGTH = 107
+
+_ACTIVE = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
 
 POOL = f"""\
 <pool type='dir'>
@@ -143,6 +148,32 @@ class Host:
         """Return a new connection; whoever asked closes it."""
         return libvirt.open(self.uri)
 
+    def is_sound(self, seconds: float) -> bool:
+        """Say whether libvirtd answers, about each of its guests too.
+
+        A libvirtd that was killed at an unlucky moment may never do so.
+        """
+        answers = []
+
+        def ask() -> None:
+            with contextlib.suppress(libvirt.libvirtError):
+                with contextlib.closing(self.connect()) as connection:
+                    for domain in connection.listAllDomains(_ACTIVE):
+                        # This waits for the job of another.
+                        domain.memoryStats()
+                answers.append(True)
+
+        # One that hangs goes on until its libvirtd has ended.
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(seconds)
+        return bool(answers)
+
+    def kill(self) -> None:
+        """Kill every process, for whoever waits for one to go on."""
+        for pid in self.processes():
+            _end(pid, signal.SIGKILL)
+
     def path(self, inside: str) -> pathlib.Path:
         """Return where a path of the host is seen from outside."""
         return self.root / inside.lstrip("/")
@@ -250,6 +281,9 @@ class Host:
         self._parents.append(parent)
         assert parent.stdout
         with parent.stdout as status:
+            if not select.select([status], [], [], START_SECONDS)[0]:
+                parent.kill()
+                raise HostError(f"{command[0]} hangs as it starts")
             if status.read().strip() != b"0":
                 said = log.read_text()[-2000:]
                 raise HostError(f"{command[0]} does not start:\n{said}")
@@ -269,9 +303,8 @@ class Host:
 
     def _clean(self) -> None:
         """Leave neither process nor mount nor file of this host."""
-        while processes := self.processes():
-            for pid in processes:
-                _end(pid, signal.SIGKILL)
+        while self.processes():
+            self.kill()
         layers.unmount_below(self.folder)
         if self.folder.exists():
             shutil.rmtree(self.folder)

@@ -10,6 +10,7 @@ and decides; changes nothing.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import libvirt
@@ -236,6 +237,39 @@ class _Planner:
             raise exceptions.SnapshotReferenced(
                 self._snapshot.record.name, names
             )
+        parted = [path for path in self._parted if self._is_on(path, merge)]
+        if parted:
+            raise exceptions.SnapshotCloned(
+                self._snapshot.record.name, ', '.join(parted)
+            )
+
+    @functools.cached_property
+    def _parted(self) -> Mapping[str, Sequence[str]]:
+        """
+        What snapshots name and no disk has any more, with its chain.
+
+        As the overlay of a disk that was detached: a revert attaches the disk
+        again, as it was, on another overlay.
+        """
+        named = {
+            path
+            for seen in (self._snapshot, *self._others)
+            for path in seen.files - seen.paths - {'', *seen.own_files}
+        }
+        known = {path for chain in self._chains.values() for path in chain}
+        parted = sorted(named - known - self._below.keys())
+        below = self._storage.backing(parted)
+        return {path: _follow([path], below) for path in parted}
+
+    def _is_on(self, path: str, merge: Merge) -> bool:
+        """Whether a file would read something else after the merge."""
+        chain = self._parted[path]
+        return (
+            _find(self._of, merge.base, chain[1:]) is not None
+            and _find(self._of, merge.top, chain) is None
+            and self._storage.exists(path)
+            and self._storage.is_written(path)
+        )
 
     def _would_change(
         self, other: parsed.ParsedSnapshot, disk: xml.Disk, merge: Merge

@@ -8,9 +8,11 @@ with it.  After the delete of the newest of several branches these are another
 branch's, and a revert would take them from it (seen with 11.3).
 """
 
+import posixpath
 from collections.abc import Collection, Container, Mapping
 
 from hawkfish_plugin.drivers.libvirt import (
+    errors,
     filenames,
     snapshot_xml,
     snapshots,
@@ -47,6 +49,50 @@ def unneeded(
     captured = _captured(domain)
     # Each once.
     return [path for path in dict.fromkeys(paths) if path not in captured]
+
+
+def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:
+    """
+    By target, the file of each disk of which no snapshot holds anything.
+
+    Of *targets* alone.  It has taken the place of the disk that snapshots
+    hold, so that a revert discards nothing of it, whatever its name.
+    """
+    storage, present = domain.host.storage, domain.definition()
+    known, held = xml.chains(present), _held(domain)
+    found = {}
+    for disk in xml.disks(present):
+        path = storage.path_of(disk)
+        if disk.target in targets and disk.is_captured and path:
+            noted = {source.path for source in known[disk.target]}
+            # A folder that cannot be read says nothing of its files.
+            chain = noted.union(storage.chains([path]))
+            if not is_based_on(chain, held.get(disk.target, ())):
+                found[disk.target] = path
+    return found
+
+
+def _held(domain: Domain) -> dict[str, list[str]]:
+    """By target, the files of disks that snapshots hold."""
+    found = dict[str, list[str]]()
+    for seen in snapshots.read_all(domain):
+        for disk in seen.disks:
+            # The pool of a volume may be gone.
+            with errors.ignored(domain.host.connection):
+                path = domain.host.storage.path_of(disk)
+                if path:
+                    found.setdefault(disk.target, []).append(path)
+    return found
+
+
+def is_based_on(chain: Collection[str | None], held: Collection[str]) -> bool:
+    """
+    Whether any file of *chain* is one of *held*.
+
+    Told by the names, as there may be several paths to one file.
+    """
+    names = {posixpath.basename(path) for path in held}
+    return any(path and posixpath.basename(path) in names for path in chain)
 
 
 def correct(domain: Domain) -> None:

@@ -161,6 +161,7 @@ def _external(
     overlay_dir = conf.snapshots.overlay_dir
     needs = space.for_revert(host.storage, paths, overlay_dir)
     space.check(needs)
+    others = revert_disks.others(domain, bases)
     return Plan(
         root=root,
         target=target,
@@ -168,8 +169,12 @@ def _external(
         overlay_dir=overlay_dir,
         image=image,
         gone=_gone_media(host.storage, target, bases),
-        discarded=revert_disks.unneeded(domain, bases),
-        warnings=[*left_out, *unusable, *_moved(domain, target, bases)],
+        discarded=revert_disks.unneeded(domain, bases.keys() - others.keys()),
+        warnings=[
+            *left_out,
+            *unusable,
+            *_moved(domain, target, bases, others),
+        ],
         needs=needs,
     )
 
@@ -246,7 +251,10 @@ def _gone_media(
 
 
 def _moved(
-    domain: Domain, target: ParsedSnapshot, bases: Mapping[str, Base]
+    domain: Domain,
+    target: ParsedSnapshot,
+    bases: Mapping[str, Base],
+    others: Mapping[str, str],
 ) -> list[exceptions.HawkFishError]:
     """What was attached or detached since, with where its data stays."""
     name = target.record.name
@@ -259,7 +267,7 @@ def _moved(
     return [
         exceptions.DiskAttachedSince(disk, name, where)
         for disk, where in now.items()
-        if disk not in captured
+        if disk not in captured or disk in others
     ] + [
         exceptions.DiskDetachedSince(disk, name, target.external[disk])
         for disk in bases

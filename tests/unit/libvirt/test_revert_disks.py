@@ -58,6 +58,21 @@ def test_a_disk_of_another_branch_stays():
     assert not set(found.values()) & set(left.values())
 
 
+@pytest.mark.parametrize(
+    'chain, expected',
+    [
+        (['/images/top', '/images/base'], True),
+        (['/images/base'], True),
+        (['/link/to/base', None], True),
+        (['/images/top', '/images/other'], False),
+        ([None], False),
+    ],
+)
+def test_a_disk_in_the_place_of_another(chain, expected):
+    """It is told by what is below it, by whatever path."""
+    assert revert_disks.is_based_on(chain, {'/images/base'}) is expected
+
+
 def test_a_file_of_somebody_else_stays():
     """A disk in a file with a name of nobody's snapshot is left alone."""
     found = revert_disks.to_remove(
