@@ -213,6 +213,11 @@ def emulator(served_app: Emulator) -> Any:
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
     served_app.driver.clear()
+    # A reset takes seconds, and may be in the middle.
+    for uuid in (FAKE_UUID, *NODES.values()):
+        served_app.app.systems._update(
+            uuid, power_state='Off', pending_power=None
+        )
     yield served_app
     served_app.behaviour.seconds = 0.0
     served_app.driver.behaviour = Behaviour()

@@ -2,7 +2,6 @@
 """Snapshots of groups over HTTP: created, shown, reverted to, deleted."""
 
 import dataclasses
-import random
 import time
 from typing import Any
 
@@ -863,27 +862,3 @@ def test_what_does_not_belong_together_is_not_adopted(lab):
     )
 
     assert response.json()['Adopted'] == []
-
-
-# Many at once -------------------------------------------------------------
-
-
-def test_groups_with_common_members_do_not_wait_for_each_other(lab):
-    """200 creates of random groups that overlap all come to an end."""
-    chosen = random.Random(15)
-    groups = []
-    for number in range(20):
-        size = chosen.randint(1, 5)
-        groups.append(f'g{number}')
-        lab.create(*chosen.sample(sorted(NODES), size), Name=f'g{number}')
-    accepted = [
-        requests.post(
-            lab.url(f'/{chosen.choice(groups)}/Oem/HawkFish/Snapshots'),
-            json={'Name': f's{number}'},
-        )
-        for number in range(200)
-    ]
-
-    for response in accepted:
-        ended = lab.emulator.wait(response, 300)
-        assert ended.status_code == 201, ended.text
