@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import ssl
+import urllib.parse
 from typing import Any
 
 import flask
@@ -86,6 +87,7 @@ class Hooks:
 
     def after_request(self, response: flask.Response) -> flask.Response:
         """Complete a response of the emulator."""
+        _stay_here(response)
         if routes.is_ours(flask.request.endpoint):
             return response
         return self._visibility.filter(resources.add_links(response))
@@ -119,6 +121,21 @@ class Hooks:
         ):
             media = driver.removable_media(uuid)
             virtual_media.update_note(flask.request, uuid, media)
+
+
+def _stay_here(response: flask.Response) -> None:
+    """
+    Let a redirection to another path be relative.
+
+    Behind a proxy the emulator does not know by which scheme it is reached:
+    a client that followed an absolute one would repeat its password in clear.
+    """
+    location = response.headers.get('Location', '')
+    if response.status_code == 308:
+        parts = urllib.parse.urlsplit(location)
+        if parts.netloc == flask.request.host:
+            relative = parts._replace(scheme='', netloc='')
+            response.headers['Location'] = urllib.parse.urlunsplit(relative)
 
 
 def _refuse(error: exceptions.HawkFishError) -> flask.Response:

@@ -146,8 +146,12 @@ def handler(deadlines: Deadlines) -> type[serving.WSGIRequestHandler]:
                     self.wfile.write(_FULL)
 
         def log(self, type: str, message: str, *args: Any) -> None:
-            most = bounds.LOG_CHARACTERS
-            super().log(type, message, *(str(arg)[:most] for arg in args))
+            # Numbers stay what they are: a format may ask for one.
+            cut = (
+                arg[: bounds.LOG_CHARACTERS] if isinstance(arg, str) else arg
+                for arg in args
+            )
+            super().log(type, message, *cut)
 
         def run_wsgi(self) -> None:
             connections.has_spoken(self.waiting)

@@ -377,3 +377,17 @@ def test_a_long_request_is_a_short_line(process):
     requests.get(f'{process.url}/redfish/v1/{"x" * 50_000}', timeout=60)
 
     assert (process.folder / 'log').stat().st_size < 5000
+
+
+def test_a_malformed_request_is_one_line(process):
+    """Such as that of a client that speaks TLS, or nothing at all."""
+    process.start()
+    for sent in (b'BAD\r\n\r\n', b'\x16\x03\x01\x02\x00\x01\r\n\r\n'):
+        with socket.create_connection(('127.0.0.1', process.port)) as client:
+            client.sendall(sent)
+            client.settimeout(10)
+            while client.recv(1000):
+                pass
+
+    assert 'code 400' in process.log()
+    assert 'Traceback' not in process.log()

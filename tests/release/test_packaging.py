@@ -81,10 +81,14 @@ def test_registries_are_read_from_the_installed_package(installed):
 
 
 def test_every_entry_point_resolves(installed):
-    """What the metadata name exists, but for what needs an extra."""
+    """What the metadata name exists, but for what needs more installed."""
     code = """
 from importlib import metadata
-EXTRAS = ('hawkfish_plugin.drivers.libvirt:', 'hawkfish_plugin.ironic.')
+EXTRAS = (
+    'hawkfish_plugin.drivers.libvirt:',
+    'hawkfish_plugin.ironic.',
+    'hawkfish_plugin.pytest_plugin',
+)
 for point in metadata.distribution('hawkfish-snapshots').entry_points:
     if point.value.startswith(EXTRAS):
         continue
@@ -127,7 +131,12 @@ for module in pkgutil.walk_packages(
     hawkfish_plugin.__path__, prefix, onerror=lambda name: None
 ):
     if not module.name.startswith(
-        (prefix + 'drivers.libvirt', prefix + 'ironic.')
+        (
+            prefix + 'drivers.libvirt',
+            prefix + 'ironic.',
+            # It is pytest that loads it.
+            prefix + 'pytest_plugin',
+        )
     ):
         importlib.import_module(module.name)
         print(module.name)

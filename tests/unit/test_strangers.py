@@ -352,6 +352,16 @@ def test_what_stock_answers_is_answered(
     assert raw(emulator.url, method, path, headers) == status
 
 
+def test_a_redirection_leads_to_a_path(emulator):
+    """Behind a proxy that speaks TLS, another scheme would be wrong."""
+    moved = requests.get(
+        f'{emulator.url}{ROOT}//Systems', allow_redirects=False, timeout=60
+    )
+
+    assert moved.status_code == 308
+    assert moved.headers['Location'] == f'{ROOT}/Systems'
+
+
 def test_paths_of_any_length_are_not_remembered(emulator):
     """What an unknown client asks for takes no memory afterwards."""
     before = routes._methods.cache_info().currsize
