@@ -209,10 +209,10 @@ def _cursor(kept: Any) -> Iterator[sqlite3.Cursor]:
     if not kept._dbpath:
         raise TypeError('Dict is not yet persistent')
     with (
-        contextlib.closing(sqlite3.connect(kept._dbpath)) as connection,
-        connection,
+        contextlib.closing(sqlite3.connect(kept._dbpath)) as closed,
+        closed as connection,
     ):
-        connection.execute('PRAGMA journal_mode = WAL')
+        connection.execute('pragma journal_mode=wal')
         yield connection.cursor()
 
 

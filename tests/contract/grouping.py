@@ -66,7 +66,8 @@ class Grouping:
     def test_disks_only(self, subject):
         """No memory, whatever the configuration says."""
         subject.switch_on()
-        if not subject.driver.capabilities(subject.uuid).external:
+        request = contract.CreateRequest('a')
+        if not subject.driver.check_create(subject.uuid, request).external:
             pytest.skip('an internal snapshot of what runs has memory')
 
         made = self.create_in_group(
@@ -120,6 +121,8 @@ class Grouping:
         for name in 'ab':
             subject.create(name)
         before = subject.tree()
+        if point == Meeting.LOADED and not before['a'].external:
+            pytest.skip('the hypervisor reverts to an internal one by itself')
 
         missed = outcome(
             lambda context: subject.revert('a', context), Context(miss=point)

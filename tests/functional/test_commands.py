@@ -32,7 +32,7 @@ class Terminal:
         self.typed: set[str] = set()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        self.typed |= {' '.join(words[:n]) for n in (1, 2)}
+        self.typed |= {' '.join(words[:n]) for n in (1, 2, 3)}
         return subprocess.Popen(
             [PROGRAM, *words],
             env=self._environment,
@@ -104,6 +104,25 @@ def test_every_command(
     hawkfish('snaps-create', node)
     hawkfish('snapshot', 'purge', node, '--wait')
     assert hawkfish('snapshot', 'list', node, '-f', 'json') == '[]'
+
+    # Groups.
+    assert node in hawkfish('system', 'list')
+    hawkfish('group', 'create', 'lab', node)
+    assert 'lab' in hawkfish('group', 'list')
+    other = make_system(**SMALL).name
+    hawkfish('group', 'add', 'lab', other)
+    hawkfish('group', 'remove', 'lab', other)
+    assert node in hawkfish('group', 'show', 'lab')
+    snapshots = ('group', 'snapshot')
+    hawkfish(*snapshots, 'create', 'lab', '--name', 'all', '--wait')
+    assert 'all' in hawkfish(*snapshots, 'list', 'lab')
+    assert 'all' in hawkfish(*snapshots, 'tree', 'lab')
+    hawkfish(*snapshots, 'set', 'lab', 'all', '--description', 'of a group')
+    assert 'of a group' in hawkfish(*snapshots, 'show', 'lab', 'all')
+    hawkfish(*snapshots, 'revert', 'lab', 'all', '--wait')
+    hawkfish(*snapshots, 'adopt', 'lab')
+    hawkfish(*snapshots, 'delete', 'lab', 'all', '--wait')
+    hawkfish('group', 'delete', 'lab')
 
     # What has happened.
     number = hawkfish(
