@@ -13,6 +13,8 @@ What destroys data in a way that no service can see is left out:
 
 - writing to a file that a snapshot holds, or committing into one;
 - replacing such a file by another of the same name;
+- a linked clone in a folder that nothing leads to: no definition, no backing
+  file and no storage pool;
 - reverts and merging deletes by libvirt itself (``virsh snapshot-revert``,
   ``virsh snapshot-delete``), which lose data on their own; see
   ``tests/functional/test_losses.py`` for what they leave to the service;

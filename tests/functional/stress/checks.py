@@ -12,7 +12,15 @@ from tests.functional.stress.world import GOLDEN, Broken, World, sources
 from tests.waiting import wait_for
 
 # With these, a task names a file that stays.
-_LEFT = frozenset(('CleanupFailed', 'OverlayLeft', 'DiskDataKept'))
+_LEFT = frozenset(
+    (
+        'CleanupFailed',
+        'OverlayLeft',
+        'DiskDataKept',
+        'DiskAttachedSince',
+        'DiskDetachedSince',
+    )
+)
 
 
 def check(world: World) -> None:
@@ -120,7 +128,9 @@ def check_files(world: World) -> None:
         world.abandoned.add(path)
         world.counts['files that a task has named as left'] += 1
     text = world.texts() + ''.join(s.astray or '' for s in world.systems)
-    ours -= world.files.below(filter(world.files.exists, world.abandoned))
+    ours -= world.files.below(
+        filter(world.files.exists, world.abandoned | world.files.of_others())
+    )
     left = sorted(path for path in ours if path not in text)
     if left:
         raise Broken(f'nothing names {[world.files.chain(p) for p in left]}')
@@ -182,7 +192,8 @@ def _clean_up(world: World) -> None:
     That are disks that were detached, and files of snapshots that he has
     made libvirt forget; nothing that these stand on is removed before.
     """
-    world.abandoned |= world.files.below(world.kept)
+    others = world.files.below(world.files.of_others())
+    world.abandoned |= others | world.files.below(world.kept)
     world.kept.clear()
     for path in world.abandoned - _needed(world):
         world.files.remove(path)

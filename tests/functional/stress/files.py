@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from tests.functional.stress.model import CELL, STRIDE, Content
 from tests.lab.host import IMAGES, Host
 
+MOVED = '/srv/moved'
 _BYTE = re.compile(r'[0-9a-f]{8}:  ([0-9a-f]{2})')
 _SIZE = re.compile(r'(\d+) MiB')
 # What the service names its files; libvirt's own names are not these.
@@ -136,13 +137,27 @@ class Files:
     def below(self, paths: Iterable[str]) -> set[str]:
         return {below for path in paths for below in self.chain(path)}
 
+    def of_others(self) -> set[str]:
+        """What operators have moved, and what virsh has made."""
+        return {
+            path
+            for folder in (IMAGES, MOVED)
+            for path in self._listing(folder)
+            if _is_of_others(path)
+        }
+
+    def _listing(self, folder: str) -> list[str]:
+        where = self._host.path(folder)
+        names = [p.name for p in where.iterdir()] if where.exists() else []
+        return [f'{folder}/{name}' for name in names]
+
     def ours(self) -> set[str]:
         """The files that the service has named."""
-        return {
-            f'{IMAGES}/{path.name}'
-            for path in self._host.path(IMAGES).iterdir()
-            if is_ours(path.name)
-        }
+        return {path for path in self._listing(IMAGES) if is_ours(path)}
+
+
+def _is_of_others(path: str) -> bool:
+    return bool(re.search(r'/(moved|layer)-|\.v\d+$', path))
 
 
 def is_overlay(path: str) -> bool:

@@ -4,6 +4,7 @@
 import random
 
 from tests.functional.stress import service
+from tests.functional.stress.files import MOVED
 from tests.functional.stress.model import System
 from tests.functional.stress.world import Broken, World
 from tests.lab.host import IMAGES
@@ -24,7 +25,8 @@ def clone(world: World, system: System, rng: random.Random) -> str | None:
     content = snapshot.disks[target].content.copy()
     world.files.make(path, 0, captured[target])
     world.clones[path] = content
-    if rng.random() < 0.5:
+    if folder != IMAGES or rng.random() < 0.5:
+        # Nothing else leads to that folder.
         world.define(
             f"<domain type='qemu'><name>clone-{number}</name>"
             "<memory unit='MiB'>16</memory>"
@@ -59,7 +61,7 @@ def move(world: World, system: System, rng: random.Random) -> str | None:
     path = rng.choice(sorted(world.tops(system).values()))
     if path in world.held():
         return None
-    folder = rng.choice([IMAGES, '/srv/moved'])
+    folder = rng.choice([IMAGES, MOVED])
     new = f'{folder}/moved-{next(world.numbers)}.qcow2'
     world.files.move(path, new)
     world.define(world.definition(system).replace(path, new))

@@ -213,6 +213,8 @@ def resolve(world: World, begun: Begun, killed: str) -> str:
     if begun.operation == 'repair':
         _resolve_repair(world, begun, done)
     ended = f'{task["TaskState"]} {" ".join(keys)}'
+    if not done:
+        ended += f': {[m["MessageArgs"] for m in task["Messages"]]}'
     what = 'done' if done else f'failed: {keys[-1] if keys else ""}'
     world.counts[f'{begun.operation} {what}'] += 1
     if not (done or killed):
