@@ -31,7 +31,6 @@ class RepairJournal(Record):
 class Repair(Operation):
     name = 'repair'
     title = 'Repair {system}'
-    mends = True
 
     def __init__(
         self,
