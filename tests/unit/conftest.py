@@ -212,6 +212,10 @@ def emulator(served_app: Emulator) -> Any:
     """The emulator, with no snapshots and a quick, healthy fake driver."""
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
+    for uuid in (FAKE_UUID, *NODES.values()):
+        # The next one may have the same name, and the same second.
+        for name in served_app.driver.names(uuid):
+            served_app.services._notes.forget(uuid, name)
     served_app.driver.clear()
     # A reset takes seconds, and may be in the middle.
     for uuid in (FAKE_UUID, *NODES.values()):
