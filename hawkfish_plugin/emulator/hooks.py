@@ -74,9 +74,11 @@ class Hooks:
 
     def before_request(self) -> flask.Response | None:
         """Prepare a request of the emulator, or answer in its place."""
-        self._services.rooms.bound(
-            'werkzeug.socket' not in flask.request.environ
-        )
+        # A configuration that is invalid is told by what is ours.
+        with contextlib.suppress(exceptions.ConfigurationInvalid):
+            self._services.rooms.bound(
+                'werkzeug.socket' not in flask.request.environ
+            )
         self._services.start()
         origins.check()
         if routes.is_ours(flask.request.endpoint):

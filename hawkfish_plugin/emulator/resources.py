@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import flask
 
-from hawkfish_plugin import services
+from hawkfish_plugin import exceptions, services
 from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
 from hawkfish_plugin.drivers import contract
@@ -54,7 +54,11 @@ def _to_registries(body: Resource) -> Resource:
 
 def _of_systems(body: Resource) -> Resource:
     """Without what the driver has on the hypervisor for itself."""
-    driver = services.of(flask.current_app).driver
+    try:
+        driver = services.of(flask.current_app).driver
+    except exceptions.ConfigurationInvalid:
+        # There is none, and so nothing of its own.
+        return body
     if not isinstance(driver, contract.SharesDefinitions):
         return body
     listed = [
