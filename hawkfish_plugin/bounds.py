@@ -37,8 +37,8 @@ CONNECTIONS = _bound(
     'Connections to an emulator that was started as sushy-emulator',
     512,
     'or half of the descriptors that the process may open',
-    'the one whose request is awaited longest is closed; where all are '
-    'served, a further one gets 503',
+    'the one that has been waiting longest for its request is closed; if all '
+    'of them are being served, a further one gets 503',
 )
 REQUEST_SECONDS = _bound(
     'Time until a request has arrived',
@@ -47,9 +47,10 @@ REQUEST_SECONDS = _bound(
     'the connection is closed',
 )
 _option(
-    'Requests that wait for a lock, a stream or a download, per process',
-    'web_threads / 2 of each kind at most',
-    'SystemLocked, EventSubscriptionLimitExceeded, or TooManyDownloads',
+    'Requests that wait, per process of a server with few threads',
+    'of eight web_threads, three for streams, two for locks of systems and '
+    'one for a download',
+    'EventSubscriptionLimitExceeded, SystemLocked, or TooManyDownloads',
 )
 BODY_BYTES = _bound(
     'Body of a request to the plugin', 65536, 'bytes', 'RequestBodyTooLarge'

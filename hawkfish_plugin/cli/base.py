@@ -280,6 +280,9 @@ class ShowOne(Command, show.ShowOne):
     ) -> int:
         if isinstance(data, Rows):
             return self._produce_rows(parsed_args, column_names, data)
+        # cliff would print a blank line.
+        if not data and parsed_args.formatter == 'table':
+            return 0
         cells = _cells(data, parsed_args.formatter)
         return super().produce_output(parsed_args, column_names, cells)
 

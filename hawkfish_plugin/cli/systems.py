@@ -49,6 +49,8 @@ class RepairSystem(base.WaitOption, base.OfSystem, base.ShowOne):
         snapshots = self.client.snapshots(parsed_args.system)
         if parsed_args.dry_run:
             repairs = snapshots.plan_repair()
+            if not repairs:
+                self.app.LOG.info('Nothing to repair.')
             return (
                 tuple(one['Disk'] for one in repairs),
                 tuple(

@@ -59,6 +59,13 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _refuse_ended(task: 'client.Task') -> None:
+    if state(task) in ENDED:
+        raise errors.CommandError(
+            f'Task {task.identity} has already ended: {state(task)}.'
+        )
+
+
 class ListTasks(base.Lister):
     """List the tasks of the service."""
 
@@ -121,10 +128,7 @@ class CancelTask(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         task = self.client.task(parsed_args.task)
-        if state(task) in ENDED:
-            raise errors.CommandError(
-                f'Task {task.identity} has already ended: {state(task)}.'
-            )
+        _refuse_ended(task)
         task.cancel()
         self.app.LOG.info('Requested cancellation of task %s.', task.identity)
 
@@ -144,8 +148,14 @@ class AbandonTask(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         task = self.client.task(parsed_args.task)
+        # Those of the emulator itself have no such action, and have ended.
+        _refuse_ended(task)
         task.abandon()
-        self.app.LOG.info('Abandoned task %s.', task.identity)
+        self.app.LOG.info(
+            'Abandoned task %s. When its system is well: %s',
+            task.identity,
+            self.command_line('task', 'acknowledge', task.identity),
+        )
 
 
 class AcknowledgeTask(base.Command):

@@ -65,7 +65,7 @@ def revert_preview(name: str, seen: rules.RevertPreview) -> Resource:
         'Name': name,
         'PowerState': forecast.power_state,
         'MemoryRestored': forecast.memory,
-        'DiscardedSince': seen.current,
+        'DiscardedSince': None if safety else seen.current,
         'SafetySnapshot': safety is not None,
         'Pruned': [pruned for pruned, _ in safety.plan.pruned]
         if safety

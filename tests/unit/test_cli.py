@@ -376,8 +376,8 @@ def test_lock_and_expiry_are_set(data, emulator):
 
 def test_repair_command(hawkfish, data, emulator):
     """``system repair`` has nothing to do where a system is safe."""
-    status, _, err = hawkfish('system', 'repair', emulator.system, '--dry-run')
-    assert (status, err) == (0, '')
+    status, *said = hawkfish('system', 'repair', emulator.system, '--dry-run')
+    assert (status, said) == (0, ['', 'Nothing to repair.\n'])
 
     task = data('system', 'repair', emulator.system, '--wait')
     assert (task['Operation'], task['State']) == ('repair', 'Completed')
@@ -541,7 +541,9 @@ def test_task_abandon(hawkfish, data, emulator):
         status, _, err = hawkfish('task', 'acknowledge', task['ID'])
         assert (status, 'has not ended' in err) == (1, True)
 
-        assert hawkfish('task', 'abandon', task['ID'])[:2] == (0, '')
+        status, out, err = hawkfish('task', 'abandon', task['ID'])
+        assert (status, out) == (0, '')
+        assert f'task acknowledge {task["ID"]}' in err
 
         shown = data('task', 'show', task['ID'])
         assert shown['State'] == 'Exception'
@@ -576,6 +578,14 @@ def test_ended_task_is_not_forgotten_by_cancel(hawkfish, data, emulator):
     assert status == 1
     assert 'already ended: Completed' in err
     assert data('task', 'show', task['ID'])['State'] == 'Completed'
+
+
+def test_abandon_of_the_emulator_s_own_task(hawkfish):
+    """It has ended, and has no action of ours."""
+    status, out, err = hawkfish('task', 'abandon', '42')
+
+    assert (status, out) == (1, '')
+    assert err == 'Task 42 has already ended: Completed.\n'
 
 
 # What goes wrong before the service can answer

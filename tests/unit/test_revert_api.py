@@ -96,6 +96,7 @@ def test_a_dry_run(limited):
         'Warnings': [],
     }
     assert (safe['SafetySnapshot'], safe['Pruned']) == (True, ['a'])
+    assert safe['DiscardedSince'] is None
     assert power['PowerState'] == 'Paused'
     assert names(limited) == ['a', 'b', 'c']
     assert len(limited.services.tasks.list()) == before
