@@ -710,7 +710,7 @@ class Unavailable(HawkFishError):
 
 
 class HypervisorAway(Unavailable):
-    """The hypervisor, or what is asked of it, is not to be had for a while."""
+    """The hypervisor, or what is asked of it, is not available for a while."""
 
 
 class HypervisorUnavailable(HypervisorAway):

@@ -110,7 +110,7 @@ def total_needs(
 def check_space(
     forecasts: Iterable[contract.Forecast | contract.RevertForecast],
 ) -> None:
-    """Raise InsufficientSpace where all of them are not to be had."""
+    """Raise InsufficientSpace where there is no room for all of them."""
     exceptions.check(
         [
             exceptions.InsufficientSpace(*need)

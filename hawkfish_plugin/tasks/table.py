@@ -160,7 +160,7 @@ class Tasks:
         a parent and its sub-task; the operation has the error where there is
         one.  Raises QueueFull, OperationCancelled where the parent is being
         cancelled and this is not *undoing* what it did, and ValueError for
-        subjects that are not to be had.
+        subjects that its parent has not locked.
         """
         if len(set(subjects)) < len(subjects):
             raise ValueError(f'The same subject twice: {subjects}')

@@ -335,8 +335,9 @@ class Workers:
         task = turn.task
         try:
             return COMPLETED, self._run_in_time(turn, operation)
-        except exceptions.OperationCancelled as exc:
-            return CANCELLED, exc
+        except exceptions.OperationCancelled:
+            # The one that was asked for, whatever it consists of.
+            return CANCELLED, exceptions.OperationCancelled(task.operation)
         except exceptions.HawkFishError as exc:
             LOG.error('Task %s failed: %r', task.id, messages.text(exc))
             return EXCEPTION, exc

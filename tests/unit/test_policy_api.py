@@ -707,6 +707,11 @@ def test_purge_can_be_cancelled(emulator):
         requests.delete(emulator.url + response.headers['Location'])
 
     assert emulator.watch(response.headers['Location']).status_code == 404
+    # Not the delete that it was busy with.
+    error = emulator.task(response).error
+    assert error['messages'] == [
+        ['HawkFish.1.0.OperationCancelled', ['purge']]
+    ], error
     # Which one it had come to when it was told is a matter of luck.
     assert names(emulator)
 

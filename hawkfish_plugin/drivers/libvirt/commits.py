@@ -3,7 +3,7 @@
 Block commits: QEMU merges files into those below them.
 
 Owns their progress, their end, and their being stopped: at the deadline or
-the cancelling of a task.  Stopped or broken off at whatever moment, the system
+the cancelling of a task.  Whenever one is stopped or interrupted, the system
 reads what it did before, and so does whatever stands on the files that were
 to be merged; the files below may be partly overwritten.
 """

@@ -47,7 +47,7 @@ def _allow() -> None:
 _EXTERNAL_SINCE = 9_000_000
 _JSON_BUG_SINCE, _JSON_BUG_UNTIL = 10_008_000, 12_000_000
 _PRIVATE_SINCE = 11_010_000
-# 9.0 does and 11.3 does not; the versions in between were not to be had.
+# 9.0 does and 11.3 does not; the versions in between were not available.
 _REWRITES_UNTIL = 11_000_000
 _CHAIN_WITH_JSON_BUG, _CHAIN = 20, 150
 
