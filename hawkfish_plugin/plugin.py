@@ -411,7 +411,7 @@ class Plugin:
                     periodic=self._periodic,
                 )
             except Exception as exc:
-                self._failures.tell('The start of the snapshots', exc)
+                self._failures.tell('Starting the snapshot service', exc)
             else:
                 self._started_in = os.getpid()
 

@@ -23,7 +23,7 @@ from hawkfish_plugin.api.access import (
 )
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import Body, quoted, read_body
+from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.snapshots import name_errors
 from hawkfish_plugin.api.validation import RequestBody, Schema
 from hawkfish_plugin.drivers import contract
@@ -222,7 +222,7 @@ def _element_errors(
         system = _find(element['@odata.id'], known or {})
         if system is None:
             yield exceptions.GroupMemberUnknown(
-                quoted(element['@odata.id'])[1:-1], related=related
+                unquoted(element['@odata.id']), related=related
             )
         elif system.uuid in seen:
             yield exceptions.GroupMemberDuplicate(system.name, related=related)

@@ -107,6 +107,14 @@ def quoted(value: object) -> str:
     return json.dumps(value)[:_MAX_VALUE_CHARACTERS]
 
 
+def unquoted(value: object) -> str:
+    """The same for a message that has quotes of its own around a text."""
+    text = json.dumps(value)
+    if isinstance(value, str):
+        text = text[1:-1]
+    return text[:_MAX_VALUE_CHARACTERS]
+
+
 def pointer(name: str) -> str:
     """The JSON pointer of a property of the request."""
     return '#/' + name.replace('~', '~0').replace('/', '~1')

@@ -18,7 +18,7 @@ from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import Body, quoted, read_body
+from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import events as rendering
@@ -183,7 +183,7 @@ def _wanted() -> filters.Wanted:
         return filters.parse(text)
     except ValueError:
         raise exceptions.QueryParameterValueFormatError(
-            quoted(text), '$filter'
+            unquoted(text), '$filter'
         ) from None
 
 

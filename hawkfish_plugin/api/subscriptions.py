@@ -24,7 +24,7 @@ from hawkfish_plugin.api.access import (
 )
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import Body, quoted, read_body
+from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody, Schema
 from hawkfish_plugin.events import destinations, subscriptions
 from hawkfish_plugin.redfish import events, uris
@@ -159,7 +159,7 @@ def _header_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
     for name, value in _headers(body):
         if not destinations.is_valid_header(name, value):
             yield exceptions.PropertyValueFormatError(
-                quoted(name), 'HttpHeaders', related=['#/HttpHeaders']
+                unquoted(name), 'HttpHeaders', related=['#/HttpHeaders']
             )
 
 

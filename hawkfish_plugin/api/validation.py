@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api.bodies import Body, moment, pointer, quoted
+from hawkfish_plugin.api.bodies import Body, moment, pointer, quoted, unquoted
 from hawkfish_plugin.redfish import schemas
 
 Schema = Mapping[str, Any]
@@ -197,11 +197,13 @@ class RequestBody:
     def _value(self, name: str, fault: jsonschema.ValidationError) -> str:
         """The value at fault, as a message quotes it."""
         if not self.properties[name].get('secret'):
-            return quoted(fault.instance)
+            # "5" and 5 differ in their type alone.
+            wrong_type = fault.validator == 'type'
+            return (quoted if wrong_type else unquoted)(fault.instance)
         # In the place of a secret, the name that it has within the value.
         _, *below = fault.absolute_path
         if below and isinstance(below[-1], str):
-            return quoted(below[-1])
+            return unquoted(below[-1])
         return _MASKED
 
     def _of_property(

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 def _line(event: 'client.Event') -> str:
-    words = (event.timestamp, event.severity, event.message_id, event.message)
-    return output.printable(' '.join(words))
+    words = [event.timestamp, event.severity, event.message_id, event.message]
+    if event.message_id.startswith('ResourceEvent.'):
+        # Its message does not say which resource.
+        words.append(event.origin)
+    return output.printable(' '.join(words).rstrip())
 
 
 def _json(event: 'client.Event') -> str:

@@ -64,6 +64,9 @@ class OfGroup(base.Command):
 class ChosenSystems(selection.OfSystems):
     """A command on one group and on systems that need not be in it."""
 
+    # The service would refuse a link, which the user has not typed.
+    looks_up_one = True
+
     def add_systems(
         self, parser: argparse.ArgumentParser, chosen: Any
     ) -> None:

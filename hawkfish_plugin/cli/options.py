@@ -19,7 +19,8 @@ def add_create_options(parser: argparse.ArgumentParser) -> None:
     """Add what a create takes of one system and of a group."""
     parser.add_argument(
         '--name',
-        type=base.name,
+        # The service knows the rules of new names.
+        type=base.filled,
         help='Name of the snapshot; generated from the time if not given.',
     )
     parser.add_argument('--description', help='Description of the snapshot.')

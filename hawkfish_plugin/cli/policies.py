@@ -60,6 +60,7 @@ def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
         'On Limit': policy.on_limit,
         'Snapshots': policy.snapshot_count,
         'Size': policy.size_bytes,
+        'Findings': [one['Message'] for one in policy.findings],
     }
     return tuple(values), tuple(values.values())
 
@@ -68,7 +69,9 @@ def _number(text: str) -> int | str:
     if text == DEFAULT:
         return text
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number of 0 or more'
+        )
     return int(text)
 
 
@@ -97,7 +100,11 @@ class OfSystem(base.OfSystem):
 
 
 class ShowPolicy(OfSystem, base.ShowOne):
-    """Show the limits of a system and their usage; 0 means no limit."""
+    """
+    Show the limits of a system and their usage; 0 means no limit.
+
+    The findings are what prevents a snapshot of the system.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -110,10 +117,18 @@ class ShowPolicy(OfSystem, base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        from sushy import exceptions
+
         policy = self.policy(parsed_args)
         names, values = _fields(policy)
         if parsed_args.explain:
-            more_names, more_values = explain(policy)
+            try:
+                more_names, more_values = explain(policy)
+            except exceptions.HTTPError as error:
+                self.app.LOG.warning(
+                    'A create would be refused: %s', self.explain(error)
+                )
+                return names, values
             # The current values are shown; these would be the new ones.
             names += tuple(
                 f'New {name}' if name in names else name for name in more_names

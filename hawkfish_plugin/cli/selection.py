@@ -48,6 +48,9 @@ class Selection:
 class OfSystems(base.Command):
     """A command on one system or on several."""
 
+    looks_up_one = False
+    """Whether even one system that is named is looked up"""
+
     systems_help = (
         'Names or UUIDs of the systems, or globs such as node-[0-4].'
     )
@@ -106,7 +109,8 @@ class OfSystems(base.Command):
             group = self.client.group(parsed_args.group)
             return Selection(_members(group))
         words = parsed_args.systems
-        if len(words) == 1 and not _is_glob(words[0]):
+        is_one = len(words) == 1 and not _is_glob(words[0])
+        if is_one and not self.looks_up_one:
             return Selection([Target(words[0], words[0])], single=True)
         known = [Target(s.uuid, s.name) for s in self.client.systems()]
         if parsed_args.all_systems:

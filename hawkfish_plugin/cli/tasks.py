@@ -174,5 +174,12 @@ class AcknowledgeTask(base.Command):
             raise errors.CommandError(
                 f'Task {task.identity} has not ended: {state(task)}.'
             )
+        if state(task) == 'Completed':
+            raise errors.CommandError(
+                f'Task {task.identity} has completed; there is nothing to '
+                'acknowledge.'
+            )
         task.cancel()
-        self.app.LOG.info('Deleted task %s.', task.identity)
+        self.app.LOG.info(
+            'Acknowledged task %s, and deleted it.', task.identity
+        )

@@ -46,6 +46,12 @@ class Event:
         """The text of the event."""
         return str(self.json.get('Message', ''))
 
+    @property
+    def origin(self) -> str:
+        """The path of the resource that the event is about, if any."""
+        link = self.json.get('OriginOfCondition') or {}
+        return str(link.get('@odata.id', ''))
+
 
 class Subscription(base.ResourceBase):  # type: ignore[misc]
     """One event subscription."""

@@ -76,6 +76,9 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
+    def __repr__(self) -> str:
+        return f'<Snapshot {self.name!r}: {self.snapshot_state}>'
+
     def revert(
         self,
         target_power_state: str | None = None,
@@ -230,6 +233,8 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
 
     snapshot_count = base.Field(['Usage', 'SnapshotCount'])
     size_bytes = base.Field(['Usage', 'SizeBytes'])
+    findings = base.Field(['Capabilities', 'Findings'], default=())
+    """What prevents a snapshot of the system, as messages of Redfish"""
 
     _preview_target = base.Field(['Actions', PREVIEW, 'target'], required=True)
 

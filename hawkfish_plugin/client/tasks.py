@@ -65,6 +65,10 @@ class Task(sushy_task.Task):  # type: ignore[misc]
     )
     """Name of the group that the task operates on"""
 
+    def __repr__(self) -> str:
+        state = self.task_state.value if self.task_state else None
+        return f'<Task {self.identity}: {self.name}, {state}>'
+
     @property
     def warnings(self) -> list[str]:
         """Messages the user should see, even if the task succeeded."""

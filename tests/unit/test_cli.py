@@ -479,6 +479,19 @@ def test_tree_of_a_long_chain(hawkfish, emulator):
     assert (status, len(out.splitlines())) == (0, 1200)
 
 
+def test_policy_of_a_system_that_cannot_have_a_snapshot(hawkfish, emulator):
+    """The limits are shown, and why a create would be refused."""
+    emulator.created(Name='a')
+    emulator.behaviour.depth = 1
+
+    shown = hawkfish('policy', 'show', emulator.system)
+    explained = hawkfish('policy', 'show', emulator.system, '--explain')
+
+    assert (shown[0], 'vda' in shown[1], shown[2]) == (0, True, '')
+    assert explained[:2] == shown[:2]
+    assert 'A create would be refused: ' in explained[2]
+
+
 @pytest.mark.parametrize(
     'args',
     [
@@ -577,6 +590,8 @@ def test_ended_task_is_not_forgotten_by_cancel(hawkfish, data, emulator):
 
     assert status == 1
     assert 'already ended: Completed' in err
+    status, _, err = hawkfish('task', 'acknowledge', task['ID'])
+    assert (status, 'nothing to acknowledge' in err) == (1, True)
     assert data('task', 'show', task['ID'])['State'] == 'Completed'
 
 
@@ -821,6 +836,13 @@ def test_a_name_that_is_a_path(run, emulator, words):
 
     assert (status, out) == (2, '')
     assert 'nothing is named' in err
+
+
+def test_a_new_name_that_breaks_a_rule(hawkfish, emulator):
+    """The rule is told."""
+    status, _, err = hawkfish('snaps-create', emulator.system, '--name', 'a/b')
+
+    assert (status, 'it contains a slash' in err) == (1, True)
 
 
 def test_shell_on_a_terminal(emulator):

@@ -77,6 +77,7 @@ def test_watch_prints_a_line_for_each_event(emulator):
         " OK HawkFish.1.0.SnapshotCreated Snapshot 'a b' of system 'fake' "
         'was created.\n'
     )
+    assert lines[2].endswith('/Oem/HawkFish/Snapshots/a%20b\n')
     assert watch.stop() == (130, '', '')
 
 

@@ -91,6 +91,8 @@ def test_what_the_service_refuses(hawkfish, lab):
     """Its words are told, and the exit status is 1."""
     for words, told in (
         (('group', 'create', 'lab', 'fake'), 'already exists'),
+        (('group', 'create', 'new', 'nosuch'), 'There is no system nosuch'),
+        (('group', 'add', 'lab', 'nosuch'), 'There is no system nosuch'),
         (('group', 'add', 'lab', 'node-0'), 'already a member'),
         (('group', 'remove', 'lab', 'node-7'), 'is not a member of group'),
         (('group', 'remove', 'lab', 'node-*'), 'at least one member'),

@@ -82,9 +82,11 @@ def test_many_waits_at_once(emulator, service, snapshots):
     ended = {outcome.handle: outcome for outcome in outcomes}
 
     assert ended.keys() == {good, late}
-    assert (ended[good].created.name, ended[good].error) == ('b', None)
+    assert repr(ended[good].created) == "<Snapshot 'b': Ready>"
+    assert ended[good].error is None
     assert (ended[late].created, ended[late].error) == (None, None)
     assert {task.operation for task in seen} == {'create', 'revert'}
+    assert all(repr(t).startswith(f'<Task {t.identity}: ') for t in seen)
     (told,) = client.wait_all([bad])
     assert 'cancelled' in client.messages(told.error)[0]
 

@@ -360,12 +360,12 @@ def test_a_subscription_tells_all_that_is_wrong(api):
         (entry['MessageId'].rpartition('.')[2], entry['MessageArgs'][0])
         for entry in entries
     } == {
-        ('PropertyValueFormatError', '"ftp://h/"'),
+        ('PropertyValueFormatError', 'ftp://h/'),
         ('PropertyValueTypeError', '5'),
-        ('PropertyValueNotInList', '"Bad"'),
-        ('PropertyValueNotInList', '"Worse"'),
-        ('PropertyValueFormatError', '"Host"'),
-        ('PropertyValueFormatError', '"X"'),
+        ('PropertyValueNotInList', 'Bad'),
+        ('PropertyValueNotInList', 'Worse'),
+        ('PropertyValueFormatError', 'Host'),
+        ('PropertyValueFormatError', 'X'),
         ('PropertyValueConflict', 'MessageIds'),
         ('PropertyUnknown', 'Nonsense'),
         ('CreateFailedMissingReqProperties', 'Protocol'),
