@@ -119,7 +119,7 @@ class Guest:
 
     def checksum(self, path: str) -> str:
         """Return the SHA-256 of a file as the guest reads it."""
-        return self.run(f"sha256sum <{shlex.quote(path)}").split()[0]
+        return self.run(f"sha256sum <{shlex.quote(path)}", 60).split()[0]
 
     def frozen(self) -> bool:
         """Say whether the first disk is frozen, without the agent.
