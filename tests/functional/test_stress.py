@@ -9,8 +9,8 @@ import pytest
 from tests.functional.stress.rounds import run
 from tests.lab import roots
 
-# None where nobody asks for it: the model still raises a false alarm at the end
-# of every other tree.
+# None where nobody asks for it: the model still raises false alarms at the
+# ends of trees.
 MINUTES = float(os.environ.get('HAWKFISH_STRESS_MINUTES', '0'))
 # What ends the run is the time.
 _MANY = 10**6

@@ -26,6 +26,8 @@ def test_no_request_is_answered_by_a_fault_of_ours(process):
     @hypothesis.settings(
         max_examples=3000,
         deadline=None,
+        # New ones are what ``make fuzz`` is for.
+        derandomize=True,
         database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
