@@ -287,6 +287,15 @@ class Catalogue:
             for task in self._tasks.active(system.uuid).values()
         )
 
+    def is_changing(self, system: contract.System) -> bool:
+        """
+        Whether a task works on *system*, or will.
+
+        What is read of its definition and of its snapshots, one after the
+        other, need not fit together then.
+        """
+        return bool(self._tasks.active(system.uuid))
+
     def subjects(
         self,
         system: contract.System,

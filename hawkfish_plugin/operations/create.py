@@ -305,23 +305,30 @@ class Create(Operation):
         self, system: contract.System, request: contract.CreateRequest
     ) -> tuple[contract.Forecast, exceptions.HawkFishError | None]:
         """What would be made, and the error of which deletes can help."""
-        deleting = self._catalogue.deleting(system)
+        before = self._passing(system)
         try:
-            with self._findings.telling(system):
-                return self._driver.check_create(system.uuid, request), None
+            return self._driver.check_create(system.uuid, request), None
         except exceptions.HawkFishError as exc:
-            left = [part for part in exc.parts if not _is_too_much(part)]
-            if deleting or self._catalogue.deleting(system):
-                # It is over when the turn of this create comes.
-                left = [
-                    part
-                    for part in left
-                    if not isinstance(part, exceptions.BlockJobActive)
-                ]
-            if left:
-                raise
+            passing = (*before, *self._passing(system))
+            if any(
+                not _is_too_much(part) and not isinstance(part, passing)
+                for part in exc.parts
+            ):
+                with self._findings.telling(system):
+                    raise
             lacking = exc if any(map(_is_too_much, exc.parts)) else None
             return contract.Forecast(True, bool(request.memory)), lacking
+
+    def _passing(
+        self, system: contract.System
+    ) -> tuple[type[exceptions.HawkFishError], ...]:
+        """What is over, or looked at again, when its turn comes."""
+        found: list[type[exceptions.HawkFishError]] = []
+        if self._catalogue.deleting(system):
+            found.append(exceptions.BlockJobActive)
+        if self._catalogue.is_changing(system):
+            found.append(exceptions.Unsafe)
+        return tuple(found)
 
     def _check_room(
         self,
