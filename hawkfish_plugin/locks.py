@@ -133,21 +133,35 @@ class Locks:
         if uuid in held:
             yield
             return
-        with self._hold('deciding', uuid, fcntl.LOCK_EX, REQUEST_TIMEOUT):
+        # For as long as a look takes, which the thread would do by itself:
+        # this is no wait for an operation, and needs no room.
+        with self._hold_in(
+            None, 'deciding', uuid, fcntl.LOCK_EX, REQUEST_TIMEOUT
+        ):
             held.add(uuid)
             try:
                 yield
             finally:
                 held.discard(uuid)
 
-    @contextlib.contextmanager
     def _hold(
         self, what: str, uuid: str, kind: int, timeout: float
+    ) -> contextlib.AbstractContextManager['Held']:
+        return self._hold_in(self._room, what, uuid, kind, timeout)
+
+    @contextlib.contextmanager
+    def _hold_in(
+        self,
+        room: rooms.Room | None,
+        what: str,
+        uuid: str,
+        kind: int,
+        timeout: float,
     ) -> Iterator['Held']:
         handle = self._open(f'{what}-{uuid}')
         held = Held(handle)
         try:
-            waited = self._acquire(handle, kind, timeout)
+            waited = self._acquire(handle, kind, timeout, room)
             if waited is not None:
                 raise exceptions.SystemLocked(uuid, round(waited))
             yield held
@@ -218,12 +232,18 @@ class Locks:
         except OSError as exc:
             raise exceptions.StateUnavailable(self._folder, exc) from exc
 
-    def _acquire(self, handle: int, kind: int, timeout: float) -> float | None:
+    def _acquire(
+        self,
+        handle: int,
+        kind: int,
+        timeout: float,
+        room: rooms.Room | None,
+    ) -> float | None:
         """None, or how many seconds it was waited for in vain."""
         if self._try(handle, kind):
             return None
         # Our own threads are none of the web server's.
-        room = None if supervision.is_ours() else self._room
+        room = None if supervision.is_ours() else room
         if not timeout or (room and not room.enter()):
             return 0.0
         try:
