@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import functools
 import posixpath
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
@@ -44,6 +45,8 @@ _LOOK_SECONDS, _WHILE_LATE_SECONDS = 60.0, 2.0
 _MOST_TABLE_BYTES = 16 * 2**20
 # libvirt sends no more in one message.
 _PART_BYTES = 256 * 2**10
+# How long a volume is waited for that is being allocated.
+_ALLOCATING_SECONDS, _POLL_SECONDS = 10.0, 0.05
 # How many volumes of a list cost as much as to find one.
 _LISTED_WHILE_FOUND = 10
 
@@ -190,8 +193,7 @@ class Storage:
             if length <= 0:
                 # libvirt would read to the end.
                 return b''
-            stream = self.connection.newStream()
-            volume.download(stream, offset, length)
+            stream = self._download(volume, offset, length)
             data = b''
             while part := stream.recv(_PART_BYTES):
                 data += part
@@ -199,6 +201,24 @@ class Storage:
             return data
 
         return self._with(path, download)
+
+    def _download(
+        self, volume: libvirt.virStorageVol, offset: int, length: int
+    ) -> libvirt.virStream:
+        until = time.monotonic() + _ALLOCATING_SECONDS
+        while True:
+            stream = self.connection.newStream()
+            try:
+                volume.download(stream, offset, length)
+                return stream
+            except libvirt.libvirtError as exc:
+                # Somebody is making it, and an overlay takes but a moment.
+                invalid = libvirt.VIR_ERR_OPERATION_INVALID
+                if exc.get_error_code() != invalid or (
+                    time.monotonic() > until
+                ):
+                    raise
+            time.sleep(_POLL_SECONDS)
 
     def _with(
         self, path: str, use: Callable[[libvirt.virStorageVol | None], T]
