@@ -7,6 +7,7 @@ pauses of a reset in batches, and which system must not be started.  A system
 that cannot be reset keeps the others from nothing.
 """
 
+import abc
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -125,12 +126,17 @@ class _OfMembers(Operation):
             self._do(system, arguments)
         except RuntimeError as exc:
             return [exceptions.GroupMemberFailed(system.name, exc)]
-        except (exceptions.Conflict, exceptions.NotFound) as exc:
+        except (
+            exceptions.Conflict,
+            exceptions.NotFound,
+            exceptions.NotAnswering,
+        ) as exc:
             return [exceptions.GroupMemberRefused(system.name), *exc.parts]
         return ()
 
+    @abc.abstractmethod
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:
-        raise NotImplementedError
+        """Let the emulator do it to *system*."""
 
     def settle(self, context: Context) -> dict[str, Any]:
         done = context.recall(PowerJournal).done
