@@ -280,22 +280,6 @@ class Catalogue:
             raise exceptions.SnapshotReplaced(name)
         return view
 
-    def deleting(self, system: contract.System) -> bool:
-        """Whether a task deletes, or will delete, snapshots of *system*."""
-        return any(
-            self._effect(task) == Effect.DELETING
-            for task in self._tasks.active(system.uuid).values()
-        )
-
-    def is_changing(self, system: contract.System) -> bool:
-        """
-        Whether a task works on *system*, or will.
-
-        What is read of its definition and of its snapshots, one after the
-        other, need not fit together then.
-        """
-        return bool(self._tasks.active(system.uuid))
-
     def subjects(
         self,
         system: contract.System,

@@ -213,7 +213,7 @@ class Plugin:
 
     @functools.cached_property
     def findings(self) -> Findings:
-        return Findings(self.driver, self.events, self.tasks.attention)
+        return Findings(self.driver, self.events, self.tasks)
 
     @functools.cached_property
     def delete(self) -> Delete:

@@ -305,30 +305,15 @@ class Create(Operation):
         self, system: contract.System, request: contract.CreateRequest
     ) -> tuple[contract.Forecast, exceptions.HawkFishError | None]:
         """What would be made, and the error of which deletes can help."""
-        before = self._passing(system)
+        lacking = None
         try:
-            return self._driver.check_create(system.uuid, request), None
+            with self._findings.telling_at_request(system):
+                return self._driver.check_create(system.uuid, request), None
         except exceptions.HawkFishError as exc:
-            passing = (*before, *self._passing(system))
-            if any(
-                not _is_too_much(part) and not isinstance(part, passing)
-                for part in exc.parts
-            ):
-                with self._findings.telling(system):
-                    raise
-            lacking = exc if any(map(_is_too_much, exc.parts)) else None
-            return contract.Forecast(True, bool(request.memory)), lacking
-
-    def _passing(
-        self, system: contract.System
-    ) -> tuple[type[exceptions.HawkFishError], ...]:
-        """What is over, or looked at again, when its turn comes."""
-        found: list[type[exceptions.HawkFishError]] = []
-        if self._catalogue.deleting(system):
-            found.append(exceptions.BlockJobActive)
-        if self._catalogue.is_changing(system):
-            found.append(exceptions.Unsafe)
-        return tuple(found)
+            if not all(map(_is_too_much, exc.parts)):
+                raise
+            lacking = exc
+        return contract.Forecast(True, bool(request.memory)), lacking
 
     def _check_room(
         self,

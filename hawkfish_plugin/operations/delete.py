@@ -95,16 +95,8 @@ class Delete(Operation):
         self, system: contract.System, name: str, forced: bool = False
     ) -> None:
         """Raise what is known beforehand to prevent the delete of *name*."""
-        changing = self._catalogue.is_changing(system)
-        try:
+        with self._findings.telling_at_request(system):
             self._driver.check_delete(system.uuid, name, forced)
-        except exceptions.HawkFishError as exc:
-            unsafe = all(isinstance(p, exceptions.Unsafe) for p in exc.parts)
-            # It is looked at again when its turn comes.
-            if unsafe and (changing or self._catalogue.is_changing(system)):
-                return
-            with self._findings.telling(system):
-                raise
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str

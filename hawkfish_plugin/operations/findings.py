@@ -4,7 +4,8 @@ What makes a system unsafe, as events.
 
 Owns when ``SystemUnsafe`` is recorded: where a request or a task is refused
 for it, or an operation that was interrupted leaves it behind.  Once for each
-finding, not for each request that meets it.
+finding, not for each request that meets it.  And when it is not believed:
+while a task changes the system.
 """
 
 import contextlib
@@ -13,13 +14,17 @@ from collections.abc import Iterator
 
 import cachetools
 
-from hawkfish_plugin import attention, events, exceptions, messages
+from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
+from hawkfish_plugin.tasks.table import Tasks
 
 # A finding that nobody has minded for so long is recorded once more.
 _REMEMBERED_SECONDS = 86400.0
 _MOST_REMEMBERED = 10_000
+
+# What a task makes of a system while it works on it.
+_PASSING = exceptions.Unsafe, exceptions.BlockJobActive
 
 
 class Findings:
@@ -33,11 +38,11 @@ class Findings:
         self,
         driver: contract.Driver,
         event_table: events.Events,
-        noted: attention.Attention,
+        task_table: Tasks,
     ) -> None:
         self._driver = driver
         self._events = event_table
-        self._noted = noted
+        self._tasks = task_table
         self._lock = threading.Lock()
         self._told: cachetools.TTLCache[tuple[str, str], bool] = (
             cachetools.TTLCache(_MOST_REMEMBERED, _REMEMBERED_SECONDS)
@@ -45,7 +50,7 @@ class Findings:
 
     def check_start(self, system: contract.System) -> None:
         """Raise, and record, what a start of *system* would destroy."""
-        exceptions.check(self._noted.findings(system.uuid))
+        exceptions.check(self._tasks.attention.findings(system.uuid))
         if isinstance(self._driver, contract.FindsUnsafe):
             with self.telling(system):
                 self._driver.check_start(system.uuid)
@@ -58,6 +63,35 @@ class Findings:
         except exceptions.HawkFishError as exc:
             self._tell(system, exc)
             raise
+
+    @contextlib.contextmanager
+    def telling_at_request(self, system: contract.System) -> Iterator[None]:
+        """
+        The same, but end the block where a task is the cause.
+
+        What is read of a system that a task changes, one after the other,
+        need not fit together.  All of it is looked at again when the turn of
+        what is requested comes.
+        """
+        before = self._is_changing(system)
+        try:
+            yield
+        except exceptions.HawkFishError as exc:
+            if before or self._is_changing(system):
+                exceptions.check(
+                    [
+                        part
+                        for part in exc.parts
+                        if not isinstance(part, _PASSING)
+                    ]
+                )
+                return
+            self._tell(system, exc)
+            raise
+
+    def _is_changing(self, system: contract.System) -> bool:
+        """Whether a task works on *system*, or will."""
+        return bool(self._tasks.active(system.uuid))
 
     @contextlib.contextmanager
     def settling(self, system: contract.System) -> Iterator[None]:

@@ -205,7 +205,7 @@ class GroupRevert(Operation):
             list(found), lambda system: self._create.check(system, safety)
         )
         group_forecast.check_space(
-            [*before, *(forecast for _, forecast in checked)]
+            [*before, *(forecast for _, forecast in checked if forecast)]
         )
         return [arguments for arguments, _ in checked]
 
@@ -214,7 +214,7 @@ class GroupRevert(Operation):
         system: contract.System,
         view: catalogue.View,
         options: GroupRevertOptions,
-    ) -> tuple[RevertArguments, contract.RevertForecast]:
+    ) -> tuple[RevertArguments, contract.RevertForecast | None]:
         request = contract.RevertRequest(
             view.name, options.power_state, options.force
         )

@@ -43,11 +43,15 @@ class RevertArguments(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """A *request* that can be met, to the snapshot *created* then."""
+    """
+    A *request* that can be met, to the snapshot *created* then.
+
+    There is no *forecast* while a task changes the system.
+    """
 
     request: contract.RevertRequest
     created: int
-    forecast: contract.RevertForecast
+    forecast: contract.RevertForecast | None
 
 
 class Revert(Operation):
@@ -82,6 +86,9 @@ class Revert(Operation):
     ) -> rules.RevertPreview:
         """What a revert would do; raises what it would raise."""
         checked = self.check(system, request, safety)
+        forecast = checked.forecast
+        if forecast is None:
+            forecast = self._driver.check_revert(system.uuid, checked.request)
         before = None
         if checked.request.has_safety_snapshot:
             options = _safety_options(request.name)
@@ -90,7 +97,7 @@ class Revert(Operation):
             (v.name for v in self._catalogue.list(system) if v.record.current),
             None,
         )
-        return rules.RevertPreview(checked.forecast, current, before)
+        return rules.RevertPreview(forecast, current, before)
 
     def submit(
         self,
@@ -161,7 +168,8 @@ class Revert(Operation):
             memory_size=view.note.memory_size,
             has_safety_snapshot=safety,
         )
-        with self._findings.telling(system):
+        forecast = None
+        with self._findings.telling_at_request(system):
             forecast = self._driver.check_revert(system.uuid, request)
         return Checked(request, view.record.created, forecast)
 

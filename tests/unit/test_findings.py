@@ -76,6 +76,24 @@ def test_a_task_that_is_refused(safe, operation):
     assert len(told(safe)) == before + 1
 
 
+@pytest.mark.parametrize('what', REFUSED)
+def test_a_request_while_a_task_changes_the_system(safe, what):
+    """What a task is the cause of is over when their turn comes."""
+    safe.behaviour.power_state = 'On'
+    before = len(told(safe))
+    with safe.services.locks.system(safe.system, 0):
+        first = safe.create(Name='first')
+        safe.driver.outdate(safe.system)
+        second = REFUSED[what](safe)
+        safe.driver.repair(safe.system)
+
+    assert safe.wait(first).status_code == 201
+    assert second.status_code == 202, second.text
+    assert safe.wait(second).ok
+    assert len(told(safe)) == before
+    safe.behaviour.power_state = None
+
+
 def test_a_settled_operation(safe):
     """What an interrupted operation leaves unsafe is recorded."""
     before = len(told(safe))

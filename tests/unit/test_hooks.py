@@ -109,7 +109,7 @@ class Services:
         self.locks = locks.Locks(folder)
         self.tasks = Tasks(database, self.locks, conf.load())
         self.events = self.tasks.events
-        self.findings = Findings(driver, self.events, self.tasks.attention)
+        self.findings = Findings(driver, self.events, self.tasks)
         self.sessions = sessions.Sessions(database)
         self.may_start, self.rooms = True, rooms.Rooms(8)
         self.deadlines = deadlines.Deadlines(supervision.Supervisor())

@@ -122,7 +122,7 @@ def _of(domain: Domain, paths: _Paths) -> Definition:
         texts = _texts(domain)
     except exceptions.NotAnswering:
         # One whose QEMU hangs is in nobody's way; what it stands on is known.
-        return Definition(domain.name, frozenset(domain.disk_files()))
+        return Definition(domain.name, frozenset(domain.noted_files()))
     files, written = set[str](), set[tuple[str, str]]()
     said, unsaid = set[Unsaid](), set[Unsaid]()
     for text in texts:

@@ -67,20 +67,26 @@ class Domain:
         """The same, parsed."""
         return xml.parse(self.text(inactive, secure))
 
-    def disk_files(self, tops: bool = False) -> set[str]:
+    def top_files(self) -> set[str]:
+        """The files of its disks but for their backing files."""
+        return self.asked(lambda: self._disk_files(0))
+
+    def noted_files(self) -> set[str]:
         """
         The files that its disks stand on, as far as libvirt has noted them.
 
-        *tops*: those of them that are no backing files.  Without asking
-        anybody: also of a domain that does not answer.
+        Only for a domain that has not answered: libvirt does not ask the QEMU
+        of one that something waits for already.
         """
-        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-        if not tops:
-            flags |= libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
+        return self._disk_files(
+            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
+        )
+
+    def _disk_files(self, flags: int) -> set[str]:
         found = self.host.connection.domainListGetStats(
             [self.handle],
             libvirt.VIR_DOMAIN_STATS_BLOCK,
-            flags,
+            flags | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
         )
         return {
             value

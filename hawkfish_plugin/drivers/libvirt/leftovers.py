@@ -270,7 +270,7 @@ def _texts(domain: Domain) -> Iterator[str]:
         if domain.is_persistent:
             texts.append(domain.text(inactive=True))
     except exceptions.NotAnswering:
-        texts += domain.disk_files()
+        texts += domain.noted_files()
     # Not parsed, as there may be thousands; but XML has other words for some
     # letters.
     yield from map(html.unescape, texts)

@@ -98,7 +98,7 @@ def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
     if not captured or not domain.is_active:
         return set()
     with contextlib.suppress(exceptions.NotAnswering, libvirt.libvirtError):
-        tops = map(identities.plain, domain.disk_files(tops=True))
+        tops = map(identities.plain, domain.top_files())
         if not captured.keys() & set(tops):
             return set()
         # Read-only, or shared with somebody, it is not overwritten for sure.

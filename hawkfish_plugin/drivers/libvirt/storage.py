@@ -163,7 +163,8 @@ class Storage:
         """Whether the qcow2 overlay at *path* may hold data of its own."""
         try:
             header = self.read(path, qcow2.HEADER_BYTES)
-            if header is None:
+            # libvirt makes an empty file, and QEMU then an overlay of it.
+            if not header:
                 return False
             table = qcow2.first_table(header)
             if table is None or table.length > _MOST_TABLE_BYTES:

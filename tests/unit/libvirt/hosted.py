@@ -51,6 +51,10 @@ def volume_disk(pool, name):
     return _VOLUME_DISK.format(pool, name)
 
 
+USED = 1 << 63 | 1 << 16
+"""An entry of a qcow2 table, of what is written."""
+
+
 def qcow2(*entries, cluster_bits=16, features=0, snapshots=0):
     """A qcow2 file whose first table has *entries*."""
     offset = 3 << cluster_bits

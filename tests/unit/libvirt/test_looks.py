@@ -168,7 +168,7 @@ def test_a_volume_that_is_gone(host, node):
 def test_a_copy_of_an_overlay(host, node):
     """A backup of it stands on the base, though it has the same name."""
     copy = OVERLAY.replace('images', 'backup')
-    host.file(copy, BASE)
+    host.file(copy, BASE, data=hosted.qcow2(hosted.USED))
     host.pool('backup', '/backup')
 
     assert dependents(host, node, FULL) == [copy]

@@ -14,15 +14,15 @@ def host():
         yield made
 
 
-USED = 1 << 63 | 1 << 16
 EMPTY = {
     'new': hosted.qcow2(0, 0, 0),
     'small clusters': hosted.qcow2(0, 0, 0, cluster_bits=9),
     'big': hosted.qcow2(*[0] * 2**18),
+    'nothing': b'',
 }
 WRITTEN = {
-    'used': hosted.qcow2(0, USED, 0),
-    'used, with small clusters': hosted.qcow2(0, USED, cluster_bits=9),
+    'used': hosted.qcow2(0, hosted.USED, 0),
+    'used, with small clusters': hosted.qcow2(0, hosted.USED, cluster_bits=9),
     # What is not known is no reason to remove it.
     'cut off': hosted.qcow2(0, 0, 0)[:-1],
     'data in another file': hosted.qcow2(0, features=4),
@@ -30,7 +30,6 @@ WRITTEN = {
     'too big': hosted.qcow2(*[0] * (2**21 + 1)),
     'short': b'QFI\xfb',
     'raw': bytes(2**20),
-    'nothing': b'',
 }
 
 
