@@ -375,7 +375,7 @@ class Create(Operation):
         self, context: Context, arguments: CreateArguments
     ) -> contract.Created:
         system = context.task.one_system
-        with self._findings.telling(system):
+        with self._findings.changing(system):
             return self._driver.create(system.uuid, arguments.request, context)
 
     def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
@@ -420,7 +420,7 @@ class Create(Operation):
             return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
-        with self._findings.settling(task.one_system):
+        with self._findings.changing(task.one_system):
             made = self._driver.settle_create(
                 task.one_system.uuid, request, context
             )

@@ -150,8 +150,7 @@ class Delete(Operation):
             arguments.created,
             context.recall(contract.DeleteJournal),
         )
-        with self._findings.settling(task.one_system):
-            return self._delete(context, self._driver.settle_delete)
+        return self._delete(context, self._driver.settle_delete)
 
     def _delete(self, context: Context, call: DriverDelete) -> dict[str, Any]:
         task = context.task
@@ -169,7 +168,7 @@ class Delete(Operation):
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
         try:
-            with self._findings.telling(system):
+            with self._findings.changing(system):
                 call(system.uuid, name, context)
         except exceptions.HawkFishError:
             # In this try or in an earlier one, whatever stands in the way.

@@ -94,8 +94,12 @@ class Findings:
         return bool(self._tasks.active(system.uuid))
 
     @contextlib.contextmanager
-    def settling(self, system: contract.System) -> Iterator[None]:
-        """The same; record besides what *system* is left with."""
+    def changing(self, system: contract.System) -> Iterator[None]:
+        """
+        The same; record besides what the block leaves *system* with.
+
+        It is the work of a task, or its settling.
+        """
         with self.telling(system):
             try:
                 yield

@@ -180,16 +180,16 @@ class Revert(Operation):
         self._check_safety_snapshot(task)
         catalogue.check_intact(self._same(task))
         system = task.one_system
-        with self._findings.telling(system):
+        with self._findings.changing(system):
             self._driver.revert(system.uuid, _request(task), context)
-        # It may have mended the definition.
-        self._findings.mended(system)
+            # It may have mended the definition.
+            self._findings.mended(system)
         return {'snapshot': task.one_snapshot}
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
         system = task.one_system
-        with self._findings.settling(system):
+        with self._findings.changing(system):
             self._driver.settle_revert(system.uuid, _request(task), context)
         return {'snapshot': task.one_snapshot}
 

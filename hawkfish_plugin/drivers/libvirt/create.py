@@ -284,8 +284,11 @@ class _Create:
         self.context.step('capture', CaptureNote(frozen, suspended, how))
 
     def _call(self, flags: int) -> None:
-        self.domain.handle.snapshotCreateXML(
-            _text(self.request, self.planned, self.new), flags
+        text = _text(self.request, self.planned, self.new)
+        # It is aborted at the deadline of the task, if it can be.
+        self.domain.changed(
+            lambda: self.domain.handle.snapshotCreateXML(text, flags),
+            more=self.conf.tasks.deadline,
         )
 
     def _flags(self) -> int:

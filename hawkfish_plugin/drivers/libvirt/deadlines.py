@@ -52,12 +52,14 @@ class Deadlines:
         connection: libvirt.virConnect,
         thing: str,
         call: Callable[[], T],
+        more: float = 0.0,
     ) -> T:
         """
         What *call*, which uses *connection*, says of *thing*.
 
         The calls about one thing take turns.  Raises NotAnswering where it
         has not returned in time, or where an earlier one still has not.
+        *more* is how many seconds longer than others it may take.
         """
         with self._lock:
             if thing in self._late or self._is_put_off(thing):
@@ -75,7 +77,7 @@ class Deadlines:
             name='hawkfish-call',
             daemon=True,
         ).start()
-        concurrent.futures.wait([outcome], seconds)
+        concurrent.futures.wait([outcome], seconds + more)
         return self._in_time(connection, thing, began, outcome)
 
     def put_off(self, thing: str, seconds: float) -> exceptions.NotAnswering:

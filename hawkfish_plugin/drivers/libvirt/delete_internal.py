@@ -42,7 +42,7 @@ def run(
     held = _held(domain, snapshot)
     context.step('merge', contract.DeleteJournal(merging=True))
     try:
-        snapshots.find(domain, name).delete()
+        domain.changed(snapshots.find(domain, name).delete)
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
         untouched = exc.get_error_code() in _REFUSALS or (

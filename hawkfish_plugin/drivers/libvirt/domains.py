@@ -148,9 +148,9 @@ class Domain:
         """What *call* says, for which its QEMU has to answer."""
         return self.host.ask(self.name, call)
 
-    def changed(self, call: Callable[[], T]) -> T:
+    def changed(self, call: Callable[[], T], more: float = 0.0) -> T:
         """What *call* returns, which changes it; see ``Host.change``."""
-        return self.host.change(self.name, call)
+        return self.host.change(self.name, call, more)
 
     # Jobs of libvirt -------------------------------------------------------
 
@@ -231,7 +231,7 @@ class Domain:
 
     def suspend(self) -> None:
         """Stop its CPUs; the guest does not notice."""
-        self.handle.suspend()
+        self.changed(self.handle.suspend)
 
     def resume(self) -> None:
         self.changed(self.handle.resume)

@@ -110,15 +110,18 @@ class Host:
                 raise
             raise self._queries.put_off(thing, _JOB_SECONDS) from exc
 
-    def change(self, thing: str, call: Callable[[], T]) -> T:
+    def change(
+        self, thing: str, call: Callable[[], T], more: float = 0.0
+    ) -> T:
         """
         What *call* returns, which changes *thing*, a domain.
 
         Raises Abandoned, and NotAnswering where it has not returned in time:
         it may take place all the same, and nothing else is done until then.
+        *more* is how many seconds longer than others it may take.
         """
         self.check_active()
-        return self._changes.ask(self.connection, thing, call)
+        return self._changes.ask(self.connection, thing, call, more)
 
     @property
     def is_alive(self) -> bool:

@@ -55,7 +55,8 @@ def call(revert: Reverting) -> None:
         # It stays so, or until it is stopped.
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
     snapshot = snapshots.find(revert.domain, revert.name)
-    revert.domain.handle.revertToSnapshot(snapshot, flags)
+    domain = revert.domain
+    domain.changed(lambda: domain.handle.revertToSnapshot(snapshot, flags))
 
 
 def failure(revert: Reverting, reason: str) -> exceptions.HawkFishError | None:

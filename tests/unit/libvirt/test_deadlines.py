@@ -47,6 +47,16 @@ def test_an_answer_in_time(connection):
         deadlines.ask(connection, 'well', lambda: {}['missing'])
 
 
+def test_a_call_that_may_take_longer(connection, go):
+    """It has its own seconds besides those that all have."""
+    deadlines = Deadlines(0.05, 0.05)
+    threading.Timer(0.3, go.set).start()
+
+    assert deadlines.ask(
+        connection, 'slow', lambda: go.wait(PATIENCE), PATIENCE
+    )
+
+
 def test_a_sick_thing_costs_one_thread(deadlines, connection):
     """Whoever asks about it again is told at once, and nothing is called."""
     before = len(calls())
