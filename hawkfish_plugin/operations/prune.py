@@ -218,11 +218,12 @@ class Prune:
         """
         The same as sub-tasks, which are still to be queued.
 
-        Of a plan of one system alone: a task that has the lock of no other
-        system can delete no group snapshot.
+        Their parent has to have locked the systems of each.
         """
         return [
-            self._delete.pruned(system, one.record, one.reason)
+            self._groups.part(one.whole, one.reason)
+            if one.whole
+            else self._delete.pruned(system, one.record, one.reason)
             for one in checked
         ]
 
