@@ -513,18 +513,18 @@ class Create(Operation):
             arguments.locked,
             arguments.expires,
         )
-        capture = made.capture and dataclasses.asdict(made.capture)
+        measured: dict[str, Any] = {}
+        if made.capture:
+            measured['capture'] = dataclasses.asdict(made.capture)
+            measured['memory_size'] = made.memory_size
         return {
             'snapshot': arguments.name,
             'created': made.created,
-            **({'capture': capture} if capture else {}),
+            **measured,
         }
 
     def follow(self, task: Task) -> None:
-        # What is one of a group is pruned as that, and a safety snapshot has
-        # pruned already.
-        if task.parent is not None:
-            return
+        # A safety snapshot has pruned already.
         if CreateArguments.load(task.arguments).protect is None:
             self._prune.after_create(task.one_system)
 

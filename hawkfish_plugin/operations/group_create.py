@@ -196,18 +196,28 @@ class GroupCreate(Operation):
         name = options.name or names.of_now(
             'snapshot', self._groups.taken(systems)
         )
-        looks = grouped.ask_all(
-            systems,
-            lambda system: self._create.check(
-                system, options.of_member(name), makes_room=True
-            ),
-        )
+        try:
+            looks = self._ask(systems, options.of_member(name), True)
+        except exceptions.Refused:
+            # With what is lacking in others, all at once.
+            looks = self._ask(systems, options.of_member(name), False)
         forecasts = [seen.forecast for seen in looks]
         seen = self._forecast(
             group.name, name, options.consistency, systems, forecasts
         )
         self._check_room(group, options, seen, looks)
         return seen, any(one.lacking or one.is_changing for one in looks)
+
+    def _ask(
+        self,
+        systems: Sequence[contract.System],
+        options: CreateOptions,
+        makes_room: bool,
+    ) -> Sequence[Seen]:
+        return grouped.ask_all(
+            systems,
+            lambda system: self._create.check(system, options, makes_room),
+        )
 
     def _check_room(
         self,
@@ -389,6 +399,12 @@ class GroupCreate(Operation):
             self._undo(context, arguments, creates)
         made = _snapshot(arguments, creates)
         self._table.note(arguments.group, made)
+        if made.pause:
+            # For the forecast of the next one.
+            written = sum(
+                (t.result or {}).get('memory_size') or 0 for t in creates
+            )
+            self._table.measured(arguments.group, made.name, written)
         return {'snapshot': made.name, 'created': made.created}
 
     def _undo(
@@ -414,22 +430,8 @@ class GroupCreate(Operation):
         )
 
     def follow(self, task: Task) -> None:
-        arguments = GroupCreateArguments.load(task.arguments)
-        self._measure(arguments)
         for subject in task.subjects:
             self._prune.after_create(subject.system)
-
-    def _measure(self, arguments: GroupCreateArguments) -> None:
-        """Note how much memory was written, for the forecast of the next."""
-        for made in self._table.snapshots(arguments.group):
-            if made.name == arguments.snapshot and made.pause:
-                written = sum(
-                    self._driver.inventory(part.system.uuid)
-                    .sizes.get(made.name, contract.Size())
-                    .own
-                    for part in made.parts
-                )
-                self._table.measured(arguments.group, made.name, written)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None

@@ -117,8 +117,11 @@ class Prune:
         )
 
     def after_create(self, system: contract.System) -> None:
-        """Submit the deletes that the limits ask for."""
-        self._prune(system, self._policies.get(system.uuid))
+        """Submit the deletes that the limits ask for, where there are any."""
+        limits = self._policies.get(system.uuid)
+        # What has expired goes in any case, at its time.
+        if limits.snapshots or limits.age or limits.size:
+            self._prune(system, limits)
 
     def periodic(self) -> None:
         """Prune what has become too old, of every system."""
