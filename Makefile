@@ -84,7 +84,7 @@ bench: setup
 
 rounds: setup
 	@$(IN_LAB) env HAWKFISH_LAB_ROUNDS=100 $(PYTHON) -m pytest \
-		-p no:cacheprovider tests/functional/test_lab_capture.py \
+		-p no:cacheprovider tests/functional/test_lab_guests.py \
 		-k test_answers_come_after_questions
 
 bench-scale: setup

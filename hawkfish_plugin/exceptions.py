@@ -439,6 +439,10 @@ class GroupDeleteUnfinished(Conflict):
     """(snapshot, systems)"""
 
 
+class GroupChangeNotUndone(Conflict):
+    """(snapshot, systems)"""
+
+
 class GroupMemberFailed(Conflict):
     """(system, error)"""
 

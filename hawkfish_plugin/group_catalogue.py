@@ -11,6 +11,7 @@ group of which one member may not be served is hidden as a whole.
 import contextlib
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.tasks.operation import Effect, Kinds
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import NEW, Task
+
+LOG = logging.getLogger(__name__)
 
 MIXED, INCOMPLETE = 'Mixed', 'Incomplete'
 
@@ -352,18 +355,57 @@ class GroupCatalogue:
 
     def update(self, view: GroupView, changes: Mapping[str, Any]) -> None:
         """
-        Set what ``Catalogue.update`` does, in all systems.
+        Set what ``Catalogue.update`` does, in all systems or in none.
 
-        Raises what that does, of any system, before the first is touched.
+        Raises what that does, of the system where it does not work;
+        GroupChangeNotUndone where others could not be changed back then.
         """
-        for part in view.parts:
-            if part.view:
-                check_free(part.view, part.system)
-        for part in view.parts:
-            if part.view:
-                self._catalogue.update(
-                    part.system, part.view.name, changes, lambda _: None
+        there = [(p.system, p.view) for p in view.parts if p.view]
+        for system, mine in there:
+            check_free(mine, system)
+        changed: list[tuple[contract.System, View]] = []
+        for system, mine in there:
+            # Half of it can have been done.
+            changed.append((system, mine))
+            try:
+                self._change(system, mine, changes)
+            except exceptions.HawkFishError as exc:
+                left = self._change_back(changed, changes)
+                told: exceptions.HawkFishError = exceptions.GroupMemberRefused(
+                    system.name
                 )
+                if left:
+                    told = exceptions.GroupChangeNotUndone(
+                        view.name, names_of(left)
+                    )
+                raise exceptions.Refused([told, *exc.parts]) from exc
+
+    def _change_back(
+        self,
+        changed: Sequence[tuple[contract.System, View]],
+        changes: Mapping[str, Any],
+    ) -> Sequence[contract.System]:
+        """Undo *changes*; returns the systems in which that fails."""
+        left = []
+        for system, mine in changed:
+            before = {
+                'description': mine.record.description,
+                'locked': mine.note.locked,
+                'expires': mine.note.expires,
+            }
+            try:
+                self._change(
+                    system, mine, {key: before[key] for key in changes}
+                )
+            except exceptions.HawkFishError as exc:
+                LOG.error('%s was not changed back: %r', system.name, exc)
+                left.append(system)
+        return left
+
+    def _change(
+        self, system: contract.System, view: View, changes: Mapping[str, Any]
+    ) -> None:
+        self._catalogue.update(system, view.name, changes, lambda _: None)
 
     # Those that a lost database has forgotten ------------------------------
 

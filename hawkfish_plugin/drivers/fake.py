@@ -217,6 +217,13 @@ class FakeDriver:
         pause = self.behaviour.seconds if request.is_common else None
         return contract.Forecast(True, memory, size, pause=pause)
 
+    def _created(
+        self, request: contract.CreateRequest, made: contract.Snapshot
+    ) -> contract.Created:
+        quiesced = _quiesce(request, made.power_state)
+        size = self.memory_bytes if made.memory else None
+        return contract.Created(made.created, quiesced, size)
+
     def _obstacles(self, uuid: str) -> tuple[exceptions.HawkFishError, ...]:
         depth, most = len(self.snapshots(uuid)), self.behaviour.depth
         if most is None or depth < most or not self.behaviour.is_for(uuid):
@@ -285,7 +292,9 @@ class FakeDriver:
         if capture and request.is_common:
             pause = time.monotonic() - capture.monotonic
             capture = dataclasses.replace(capture, pause=pause)
-        return dataclasses.replace(_created(request, new), capture=capture)
+        return dataclasses.replace(
+            self._created(request, new), capture=capture
+        )
 
     def _pause(
         self, uuid: str, request: contract.CreateRequest
@@ -377,7 +386,7 @@ class FakeDriver:
         self._paused.pop(uuid, None)
         for snapshot in self.snapshots(uuid):
             if snapshot.name == request.name:
-                return _created(request, snapshot)
+                return self._created(request, snapshot)
         raise exceptions.OperationInterrupted(
             'create', 'there is no such snapshot'
         )
@@ -463,12 +472,6 @@ def _power_after(
 def _file_of(state: str) -> str:
     """The path of the disk that would hold *state*."""
     return f'/fake/{state}.qcow2'
-
-
-def _created(
-    request: contract.CreateRequest, made: contract.Snapshot
-) -> contract.Created:
-    return contract.Created(made.created, _quiesce(request, made.power_state))
 
 
 def _quiesce(

@@ -25,7 +25,7 @@ from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_prune import Pruned, Reach
 from hawkfish_plugin.operations.looks import Looks
-from hawkfish_plugin.operations.prune import Prune
+from hawkfish_plugin.operations.prune import Checked, Prune
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.snapshots import snapshot as render
@@ -87,11 +87,12 @@ class CreateArguments(Record):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Seen:
+class Seen:
     """
     One look at what a create would make, among the *others* that there are.
 
-    *lacking* is the error of what it needs first: depth, or space.
+    *lacking* is the error of what it needs first: depth, or space; nothing
+    is forecast then.
     """
 
     request: contract.CreateRequest
@@ -116,6 +117,26 @@ class _Seen:
             next(current, None),
             current=True,
         )
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether others delete, or make room with what they make."""
+        return any(
+            view.effect in (Effect.DELETING, Effect.CREATING)
+            for view in self.others
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """
+    What goes before a create, in its turn.
+
+    *deletes* are its own, *waiting* the tasks of others that wait behind it.
+    """
+
+    deletes: Sequence[Checked] = ()
+    waiting: Sequence[Task] = ()
 
 
 class Create(Operation):
@@ -221,17 +242,21 @@ class Create(Operation):
         )
 
     def check(
-        self, system: contract.System, options: CreateOptions
-    ) -> contract.Forecast:
+        self,
+        system: contract.System,
+        options: CreateOptions,
+        makes_room: bool = False,
+    ) -> Seen:
         """
-        What one of several creates would make, which make no room.
+        What one of several creates would make.
 
-        Raises everything that is known beforehand to stand in the way.
+        Raises everything that is known beforehand to stand in the way, but
+        for what is lacking where who asks *makes_room*.
         """
         seen = self._look(system, options)
-        if seen.lacking:
+        if seen.lacking and not makes_room:
             raise seen.lacking
-        return seen.forecast
+        return seen
 
     def preview(
         self, system: contract.System, options: CreateOptions
@@ -246,12 +271,26 @@ class Create(Operation):
         self,
         system: contract.System,
         options: CreateOptions | CreateArguments,
-        seen: '_Seen',
+        seen: Seen,
         reach: Reach = Reach.GROUP,
     ) -> rules.Plan:
         """What becomes of the others; raises what no delete helps against."""
+        plan = self._policy(system, options, seen, reach)
+        # What others change may do until its turn comes.
+        if seen.lacking and not plan.pruned and not seen.is_changing:
+            raise seen.lacking
+        return plan
+
+    def _policy(
+        self,
+        system: contract.System,
+        options: CreateOptions | CreateArguments,
+        seen: Seen,
+        reach: Reach,
+    ) -> rules.Plan:
+        """What the policy makes of the others."""
         keep = (rules.LOCKED,) if options.locked else ()
-        plan = self._prune.plan_with(
+        return self._prune.plan_with(
             system,
             rules.Subject(
                 seen.record, seen.forecast.size, options.expires, keep
@@ -259,18 +298,8 @@ class Create(Operation):
             options.protect,
             reach,
         )
-        # What others delete, or make room with, may do until its turn comes.
-        changing = any(
-            view.effect in (Effect.DELETING, Effect.CREATING)
-            for view in seen.others
-        )
-        if seen.lacking and not plan.pruned and not changing:
-            raise seen.lacking
-        return plan
 
-    def _look(
-        self, system: contract.System, options: CreateOptions
-    ) -> '_Seen':
+    def _look(self, system: contract.System, options: CreateOptions) -> Seen:
         """What a create would make, and what it lacks to be made now."""
         if options.name is not None:
             names.check(options.name)
@@ -289,7 +318,7 @@ class Create(Operation):
         )
         forecast, lacking = self._forecast(system, request)
         self._check_room(system, request, forecast)
-        return _Seen(request, forecast, lacking, others)
+        return Seen(request, forecast, lacking, others)
 
     def _check_whole(
         self,
@@ -385,26 +414,60 @@ class Create(Operation):
         Raises what no delete helps against.
         """
         system = context.task.one_system
-        with self._catalogue.deciding(context.task.one_system):
+        with self._catalogue.deciding(system):
             seen = self._look_again(system, arguments)
-            going = self._plan(system, arguments, seen, Reach.SYSTEM).pruned
-            records = [view.record for view in seen.others]
-            deletes = self._prune.check(system, records, going)
-            # What others have queued behind this one is done before it.
-            waiting = _deletes_behind(seen.others) if seen.lacking else []
-            if not deletes and not waiting:
+            plan = self._plan(system, arguments, seen, Reach.SYSTEM)
+            room = self._room(system, seen, plan)
+            if not room.deletes and not room.waiting:
                 return False
             context.step(_ROOM)
-            parts = self._prune.parts(system, deletes)
-            queued = [*context.adopt(waiting), *context.queue_sub_tasks(parts)]
+            parts = self._prune.parts(system, room.deletes)
+            queued = [
+                *context.adopt(room.waiting),
+                *context.queue_sub_tasks(parts),
+            ]
         context.end_sub_tasks(queued)
         if context.cancelled:
             raise exceptions.OperationCancelled(self.name)
         return True
 
+    def forecast(
+        self, system: contract.System, arguments: CreateArguments
+    ) -> contract.Forecast:
+        """What one of several creates will make, now that there is room."""
+        seen = self._look_again(system, arguments)
+        if seen.lacking:
+            raise seen.lacking
+        return seen.forecast
+
+    def room(
+        self, system: contract.System, arguments: CreateArguments
+    ) -> Room:
+        """
+        What goes before one of several creates, by who decides for *system*.
+
+        For the task that has locked the systems of all of them.  There may
+        be none, as what helps can be in the policy of another system.
+        """
+        seen = self._look_again(system, arguments)
+        if not seen.lacking:
+            return Room()
+        plan = self._policy(system, arguments, seen, Reach.NEWER)
+        return self._room(system, seen, plan)
+
+    def _room(
+        self, system: contract.System, seen: Seen, plan: rules.Plan
+    ) -> Room:
+        records = [view.record for view in seen.others]
+        # What others have queued behind this one is done before it.
+        return Room(
+            self._prune.check(system, records, plan.pruned),
+            _deletes_behind(seen.others) if seen.lacking else (),
+        )
+
     def _look_again(
         self, system: contract.System, arguments: CreateArguments
-    ) -> '_Seen':
+    ) -> Seen:
         """What a create would make in its turn."""
         forecast, lacking = self._forecast(system, arguments.request)
         others = [
@@ -412,7 +475,7 @@ class Create(Operation):
             for view in self._catalogue.list(system)
             if view.name != arguments.name
         ]
-        return _Seen(arguments.request, forecast, lacking, others)
+        return Seen(arguments.request, forecast, lacking, others)
 
     def settle(self, context: Context) -> dict[str, Any]:
         if context.last_step == _ROOM:
@@ -435,18 +498,18 @@ class Create(Operation):
             arguments.locked,
             arguments.expires,
         )
-        capture = made.capture and dataclasses.asdict(made.capture)
+        measured: dict[str, Any] = {}
+        if made.capture:
+            measured['capture'] = dataclasses.asdict(made.capture)
+            measured['memory_size'] = made.memory_size
         return {
             'snapshot': arguments.name,
             'created': made.created,
-            **({'capture': capture} if capture else {}),
+            **measured,
         }
 
     def follow(self, task: Task) -> None:
-        # What is one of a group is pruned as that, and a safety snapshot has
-        # pruned already.
-        if task.parent is not None:
-            return
+        # A safety snapshot has pruned already.
         if CreateArguments.load(task.arguments).protect is None:
             self._prune.after_create(task.one_system)
 

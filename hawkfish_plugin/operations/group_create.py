@@ -10,8 +10,8 @@ themselves are sub-tasks; where they wait for each other is the driver's (see
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from oslo_config import cfg
 
@@ -26,6 +26,7 @@ from hawkfish_plugin.operations.create import (
     Create,
     CreateArguments,
     CreateOptions,
+    Seen,
 )
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
@@ -39,8 +40,12 @@ from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
 
+Work = TypeVar('Work', SubTask, Task)
+
 # Where nothing was measured yet, of a slow disk.
 _BYTES_PER_SECOND = 100 * 2**20
+# The step in which it prunes in its turn.
+_ROOM = 'room'
 # A pause without memory: the new files of the disks.
 _LEAST_PAUSE_MS = 500.0
 
@@ -76,7 +81,11 @@ class GroupOptions:
 
 @dataclasses.dataclass(frozen=True)
 class GroupCreateArguments(Record):
-    """What a task keeps of GroupOptions, with the name that was chosen."""
+    """
+    What a task keeps of GroupOptions, with the name that was chosen.
+
+    *is_crowded* has room made in its turn, where it is still needed.
+    """
 
     group: str
     snapshot: str
@@ -85,6 +94,32 @@ class GroupCreateArguments(Record):
     quiesce: str | None = None
     locked: bool = False
     expires: int | None = None
+    is_crowded: bool = False
+
+    @property
+    def options(self) -> GroupOptions:
+        return GroupOptions(
+            self.snapshot,
+            self.description,
+            self.consistency,
+            self.quiesce,
+            self.locked,
+            self.expires,
+        )
+
+    @property
+    def of_member(self) -> CreateArguments:
+        """What the task of each system keeps."""
+        asked = self.options.of_member(self.snapshot)
+        return CreateArguments(
+            self.snapshot,
+            asked.description,
+            asked.memory,
+            asked.quiesce,
+            asked.locked,
+            asked.expires,
+            consistency=asked.consistency,
+        )
 
 
 class GroupCreate(Operation):
@@ -133,7 +168,7 @@ class GroupCreate(Operation):
         """
         # From the look at the names to the task that takes one.
         with self._groups.deciding(group.members):
-            seen = self.preview(group, options)
+            seen, is_crowded = self._look(group, options)
             arguments = GroupCreateArguments(
                 group.name,
                 seen.name,
@@ -142,51 +177,113 @@ class GroupCreate(Operation):
                 options.quiesce,
                 options.locked,
                 options.expires,
+                is_crowded,
             )
             subjects = [Subject(system, seen.name) for system in seen.systems]
             return self._tasks.submit(self, subjects, arguments, payload)
 
     def preview(self, group: Group, options: GroupOptions) -> GroupForecast:
         """What a create would make; raises what it would raise."""
+        return self._look(group, options)[0]
+
+    def _look(
+        self, group: Group, options: GroupOptions
+    ) -> tuple[GroupForecast, bool]:
+        """What a create would make, and whether others are in its way."""
         if options.name is not None:
             names.check(options.name)
         systems = self._groups.present(group)
         name = options.name or names.of_now(
             'snapshot', self._groups.taken(systems)
         )
-        forecasts = grouped.ask_all(
-            systems,
-            lambda system: self._create.check(system, options.of_member(name)),
+        try:
+            looks = self._ask(systems, options.of_member(name), True)
+        except exceptions.Refused:
+            # With what is lacking in others, all at once.
+            looks = self._ask(systems, options.of_member(name), False)
+        forecasts = [seen.forecast for seen in looks]
+        seen = self._forecast(
+            group.name, name, options.consistency, systems, forecasts
         )
+        self._check_room(group, options, seen, looks)
+        return seen, any(one.lacking or one.is_changing for one in looks)
+
+    def _ask(
+        self,
+        systems: Sequence[contract.System],
+        options: CreateOptions,
+        makes_room: bool,
+    ) -> Sequence[Seen]:
+        return grouped.ask_all(
+            systems,
+            lambda system: self._create.check(system, options, makes_room),
+        )
+
+    def _check_room(
+        self,
+        group: Group,
+        options: GroupOptions,
+        seen: GroupForecast,
+        looks: Sequence[Seen],
+    ) -> None:
+        """Raise what is lacking where nothing would be deleted for it."""
+        lacking = {
+            system: look.lacking
+            for system, look in zip(seen.systems, looks, strict=True)
+            # What others change may do until its turn comes.
+            if look.lacking and not look.is_changing
+        }
+        if not lacking:
+            return
+        going = self.plan(group, options, seen).going
+        # What goes with the group goes from all of its systems.
+        helped = {one.system for one in going}
+        if any(one.group == group.name for one in going):
+            helped |= {*seen.systems}
+        exceptions.check(
+            [
+                part
+                for system, error in lacking.items()
+                if system not in helped
+                for part in (
+                    exceptions.GroupMemberRefused(system.name),
+                    *error.parts,
+                )
+            ]
+        )
+
+    def _forecast(
+        self,
+        group: str,
+        name: str,
+        consistency: str,
+        systems: Sequence[contract.System],
+        forecasts: Sequence[contract.Forecast],
+    ) -> GroupForecast:
+        """Of all together; raises what that is too much of."""
         group_forecast.check_space(forecasts)
         memory = group_forecast.memory(forecasts)
         speed = self._speed(group, forecasts, memory)
         pause = None
-        if options.consistency != contract.LIVE:
+        if consistency != contract.LIVE:
             pause = _LEAST_PAUSE_MS + 1000 * memory / speed
         limit = 1000.0 * self._conf.max_pause or None
         if pause and limit and pause > limit:
             raise exceptions.GroupPauseTooLong(
-                group.name, round(pause), round(limit)
+                group, round(pause), round(limit)
             )
         return GroupForecast(
-            name,
-            options.consistency,
-            systems,
-            forecasts,
-            pause,
-            limit,
-            speed,
+            name, consistency, systems, forecasts, pause, limit, speed
         )
 
     def _speed(
         self,
-        group: Group,
+        group: str,
         forecasts: Sequence[contract.Forecast],
         memory: int,
     ) -> float:
         """How many bytes of memory are taken to be written in a second."""
-        measured = self._table.written_per_second(group.name)
+        measured = self._table.written_per_second(group)
         if measured:
             return measured
         # What the driver says of each, as if one came after the other.
@@ -230,38 +327,64 @@ class GroupCreate(Operation):
 
     def run(self, context: Context) -> dict[str, Any]:
         arguments = GroupCreateArguments.load(context.task.arguments)
-        options = GroupOptions(
-            arguments.snapshot,
-            arguments.description,
-            arguments.consistency,
-            arguments.quiesce,
-            arguments.locked,
-            arguments.expires,
-        )
-        member = options.of_member(arguments.snapshot)
+        member = arguments.of_member
+        if arguments.is_crowded:
+            self._make_room(context, arguments)
         context.step('create')
         context.run_sub_tasks(
             [
-                SubTask(
-                    self._create,
-                    [subject],
-                    CreateArguments(
-                        arguments.snapshot,
-                        member.description,
-                        member.memory,
-                        member.quiesce,
-                        member.locked,
-                        member.expires,
-                        consistency=member.consistency,
-                    ),
-                )
+                SubTask(self._create, [subject], member)
                 for subject in context.task.subjects
             ],
             meet=True,
         )
         return self.settle(context)
 
+    def _make_room(
+        self, context: Context, arguments: GroupCreateArguments
+    ) -> None:
+        """
+        Delete what is in the way of any system, as the policies say.
+
+        Raises what no delete helps against, and what could not be known
+        before there was room.
+        """
+        member = arguments.of_member
+        systems = [subject.system for subject in context.task.subjects]
+        with self._groups.deciding(systems):
+            rooms = grouped.ask_all(
+                systems, lambda system: self._create.room(system, member)
+            )
+            # What goes from all of them is wanted gone by several.
+            parts = {
+                tuple(part.subjects): part
+                for system, room in zip(systems, rooms, strict=True)
+                for part in self._prune.parts(system, room.deletes)
+            }
+            waiting = {t.id: t for room in rooms for t in room.waiting}
+            context.step(_ROOM)
+            queued = [
+                *context.adopt(_within(systems, waiting.values())),
+                *context.queue_sub_tasks(_within(systems, parts.values())),
+            ]
+        context.end_sub_tasks(queued)
+        if context.cancelled:
+            raise exceptions.OperationCancelled(self.name)
+        forecasts = grouped.ask_all(
+            systems, lambda system: self._create.forecast(system, member)
+        )
+        self._forecast(
+            arguments.group,
+            arguments.snapshot,
+            arguments.consistency,
+            systems,
+            forecasts,
+        )
+
     def settle(self, context: Context) -> dict[str, Any]:
+        if context.last_step == _ROOM:
+            # No system was touched.
+            return self.run(context)
         arguments = GroupCreateArguments.load(context.task.arguments)
         creates = [
             part
@@ -276,6 +399,12 @@ class GroupCreate(Operation):
             self._undo(context, arguments, creates)
         made = _snapshot(arguments, creates)
         self._table.note(arguments.group, made)
+        if made.pause:
+            # For the forecast of the next one.
+            written = sum(
+                (t.result or {}).get('memory_size') or 0 for t in creates
+            )
+            self._table.measured(arguments.group, made.name, written)
         return {'snapshot': made.name, 'created': made.created}
 
     def _undo(
@@ -301,22 +430,8 @@ class GroupCreate(Operation):
         )
 
     def follow(self, task: Task) -> None:
-        arguments = GroupCreateArguments.load(task.arguments)
-        self._measure(arguments)
         for subject in task.subjects:
             self._prune.after_create(subject.system)
-
-    def _measure(self, arguments: GroupCreateArguments) -> None:
-        """Note how much memory was written, for the forecast of the next."""
-        for made in self._table.snapshots(arguments.group):
-            if made.name == arguments.snapshot and made.pause:
-                written = sum(
-                    self._driver.inventory(part.system.uuid)
-                    .sizes.get(made.name, contract.Size())
-                    .own
-                    for part in made.parts
-                )
-                self._table.measured(arguments.group, made.name, written)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
@@ -354,6 +469,17 @@ class GroupCreate(Operation):
         if whole.snapshot.created != (task.result or {}).get('created'):
             return Answer()
         return Answer(201, group_snapshot(whole), self.created(task))
+
+
+def _within(
+    systems: Sequence[contract.System], works: Iterable[Work]
+) -> list[Work]:
+    """Those of *works* that need no other system."""
+    return [
+        work
+        for work in works
+        if {subject.system for subject in work.subjects} <= {*systems}
+    ]
 
 
 def _pieces(creates: Sequence[Task]) -> Sequence[grouped.Piece]:

@@ -83,18 +83,14 @@ class GroupDelete(Operation):
             check()
             whole = self._groups.free(group, name)
             self._check(whole)
-            return self._submit(whole, None, payload)
+            return self._submit(self.pruned(whole, None), payload)
 
     def submit_pruned(self, view: GroupView, reason: str) -> Task:
         """Queue the deletion of a group snapshot that a policy wants gone."""
-        return self._submit(view, reason, {})
+        return self._submit(self.pruned(view, reason), {})
 
-    def _submit(
-        self,
-        view: GroupView,
-        reason: str | None,
-        payload: Mapping[str, Any],
-    ) -> Task:
+    def pruned(self, view: GroupView, reason: str | None) -> SubTask:
+        """The same as a sub-task of who makes room for itself."""
         there = grouped.pieces(view.parts)
         arguments = GroupDeleteArguments(
             view.group.name,
@@ -103,7 +99,10 @@ class GroupDelete(Operation):
             reason,
         )
         subjects = [Subject(piece.system, piece.name) for piece in there]
-        return self._tasks.submit(self, subjects, arguments, payload)
+        return SubTask(self, subjects, arguments)
+
+    def _submit(self, part: SubTask, payload: Mapping[str, Any]) -> Task:
+        return self._tasks.submit(self, part.subjects, part.arguments, payload)
 
     def _check(self, view: GroupView) -> None:
         found = {part.system: part.view for part in view.parts if part.view}

@@ -19,6 +19,7 @@ from hawkfish_plugin.group_forecast import Going, GroupPlan
 from hawkfish_plugin.groups import Group, Groups
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.retention import rules
+from hawkfish_plugin.tasks.context import SubTask
 
 Pruned = Sequence[tuple[str, str]]
 """Names of snapshots in the order of their deletes, each with the reason."""
@@ -183,6 +184,10 @@ class GroupPrune:
     def submit(self, view: GroupView, reason: str) -> None:
         """Queue the deletion of a group snapshot from all systems."""
         self._group_delete.submit_pruned(view, reason)
+
+    def part(self, view: GroupView, reason: str) -> SubTask:
+        """The same as a sub-task, which is still to be queued."""
+        return self._group_delete.pruned(view, reason)
 
 
 def _kept(

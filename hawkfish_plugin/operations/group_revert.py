@@ -205,7 +205,10 @@ class GroupRevert(Operation):
             list(found), lambda system: self._create.check(system, safety)
         )
         group_forecast.check_space(
-            [*before, *(forecast for _, forecast in checked if forecast)]
+            [
+                *(seen.forecast for seen in before),
+                *(forecast for _, forecast in checked if forecast),
+            ]
         )
         return [arguments for arguments, _ in checked]
 

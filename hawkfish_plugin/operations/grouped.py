@@ -6,6 +6,7 @@ Owns how a task knows its members' snapshots, how the refusals and failures of
 members become those of the group, and how what was made for nothing goes.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -19,6 +20,8 @@ from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
 
 T = TypeVar('T')
 
+# How many systems are asked about at one time.
+_AT_ONCE = 4
 # How often what a cancelled task has made is tried to be removed.
 _TRIES = 3
 
@@ -59,9 +62,12 @@ def ask_all(
     and *also*.
     """
     answers, errors = [], list(also)
-    for system in systems:
+    # At once, as they wait for the hypervisor, and share what it says of all.
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE, 'ask') as pool:
+        asked = [pool.submit(ask, system) for system in systems]
+    for system, answer in zip(systems, asked, strict=True):
         try:
-            answers.append(ask(system))
+            answers.append(answer.result())
         except (exceptions.Unavailable, exceptions.InternalError):
             # It says nothing of this system.
             raise

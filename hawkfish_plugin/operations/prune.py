@@ -117,8 +117,11 @@ class Prune:
         )
 
     def after_create(self, system: contract.System) -> None:
-        """Submit the deletes that the limits ask for."""
-        self._prune(system, self._policies.get(system.uuid))
+        """Submit the deletes that the limits ask for, where there are any."""
+        limits = self._policies.get(system.uuid)
+        # What has expired goes in any case, at its time.
+        if limits.snapshots or limits.age or limits.size:
+            self._prune(system, limits)
 
     def periodic(self) -> None:
         """Prune what has become too old, of every system."""
@@ -218,11 +221,12 @@ class Prune:
         """
         The same as sub-tasks, which are still to be queued.
 
-        Of a plan of one system alone: a task that has the lock of no other
-        system can delete no group snapshot.
+        Their parent has to have locked the systems of each.
         """
         return [
-            self._delete.pruned(system, one.record, one.reason)
+            self._groups.part(one.whole, one.reason)
+            if one.whole
+            else self._delete.pruned(system, one.record, one.reason)
             for one in checked
         ]
 

@@ -61,7 +61,8 @@ class Operation(abc.ABC):
     *title* names a task of it, with ``{snapshot}``, ``{system}`` and
     ``{group}``, where its arguments have one;
     *version* is that of its arguments and its journal; *effect* None leaves
-    the state of snapshots alone; *follows* says that ``follow`` does anything;
+    the state of snapshots alone; *follows* says that ``follow`` does anything,
+    after a task that is no sub-task;
     one that *mends* leaves its system in a known state when it succeeds,
     whatever has ended in the middle before.
     """

@@ -283,7 +283,11 @@ class Workers:
                     # not find a task that has begun and does not hold it.
                     state, outcome = self._outcome(turn, operation)
                     ended = self._finish(task, operation, state, outcome)
-                if ended and state == COMPLETED and operation.follows:
+                if (
+                    ended
+                    and state == COMPLETED
+                    and _is_followed(task, operation)
+                ):
                     self._follow(task, operation)
                 return
             except exceptions.SystemLocked as exc:
@@ -397,7 +401,8 @@ class Workers:
                     outcome,
                     mends=operation.mends,
                     happened=happened,
-                    followed=operation.follows and state == COMPLETED,
+                    followed=_is_followed(task, operation)
+                    and state == COMPLETED,
                 )
                 break
             except exceptions.StateUnavailable as exc:
@@ -456,6 +461,11 @@ class Workers:
             return False
         self._failures.forget(what)
         return True
+
+
+def _is_followed(task: Task, operation: Operation) -> bool:
+    """Whether something comes after it; after a part, what its parent does."""
+    return operation.follows and task.parent is None
 
 
 def _check_wait(

@@ -20,6 +20,8 @@ from typing import Any
 import libvirt
 import pytest
 
+from hawkfish_plugin import conf
+from hawkfish_plugin.drivers.libvirt import LibvirtDriver
 from tests.functional.emulator import Emulator
 from tests.lab import domains, roots
 from tests.lab.host import IMAGES, Host
@@ -229,3 +231,13 @@ def external(host: Host) -> bool:
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
+
+
+@pytest.fixture(scope='session')
+def driver(host: Host) -> LibvirtDriver:
+    """The driver in this process, as far as no emulator is needed."""
+    settings = {'SUSHY_EMULATOR_LIBVIRT_URI': host.uri}
+    made = LibvirtDriver(conf.load(), settings, lambda: None)
+    # libvirt's events reach this process from now on.
+    made.systems()
+    return made

@@ -1,134 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Several real guests, captured in one pause and resumed as one.
+Several systems in one pause: who is not in it, and who dies in it.
 
-The driver is asked as by the sub-tasks of one task, each in a thread; what
-dies on the way, in a process of ``groups``.
+What dies does so in a process of ``groups``; booted guests are in
+``test_lab_guests``.
 """
 
-import concurrent.futures
-import contextlib
-import dataclasses
 import os
 import signal
-import threading
 
 import libvirt
-import libvirt_qemu
 import pytest
 
-from hawkfish_plugin import conf, exceptions
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.contract import Meeting
-from hawkfish_plugin.drivers.libvirt import LibvirtDriver
-from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.task import COMPLETED
 from tests.contract.context import Context
 from tests.functional.conftest import SMALL
 from tests.functional.groups import Groups
-from tests.lab.shell import CommandError
+from tests.functional.labs import Events, Lab, is_near
 from tests.waiting import patience, wait_for
 
-PATIENCE = 120.0
 RUNNING, PAUSED = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED
-MIB = 2**20
-# Of an idle machine; see tests.waiting.
-SKEW_SECONDS = 0.010
-ROUNDS = int(os.environ.get('HAWKFISH_LAB_ROUNDS', '2'))
 
 pytestmark = pytest.mark.once
-
-
-@dataclasses.dataclass
-class Member(Context):
-    """
-    The context of a sub-task that meets others.
-
-    *then* is called after each meeting, with its point.
-    """
-
-    number: int = 0
-    rendezvous: Rendezvous | None = None
-    then: object = None
-
-    def meet(self, point, seconds=None):
-        super().meet(point)
-        self.rendezvous.meet(
-            self.number, point, seconds or PATIENCE, lambda: None
-        )
-        if self.then:
-            self.then(point)
-
-
-class Lab:
-    """Systems that are captured, and reverted, together."""
-
-    def __init__(self, driver, systems):
-        self.driver, self.systems = driver, systems
-        self.then = {}
-
-    def _together(self, call):
-        """What *call* returns, or raises, for each system."""
-        place = Rendezvous(dict(enumerate(s.name for s in self.systems)))
-
-        def work(number):
-            context = Member(
-                number=number,
-                rendezvous=place,
-                then=self.then.get(number),
-            )
-            try:
-                return call(self.systems[number].uuid, context)
-            except exceptions.HawkFishError as exc:
-                return exc
-            finally:
-                place.leave(number)
-
-        with concurrent.futures.ThreadPoolExecutor(len(self.systems)) as pool:
-            return list(pool.map(work, range(len(self.systems))))
-
-    def create(self, name, consistency=contract.CONSISTENT, **fields):
-        request = contract.CreateRequest(
-            name, consistency=consistency, **fields
-        )
-        return self._together(
-            lambda uuid, context: self.driver.create(uuid, request, context)
-        )
-
-    def revert(self, name, **fields):
-        request = contract.RevertRequest(name, created_here=True, **fields)
-        return self._together(
-            lambda uuid, context: self.driver.revert(uuid, request, context)
-        )
-
-    def delete(self, name):
-        return self._together(
-            lambda uuid, context: self.driver.delete(uuid, name, context)
-        )
-
-    def states(self):
-        return [system.domain.state()[0] for system in self.systems]
-
-    def snapshots(self):
-        return [system.domain.snapshotListNames() for system in self.systems]
-
-    def orphans(self):
-        """The files that no system of it names."""
-        named, found = set(), set()
-        for system in self.systems:
-            orphans = {*system.orphans()}
-            named |= {*system.leftovers()} - orphans
-            found |= orphans
-        return sorted(found - named)
-
-
-@pytest.fixture(scope='session')
-def driver(host):
-    settings = {'SUSHY_EMULATOR_LIBVIRT_URI': host.uri}
-    made = LibvirtDriver(conf.load(), settings, lambda: None)
-    # libvirt's events reach this process from now on.
-    made.systems()
-    return made
 
 
 @pytest.fixture
@@ -146,103 +42,9 @@ def make_lab(driver, make_system, external):
 
 
 @pytest.fixture
-def lab(make_lab):
-    """Three guests that count."""
-    made = make_lab(memory_mib=128)
-    for system in made.systems:
-        system.guest.wait_booted()
-    return made
-
-
-@pytest.fixture
 def small(make_lab):
     """Three systems that cost nearly nothing."""
     return make_lab(**SMALL)
-
-
-class Events:
-    """When QEMU has stopped and resumed each system, as it tells."""
-
-    def __init__(self, host, systems):
-        self.seen = {}
-        # One has the events of one domain.
-        self._connections = [host.connect() for _ in systems]
-        for connection, system in zip(self._connections, systems, strict=True):
-            libvirt_qemu.qemuMonitorEventRegister(
-                connection,
-                connection.lookupByName(system.name),
-                None,
-                self._note,
-                system.name,
-            )
-
-    def _note(self, _connection, domain, event, whole, micro, _details, name):
-        self.seen.setdefault(event, {})[name] = whole + micro / 1e6
-
-    def spread(self, event, count):
-        """The seconds between the first and the last *event* of all."""
-        times = wait_for(
-            lambda: (
-                len(self.seen.get(event, ())) == count
-                and [*self.seen[event].values()]
-            )
-        )
-        return max(times) - min(times)
-
-
-def spread(captures):
-    moments = [capture.monotonic for capture in captures]
-    return max(moments) - min(moments)
-
-
-def is_near(skew):
-    return skew <= patience(SKEW_SECONDS)
-
-
-def test_all_are_captured_in_one_pause(lab, host):
-    """
-    As QEMU tells; and what is measured is what QEMU tells.
-
-    All go on, and each snapshot says that its system ran.
-    """
-    events = Events(host, lab.systems)
-
-    captures = [made.capture for made in lab.create('s')]
-
-    assert is_near(events.spread('STOP', 3))
-    assert is_near(events.spread('RESUME', 3))
-    assert is_near(spread(captures))
-    for system, capture in zip(lab.systems, captures, strict=True):
-        stop, resume = (
-            events.seen[event][system.name] for event in ('STOP', 'RESUME')
-        )
-        assert capture.pause == pytest.approx(resume - stop, abs=0.1)
-        assert capture.time == pytest.approx(stop, abs=0.1)
-    assert lab.states() == 3 * [RUNNING]
-    for system in lab.systems:
-        found = system.domain.snapshotLookupByName('s').getXMLDesc()
-        assert '<state>running</state>' in found
-        system.guest.wait_ticks()
-
-
-def test_a_lab_comes_back_and_goes_on_as_one(lab, host):
-    """With memory and disks; harm in any of them is undone."""
-    for number, system in enumerate(lab.systems):
-        system.write(f'data{number}')
-        system.guest.run(f'echo {number} > /run/memory')
-    lab.create('s')
-    for system in lab.systems:
-        system.write('harm')
-        system.guest.run('echo harm > /run/memory')
-    lab.systems[1].domain.destroy()
-
-    assert lab.revert('s') == 3 * [None]
-
-    assert lab.states() == 3 * [RUNNING]
-    for number, system in enumerate(lab.systems):
-        assert system.read() == {f'data{number}'}
-        memory = system.guest.run('cat /run/memory').strip()
-        assert memory == str(number)
 
 
 def test_all_are_resumed_together_by_a_revert(small, host):
@@ -285,29 +87,6 @@ def test_who_does_not_run_stays_as_it_is(small):
         for system in small.systems
     ]
     assert states == [contract.ON, contract.PAUSED, contract.OFF]
-
-
-def test_disks_alone(lab):
-    """Frozen before and thawed after the pause, and without memory."""
-    for system in lab.systems:
-        system.guest.wait_agent()
-
-    made = lab.create('s', contract.DISKS_ONLY, memory=True)
-
-    assert is_near(spread([one.capture for one in made]))
-    assert {one.quiesce.status for one in made} == {contract.QUIESCED}
-    assert lab.states() == 3 * [RUNNING]
-    for system in lab.systems:
-        assert not lab.driver.snapshots(system.uuid)[0].memory
-        assert not system.guest.frozen()
-
-
-def test_live(lab):
-    """Each as if it were alone, without a pause of ours."""
-    made = lab.create('s', contract.LIVE)
-
-    assert [one.capture for one in made] == 3 * [None]
-    assert lab.states() == 3 * [RUNNING]
 
 
 @pytest.mark.parametrize('point', [Meeting.FLUSHED, Meeting.PAUSED])
@@ -359,38 +138,6 @@ def test_one_that_cannot_be_reverted_stops_nobody(small):
     assert [type(end) for end in ends[:2]] == 2 * [exceptions.MeetingMissed]
     assert [system.domain.ID() for system in small.systems] == ids
     assert small.orphans() == []
-
-
-def test_one_whose_memory_is_not_loaded_brings_the_others_back(lab, host):
-    """Their disks are as they were, and they are started again."""
-    for system in lab.systems:
-        system.write('before')
-    lab.create('s')
-    for system in lab.systems:
-        system.write('after')
-    (path,) = [
-        lab.systems[2]
-        .domain.snapshotLookupByName('s')
-        .getXMLDesc()
-        .split("<memory snapshot='external' file='")[1]
-        .split("'")[0]
-    ]
-    size = host.path(path).stat().st_size
-
-    def damage(passed):
-        if passed == Meeting.PREPARED:
-            with host.path(path).open('r+b') as image:
-                image.truncate(size // 2)
-
-    lab.then = {2: damage}
-    ends = lab.revert('s')
-
-    assert [type(end) for end in ends] == 3 * [exceptions.RevertUndone]
-    assert lab.states() == 3 * [RUNNING]
-    for system in lab.systems:
-        system.guest.wait_booted()
-        assert system.read() == {'after'}
-    assert lab.orphans() == []
 
 
 # Who dies, and how long after which meeting of all.
@@ -454,55 +201,3 @@ def test_killed(small, host, groups, victim, operation, point, seconds):
         if operation == 'create':
             assert names == (['s'] if part.state == COMPLETED else [])
     assert small.orphans() == []
-
-
-def test_answers_come_after_questions(lab):
-    """
-    What one guest has heard, the other has said: also after a revert.
-
-    A relay has each guest write a number after the one before it has, as
-    fast as it can, while they are captured.  ``HAWKFISH_LAB_ROUNDS`` is how
-    often.
-    """
-    for number in range(ROUNDS):
-        with relayed(lab.systems):
-            ends = lab.create(f's{number}')
-        assert all(isinstance(end, contract.Created) for end in ends)
-        assert lab.revert(f's{number}') == 3 * [None]
-        said = [
-            int(system.guest.run('cat /run/said')) for system in lab.systems
-        ]
-        # Each is at the same number as who is before it, or one behind.
-        assert said == sorted(said, reverse=True)
-        assert said[0] - said[-1] <= 1
-        lab.delete(f's{number}')
-
-
-@contextlib.contextmanager
-def relayed(systems):
-    """Let one guest after the other write the next number, in a ring."""
-    done, errors = threading.Event(), []
-    begun = threading.Semaphore(0)
-
-    def relay():
-        number = 0
-        while not done.is_set():
-            number += 1
-            for system in systems:
-                try:
-                    system.guest.run(f'echo {number} > /run/said', 60)
-                except CommandError as exc:
-                    errors.append(exc)
-                    return
-            begun.release()
-
-    for system in systems:
-        system.guest.run('echo 0 > /run/said')
-    thread = threading.Thread(target=relay)
-    thread.start()
-    for _ in range(3):
-        assert begun.acquire(timeout=PATIENCE)
-    yield
-    done.set()
-    thread.join()
-    assert not errors

@@ -161,6 +161,7 @@ class Emulator(Monitors):
             or (
                 task.operation in (Create.name, GroupCreate.name)
                 and task.state == COMPLETED
+                and task.parent is None
                 and task.id not in followed
             )
         ]

@@ -476,6 +476,36 @@ def test_a_change_is_made_in_all_systems(lab):
     assert response.json()['Locked'] is True
 
 
+@pytest.mark.parametrize('is_lost', [False, True])
+def test_a_change_that_fails_in_one_system(lab, monkeypatch, is_lost):
+    """It is undone in the others; or told where it was made."""
+    lab.made(Name='a', Description='old')
+    describe, asked = lab.emulator.driver.describe, []
+
+    def fail(uuid, name, description):
+        asked.append(uuid)
+        if len(asked) == 3 or (is_lost and len(asked) > 3):
+            raise exceptions.HypervisorUnavailable('fake', 'gone')
+        describe(uuid, name, description)
+
+    monkeypatch.setattr(lab.emulator.driver, 'describe', fail)
+    body = {'Description': 'new', 'Locked': True}
+
+    refused = requests.patch(lab.collection('/a'), json=body)
+
+    told = 'GroupChangeNotUndone' if is_lost else 'GroupMemberRefused'
+    assert message_ids(refused) == [told, 'HypervisorUnavailable']
+    shown = [requests.get(f'{lab.of(name)}/a').json() for name in TRIO]
+    moved = (True, 'new') if is_lost else (False, 'old')
+    assert [(one['Locked'], one['Description']) for one in shown] == [
+        moved,
+        moved,
+        (False, 'old'),
+    ]
+    monkeypatch.undo()
+    assert requests.patch(lab.collection('/a'), json=body).status_code == 200
+
+
 def test_group_snapshots_form_a_tree(lab):
     """The parent is what all systems grow from."""
     lab.made(Name='a')
@@ -805,6 +835,82 @@ def test_a_create_in_one_system_prunes_whole_group_snapshots(limited):
     assert lab.names() == ['b']
     assert lab.names_of('node-1') == ['b', 'own']
     assert lab.names_of('node-0') == ['b']
+
+
+def test_a_lab_without_room_makes_way_first(limited):
+    """
+    What goes for one of its systems goes before the create, from all.
+
+    What has no policy for it is refused.
+    """
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+    lab.emulator.behaviour.depth = 2
+
+    made = lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert made['SnapshotState'] == 'Ready'
+    assert lab.names() == ['b', 'c']
+    assert [lab.names_of(name) for name in TRIO] == [['b', 'c']] * 3
+    set_policy(lab, 'node-1', MaxSnapshots=None)
+    refused = lab.post_create(Name='d')
+    assert message_ids(refused) == ['GroupMemberRefused', 'ChainTooDeep'] * 3
+
+
+def test_a_lab_makes_room_in_its_turn(limited):
+    """What was queued before it has used up the room; none is lost."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+    lab.emulator.behaviour.depth = 2
+    with lab.emulator.slow():
+        accepted = [lab.post_create(Name=name) for name in 'cd']
+
+    ends = [lab.emulator.wait(answer) for answer in accepted]
+    lab.emulator.wait_idle()
+
+    assert [end.status_code for end in ends] == [201, 201]
+    assert lab.names() == ['c', 'd']
+
+
+def test_snapshots_of_single_systems_make_way(lab):
+    """Where the lab has none of its own that could go."""
+    for name in TRIO:
+        set_policy(lab, name, MaxSnapshots=1)
+        lab.emulator.wait(requests.post(lab.of(name), json={'Name': name}))
+    lab.emulator.behaviour.depth = 1
+
+    lab.made(Name='a')
+    lab.emulator.wait_idle()
+
+    assert [lab.names_of(name) for name in TRIO] == [['a']] * 3
+    for name in TRIO:
+        set_policy(lab, name, MaxSnapshots=None)
+
+
+def test_a_lab_that_was_interrupted_while_it_made_room(limited, monkeypatch):
+    """Its create is begun anew."""
+    lab = limited
+    lab.made(Name='a')
+    lab.made(Name='b')
+    lab.emulator.behaviour.depth = 2
+    driver, lost = lab.emulator.driver, []
+    check_create = driver.check_create
+
+    def lose_once(uuid, request):
+        if not lost and len(driver.snapshots(uuid)) == 1:
+            lost.append(request.name)
+            raise exceptions.HypervisorUnavailable('fake', 'gone')
+        return check_create(uuid, request)
+
+    monkeypatch.setattr(driver, 'check_create', lose_once)
+    lab.made(Name='c')
+    lab.emulator.wait_idle()
+
+    assert {*lost} == {'c'}
+    assert lab.names() == ['b', 'c']
 
 
 def test_an_expired_group_snapshot_goes_as_a_whole(lab):
