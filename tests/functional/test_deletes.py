@@ -159,6 +159,29 @@ def test_a_disk_that_was_detached_later(make_system, emulator, captured_again):
         assert holds(system, 7, system.sources()[1])
 
 
+def test_a_detached_disk_that_a_purge_forgets(make_system, emulator):
+    """What libvirt names no more may stand on what is to be merged into."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[1]
+    write(system, 7, overlay)
+    system.domain.detachDeviceFlags(
+        disk_xml(system, 'vdb'), libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    )
+    emulator.revert(system.uuid, 's')
+    # It is deleted first, and libvirt forgets the overlay with it.
+    emulator.create(system.uuid, Name='t')
+    emulator.revert(system.uuid, 's')
+    write(system, 9, system.sources()[1], '8M')
+
+    refused = purge(emulator, system)
+
+    assert message_ids(refused) == ['SnapshotCloned'], refused.text
+    assert emulator.snapshot(system.uuid, 's')['SnapshotState'] == 'Ready'
+    assert holds(system, 7, overlay)
+    assert holds(system, 0, overlay, '8M')
+
+
 @pytest.mark.parametrize('power', ['off', 'running'])
 def test_another_disk_at_the_target(make_system, emulator, power):
     """A delete is refused, a purge is not; no data of either disk is lost."""

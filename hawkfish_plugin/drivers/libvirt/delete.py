@@ -140,13 +140,18 @@ class Deletes:
             delete_internal.run(domain, snapshot, context)
             return
         planned = layers.plan(
-            domain, name, _tried(domain, context), self._ledger
+            domain,
+            name,
+            _tried(domain, context),
+            self._ledger,
+            useless=noted.overlays,
         )
         _check_merges(domain, planned, noted.merging)
         journal = dataclasses.replace(
             noted,
             files=snapshot.own_files,
-            overlays=planned.unneeded,
+            # What could not be removed at once, in a purge.
+            overlays=[*dict.fromkeys((*planned.unneeded, *noted.overlays))],
             losses=noted.losses if noted.merging else 0,
         )
         context.step('prepare', journal)

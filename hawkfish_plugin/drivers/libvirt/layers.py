@@ -11,7 +11,14 @@ and decides; changes nothing.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 
 import libvirt
 
@@ -77,17 +84,19 @@ def plan(
     tried: Tried,
     ledger: Ledger,
     freshness: contract.Freshness = contract.Freshness.LISTED,
+    useless: Collection[str] = (),
 ) -> Plan:
     """
     What a delete of the snapshot *name*, an external one, does.
 
     What stands on the base itself of those *tried* was merged; *ledger* tells
-    which paths are of one file.
+    which paths are of one file, and what stands on them.  Of the files that
+    no disk has, *useless* are those that nobody needs.
 
     Raises SnapshotReferenced where another snapshot stands on what would be
     overwritten, and SnapshotFileMissing where that cannot be known.
     """
-    return _Planner(domain, name, ledger, freshness).plan(tried)
+    return _Planner(domain, name, ledger, freshness, useless).plan(tried)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +140,7 @@ class _Planner:
         name: str,
         ledger: Ledger,
         freshness: contract.Freshness,
+        useless: Collection[str],
     ) -> None:
         self._storage = domain.host.storage
         seen = snapshots.read_all(domain)
@@ -143,6 +153,7 @@ class _Planner:
         self._chains, self._below = _files(domain, seen)
         paths = {*self._below}.union(*self._chains.values())
         files = ledger.files(domain.host, paths, freshness)
+        self._files, self._useless = files, useless
         self._of = files.certain.identities.of
         self._may_be = files.identities.of
 
@@ -237,7 +248,11 @@ class _Planner:
             raise exceptions.SnapshotReferenced(
                 self._snapshot.record.name, names
             )
-        parted = [path for path in self._parted if self._is_on(path, merge)]
+        parted = [
+            path
+            for path, chain in self._parted.items()
+            if self._is_on(path, chain, merge)
+        ]
         if parted:
             raise exceptions.SnapshotCloned(
                 self._snapshot.record.name, ', '.join(parted)
@@ -246,10 +261,12 @@ class _Planner:
     @functools.cached_property
     def _parted(self) -> Mapping[str, Sequence[str]]:
         """
-        What snapshots name and no disk has any more, with its chain.
+        What is of no disk and may stand on the snapshot, with its chain.
 
         As the overlay of a disk that was detached: a revert attaches the disk
-        again, as it was, on another overlay.
+        again, as it was, on another overlay.  libvirt lets the snapshot name
+        it, but no longer than there are later ones; then it is what stands on
+        the files of the snapshot that nobody knows.
         """
         named = {
             path
@@ -257,13 +274,23 @@ class _Planner:
             for path in seen.files - seen.paths - {'', *seen.own_files}
         }
         known = {path for chain in self._chains.values() for path in chain}
-        parted = sorted(named - known - self._below.keys())
+        known |= self._below.keys()
+        parted = sorted((named - known).union(self._loose(known)))
         below = self._storage.backing(parted)
         return {path: _follow([path], below) for path in parted}
 
-    def _is_on(self, path: str, merge: Merge) -> bool:
+    def _loose(self, known: Iterable[str]) -> Iterator[str]:
+        """What stands on a file of the snapshot and is not *known*."""
+        files, bases = self._files, [disk.base for disk in self._disks()]
+        certain = files.certain.identities
+        but = certain.of_all({*known, *self._useless})
+        wanted = files.identities.of_all(bases)
+        for path in {volume.path for volume in files.volumes.values()}:
+            if certain.of(path) not in but and files.chain(path) & wanted:
+                yield path
+
+    def _is_on(self, path: str, chain: Sequence[str], merge: Merge) -> bool:
         """Whether a file would read something else after the merge."""
-        chain = self._parted[path]
         return (
             _find(self._of, merge.base, chain[1:]) is not None
             and _find(self._of, merge.top, chain) is None

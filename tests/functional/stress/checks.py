@@ -190,10 +190,10 @@ def _clean_up(world: World) -> None:
     Let an operator do away with what is his.
 
     That are disks that were detached, and files of snapshots that he has
-    made libvirt forget; nothing that these stand on is removed before.
+    made libvirt forget; and all that these stand on and nobody else does.
     """
-    others = world.files.below(world.files.of_others())
-    world.abandoned |= others | world.files.below(world.kept)
+    his = world.abandoned | world.files.of_others() | world.kept.keys()
+    world.abandoned |= world.files.below(filter(world.files.exists, his))
     world.kept.clear()
     for path in world.abandoned - _needed(world):
         world.files.remove(path)

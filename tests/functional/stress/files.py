@@ -10,6 +10,7 @@ from tests.functional.stress.model import CELL, STRIDE, Content
 from tests.lab.host import IMAGES, Host
 
 MOVED = '/srv/moved'
+_FOLDERS = (IMAGES, MOVED, '/srv/clones', '/srv/away')
 _BYTE = re.compile(r'[0-9a-f]{8}:  ([0-9a-f]{2})')
 _SIZE = re.compile(r'(\d+) MiB')
 # What the service names its files; libvirt's own names are not these.
@@ -150,6 +151,13 @@ class Files:
         where = self._host.path(folder)
         names = [p.name for p in where.iterdir()] if where.exists() else []
         return [f'{folder}/{name}' for name in names]
+
+    def images(self) -> list[str]:
+        """Every image, the oldest first."""
+        return sorted(
+            (p for f in _FOLDERS for p in self._listing(f)),
+            key=lambda path: self._host.path(path).stat().st_ctime_ns,
+        )
 
     def ours(self) -> set[str]:
         """The files that the service has named."""

@@ -150,6 +150,19 @@ class System:
             )
         ]
 
+    def is_discarded(self, target: str, name: str) -> bool:
+        """
+        Whether a revert to *name* discards what the disk at *target* has.
+
+        That is what was written since a snapshot of it; of a disk that no
+        snapshot holds, nothing is discarded.
+        """
+        number = self.disks[target].number
+        return target in self.snapshots[name].disks and any(
+            target in one.disks and one.disks[target].number == number
+            for one in self.snapshots.values()
+        )
+
     def revert(self, name: str) -> None:
         wanted = self.snapshots[name]
         left = {

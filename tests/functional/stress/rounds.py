@@ -173,6 +173,7 @@ class _Tree:
             where += world.texts()
         return (
             f'{where}\n{world.emulator.log()}\n{self._told()}\n'
+            f'the files:\n  {world.layout()}\n'
             f'BROKEN in round {number}: {error}\n'
             f'repeat it with --seed {self._seed} --first {number} '
             f'--rounds {number}'

@@ -280,7 +280,8 @@ def _resolve_revert(
             raise Broken('a revert was not undone')
         return
     for target in system.parted(begun.name):
-        world.keep(begun.tops[target], system.disks[target])
+        if not system.is_discarded(target, begun.name):
+            world.keep(begun.tops[target], system.disks[target])
     system.revert(begun.name)
     system.astray = None
     if not done or 'MemoryNotRestored' in keys or begun.power == 'Off':

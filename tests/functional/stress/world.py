@@ -166,6 +166,23 @@ class World:
             found += [s.getXMLDesc() for s in domain.listAllSnapshots()]
         return '\n'.join(found)
 
+    def layout(self) -> str:
+        """All images, oldest first: what each is backed by, and whose."""
+        users = collections.defaultdict(list)
+        with contextlib.suppress(libvirt.libvirtError):
+            for system in self.systems:
+                for target, path in self.tops(system).items():
+                    users[path].append(f'{target} of {system.name}')
+                for name in system.snapshots:
+                    for path in self.captured(system, name).values():
+                        users[path].append(f'{system.name}/{name}')
+        for path in {*self.kept, *self.clones, *self.abandoned}:
+            users[path].append('an operator')
+        return '\n  '.join(
+            ' '.join([*(['<'.join(self.files.chain(path)[:2])]), *users[path]])
+            for path in self.files.images()
+        )
+
     # Data -----------------------------------------------------------------
 
     def write(
