@@ -6,10 +6,11 @@ Owns the routes below ``TaskService``, and the final answer of a task monitor:
 the status and body that the operation would have had, had it been quick.
 """
 
+import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import flask
 
@@ -23,6 +24,7 @@ from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import tasks as renderers
 from hawkfish_plugin.redfish.common import Resource, with_etag
+from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import (
     CANCELLED,
     CANCELLING,
@@ -71,8 +73,13 @@ def _list(
     def load(shown: Sequence[Head]) -> Iterator[tuple[Head, Resource]]:
         with_sub_tasks = services().tasks.has_sub_tasks()
         by_id = {head.id: head for head in shown}
-        for task in services().tasks.load(shown):
-            yield by_id[task.id], _render(task, task.id in with_sub_tasks)
+        tasks = services().tasks.load(shown)
+        created = _created(tasks)
+        for task in tasks:
+            yield (
+                by_id[task.id],
+                _render(task, created, task.id in with_sub_tasks),
+            )
 
     return answer(
         queries.listing_of(
@@ -89,7 +96,9 @@ def show_task(task_id: str) -> flask.Response:
     queries.check(())
     task = _find(task_id)
     with_sub_tasks = services().tasks.has_sub_tasks()
-    return answer(with_etag(_render(task, task.id in with_sub_tasks)))
+    return answer(
+        with_etag(_render(task, _created([task]), task.id in with_sub_tasks))
+    )
 
 
 @blueprint.delete(TASK)
@@ -134,11 +143,13 @@ def watch_task(task_id: str) -> flask.Response:
     return _success(task)
 
 
-def _render(task: Task, has_sub_tasks: bool) -> Resource:
+def _render(
+    task: Task, created: Mapping[int, str], has_sub_tasks: bool
+) -> Resource:
     return renderers.task(
         _with_progress(task) if has_sub_tasks else task,
         services().operations.title(task),
-        _created(task),
+        [created[task.id]] if task.id in created else (),
         has_sub_tasks,
     )
 
@@ -152,20 +163,27 @@ def _with_progress(task: Task) -> Task:
     return dataclasses.replace(task, percent=operation.percent(task, parts))
 
 
-def _created(task: Task) -> Sequence[str]:
-    """The URI of what *task* has created, unless that is known to be gone."""
-    operation = services().operations.of(task)
-    uri = operation.created(task) if task.state == COMPLETED else None
-    if uri is None:
-        return ()
-    # One task of a list has waited for the hypervisor in vain.
-    if flask.g.get('hawkfish_unavailable'):
-        return (uri,)
-    try:
-        return (uri,) if operation.is_there(task) else ()
-    except exceptions.HawkFishError:
-        flask.g.hawkfish_unavailable = True
-        return (uri,)
+def _created(tasks: Sequence[Task]) -> Mapping[int, str]:
+    """
+    The URIs of what *tasks* have created, by their ids.
+
+    But for those that are known to be gone.
+    """
+    found, by_kind = {}, dict[Operation, list[Task]]()
+    for task in tasks:
+        operation = services().operations.of(task)
+        uri = operation.created(task) if task.state == COMPLETED else None
+        if uri is not None:
+            found[task.id] = uri
+            by_kind.setdefault(operation, []).append(task)
+    for operation, made in by_kind.items():
+        # Nobody waits for a hypervisor that does not answer.
+        with contextlib.suppress(exceptions.HawkFishError):
+            there = operation.there(made)
+            for task in made:
+                if task.id not in there:
+                    del found[task.id]
+    return found
 
 
 def _find(task_id: str) -> Task:

@@ -12,7 +12,6 @@ after it changes what can be deleted.
 Long, as what is seen at the request is seen again in its turn.
 """
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -524,13 +523,25 @@ class Create(Operation):
     def created(self, task: Task) -> str | None:
         return uris.snapshot_uri(task.one_system.uuid, task.one_snapshot)
 
-    def is_there(self, task: Task) -> bool:
-        system, name = task.one_system, task.one_snapshot
-        with contextlib.suppress(exceptions.NotFound):
-            return self._looks.ask(
-                system.name, lambda: self._catalogue.exists(system, name)
-            )
-        return False
+    def there(self, tasks: Sequence[Task]) -> frozenset[int]:
+        systems = {task.one_system.uuid: task.one_system for task in tasks}
+        # One look for all: each takes a thread.
+        names = self._looks.ask(
+            ', '.join(system.name for system in systems.values()),
+            lambda: {uuid: self._names(s) for uuid, s in systems.items()},
+        )
+        return frozenset(
+            task.id
+            for task in tasks
+            if task.one_snapshot in names[task.one_system.uuid]
+        )
+
+    def _names(self, system: contract.System) -> frozenset[str]:
+        """Those of the snapshots of *system*, if there is one."""
+        try:
+            return frozenset(self._driver.names(system.uuid))
+        except exceptions.NotFound:
+            return frozenset()
 
     def answer(self, task: Task) -> Answer:
         system, name = task.one_system, task.one_snapshot

@@ -446,14 +446,19 @@ class GroupCreate(Operation):
         arguments = GroupCreateArguments.load(task.arguments)
         return uris.group_snapshot_uri(arguments.group, arguments.snapshot)
 
-    def is_there(self, task: Task) -> bool:
-        arguments = GroupCreateArguments.load(task.arguments)
-        try:
-            group = self._groups.group(arguments.group)
-        except exceptions.GroupNotFound:
-            return False
-        noted = self._table.snapshots(group.name)
-        return arguments.snapshot in {snapshot.name for snapshot in noted}
+    def there(self, tasks: Sequence[Task]) -> frozenset[int]:
+        made = {t.id: GroupCreateArguments.load(t.arguments) for t in tasks}
+        shown = {group.name for group in self._groups.groups()}
+        noted = {
+            group: {one.name for one in self._table.snapshots(group)}
+            for group in {arguments.group for arguments in made.values()}
+            if group in shown
+        }
+        return frozenset(
+            task
+            for task, arguments in made.items()
+            if arguments.snapshot in noted.get(arguments.group, ())
+        )
 
     def answer(self, task: Task) -> Answer:
         arguments = GroupCreateArguments.load(task.arguments)

@@ -7,8 +7,11 @@ A list of tasks says more with such a look, but is right without it.
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from hawkfish_plugin import exceptions
+
+T = TypeVar('T')
 
 _SECONDS = 2.0
 
@@ -19,7 +22,7 @@ class Looks:
     def __init__(self) -> None:
         self._late = threading.Lock()
 
-    def ask(self, of: str, call: Callable[[], bool]) -> bool:
+    def ask(self, of: str, call: Callable[[], T]) -> T:
         """
         What *call* says of *of*.
 
@@ -28,7 +31,7 @@ class Looks:
         if not self._late.acquire(timeout=_SECONDS):
             raise exceptions.NotAnswering(of, _SECONDS)
         answered = threading.Event()
-        answers = list[bool | exceptions.HawkFishError]()
+        answers = list[T | exceptions.HawkFishError]()
 
         def look() -> None:
             try:

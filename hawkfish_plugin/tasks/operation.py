@@ -133,9 +133,9 @@ class Operation(abc.ABC):
         """The URI of what *task*, which is Completed, has created."""
         return None
 
-    def is_there(self, task: 'Task') -> bool:
-        """Whether what *task* has created still exists."""
-        return False
+    def there(self, tasks: Sequence['Task']) -> frozenset[int]:
+        """The ids of those of *tasks* whose creation still exists."""
+        return frozenset()
 
     def answer(self, task: 'Task') -> Answer:
         """The final answer of the monitor of *task*, which is Completed."""

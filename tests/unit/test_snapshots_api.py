@@ -550,12 +550,12 @@ def test_tasks_do_not_wait_for_the_hypervisor(emulator, monkeypatch):
         emulator.created(Name=name)
     answers, asked = threading.Event(), []
 
-    def hang(uuid, name):
-        asked.append(name)
+    def hang(uuid):
+        asked.append(uuid)
         assert answers.wait(60)
-        return True
+        return ['a', 'b', 'c']
 
-    monkeypatch.setattr(emulator.driver, 'exists', hang)
+    monkeypatch.setattr(emulator.driver, 'names', hang)
     url = f'{emulator.url}/redfish/v1/TaskService/Tasks?$expand=.'
     try:
         for _ in range(2):
@@ -567,6 +567,25 @@ def test_tasks_do_not_wait_for_the_hypervisor(emulator, monkeypatch):
         assert len(asked) == 1
     finally:
         answers.set()
+
+
+def test_a_list_of_tasks_looks_once_at_each_system(emulator, monkeypatch):
+    """However many of them have created something there."""
+    for name in 'abc':
+        emulator.created(Name=name)
+    asked, names = [], emulator.driver.names
+
+    def count(uuid):
+        asked.append(uuid)
+        return names(uuid)
+
+    monkeypatch.setattr(emulator.driver, 'names', count)
+    url = f'{emulator.url}/redfish/v1/TaskService/Tasks?$expand=.'
+
+    tasks = requests.get(url, timeout=60).json()['Members']
+
+    assert asked.count(emulator.system) == 1
+    assert all(task['Links']['CreatedResources'] for task in tasks[-3:])
 
 
 def test_a_task_links_to_what_is_there(emulator):
