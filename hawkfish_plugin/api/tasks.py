@@ -121,8 +121,7 @@ def cancel_task(task_id: str) -> flask.Response:
 def abandon_task(task_id: str) -> flask.Response:
     task = _find(task_id)
     read_body()
-    operation = services().operations.of(task)
-    services().tasks.abandon(task.id, operation)
+    services().tasks.abandon(task.id, services().operations)
     return answer(None, 204)
 
 

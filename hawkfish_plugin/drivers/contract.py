@@ -306,6 +306,13 @@ STEPS: Mapping[str, Sequence[str]] = {
     'delete': ('prepare', 'merge', 'finish'),
 }
 
+UNTOUCHED = ('', *STEPS['revert'][:1])
+"""
+The last steps of a revert that has not changed its system yet.
+
+One that ends with OperationInterrupted has not changed it either.
+"""
+
 
 class Meeting(enum.Enum):
     """

@@ -47,7 +47,8 @@ class CreateOptions:
     What a client asks of a create; see also ``contract.CreateRequest``.
 
     *name* None takes *stem* and the time; *expires* is in seconds since the
-    epoch.  *protect* is a snapshot that must not be pruned for this one.
+    epoch.  *protect* is a snapshot that must not be pruned for this one.  One
+    that is *temporary* counts for no limit, and nothing is pruned for it.
     """
 
     name: str | None = None
@@ -59,6 +60,7 @@ class CreateOptions:
     stem: str = 'snapshot'
     protect: str | None = None
     consistency: str | None = None
+    temporary: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,7 @@ class CreateArguments(Record):
     expires: int | None = None
     protect: str | None = field(default=None, formerly='spare')
     consistency: str | None = None
+    temporary: bool = False
 
     @property
     def request(self) -> contract.CreateRequest:
@@ -316,7 +319,8 @@ class Create(Operation):
             options.consistency,
         )
         forecast, lacking = self._forecast(system, request)
-        self._check_room(system, request, forecast)
+        if not options.temporary:
+            self._check_room(system, request, forecast)
         return Seen(request, forecast, lacking, others)
 
     def _check_whole(
@@ -326,7 +330,7 @@ class Create(Operation):
     ) -> None:
         """Raise where the system is half changed."""
         # A revert mends it; what there is may be kept before.
-        if options.protect is None:
+        if not options.temporary and options.protect is None:
             self._catalogue.check_whole(system)
 
     def _forecast(
@@ -385,14 +389,18 @@ class Create(Operation):
         task = context.task
         arguments = CreateArguments.load(task.arguments)
         self._check_whole(task.one_system, arguments)
-        self._check_room(task.one_system, arguments.request)
+        if not arguments.temporary:
+            self._check_room(task.one_system, arguments.request)
         if arguments.protect is not None:
             self._make_room(context, arguments)
         try:
             made = self._create(context, arguments)
         except exceptions.HawkFishError as exc:
             begun = context.last_step not in ('', _ROOM)
-            if begun or not any(map(_is_too_much, exc.parts)):
+            helps = not arguments.temporary and any(
+                map(_is_too_much, exc.parts)
+            )
+            if begun or not helps:
                 raise
             if not self._make_room(context, arguments):
                 raise
@@ -562,14 +570,14 @@ class Create(Operation):
 
 
 def _deletes_behind(views: Sequence[View]) -> Sequence[Task]:
-    """The deletes that wait, each of one of *views*, oldest first."""
+    """The deletes that wait, each of one of *views* alone, oldest first."""
     found = [
         view.task
         for view in views
         if view.task
         and view.effect == Effect.DELETING
         and view.task.state == NEW
-        and view.task.snapshot == view.name
+        and [s.snapshot for s in view.task.subjects] == [view.name]
     ]
     return sorted(found, key=lambda task: task.id)
 

@@ -55,19 +55,6 @@ _PHASES = {
     'cleanup': (95, 100),
 }
 
-# After these nobody knows what has become of the system.
-_IN_THE_MIDDLE = frozenset(
-    error.__name__
-    for error in (
-        exceptions.RevertNotUndone,
-        exceptions.RevertUnfinished,
-        exceptions.RevertUnknown,
-        exceptions.OperationUnsettled,
-        exceptions.JobNotEnding,
-        exceptions.InternalError,
-    )
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class GroupRevertOptions:
@@ -294,6 +281,7 @@ class GroupRevert(Operation):
                         options.description,
                         options.memory,
                         consistency=options.consistency,
+                        temporary=True,
                     ),
                 )
                 for system in _systems(context.task)
@@ -365,17 +353,18 @@ class GroupRevert(Operation):
         return self._restore(context)
 
     def _restore(self, context: Context) -> dict[str, Any]:
-        """Bring back those that have moved, or may have."""
-        moved = [
-            task.one_system
-            for task in _ended(context, _to_snapshot).values()
-            if _has_moved(task)
-        ]
+        """
+        Bring all of them back, where any has moved, or may have.
+
+        Those that have not would be ahead of the others.
+        """
+        there = _ended(context, _to_snapshot)
         back = _ended(context, _to_safety)
         again = [
             system
-            for system in moved
-            if system.uuid not in back or back[system.uuid].state != COMPLETED
+            for system in _systems(context.task)
+            if any(map(_has_moved, there.values()))
+            and not _is_back(back.get(system.uuid))
         ]
         by_uuid = {p.system.uuid: p for p in self._safety(context)}
         context.run_sub_tasks(
@@ -406,11 +395,15 @@ class GroupRevert(Operation):
         back = _ended(context, _to_safety)
         failed = grouped.failed(there.values())
         lost = [
-            task.one_system
-            for uuid, task in there.items()
+            system
+            for system in _systems(context.task)
             if failed
-            and _has_moved(task)
-            and (uuid not in back or back[uuid].state != COMPLETED)
+            and not _is_back(back.get(system.uuid))
+            and any(
+                _has_moved(ends[system.uuid])
+                for ends in (there, back)
+                if system.uuid in ends
+            )
         ]
         if lost or (arguments.keep and not failed):
             self._keep_safety(context)
@@ -467,6 +460,7 @@ def _safety_options(safety: str, name: str) -> CreateOptions:
         f'Safety snapshot before the revert to {name}',
         memory=True,
         consistency=contract.CONSISTENT,
+        temporary=True,
     )
 
 
@@ -511,4 +505,11 @@ def _has_moved(task: Task) -> bool:
     """Whether its system is, or may be, no more where it was."""
     if task.state == COMPLETED:
         return True
-    return bool(_IN_THE_MIDDLE & {*grouped.message_keys(task)})
+    # One that was brought back by itself has lost its memory all the same.
+    return task.step not in contract.UNTOUCHED and (
+        'OperationInterrupted' not in grouped.message_keys(task)
+    )
+
+
+def _is_back(task: Task | None) -> bool:
+    return task is not None and task.state == COMPLETED

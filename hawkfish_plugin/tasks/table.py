@@ -36,7 +36,7 @@ from hawkfish_plugin import (
 )
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import ending
-from hawkfish_plugin.tasks.operation import Lock, Operation
+from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.task import (
     ACTIVE,
     CANCELLED,
@@ -165,10 +165,14 @@ class Tasks:
         if len(set(subjects)) < len(subjects):
             raise ValueError(f'The same subject twice: {subjects}')
         with self._db.transaction() as connection:
+            cancellable = operation.cancellable and not undoing
             if parent is None:
                 self._check_queue(connection)
             else:
-                _check_parent(connection, parent, operation, subjects, undoing)
+                # Whatever becomes of a part becomes of the whole.
+                cancellable &= _check_parent(
+                    connection, parent, operation, subjects, undoing
+                )
             for subject in subjects:
                 self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
@@ -178,7 +182,7 @@ class Tasks:
                 (
                     operation.name,
                     operation.version,
-                    operation.cancellable,
+                    cancellable,
                     parent,
                     after,
                     json.dumps(arguments.dump()),
@@ -381,29 +385,36 @@ class Tasks:
                 with contextlib.suppress(exceptions.TaskNotCancellable):
                     self.cancel(part.id)
 
-    def abandon(self, task_id: int, operation: Operation) -> Task:
+    def abandon(self, task_id: int, operations: Operations) -> Task:
         """
-        End a task of *operation*, however far it came; see ``attention``.
+        End a task, and its sub-tasks, however far they came.
 
-        One that still waits is cancelled.  Raises TaskNotFound and TaskEnded.
+        One that still waits is cancelled; see ``attention`` for the others.
+        Raises TaskNotFound and TaskEnded.
         """
-        task = self.get(task_id)
-        if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
+        # The worker that has it hears of it.
+        with self.together():
+            task = self.get(task_id)
+            if not task.active:
+                raise exceptions.TaskEnded(task_id, task.state)
+            self._abandon(task, operations)
             return self.get(task_id)
-        task = self.get(task_id)
+
+    def _abandon(self, task: Task, operations: Operations) -> None:
+        for part in self.sub_tasks(task.id):
+            if part.active:
+                self._abandon(part, operations)
+        if self.end(task, CANCELLED, _cancelled(task), while_state=NEW):
+            return
         error = exceptions.OperationUnsettled(
             task.operation, task.step or 'start', 'it was abandoned'
         )
-        if not self.end(
+        self.end(
             task,
             EXCEPTION,
             error,
-            happened=lambda ended: operation.ended(ended, error),
-        ):
-            raise exceptions.TaskEnded(task_id, task.state)
-        # The worker that has it hears of it.
-        self._call()
-        return self.get(task_id)
+            happened=lambda ended: operations.of(ended).ended(ended, error),
+        )
 
     def ended(self, task_ids: Collection[int]) -> frozenset[int]:
         """Those of the tasks that have ended, or are forgotten."""
@@ -583,13 +594,16 @@ class Tasks:
         """
         Make a task that waits a sub-task of the running task *parent*.
 
-        False where it does not wait any more.  For the Context of *parent*,
-        which has locked the systems of both.
+        False where it does not wait any more, or needs a system that *parent*
+        has not locked.  For the Context of *parent*.
         """
         with self._db.transaction() as connection:
             changed = connection.execute(
-                'UPDATE tasks SET parent = ? '
-                "WHERE id = ? AND state = 'New' AND parent IS NULL",
+                'UPDATE tasks SET parent = ?1 '
+                "WHERE id = ?2 AND state = 'New' AND parent IS NULL "
+                'AND NOT EXISTS ('
+                'SELECT system FROM task_subjects WHERE task = ?2 '
+                'EXCEPT SELECT system FROM task_subjects WHERE task = ?1)',
                 (parent, task_id),
             )
             connection.execute(
@@ -629,8 +643,12 @@ def _check_parent(
     operation: Operation,
     subjects: Sequence[Subject],
     undoing: bool,
-) -> None:
-    """Raise where the task must not get a sub-task of *operation*."""
+) -> bool:
+    """
+    Raise where the task must not get a sub-task of *operation*.
+
+    Returns whether the task may be cancelled.
+    """
     row = connection.execute(
         'SELECT * FROM tasks WHERE id = ?', (task_id,)
     ).fetchone()
@@ -651,6 +669,7 @@ def _check_parent(
             raise ValueError(
                 f'Task {task_id} has not locked {subject.system.uuid}'
             )
+    return bool(row['cancellable'])
 
 
 def _insert_subjects(

@@ -17,6 +17,13 @@ from tests.waiting import wait_for
 TRIO = ('node-0', 'node-1', 'node-2')
 
 
+class Once(dict[str, exceptions.HawkFishError]):
+    """Errors, each of which is met once."""
+
+    def __getitem__(self, place: str) -> exceptions.HawkFishError:
+        return self.pop(place)
+
+
 @dataclasses.dataclass
 class Snapshots(Lab):
     """The snapshots of the group *name*, which has three systems."""
@@ -108,12 +115,20 @@ class Snapshots(Lab):
         """What is asked of the behaviour is for these systems."""
         self.emulator.behaviour.only = {NODES[name] for name in names}
 
-    def fail(self, place: str, *names: str) -> None:
+    def fail(
+        self,
+        place: str,
+        *names: str,
+        error: exceptions.HawkFishError | None = None,
+    ) -> None:
         self.only(*names)
         operation = place.partition(':')[0]
-        self.emulator.behaviour.fail_at = {
-            place: exceptions.OperationFailed(operation, 'told to fail')
-        }
+        self.emulator.behaviour.fail_at = Once(
+            {
+                place: error
+                or exceptions.OperationFailed(operation, 'told to fail')
+            }
+        )
 
 
 @pytest.fixture
@@ -547,8 +562,15 @@ def test_a_safety_snapshot_that_is_asked_for_is_kept(lab):
     assert second['SnapshotState'] == 'Ready'
 
 
-@pytest.mark.parametrize('place', ['revert:prepare', 'revert:revert'])
-def test_a_revert_that_fails_in_one_system_moves_none(lab, place):
+@pytest.mark.parametrize(
+    'place, message',
+    [
+        ('revert:prepare', 'GroupMemberUntouched'),
+        # Their memory is lost by then.
+        ('revert:revert', 'GroupMemberRestored'),
+    ],
+)
+def test_a_revert_that_fails_in_one_system_moves_none(lab, place, message):
     """All are where they were, and the task says so of each."""
     lab.made(Name='a')
     lab.made(Name='b')
@@ -558,24 +580,124 @@ def test_a_revert_that_fails_in_one_system_moves_none(lab, place):
     response = lab.emulator.wait(accepted)
 
     assert response.status_code == 409
-    assert message_ids(response) == ['GroupRevertUndone', 'GroupMemberFailed']
+    assert response.json()['error']['message'].count('told to fail') == 1
+    assert message_ids(response)[:2] == [
+        'GroupRevertUndone',
+        'GroupMemberFailed',
+    ]
     assert [lab.current_of(name) for name in TRIO] == [['b']] * 3
     assert [lab.names_of(name) for name in TRIO] == [['a', 'b']] * 3
-    assert keys(lab.task(accepted)).count('GroupMemberUntouched') == 3
+    assert keys(lab.task(accepted)).count(message) == 3
 
 
-def test_systems_that_have_moved_are_brought_back(lab):
+@pytest.mark.parametrize(
+    'error',
+    [
+        exceptions.OperationFailed('revert', 'told to fail'),
+        # It is on the disks of the snapshot all the same.
+        exceptions.RevertNotStarted('a', 'told to fail'),
+    ],
+)
+def test_systems_that_have_moved_are_brought_back(lab, error):
     """Where one fails after the others have gone."""
     lab.made(Name='a')
     lab.made(Name='b')
-    lab.fail('revert:finish', 'node-1')
+    lab.fail('revert:finish', 'node-1', error=error)
 
     accepted = lab.post_revert('a')
     response = lab.emulator.wait(accepted)
 
     assert message_ids(response)[0] == 'GroupRevertUndone'
-    assert lab.current_of('node-0') == lab.current_of('node-2') == ['b']
-    assert keys(lab.task(accepted)).count('GroupMemberRestored') == 2
+    assert [lab.current_of(name) for name in TRIO] == [['b']] * 3
+    assert keys(lab.task(accepted)).count('GroupMemberRestored') == 3
+
+
+def test_a_lab_at_its_limit_is_reverted(lab):
+    """What is only the way back counts for no limit."""
+    lab.made(Name='a')
+    set_policy(lab, 'node-0', MaxSnapshots=1, OnLimit='Refuse')
+    try:
+        assert lab.post_create(Name='b').status_code == 409
+
+        lab.reverted('a')
+
+        assert lab.names() == ['a']
+    finally:
+        set_policy(lab, 'node-0', MaxSnapshots=None, OnLimit=None)
+
+
+def test_a_lab_that_was_left_half_changed_is_reverted(lab):
+    """Only a revert mends it."""
+    lab.made(Name='a')
+    with lab.emulator.slow():
+        stuck = requests.post(lab.of('node-1'), json={'Name': 's'})
+        wait_for(
+            lambda: lab.emulator.task(stuck).step == 'capture', 'the capture'
+        )
+        abandon(lab, stuck)
+    assert message_ids(lab.post_create(Name='b'))[0] == 'GroupMemberRefused'
+
+    lab.reverted('a')
+
+    lab.made(Name='b')
+
+
+def test_an_abandoned_task_leaves_no_part_at_work(lab):
+    """Its parts end with it, and no system stays paused."""
+    lab.emulator.behaviour.power_state = 'On'
+    with lab.emulator.slow():
+        accepted = lab.post_create(Name='a')
+        lab.wait_captures(accepted)
+        abandon(lab, accepted)
+        states = [part['TaskState'] for part in lab.sub_tasks(accepted)]
+    assert states == ['Exception'] * 3
+    wait_for(lambda: not lab.emulator.driver.paused(), 'the resumes')
+    for ended in (*lab.sub_tasks(accepted), lab.task(accepted)):
+        acknowledged = requests.delete(
+            f'{lab.emulator.url}{ROOT}/TaskService/Tasks/{ended["Id"]}'
+        )
+        assert acknowledged.ok, acknowledged.text
+
+
+def abandon(lab, accepted):
+    number = accepted.headers['Location'].rpartition('/')[2]
+    target = f'{lab.emulator.url}{ROOT}/TaskService/Tasks/{number}'
+    response = requests.post(f'{target}/Actions/Oem/HawkFishTask.Abandon')
+    assert response.status_code == 204, response.text
+
+
+def test_a_part_is_cancelled_with_the_whole_alone(lab):
+    """A delete of a group cannot be cancelled, and no part of it can."""
+    lab.made(Name='a')
+    with lab.emulator.slow():
+        accepted = lab.send_delete('a')
+        wait_for(lambda: 'SubTasks' in lab.task(accepted), 'the parts')
+        for part in lab.sub_tasks(accepted):
+            refused = requests.delete(
+                f'{lab.emulator.url}{ROOT}/TaskService/Tasks/{part["Id"]}'
+            )
+            assert message_ids(refused) == ['TaskNotCancellable']
+    assert lab.emulator.wait(accepted).ok
+
+
+def test_a_create_makes_no_room_in_other_systems(lab):
+    """A delete of a group that waits behind it is no part of it."""
+    emulator = lab.emulator
+    lab.made(Name='a')
+    requests.post(lab.of('node-0'), json={'Name': 'b'})
+    emulator.wait_idle()
+    emulator.behaviour.depth = 3
+    with emulator.slow():
+        first = requests.post(lab.of('node-0'), json={'Name': 'c1'})
+        emulator.wait_running(first)
+        second = requests.post(lab.of('node-0'), json={'Name': 'c2'})
+        whole = lab.send_delete('a')
+        assert whole.status_code == 202, whole.text
+    ended = emulator.wait(second)
+    assert message_ids(ended) == ['ChainTooDeep'], ended.text
+    assert emulator.wait(whole).ok
+    emulator.behaviour.depth = None
+    assert emulator.task(whole).parent is None
 
 
 def test_a_revert_without_a_way_back_is_not_begun(lab):

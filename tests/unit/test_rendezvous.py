@@ -174,7 +174,7 @@ def test_who_is_abandoned_is_not_waited_for(tmp_path):
     task = parts.submit()
     assert parts.waiting.acquire(timeout=PATIENCE)
     other = parts.table.sub_tasks(task.id)[1]
-    parts.table.abandon(other.id, Part(None, None))
+    parts.table.abandon(other.id, Operations(Part(None, None)))
 
     wait_for(lambda: parts.ends(task)[0][0] == EXCEPTION)
     parts.go.set()

@@ -121,7 +121,7 @@ def abandoned(table, stuck, kinds):
     """A task that was abandoned in the middle of a call."""
     task = submit(table, 's', kind='stuck')
     assert stuck.begun.wait(PATIENCE)
-    return table.abandon(task.id, kinds['stuck'])
+    return table.abandon(task.id, Operations(*kinds.values()))
 
 
 def test_an_abandoned_task_says_how_far_it_came(abandoned):
@@ -176,7 +176,7 @@ def test_whatever_an_abandoned_operation_asks(
     )
     task = submit(table, 's', kind='stuck')
     assert stuck.begun.wait(PATIENCE)
-    table.abandon(task.id, kinds['stuck'])
+    table.abandon(task.id, Operations(*kinds.values()))
     if forgotten:
         table.cancel(task.id)
     stuck.go.set()
@@ -212,7 +212,7 @@ def test_who_deletes_the_task_has_seen_to_it(abandoned, table):
 def test_an_ended_task_cannot_be_abandoned(abandoned, table, kinds):
     """It has its end already."""
     with pytest.raises(exceptions.TaskEnded):
-        table.abandon(abandoned.id, kinds['stuck'])
+        table.abandon(abandoned.id, Operations(*kinds.values()))
 
 
 def test_a_waiting_task_is_cancelled(table, stuck, kinds):
@@ -221,7 +221,10 @@ def test_a_waiting_task_is_cancelled(table, stuck, kinds):
     assert stuck.begun.wait(PATIENCE)
     waiting = submit(table, 't')
 
-    assert table.abandon(waiting.id, kinds['work']).state == CANCELLED
+    assert (
+        table.abandon(waiting.id, Operations(*kinds.values())).state
+        == CANCELLED
+    )
     assert table.attention.of(A.uuid) == []
 
 
@@ -229,7 +232,7 @@ def test_another_process_abandons(tmp_path, table, stuck, kinds):
     """Any process may; the one with the workers hears of it."""
     task = submit(table, 's', kind='stuck')
     assert stuck.begun.wait(PATIENCE)
-    open_table(tmp_path).abandon(task.id, kinds['stuck'])
+    open_table(tmp_path).abandon(task.id, Operations(*kinds.values()))
 
     with locks.Locks(tmp_path).system(A.uuid, PATIENCE):
         assert not stuck.over.is_set()
@@ -312,7 +315,7 @@ def test_an_abandoned_merge_has_damaged_its_snapshot(emulator, kind):
         wait_for(lambda: emulator.task(accepted).step == 'merge')
         services = emulator.services
         task = emulator.task(accepted).id
-        services.tasks.abandon(task, services.operations.get(kind))
+        services.tasks.abandon(task, services.operations)
 
         assert damaged(emulator) == ('Failed', 409)
 

@@ -73,7 +73,7 @@ def held(
 def resume(domain: Domain) -> None:
     """Resume *domain*, where it is there; NotAnswering if it stays paused."""
     try:
-        domain.resume()
+        domain.resume(always=True)
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
         # It runs already, or its QEMU has ended.

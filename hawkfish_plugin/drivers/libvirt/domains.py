@@ -148,9 +148,11 @@ class Domain:
         """What *call* says, for which its QEMU has to answer."""
         return self.host.ask(self.name, call)
 
-    def changed(self, call: Callable[[], T], more: float = 0.0) -> T:
+    def changed(
+        self, call: Callable[[], T], more: float = 0.0, always: bool = False
+    ) -> T:
         """What *call* returns, which changes it; see ``Host.change``."""
-        return self.host.change(self.name, call, more)
+        return self.host.change(self.name, call, more, always)
 
     # Jobs of libvirt -------------------------------------------------------
 
@@ -233,8 +235,9 @@ class Domain:
         """Stop its CPUs; the guest does not notice."""
         self.changed(self.handle.suspend)
 
-    def resume(self) -> None:
-        self.changed(self.handle.resume)
+    def resume(self, always: bool = False) -> None:
+        """*always*: though the task that has suspended it has ended."""
+        self.changed(self.handle.resume, always=always)
 
     def destroy(self) -> None:
         self.changed(self.handle.destroy)
