@@ -23,7 +23,7 @@ from hawkfish_plugin.drivers.libvirt.domains import Domain
 # Until the agents of all have flushed, each of which has its own time-out.
 _FLUSH_SECONDS = 120.0
 # Who is suspended waits no longer for those that are not,
-_SUSPEND_SECONDS = 10.0
+SUSPEND_SECONDS = 10.0
 # and whose own capture is complete needs none of the others: nothing that it
 # does from now on can be in what they capture.
 _CAPTURE_SECONDS = 30.0
@@ -35,18 +35,27 @@ class CommonPause:
     capture: contract.Capture | None = None
 
 
+def begin(context: contract.TaskContext) -> None:
+    """
+    Wait until all of the group are ready for the pause.
+
+    Raises MeetingMissed.  Nothing is frozen or suspended yet.
+    """
+    context.meet(Meeting.FLUSHED, _FLUSH_SECONDS)
+
+
 @contextlib.contextmanager
 def held(
-    domain: Domain, context: contract.TaskContext
+    domain: Domain, context: contract.TaskContext, seconds: float
 ) -> Iterator[CommonPause]:
     """
     Keep *domain* suspended in the block, while all of its group are.
 
-    One that does not run stays as it is.  Raises MeetingMissed where others
-    do not come as far, and NotAnswering where it could not be resumed, which
-    ``settle`` has to do then.
+    One that does not run stays as it is; the others have *seconds* to be
+    suspended.  Raises MeetingMissed where they do not come as far, and
+    NotAnswering where it could not be resumed, which ``settle`` has to do
+    then.
     """
-    context.meet(Meeting.FLUSHED, _FLUSH_SECONDS)
     pause, patience = CommonPause(), 0.0
     # Its owner may have paused it since the plan was made.
     runs = domain.power_state == contract.ON
@@ -54,7 +63,7 @@ def held(
         if runs:
             domain.suspend()
             pause.capture = contract.Capture(time.time(), time.monotonic())
-        context.meet(Meeting.PAUSED, _SUSPEND_SECONDS)
+        context.meet(Meeting.PAUSED, seconds)
         yield pause
         patience = _CAPTURE_SECONDS
     finally:

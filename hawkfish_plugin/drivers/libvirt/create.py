@@ -9,7 +9,6 @@ paths and copies of the firmware by their snapshot.  Killed at any of them,
 removes the files that it left.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Collection
 
@@ -224,22 +223,30 @@ class _Create:
         self, flags: int, quiesced: contract.Quiesce
     ) -> contract.Quiesce:
         """Make the snapshot in the common pause of the group."""
-        freezing: contextlib.AbstractContextManager[contract.Quiesce]
-        freezing = contextlib.nullcontext(quiesced)
-        freezes = quiesced.status == contract.QUIESCED and self._is_disk_only()
-        if freezes:
-            freezing = quiesce.frozen(
-                self.domain, self.planned, self.conf, self.context
-            )
-        with freezing as quiesced:
-            runs = self.journal.power_state == contract.ON
-            # Nothing is noted from the first suspension to the last resume.
-            self._note(quiesced, freezes, runs)
-            with common_pause.held(self.domain, self.context) as pause:
-                self._copy_firmware()
-                self._call(flags)
-        self.captured = pause.capture
+        runs = self.journal.power_state == contract.ON
+        seconds = common_pause.SUSPEND_SECONDS
+        # Nothing is noted from the first suspension to the last resume.
+        if quiesced.status != contract.QUIESCED or not self._is_disk_only():
+            self._note(quiesced, suspended=runs)
+            common_pause.begin(self.context)
+            self._call_held(flags, seconds)
+            return quiesced
+        # Frozen no sooner than the others can be, whose agents take as long.
+        common_pause.begin(self.context)
+        with quiesce.frozen(
+            self.domain, self.planned, self.conf, self.context
+        ) as quiesced:
+            self._note(quiesced, frozen=True, suspended=runs)
+            patience = self.conf.snapshots.quiesce_timeout
+            self._call_held(flags, seconds + patience)
         return quiesced
+
+    def _call_held(self, flags: int, seconds: float) -> None:
+        """The call, while the system is suspended with all of its group."""
+        with common_pause.held(self.domain, self.context, seconds) as pause:
+            self._copy_firmware()
+            self._call(flags)
+        self.captured = pause.capture
 
     def _remove(self, files: Collection[str]) -> None:
         create_finish.remove_files(self.domain, files, self.context)
