@@ -19,6 +19,10 @@ from hawkfish_plugin.records import Record
 
 R = TypeVar('R', bound=Record)
 
+# The names of the operations that a driver knows, as in what it raises.
+CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
+REPAIR = 'repair'
+
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
 AS_CAPTURED = 'AsCaptured'
 TARGET_POWER_STATES = (AS_CAPTURED, ON, OFF, PAUSED)
@@ -301,9 +305,9 @@ class DeleteJournal(Record):
 
 # The steps that a driver may note of each of its operations, in their order.
 STEPS: Mapping[str, Sequence[str]] = {
-    'create': ('prepare', 'freeze', 'capture', 'finish'),
-    'revert': ('prepare', 'revert', 'finish', 'start'),
-    'delete': ('prepare', 'merge', 'finish'),
+    CREATE: ('prepare', 'freeze', 'capture', 'finish'),
+    REVERT: ('prepare', 'revert', 'finish', 'start'),
+    DELETE: ('prepare', 'merge', 'finish'),
 }
 
 

@@ -8,6 +8,8 @@ import pathlib
 import pytest
 
 import hawkfish_plugin
+from hawkfish_plugin import plugin
+from hawkfish_plugin.drivers import contract
 
 PACKAGE = 'hawkfish_plugin'
 ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
@@ -246,3 +248,35 @@ def test_clients_have_no_http_of_their_own(module):
 
     assert not {i for i in found if i.split('.')[0] in HTTP - {'requests'}}
     assert not requests_used(source)
+
+
+def spelled(source):
+    """The strings of *source*, but for the names of steps."""
+    tree = ast.parse(source)
+    steps = {
+        id(node)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and getattr(call.func, 'attr', '') in ('step', 'note')
+        for node in call.args
+    }
+    # What is compared is the last step; a set of steps is a tuple.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Tuple | ast.Compare):
+            steps |= {id(part) for part in ast.iter_child_nodes(node)}
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in steps
+    }
+
+
+@pytest.mark.parametrize(
+    'module', [m for m in MODULES if m.startswith(f'{PACKAGE}.drivers.')]
+)
+def test_drivers_do_not_spell_the_names_of_operations(module):
+    """The contract has them; the operations take theirs from there too."""
+    found = spelled(MODULES[module].read_text())
+
+    if module != contract.__name__:
+        assert not found & plugin.KINDS.keys()

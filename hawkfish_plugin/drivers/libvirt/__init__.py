@@ -120,11 +120,11 @@ class LibvirtDriver:
             unsafe.check_start(domain, self._ledger, listed)
 
     def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
-        with self._hypervisor.domain(uuid, 'repair') as domain:
+        with self._hypervisor.domain(uuid, contract.REPAIR) as domain:
             return unsafe.plan(domain, self._ledger)
 
     def repair(self, uuid: str) -> None:
-        with self._hypervisor.domain(uuid, 'repair') as domain:
+        with self._hypervisor.domain(uuid, contract.REPAIR) as domain:
             unsafe.repair(domain, self._ledger)
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
@@ -256,7 +256,7 @@ class LibvirtDriver:
     def check_create(
         self, uuid: str, request: contract.CreateRequest
     ) -> contract.Forecast:
-        with self._hypervisor.domain(uuid, 'create') as domain:
+        with self._hypervisor.domain(uuid, contract.CREATE) as domain:
             self._check_safe(domain)
             planned = plan.make(domain, request, self._conf)
             return dataclasses.replace(
@@ -273,7 +273,7 @@ class LibvirtDriver:
     def check_revert(
         self, uuid: str, request: contract.RevertRequest
     ) -> contract.RevertForecast:
-        with self._hypervisor.domain(uuid, 'revert') as domain:
+        with self._hypervisor.domain(uuid, contract.REVERT) as domain:
             self._check_revert(domain)
             self._find_firmware(domain, request.name)
             book, listed = self._ledger, contract.Freshness.LISTED
@@ -283,7 +283,7 @@ class LibvirtDriver:
         return planned.forecast(request)
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
-        with self._hypervisor.domain(uuid, 'delete') as domain:
+        with self._hypervisor.domain(uuid, contract.DELETE) as domain:
             self._check_safe(domain)
             delete.check(domain, name, forced, self._ledger)
 
@@ -360,7 +360,7 @@ class LibvirtDriver:
     ) -> None:
         with self._changing(uuid):
             self._check(uuid, self._check_safe)
-            with self._hypervisor.domain(uuid, 'delete') as domain:
+            with self._hypervisor.domain(uuid, contract.DELETE) as domain:
                 self._find_firmware(domain, name)
             self._deletes.run(uuid, name, context)
 
