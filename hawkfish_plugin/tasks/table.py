@@ -603,23 +603,22 @@ class Tasks:
         connection.execute(
             'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '  # noqa: S608
             f'ORDER BY position DESC LIMIT -1 OFFSET ?) AND {_DONE_WITH} '
-            "AND json_extract(journal, '$.to_follow') IS NULL",
+            f'AND NOT {ending.IS_TO_FOLLOW}',
             (self._conf.keep_completed,),
         )
 
     def to_follow(self) -> Sequence[Task]:
         """The ended tasks after which something is still to be done."""
         return self._select(
-            "WHERE ended IS NOT NULL AND json_extract(journal, '$.to_follow')"
+            f'WHERE ended IS NOT NULL AND {ending.IS_TO_FOLLOW}'
         )
 
     def followed(self, task: Task) -> None:
         """What comes after *task* is done."""
         with self._db.transaction() as connection:
             connection.execute(
-                'UPDATE tasks SET '
-                "journal = json_remove(journal, '$.to_follow') WHERE id = ?",
-                (task.id,),
+                'UPDATE tasks SET journal = ? WHERE id = ?',
+                (json.dumps(ending.EndJournal().dump()), task.id),
             )
 
 

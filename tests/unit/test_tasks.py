@@ -24,6 +24,7 @@ from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import table as tasks
 from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks.ending import EndJournal
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.task import (
     CANCELLED,
@@ -261,7 +262,7 @@ def test_a_task_runs_to_its_end(started, work):
     assert task.result == {'did': 's'}
     assert task.percent == 100
     # Notes may hold secrets of a definition: gone with the end.
-    assert task.journal == {}
+    assert task.journal == EndJournal().dump()
     assert task.created <= task.started <= task.ended
     assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
 
@@ -569,7 +570,7 @@ def test_an_error_of_ours_is_told_in_its_words(started):
         'OperationFailed',
         'TaskAborted',
     ]
-    assert task.journal == {}
+    assert task.journal == EndJournal().dump()
 
 
 def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
@@ -583,7 +584,7 @@ def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
     assert 'not foreseen' not in json.dumps(task.messages)
     # Nobody knows how far it came: who has to find out needs the notes.
     assert task.journal['note'] == 'definition'
-    assert task.journal['step'] == 'failing'
+    assert task.step == 'failing'
     assert later.state == COMPLETED
 
 

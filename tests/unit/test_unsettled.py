@@ -129,7 +129,7 @@ def test_an_abandoned_task_says_how_far_it_came(abandoned):
     assert abandoned.state == EXCEPTION
     assert message_ids(abandoned)[-2:] == ['OperationUnsettled', 'TaskAborted']
     assert abandoned.error['messages'][0][1][:2] == ['stuck', 'call']
-    assert abandoned.journal['step'] == 'call'
+    assert abandoned.step == 'call'
 
 
 def test_an_abandoned_task_keeps_nobody(abandoned, table, stuck):
