@@ -419,10 +419,10 @@ def _planned(task: Task, name: str) -> contract.Snapshot:
     """What is known of a snapshot before the hypervisor knows it."""
     return contract.Snapshot(
         name=name,
-        description=task.arguments.get('description', ''),
+        description=task.intent.description,
         created=int(task.created),
         power_state=None,
-        memory=bool(task.arguments.get('memory')),
+        memory=bool(task.intent.memory),
         external=True,
     )
 

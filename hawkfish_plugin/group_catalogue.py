@@ -256,7 +256,7 @@ class GroupCatalogue:
         return [
             task
             for task in self._tasks.working(OPERATIONS)
-            if task.arguments.get('group') == group.name
+            if task.intent.group == group.name
         ]
 
     # Their snapshots ------------------------------------------------------
@@ -272,10 +272,7 @@ class GroupCatalogue:
 
         *measured* and *freshness* as in ``Catalogue.list``.
         """
-        active = {
-            task.arguments.get('snapshot'): task
-            for task in self._working(group)
-        }
+        active = {task.intent.snapshot: task for task in self._working(group)}
         noted = self._groups.snapshots(group.name)
         known = {snapshot.name for snapshot in noted}
         coming = [
@@ -473,7 +470,7 @@ def _planned(task: Task) -> GroupSnapshot:
             Part(s.system, s.snapshot or '', int(task.created))
             for s in task.subjects
         ),
-        task.arguments.get('consistency'),
+        task.intent.consistency,
     )
 
 

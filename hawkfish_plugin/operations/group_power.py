@@ -88,7 +88,7 @@ class _OfMembers(Operation):
         return self._tasks.submit(self, subjects, arguments, payload)
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
-        group = rival.arguments.get('group')
+        group = rival.intent.group
         if group is None:
             return super().refusal(rival)
         return exceptions.GroupBusy(group, rival.operation, rival.id)

@@ -177,7 +177,7 @@ class Operations:
             operation=task.operation,
             snapshot=task.snapshot or '',
             system=system.name if system else '',
-            group=task.arguments.get('group', ''),
+            group=task.intent.group or '',
         )
 
 
