@@ -395,25 +395,6 @@ class TaskContext(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
-class Abilities:
-    """
-    What a hypervisor can do with snapshots, whatever the system.
-
-    *memory*: a snapshot can hold the memory of a running system.  *tree*: a
-    create after a revert begins a branch.  *merge*: a snapshot that others
-    grow from can be deleted, and its data goes into one of them.  *quiesce*:
-    the guest can be asked to flush its file systems.  *space*: a forecast
-    says how much space is needed.
-    """
-
-    memory: bool = True
-    tree: bool = True
-    merge: bool = True
-    quiesce: bool = True
-    space: bool = True
-
-
 class Driver(Protocol):
     """
     A hypervisor that can snapshot its systems.
@@ -429,8 +410,6 @@ class Driver(Protocol):
 
     target: str
     """Which hypervisor this is: what tells it from every other one."""
-
-    abilities: Abilities
 
     def resolve(self, identity: str) -> System:
         """The system with this UUID or name; raises SystemNotFound."""

@@ -45,7 +45,6 @@ class FakeDriver:
         emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
-        self.abilities = contract.Abilities(merge=True, space=False)
         self.behaviour: Behaviour = (
             emulator.get(behaviour.SETTING) or Behaviour()
         )

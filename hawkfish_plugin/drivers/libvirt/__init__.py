@@ -60,7 +60,6 @@ class LibvirtDriver:
         systems: Callable[[], Any],
     ) -> None:
         self.target = internals.libvirt_uri(emulator) or DEFAULT_URI
-        self.abilities = contract.Abilities()
         self._conf = conf
         self._hypervisor = connections.Hypervisor(self.target)
         self._sizes = sizes.Sizes()
