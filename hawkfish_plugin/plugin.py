@@ -35,8 +35,8 @@ from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.events.subscriptions import Subscription, Subscriptions
-from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.health import Health
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes

@@ -19,8 +19,8 @@ from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
-from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms

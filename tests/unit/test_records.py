@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from hawkfish_plugin import operations
+from hawkfish_plugin import operations, plugin
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.task import Intent
 
@@ -40,6 +40,12 @@ def test_what_is_shown_of_arguments_has_one_type(kind):
 
     for name in shown.keys() & found.keys():
         assert parts(found[name]) <= parts(shown[name]), name
+
+
+def test_operations_of_groups_say_so():
+    """What their arguments call group is busy with them, and no other."""
+    for kind in plugin.KINDS.values():
+        assert kind.of_group == kind.name.startswith('group-')
 
 
 def test_everything_that_is_shown_is_somebodys():
