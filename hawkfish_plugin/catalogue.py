@@ -24,7 +24,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.operation import Effect, Kinds, effect_of
-from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.reading import TaskReader
 from hawkfish_plugin.tasks.task import NEW, Task
 
 # While no task works on it; see Effect.
@@ -74,7 +74,7 @@ class Catalogue:
     def __init__(
         self,
         driver: contract.Driver,
-        task_table: Tasks,
+        task_table: TaskReader,
         lock_files: locks.Locks,
         note_table: notes.Notes,
         group_table: Groups,

@@ -35,7 +35,7 @@ from hawkfish_plugin.groups.views import (
     names_of,
 )
 from hawkfish_plugin.tasks.operation import Effect, Kinds, effect_of
-from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.reading import TaskReader
 from hawkfish_plugin.tasks.task import Task
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class GroupCatalogue:
         self,
         catalogue: Catalogue,
         group_table: Groups,
-        task_table: Tasks,
+        task_table: TaskReader,
         kinds: Kinds,
         serves: Callable[[contract.System], bool],
     ) -> None:

@@ -83,7 +83,7 @@ class Context:
     ) -> None:
         LOG.debug('Task %s: %s', self.task.id, name)
         self._journal |= noted.dump() if noted else {}
-        if not self._table.update(
+        if not self._table.claims.update(
             self.task.id,
             durable,
             step=name,
@@ -93,13 +93,13 @@ class Context:
         self.last_step = name
 
     def progress(self, percent: int) -> None:
-        if not self._table.update(
+        if not self._table.claims.update(
             self.task.id, durable=False, percent=percent
         ):
             raise Abandoned
 
     def add_message(self, message_id: str, *args: object) -> None:
-        if not self._table.add_message(self.task.id, message_id, *args):
+        if not self._table.claims.add_message(self.task.id, message_id, *args):
             raise Abandoned
 
     def check_active(self) -> None:
@@ -184,7 +184,7 @@ class Context:
         return [
             task
             for task in waiting
-            if self._table.adopt(self.task.id, task.id)
+            if self._table.claims.adopt(self.task.id, task.id)
         ]
 
     def end_sub_tasks(

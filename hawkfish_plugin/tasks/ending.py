@@ -32,7 +32,7 @@ IS_TO_FOLLOW = "IFNULL(json_extract(journal, '$.to_follow'), 0)"
 
 
 def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
-    """What is noted of *task* beyond its end; see ``Tasks.end``."""
+    """What is noted of *task* beyond its end; see ``Ends.end``."""
     # It holds the whole definition of a system; only who has to repair that
     # system needs it.
     if isinstance(

@@ -273,7 +273,7 @@ def test_the_end_of_a_task_is_told_once(started, work):
     task = ended(started, submit(started, 's'))
     told = started.events.newest()
 
-    again = started.end(task, EXCEPTION, exceptions.InternalError())
+    again = started.ends.end(task, EXCEPTION, exceptions.InternalError())
 
     assert not again
     assert started.get(task.id).state == COMPLETED
@@ -328,8 +328,8 @@ def test_what_follows_survives_its_process(table, work):
     """What a process that died has not come to is done by the next one."""
     seen = []
     task = submit(table, 's', kind='silent')
-    table.claim()
-    table.end(task, COMPLETED, {}, followed=True)
+    table.claims.claim()
+    table.ends.end(task, COMPLETED, {}, followed=True)
     assert [t.id for t in table.to_follow()] == [task.id]
 
     following = {'follow': lambda _, task: seen.append(task.snapshot)}
@@ -426,7 +426,7 @@ def test_two_claims_never_get_the_same_task(tmp_path):
     claimed = []
 
     def claim():
-        while task := table.claim():
+        while task := table.claims.claim():
             claimed.append(task.id)
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
@@ -730,16 +730,16 @@ def test_a_task_that_another_comes_after_is_kept(table):
     table._options.set_override('keep_completed', 1, 'tasks')
     first = submit(table, 's', A)
     submit(table, 't', A, 'other', after=first.id)
-    assert table.end(table.claim(), COMPLETED, {})
-    second = table.claim()
+    assert table.ends.end(table.claims.claim(), COMPLETED, {})
+    second = table.claims.claim()
     aside = submit(table, 's', B)
-    assert table.end(table.claim(), COMPLETED, {})
+    assert table.ends.end(table.claims.claim(), COMPLETED, {})
 
     with pytest.raises(exceptions.TaskNotCancellable) as refused:
         table.cancel(first.id)
 
     assert refused.value.args == (str(first.id), 'other')
-    assert table.end(second, COMPLETED, {})
+    assert table.ends.end(second, COMPLETED, {})
     for task in (first, aside):
         with pytest.raises(exceptions.TaskNotFound):
             table.get(task.id)
