@@ -395,18 +395,8 @@ class TaskContext(Protocol):
         """
 
 
-class Driver(Protocol):
-    """
-    A hypervisor that can snapshot its systems.
-
-    Systems are named by UUID, but for ``resolve``.  Each operation has a
-    settling twin: called after its process died, or after the hypervisor
-    went away, it waits until the hypervisor is done, cleans up what is half
-    made, returns normally if the operation did take place and raises
-    OperationInterrupted, saying what it found, if it did not; of a revert that
-    was undone, or of which nobody can know, RevertUndone, RevertNotUndone or
-    RevertUnknown.
-    """
+class ServesSystems(Protocol):
+    """The systems of a hypervisor, by UUID but for ``resolve``."""
 
     target: str
     """Which hypervisor this is: what tells it from every other one."""
@@ -419,6 +409,10 @@ class Driver(Protocol):
 
     def power_states(self) -> Mapping[System, str]:
         """Every system that there is, and whether it is ON, OFF or PAUSED."""
+
+
+class ListsSnapshots(Protocol):
+    """The snapshots that a hypervisor has, and what can be had."""
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
@@ -461,6 +455,19 @@ class Driver(Protocol):
         What the driver keeps by name follows.  May be told more than once.
         """
 
+
+class ChangesSnapshots(Protocol):
+    """
+    The operations of a driver, and what stands in their way.
+
+    Each has a settling twin: called after its process died, or after the
+    hypervisor went away, it waits until the hypervisor is done, cleans up what
+    is half made, returns normally if the operation did take place and raises
+    OperationInterrupted, saying what it found, if it did not; of a revert that
+    was undone, or of which nobody can know, RevertUndone, RevertNotUndone or
+    RevertUnknown.
+    """
+
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 
@@ -498,6 +505,10 @@ class Driver(Protocol):
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext
     ) -> None: ...
+
+
+class Driver(ServesSystems, ListsSnapshots, ChangesSnapshots, Protocol):
+    """A hypervisor that can snapshot its systems."""
 
 
 # What a driver may offer besides -------------------------------------------

@@ -22,7 +22,24 @@ ERROR = re.compile(r'(?P<path>[^:]+):(?P<line>\d+): error: ')
 # The module and the class, what its instances are called where they are used,
 # and the folder of the package in which they are called that.
 SEAMS = {
-    'contract.Driver': ('drivers/contract.py', 'Driver', '_driver driver', ''),
+    'contract.ServesSystems': (
+        'drivers/contract.py',
+        'ServesSystems',
+        '_driver driver',
+        '',
+    ),
+    'contract.ListsSnapshots': (
+        'drivers/contract.py',
+        'ListsSnapshots',
+        '_driver driver',
+        '',
+    ),
+    'contract.ChangesSnapshots': (
+        'drivers/contract.py',
+        'ChangesSnapshots',
+        '_driver driver',
+        '',
+    ),
     'contract.TaskContext': (
         'drivers/contract.py',
         'TaskContext',
