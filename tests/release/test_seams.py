@@ -62,7 +62,14 @@ SEAMS = {
         'operations',
     ),
     'Catalogue': ('catalogue.py', 'Catalogue', '_catalogue catalogue', ''),
-    'Services': ('services.py', 'Services', 'services _services', ''),
+    'services.Shared': ('services.py', 'Shared', 'services _services', ''),
+    'services.ForEmulator': (
+        'services.py',
+        'ForEmulator',
+        'services _services',
+        '',
+    ),
+    'services.ForApi': ('services.py', 'ForApi', 'services _services', ''),
     'Tasks': ('tasks/table.py', 'Tasks', '_tasks tasks', ''),
     'TaskReader': (
         'tasks/reading.py',

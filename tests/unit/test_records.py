@@ -8,9 +8,10 @@ import typing
 
 import pytest
 
-from hawkfish_plugin import operations, plugin
+from hawkfish_plugin import operations
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.task import Intent
+from hawkfish_plugin.wiring import work
 
 MODULES = [
     importlib.import_module(f'{operations.__name__}.{module.name}')
@@ -44,7 +45,7 @@ def test_what_is_shown_of_arguments_has_one_type(kind):
 
 def test_operations_of_groups_say_so():
     """What their arguments call group is busy with them, and no other."""
-    for kind in plugin.KINDS.values():
+    for kind in work.KINDS.values():
         assert kind.of_group == kind.name.startswith('group-')
 
 

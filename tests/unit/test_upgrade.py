@@ -22,6 +22,7 @@ from sushy_tools.emulator import main
 import hawkfish_plugin
 from hawkfish_plugin import plugin
 from hawkfish_plugin.drivers import behaviour, contract
+from hawkfish_plugin.wiring import work
 
 PACKAGE = pathlib.Path(hawkfish_plugin.__file__).parent
 RECORDED = pathlib.Path(__file__).parent / 'databases' / '1.0'
@@ -160,11 +161,11 @@ def test_every_recorded_state_is_tried():
 # The releases that databases were recorded of did not have these.
 NOT_RELEASED = {
     'repair',
-    *(name for name, kind in plugin.KINDS.items() if kind.of_group),
+    *(name for name, kind in work.KINDS.items() if kind.of_group),
 }
 
 
-@pytest.mark.parametrize('kind', sorted(plugin.KINDS.keys() - NOT_RELEASED))
+@pytest.mark.parametrize('kind', sorted(work.KINDS.keys() - NOT_RELEASED))
 def test_every_step_of_an_operation_is_recorded(kind):
     """An operation that gets a step gets a database that was left there."""
     assert {f'{kind}-{step}' for step in steps(kind)} <= {*OUTCOMES}
