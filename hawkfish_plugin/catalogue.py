@@ -21,14 +21,14 @@ from typing import Any
 
 from hawkfish_plugin import exceptions, locks, notes, tree
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.retention import rules
-from hawkfish_plugin.tasks.operation import Effect, Kinds
-from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.operation import Effect, Kinds, effect_of
+from hawkfish_plugin.tasks.reading import TaskReader
 from hawkfish_plugin.tasks.task import NEW, Task
 
-CREATING, READY, REVERTING = 'Creating', 'Ready', 'Reverting'
-DELETING, FAILED = 'Deleting', 'Failed'
+# While no task works on it; see Effect.
+READY, FAILED = 'Ready', 'Failed'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Catalogue:
     def __init__(
         self,
         driver: contract.Driver,
-        task_table: Tasks,
+        task_table: TaskReader,
         lock_files: locks.Locks,
         note_table: notes.Notes,
         group_table: Groups,
@@ -186,7 +186,7 @@ class Catalogue:
             name = record.name
             # A task of the system itself works on all of its snapshots.
             task = active.get(name) or active.get(None)
-            effect = self._effect(task)
+            effect = effect_of(task, self._kinds)
             view = View(
                 record,
                 READY,
@@ -209,10 +209,6 @@ class Catalogue:
             return dependent
         return contract.HIDDEN
 
-    def _effect(self, task: Task | None) -> Effect | None:
-        kind = self._kinds.get(task.operation) if task else None
-        return kind.effect if kind else None
-
     def _coming(
         self, active: Mapping[str | None, Task], listed: Collection[str]
     ) -> Sequence[str]:
@@ -223,7 +219,7 @@ class Catalogue:
             for name, task in active.items()
             if name is not None
             and name not in known
-            and self._effect(task) == Effect.CREATING
+            and effect_of(task, self._kinds) == Effect.CREATING
         ]
 
     def names(self, system: contract.System) -> Sequence[str]:
@@ -419,17 +415,23 @@ def _planned(task: Task, name: str) -> contract.Snapshot:
     """What is known of a snapshot before the hypervisor knows it."""
     return contract.Snapshot(
         name=name,
-        description=task.arguments.get('description', ''),
+        description=task.intent.description,
         created=int(task.created),
         power_state=None,
-        memory=bool(task.arguments.get('memory')),
+        memory=bool(task.intent.memory),
         external=True,
     )
 
 
-def _state(view: View) -> str:
+def state_while(task: Task | None, effect: Effect | None) -> str | None:
+    """The state of a snapshot on which *task* has that *effect*, if any."""
     # A task that waits has not begun to revert or delete anything.
-    waits = view.task is None or view.task.state == NEW
-    if view.effect and (view.effect == Effect.CREATING or not waits):
-        return view.effect.value
-    return FAILED if view.is_damaged else READY
+    waits = task is None or task.state == NEW
+    if effect and (effect == Effect.CREATING or not waits):
+        return effect.value
+    return None
+
+
+def _state(view: View) -> str:
+    whole = FAILED if view.is_damaged else READY
+    return state_while(view.task, view.effect) or whole

@@ -19,8 +19,8 @@ from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
-from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.groups import Groups
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
@@ -30,20 +30,50 @@ from hawkfish_plugin.tasks.table import Tasks
 EXTENSION = 'hawkfish'
 
 
-class Services(Protocol):
-    """The layers below HTTP."""
+class Shared(Protocol):
+    """What all requests need."""
 
     @property
-    def conf(self) -> cfg.ConfigOpts: ...
+    def rooms(self) -> Rooms: ...
 
     @property
     def driver(self) -> contract.Driver: ...
 
     @property
+    def tasks(self) -> Tasks: ...
+
+    @property
+    def sessions(self) -> sessions.Sessions: ...
+
+    def start(self) -> None:
+        """Start what works in the background; a second time does nothing."""
+
+    def may_serve(self, system: contract.System) -> bool:
+        """Whether the emulator's configuration lets *system* be served."""
+
+
+class ForEmulator(Shared, Protocol):
+    """What the emulator's own requests need."""
+
+    @property
     def locks(self) -> locks.Locks: ...
 
     @property
-    def tasks(self) -> Tasks: ...
+    def findings(self) -> Findings: ...
+
+    @property
+    def deadlines(self) -> Deadlines: ...
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has started; a fork of it has not."""
+
+
+class ForApi(Shared, Protocol):
+    """What the requests for our own resources need."""
+
+    @property
+    def conf(self) -> cfg.ConfigOpts: ...
 
     @property
     def operations(self) -> Operations: ...
@@ -52,50 +82,32 @@ class Services(Protocol):
     def catalogue(self) -> Catalogue: ...
 
     @property
-    def group_table(self) -> Groups: ...
+    def groups(self) -> GroupCatalogue: ...
 
     @property
-    def groups(self) -> GroupCatalogue: ...
+    def group_table(self) -> Groups: ...
 
     @property
     def policies(self) -> Policies: ...
 
     @property
-    def sessions(self) -> sessions.Sessions: ...
-
-    @property
     def events(self) -> Events: ...
-
-    @property
-    def findings(self) -> Findings: ...
 
     @property
     def subscriptions(self) -> Subscriptions: ...
 
     @property
-    def deadlines(self) -> Deadlines: ...
-
-    @property
-    def rooms(self) -> Rooms: ...
-
-    @property
     def allowed(self) -> AllowLists: ...
-
-    @property
-    def started(self) -> bool:
-        """Whether this process has started; a fork of it has not."""
 
     def health(self) -> tuple[str, str]:
         """OK, Warning or Critical, and why, of what runs the tasks."""
 
-    def start(self) -> None:
-        """Start what works in the background; a second time does nothing."""
-
-    def may_serve(self, system: contract.System) -> bool:
-        """Whether the emulator's configuration lets *system* be served."""
-
     def may_show(self, event: Event) -> bool:
         """Whether *event* is of no system, or of one that may be served."""
+
+
+class Services(ForEmulator, ForApi, Protocol):
+    """The layers below HTTP."""
 
 
 def of(app: flask.Flask) -> Services:

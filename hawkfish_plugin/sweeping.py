@@ -14,7 +14,7 @@ import threading
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.supervision import Finished, Supervisor
-from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.reading import TaskReader
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Sweeping:
     def __init__(
         self,
         driver: contract.LeavesFiles,
-        task_table: Tasks,
+        task_table: TaskReader,
         supervisor: Supervisor,
     ) -> None:
         self._driver = driver

@@ -15,7 +15,7 @@ from hawkfish_plugin.tasks.operation import Operation
 O = TypeVar('O', bound=Operation)  # noqa: E741
 
 
-def services() -> _services.Services:
+def services() -> _services.ForApi:
     """The services of the running application."""
     return _services.of(flask.current_app)
 

@@ -27,7 +27,7 @@ from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.snapshots import name_errors
 from hawkfish_plugin.api.validation import RequestBody, Schema
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import Group
+from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,

@@ -32,8 +32,8 @@ from hawkfish_plugin.api.snapshots import (
     seconds_of,
 )
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupView
-from hawkfish_plugin.groups import Group
+from hawkfish_plugin.groups.table import Group
+from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_revert import (

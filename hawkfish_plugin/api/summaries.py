@@ -15,7 +15,7 @@ from hawkfish_plugin.api.access import find_system, missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import Group
+from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.redfish import summaries, uris
 from hawkfish_plugin.redfish.common import Resource
 

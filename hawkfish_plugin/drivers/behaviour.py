@@ -23,13 +23,13 @@ from collections.abc import (
 from typing import Any
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.contract import Dependent
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 
 STEPS: Mapping[str, Sequence[str]] = {
-    'create': ('prepare', 'capture', 'finish'),
-    'revert': ('prepare', 'revert', 'finish'),
-    'delete': ('prepare', 'merge', 'finish'),
+    contract.CREATE: ('prepare', 'capture', 'finish'),
+    contract.REVERT: ('prepare', 'revert', 'finish'),
+    contract.DELETE: ('prepare', 'merge', 'finish'),
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
@@ -61,7 +61,7 @@ class Behaviour:
     )
     die_at: Collection[str] = ()
     depth: int | None = None
-    dependents: Mapping[str, Sequence[Dependent]] = dataclasses.field(
+    dependents: Mapping[str, Sequence[contract.Dependent]] = dataclasses.field(
         default_factory=dict
     )
     power_state: str | None = None

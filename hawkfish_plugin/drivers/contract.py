@@ -19,6 +19,10 @@ from hawkfish_plugin.records import Record
 
 R = TypeVar('R', bound=Record)
 
+# The names of the operations that a driver knows, as in what it raises.
+CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
+REPAIR = 'repair'
+
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
 AS_CAPTURED = 'AsCaptured'
 TARGET_POWER_STATES = (AS_CAPTURED, ON, OFF, PAUSED)
@@ -301,9 +305,9 @@ class DeleteJournal(Record):
 
 # The steps that a driver may note of each of its operations, in their order.
 STEPS: Mapping[str, Sequence[str]] = {
-    'create': ('prepare', 'freeze', 'capture', 'finish'),
-    'revert': ('prepare', 'revert', 'finish', 'start'),
-    'delete': ('prepare', 'merge', 'finish'),
+    CREATE: ('prepare', 'freeze', 'capture', 'finish'),
+    REVERT: ('prepare', 'revert', 'finish', 'start'),
+    DELETE: ('prepare', 'merge', 'finish'),
 }
 
 UNTOUCHED = ('', *STEPS['revert'][:1])
@@ -398,42 +402,11 @@ class TaskContext(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
-class Abilities:
-    """
-    What a hypervisor can do with snapshots, whatever the system.
-
-    *memory*: a snapshot can hold the memory of a running system.  *tree*: a
-    create after a revert begins a branch.  *merge*: a snapshot that others
-    grow from can be deleted, and its data goes into one of them.  *quiesce*:
-    the guest can be asked to flush its file systems.  *space*: a forecast
-    says how much space is needed.
-    """
-
-    memory: bool = True
-    tree: bool = True
-    merge: bool = True
-    quiesce: bool = True
-    space: bool = True
-
-
-class Driver(Protocol):
-    """
-    A hypervisor that can snapshot its systems.
-
-    Systems are named by UUID, but for ``resolve``.  Each operation has a
-    settling twin: called after its process died, or after the hypervisor
-    went away, it waits until the hypervisor is done, cleans up what is half
-    made, returns normally if the operation did take place and raises
-    OperationInterrupted, saying what it found, if it did not; of a revert that
-    was undone, or of which nobody can know, RevertUndone, RevertNotUndone or
-    RevertUnknown.
-    """
+class ServesSystems(Protocol):
+    """The systems of a hypervisor, by UUID but for ``resolve``."""
 
     target: str
     """Which hypervisor this is: what tells it from every other one."""
-
-    abilities: Abilities
 
     def resolve(self, identity: str) -> System:
         """The system with this UUID or name; raises SystemNotFound."""
@@ -443,6 +416,10 @@ class Driver(Protocol):
 
     def power_states(self) -> Mapping[System, str]:
         """Every system that there is, and whether it is ON, OFF or PAUSED."""
+
+
+class ListsSnapshots(Protocol):
+    """The snapshots that a hypervisor has, and what can be had."""
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""
@@ -485,6 +462,19 @@ class Driver(Protocol):
         What the driver keeps by name follows.  May be told more than once.
         """
 
+
+class ChangesSnapshots(Protocol):
+    """
+    The operations of a driver, and what stands in their way.
+
+    Each has a settling twin: called after its process died, or after the
+    hypervisor went away, it waits until the hypervisor is done, cleans up what
+    is half made, returns normally if the operation did take place and raises
+    OperationInterrupted, saying what it found, if it did not; of a revert that
+    was undone, or of which nobody can know, RevertUndone, RevertNotUndone or
+    RevertUnknown.
+    """
+
     def check_create(self, uuid: str, request: CreateRequest) -> Forecast:
         """What would be made; raises what stands in the way of it."""
 
@@ -522,6 +512,10 @@ class Driver(Protocol):
     def settle_delete(
         self, uuid: str, name: str, context: TaskContext
     ) -> None: ...
+
+
+class Driver(ServesSystems, ListsSnapshots, ChangesSnapshots, Protocol):
+    """A hypervisor that can snapshot its systems."""
 
 
 # What a driver may offer besides -------------------------------------------

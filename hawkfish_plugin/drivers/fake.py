@@ -45,7 +45,6 @@ class FakeDriver:
         emulator: Mapping[str, Any],
         systems: Callable[[], Any],
     ) -> None:
-        self.abilities = contract.Abilities(merge=True, space=False)
         self.behaviour: Behaviour = (
             emulator.get(behaviour.SETTING) or Behaviour()
         )
@@ -269,7 +268,7 @@ class FakeDriver:
         if self.exists(uuid, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.check_create(uuid, request)
-        run = _Run('create', context, self.behaviour, uuid)
+        run = _Run(contract.CREATE, context, self.behaviour, uuid)
         run.step('prepare')
         context.meet(Meeting.FLUSHED)
         run.step('capture')
@@ -337,7 +336,7 @@ class FakeDriver:
         context: contract.TaskContext,
     ) -> None:
         self.check_revert(uuid, request)
-        run = _Run('revert', context, self.behaviour, uuid)
+        run = _Run(contract.REVERT, context, self.behaviour, uuid)
         run.step('prepare')
         context.meet(Meeting.PREPARED)
         run.step('revert')
@@ -369,7 +368,7 @@ class FakeDriver:
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
-        run = _Run('delete', context, self.behaviour, uuid)
+        run = _Run(contract.DELETE, context, self.behaviour, uuid)
         self._delete(uuid, name, run)
 
     def _delete(self, uuid: str, name: str, run: '_Run') -> None:
@@ -396,7 +395,7 @@ class FakeDriver:
             if snapshot.name == request.name:
                 return self._created(request, snapshot)
         raise exceptions.OperationInterrupted(
-            'create', 'there is no such snapshot'
+            contract.CREATE, 'there is no such snapshot'
         )
 
     def settle_revert(
@@ -415,7 +414,7 @@ class FakeDriver:
             ) from exc
         if not target.current:
             raise exceptions.OperationInterrupted(
-                'revert', 'the system is as it was'
+                contract.REVERT, 'the system is as it was'
             )
 
     def settle_delete(
@@ -423,7 +422,7 @@ class FakeDriver:
     ) -> None:
         if self.exists(uuid, name):
             self._delete(
-                uuid, name, _Run('delete', context, Behaviour(), uuid)
+                uuid, name, _Run(contract.DELETE, context, Behaviour(), uuid)
             )
 
 

@@ -17,7 +17,7 @@ import flask
 from hawkfish_plugin import exceptions, messages, sessions
 from hawkfish_plugin.emulator import headers, internals, serving
 from hawkfish_plugin.redfish import schemas, uris
-from hawkfish_plugin.services import Services
+from hawkfish_plugin.services import ForEmulator
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ OPEN = frozenset(
 )
 
 
-def install(app: flask.Flask, services: Services) -> None:
+def install(app: flask.Flask, services: ForEmulator) -> None:
     """
     Put the middleware in front of *app*.
 
@@ -59,7 +59,7 @@ def install(app: flask.Flask, services: Services) -> None:
 class TokenMiddleware:
     """WSGI middleware: *app*, but a valid ``X-Auth-Token`` will do."""
 
-    def __init__(self, app: flask.Flask, services: Services) -> None:
+    def __init__(self, app: flask.Flask, services: ForEmulator) -> None:
         self._app = app
         self._services = services
 

@@ -35,12 +35,12 @@ from hawkfish_plugin.emulator import (
     visibility,
 )
 from hawkfish_plugin.redfish import errors
-from hawkfish_plugin.services import Services
+from hawkfish_plugin.services import ForEmulator
 
 LOG = logging.getLogger(__name__)
 
 
-def install(app: flask.Flask, services: Services) -> None:
+def install(app: flask.Flask, services: ForEmulator) -> None:
     """
     Add the plugin's routes and hooks to *app*, the emulator; only once.
 
@@ -66,7 +66,7 @@ def install(app: flask.Flask, services: Services) -> None:
 class Hooks:
     """What is done before and after a request of *app*, the emulator."""
 
-    def __init__(self, app: flask.Flask, services: Services) -> None:
+    def __init__(self, app: flask.Flask, services: ForEmulator) -> None:
         self._services = services
         self._handles = handles.Handles(app)
         self._visibility = visibility.Visibility(app, services)
@@ -144,7 +144,7 @@ def _refuse(error: exceptions.HawkFishError) -> flask.Response:
     return answer(errors.error(error), error.status)
 
 
-def _starting(app: flask.Flask, services: Services) -> Any:
+def _starting(app: flask.Flask, services: ForEmulator) -> Any:
     """``app.run``, but starting *services* first."""
     run = app.run
 

@@ -18,7 +18,7 @@ import flask
 from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.services import Services
+from hawkfish_plugin.services import ForEmulator
 
 _MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
 # The emulator adds its defaults to the definition when it first reads them.
@@ -30,7 +30,7 @@ _MUTATING_READS = frozenset(
 class RequestLocks:
     """The locks of systems that the present request holds until its end."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: ForEmulator) -> None:
         self._services = services
         self._uuids: set[str] = set()
 

@@ -15,7 +15,7 @@ import flask
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.allowed import permits
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.services import Services
+from hawkfish_plugin.services import ForEmulator
 
 _OF_SYSTEM = re.compile(r'/redfish/v1/(?:Systems|Managers)/([^/]+)')
 
@@ -23,7 +23,7 @@ _OF_SYSTEM = re.compile(r'/redfish/v1/(?:Systems|Managers)/([^/]+)')
 class Visibility:
     """The systems that the emulator of *services* shows."""
 
-    def __init__(self, app: flask.Flask, services: Services) -> None:
+    def __init__(self, app: flask.Flask, services: ForEmulator) -> None:
         self._app = app
         self._services = services
 

@@ -142,7 +142,7 @@ class Room:
 
 
 class Create(Operation):
-    name = 'create'
+    name = contract.CREATE
     title = 'Create snapshot {snapshot}'
     # 2: it may have suspended its system, which is to be resumed.
     version = 2

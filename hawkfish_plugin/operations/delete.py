@@ -39,7 +39,7 @@ class DeleteArguments(Record):
 
 
 class Delete(Operation):
-    name = 'delete'
+    name = contract.DELETE
     title = 'Delete snapshot {snapshot}'
     effect = Effect.DELETING
     mends = True

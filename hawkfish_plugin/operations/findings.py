@@ -17,7 +17,7 @@ import cachetools
 from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.reading import TaskReader
 
 # A finding that nobody has minded for so long is recorded once more.
 _REMEMBERED_SECONDS = 86400.0
@@ -38,7 +38,7 @@ class Findings:
         self,
         driver: contract.Driver,
         event_table: events.Events,
-        task_table: Tasks,
+        task_table: TaskReader,
     ) -> None:
         self._driver = driver
         self._events = event_table

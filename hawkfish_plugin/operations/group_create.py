@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from oslo_config import cfg
 
-from hawkfish_plugin import events, exceptions, group_forecast, names
+from hawkfish_plugin import events, exceptions, names
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.group_forecast import GroupForecast, GroupPlan
-from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.groups import forecast
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.forecast import GroupForecast, GroupPlan
+from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.create import (
@@ -124,6 +125,7 @@ class GroupCreateArguments(Record):
 
 class GroupCreate(Operation):
     name = 'group-create'
+    of_group = True
     title = 'Create snapshot {snapshot} of group {group}'
     effect = Effect.CREATING
     cancellable = True
@@ -261,8 +263,8 @@ class GroupCreate(Operation):
         forecasts: Sequence[contract.Forecast],
     ) -> GroupForecast:
         """Of all together; raises what that is too much of."""
-        group_forecast.check_space(forecasts)
-        memory = group_forecast.memory(forecasts)
+        forecast.check_space(forecasts)
+        memory = forecast.memory(forecasts)
         speed = self._speed(group, forecasts, memory)
         pause = None
         if consistency != contract.LIVE:
@@ -296,20 +298,20 @@ class GroupCreate(Operation):
         """What would become of the others."""
         keep = (rules.LOCKED,) if options.locked else ()
         plans = {}
-        for system, forecast in zip(seen.systems, seen.forecasts, strict=True):
+        for system, planned in zip(seen.systems, seen.forecasts, strict=True):
             coming = contract.Snapshot(
                 seen.name,
                 '',
                 int(time.time()),
                 None,
-                forecast.memory,
-                forecast.external,
+                planned.memory,
+                planned.external,
                 self._groups.current(system),
                 current=True,
             )
             plans[system] = self._prune.plan_with(
                 system,
-                rules.Subject(coming, forecast.size, options.expires, keep),
+                rules.Subject(coming, planned.size, options.expires, keep),
                 None,
                 Reach.NEWER,
             )

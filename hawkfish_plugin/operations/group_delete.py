@@ -13,8 +13,9 @@ from typing import Any
 
 from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
-from hawkfish_plugin.groups import Group, Groups
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Group, Groups
+from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.delete import (
@@ -45,6 +46,7 @@ class GroupDeleteArguments(Record):
 
 class GroupDelete(Operation):
     name = 'group-delete'
+    of_group = True
     title = 'Delete snapshot {snapshot} of group {group}'
     effect = Effect.DELETING
 

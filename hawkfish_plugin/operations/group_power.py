@@ -16,8 +16,8 @@ from typing import Any
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.group_catalogue import GroupCatalogue
-from hawkfish_plugin.groups import Group
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
@@ -65,6 +65,8 @@ class _OfMembers(Operation):
     *systems* gives the emulator's own driver of systems.
     """
 
+    of_group = True
+
     def __init__(
         self,
         findings: Findings,
@@ -88,7 +90,7 @@ class _OfMembers(Operation):
         return self._tasks.submit(self, subjects, arguments, payload)
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
-        group = rival.arguments.get('group')
+        group = rival.intent.group
         if group is None:
             return super().refusal(rival)
         return exceptions.GroupBusy(group, rival.operation, rival.id)

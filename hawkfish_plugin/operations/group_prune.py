@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from hawkfish_plugin import catalogue
 from hawkfish_plugin.catalogue import Catalogue, View
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupCatalogue, GroupView
-from hawkfish_plugin.group_forecast import Going, GroupPlan
-from hawkfish_plugin.groups import Group, Groups
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.forecast import Going, GroupPlan
+from hawkfish_plugin.groups.table import Group, Groups
+from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import SubTask

@@ -18,17 +18,14 @@ from hawkfish_plugin import (
     catalogue,
     events,
     exceptions,
-    group_forecast,
     messages,
     names,
 )
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import (
-    GroupCatalogue,
-    GroupView,
-    names_of,
-)
-from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.groups import forecast
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.groups.views import GroupView, names_of
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.create import (
@@ -98,6 +95,7 @@ class GroupRevertJournal(Record):
 
 class GroupRevert(Operation):
     name = 'group-revert'
+    of_group = True
     title = 'Revert group {group} to snapshot {snapshot}'
     effect = Effect.REVERTING
 
@@ -191,10 +189,10 @@ class GroupRevert(Operation):
         before = grouped.ask_all(
             list(found), lambda system: self._create.check(system, safety)
         )
-        group_forecast.check_space(
+        forecast.check_space(
             [
                 *(seen.forecast for seen in before),
-                *(forecast for _, forecast in checked if forecast),
+                *(after for _, after in checked if after),
             ]
         )
         return [arguments for arguments, _ in checked]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import PartView
+from hawkfish_plugin.groups.views import PartView
 from hawkfish_plugin.operations.delete import Delete, DeleteArguments
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task

@@ -17,7 +17,7 @@ import cachetools
 from hawkfish_plugin import exceptions, messages, notes
 from hawkfish_plugin.catalogue import Catalogue, check_sound
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupView
+from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import (
     GroupPrune,

@@ -29,7 +29,7 @@ class RepairJournal(Record):
 
 
 class Repair(Operation):
-    name = 'repair'
+    name = contract.REPAIR
     title = 'Repair {system}'
 
     def __init__(

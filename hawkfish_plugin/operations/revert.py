@@ -55,7 +55,7 @@ class Checked:
 
 
 class Revert(Operation):
-    name = 'revert'
+    name = contract.REVERT
     title = 'Revert snapshot {snapshot}'
     effect = Effect.REVERTING
     mends = True

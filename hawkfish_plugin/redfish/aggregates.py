@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from hawkfish_plugin.group_catalogue import Member
+from hawkfish_plugin.groups.views import Member
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.group_catalogue import GroupView, PartView
-from hawkfish_plugin.group_forecast import (
+from hawkfish_plugin.groups.forecast import (
     Going,
     GroupForecast,
     GroupPlan,
 )
-from hawkfish_plugin.groups import GroupSnapshot
+from hawkfish_plugin.groups.table import GroupSnapshot
+from hawkfish_plugin.groups.views import GroupView, PartView
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.redfish.common import (
     Resource,

@@ -105,7 +105,7 @@ def task(
 
 
 def _oem(record: Task) -> Resource:
-    system, group = record.system, record.arguments.get('group')
+    system, group = record.system, record.intent.group
     return {
         '@odata.type': '#HawkFishTask.v1_0_0.Task',
         'Operation': record.operation,

@@ -63,7 +63,7 @@ class Context:
         rendezvous: Rendezvous | None = None,
     ) -> None:
         self.task = task
-        self.begun = bool(task.step)
+        self.last_step = task.step
         self._journal = dict(task.journal)
         self._table = table
         self._deadline = time.monotonic() + deadline
@@ -71,8 +71,9 @@ class Context:
         self._rendezvous = rendezvous
 
     @property
-    def last_step(self) -> str:
-        return str(self._journal.get('step', ''))
+    def begun(self) -> bool:
+        """Whether a step was noted, by an interrupted try as well."""
+        return bool(self.last_step)
 
     def recall(self, kind: type[R]) -> R:
         return kind.load(self._journal)
@@ -81,24 +82,24 @@ class Context:
         self, name: str, noted: Record | None = None, durable: bool = True
     ) -> None:
         LOG.debug('Task %s: %s', self.task.id, name)
-        self._journal |= {**(noted.dump() if noted else {}), 'step': name}
-        if not self._table.update(
+        self._journal |= noted.dump() if noted else {}
+        if not self._table.claims.update(
             self.task.id,
             durable,
             step=name,
             journal=json.dumps(self._journal),
         ):
             raise Abandoned
-        self.begun = True
+        self.last_step = name
 
     def progress(self, percent: int) -> None:
-        if not self._table.update(
+        if not self._table.claims.update(
             self.task.id, durable=False, percent=percent
         ):
             raise Abandoned
 
     def add_message(self, message_id: str, *args: object) -> None:
-        if not self._table.add_message(self.task.id, message_id, *args):
+        if not self._table.claims.add_message(self.task.id, message_id, *args):
             raise Abandoned
 
     def check_active(self) -> None:
@@ -183,7 +184,7 @@ class Context:
         return [
             task
             for task in waiting
-            if self._table.adopt(self.task.id, task.id)
+            if self._table.claims.adopt(self.task.id, task.id)
         ]
 
     def end_sub_tasks(

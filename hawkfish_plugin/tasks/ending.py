@@ -3,18 +3,36 @@
 What is kept of the end of a task: its error, its last messages, its journal.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
 
 Outcome = dict[str, Any] | exceptions.HawkFishError
 """The result of an operation, or its error."""
 
 
+@dataclasses.dataclass(frozen=True)
+class EndJournal(Record):
+    """
+    What the journal of a task holds once it has ended well.
+
+    *to_follow*: what follows it, see ``Operation.follow``, is still to be
+    done.
+    """
+
+    to_follow: bool = False
+
+
+IS_TO_FOLLOW = "IFNULL(json_extract(journal, '$.to_follow'), 0)"
+"""The same in SQL."""
+
+
 def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
-    """What is noted of *task* beyond its end; see ``Tasks.end``."""
+    """What is noted of *task* beyond its end; see ``Ends.end``."""
     # It holds the whole definition of a system; only who has to repair that
     # system needs it.
     if isinstance(
@@ -25,7 +43,7 @@ def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
         | exceptions.InternalError,
     ) or is_unsettled(outcome):
         return task.journal
-    return {'to_follow': True} if followed else {}
+    return EndJournal(followed).dump()
 
 
 def is_unsettled(outcome: Outcome) -> bool:

@@ -61,8 +61,9 @@ class Operation(abc.ABC):
     *title* names a task of it, with ``{snapshot}``, ``{system}`` and
     ``{group}``, where its arguments have one;
     *version* is that of its arguments and its journal; *effect* None leaves
-    the state of snapshots alone; *follows* says that ``follow`` does anything,
-    after a task that is no sub-task;
+    the state of snapshots alone; the arguments of one *of_group* have a
+    ``group``; *follows* says that ``follow`` does anything, after a task that
+    is no sub-task;
     one that *mends* leaves its system in a known state when it succeeds,
     whatever has ended in the middle before.
     """
@@ -75,6 +76,7 @@ class Operation(abc.ABC):
     cancellable: ClassVar[bool] = False
     mends: ClassVar[bool] = False
     follows: ClassVar[bool] = False
+    of_group: ClassVar[bool] = False
 
     @abc.abstractmethod
     def run(self, context: 'Context') -> dict[str, Any]:
@@ -148,6 +150,12 @@ Kinds = Mapping[str, type[Operation]]
 """Operations, by their names."""
 
 
+def effect_of(task: 'Task | None', kinds: Kinds) -> Effect | None:
+    """What *task* does to its snapshots; None where that is not known."""
+    kind = kinds.get(task.operation) if task else None
+    return kind.effect if kind else None
+
+
 class Operations:
     """The operations of a service."""
 
@@ -177,7 +185,7 @@ class Operations:
             operation=task.operation,
             snapshot=task.snapshot or '',
             system=system.name if system else '',
-            group=task.arguments.get('group', ''),
+            group=task.intent.group or '',
         )
 
 

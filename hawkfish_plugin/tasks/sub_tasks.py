@@ -93,7 +93,7 @@ class SubTasks:
     def _try_next(self, parent: Task, rendezvous: Rendezvous | None) -> bool:
         """Carry one out, if one can be; False where none waits any more."""
         try:
-            task = self._tasks.claim(parent.id)
+            task = self._tasks.claims.claim(parent.id)
             if task:
                 self._supervisor.well()
                 self._execute(task, rendezvous)
@@ -119,7 +119,7 @@ class SubTasks:
         error = exceptions.OperationCancelled(part.operation)
         while True:
             try:
-                self._tasks.end(part, CANCELLED, error)
+                self._tasks.ends.end(part, CANCELLED, error)
                 return
             except exceptions.StateUnavailable as exc:
                 self._suffer(exc)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hawkfish_plugin import db
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.records import Record
 
 LOG = logging.getLogger(__name__)
 
@@ -26,6 +27,23 @@ class Subject:
 
     system: contract.System
     snapshot: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Intent(Record):
+    """
+    What the arguments of a task tell those who only show it.
+
+    *group* and *snapshot* are what the task of a group works on; the others
+    are of the snapshot that a create makes.  Whatever the operation, its
+    record of arguments has them under these names, if at all.
+    """
+
+    group: str | None = None
+    snapshot: str | None = None
+    description: str = ''
+    memory: bool | None = None
+    consistency: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +102,11 @@ class Task:
     def snapshot(self) -> str | None:
         """The first of its snapshots."""
         return self.subjects[0].snapshot if self.subjects else None
+
+    @property
+    def intent(self) -> Intent:
+        """What it is about to do, whatever its operation is."""
+        return Intent.load(self.arguments)
 
     @property
     def one_system(self) -> contract.System:

@@ -106,7 +106,7 @@ class Creating:
             made = subject.tree()[name]
             assert (seen.external, seen.memory) == (made.external, made.memory)
             assert seen.size.own >= 0 and seen.size.disks >= 0
-            assert subject.driver.abilities.space or not seen.needs
+            assert subject.abilities.space or not seen.needs
             for folder, needed, available in seen.needs:
                 assert folder
                 assert 0 <= needed <= available
@@ -115,7 +115,7 @@ class Creating:
         """A running system's memory is captured, and goes on in a revert."""
         subject.switch_on()
         seen = subject.driver.capabilities(subject.uuid)
-        if not (subject.driver.abilities.memory and seen.memory):
+        if not (subject.abilities.memory and seen.memory):
             pytest.skip('this system has snapshots of its disks alone')
 
         made = subject.create('a', memory=True)
@@ -147,7 +147,7 @@ class Creating:
 
     def test_capabilities_are_within_the_abilities(self, subject):
         """A system can have nothing that its hypervisor cannot do."""
-        can = subject.driver.abilities
+        can = subject.abilities
         seen = subject.driver.capabilities(subject.uuid)
 
         assert seen.version
@@ -187,7 +187,7 @@ class Moving:
 
     def test_a_branch(self, subject):
         """What is made after a revert grows beside what was there."""
-        if not subject.driver.abilities.tree:
+        if not subject.abilities.tree:
             pytest.skip('the snapshots of this hypervisor are a line')
         subject.fork()
 
@@ -212,7 +212,7 @@ class Moving:
         """Its child grows from its parent; the system stands where it did."""
         for each in 'abc':
             subject.create(each)
-        if not subject.driver.abilities.merge:
+        if not subject.abilities.merge:
             refused = refusal(subject.delete, name)
             assert isinstance(refused, exceptions.SnapshotReferenced)
             return

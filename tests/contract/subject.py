@@ -9,6 +9,26 @@ from hawkfish_plugin.drivers import contract
 from tests.contract.context import Context
 
 
+@dataclasses.dataclass(frozen=True)
+class Abilities:
+    """
+    What a hypervisor can do with snapshots, whatever the system.
+
+    The suite does not ask for what it cannot do.  *memory*: a snapshot can
+    hold the memory of a running system.  *tree*: a create after a revert
+    begins a branch.  *merge*: a snapshot that others
+    grow from can be deleted, and its data goes into one of them.  *quiesce*:
+    the guest can be asked to flush its file systems.  *space*: a forecast
+    says how much space is needed.
+    """
+
+    memory: bool = True
+    tree: bool = True
+    merge: bool = True
+    quiesce: bool = True
+    space: bool = True
+
+
 @dataclasses.dataclass
 class Subject:
     """
@@ -23,6 +43,7 @@ class Subject:
     switch_on: Callable[[], None]
     obstructed: Callable[[], AbstractContextManager[object]]
     outdate: Callable[[], None]
+    abilities: Abilities = Abilities()
 
     @property
     def uuid(self) -> str:

@@ -116,9 +116,9 @@ def test_the_task_that_ended_last_is_remembered(
     table = Tasks(database, locks.Locks(tmp_path), conf.load())
     tasks = [submit(table, name) for name in 'abc']
     for number, task in enumerate(tasks):
-        table.claim()
+        table.claims.claim()
         clock(-number * DAYS)
-        assert table.end(task, COMPLETED, {})
+        assert table.ends.end(task, COMPLETED, {})
 
     assert [task.snapshot for task in table.list()] == ['b', 'c']
 

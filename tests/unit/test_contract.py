@@ -9,7 +9,7 @@ from sushy_tools.emulator.resources.systems import fakedriver
 from hawkfish_plugin import conf
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.fake import FakeDriver
-from tests.contract.subject import Subject
+from tests.contract.subject import Abilities, Subject
 from tests.contract.suite import DriverContract
 
 
@@ -44,7 +44,8 @@ def subject(fake):
         fake.outdate(made.uuid)
 
     system = fake.resolve('fake')
-    made = Subject(fake, system, switch_on, obstructed, outdate)
+    cannot = Abilities(space=False)
+    made = Subject(fake, system, switch_on, obstructed, outdate, cannot)
     return made
 
 

@@ -174,7 +174,9 @@ def test_a_create_that_could_not_quiesce_is_told(emulator, recorded):
     emulator.create(Name='a')
     [task] = [task for task in table.list() if task.active]
 
-    table.add_message(task.id, messages.QUIESCE_FAILED, 'fake', 'no agent')
+    table.claims.add_message(
+        task.id, messages.QUIESCE_FAILED, 'fake', 'no agent'
+    )
 
     told = recorded()[-1]
     assert (told.message_id, told.args) == (

@@ -3,8 +3,9 @@
 
 import pytest
 
-from hawkfish_plugin import exceptions, group_forecast
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.contract import Forecast, Size
+from hawkfish_plugin.groups import forecast
 
 GIB = 2**30
 
@@ -17,9 +18,9 @@ def test_what_one_folder_needs_is_added_up():
     """Each system would have had enough, all of them do not."""
     forecasts = [needing(('/a', 3 * GIB, 5 * GIB))] * 2
 
-    assert group_forecast.total_needs(forecasts) == [('/a', 6 * GIB, 5 * GIB)]
+    assert forecast.total_needs(forecasts) == [('/a', 6 * GIB, 5 * GIB)]
     with pytest.raises(exceptions.InsufficientSpace):
-        group_forecast.check_space(forecasts)
+        forecast.check_space(forecasts)
 
 
 def test_folders_of_one_file_system_share_what_is_free():
@@ -29,7 +30,7 @@ def test_folders_of_one_file_system_share_what_is_free():
         needing(('/b', 3 * GIB, 5 * GIB - 2**20)),
     ]
 
-    assert group_forecast.total_needs(forecasts) == [
+    assert forecast.total_needs(forecasts) == [
         ('/a, /b', 6 * GIB, 5 * GIB - 2**20)
     ]
 
@@ -41,12 +42,12 @@ def test_file_systems_are_counted_each_by_itself():
         needing(('/b', 3 * GIB, 4 * GIB)),
     ]
 
-    group_forecast.check_space(forecasts)
-    assert len(group_forecast.total_needs(forecasts)) == 2
+    forecast.check_space(forecasts)
+    assert len(forecast.total_needs(forecasts)) == 2
 
 
 def test_memory_is_that_of_what_runs():
     """A system that is off has none to save."""
     off = Forecast(True, False, Size(own=GIB))
 
-    assert group_forecast.memory([needing(), off]) == GIB
+    assert forecast.memory([needing(), off]) == GIB

@@ -123,8 +123,8 @@ class Services:
     def interrupted(self):
         """A task whose process died over its first step."""
         self.submitted()
-        task = self.tasks.claim()
-        self.tasks.update(task.id, step='half')
+        task = self.tasks.claims.claim()
+        self.tasks.claims.update(task.id, step='half')
         return task
 
     def submitted(self):
@@ -379,7 +379,7 @@ def test_an_unsettled_system_is_not_changed(client, services):
     )
     assert not is_locked(services)
     assert client.get(PATH).status_code == 200
-    services.tasks.end(task, 'Completed', {})
+    services.tasks.ends.end(task, 'Completed', {})
     assert client.patch(PATH, json={}).status_code == 200
 
 

@@ -8,6 +8,8 @@ import pathlib
 import pytest
 
 import hawkfish_plugin
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.wiring import work
 
 PACKAGE = 'hawkfish_plugin'
 ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
@@ -16,6 +18,7 @@ ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
 LAYERS = {
     'hawkfish_plugin': 9,
     'hawkfish_plugin.plugin': 8,
+    'hawkfish_plugin.wiring': 8,
     'hawkfish_plugin.wsgi': 8,
     'hawkfish_plugin.cli': 8,
     'hawkfish_plugin.ironic': 8,
@@ -26,13 +29,14 @@ LAYERS = {
     'hawkfish_plugin.operations': 5,
     'hawkfish_plugin.sweeping': 5,
     'hawkfish_plugin.catalogue': 5,
-    'hawkfish_plugin.group_catalogue': 5,
     'hawkfish_plugin.redfish': 5,
     'hawkfish_plugin.tasks': 4,
     'hawkfish_plugin.events': 3,
     'hawkfish_plugin.sessions': 3,
     'hawkfish_plugin.notes': 3,
-    'hawkfish_plugin.groups': 3,
+    'hawkfish_plugin.groups': 5,
+    'hawkfish_plugin.groups.table': 3,
+    'hawkfish_plugin.groups.forecast': 1,
     'hawkfish_plugin.attention': 3,
     'hawkfish_plugin.health': 3,
     'hawkfish_plugin.retention': 3,
@@ -41,7 +45,6 @@ LAYERS = {
     'hawkfish_plugin.drivers': 1,
     'hawkfish_plugin.tree': 1,
     'hawkfish_plugin.names': 1,
-    'hawkfish_plugin.group_forecast': 1,
     'hawkfish_plugin.retention.rules': 1,
     'hawkfish_plugin.redfish.events': 3,
     'hawkfish_plugin.redfish.uris': 1,
@@ -246,3 +249,35 @@ def test_clients_have_no_http_of_their_own(module):
 
     assert not {i for i in found if i.split('.')[0] in HTTP - {'requests'}}
     assert not requests_used(source)
+
+
+def spelled(source):
+    """The strings of *source*, but for the names of steps."""
+    tree = ast.parse(source)
+    steps = {
+        id(node)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and getattr(call.func, 'attr', '') in ('step', 'note')
+        for node in call.args
+    }
+    # What is compared is the last step; a set of steps is a tuple.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Tuple | ast.Compare):
+            steps |= {id(part) for part in ast.iter_child_nodes(node)}
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in steps
+    }
+
+
+@pytest.mark.parametrize(
+    'module', [m for m in MODULES if m.startswith(f'{PACKAGE}.drivers.')]
+)
+def test_drivers_do_not_spell_the_names_of_operations(module):
+    """The contract has them; the operations take theirs from there too."""
+    found = spelled(MODULES[module].read_text())
+
+    if module != contract.__name__:
+        assert not found & work.KINDS.keys()

@@ -404,7 +404,7 @@ def test_a_interrupted_revert_whose_snapshot_is_gone(emulator):
         409,
         ['RevertNotUndone'],
     )
-    assert tasks.list()[-1].journal['step'] == 'revert'
+    assert tasks.list()[-1].step == 'revert'
 
 
 def test_etags(emulator):

@@ -24,6 +24,7 @@ from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks import table as tasks
 from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks.ending import EndJournal
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.task import (
     CANCELLED,
@@ -261,7 +262,7 @@ def test_a_task_runs_to_its_end(started, work):
     assert task.result == {'did': 's'}
     assert task.percent == 100
     # Notes may hold secrets of a definition: gone with the end.
-    assert task.journal == {}
+    assert task.journal == EndJournal().dump()
     assert task.created <= task.started <= task.ended
     assert message_ids(task) == ['TaskStarted', 'TaskCompletedOK']
 
@@ -272,7 +273,7 @@ def test_the_end_of_a_task_is_told_once(started, work):
     task = ended(started, submit(started, 's'))
     told = started.events.newest()
 
-    again = started.end(task, EXCEPTION, exceptions.InternalError())
+    again = started.ends.end(task, EXCEPTION, exceptions.InternalError())
 
     assert not again
     assert started.get(task.id).state == COMPLETED
@@ -327,8 +328,8 @@ def test_what_follows_survives_its_process(table, work):
     """What a process that died has not come to is done by the next one."""
     seen = []
     task = submit(table, 's', kind='silent')
-    table.claim()
-    table.end(task, COMPLETED, {}, followed=True)
+    table.claims.claim()
+    table.ends.end(task, COMPLETED, {}, followed=True)
     assert [t.id for t in table.to_follow()] == [task.id]
 
     following = {'follow': lambda _, task: seen.append(task.snapshot)}
@@ -425,7 +426,7 @@ def test_two_claims_never_get_the_same_task(tmp_path):
     claimed = []
 
     def claim():
-        while task := table.claim():
+        while task := table.claims.claim():
             claimed.append(task.id)
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
@@ -569,7 +570,7 @@ def test_an_error_of_ours_is_told_in_its_words(started):
         'OperationFailed',
         'TaskAborted',
     ]
-    assert task.journal == {}
+    assert task.journal == EndJournal().dump()
 
 
 def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
@@ -583,7 +584,7 @@ def test_an_unforeseen_error_ends_the_task_and_nothing_else(started, work):
     assert 'not foreseen' not in json.dumps(task.messages)
     # Nobody knows how far it came: who has to find out needs the notes.
     assert task.journal['note'] == 'definition'
-    assert task.journal['step'] == 'failing'
+    assert task.step == 'failing'
     assert later.state == COMPLETED
 
 
@@ -729,16 +730,16 @@ def test_a_task_that_another_comes_after_is_kept(table):
     table._options.set_override('keep_completed', 1, 'tasks')
     first = submit(table, 's', A)
     submit(table, 't', A, 'other', after=first.id)
-    assert table.end(table.claim(), COMPLETED, {})
-    second = table.claim()
+    assert table.ends.end(table.claims.claim(), COMPLETED, {})
+    second = table.claims.claim()
     aside = submit(table, 's', B)
-    assert table.end(table.claim(), COMPLETED, {})
+    assert table.ends.end(table.claims.claim(), COMPLETED, {})
 
     with pytest.raises(exceptions.TaskNotCancellable) as refused:
         table.cancel(first.id)
 
     assert refused.value.args == (str(first.id), 'other')
-    assert table.end(second, COMPLETED, {})
+    assert table.ends.end(second, COMPLETED, {})
     for task in (first, aside):
         with pytest.raises(exceptions.TaskNotFound):
             table.get(task.id)

@@ -12,7 +12,7 @@ from hawkfish_plugin.attention import Unsettled
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.purge import Purge
-from hawkfish_plugin.tasks import workers
+from hawkfish_plugin.tasks import execution, workers
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.task import (
     CANCELLED,
@@ -110,7 +110,7 @@ def kinds(stuck, away):
 def table(tmp_path, monkeypatch, kinds):
     """A task table with one worker."""
     monkeypatch.setenv('OS_TASKS__WORKERS', '1')
-    monkeypatch.setattr(workers, 'RETRY_SECONDS', 0.05)
+    monkeypatch.setattr(execution, 'RETRY_SECONDS', 0.05)
     table = open_table(tmp_path)
     table.start(Operations(*kinds.values()))
     return table
@@ -129,7 +129,7 @@ def test_an_abandoned_task_says_how_far_it_came(abandoned):
     assert abandoned.state == EXCEPTION
     assert message_ids(abandoned)[-2:] == ['OperationUnsettled', 'TaskAborted']
     assert abandoned.error['messages'][0][1][:2] == ['stuck', 'call']
-    assert abandoned.journal['step'] == 'call'
+    assert abandoned.step == 'call'
 
 
 def test_an_abandoned_task_keeps_nobody(abandoned, table, stuck):
@@ -279,7 +279,7 @@ def test_a_cancel_of_a_task_that_waits(table, kinds):
 
 def test_nothing_waits_for_ever(table, away, monkeypatch):
     """A hypervisor that stays away is given up at last."""
-    monkeypatch.setattr(workers, '_AWAY_SECONDS', 0.1)
+    monkeypatch.setattr(execution, '_AWAY_SECONDS', 0.1)
 
     task = ended(table, submit(table, 's', kind='away'))
 

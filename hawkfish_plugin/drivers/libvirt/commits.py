@@ -76,7 +76,7 @@ class Commits:
                     f'{merge.target}[{top.index}]',
                 )
         raise exceptions.OperationFailed(
-            'delete', f'{merge.top!r} is not above {merge.base!r}'
+            contract.DELETE, f'{merge.top!r} is not above {merge.base!r}'
         )
 
     def _chain(self, merge: Merge) -> Sequence[xml.Source]:
@@ -93,9 +93,11 @@ class Commits:
                 told = time.monotonic()
                 context.progress(int(100 * sum(done) / len(done)))
                 if context.cancelled:
-                    raise exceptions.OperationCancelled('delete')
+                    raise exceptions.OperationCancelled(contract.DELETE)
                 if context.overdue:
-                    raise exceptions.OperationTimedOut('delete', deadline)
+                    raise exceptions.OperationTimedOut(
+                        contract.DELETE, deadline
+                    )
             time.sleep(wait)
             wait = min(2 * wait, _POLL_SECONDS)
 

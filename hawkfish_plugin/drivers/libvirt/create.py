@@ -55,7 +55,9 @@ def run(
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> contract.Created:
-    with hypervisor.domain(uuid, 'create', context.check_active) as domain:
+    with hypervisor.domain(
+        uuid, contract.CREATE, context.check_active
+    ) as domain:
         create = _Create(domain, request, conf, context)
         create.prepare()
         create.warn()
@@ -79,7 +81,9 @@ def settle(
 ) -> contract.Created:
     domain_jobs.until_idle(hypervisor, uuid, context)
     journal = context.recall(CreateJournal)
-    with hypervisor.domain(uuid, 'create', context.check_active) as domain:
+    with hypervisor.domain(
+        uuid, contract.CREATE, context.check_active
+    ) as domain:
         create_finish.resume(domain, journal)
         if journal.frozen and domain.is_active:
             agent.thaw(domain, conf.snapshots.quiesce_timeout, context)
@@ -98,7 +102,7 @@ def settle(
         else 'what was left of it is gone'
     )
     raise exceptions.OperationInterrupted(
-        'create', f'there is no such snapshot, and {said}'
+        contract.CREATE, f'there is no such snapshot, and {said}'
     )
 
 
@@ -151,7 +155,7 @@ class _Create:
 
     def _check_cancelled(self) -> None:
         if self.context.cancelled:
-            raise exceptions.OperationCancelled('create')
+            raise exceptions.OperationCancelled(contract.CREATE)
 
     def warn(self) -> None:
         """Report which firmware state the snapshot will not contain."""
@@ -323,7 +327,10 @@ class _Create:
     def _make_overlays(self) -> None:
         for target, path in self.new.overlays.items():
             self.domain.host.storage.make_overlay(
-                path, self.planned.paths[target], self.planned.formats[target]
+                path,
+                self.planned.paths[target],
+                self.planned.formats[target],
+                contract.CREATE,
             )
 
     def _check_aborted(
@@ -332,10 +339,10 @@ class _Create:
         if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
             return
         if watch.cancelled:
-            raise exceptions.OperationCancelled('create') from error
+            raise exceptions.OperationCancelled(contract.CREATE) from error
         if watch.overdue:
             raise exceptions.OperationTimedOut(
-                'create', self.conf.tasks.deadline
+                contract.CREATE, self.conf.tasks.deadline
             ) from error
 
 

@@ -120,7 +120,7 @@ class Deletes:
     ) -> Iterator[Domain]:
         """The domain; libvirtd may go away so many times and no more."""
         with self._hypervisor.domain(
-            uuid, 'delete', context.check_active
+            uuid, contract.DELETE, context.check_active
         ) as domain:
             try:
                 yield domain
@@ -156,7 +156,7 @@ class Deletes:
         )
         context.step('prepare', journal)
         if context.cancelled:
-            raise exceptions.OperationCancelled('delete')
+            raise exceptions.OperationCancelled(contract.DELETE)
         if planned.merges:
             self._merge(domain, name, planned, context)
         context.step('finish', durable=False)
@@ -253,4 +253,4 @@ def _count_loss(
     said = f'libvirtd went away {losses} times'
     if noted.merging:
         raise exceptions.MergeFailed(name, said) from error
-    raise exceptions.OperationFailed('delete', said) from error
+    raise exceptions.OperationFailed(contract.DELETE, said) from error

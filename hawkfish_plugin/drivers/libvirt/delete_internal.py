@@ -38,7 +38,7 @@ def run(
     name, before = snapshot.record.name, context.recall(contract.DeleteJournal)
     context.step('prepare', before)
     if context.cancelled:
-        raise exceptions.OperationCancelled('delete')
+        raise exceptions.OperationCancelled(contract.DELETE)
     held = _held(domain, snapshot)
     context.step('merge', contract.DeleteJournal(merging=True))
     try:

@@ -65,7 +65,9 @@ def failure(revert: Reverting, reason: str) -> exceptions.HawkFishError | None:
 
     None where the revert did take place after all.
     """
-    return _run(revert, reason, exceptions.OperationFailed('revert', reason))
+    return _run(
+        revert, reason, exceptions.OperationFailed(contract.REVERT, reason)
+    )
 
 
 def _run(
@@ -149,7 +151,7 @@ def settle(revert: Reverting) -> exceptions.HawkFishError | None:
             revert.name, 'nobody saw its end', domain.power_state
         )
     untouched = exceptions.OperationInterrupted(
-        'revert', 'the system is as it was'
+        contract.REVERT, 'the system is as it was'
     )
     return _run(revert, _UNSEEN, untouched)
 

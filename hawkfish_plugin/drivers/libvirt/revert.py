@@ -66,7 +66,9 @@ def run(
     ledger: Ledger,
 ) -> None:
     """Revert as *request* asks for."""
-    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
+    with hypervisor.domain(
+        uuid, contract.REVERT, context.check_active
+    ) as domain:
         planned = revert_plan.make(domain, request, conf, ledger)
         full = contract.Freshness.FULL
         revert_plan.check_removed(domain, planned, ledger, full)
@@ -122,14 +124,16 @@ def settle(
     context: contract.TaskContext,
 ) -> None:
     domain_jobs.until_idle(hypervisor, uuid, context)
-    with hypervisor.domain(uuid, 'revert', context.check_active) as domain:
+    with hypervisor.domain(
+        uuid, contract.REVERT, context.check_active
+    ) as domain:
         revert = reverting.begun(domain, request, context)
         if context.last_step == 'prepare':
             undo.clean_up(revert)
             if not revert.is_ours:
                 libvirt_revert.end_older(revert)
             raise exceptions.OperationInterrupted(
-                'revert', 'the system is as it was'
+                contract.REVERT, 'the system is as it was'
             )
         if revert.journal.undoing:
             raise undo.run(revert, _INTERRUPTED)
@@ -180,7 +184,7 @@ def _prepare(
     try:
         for target, path in journal.created.items():
             base = planned.bases[target]
-            storage.make_overlay(path, base.path, base.format)
+            storage.make_overlay(path, base.path, base.format, contract.REVERT)
         live = xml.parse(journal.live_xml)
         firmware.capture(storage, live, journal.firmware)
     except (libvirt.libvirtError, exceptions.Conflict):
@@ -321,7 +325,7 @@ def _settle_ours(revert: Reverting) -> exceptions.HawkFishError | None:
     if place == undo.Place.UNTOUCHED:
         undo.take_back(revert)
         return exceptions.OperationInterrupted(
-            'revert', 'the system is as it was'
+            contract.REVERT, 'the system is as it was'
         )
     if place == undo.Place.OTHER:
         return exceptions.RevertNotUndone(

@@ -297,9 +297,13 @@ class Storage:
             stream.send(data[begin : begin + _PART_BYTES])
         stream.finish()
 
-    def make_overlay(self, path: str, base: str, base_format: str) -> None:
+    def make_overlay(
+        self, path: str, base: str, base_format: str, operation: str
+    ) -> None:
         """
         Make an empty overlay over *base* that only its owner can read.
+
+        *operation* is what it is made for, and fails where *base* is gone.
 
         Raises FolderMissing.
         """
@@ -308,7 +312,7 @@ class Storage:
         with contextlib.suppress(exceptions.FolderUnreadable):
             like = self._with(base, _described)
         if like is None and not self.exists(base):
-            raise exceptions.OperationFailed('create', f'{base} is gone')
+            raise exceptions.OperationFailed(operation, f'{base} is gone')
         text = volumes.overlay_xml(path, base, base_format, like)
         self._make(posixpath.dirname(path), text, lambda _: None)
 

@@ -104,7 +104,7 @@ def run(revert: Reverting, reason: str) -> exceptions.HawkFishError:
             return exceptions.RevertNotUndone(name, reason, BY_OTHERS)
         if place == Place.UNTOUCHED:
             take_back(revert)
-            return exceptions.OperationFailed('revert', reason)
+            return exceptions.OperationFailed(contract.REVERT, reason)
         return _undo(domain, revert, place, reason)
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)

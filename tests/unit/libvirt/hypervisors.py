@@ -55,7 +55,9 @@ class Files:
         data = self.data.get(path)
         return None if data is None else data[:most]
 
-    def make_overlay(self, path: str, base: str, base_format: str) -> None:
+    def make_overlay(
+        self, path: str, base: str, base_format: str, operation: str
+    ) -> None:
         self.present.add(path)
 
     def remove(self, path: str) -> None:

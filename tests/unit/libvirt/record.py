@@ -89,7 +89,7 @@ class Recorder:
         """A file that is backed by *base*, and that belongs to nobody."""
         with contextlib.closing(self.host.connect()) as connection:
             storage = hosts.Host(connection, hosts.Shared()).storage
-            storage.make_overlay(path, base, 'qcow2')
+            storage.make_overlay(path, base, 'qcow2', contract.CREATE)
 
     @contextlib.contextmanager
     def _domain(self, uuid: str) -> Iterator[libvirt.virDomain]:

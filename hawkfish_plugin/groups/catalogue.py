@@ -10,159 +10,39 @@ group of which one member may not be served is hidden as a whole.
 
 import contextlib
 import dataclasses
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import exceptions, tree
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.catalogue import (
-    CREATING,
-    DELETING,
     FAILED,
     READY,
-    REVERTING,
     Catalogue,
     View,
     check_free,
+    state_while,
 )
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import Group, Groups, GroupSnapshot, Part
-from hawkfish_plugin.tasks.operation import Effect, Kinds
-from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import NEW, Task
+from hawkfish_plugin.groups import trees
+from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.groups.views import (
+    INCOMPLETE,
+    MIXED,
+    GroupView,
+    Member,
+    PartView,
+    names_of,
+)
+from hawkfish_plugin.tasks.operation import Effect, Kinds, effect_of
+from hawkfish_plugin.tasks.reading import TaskReader
+from hawkfish_plugin.tasks.task import Task
 
 LOG = logging.getLogger(__name__)
-
-MIXED, INCOMPLETE = 'Mixed', 'Incomplete'
 
 # Of one group, all snapshots are begun at one moment.  Their times have no
 # parts, and those of different hosts may differ a bit.
 _SAME_SECONDS = 30
-
-_STATES = {
-    Effect.CREATING: CREATING,
-    Effect.REVERTING: REVERTING,
-    Effect.DELETING: DELETING,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """A *system* of a group; not *present*, it does not exist any more."""
-
-    system: contract.System
-    present: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class PartView:
-    """
-    One system of a group snapshot.
-
-    *view* is that of its snapshot, None where it has that no more; it has
-    been measured where the whole list was.  *stands*: the system stands on
-    it, or on what grows from it.
-    """
-
-    member: Member
-    view: View | None = None
-    stands: bool = False
-
-    @property
-    def system(self) -> contract.System:
-        return self.member.system
-
-
-@dataclasses.dataclass(frozen=True)
-class GroupView:
-    """
-    A group snapshot as users see it.
-
-    *task* is what works on it, or will.  *parent* and *children* are the
-    names of the group snapshots next to it in the trees of all members.
-    """
-
-    group: Group
-    snapshot: GroupSnapshot
-    parts: tuple[PartView, ...]
-    state: str
-    task: Task | None = None
-    parent: str | None = None
-    children: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.snapshot.name
-
-    @property
-    def views(self) -> Sequence[View]:
-        """Those of the members' snapshots that are there."""
-        return [part.view for part in self.parts if part.view]
-
-    @property
-    def missing(self) -> Sequence[contract.System]:
-        """The systems that have it no more."""
-        return [part.system for part in self.parts if not part.view]
-
-    @property
-    def added(self) -> Sequence[contract.System]:
-        """The systems that came to the group after it."""
-        captured = {part.system.uuid for part in self.parts}
-        return [m for m in self.group.members if m.uuid not in captured]
-
-    @property
-    def findings(self) -> Sequence[exceptions.HawkFishError]:
-        """What its state means, and what can still be done."""
-        found: list[exceptions.HawkFishError] = []
-        if self.state == INCOMPLETE:
-            found.append(
-                exceptions.GroupSnapshotIncomplete(
-                    self.name, names_of(self.missing)
-                )
-            )
-        if self.state == MIXED:
-            stands = [p.system for p in self.parts if p.stands]
-            others = [p.system for p in self.parts if not p.stands]
-            found.append(
-                exceptions.GroupSnapshotMixed(
-                    self.name, names_of(stands), names_of(others)
-                )
-            )
-        found += [
-            exceptions.SnapshotDamaged(view.name)
-            for view in self.views
-            if view.is_damaged
-        ]
-        return found
-
-
-class _Tree:
-    """The snapshots of one system, as those of groups are looked up in it."""
-
-    def __init__(self, views: Sequence[View]) -> None:
-        records = [view.record for view in views]
-        self._by_key = {(v.name, v.record.created): v for v in views}
-        self._parents = {record.name: record.parent for record in records}
-        current = next((r.name for r in records if r.current), None)
-        self.standing = {current, *tree.ancestors(records)}
-
-    def find(self, name: str, created: int) -> View | None:
-        """The snapshot *name* that was created then."""
-        return self._by_key.get((name, created))
-
-    def named(self, name: str) -> View | None:
-        """The snapshot *name*, whenever it was created."""
-        return next((v for v in self._by_key.values() if v.name == name), None)
-
-    def above(self, name: str) -> set[str]:
-        """The names that the snapshot *name* grows from."""
-        found: set[str] = set()
-        parent = self._parents.get(name)
-        while parent is not None and parent not in found:
-            found.add(parent)
-            parent = self._parents.get(parent)
-        return found
 
 
 class GroupCatalogue:
@@ -176,7 +56,7 @@ class GroupCatalogue:
         self,
         catalogue: Catalogue,
         group_table: Groups,
-        task_table: Tasks,
+        task_table: TaskReader,
         kinds: Kinds,
         serves: Callable[[contract.System], bool],
     ) -> None:
@@ -184,6 +64,7 @@ class GroupCatalogue:
         self._groups = group_table
         self._tasks = task_table
         self._kinds = kinds
+        self._of_groups = [n for n, kind in kinds.items() if kind.of_group]
         self._serves = serves
 
     # Groups ---------------------------------------------------------------
@@ -255,8 +136,8 @@ class GroupCatalogue:
         """The active tasks of the group itself."""
         return [
             task
-            for task in self._tasks.working(OPERATIONS)
-            if task.arguments.get('group') == group.name
+            for task in self._tasks.working(self._of_groups)
+            if task.intent.group == group.name
         ]
 
     # Their snapshots ------------------------------------------------------
@@ -272,35 +153,37 @@ class GroupCatalogue:
 
         *measured* and *freshness* as in ``Catalogue.list``.
         """
-        active = {
-            task.arguments.get('snapshot'): task
-            for task in self._working(group)
-        }
+        active = {task.intent.snapshot: task for task in self._working(group)}
         noted = self._groups.snapshots(group.name)
         known = {snapshot.name for snapshot in noted}
         coming = [
             _planned(task)
             for name, task in active.items()
-            if name not in known and self._effect(task) == Effect.CREATING
+            if name not in known
+            and effect_of(task, self._kinds) == Effect.CREATING
         ]
         members = {m.system.uuid: m for m in self.members(group)}
-        trees = {
-            uuid: _Tree(
+        by_system = {
+            uuid: trees.Tree(
                 self._catalogue.list(member.system, measured, freshness)
             )
             for uuid, member in members.items()
             if member.present
         }
         found = [
-            self._view(group, s, _parts(s, members, trees), active)
+            self._view(group, s, trees.parts(s, members, by_system), active)
             for s in noted
         ]
         found += [
-            self._view(group, s, _coming_parts(s, members, trees), active)
+            self._view(
+                group, s, trees.coming_parts(s, members, by_system), active
+            )
             for s in coming
         ]
         # Of what nobody has any more there is nothing to show.
-        return _related([v for v in found if v.views or v.task], trees)
+        return trees.related(
+            [v for v in found if v.views or v.task], by_system
+        )
 
     def get(
         self,
@@ -338,20 +221,14 @@ class GroupCatalogue:
         return dataclasses.replace(whole, state=self._state(whole))
 
     def _state(self, view: GroupView) -> str:
-        effect = self._effect(view.task)
-        # A task that waits has not begun to revert or delete anything.
-        waits = view.task is None or view.task.state == NEW
-        if effect and (effect == Effect.CREATING or not waits):
-            return _STATES[effect]
+        working = state_while(view.task, effect_of(view.task, self._kinds))
+        if working:
+            return working
         if any(found.is_damaged for found in view.views):
             return FAILED
         if view.missing:
             return INCOMPLETE
         return MIXED if len({p.stands for p in view.parts}) > 1 else READY
-
-    def _effect(self, task: Task | None) -> Effect | None:
-        kind = self._kinds.get(task.operation) if task else None
-        return kind.effect if kind else None
 
     def update(self, view: GroupView, changes: Mapping[str, Any]) -> None:
         """
@@ -445,21 +322,6 @@ class GroupCatalogue:
         return found
 
 
-OPERATIONS = (
-    'group-create',
-    'group-revert',
-    'group-delete',
-    'group-reset',
-    'group-boot-order',
-)
-"""The names of the operations whose argument ``group`` names a group."""
-
-
-def names_of(systems: Iterable[contract.System]) -> str:
-    """The names of *systems*, for people."""
-    return ', '.join(system.name for system in systems)
-
-
 def _spread(parts: Sequence[Part]) -> int:
     times = [part.created for part in parts]
     return max(times) - min(times)
@@ -473,80 +335,5 @@ def _planned(task: Task) -> GroupSnapshot:
             Part(s.system, s.snapshot or '', int(task.created))
             for s in task.subjects
         ),
-        task.arguments.get('consistency'),
+        task.intent.consistency,
     )
-
-
-def _parts(
-    snapshot: GroupSnapshot,
-    members: Mapping[str, Member],
-    trees: Mapping[str, _Tree],
-) -> tuple[PartView, ...]:
-    """The members' snapshots that *snapshot* is made of."""
-    made = []
-    for part in snapshot.parts:
-        uuid = part.system.uuid
-        member = members.get(uuid) or Member(part.system, False)
-        found = None
-        if uuid in trees:
-            found = trees[uuid].find(part.name, part.created)
-        stands = bool(found and found.name in trees[uuid].standing)
-        made.append(PartView(member, found, stands))
-    return tuple(made)
-
-
-def _coming_parts(
-    snapshot: GroupSnapshot,
-    members: Mapping[str, Member],
-    trees: Mapping[str, _Tree],
-) -> tuple[PartView, ...]:
-    """Those of one that is being created, as far as they are there."""
-    return tuple(
-        PartView(
-            members.get(part.system.uuid) or Member(part.system, False),
-            trees[part.system.uuid].named(snapshot.name)
-            if part.system.uuid in trees
-            else None,
-        )
-        for part in snapshot.parts
-    )
-
-
-def _related(
-    views: Sequence[GroupView], trees: Mapping[str, _Tree]
-) -> Sequence[GroupView]:
-    """*views* with the next ones above and below each."""
-    names = [_names(view) for view in views]
-    above = [
-        {uuid: trees[uuid].above(name) for uuid, name in mine.items()}
-        for mine in names
-    ]
-    parents: list[str | None] = []
-    for mine in above:
-        over = [
-            (views[i].snapshot.created, i)
-            for i, theirs in enumerate(names)
-            if (common := mine.keys() & theirs.keys())
-            and all(theirs[uuid] in mine[uuid] for uuid in common)
-        ]
-        parents.append(views[max(over)[1]].name if over else None)
-    return [
-        dataclasses.replace(
-            view,
-            parent=parent,
-            children=tuple(
-                itertools.compress(
-                    (other.name for other in views),
-                    (other == view.name for other in parents),
-                )
-            ),
-        )
-        for view, parent in zip(views, parents, strict=True)
-    ]
-
-
-def _names(view: GroupView) -> dict[str, str]:
-    """The names that the snapshots of its members have by now."""
-    return {
-        part.system.uuid: part.view.name for part in view.parts if part.view
-    }

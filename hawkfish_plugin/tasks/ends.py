@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The ends of tasks.
+
+Owns the SQL of what is written when a task ends, in one transaction: its
+result or error, the events that tell it, and the system that it may have left
+in the middle; and how long an ended task is remembered.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from hawkfish_plugin import attention, db, events, exceptions
+from hawkfish_plugin.tasks import ending
+from hawkfish_plugin.tasks.task import ACTIVE, COMPLETED, Task, read_tasks
+
+# An ended task, of which no parent has to know any more.
+_DONE_WITH = """
+    ended IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM tasks AS parents
+        WHERE parents.id = tasks.parent AND parents.ended IS NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS later
+        WHERE later.after_task = tasks.id AND later.ended IS NULL)
+"""
+
+
+class Ends:
+    """The ends of the tasks in *database*, which *event_table* tells."""
+
+    def __init__(
+        self,
+        database: db.Database,
+        event_table: events.Events,
+        conf: cfg.ConfigOpts,
+    ) -> None:
+        self._db = database
+        self._events = event_table
+        self._conf = conf.tasks
+
+    def end(
+        self,
+        task: Task,
+        state: str,
+        outcome: ending.Outcome,
+        while_state: str | None = None,
+        mends: bool = False,
+        happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
+        followed: bool = False,
+    ) -> bool:
+        """
+        Write the end of *task*, and the events that tell it.
+
+        *happened* gives those of its operation, from the task as it ended;
+        *mends* is that of the operation; what it is *followed* by is still to
+        be done, see ``TaskReader.to_follow``.
+        False where it was not *while_state*, or had ended already.
+        """
+        error = result = None
+        if isinstance(outcome, exceptions.HawkFishError):
+            error = ending.error(outcome)
+        else:
+            result = outcome
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                'SELECT * FROM tasks WHERE id = ?', (task.id,)
+            ).fetchone()
+            if row is None or row['state'] not in (
+                ACTIVE if while_state is None else (while_state,)
+            ):
+                return False
+            now = read_tasks(connection, [row])[0]
+            ended = dataclasses.replace(
+                now,
+                state=state,
+                result=result,
+                error=error,
+                messages=[
+                    *now.messages,
+                    *ending.last_messages(now, state, error),
+                ],
+                percent=100 if state == COMPLETED else now.percent,
+            )
+            _write_end(
+                connection, ended, ending.journal(now, outcome, followed)
+            )
+            _note_attention(connection, ended, outcome, mends)
+            origin = events.task_origin(ended.id, ended.system)
+            self._events.record(
+                connection,
+                [
+                    *(happened(ended) if happened else ()),
+                    events.NewEvent(*ended.messages[-1], origin),
+                ],
+            )
+            self._forget_oldest(connection)
+        return True
+
+    def followed(self, task: Task) -> None:
+        """What comes after *task* is done."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE tasks SET journal = ? WHERE id = ?',
+                (json.dumps(ending.EndJournal().dump()), task.id),
+            )
+
+    def forget(self, task_id: int) -> bool:
+        """Forget an ended task; False where somebody still needs it."""
+        with self._db.transaction() as connection:
+            found = connection.execute(
+                f'DELETE FROM tasks WHERE id = ? AND {_DONE_WITH}',  # noqa: S608
+                (task_id,),
+            )
+            return found.rowcount > 0
+
+    def _forget_oldest(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            'DELETE FROM tasks WHERE id IN (SELECT task FROM endings '  # noqa: S608
+            f'ORDER BY position DESC LIMIT -1 OFFSET ?) AND {_DONE_WITH} '
+            f'AND NOT {ending.IS_TO_FOLLOW}',
+            (self._conf.keep_completed,),
+        )
+
+
+def _write_end(
+    connection: sqlite3.Connection, ended: Task, journal: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        'UPDATE tasks SET state = ?, ended = ?, result = ?, error = ?, '
+        'messages = ?, percent = ?, journal = ? WHERE id = ?',
+        (
+            ended.state,
+            time.time(),
+            _json(ended.result),
+            _json(ended.error),
+            json.dumps(ended.messages),
+            ended.percent,
+            json.dumps(journal),
+            ended.id,
+        ),
+    )
+    connection.execute('INSERT INTO endings (task) VALUES (?)', (ended.id,))
+    connection.execute(
+        'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
+    )
+
+
+def _note_attention(
+    connection: sqlite3.Connection,
+    ended: Task,
+    outcome: ending.Outcome,
+    mends: bool,
+) -> None:
+    """Note whether somebody has to look after the systems of *ended*."""
+    for system in {s.system.uuid for s in ended.subjects}:
+        if ending.is_unsettled(outcome) and ended.step:
+            attention.note(
+                connection,
+                system,
+                ended.id,
+                ended.operation,
+                ended.snapshot,
+                ended.step,
+            )
+        elif mends and ended.state == COMPLETED:
+            attention.clear(connection, system)
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)

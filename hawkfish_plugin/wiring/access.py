@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who may see what.
+
+It depends on who asks: a request goes by the list of its own emulator, a
+subscription by that of the emulator that it was made with, and what a task
+keeps, by all lists.
+"""
+
+import functools
+
+import flask
+
+from hawkfish_plugin.allowed import AllowLists, permits
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.events import Event
+from hawkfish_plugin.events.subscriptions import Subscription
+from hawkfish_plugin.wiring.foundations import Foundations
+
+
+class Access(Foundations):
+    """What the allow lists let be seen; see ``allowed``."""
+
+    @functools.cached_property
+    def allowed(self) -> AllowLists:
+        return AllowLists(
+            self._folder,
+            lambda: internals.allowed_instances(self._app.config),
+        )
+
+    def may_serve(self, system: contract.System) -> bool:
+        return permits(internals.allowed_instances(self._app.config), system)
+
+    def _may_tell(self, system: contract.System) -> bool:
+        if flask.has_request_context():
+            return self.may_serve(system)
+        # What a task keeps is read by the clients of all emulators.
+        return self.allowed.is_served_by_all(system)
+
+    def may_show(self, event: Event) -> bool:
+        system = event.origin.system
+        return system is None or self.may_serve(system)
+
+    def _may_push(self, event: Event, subscription: Subscription) -> bool:
+        system = event.origin.system
+        return system is None or (
+            permits(subscription.allowed, system)
+            and self.allowed.is_served(system)
+        )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Tables, locks, and the driver: what everything else is built on.
+"""
+
+import functools
+import hashlib
+import pathlib
+from typing import Any
+
+import flask
+from oslo_config import cfg
+
+from hawkfish_plugin import (
+    conf,
+    drivers,
+)
+from hawkfish_plugin.db import Database
+from hawkfish_plugin.deadlines import Deadlines
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.events import Events
+from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.groups.table import Groups
+from hawkfish_plugin.locks import Locks
+from hawkfish_plugin.notes import Notes
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
+from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.supervision import Supervisor
+from hawkfish_plugin.tasks.table import Tasks
+
+
+class Foundations:
+    """Of *app*; see ``services.Services``."""
+
+    def __init__(self, app: flask.Flask) -> None:
+        self._app = app
+        self._supervisor = Supervisor()
+        self.deadlines = Deadlines(self._supervisor)
+
+    @functools.cached_property
+    def conf(self) -> cfg.ConfigOpts:
+        return conf.load()
+
+    @functools.cached_property
+    def driver(self) -> contract.Driver:
+        return drivers.load(
+            self._driver_name(),
+            self.conf,
+            self._app.config,
+            self._systems,
+        )
+
+    def _systems(self) -> Any:
+        """The emulator's own driver of systems."""
+        return internals.systems(self._app)
+
+    def _driver_name(self) -> str:
+        chosen = self.conf.hawkfish.driver
+        return str(chosen or internals.driver_name(self._app.config))
+
+    @functools.cached_property
+    def _folder(self) -> pathlib.Path:
+        # One for each hypervisor: the tasks of one are not for another.
+        target = self.driver.target
+        digest = hashlib.sha256(target.encode()).hexdigest()[:8]
+        parent = pathlib.Path(self.conf.hawkfish.state_dir)
+        return parent / f'{self._driver_name()}-{digest}'
+
+    @functools.cached_property
+    def locks(self) -> Locks:
+        return Locks(self._folder, self.rooms.locks)
+
+    @functools.cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self.conf.hawkfish.web_threads)
+
+    @functools.cached_property
+    def _database(self) -> Database:
+        return Database(self._folder)
+
+    @functools.cached_property
+    def tasks(self) -> Tasks:
+        return Tasks(self._database, self.locks, self.conf)
+
+    @property
+    def events(self) -> Events:
+        return self.tasks.events
+
+    @functools.cached_property
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(self._database, self.conf)
+
+    @functools.cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self._database)
+
+    @functools.cached_property
+    def _notes(self) -> Notes:
+        return Notes(self._database)
+
+    @functools.cached_property
+    def policies(self) -> Policies:
+        return Policies(self._database, self.locks, self.conf)
+
+    @functools.cached_property
+    def group_table(self) -> Groups:
+        return Groups(self._database)
