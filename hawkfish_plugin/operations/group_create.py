@@ -30,6 +30,7 @@ from hawkfish_plugin.operations.create import (
 )
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
+from hawkfish_plugin.operations.looks import Looks
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
@@ -150,6 +151,7 @@ class GroupCreate(Operation):
         self._prune = prune
         self._group_prune = group_prune
         self._conf = conf.groups
+        self._looks = Looks()
 
     # Requests -------------------------------------------------------------
 
@@ -452,8 +454,9 @@ class GroupCreate(Operation):
             group = self._groups.group(arguments.group)
         except exceptions.GroupNotFound:
             return False
-        noted = self._table.snapshots(group.name)
-        return arguments.snapshot in {snapshot.name for snapshot in noted}
+        return self._looks.ask(
+            group.name, lambda: self._groups.exists(group, arguments.snapshot)
+        )
 
     def answer(self, task: Task) -> Answer:
         arguments = GroupCreateArguments.load(task.arguments)

@@ -696,6 +696,21 @@ def test_of_what_nobody_has_any_more_nothing_is_shown(lab):
     assert lab.made(Name='a')['SnapshotState'] == 'Ready'
 
 
+def test_a_task_does_not_link_to_what_nobody_has_any_more(lab):
+    """As for a single snapshot."""
+    accepted = lab.post_create(Name='a')
+    lab.emulator.wait(accepted)
+    before = lab.task(accepted)['Links']['CreatedResources']
+
+    for name in TRIO:
+        delete_alone(lab, name, 'a')
+
+    assert before == [
+        {'@odata.id': lab.collection('/a').removeprefix(lab.emulator.url)}
+    ]
+    assert lab.task(accepted)['Links']['CreatedResources'] == []
+
+
 def test_snapshots_of_a_system_that_left_are_its_own(lab):
     """The group's are of those that stayed."""
     lab.made(Name='a')
