@@ -48,7 +48,8 @@ class CreateOptions:
     What a client asks of a create; see also ``contract.CreateRequest``.
 
     *name* None takes *stem* and the time; *expires* is in seconds since the
-    epoch.  *protect* is a snapshot that must not be pruned for this one.
+    epoch.  *protect* is a snapshot that must not be pruned for this one.  One
+    that is *temporary* goes away by itself, and breaks no limit.
     """
 
     name: str | None = None
@@ -60,6 +61,7 @@ class CreateOptions:
     stem: str = 'snapshot'
     protect: str | None = None
     consistency: str | None = None
+    temporary: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,7 @@ class CreateArguments(Record):
     expires: int | None = None
     protect: str | None = field(default=None, formerly='spare')
     consistency: str | None = None
+    temporary: bool = False
 
     @property
     def request(self) -> contract.CreateRequest:
@@ -317,7 +320,8 @@ class Create(Operation):
             options.consistency,
         )
         forecast, lacking = self._forecast(system, request)
-        self._check_room(system, request, forecast)
+        if not options.temporary:
+            self._check_room(system, request, forecast)
         return Seen(request, forecast, lacking, others)
 
     def _check_whole(
@@ -401,7 +405,8 @@ class Create(Operation):
         task = context.task
         arguments = CreateArguments.load(task.arguments)
         self._check_whole(task.one_system, arguments)
-        self._check_room(task.one_system, arguments.request)
+        if not arguments.temporary:
+            self._check_room(task.one_system, arguments.request)
         if arguments.protect is not None:
             self._make_room(context, arguments)
         try:

@@ -928,6 +928,20 @@ def test_a_lab_that_was_interrupted_while_it_made_room(limited, monkeypatch):
     assert lab.names() == ['b', 'c']
 
 
+def test_a_lab_at_a_limit_that_refuses_is_reverted(limited):
+    """Its safety snapshot counts only where it is to be kept."""
+    lab = limited
+    set_policy(lab, 'node-1', MaxSnapshots=1, OnLimit='Refuse')
+    lab.made(Name='a')
+
+    lab.reverted('a')
+    refused = lab.post_revert('a', SafetySnapshot=True)
+
+    assert message_ids(refused)[-1] == 'SnapshotLimitReached'
+    assert lab.names_of('node-1') == ['a']
+    set_policy(lab, 'node-1', OnLimit=None)
+
+
 def test_an_expired_group_snapshot_goes_as_a_whole(lab):
     """When the time of one part has come, and nothing else needs it."""
     lab.made(Name='a')
