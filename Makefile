@@ -21,7 +21,7 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale rounds flaws fuzz soak stress demo lint docs genconfig
+.PHONY: bench-scale rounds kills flaws fuzz soak stress demo lint docs genconfig
 .PHONY: genschemas clean distclean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make lower       the unit tests with the oldest dependencies'
 	@echo 'make bench       how fast, beside virsh; nine minutes, in the lab'
 	@echo 'make rounds      a lab captured 100 times while its guests talk'
+	@echo 'make kills       200 kills over operations on a lab, in the lab'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
@@ -86,6 +87,9 @@ rounds: setup
 	@$(IN_LAB) env HAWKFISH_LAB_ROUNDS=100 $(PYTHON) -m pytest \
 		-p no:cacheprovider tests/functional/test_lab_guests.py \
 		-k test_answers_come_after_questions
+
+kills: setup
+	@$(IN_LAB) $(PYTHON) -m tests.functional.kills $(KILLS_OPTIONS)
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)

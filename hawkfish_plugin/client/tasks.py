@@ -105,7 +105,7 @@ class Task(sushy_task.Task):  # type: ignore[misc]
 
         What becomes of its system is then not known.
         """
-        actions = self.json['Oem']['HawkFish']['Actions']
+        actions = self.json['Actions']['Oem']
         self._conn.post(actions['#HawkFishTask.Abandon']['target'], data={})
 
 

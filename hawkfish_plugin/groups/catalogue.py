@@ -198,6 +198,20 @@ class GroupCatalogue:
                 return whole
         raise exceptions.SnapshotNotFound(name)
 
+    def exists(self, group: Group, name: str) -> bool:
+        """Whether any system has its part of what is noted as *name*."""
+        return any(
+            self._has(part)
+            for snapshot in self._groups.snapshots(group.name)
+            if snapshot.name == name
+            for part in snapshot.parts
+        )
+
+    def _has(self, part: Part) -> bool:
+        with contextlib.suppress(exceptions.NotFound):
+            return self._catalogue.exists(part.system, part.name)
+        return False
+
     def free(self, group: Group, name: str) -> GroupView:
         """``get`` of one that no task works on; raises SnapshotBusy."""
         whole = self.get(

@@ -48,7 +48,8 @@ class CreateOptions:
 
     *name* None takes *stem* and the time; *expires* is in seconds since the
     epoch.  *protect* is a snapshot that must not be pruned for this one.  One
-    that is *temporary* counts for no limit, and nothing is pruned for it.
+    that is *temporary* counts for no limit, and nothing is pruned for it; the
+    system may be half changed *before_revert*.
     """
 
     name: str | None = None
@@ -61,6 +62,7 @@ class CreateOptions:
     protect: str | None = None
     consistency: str | None = None
     temporary: bool = False
+    before_revert: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,7 @@ class CreateArguments(Record):
     protect: str | None = field(default=None, formerly='spare')
     consistency: str | None = None
     temporary: bool = False
+    before_revert: bool = False
 
     @property
     def request(self) -> contract.CreateRequest:
@@ -330,7 +333,7 @@ class Create(Operation):
     ) -> None:
         """Raise where the system is half changed."""
         # A revert mends it; what there is may be kept before.
-        if not options.temporary and options.protect is None:
+        if not options.before_revert and options.protect is None:
             self._catalogue.check_whole(system)
 
     def _forecast(

@@ -10,7 +10,7 @@ themselves are sub-tasks; where they wait for each other is the driver's (see
 
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from oslo_config import cfg
@@ -31,6 +31,7 @@ from hawkfish_plugin.operations.create import (
 )
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
+from hawkfish_plugin.operations.looks import Looks
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
@@ -152,6 +153,7 @@ class GroupCreate(Operation):
         self._prune = prune
         self._group_prune = group_prune
         self._conf = conf.groups
+        self._looks = Looks()
 
     # Requests -------------------------------------------------------------
 
@@ -450,16 +452,27 @@ class GroupCreate(Operation):
 
     def there(self, tasks: Sequence[Task]) -> frozenset[int]:
         made = {t.id: GroupCreateArguments.load(t.arguments) for t in tasks}
-        shown = {group.name for group in self._groups.groups()}
-        noted = {
-            group: {one.name for one in self._table.snapshots(group)}
-            for group in {arguments.group for arguments in made.values()}
-            if group in shown
+        wanted: dict[str, set[str]] = {}
+        for one in made.values():
+            wanted.setdefault(one.group, set()).add(one.snapshot)
+        there = {
+            group.name: self._looks.ask(
+                group.name, self._finder(group, wanted[group.name])
+            )
+            for group in self._groups.groups()
+            if group.name in wanted
         }
         return frozenset(
             task
             for task, arguments in made.items()
-            if arguments.snapshot in noted.get(arguments.group, ())
+            if arguments.snapshot in (there.get(arguments.group) or ())
+        )
+
+    def _finder(
+        self, group: Group, snapshots: Collection[str]
+    ) -> Callable[[], frozenset[str]]:
+        return lambda: frozenset(
+            name for name in snapshots if self._groups.exists(group, name)
         )
 
     def answer(self, task: Task) -> Answer:

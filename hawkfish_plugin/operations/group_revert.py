@@ -149,20 +149,23 @@ class GroupRevert(Operation):
     ) -> Task:
         whole = self._groups.free(group, options.name)
         members = self._check(whole, options)
-        keep = options.keep
-        if keep is None:
-            keep = self._conf.safety_snapshot
         arguments = GroupRevertArguments(
             group.name,
             whole.name,
             [member.dump() for member in members],
-            keep,
+            self._keeps(options),
         )
         subjects = [
             Subject(piece.system, piece.name)
             for piece in grouped.pieces(whole.parts)
         ]
         return self._tasks.submit(self, subjects, arguments, payload)
+
+    def _keeps(self, options: GroupRevertOptions) -> bool:
+        """Whether the safety snapshot is kept when all is well."""
+        if options.keep is None:
+            return bool(self._conf.safety_snapshot)
+        return options.keep
 
     def _check(
         self, view: GroupView, options: GroupRevertOptions
@@ -185,7 +188,9 @@ class GroupRevert(Operation):
             *also,
         )
         taken = self._groups.taken(found)
-        safety = _safety_options(names.of_now('safety', taken), view.name)
+        safety = _safety_options(
+            names.of_now('safety', taken), view.name, self._keeps(options)
+        )
         before = grouped.ask_all(
             list(found), lambda system: self._create.check(system, safety)
         )
@@ -268,7 +273,8 @@ class GroupRevert(Operation):
 
     def _make_safety(self, context: Context, safety: str) -> None:
         """Raise GroupRevertNotStarted where there is no way back."""
-        options = _safety_options(safety, _arguments(context.task).snapshot)
+        arguments = _arguments(context.task)
+        options = _safety_options(safety, arguments.snapshot, arguments.keep)
         ends = context.run_sub_tasks(
             [
                 SubTask(
@@ -279,7 +285,8 @@ class GroupRevert(Operation):
                         options.description,
                         options.memory,
                         consistency=options.consistency,
-                        temporary=True,
+                        temporary=options.temporary,
+                        before_revert=True,
                     ),
                 )
                 for system in _systems(context.task)
@@ -452,13 +459,14 @@ class GroupRevert(Operation):
         return lifecycle.group_reverted(group, name, task.system)
 
 
-def _safety_options(safety: str, name: str) -> CreateOptions:
+def _safety_options(safety: str, name: str, kept: bool) -> CreateOptions:
     return CreateOptions(
         safety,
         f'Safety snapshot before the revert to {name}',
         memory=True,
         consistency=contract.CONSISTENT,
-        temporary=True,
+        temporary=not kept,
+        before_revert=True,
     )
 
 

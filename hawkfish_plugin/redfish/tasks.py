@@ -93,6 +93,13 @@ def task(
             for key, args in record.messages
         ],
         'Links': {'CreatedResources': [link(uri) for uri in created]},
+        'Actions': {
+            'Oem': {
+                f'#{uris.ABANDON_ACTION}': {
+                    'target': uris.abandon_uri(record.id)
+                }
+            }
+        },
         'Oem': {'HawkFish': _oem(record)},
     }
     if has_sub_tasks:
@@ -113,9 +120,6 @@ def _oem(record: Task) -> Resource:
         'Step': record.step or None,
         'System': system and link(uris.system_uri(system.uuid)),
         'Aggregate': group and link(uris.aggregate_uri(group)),
-        'Actions': {
-            f'#{uris.ABANDON_ACTION}': {'target': uris.abandon_uri(record.id)}
-        },
     }
 
 

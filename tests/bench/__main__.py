@@ -80,7 +80,7 @@ def _measure(
             if 'operations' in parts:
                 rows += operations.measure(host, ours, bare)
             if 'groups' in parts:
-                rows += groups.measure(host, ours)
+                rows += groups.measure(host, ours, bare)
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
             # The last ones, as they leave many files to the others.

@@ -40,6 +40,7 @@ class Ours:
     """What a client of the emulator does, that looks often for the end."""
 
     action = 'HawkFishSnapshot.Revert'
+    pause = POLL_SECONDS
 
     def __init__(self, emulator: Served, snapshots: str) -> None:
         self._emulator = emulator
@@ -67,7 +68,7 @@ class Ours:
         monitor = self._emulator.url + accepted.headers['Location']
         answer = self._session.get(monitor, timeout=60)
         while answer.status_code == 202:
-            time.sleep(POLL_SECONDS)
+            time.sleep(self.pause)
             answer = self._session.get(monitor, timeout=60)
         assert answer.ok, answer.text
 

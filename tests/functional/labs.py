@@ -2,13 +2,15 @@
 """
 Systems that are captured, and reverted, together.
 
-The driver is asked as by the sub-tasks of one task, each in a thread.
+By the driver, as the sub-tasks of one task ask it, each in a thread; or over
+HTTP.
 """
 
 import concurrent.futures
 import dataclasses
 
 import libvirt_qemu
+import requests
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -17,6 +19,7 @@ from tests.contract.context import Context
 from tests.waiting import patience, wait_for
 
 PATIENCE = 120.0
+_AGGREGATES = '/redfish/v1/AggregationService/Aggregates'
 # Of an idle machine; see tests.waiting.
 _SKEW_SECONDS = 0.010
 
@@ -42,7 +45,25 @@ class Member(Context):
             self.then(point)
 
 
-class Lab:
+class _Systems:
+    """Several of them, from the side of libvirt."""
+
+    systems = ()
+
+    def states(self):
+        return [system.domain.state()[0] for system in self.systems]
+
+    def orphans(self):
+        """The files that no system of it names."""
+        named, found = set(), set()
+        for system in self.systems:
+            orphans = {*system.orphans()}
+            named |= {*system.leftovers()} - orphans
+            found |= orphans
+        return sorted(found - named)
+
+
+class Lab(_Systems):
     """*systems* behind *driver*."""
 
     def __init__(self, driver, systems):
@@ -88,20 +109,70 @@ class Lab:
             lambda uuid, context: self.driver.delete(uuid, name, context)
         )
 
-    def states(self):
-        return [system.domain.state()[0] for system in self.systems]
-
     def snapshots(self):
         return [system.domain.snapshotListNames() for system in self.systems]
 
-    def orphans(self):
-        """The files that no system of it names."""
-        named, found = set(), set()
-        for system in self.systems:
-            orphans = {*system.orphans()}
-            named |= {*system.leftovers()} - orphans
-            found |= orphans
-        return sorted(found - named)
+
+class ServedGroup(_Systems):
+    """*systems* as one group of the emulator."""
+
+    def __init__(self, emulator, systems):
+        self.emulator, self.systems = emulator, systems
+        elements = [
+            {'@odata.id': f'/redfish/v1/Systems/{system.uuid}'}
+            for system in systems
+        ]
+        made = requests.post(
+            f'{emulator.url}{_AGGREGATES}', json={'Elements': elements}
+        )
+        assert made.status_code == 201, made.text
+        self.url = emulator.url + made.headers['Location']
+        self.snapshots = f'{self.url}/Oem/HawkFish/Snapshots'
+
+    def post_create(self, name, **body):
+        return requests.post(self.snapshots, json={'Name': name, **body})
+
+    def create(self, name, **body):
+        made = self.emulator.wait(self.post_create(name, **body))
+        assert made.status_code == 201, made.text
+        return made.json()
+
+    def post_revert(self, name, **body):
+        action = 'Actions/HawkFishGroupSnapshot.Revert'
+        return requests.post(f'{self.snapshots}/{name}/{action}', json=body)
+
+    def revert(self, name, **body):
+        ended = self.emulator.wait(self.post_revert(name, **body))
+        assert ended.status_code == 200, ended.text
+
+    def send_delete(self, name):
+        return requests.delete(f'{self.snapshots}/{name}')
+
+    def delete(self, name):
+        ended = self.emulator.wait(self.send_delete(name))
+        assert ended.status_code == 204, ended.text
+
+    def reset(self, kind):
+        action = f'{self.url}/Actions/Aggregate.Reset'
+        accepted = requests.post(action, json={'ResetType': kind})
+        ended = self.emulator.wait(accepted)
+        assert ended.status_code == 200, ended.text
+
+    def show(self, name):
+        found = requests.get(f'{self.snapshots}/{name}')
+        assert found.status_code == 200, found.text
+        return found.json()
+
+    def names(self):
+        found = requests.get(f'{self.snapshots}?$expand=.').json()
+        return [member['Name'] for member in found['Members']]
+
+    def theirs(self):
+        """The snapshots that libvirt has of each system."""
+        return [sorted(s.domain.snapshotListNames()) for s in self.systems]
+
+    def leftovers(self):
+        return sorted({file for s in self.systems for file in s.leftovers()})
 
 
 class Events:

@@ -2,6 +2,7 @@
 """The DMTF's service validator, against snapshots of a real hypervisor."""
 
 import pytest
+import requests
 
 from tests.functional.conftest import SMALL
 from tests.validator import dmtf
@@ -9,8 +10,37 @@ from tests.validator import dmtf
 pytestmark = pytest.mark.once
 
 
+@pytest.fixture
+def group(make_system, emulator):
+    """A group with snapshots in several states; where it is."""
+    systems = [make_system(**SMALL) for _ in range(2)]
+    systems[0].domain.create()
+    made = requests.post(
+        f'{emulator.url}/redfish/v1/AggregationService/Aggregates',
+        json={
+            'Name': 'lab',
+            'Elements': [
+                {'@odata.id': f'/redfish/v1/Systems/{system.uuid}'}
+                for system in systems
+            ],
+        },
+    )
+    snapshots = (
+        f'{emulator.url}{made.headers["Location"]}/Oem/HawkFish/Snapshots'
+    )
+    for name in ('whole', 'mixed', 'incomplete'):
+        body = {'Name': name, 'Description': 'a known state'}
+        ended = emulator.wait(requests.post(snapshots, json=body))
+        assert ended.status_code == 201, ended.text
+    emulator.revert(systems[0].uuid, 'mixed')
+    emulator.delete(systems[1].uuid, 'incomplete')
+    return made.headers['Location']
+
+
 @dmtf.needs_schemas
-def test_nothing_to_say_about_what_is_ours(make_system, emulator, tmp_path):
+def test_nothing_to_say_about_what_is_ours(
+    make_system, emulator, group, tmp_path
+):
     """The validator neither fails nor warns in what we serve."""
     system = make_system(**SMALL)
     emulator.create(system.uuid, Name='root', Description='as installed')
@@ -22,6 +52,14 @@ def test_nothing_to_say_about_what_is_ours(make_system, emulator, tmp_path):
 
     results = dmtf.of_ours(dmtf.validate(emulator.url, 'any', 'any', tmp_path))
 
-    for part in (f'{system.uuid}/Oem/HawkFish/Snapshots/left', 'Tasks/'):
+    for part in (
+        f'{system.uuid}/Oem/HawkFish/Snapshots/left',
+        'Tasks/',
+        group,
+        *(
+            f'{group}/Oem/HawkFish/Snapshots/{name}'
+            for name in ('whole', 'mixed', 'incomplete')
+        ),
+    ):
         assert any(part in uri for uri in results)
     assert not {u: r for u, r in results.items() if r != (0, 0)}

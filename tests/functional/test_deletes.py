@@ -413,9 +413,7 @@ def test_abandoned(big, emulator, power, name):
     number = accepted.headers['Location'].rpartition('/')[2]
 
     url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{number}'
-    actions = requests.get(url, timeout=60).json()['Oem']['HawkFish'][
-        'Actions'
-    ]
+    actions = requests.get(url, timeout=60).json()['Actions']['Oem']
     target = actions['#HawkFishTask.Abandon']['target']
     abandoned = requests.post(emulator.url + target, timeout=60)
 

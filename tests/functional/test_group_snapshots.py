@@ -12,7 +12,7 @@ import requests
 
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator
-from tests.functional.labs import is_near
+from tests.functional.labs import ServedGroup, is_near
 from tests.lab.domains import IMAGES, Disk
 from tests.served import message_ids
 from tests.waiting import wait_for
@@ -24,71 +24,7 @@ RUNNING, PAUSED, OFF = (
     libvirt.VIR_DOMAIN_PAUSED,
     libvirt.VIR_DOMAIN_SHUTOFF,
 )
-AGGREGATES = '/redfish/v1/AggregationService/Aggregates'
 FOLDER = '/var/lib/group'
-
-
-class Group:
-    """*systems* as one group of the emulator."""
-
-    def __init__(self, emulator, systems):
-        self.emulator, self.systems = emulator, systems
-        elements = [
-            {'@odata.id': f'/redfish/v1/Systems/{system.uuid}'}
-            for system in systems
-        ]
-        made = requests.post(
-            f'{emulator.url}{AGGREGATES}', json={'Elements': elements}
-        )
-        assert made.status_code == 201, made.text
-        self.url = emulator.url + made.headers['Location']
-        self.snapshots = f'{self.url}/Oem/HawkFish/Snapshots'
-
-    def post_create(self, name, **body):
-        return requests.post(self.snapshots, json={'Name': name, **body})
-
-    def create(self, name, **body):
-        made = self.emulator.wait(self.post_create(name, **body))
-        assert made.status_code == 201, made.text
-        return made.json()
-
-    def post_revert(self, name, **body):
-        action = 'Actions/HawkFishGroupSnapshot.Revert'
-        return requests.post(f'{self.snapshots}/{name}/{action}', json=body)
-
-    def revert(self, name, **body):
-        ended = self.emulator.wait(self.post_revert(name, **body))
-        assert ended.status_code == 200, ended.text
-
-    def delete(self, name):
-        accepted = requests.delete(f'{self.snapshots}/{name}')
-        ended = self.emulator.wait(accepted)
-        assert ended.status_code == 204, ended.text
-
-    def reset(self, kind):
-        action = f'{self.url}/Actions/Aggregate.Reset'
-        accepted = requests.post(action, json={'ResetType': kind})
-        ended = self.emulator.wait(accepted)
-        assert ended.status_code == 200, ended.text
-
-    def show(self, name):
-        found = requests.get(f'{self.snapshots}/{name}')
-        assert found.status_code == 200, found.text
-        return found.json()
-
-    def names(self):
-        found = requests.get(f'{self.snapshots}?$expand=.').json()
-        return [member['Name'] for member in found['Members']]
-
-    def theirs(self):
-        """The snapshots that libvirt has of each system."""
-        return [sorted(s.domain.snapshotListNames()) for s in self.systems]
-
-    def states(self):
-        return [system.domain.state()[0] for system in self.systems]
-
-    def leftovers(self):
-        return sorted({file for s in self.systems for file in s.leftovers()})
 
 
 @pytest.fixture
@@ -100,7 +36,7 @@ def make_group(make_system, emulator, external):
         systems = [make_system(**SMALL) for _ in range(3)]
         for system in systems:
             system.domain.create()
-        return Group(served, [*systems, *more])
+        return ServedGroup(served, [*systems, *more])
 
     return make
 

@@ -612,20 +612,6 @@ def test_systems_that_have_moved_are_brought_back(lab, error):
     assert keys(lab.task(accepted)).count('GroupMemberRestored') == 3
 
 
-def test_a_lab_at_its_limit_is_reverted(lab):
-    """What is only the way back counts for no limit."""
-    lab.made(Name='a')
-    set_policy(lab, 'node-0', MaxSnapshots=1, OnLimit='Refuse')
-    try:
-        assert lab.post_create(Name='b').status_code == 409
-
-        lab.reverted('a')
-
-        assert lab.names() == ['a']
-    finally:
-        set_policy(lab, 'node-0', MaxSnapshots=None, OnLimit=None)
-
-
 def test_a_lab_that_was_left_half_changed_is_reverted(lab):
     """Only a revert mends it."""
     lab.made(Name='a')
@@ -816,6 +802,21 @@ def test_of_what_nobody_has_any_more_nothing_is_shown(lab):
 
     assert lab.names() == []
     assert lab.made(Name='a')['SnapshotState'] == 'Ready'
+
+
+def test_a_task_does_not_link_to_what_nobody_has_any_more(lab):
+    """As for a single snapshot."""
+    accepted = lab.post_create(Name='a')
+    lab.emulator.wait(accepted)
+    before = lab.task(accepted)['Links']['CreatedResources']
+
+    for name in TRIO:
+        delete_alone(lab, name, 'a')
+
+    assert before == [
+        {'@odata.id': lab.collection('/a').removeprefix(lab.emulator.url)}
+    ]
+    assert lab.task(accepted)['Links']['CreatedResources'] == []
 
 
 def test_snapshots_of_a_system_that_left_are_its_own(lab):
@@ -1033,6 +1034,20 @@ def test_a_lab_that_was_interrupted_while_it_made_room(limited, monkeypatch):
 
     assert {*lost} == {'c'}
     assert lab.names() == ['b', 'c']
+
+
+def test_a_lab_at_a_limit_that_refuses_is_reverted(limited):
+    """Its safety snapshot counts only where it is to be kept."""
+    lab = limited
+    set_policy(lab, 'node-1', MaxSnapshots=1, OnLimit='Refuse')
+    lab.made(Name='a')
+
+    lab.reverted('a')
+    refused = lab.post_revert('a', SafetySnapshot=True)
+
+    assert message_ids(refused)[-1] == 'SnapshotLimitReached'
+    assert lab.names_of('node-1') == ['a']
+    set_policy(lab, 'node-1', OnLimit=None)
 
 
 def test_an_expired_group_snapshot_goes_as_a_whole(lab):

@@ -385,7 +385,7 @@ def test_a_system_that_needs_attention_is_not_started(emulator):
         emulator.wait_running(accepted)
         task = emulator.task(accepted)
         url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{task.id}'
-        actions = requests.get(url).json()['Oem']['HawkFish']['Actions']
+        actions = requests.get(url).json()['Actions']['Oem']
         target = actions['#HawkFishTask.Abandon']['target']
         assert requests.post(emulator.url + target).status_code == 204
     reset = (

@@ -106,7 +106,7 @@ def _served(folder: pathlib.Path, preamble: str) -> Iterator[Service]:
 
 
 def _fill(service: Service) -> None:
-    """Snapshots in a tree, and tasks that succeeded and failed."""
+    """Snapshots in a tree, a group, and tasks that succeeded and failed."""
     base = '/redfish/v1/Systems/fake/Oem/HawkFish/Snapshots'
     for name in ('root', 'left'):
         _wait(service, service.request('POST', base, json={'Name': name}))
@@ -116,6 +116,16 @@ def _fill(service: Service) -> None:
     doomed = service.request('POST', base, json={'Name': 'gone'})
     _wait(service, doomed)
     _wait(service, service.request('DELETE', f'{base}/gone'))
+    group = service.request(
+        'POST',
+        '/redfish/v1/AggregationService/Aggregates',
+        json={'Elements': [{'@odata.id': '/redfish/v1/Systems/fake'}]},
+    ).headers['Location']
+    for name in ('clean', 'tested'):
+        uri = f'{group}/Oem/HawkFish/Snapshots'
+        _wait(service, service.request('POST', uri, json={'Name': name}))
+    # A group snapshot that is not whole.
+    _wait(service, service.request('DELETE', f'{base}/clean'))
     subscription = {
         'Destination': 'https://127.0.0.1:9/',
         'Protocol': 'Redfish',
