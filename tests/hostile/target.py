@@ -170,7 +170,7 @@ class Target:
         for rule in rules:
             if rule.endpoint == 'static':
                 continue
-            found = _bodies(self.app.view_functions[rule.endpoint])
+            found = bodies_of(self.app.view_functions[rule.endpoint])
             for action in {body.action for body in found} or {None}:
                 names = {**self._arguments, 'action': action or 'None'}
                 path = re.sub(
@@ -272,7 +272,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _bodies(view: Any) -> list[RequestBody]:
+def bodies_of(view: Any) -> list[RequestBody]:
     """The schemas that the code of *view* checks a body against."""
     found: list[RequestBody] = []
     names = view.__code__.co_names
