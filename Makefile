@@ -21,8 +21,8 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release functional ironic lower bench
-.PHONY: bench-scale rounds kills flaws fuzz soak stress demo lint docs genconfig
-.PHONY: genschemas clean distclean
+.PHONY: bench-scale rounds kills flaws fuzz hostile soak stress demo lint docs
+.PHONY: genconfig genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
+	@echo 'make hostile     requests against every route, and 140 kills'
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
 	@echo 'make stress      1000 random rounds against a model, in the lab'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
@@ -96,6 +97,9 @@ bench-scale: setup
 
 fuzz: setup
 	@$(PYTHON) -m tests.fuzz $(FUZZ_OPTIONS)
+
+hostile: setup
+	@$(PYTHON) -m tests.hostile $(HOSTILE_OPTIONS)
 
 soak: setup
 	@$(PYTHON) -m tests.soak $(SOAK_OPTIONS)

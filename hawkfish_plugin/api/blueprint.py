@@ -30,7 +30,8 @@ def _challenge(response: flask.Response) -> flask.Response:
 
 @blueprint.errorhandler(exceptions.HawkFishError)
 def _refuse(error: exceptions.HawkFishError) -> flask.Response:
-    if error.status >= 500:
+    # What a client asks for in vain is no fault of the service.
+    if error.status >= 500 and error.status != 501:
         LOG.error(
             '%s %r: %r',
             flask.request.method,

@@ -57,11 +57,15 @@ def parse(data: bytes) -> object:
     The value that *data* is in JSON; raises MalformedJSON.
 
     Also where it is nested so deeply that what is done with it could fail, or
-    has what only Python takes for a number.
+    has what only Python takes for a number, or one name twice, of which others
+    may read the other value.
     """
     try:
         value = json.loads(
-            data, parse_constant=_no_number, parse_float=_number
+            data.decode('utf-8-sig'),
+            parse_constant=_no_number,
+            parse_float=_number,
+            object_pairs_hook=_object,
         )
     # RecursionError: a body of many brackets.
     except (ValueError, RecursionError):
@@ -77,6 +81,13 @@ def parse(data: bytes) -> object:
     if level:
         raise exceptions.MalformedJSON()
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Body:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError('a name is there twice')
+    return found
 
 
 def _no_number(text: str) -> None:

@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from typing import Any, TypeVar
+from urllib import parse
 
 import flask
 
@@ -34,6 +35,21 @@ COLLECTION = ('$expand', '$filter', '$select', '$skip', '$top', 'only')
 _SELECT = re.compile(r'[\w@.#-]+(/[\w@.#-]+)*(,[\w@.#-]+(/[\w@.#-]+)*)*')
 # Without these it would be no collection.
 _ALWAYS = ('Members', 'Members@odata.count')
+
+
+def check_text() -> None:
+    """
+    Raise for a query that is no text.
+
+    Servers hand it on as it came, and whoever reads it would fail.
+    """
+    query = flask.request.query_string
+    try:
+        query.decode()
+    except UnicodeDecodeError:
+        raise exceptions.QueryParameterValueFormatError(
+            parse.quote(query)[:200], '?'
+        ) from None
 
 
 def check(supported: Container[str]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import bounds, exceptions, messages
+from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import (
@@ -82,6 +83,7 @@ class Hooks:
         self._services.start()
         origins.check()
         if routes.is_ours(flask.request.endpoint):
+            queries.check_text()
             return None
         bodies.check()
         self._visibility.check()

@@ -11,26 +11,21 @@ import dataclasses
 import json
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flask
 from hypothesis import strategies as st
 
-from hawkfish_plugin.api import (
-    events,
-    policy,
-    queries,
-    sessions,
-    snapshots,
-    subscriptions,
-)
+from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.validation import RequestBody
 from hawkfish_plugin.emulator import routes
 from hawkfish_plugin.redfish import uris
+from tests.hostile.target import bodies_of
 from tests.served import FAKE_UUID
 
 METHODS = ('GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'ODD')
+Schemas = Mapping[str, Sequence[RequestBody]]
 # A stream has no end, and a download goes wherever it is told to.
 LEFT_OUT = ('hawkfish.stream_events', 'VirtualMedia.virtual_media_insert')
 
@@ -46,22 +41,6 @@ class Request:
     body: bytes | None
 
 
-# What each route takes; what is in none of them is sent there as well.
-BODIES: Mapping[str, RequestBody] = {
-    'hawkfish.create_snapshot': snapshots._CREATE,
-    'hawkfish.purge_snapshots': snapshots._PURGE,
-    'hawkfish.change_snapshot': snapshots._CHANGE,
-    'hawkfish.act_on_snapshot': snapshots._REVERT,
-    'hawkfish.change_policy': policy._CHANGE,
-    'hawkfish.preview_create': snapshots.PREVIEW,
-    'hawkfish.create_subscription': subscriptions._CREATE,
-    'hawkfish.change_subscription': subscriptions._CHANGE['RedfishEvent'],
-    'hawkfish.act_on_subscription': subscriptions._RESUME,
-    'hawkfish.act_on_event_service': events._SUBMIT_TEST,
-    'hawkfish.create_session': sessions._LOGIN,
-    'hawkfish.change_session_service': sessions._CHANGE,
-}
-
 _WORDS = st.sampled_from(
     [
         *('', 'a', 'b', ' ', '.', '..', '*', '/', '\\', '%', '\0', '\n'),
@@ -69,6 +48,7 @@ _WORDS = st.sampled_from(
         *('0', '-1', '42', '43', '9' * 25, '1e999', '2030-01-01T00:00:00Z'),
         *('P1D', 'PT0S', 'http://127.0.0.1:9/', uris.EVENT_SERVICE),
         *('x' * 129, 'x' * 3000, FAKE_UUID, 'fake', '"0"', '*/*'),
+        *(f'{uris.ROOT}/Systems/{FAKE_UUID}', f'{uris.ROOT}/Systems/fake'),
     ]
 )
 _TEXTS = st.one_of(_WORDS, st.text(max_size=40))
@@ -132,7 +112,7 @@ def _fitting(
 
 
 @st.composite
-def _bodies(draw: st.DrawFn, endpoint: str) -> bytes | None:
+def _bodies(draw: st.DrawFn, endpoint: str, schemas: Schemas) -> bytes | None:
     kind = draw(st.sampled_from(['none', 'fitting', 'odd', 'any', 'raw']))
     if kind == 'none':
         return None
@@ -140,16 +120,18 @@ def _bodies(draw: st.DrawFn, endpoint: str) -> bytes | None:
         return draw(st.binary(max_size=200))
     if kind == 'any':
         return json.dumps(draw(_ANYTHING)).encode()
-    other = draw(st.sampled_from(sorted(BODIES)))
-    schema = BODIES.get(endpoint, BODIES[other])
-    names = draw(st.sets(st.sampled_from(sorted(schema.properties))))
+    # What takes no body gets one of others.
+    other = draw(st.sampled_from(sorted(schemas)))
+    schema = draw(st.sampled_from(schemas.get(endpoint, schemas[other])))
+    known = st.sampled_from(sorted(schema.properties) or ['x'])
+    names = draw(st.sets(known)) & schema.properties.keys()
     made = {
         name: draw(_fitting(schema.properties[name], schema.definitions))
         for name in sorted({*names, *schema.required})
     }
     if kind == 'odd':
         made |= draw(st.dictionaries(_TEXTS, _ANYTHING, max_size=2))
-        for name in draw(st.sets(st.sampled_from(sorted(schema.properties)))):
+        for name in draw(st.sets(known)):
             made[name] = draw(_ANYTHING)
     return json.dumps(made).encode()
 
@@ -206,20 +188,21 @@ def requests_to(app: flask.Flask) -> st.SearchStrategy[Request]:
         for rule in app.url_map.iter_rules()
         if rule.endpoint not in LEFT_OUT and rule.endpoint != 'static'
     ]
+    schemas = {
+        rule.endpoint: found
+        for rule in rules
+        if (found := bodies_of(app.view_functions[rule.endpoint]))
+    }
+    actions = sorted(
+        {one.action for found in schemas.values() for one in found} - {None}
+    )
     # Ours are those that we can mend.
     rules += 2 * [rule for rule in rules if routes.is_ours(rule.endpoint)]
     likely = {
         'identity': st.sampled_from([FAKE_UUID, FAKE_UUID, 'fake', 'none']),
         'name': st.sampled_from(['a', 'b', 'c', 'HawkFish.1.0']),
-        'action': st.sampled_from(
-            [
-                uris.REVERT_ACTION,
-                uris.SUBMIT_TEST_ACTION,
-                uris.TEST_ACTION,
-                uris.SUSPEND_ACTION,
-                uris.RESUME_ACTION,
-            ]
-        ),
+        'action': st.sampled_from(actions),
+        'group': st.sampled_from(['a', 'b', 'group-1']),
         'task_id': st.integers(40, 80).map(str),
         'subscription_id': st.integers(1, 9).map(str),
         'session_id': st.integers(1, 9).map(str),
@@ -245,7 +228,7 @@ def requests_to(app: flask.Flask) -> st.SearchStrategy[Request]:
             )
         )
         body = (
-            draw(_bodies(rule.endpoint))
+            draw(_bodies(rule.endpoint, schemas))
             if method not in ('GET', 'HEAD')
             else None
         )

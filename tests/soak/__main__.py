@@ -1,177 +1,174 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``python -m tests.soak``: gunicorn with four workers, killed every minute.
+``python -m tests.soak``: an hour with clients that misbehave, and kills.
 
-Ten of fifty clients misbehave meanwhile.  At the end every task has an end,
-every event has arrived, and there is no thread or descriptor more than after
-the first minute.
+Two services with gunicorn and four workers each.  One is killed every minute.
+The other lasts: of it the threads, the descriptors and the memory are
+measured, and how long a plain list takes its forty good clients, in turns with
+ten others that misbehave and without.
 """
 
 import argparse
-import contextlib
+import dataclasses
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
-import requests
-
-from tests.served import FAKE_UUID, OWN_WSGI, Served
-from tests.soak import clients
-from tests.unit.receiver import Receiver
-from tests.waiting import wait_for
+from tests.soak.clients import Clients, Timed
+from tests.soak.service import Service, Size, grown
 
 _GOOD, _BAD = 40, 10
-_KILL_SECONDS = 60.0
-_CALM_SECONDS = 15.0
+# Of the service that is killed.
+_FEWER_GOOD, _FEWER_BAD = 7, 5
+_MINUTE = 60.0
+# Of each minute: until the killed service is up again, and of each phase the
+# beginning, in which the bad ones come or go.
+_KILL_SECONDS, _TURN_SECONDS = 12.0, 3.0
+_PHASE_SECONDS = (_MINUTE - _KILL_SECONDS) / 2
+_MOST_SLOWER, _MOST_MEMORY = 2.0, 1.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A time of *begin* to *end*; *busy*, with those that misbehave."""
+
+    begin: float
+    end: float
+    busy: bool
+
+    def has(self, one: Timed) -> bool:
+        return self.begin <= one.begin and one.begin + one.seconds <= self.end
 
 
 class Soak:
     """One run, in *folder*; what is wrong is gathered in ``faults``."""
 
     def __init__(self, folder: pathlib.Path, seconds: float) -> None:
-        self.process = Served(
-            folder,
-            OS_EVENTS__DELIVERY_RETRY_INTERVAL='1',
-            OS_RETENTION__MAX_SNAPSHOTS='20',
-            OS_TASKS__KEEP_COMPLETED='100000',
-            OS_EVENTS__KEEP='1000000',
-        ).use_gunicorn(OWN_WSGI, '--workers', '4', '--threads', '8')
-        self.receiver = Receiver()
+        self.lasting = Service(folder / 'lasting')
+        self.killed = Service(folder / 'killed')
         self.faults: list[str] = []
-        self.taken: list[float] = []
-        self._until = time.monotonic() + seconds
-        self._over = threading.Event()
-        self._accepted: list[str] = []
+        self._rounds = max(2, round(seconds / _MINUTE))
+        self._phases: list[Phase] = []
+        self._bad: list[subprocess.Popen[bytes]] = []
 
     def run(self) -> None:
-        self.process.start()
-        made = requests.post(
-            f'{self.process.url}{clients.SERVICE}/EventService/Subscriptions',
-            json={
-                'Destination': self.receiver.url,
-                'Protocol': 'Redfish',
-                'DeliveryRetryPolicy': 'RetryForever',
-            },
-            timeout=60,
-        )
-        made.raise_for_status()
-        with self._busy([]):
-            time.sleep(_CALM_SECONDS)
-        before = self._measured()
-        bad = [clients.BAD[n % len(clients.BAD)] for n in range(_BAD)]
-        with self._busy(bad):
-            self._kill_again_and_again()
-        self._check_tasks()
-        self._check_events()
-        self._check_growth(before)
+        good = Clients(self.lasting.start().process.url, lasts=True)
+        fewer = Clients(self.killed.start().process.url, lasts=False)
+        first = self._first_minute(good)
+        tenth, last = self._go_on(good, fewer)
+        self._check_speed(good)
+        for name, clients, service in (
+            ('lasting', good, self.lasting),
+            ('killed', fewer, self.killed),
+        ):
+            print(f'{name}: {dict(sorted(clients.ended.items()))}')
+            print(f'{name}: {len(service.receiver.ids)} events arrived')
+            self._note(name, [f'{n} x {f}' for f, n in clients.faults.items()])
+            self._note(name, service.unfinished())
+            self._note(name, [f'event {n} is lost' for n in service.lost()])
+        rested = self.lasting.rested(first)
+        print(f'after the first minute: {first}\nat the end: {rested}')
+        print(f'at the tenth minute: {tenth}\nat the last: {last}')
+        self._note('lasting', grown(rested, first))
+        if last.memory > _MOST_MEMORY * tenth.memory:
+            self._note('lasting', [f'more memory: {tenth} {last}'])
 
-    @contextlib.contextmanager
-    def _busy(self, bad: list[clients.Client]) -> Iterator[None]:
-        """All clients are at work in the block."""
-        self._over.clear()
-        work = [*[clients.lists] * (_GOOD - 1), self._create, *bad]
-        threads = [
-            threading.Thread(
-                target=clients.forever,
-                args=(one, self.process.url, self._over.is_set),
-                daemon=True,
-            )
-            for one in work
-        ]
-        for thread in threads:
-            thread.start()
-        yield
-        self._over.set()
-        for thread in threads:
-            thread.join(60)
+    def stop(self) -> None:
+        self._call_off()
+        for service in (self.lasting, self.killed):
+            service.process.stop()
 
-    def _create(self, url: str) -> None:
-        made = requests.post(url + clients.SNAPSHOTS, json={}, timeout=30)
-        if made.status_code == 202:
-            self._accepted.append(made.headers['Location'])
-        time.sleep(0.5)
+    def _note(self, name: str, faults: list[str]) -> None:
+        self.faults += [f'{name}: {fault}' for fault in faults]
 
-    def _kill_again_and_again(self) -> None:
-        while (left := self._until - time.monotonic()) > 0:
-            self._over.wait(min(_KILL_SECONDS, left))
-            self.process.stop()
-            self.process.start()
+    def _first_minute(self, good: Clients) -> Size:
+        """What is needed at most, for all clients at once."""
+        self._call(self.lasting, _BAD)
+        good.hurry()
+        good.start(_GOOD - 2)
+        time.sleep(_MINUTE)
+        good.stop()
+        self._call_off()
+        return self.lasting.rested()
 
-    def _check_tasks(self) -> None:
-        wait_for(lambda: not self._unfinished(), 'the end of all tasks')
-        for monitor in self._accepted:
-            found = requests.get(self.process.url + monitor, timeout=60)
-            if found.status_code in (202, 404, 500):
-                self.faults.append(f'{monitor}: {found.status_code}')
+    def _go_on(self, good: Clients, fewer: Clients) -> tuple[Size, Size]:
+        """All minutes; the sizes at a sixth of the time, and at the end."""
+        good.start(_GOOD - 2)
+        fewer.start(_FEWER_GOOD)
+        sizes = []
+        for number in range(self._rounds):
+            self._minute(busy_first=bool(number % 2))
+            sizes.append(self.lasting.size())
+        good.stop()
+        fewer.stop()
+        return sizes[max(1, self._rounds // 6) - 1], sizes[-1]
 
-    def _unfinished(self) -> list[str]:
-        return [
-            task['Id']
-            for task in self.process.tasks()
-            if task['TaskState'] in ('New', 'Running', 'Cancelling')
-        ]
-
-    def _check_events(self) -> None:
-        """At least once each: their ids have no gaps."""
-        count = -1
-        while count != len(self.receiver.ids):
-            count = len(self.receiver.ids)
-            time.sleep(3)
-        ids = set(self.receiver.ids)
-        missing = set(range(min(ids), max(ids) + 1)) - ids
-        if missing or 'EventBufferExceeded' in self.receiver.messages:
-            self.faults.append(f'events lost: {sorted(missing)[:20]}')
-
-    def _check_growth(self, before: dict[str, float]) -> None:
-        with self._busy([]):
-            time.sleep(_CALM_SECONDS)
-        after = self._measured()
-        print('after the first seconds:', before)
-        print('at the end:', after)
-        for name in ('threads', 'descriptors'):
-            if after[name] > before[name]:
-                self.faults.append(f'more {name}: {before} {after}')
-        if after['memory'] > 1.2 * before['memory']:
-            self.faults.append(f'more memory: {before} {after}')
-
-    def _measured(self) -> dict[str, float]:
-        """Of the processes, when they have come to rest."""
-        time.sleep(_CALM_SECONDS)
+    def _minute(self, busy_first: bool) -> None:
+        """The two phases change places: neither is always next to a kill."""
         begin = time.monotonic()
-        for _ in range(200):
-            clients.lists(self.process.url)
-        found = {'list ms': 5 * (time.monotonic() - begin)}
-        assert self.process.process
-        master = self.process.process.pid
-        pids = [
-            int(path.parent.name)
-            for path in pathlib.Path('/proc').glob('[0-9]*/stat')
-            if _parent(path) == master
-        ]
-        folders = [pathlib.Path('/proc', str(pid)) for pid in pids]
-        found['threads'] = sum(
-            len(list((folder / 'task').iterdir())) for folder in folders
+        killing = threading.Thread(target=self.killed.kill)
+        killing.start()
+        killing.join()
+        self._sleep_until(begin + _KILL_SECONDS)
+        for busy in (busy_first, not busy_first):
+            if busy:
+                self._call(self.lasting, _BAD)
+                self._call(self.killed, _FEWER_BAD)
+            start = time.monotonic()
+            self._sleep_until(start + _PHASE_SECONDS)
+            self._phases.append(
+                Phase(start + _TURN_SECONDS, time.monotonic(), busy)
+            )
+            self._call_off()
+
+    @staticmethod
+    def _sleep_until(moment: float) -> None:
+        time.sleep(max(0.0, moment - time.monotonic()))
+
+    def _call(self, service: Service, count: int) -> None:
+        """Let some come that misbehave."""
+        self._bad.append(
+            subprocess.Popen(
+                [
+                    *(sys.executable, '-m', 'tests.soak.misbehaving'),
+                    *(service.process.url, str(count)),
+                ]
+            )
         )
-        found['descriptors'] = sum(
-            len(list((folder / 'fd').iterdir())) for folder in folders
+
+    def _call_off(self) -> None:
+        for process in self._bad:
+            process.kill()
+            process.wait()
+        self._bad.clear()
+
+    def _check_speed(self, good: Clients) -> None:
+        def taken(chosen: Callable[[Phase], bool]) -> list[float]:
+            phases = [phase for phase in self._phases if chosen(phase)]
+            return [
+                1000 * one.seconds
+                for one in good.taken
+                if any(phase.has(one) for phase in phases)
+            ]
+
+        calm, busy = (
+            _percentiles(taken(lambda phase, b=b: phase.busy == b))  # type: ignore[misc]
+            for b in (False, True)
         )
-        found['memory'] = statistics.mean(map(_memory, folders))
-        return found
+        print(f'lists without those that misbehave: {calm}')
+        print(f'lists beside them:                  {busy}')
+        if busy[99] > _MOST_SLOWER * calm[99]:
+            self._note('lasting', [f'p99 of {busy[99]} and {calm[99]} ms'])
 
 
-def _parent(stat: pathlib.Path) -> int:
-    with contextlib.suppress(OSError):
-        return int(stat.read_text().rpartition(')')[2].split()[1])
-    return 0
-
-
-def _memory(folder: pathlib.Path) -> int:
-    """The bytes that a process occupies."""
-    return int((folder / 'statm').read_text().split()[1]) * 4096
+def _percentiles(milliseconds: list[float]) -> dict[int, float]:
+    cuts = statistics.quantiles(milliseconds, n=100, method='inclusive')
+    return {n: round(cuts[n - 1], 1) for n in (50, 90, 99)}
 
 
 def main() -> int:
@@ -183,8 +180,7 @@ def main() -> int:
         try:
             soak.run()
         finally:
-            soak.process.stop()
-    print(f'system {FAKE_UUID}, {len(soak.receiver.ids)} events arrived')
+            soak.stop()
     print('\n'.join(soak.faults) or 'nothing is left that should not be')
     return 1 if soak.faults else 0
 

@@ -411,6 +411,28 @@ def test_what_is_no_number_in_json(emulator, text):
     assert refused.status_code == 400
 
 
+@pytest.mark.parametrize(
+    'body',
+    [
+        b'{"Description": "a", "Description": "b"}',
+        b'{"Description": "a", "x": {"b": 1, "b": 1}}',
+        '{"Description": "a"}'.encode('utf-16'),
+        '{"Description": "\xe9"}'.encode('latin-1'),
+    ],
+)
+def test_what_others_would_read_differently(emulator, body):
+    """One name twice, and other encodings."""
+    refused = requests.post(
+        emulator.snapshots_url,
+        data=body,
+        headers={'Content-Type': 'application/json'},
+        timeout=60,
+    )
+
+    assert refused.status_code == 400
+    assert message_ids(refused) == ['MalformedJSON']
+
+
 def test_a_huge_body_for_the_emulator_is_refused(emulator):
     """What is not ours has a bound as well."""
     refused = requests.patch(
