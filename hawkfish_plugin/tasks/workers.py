@@ -85,7 +85,7 @@ class Workers:
         self._names = [f'worker-{n}' for n in range(self._conf.workers)]
         self._turns: set[_Turn] = set()
         self._replacing = threading.Lock()
-        # All that there ever were, and those that carry out a task.
+        # Those who may still change something, and who carry out a task.
         self._hired = set(self._names)
         self._at_work: set[str] = set()
         # Set when this process is the owner no more.
@@ -166,8 +166,13 @@ class Workers:
         )
 
     def _wait_for_workers(self) -> None:
-        """Until nothing of ours changes a system or the database."""
+        """
+        Until nothing of ours changes a system or the database.
+
+        Not for who hangs in a task that was abandoned: he changes nothing.
+        """
         while self._supervisor.alive(*self._hired, 'calls'):
+            self._attempt('Letting tasks go', self._let_go)
             self._tasks.wake.set()
             time.sleep(_POLL_SECONDS or RETRY_SECONDS)
 
@@ -188,6 +193,7 @@ class Workers:
                 self._replace(turn)
                 for held in turn.held:
                     held.let_go()
+                self._hired.discard(turn.name)
 
     def _replace(self, turn: _Turn) -> None:
         """Let another worker take the place of who has *turn*."""
@@ -216,6 +222,7 @@ class Workers:
         finally:
             self._at_work.discard(name)
         if replaced:
+            self._hired.discard(name)
             raise Finished
 
     def _take_turn(self, turn: _Turn) -> bool:
