@@ -37,13 +37,13 @@ CONNECTIONS = _bound(
     'Connections to an emulator that was started as sushy-emulator',
     512,
     'or half of the descriptors that the process may open',
-    'the one that has been waiting longest for its request is closed; if all '
+    'the one whose request or body has been awaited longest is closed; if all '
     'of them are being served, a further one gets 503',
 )
 REQUEST_SECONDS = _bound(
     'Time until a request has arrived',
     30,
-    'seconds, then the same for its body',
+    'seconds, then the same for its body and for what follows it',
     'the connection is closed',
 )
 _option(

@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -49,38 +49,48 @@ def limit(environ: WSGIEnvironment, deadlines: Deadlines) -> None:
         client.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
         )
-    environ['wsgi.input'] = _Timely(environ['wsgi.input'], client, deadlines)
+    body = _Timely(client, deadlines)
+    environ['wsgi.input'] = _Awaited(environ['wsgi.input'], body.waiting)
 
 
-class _Timely:
-    """*stream* of a body, of which all must arrive in time."""
+class _Awaited:
+    """*stream*; while something is read of it, one is *waiting* for it."""
 
     def __init__(
-        self, stream: Any, client: socket.socket, deadlines: Deadlines
+        self,
+        stream: Any,
+        waiting: Callable[[], contextlib.AbstractContextManager[object]],
     ) -> None:
         self._stream = stream
-        self._client = client
-        self._deadlines = deadlines
-        self._left = float(bounds.REQUEST_SECONDS)
+        self._waiting = waiting
 
     def read(self, *args: Any) -> Any:
-        with self._in_time():
+        with self._waiting():
             return self._stream.read(*args)
 
     def readline(self, *args: Any) -> Any:
-        with self._in_time():
+        with self._waiting():
             return self._stream.readline(*args)
 
     def readlines(self, *args: Any) -> Any:
-        with self._in_time():
+        with self._waiting():
             return self._stream.readlines(*args)
 
     def __iter__(self) -> Iterator[bytes]:
         while line := self.readline():
             yield line
 
+
+class _Timely:
+    """The time that *client* has for its body."""
+
+    def __init__(self, client: socket.socket, deadlines: Deadlines) -> None:
+        self._client = client
+        self._deadlines = deadlines
+        self._left = float(bounds.REQUEST_SECONDS)
+
     @contextlib.contextmanager
-    def _in_time(self) -> Iterator[None]:
+    def waiting(self) -> Iterator[None]:
         begin = time.monotonic()
         with self._deadlines.limit(self._client, self._left):
             yield
@@ -95,7 +105,7 @@ class Connections:
         self._most = min(bounds.CONNECTIONS, max(8, soft // 2))
         self._lock = threading.Lock()
         self._open = 0
-        # Whose request has not arrived, the oldest first.
+        # Whose request or body is waited for, the oldest first.
         self._silent: collections.OrderedDict[Limited, None] = (
             collections.OrderedDict()
         )
@@ -122,10 +132,21 @@ class Connections:
                 self._open -= has_place
 
     def has_spoken(self, waiting: Limited) -> None:
-        """The request of *waiting* has arrived."""
+        """What was waited for of *waiting* has arrived."""
         with self._lock:
             self._silent.pop(waiting, None)
         waiting.deadline = math.inf
+
+    @contextlib.contextmanager
+    def listening(self, waiting: Limited) -> Iterator[None]:
+        """In the block, *waiting* is silent: more is waited for."""
+        with self._lock:
+            if not waiting.is_over:
+                self._silent[waiting] = None
+        try:
+            yield
+        finally:
+            self.has_spoken(waiting)
 
 
 def handler(deadlines: Deadlines) -> type[serving.WSGIRequestHandler]:
@@ -155,7 +176,20 @@ def handler(deadlines: Deadlines) -> type[serving.WSGIRequestHandler]:
 
         def run_wsgi(self) -> None:
             connections.has_spoken(self.waiting)
-            super().run_wsgi()
+            body = _Timely(self.connection, deadlines)
+
+            @contextlib.contextmanager
+            def waiting() -> Iterator[None]:
+                with connections.listening(self.waiting), body.waiting():
+                    yield
+
+            # What follows a request is read away after the answer, as well.
+            stream: Any = self.rfile
+            self.rfile = _Awaited(stream, waiting)  # type: ignore[assignment]
+            try:
+                super().run_wsgi()
+            finally:
+                self.rfile = stream
 
     return Handler
 

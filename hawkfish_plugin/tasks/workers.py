@@ -60,7 +60,7 @@ class Workers:
         # Who has them; nobody any more, where another one took its place.
         self._turns: dict[Turn, str | None] = {}
         self._replacing = threading.Lock()
-        # All that there ever were, and those that carry out a task.
+        # Those who may still change something, and who carry out a task.
         self._hired = set(self._names)
         self._at_work: set[str] = set()
         self._execution = Execution(
@@ -141,8 +141,13 @@ class Workers:
         )
 
     def _wait_for_workers(self) -> None:
-        """Until nothing of ours changes a system or the database."""
+        """
+        Until nothing of ours changes a system or the database.
+
+        Not for who hangs in a task that was abandoned: he changes nothing.
+        """
         while self._supervisor.alive(*self._hired, 'calls'):
+            self._attempt('Letting tasks go', self._let_go)
             self._tasks.wake.set()
             time.sleep(_POLL_SECONDS or RETRY_SECONDS)
 
@@ -163,6 +168,7 @@ class Workers:
                 self._replace(turn)
                 for held in turn.held:
                     held.let_go()
+                self._hired.discard(turn.name)
 
     def _replace(self, turn: Turn) -> None:
         """Let another worker take the place of who has *turn*."""
@@ -192,6 +198,7 @@ class Workers:
         finally:
             self._at_work.discard(name)
         if replaced:
+            self._hired.discard(name)
             raise Finished
 
     def _take_turn(self, name: str, task: Task) -> bool:

@@ -186,6 +186,24 @@ def test_whatever_an_abandoned_operation_asks(
     assert 'abandoned' in heard[0][0]
 
 
+def test_an_abandoned_task_keeps_no_ownership(
+    tmp_path, monkeypatch, abandoned, table, stuck, kinds
+):
+    """A process whose other workers fail hands over, though one hangs."""
+    monkeypatch.setattr(workers, '_GIVE_UP_SECONDS', 0.1)
+    monkeypatch.setattr(workers, '_PERIOD_SECONDS', 0.05)
+    monkeypatch.setattr(table, 'claim', fail)
+    other = open_table(tmp_path)
+    other.start(Operations(*kinds.values()))
+
+    assert ended(other, submit(other, 's', B)).state == COMPLETED
+    assert not stuck.over.is_set()
+
+
+def fail():
+    raise OSError('no descriptor is left')
+
+
 def test_its_system_needs_attention(abandoned, table):
     """It is known which operation left the system at which step."""
     (left,) = table.attention.of(A.uuid)
