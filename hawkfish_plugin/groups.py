@@ -291,6 +291,30 @@ class Groups:
                 )
         return found
 
+    def sharing(
+        self, system: str, snapshot: str, created: int
+    ) -> Sequence[tuple[str, str]]:
+        """
+        The group snapshots that go where this snapshot of *system* goes whole.
+
+        Those that it is a part of, those that share other parts with them, and
+        so on: the names of the groups and of their snapshots, oldest first.
+        """
+        rows = self._db.query(
+            'WITH RECURSIVE whole (id) AS ('
+            'SELECT group_snapshot FROM group_snapshot_parts '
+            'WHERE system = ? AND snapshot = ? AND created = ? '
+            'UNION SELECT other.group_snapshot FROM whole '
+            'JOIN group_snapshot_parts mine ON mine.group_snapshot = whole.id '
+            'JOIN group_snapshot_parts other USING (system, snapshot, created)'
+            ') SELECT aggregate, name FROM group_snapshots '
+            'JOIN whole USING (id) ORDER BY id',
+            system,
+            snapshot,
+            created,
+        )
+        return [(row['aggregate'], row['name']) for row in rows]
+
     def written_per_second(self, name: str) -> float | None:
         """How many bytes of memory were written in the latest pause."""
         rows = self._db.query(
