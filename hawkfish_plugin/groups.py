@@ -206,9 +206,18 @@ class Groups:
         """
         Note a snapshot of a group, in the place of a former one of its name.
 
-        Before its task ends, so that it is there with that.
+        Before its task ends, so that it is there with that.  Raises
+        GroupNotFound, and GroupNotMember for a part of another system.
         """
         with self._db.transaction(durable=False) as connection:
+            there = self.get(name).uuids
+            exceptions.check(
+                [
+                    exceptions.GroupNotMember(part.system.name, name)
+                    for part in snapshot.parts
+                    if part.system.uuid not in there
+                ]
+            )
             _forget(connection, name, snapshot.name)
             row = connection.execute(
                 'INSERT INTO group_snapshots '

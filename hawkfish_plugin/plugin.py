@@ -207,6 +207,7 @@ class Plugin:
             self.catalogue,
             self.group_table,
             self.tasks,
+            self.locks,
             KINDS,
             self._may_tell,
         )

@@ -46,6 +46,12 @@ Work = TypeVar('Work', SubTask, Task)
 _BYTES_PER_SECOND = 100 * 2**20
 # The step in which it prunes in its turn.
 _ROOM = 'room'
+# Its group is gone, or is another one.
+_CHANGED = (
+    exceptions.GroupNotFound,
+    exceptions.GroupNotMember,
+    exceptions.Refused,
+)
 # A pause without memory: the new files of the disks.
 _LEAST_PAUSE_MS = 500.0
 
@@ -167,7 +173,10 @@ class GroupCreate(Operation):
         the way of any system.
         """
         # From the look at the names to the task that takes one.
-        with self._groups.deciding(group.members):
+        with (
+            self._groups.held(group.name) as group,
+            self._groups.deciding(group.members),
+        ):
             seen, is_crowded = self._look(group, options)
             arguments = GroupCreateArguments(
                 group.name,
@@ -398,7 +407,10 @@ class GroupCreate(Operation):
         if grouped.failed(creates) or context.cancelled:
             self._undo(context, arguments, creates)
         made = _snapshot(arguments, creates)
-        self._table.note(arguments.group, made)
+        try:
+            self._table.note(arguments.group, made)
+        except _CHANGED as exc:
+            self._undo(context, arguments, creates, *exc.parts)
         if made.pause:
             # For the forecast of the next one.
             written = sum(
@@ -412,8 +424,9 @@ class GroupCreate(Operation):
         context: Context,
         arguments: GroupCreateArguments,
         creates: Sequence[Task],
+        *why: exceptions.HawkFishError,
     ) -> None:
-        """Remove what was made, and raise why."""
+        """Remove what was made, and raise *why*, and what failed."""
         left = grouped.remove(context, self._delete, _pieces(creates))
         if context.cancelled and not left:
             raise exceptions.OperationCancelled(self.name)
@@ -426,7 +439,12 @@ class GroupCreate(Operation):
                 ', '.join(task.one_system.name for task in left),
             )
         raise exceptions.Refused(
-            [told, *grouped.failures(creates), *grouped.failures(left)]
+            [
+                told,
+                *why,
+                *grouped.failures(creates),
+                *grouped.failures(left),
+            ]
         )
 
     def follow(self, task: Task) -> None:

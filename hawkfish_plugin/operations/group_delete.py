@@ -85,7 +85,10 @@ class GroupDelete(Operation):
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way in any system.
         """
-        with self._groups.deciding(group.members):
+        with (
+            self._groups.held(group.name) as group,
+            self._groups.deciding(group.members),
+        ):
             check()
             whole = self._groups.free(group, name)
             self._check(whole)
