@@ -733,6 +733,10 @@ class SystemLocked(Unavailable):
     """(system, seconds waited)"""
 
 
+class GroupLocked(Unavailable):
+    """(group, seconds waited)"""
+
+
 class SystemUnsettled(Unavailable):
     """(system, operation, task)"""
 

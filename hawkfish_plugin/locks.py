@@ -5,20 +5,21 @@ Locks between the processes that serve one hypervisor.
 Owns the lock files: one for each system, which an operation and every
 mutating request of the emulator take in turn, one for the definition of each
 system, one for what is submitted for it, one for its virtual media, one for
-each policy, and one that says which process runs the workers.  The kernel
-releases them when their holder dies, so nothing has to be cleaned up after a
-crash.  Owns as well the pipe by which any process calls the one that runs the
-workers.
+each policy, some that the groups share, and one that says which process runs
+the workers.  The kernel releases them when their holder dies, so nothing has
+to be cleaned up after a crash.  Owns as well the pipe by which any process
+calls the one that runs the workers.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hawkfish_plugin import db, exceptions, rooms, supervision
 
@@ -144,6 +145,27 @@ class Locks:
             finally:
                 held.discard(uuid)
 
+    @contextlib.contextmanager
+    def group(self, name: str) -> Iterator[None]:
+        """
+        Change one group, or decide what is submitted for it, alone.
+
+        Taken before those of its systems, and never two at once.  Raises
+        GroupLocked.
+        """
+        # Clients make up names, and each would leave a file behind.
+        digest = hashlib.sha256(name.encode(errors='replace')).hexdigest()
+        # As for ``deciding``, this needs no room.
+        with self._hold_in(
+            None,
+            'group',
+            digest[:2],
+            fcntl.LOCK_EX,
+            REQUEST_TIMEOUT,
+            lambda waited: exceptions.GroupLocked(name, waited),
+        ):
+            yield
+
     def _hold(
         self, what: str, uuid: str, kind: int, timeout: float
     ) -> contextlib.AbstractContextManager['Held']:
@@ -157,12 +179,15 @@ class Locks:
         uuid: str,
         kind: int,
         timeout: float,
+        locked: Callable[[int], exceptions.HawkFishError] | None = None,
     ) -> Iterator['Held']:
         handle = self._open(f'{what}-{uuid}')
         held = Held(handle)
         try:
             waited = self._acquire(handle, kind, timeout, room)
             if waited is not None:
+                if locked:
+                    raise locked(round(waited))
                 raise exceptions.SystemLocked(uuid, round(waited))
             yield held
         finally:

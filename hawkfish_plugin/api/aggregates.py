@@ -6,6 +6,7 @@ Owns the routes of ``AggregationService`` and its ``Aggregates``, and which
 systems the bodies of their requests name.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib import parse
@@ -123,30 +124,34 @@ def show_aggregate(group: str) -> flask.Response:
 
 @blueprint.delete(MEMBER)
 def delete_aggregate(group: str) -> flask.Response:
-    found = _changing(group)
+    find_group(group)
     read_body()
-    services().group_table.delete(found.name)
+    with _changing(group) as found:
+        services().group_table.delete(found.name)
     return answer(None, 204)
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.ADD_ELEMENTS_ACTION}')
 def add_elements(group: str) -> flask.Response:
-    found = _changing(group)
+    find_group(group)
     body = read_body()
     _ADD.check(body, _element_errors)
     systems = _systems(body['Elements'])
-    return answer(_render(services().group_table.add(found.name, systems)))
+    with _changing(group) as found:
+        changed = services().group_table.add(found.name, systems)
+    return answer(_render(changed))
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.REMOVE_ELEMENTS_ACTION}')
 def remove_elements(group: str) -> flask.Response:
-    found = _changing(group)
+    gone = {member.uuid: member for member in find_group(group).members}
     body = read_body()
-    gone = {member.uuid: member for member in found.members}
     _REMOVE.check(body, lambda sound: _element_errors(sound, gone))
     systems = [_find(e['@odata.id'], gone) for e in body['Elements']]
     removed = [system for system in systems if system]
-    return answer(_render(services().group_table.remove(found.name, removed)))
+    with _changing(group) as found:
+        changed = services().group_table.remove(found.name, removed)
+    return answer(_render(changed))
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.RESET_ACTION}')
@@ -180,12 +185,13 @@ def find_group(name: str) -> Group:
         raise missing() from None
 
 
-def _changing(name: str) -> Group:
-    """The group of a request that changes it; raises GroupBusy as well."""
-    group = find_group(name)
-    check_if_match(_render(group))
-    services().groups.check_idle(group)
-    return group
+@contextlib.contextmanager
+def _changing(name: str) -> Iterator[Group]:
+    """Change a group, on which nobody works; raises GroupBusy as well."""
+    with services().groups.held(name) as group:
+        check_if_match(_render(group))
+        services().groups.check_idle(group)
+        yield group
 
 
 def _render(group: Group) -> Body:

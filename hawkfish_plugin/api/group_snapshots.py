@@ -138,7 +138,7 @@ def delete_group_snapshot(group: str, name: str) -> flask.Response:
         found,
         name,
         _payload({}),
-        lambda: check_if_match(_resource(found, name)),
+        lambda: check_if_match(_resource(find_group(group), name)),
     )
     return accepted(task)
 
@@ -165,7 +165,7 @@ def act_on_group_snapshot(
         found,
         options,
         _payload(body),
-        lambda: check_if_match(_resource(found, name)),
+        lambda: check_if_match(_resource(find_group(group), name)),
     )
     return accepted(task)
 

@@ -12,7 +12,7 @@ contract is read as a whole.
 import dataclasses
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.records import Record
@@ -503,6 +503,16 @@ class ChangesSnapshots(Protocol):
     def settle_create(
         self, uuid: str, request: CreateRequest, context: TaskContext
     ) -> Created: ...
+
+    def made_by(
+        self, uuid: str, name: str, journal: Mapping[str, Any]
+    ) -> int | None:
+        """
+        When the snapshot *name* was created, by the create of *journal*.
+
+        That has failed.  None where there is no such snapshot, or nothing
+        proves that it was not made by somebody else.
+        """
 
     def settle_revert(
         self, uuid: str, request: RevertRequest, context: TaskContext

@@ -287,7 +287,7 @@ class FakeDriver:
             raise
         finally:
             self._paused.pop(uuid, None)
-        run.step('finish')
+        run.step('finish', _CreateJournal(new.created))
         if capture and request.is_common:
             pause = time.monotonic() - capture.monotonic
             capture = dataclasses.replace(capture, pause=pause)
@@ -398,6 +398,14 @@ class FakeDriver:
             contract.CREATE, 'there is no such snapshot'
         )
 
+    def made_by(
+        self, uuid: str, name: str, journal: Mapping[str, Any]
+    ) -> int | None:
+        created = _CreateJournal.load(journal).created
+        mine = (name, created)
+        there = {(s.name, s.created) for s in self.snapshots(uuid)}
+        return created if mine in there else None
+
     def settle_revert(
         self,
         uuid: str,
@@ -424,6 +432,13 @@ class FakeDriver:
             self._delete(
                 uuid, name, _Run(contract.DELETE, context, Behaviour(), uuid)
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class _CreateJournal(records.Record):
+    """*created* is the time of what was made."""
+
+    created: int | None = None
 
 
 class _Run:

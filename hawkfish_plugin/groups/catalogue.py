@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.catalogue import (
     FAILED,
     READY,
@@ -57,12 +57,14 @@ class GroupCatalogue:
         catalogue: Catalogue,
         group_table: Groups,
         task_table: TaskReader,
+        lock_files: locks.Locks,
         kinds: Kinds,
         serves: Callable[[contract.System], bool],
     ) -> None:
         self._catalogue = catalogue
         self._groups = group_table
         self._tasks = task_table
+        self._locks = lock_files
         self._kinds = kinds
         self._of_groups = [n for n, kind in kinds.items() if kind.of_group]
         self._serves = serves
@@ -104,6 +106,17 @@ class GroupCatalogue:
             ]
         )
         return [member.system for member in members]
+
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[Group]:
+        """
+        Change a group, or decide what is submitted for it, alone.
+
+        Gives it as it is then: it may have changed, or be another one, since
+        its name was looked up.  Raises GroupNotFound and GroupLocked.
+        """
+        with self._locks.group(name):
+            yield self.group(name)
 
     @contextlib.contextmanager
     def deciding(self, systems: Iterable[contract.System]) -> Iterator[None]:
@@ -330,10 +343,11 @@ class GroupCatalogue:
         self, group: Group, name: str | None = None
     ) -> Sequence[GroupSnapshot]:
         """Note what ``adoptable`` finds."""
-        found = self.adoptable(group, name)
-        for snapshot in found:
-            self._groups.note(group.name, snapshot)
-        return found
+        with self.held(group.name) as group:
+            found = self.adoptable(group, name)
+            for snapshot in found:
+                self._groups.note(group.name, snapshot)
+            return found
 
 
 def _spread(parts: Sequence[Part]) -> int:

@@ -206,9 +206,18 @@ class Groups:
         """
         Note a snapshot of a group, in the place of a former one of its name.
 
-        Before its task ends, so that it is there with that.
+        Before its task ends, so that it is there with that.  Raises
+        GroupNotFound, and GroupNotMember for a part of another system.
         """
         with self._db.transaction(durable=False) as connection:
+            there = self.get(name).uuids
+            exceptions.check(
+                [
+                    exceptions.GroupNotMember(part.system.name, name)
+                    for part in snapshot.parts
+                    if part.system.uuid not in there
+                ]
+            )
             _forget(connection, name, snapshot.name)
             row = connection.execute(
                 'INSERT INTO group_snapshots '
@@ -290,6 +299,30 @@ class Groups:
                     (row['aggregate'], row['name']),
                 )
         return found
+
+    def sharing(
+        self, system: str, snapshot: str, created: int
+    ) -> Sequence[tuple[str, str]]:
+        """
+        The group snapshots that go where this snapshot of *system* goes whole.
+
+        Those that it is a part of, those that share other parts with them, and
+        so on: the names of the groups and of their snapshots, oldest first.
+        """
+        rows = self._db.query(
+            'WITH RECURSIVE whole (id) AS ('
+            'SELECT group_snapshot FROM group_snapshot_parts '
+            'WHERE system = ? AND snapshot = ? AND created = ? '
+            'UNION SELECT other.group_snapshot FROM whole '
+            'JOIN group_snapshot_parts mine ON mine.group_snapshot = whole.id '
+            'JOIN group_snapshot_parts other USING (system, snapshot, created)'
+            ') SELECT aggregate, name FROM group_snapshots '
+            'JOIN whole USING (id) ORDER BY id',
+            system,
+            snapshot,
+            created,
+        )
+        return [(row['aggregate'], row['name']) for row in rows]
 
     def written_per_second(self, name: str) -> float | None:
         """How many bytes of memory were written in the latest pause."""

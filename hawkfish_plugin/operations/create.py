@@ -33,7 +33,7 @@ from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import NEW, Subject, Task
+from hawkfish_plugin.tasks.task import COMPLETED, NEW, Subject, Task
 
 # The step in which it prunes in its turn, before those of the driver.
 _ROOM = 'room'
@@ -517,6 +517,27 @@ class Create(Operation):
             'created': made.created,
             **measured,
         }
+
+    def made(self, task: Task) -> int | None:
+        """
+        When the snapshot of an ended *task* was created.
+
+        None where it is not there, or may be another one of its name.
+        """
+        if task.state == COMPLETED:
+            created = (task.result or {}).get('created')
+            return None if created is None else int(created)
+        return self._driver.made_by(
+            task.one_system.uuid, task.one_snapshot, task.journal
+        )
+
+    def stays(self, task: Task) -> bool:
+        """Whether the snapshot of a *task* that was to make it is there."""
+        # It has met another one of its name, and left it alone.
+        told = task.error['messages'] if task.error else ()
+        if any(key.endswith('ResourceAlreadyExists') for key, _ in told):
+            return False
+        return self._catalogue.exists(task.one_system, task.one_snapshot)
 
     def follow(self, task: Task) -> None:
         # A safety snapshot has pruned already.

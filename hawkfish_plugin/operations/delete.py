@@ -149,6 +149,7 @@ class Delete(Operation):
             task.one_snapshot,
             arguments.created,
             context.recall(contract.DeleteJournal),
+            arguments.forced,
         )
         return self._delete(context, self._driver.settle_delete)
 

@@ -8,6 +8,7 @@ themselves are sub-tasks; where they wait for each other is the driver's (see
 ``contract.Meeting``).
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ from hawkfish_plugin.retention import rules
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
+from hawkfish_plugin.tasks.task import Subject, Task
 
 Work = TypeVar('Work', SubTask, Task)
 
@@ -48,6 +49,18 @@ Work = TypeVar('Work', SubTask, Task)
 _BYTES_PER_SECOND = 100 * 2**20
 # The step in which it prunes in its turn.
 _ROOM = 'room'
+# Its group is gone, or is another one.
+_CHANGED = (
+    exceptions.GroupNotFound,
+    exceptions.GroupNotMember,
+    exceptions.Refused,
+)
+# What says nothing of other systems.
+_OF_ONE_SYSTEM = (
+    exceptions.NotFound,
+    exceptions.Conflict,
+    exceptions.NotAnswering,
+)
 # A pause without memory: the new files of the disks.
 _LEAST_PAUSE_MS = 500.0
 
@@ -171,7 +184,10 @@ class GroupCreate(Operation):
         the way of any system.
         """
         # From the look at the names to the task that takes one.
-        with self._groups.deciding(group.members):
+        with (
+            self._groups.held(group.name) as group,
+            self._groups.deciding(group.members),
+        ):
             seen, is_crowded = self._look(group, options)
             arguments = GroupCreateArguments(
                 group.name,
@@ -401,8 +417,11 @@ class GroupCreate(Operation):
             )
         if grouped.failed(creates) or context.cancelled:
             self._undo(context, arguments, creates)
-        made = _snapshot(arguments, creates)
-        self._table.note(arguments.group, made)
+        made = _snapshot(arguments, creates, self._made(creates))
+        try:
+            self._table.note(arguments.group, made)
+        except _CHANGED as exc:
+            self._undo(context, arguments, creates, *exc.parts)
         if made.pause:
             # For the forecast of the next one.
             written = sum(
@@ -416,22 +435,53 @@ class GroupCreate(Operation):
         context: Context,
         arguments: GroupCreateArguments,
         creates: Sequence[Task],
+        *why: exceptions.HawkFishError,
     ) -> None:
-        """Remove what was made, and raise why."""
-        left = grouped.remove(context, self._delete, _pieces(creates))
-        if context.cancelled and not left:
+        """Remove what was made, and raise *why*, and what failed."""
+        left = grouped.remove(context, self._delete, self._made(creates))
+        stay = {task.one_system.name: None for task in left}
+        # A create that failed may have left what nothing proves to be its own.
+        stay |= {
+            task.one_system.name: None for task in creates if self._stays(task)
+        }
+        if context.cancelled and not stay:
             raise exceptions.OperationCancelled(self.name)
         told: exceptions.HawkFishError = exceptions.GroupCreateUndone(
             arguments.snapshot
         )
-        if left:
+        if stay:
             told = exceptions.GroupCreateNotUndone(
-                arguments.snapshot,
-                ', '.join(task.one_system.name for task in left),
+                arguments.snapshot, ', '.join(stay)
             )
         raise exceptions.Refused(
-            [told, *grouped.failures(creates), *grouped.failures(left)]
+            [
+                told,
+                *why,
+                *grouped.failures(creates),
+                *grouped.failures(left),
+            ]
         )
+
+    def _made(self, creates: Sequence[Task]) -> Sequence[grouped.Piece]:
+        """What *creates* have made, those that failed as well."""
+        found = []
+        for task in creates:
+            created = None
+            with contextlib.suppress(*_OF_ONE_SYSTEM):
+                created = self._create.made(task)
+            if created is not None:
+                found.append(
+                    grouped.Piece(task.one_system, task.one_snapshot, created)
+                )
+        return found
+
+    def _stays(self, task: Task) -> bool:
+        try:
+            return self._create.stays(task)
+        except exceptions.NotFound:
+            return False
+        except _OF_ONE_SYSTEM:
+            return True
 
     def follow(self, task: Task) -> None:
         for subject in task.subjects:
@@ -502,19 +552,10 @@ def _within(
     ]
 
 
-def _pieces(creates: Sequence[Task]) -> Sequence[grouped.Piece]:
-    """What they have made."""
-    return [
-        grouped.Piece(
-            task.one_system, task.one_snapshot, task.result['created']
-        )
-        for task in creates
-        if task.state == COMPLETED and task.result
-    ]
-
-
 def _snapshot(
-    arguments: GroupCreateArguments, creates: Sequence[Task]
+    arguments: GroupCreateArguments,
+    creates: Sequence[Task],
+    pieces: Sequence[grouped.Piece],
 ) -> GroupSnapshot:
     """What *creates* have made together, and what they have measured."""
     captures = [
@@ -527,8 +568,7 @@ def _snapshot(
     return GroupSnapshot(
         arguments.snapshot,
         tuple(
-            Part(piece.system, piece.name, piece.created)
-            for piece in _pieces(creates)
+            Part(piece.system, piece.name, piece.created) for piece in pieces
         ),
         arguments.consistency,
         1000 * (max(times) - min(times)) if len(times) > 1 else None,

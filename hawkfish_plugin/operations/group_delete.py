@@ -35,13 +35,19 @@ class GroupDeleteArguments(Record):
     """
     *created* has the times of the members' snapshots, in their order.
 
-    *pruned* is as in DeleteArguments.
+    *pruned* is as in DeleteArguments.  *others* are the names of groups and
+    of their snapshots that go as well, as they share parts with this one.
     """
 
     group: str
     snapshot: str
     created: Sequence[int] = ()
     pruned: str | None = None
+    others: Sequence[Sequence[str]] = ()
+
+    @property
+    def wholes(self) -> Sequence[Sequence[str]]:
+        return [(self.group, self.snapshot), *self.others]
 
 
 class GroupDelete(Operation):
@@ -81,24 +87,37 @@ class GroupDelete(Operation):
         Raises SnapshotNotFound, SnapshotBusy, and everything that is known
         beforehand to stand in the way in any system.
         """
-        with self._groups.deciding(group.members):
+        with (
+            self._groups.held(group.name) as group,
+            self._groups.deciding(group.members),
+        ):
             check()
             whole = self._groups.free(group, name)
             self._check(whole)
-            return self._submit(self.pruned(whole, None), payload)
+            return self._submit(self.pruned([whole], None), payload)
 
-    def submit_pruned(self, view: GroupView, reason: str) -> Task:
-        """Queue the deletion of a group snapshot that a policy wants gone."""
-        return self._submit(self.pruned(view, reason), {})
+    def submit_pruned(self, views: Sequence[GroupView], reason: str) -> Task:
+        """Queue the deletion of what a policy wants gone, in one task."""
+        return self._submit(self.pruned(views, reason), {})
 
-    def pruned(self, view: GroupView, reason: str | None) -> SubTask:
+    def pruned(
+        self, views: Sequence[GroupView], reason: str | None
+    ) -> SubTask:
         """The same as a sub-task of who makes room for itself."""
-        there = grouped.pieces(view.parts)
+        # Once, where several share a part.
+        there = {
+            (piece.system.uuid, piece.name): piece
+            for view in views
+            for piece in grouped.pieces(view.parts)
+        }.values()
+        # The title names one: that which is the most.
+        first, *others = sorted(views, key=lambda view: -len(view.parts))
         arguments = GroupDeleteArguments(
-            view.group.name,
-            view.name,
+            first.group.name,
+            first.name,
             [piece.created for piece in there],
             reason,
+            [(other.group.name, other.name) for other in others],
         )
         subjects = [Subject(piece.system, piece.name) for piece in there]
         return SubTask(self, subjects, arguments)
@@ -180,7 +199,8 @@ class GroupDelete(Operation):
                     *grouped.failures(ends),
                 ]
             )
-        self._table.forget(arguments.group, arguments.snapshot)
+        for group, snapshot in arguments.wholes:
+            self._table.forget(group, snapshot)
         return {'snapshot': arguments.snapshot}
 
     def events(
@@ -191,7 +211,13 @@ class GroupDelete(Operation):
         if error:
             return lifecycle.group_failed(task, group, name, error)
         reason = arguments.pruned or 'Request'
-        return lifecycle.group_deleted(group, name, task.system, reason)
+        return [
+            event
+            for group, name in arguments.wholes
+            for event in lifecycle.group_deleted(
+                group, name, task.system, reason
+            )
+        ]
 
     def answer(self, task: Task) -> Answer:
         return Answer(204)

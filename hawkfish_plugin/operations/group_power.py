@@ -85,9 +85,10 @@ class _OfMembers(Operation):
         arguments: PowerArguments,
         payload: Mapping[str, Any],
     ) -> Task:
-        self._groups.check_idle(group)
-        subjects = [Subject(s) for s in self._groups.present(group)]
-        return self._tasks.submit(self, subjects, arguments, payload)
+        with self._groups.held(group.name) as group:
+            self._groups.check_idle(group)
+            subjects = [Subject(s) for s in self._groups.present(group)]
+            return self._tasks.submit(self, subjects, arguments, payload)
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         group = rival.intent.group

@@ -4,12 +4,13 @@ What the retention of one system makes of snapshots that belong to a group.
 
 Owns that a group snapshot goes whole or not at all: what the policy of one of
 its systems wants gone is deleted in all of them, and what any of them needs
-stays in all of them.
+stays in all of them.  Where a part belongs to several group snapshots, as the
+systems are in several groups, all of these go, or none.
 """
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hawkfish_plugin import catalogue
 from hawkfish_plugin.catalogue import Catalogue, View
@@ -66,12 +67,12 @@ class GroupPrune:
         """
         going = {name for name, _ in pruned}
         records = [subject.record for subject in subjects]
-        if not self.whole_of(system, [r for r in records if r.name in going]):
+        if not self._sharing(system, [r for r in records if r.name in going]):
             return subjects
         held = {
             name
-            for name, whole in self.whole(system, records).items()
-            if self._is_held(whole, system, reach)
+            for name, wholes in self.wholes(system, records).items()
+            if self._is_held(wholes, system, reach)
         }
         return [
             dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
@@ -80,47 +81,57 @@ class GroupPrune:
             for s in subjects
         ]
 
-    def whole_of(
-        self, system: contract.System, records: Sequence[contract.Snapshot]
-    ) -> Mapping[tuple[str, str], str]:
+    def _sharing(
+        self, system: contract.System, records: Iterable[contract.Snapshot]
+    ) -> Mapping[str, Sequence[tuple[str, str]]]:
         """
-        Of which group snapshots *records* of *system* are parts.
+        Which group snapshots go with each of *records* of *system*.
 
-        By the names of the group and its snapshot, the name of the part.
+        By its name, the names of the groups and of their snapshots; without
+        those that belong to none.
         """
         # Without an allow list: who is hidden has a policy as well.
-        belonging = self._table.belonging(system.uuid, lambda _: True)
-        keys = {(r.name, r.created): r.name for r in records}
+        found = {
+            r.name: self._table.sharing(system.uuid, r.name, r.created)
+            for r in records
+        }
+        return {name: pairs for name, pairs in found.items() if pairs}
+
+    def wholes(
+        self, system: contract.System, records: Iterable[contract.Snapshot]
+    ) -> Mapping[str, Sequence[GroupView]]:
+        """
+        The group snapshots that go with each of *records* of *system*.
+
+        By its name, without those that belong to none.
+        """
+        sharing = self._sharing(system, records)
+        wanted = {group for pairs in sharing.values() for group, _ in pairs}
+        views = {
+            (group.name, whole.name): whole
+            for group in self._table.all()
+            if group.name in wanted
+            for whole in self._groups.list(
+                group, True, contract.Freshness.LISTED
+            )
+        }
         return {
-            pair: keys[key]
-            for key, pairs in belonging.items()
-            if key in keys
-            for pair in pairs
+            name: [views[pair] for pair in pairs if pair in views]
+            for name, pairs in sharing.items()
         }
 
-    def whole(
-        self, system: contract.System, records: Sequence[contract.Snapshot]
-    ) -> Mapping[str, GroupView]:
-        """The group snapshots of ``whole_of``, by the names of the parts."""
-        wanted = self.whole_of(system, records)
-        found = {}
-        for group in sorted({group for group, _ in wanted}):
-            views = self._groups.list(
-                self._table.get(group), True, contract.Freshness.LISTED
-            )
-            for whole in views:
-                if (group, whole.name) in wanted:
-                    found[wanted[group, whole.name]] = whole
-        return found
-
     def _is_held(
-        self, view: GroupView, asking: contract.System, reach: Reach
+        self,
+        views: Iterable[GroupView],
+        asking: contract.System,
+        reach: Reach,
     ) -> bool:
-        """Whether another system than the one that is *asking* needs it."""
+        """Whether another system than the one that is *asking* needs them."""
         return reach == Reach.SYSTEM or any(
             self._needs(part.system, part.view, reach)
+            for view in views
             for part in view.parts
-            if part.view and part.system != asking
+            if part.view and part.system.uuid != asking.uuid
         )
 
     def _needs(
@@ -182,13 +193,13 @@ class GroupPrune:
                     )
         return (system.uuid, name), Going(system, name, reason)
 
-    def submit(self, view: GroupView, reason: str) -> None:
-        """Queue the deletion of a group snapshot from all systems."""
-        self._group_delete.submit_pruned(view, reason)
+    def submit(self, views: Sequence[GroupView], reason: str) -> None:
+        """Queue the deletion of group snapshots from all systems."""
+        self._group_delete.submit_pruned(views, reason)
 
-    def part(self, view: GroupView, reason: str) -> SubTask:
+    def part(self, views: Sequence[GroupView], reason: str) -> SubTask:
         """The same as a sub-task, which is still to be queued."""
-        return self._group_delete.pruned(view, reason)
+        return self._group_delete.pruned(views, reason)
 
 
 def _kept(

@@ -137,7 +137,10 @@ class GroupRevert(Operation):
         GroupSystemsAdded, and everything that is known beforehand to stand in
         the way of any system, or of its safety snapshot.
         """
-        with self._groups.deciding(group.members):
+        with (
+            self._groups.held(group.name) as group,
+            self._groups.deciding(group.members),
+        ):
             check()
             return self._submit(group, options, payload)
 

@@ -42,12 +42,12 @@ class Checked:
     """
     A snapshot that goes, and why.
 
-    *whole* is the group snapshot that it is a part of, and that goes with it.
+    *wholes* are the group snapshots that go with it, as it is a part of them.
     """
 
     record: contract.Snapshot
     reason: str
-    whole: GroupView | None = None
+    wholes: Sequence[GroupView] = ()
 
 
 class Prune:
@@ -195,9 +195,9 @@ class Prune:
             self._delete.check(system, pruned[0][0], forced=True)
         names = {name for name, _ in pruned}
         going = {r.name: r for r in records if r.name in names}
-        whole = self._groups.whole(system, list(going.values()))
+        wholes = self._groups.wholes(system, going.values())
         return [
-            Checked(going[name], reason, whole.get(name))
+            Checked(going[name], reason, wholes.get(name, ()))
             for name, reason in pruned
         ]
 
@@ -208,8 +208,8 @@ class Prune:
     ) -> None:
         """Queue the deletes of *checked*, by who decides for *system*."""
         for one in checked:
-            if one.whole:
-                self._groups.submit(one.whole, one.reason)
+            if one.wholes:
+                self._groups.submit(one.wholes, one.reason)
             else:
                 self._delete.submit_pruned(system, one.record, one.reason)
 
@@ -224,8 +224,8 @@ class Prune:
         Their parent has to have locked the systems of each.
         """
         return [
-            self._groups.part(one.whole, one.reason)
-            if one.whole
+            self._groups.part(one.wholes, one.reason)
+            if one.wholes
             else self._delete.pruned(system, one.record, one.reason)
             for one in checked
         ]

@@ -43,6 +43,11 @@ def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:
         | exceptions.InternalError,
     ) or is_unsettled(outcome):
         return task.journal
+    # What it has begun is for its parent to undo.
+    if task.parent is not None and isinstance(
+        outcome, exceptions.HawkFishError
+    ):
+        return task.journal
     return EndJournal(followed).dump()
 
 

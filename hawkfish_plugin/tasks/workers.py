@@ -57,8 +57,9 @@ class Workers:
         self._supervisor = supervisor
         self._failures = Failures(LOG)
         self._names = [f'worker-{n}' for n in range(self._conf.workers)]
-        # Who has them; nobody any more, where another one took its place.
-        self._turns: dict[Turn, str | None] = {}
+        # Who has them, and those of which another one took the place.
+        self._turns: dict[Turn, str] = {}
+        self._replaced: set[Turn] = set()
         self._replacing = threading.Lock()
         # Those who may still change something, and who carry out a task.
         self._hired = set(self._names)
@@ -163,20 +164,21 @@ class Workers:
         turns = {turn.task.id: turn for turn in list(self._turns)}
         for task_id in self._tasks.ended(turns) if turns else ():
             turn = turns[task_id]
+            name = self._turns.get(turn)
             # One that has just ended by itself is about to leave.
-            if turn in self._turns:
+            if name is not None:
                 self._replace(turn)
                 for held in turn.held:
                     held.let_go()
-                self._hired.discard(turn.name)
+                self._hired.discard(name)
 
     def _replace(self, turn: Turn) -> None:
         """Let another worker take the place of who has *turn*."""
         with self._replacing:
             replaced = self._turns.get(turn)
-            if replaced is None:
+            if replaced is None or turn in self._replaced:
                 return
-            self._turns[turn] = None
+            self._replaced.add(turn)
             name = f'worker-for-{turn.task.id}'
             self._names[self._names.index(replaced)] = name
             self._hired.add(name)
@@ -214,7 +216,9 @@ class Workers:
             LOG.warning('Task %s was abandoned, and has stopped', task.id)
         finally:
             with self._replacing:
-                replaced = self._turns.pop(turn) is None
+                del self._turns[turn]
+                replaced = turn in self._replaced
+                self._replaced.discard(turn)
         return replaced
 
     def _follow_all(self) -> None:

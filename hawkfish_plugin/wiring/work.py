@@ -57,6 +57,7 @@ class Work(Access):
             self.catalogue,
             self.group_table,
             self.tasks,
+            self.locks,
             KINDS,
             self._may_tell,
         )

@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -94,6 +95,20 @@ class Interrupting:
         error = outcome(call, Context(cancelled=True))
         assert error.args == (operation,)
         assert subject.tree() == before
+
+    def test_a_snapshot_is_known_by_the_journal_of_its_create(self, subject):
+        """Nobody's word is taken for it but that of the journal."""
+        context = Context()
+
+        subject.create('a', context=context)
+
+        made = subject.tree()['a']
+        journal = json.loads(context.journal)
+        known = subject.driver.made_by(subject.uuid, 'a', journal)
+        # Nothing tells an internal one from another of its name.
+        assert known == (made.created if made.external else None)
+        assert subject.driver.made_by(subject.uuid, 'a', {}) is None
+        assert subject.driver.made_by(subject.uuid, 'b', journal) is None
 
     def test_an_interrupted_create_is_settled(self, subject):
         """At whichever step: it is there, or it is not and that is said."""

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from tests.served import message_ids
 from tests.unit.conftest import NODES
 from tests.unit.test_groups import ROOT, Lab
@@ -260,8 +261,64 @@ def test_what_was_made_before_one_failed_is_removed(lab):
     response = lab.emulator.wait(lab.post_create(Name='a', Locked=True))
 
     assert message_ids(response)[0] == 'GroupCreateUndone'
-    # What the driver of the system itself leaves behind is its own matter.
-    assert lab.names_of('node-0') == lab.names_of('node-2') == []
+    assert [lab.names_of(name) for name in TRIO] == [[]] * 3
+    lab.emulator.behaviour.fail_at = {}
+    assert lab.made(Name='a')['SnapshotState'] == 'Ready'
+
+
+def test_what_stays_of_a_failed_create_is_named(lab):
+    """The part of the system that failed cannot be removed either."""
+    lab.fail('create:finish', 'node-1')
+    lab.emulator.behaviour.fail_at['delete:prepare'] = (
+        exceptions.OperationFailed('delete', 'told to fail')
+    )
+
+    response = lab.emulator.wait(lab.post_create(Name='a'))
+
+    assert message_ids(response)[0] == 'GroupCreateNotUndone'
+    assert 'node-1' in response.json()['error']['message']
+    assert [lab.names_of(name) for name in TRIO] == [[], ['a'], []]
+
+
+def other(name):
+    """A snapshot that somebody else has made."""
+    return contract.Snapshot(name, '', 1, contract.OFF, False, True)
+
+
+def test_what_may_be_anothers_is_named_and_stays(lab):
+    """It came while the others were captured; nothing proves whose it is."""
+    lab.fail('create:capture', 'node-1')
+    tasks = lab.emulator.services.tasks
+    with lab.emulator.slow():
+        accepted = lab.post_create(Name='a', Consistency='Live')
+        task = lab.emulator.task(accepted)
+        wait_for(
+            lambda: [not t.active for t in tasks.sub_tasks(task.id)].count(
+                True
+            ),
+            'the failure',
+        )
+        lab.emulator.driver.plant(NODES['node-1'], [other('a')])
+
+    response = lab.emulator.wait(accepted)
+
+    assert message_ids(response)[0] == 'GroupCreateNotUndone'
+    assert 'node-1' in response.json()['error']['message']
+    assert [lab.names_of(name) for name in TRIO] == [[], ['a'], []]
+
+
+def test_what_is_anothers_is_no_part(lab):
+    """It came after the request, before the turn of the create."""
+    with lab.emulator.slow():
+        busy = requests.post(lab.of('node-0'), json={'Name': 'busy'})
+        lab.emulator.wait_running(busy)
+        accepted = lab.post_create(Name='a')
+        lab.emulator.driver.plant(NODES['node-1'], [other('a')])
+
+    response = lab.emulator.wait(accepted)
+
+    assert message_ids(response)[0] == 'GroupCreateUndone'
+    assert [lab.names_of(name) for name in TRIO] == [['busy'], ['a'], []]
 
 
 def test_a_create_is_cancelled_in_all_systems(lab):

@@ -192,7 +192,7 @@ def test_an_abandoned_task_keeps_no_ownership(
     """A process whose other workers fail hands over, though one hangs."""
     monkeypatch.setattr(workers, '_GIVE_UP_SECONDS', 0.1)
     monkeypatch.setattr(workers, '_PERIOD_SECONDS', 0.05)
-    monkeypatch.setattr(table, 'claim', fail)
+    monkeypatch.setattr(table.claims, 'claim', fail)
     other = open_table(tmp_path)
     other.start(Operations(*kinds.values()))
 

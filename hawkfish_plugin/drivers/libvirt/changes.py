@@ -134,6 +134,11 @@ class Changes(Safety):
                 self._hypervisor, uuid, request, self._conf, context
             )
 
+    def made_by(
+        self, uuid: str, name: str, journal: Mapping[str, Any]
+    ) -> int | None:
+        return create.made_by(self._hypervisor, uuid, name, journal)
+
     def settle_revert(
         self,
         uuid: str,

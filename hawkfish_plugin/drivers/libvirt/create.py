@@ -10,7 +10,8 @@ removes the files that it left.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import libvirt
 from oslo_config import cfg
@@ -104,6 +105,18 @@ def settle(
     raise exceptions.OperationInterrupted(
         contract.CREATE, f'there is no such snapshot, and {said}'
     )
+
+
+def made_by(
+    hypervisor: connections.Hypervisor,
+    uuid: str,
+    name: str,
+    journal: Mapping[str, Any],
+) -> int | None:
+    """See ``contract.Driver``."""
+    with hypervisor.domain(uuid, 'list') as domain:
+        files = CreateJournal.load(journal).files
+        return create_finish.made_with(domain, name, files)
 
 
 class _Create:

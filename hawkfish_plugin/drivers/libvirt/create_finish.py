@@ -34,6 +34,19 @@ def is_made(domain: Domain, name: str, files: Collection[str]) -> bool:
     return set(overlays.values()) <= set(files)
 
 
+def made_with(domain: Domain, name: str, files: Collection[str]) -> int | None:
+    """
+    When *name* was created, where its own files are of those to come, *files*.
+
+    An internal one has none, and may be anybody's.
+    """
+    if not snapshots.exists(domain, name):
+        return None
+    made = parsed.parse(snapshots.describe(domain, name))
+    own = {*made.overlays, *made.own_files}
+    return made.record.created if own and own <= {*files} else None
+
+
 def run(
     domain: Domain,
     request: contract.CreateRequest,
