@@ -10,7 +10,7 @@ from hawkfish_plugin.events import subscriptions
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import COMPLETED
 from tests.served import user_entry
-from tests.unit.test_tasks import submit
+from tests.unit.tasks.tables import submit
 
 DAYS = 86400.0
 

@@ -22,8 +22,8 @@ from hawkfish_plugin.tasks.task import (
     EXCEPTION,
     Subject,
 )
+from tests.unit.tasks.tables import A, B, Facts, Table, ended
 from tests.unit.test_sub_tasks import Part
-from tests.unit.test_tasks import A, B, Facts, Table, ended
 from tests.waiting import wait_for
 
 FLUSHED, PAUSED = Meeting.FLUSHED, Meeting.PAUSED

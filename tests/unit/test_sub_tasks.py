@@ -25,7 +25,7 @@ from hawkfish_plugin.tasks.task import (
     RUNNING,
     Subject,
 )
-from tests.unit.test_tasks import A, B, Facts, Table, Work, ended
+from tests.unit.tasks.tables import A, B, Facts, Table, Work, ended
 from tests.waiting import wait_for
 
 PATIENCE = 60.0
@@ -33,17 +33,18 @@ PATIENCE = 60.0
 # Works as the owner of the state in argv[1] until it is killed.
 OWNER = """
 import pathlib, sys, threading
-from tests.unit import test_sub_tasks, test_tasks
+from tests.unit import test_sub_tasks
+from tests.unit.tasks import tables
 
 def run(context):
-    context.step('half', test_tasks.Facts())
+    context.step('half', tables.Facts())
     print('half', flush=True)
     threading.Event().wait()
 
-table = test_tasks.Table(pathlib.Path(sys.argv[1]))
-parts = [test_tasks.Subject(test_tasks.A, 's'),
-         test_tasks.Subject(test_tasks.B, 's'),
-         test_tasks.Subject(test_tasks.A, 't')]
+table = tables.Table(pathlib.Path(sys.argv[1]))
+parts = [tables.Subject(tables.A, 's'),
+         tables.Subject(tables.B, 's'),
+         tables.Subject(tables.A, 't')]
 part = test_sub_tasks.Part(run, run)
 table.start(test_sub_tasks.Operations(
     part, test_sub_tasks.Group(part, parts)))

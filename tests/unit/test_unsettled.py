@@ -22,7 +22,7 @@ from hawkfish_plugin.tasks.task import (
     Subject,
 )
 from tests.served import message_ids as message_keys
-from tests.unit.test_tasks import (
+from tests.unit.tasks.tables import (
     PATIENCE,
     A,
     B,

@@ -11,15 +11,8 @@ import requests
 
 from hawkfish_plugin import client
 from tests.served import Served
+from tests.unit.commands import PROGRAM
 from tests.unit.receiver import Receiver
-from tests.unit.test_cli import (  # noqa: F401
-    PROGRAM,
-    data,
-    hawkfish,
-    no_environment,
-    quiet_server,
-    run,
-)
 from tests.waiting import patience
 
 TEST = '/redfish/v1/EventService/Actions/EventService.TestEventSubscription'
@@ -101,7 +94,7 @@ def test_watch_prints_json_lines(emulator):
     assert watch.stop()[0] == 130
 
 
-def test_watch_tells_why_it_cannot(hawkfish):  # noqa: F811
+def test_watch_tells_why_it_cannot(hawkfish):
     """A filter that is none ends the command with the server's words."""
     status, out, err = hawkfish('event', 'watch', '--filter', 'nonsense')
 
@@ -109,7 +102,7 @@ def test_watch_tells_why_it_cannot(hawkfish):  # noqa: F811
     assert '$filter' in err
 
 
-def test_nobody_there_is_told_at_once(run):  # noqa: F811
+def test_nobody_there_is_told_at_once(run):
     """An emulator that is not there is no stream that was lost."""
     status, _, err = run('--url', 'http://127.0.0.1:9', 'event', 'watch')
 
@@ -167,7 +160,7 @@ def test_a_watch_outlives_the_emulator(tmp_path):
         served.stop()
 
 
-def test_life_of_a_subscription(hawkfish, data, emulator):  # noqa: F811
+def test_life_of_a_subscription(hawkfish, data, emulator):
     """Create, list, show and delete do what they say."""
     receiver = Receiver()
     created = data(
@@ -195,7 +188,7 @@ def test_life_of_a_subscription(hawkfish, data, emulator):  # noqa: F811
     assert data('subscription', 'list') == []
 
 
-def test_one_that_is_gone_stops_no_other(hawkfish, data):  # noqa: F811
+def test_one_that_is_gone_stops_no_other(hawkfish, data):
     """What cannot be deleted is told, and the others are deleted."""
     created = data('subscription', 'create', 'http://192.0.2.1/')
 
@@ -208,7 +201,7 @@ def test_one_that_is_gone_stops_no_other(hawkfish, data):  # noqa: F811
     assert data('subscription', 'list') == []
 
 
-def test_a_refusal_is_told(hawkfish):  # noqa: F811
+def test_a_refusal_is_told(hawkfish):
     """What the service says about a bad destination reaches the user."""
     status, _, err = hawkfish('subscription', 'create', 'ftp://h/')
 
@@ -216,7 +209,7 @@ def test_a_refusal_is_told(hawkfish):  # noqa: F811
     assert "'Destination'" in err
 
 
-def test_a_header_that_is_none_is_a_usage_error(hawkfish):  # noqa: F811
+def test_a_header_that_is_none_is_a_usage_error(hawkfish):
     """A header without a colon never reaches the service."""
     status, _, err = hawkfish(
         'subscription', 'create', 'http://h/', '--header', 'nonsense'
