@@ -15,6 +15,7 @@ from tests.unit.group_snapshots.labs import (
 )
 
 # Create ---------------------------------------------------------------------
+from tests.waiting import wait_for
 
 
 def test_a_create_captures_every_system(lab):

@@ -11,16 +11,8 @@ from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
 from hawkfish_plugin.tasks.task import COMPLETED
 from tests.served import message_ids
-from tests.unit.conftest import Emulator
-from tests.unit.test_group_snapshots import TRIO, Snapshots
+from tests.unit.group_snapshots.labs import TRIO
 from tests.waiting import wait_for
-
-
-@pytest.fixture
-def lab(emulator: Emulator) -> Snapshots:
-    lab = Snapshots(emulator)
-    lab.create(*TRIO, Name='lab')
-    return lab
 
 
 def change(lab, what):

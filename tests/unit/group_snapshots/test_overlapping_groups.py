@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.unit.conftest import Emulator
-from tests.unit.test_group_snapshots import TRIO, Snapshots, set_policy
+from tests.unit.group_snapshots.labs import TRIO, Snapshots, set_policy
 
 ADOPT = '/Actions/HawkFishGroupSnapshotCollection.Adopt'
 
