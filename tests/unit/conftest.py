@@ -197,7 +197,11 @@ def served_app(tmp_path_factory: pytest.TempPathFactory) -> Any:
         *(fake_system(uuid, name) for name, uuid in NODES.items()),
     ]
     main.app.config['SUSHY_EMULATOR_STATE_DIR'] = str(folder)
-    plugin.setup(main.app)
+    with pytest.MonkeyPatch.context() as patch:
+        # What a thousand tests leave would make the last of them slow.
+        patch.setenv('OS_TASKS__KEEP_COMPLETED', '100')
+        patch.setenv('OS_EVENTS__KEEP', '300')
+        plugin.setup(main.app)
     server = serving.make_server('127.0.0.1', 0, main.app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     served = Emulator(

@@ -16,7 +16,7 @@ from sushy import auth as sushy_auth
 
 from hawkfish_plugin import db, sessions
 from hawkfish_plugin.emulator import internals
-from tests.served import OWN_WSGI, STOCK_WSGI, Served, message_ids, user_entry
+from tests.served import message_ids, user_entry
 
 SESSIONS = '/redfish/v1/SessionService/Sessions'
 
@@ -376,73 +376,3 @@ def test_the_dmtf_library_logs_in_by_session(request, password):
     client.login(auth='session')
     assert client.get('/redfish/v1/Systems').status == 200
     client.logout()
-
-
-def by_option(emulator):
-    """The stock script with --config: as it stands."""
-
-
-def by_option_and_variable(emulator):
-    """The file is run twice."""
-    emulator.name_config()
-
-
-def by_own_script(emulator):
-    """The script and the file both activate the plugin."""
-    emulator.command[0] = 'hawkfish-emulator'
-
-
-def by_stock_wsgi(emulator):
-    """The stock application; the file activates the plugin."""
-    emulator.use_gunicorn(STOCK_WSGI, '--workers', '3')
-
-
-def by_own_wsgi(emulator):
-    """Our application, which has the plugin anyway."""
-    emulator.use_gunicorn(OWN_WSGI, '--workers', '3')
-
-
-@pytest.fixture
-def process(tmp_path, users):
-    """An emulator with users as a process, to be started by a test."""
-    made = Served(
-        tmp_path, config=f'SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n'
-    )
-    yield made
-    made.stop()
-
-
-@pytest.mark.parametrize(
-    'way',
-    [
-        by_option,
-        by_option_and_variable,
-        by_own_script,
-        by_own_wsgi,
-        by_stock_wsgi,
-    ],
-    ids=lambda way: way.__name__,
-)
-def test_sessions_by_every_way_in(process, way):
-    """Whichever process answers, tokens, passwords and open paths do."""
-    way(process)
-    url = process.start().url
-
-    assert login(url, password='wrong').status_code == 401
-    made = login(url)
-    for _ in range(9):
-        for path in ('Systems', 'TaskService/Tasks'):
-            target = f'{url}/redfish/v1/{path}'
-            by_token = requests.get(target, headers=with_token(made))
-            by_password = requests.get(target, auth=('admin', 'secret'))
-            assert by_token.status_code == by_password.status_code == 200
-            assert requests.get(target).status_code == 401
-        for path in ('odata', '$metadata', ''):
-            open_ = requests.get(f'{url}/redfish/v1/{path}')
-            assert open_.status_code == 200
-    requests.delete(url + made.headers['Location'], headers=with_token(made))
-    for _ in range(9):
-        ended = requests.get(
-            f'{url}/redfish/v1/Systems', headers=with_token(made)
-        )
-        assert ended.status_code == 401
