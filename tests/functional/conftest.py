@@ -2,8 +2,9 @@
 """
 Real libvirtd, QEMU and guests, behind the real emulator.
 
-A host of each release is started once; a test gets systems of its own, or
-the shared booted guest, and finds no file of a snapshot left at its end.
+A host of each release is started once in a process; a test gets systems of
+its own, or the shared booted guest, and finds no file of a snapshot left at
+its end.
 Where libvirtd does not answer after a test, that test is an error, and the
 next one gets a new host.
 """
@@ -68,8 +69,14 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == INTERNAL:
             patch.setenv(KIND, 'internal')
-        with Host(f'test-{request.param}', request.param) as started:
+        with Host(_host_name(request.param), request.param) as started:
             yield started
+
+
+def _host_name(release: str) -> str:
+    # Each process of pytest-xdist has hosts of its own.
+    worker = os.environ.get('PYTEST_XDIST_WORKER')
+    return f'test-{release}-{worker}' if worker else f'test-{release}'
 
 
 @pytest.fixture(autouse=True)

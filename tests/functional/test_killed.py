@@ -22,9 +22,10 @@ import pytest
 import requests
 
 from hawkfish_plugin.drivers.libvirt import domains, hosts, qmp
-from tests.functional.conftest import SMALL
+from tests.functional.conftest import SMALL, System
 from tests.functional.emulator import Emulator, last_messages
 from tests.functional.proxy import Proxy
+from tests.lab.domains import Domain
 from tests.lab.host import IMAGES, SOCKET
 from tests.served import message_ids
 
@@ -49,11 +50,55 @@ MOMENTS = [
 @pytest.fixture
 def system(make_system, emulator):
     """A running guest on a snapshot, with data before and after it."""
-    made = make_system().boot()
+    return on_snapshot(make_system().boot(), emulator)
+
+
+def on_snapshot(made, emulator):
     made.write('before')
     emulator.create(made.uuid, Name='base')
     made.write('after')
     return made
+
+
+@pytest.fixture(scope='module')
+def survivors(host):
+    """The guest, if there is one, that the next test may have."""
+    kept = []
+    yield kept
+    for left in kept:
+        left.remove()
+
+
+@pytest.fixture
+def survivor(survivors, host, emulator):
+    """
+    The same, where nothing ends the guest.
+
+    It goes to the next test as it was booted: without a snapshot or a file
+    of one. To boot takes longer than what is tested.
+    """
+    while survivors and not is_as_booted(survivors[-1]):
+        survivors.pop()
+    if not survivors:
+        survivors.append(System(host, Domain('survivor')).boot())
+    made = survivors.pop()
+    yield on_snapshot(made, emulator)
+    if is_as_booted(made):
+        survivors.append(made)
+    else:
+        made.remove()
+
+
+def is_as_booted(system):
+    # The host is another one after a test that wedged its libvirtd.
+    with contextlib.suppress(libvirt.libvirtError):
+        domain = system.domain
+        return (
+            domain.isActive()
+            and not domain.listAllSnapshots()
+            and not system.leftovers()
+        )
+    return False
 
 
 def begin(emulator, system, operation):
@@ -65,7 +110,7 @@ def begin(emulator, system, operation):
 
 
 @pytest.mark.parametrize('when, operation, step', MOMENTS)
-def test_killed(emulator, system, external, when, operation, step):
+def test_killed(emulator, survivor, external, when, operation, step):
     """
     Whatever the moment, the task ends with the truth.
 
@@ -73,12 +118,12 @@ def test_killed(emulator, system, external, when, operation, step):
     it was before the operation, or as it has to be after it.
     """
     emulator.order(when, operation, step)
-    accepted = begin(emulator, system, operation)
+    accepted = begin(emulator, survivor, operation)
     monitor = accepted.headers['Location']
     emulator.wait_dead()
     emulator.start()
 
-    check_end(emulator, system, operation, monitor, external)
+    check_end(emulator, survivor, operation, monitor, external)
 
 
 def test_a_disk_of_an_odd_name(emulator, make_system, external):
@@ -300,7 +345,7 @@ def test_libvirtd_killed_in_a_merge(emulator, host, system, external):
 @pytest.mark.parametrize('operation', ['create', 'revert', 'delete'])
 @pytest.mark.parametrize('seconds', [0.0, 0.1])
 def test_connection_dropped(
-    folder, host, system, external, operation, seconds
+    folder, host, survivor, external, operation, seconds
 ):
     """A connection that breaks is opened again, and the end is found out."""
     with Proxy(host.path(SOCKET), folder / 'socket') as proxy:
@@ -308,11 +353,13 @@ def test_connection_dropped(
         far.start()
         try:
             far.order('sleep=1', operation, STEPS[operation][1])
-            monitor = begin(far, system, operation).headers['Location']
+            monitor = begin(far, survivor, operation).headers['Location']
             time.sleep(1 + seconds)
             proxy.drop()
 
-            assert check_data(far, system, operation, monitor, external) == []
+            assert (
+                check_data(far, survivor, operation, monitor, external) == []
+            )
         finally:
             far.stop()
 

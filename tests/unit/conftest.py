@@ -217,16 +217,17 @@ def emulator(served_app: Emulator) -> Any:
     """The emulator, with no snapshots and a quick, healthy fake driver."""
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
-    for uuid in (FAKE_UUID, *NODES.values()):
+    for system in served_app.driver.systems():
         # The next one may have the same name, and the same second.
-        for name in served_app.driver.names(uuid):
-            served_app.services._notes.forget(uuid, name)
+        for name in served_app.driver.names(system.uuid):
+            served_app.services._notes.forget(system.uuid, name)
     served_app.driver.clear()
     # A reset takes seconds, and may be in the middle.
+    reset = {'power_state': 'Off', 'pending_power': None}
     for uuid in (FAKE_UUID, *NODES.values()):
-        served_app.app.systems._update(
-            uuid, power_state='Off', pending_power=None
-        )
+        # A look is cheap beside a change.
+        if not reset.items() <= served_app.app.systems._get(uuid).items():
+            served_app.app.systems._update(uuid, **reset)
     yield served_app
     served_app.behaviour.seconds = 0.0
     served_app.driver.behaviour = Behaviour()
