@@ -28,6 +28,7 @@ from tests.functional.proxy import Proxy
 from tests.lab.domains import Domain
 from tests.lab.host import IMAGES, SOCKET
 from tests.served import message_ids
+from tests.waiting import patience, wait_for
 
 STEPS = {
     'create': ('prepare', 'capture', 'finish'),
@@ -169,9 +170,7 @@ def test_libvirtd_killed(
         pytest.skip('QEMU 7.2 ends internal snapshots without its libvirtd')
     emulator.order(f'kill={seconds}', operation, step, host.daemon_pid())
     monitor = begin(emulator, system, operation).headers['Location']
-    deadline = time.monotonic() + 30
-    while host.daemon_pid() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: not host.daemon_pid())
     host.start_daemon()
 
     left = check_data(
@@ -200,7 +199,7 @@ def test_libvirtd_killed_as_disks_change(
     before = set(folder.glob('*-vda.qcow2'))
     victim = host.daemon_pid()
     monitor = begin(emulator, system, 'create').headers['Location']
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patience(30)
     while not set(folder.glob('*-vda.qcow2')) - before:
         assert time.monotonic() < deadline
     time.sleep(seconds)
@@ -326,9 +325,7 @@ def test_libvirtd_killed_in_a_merge(emulator, host, system, external):
     victim = host.qemu_pid(system.name)
     emulator.order('kill=0.02', 'delete', 'merge', host.daemon_pid())
     monitor = begin(emulator, system, 'delete').headers['Location']
-    deadline = time.monotonic() + 30
-    while host.daemon_pid() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: not host.daemon_pid())
     os.kill(victim, signal.SIGKILL)
     host.start_daemon()
 

@@ -4,6 +4,8 @@
 Needs neither a network nor the agent: the console is a log file of the
 host, and the shell is the guest's second serial port, a socket of QEMU.
 Every call opens that socket anew, so it works after a revert as well.
+
+The timeouts are those of an idle machine.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from xml.etree import ElementTree
 import libvirt_qemu
 
 from tests.lab.host import SERIAL, Host
+from tests.waiting import patience
 
 TICK = re.compile(rb"^tick (\d+)\r?$", re.MULTILINE)
 
@@ -53,7 +56,7 @@ class Guest:
 
     def wait_booted(self, timeout: float = 60) -> None:
         """Wait until the guest counts, or raise with its console."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while not self.ticks():
             if time.monotonic() > deadline:
                 raise CommandError(f"{self.name} is not up: {self.console()}")
@@ -62,7 +65,7 @@ class Guest:
     def wait_ticks(self, more: int = 2, timeout: float = 30) -> int:
         """Wait until the guest has counted on; return its last tick."""
         first = self.ticks()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while self.ticks() < first + more:
             if time.monotonic() > deadline:
                 raise CommandError(f"{self.name} does not count on")
@@ -71,7 +74,7 @@ class Guest:
 
     def wait_agent(self, timeout: float = 30) -> None:
         """Wait until the guest agent answers."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while not self.agent_connected():
             if time.monotonic() > deadline:
                 raise CommandError(f"{self.name}: the agent is not there")
@@ -166,7 +169,7 @@ def _answer(
 ) -> tuple[int, str]:
     """Read until the answer of the request *token* is complete."""
     complete = re.compile(rf"= {token} (\d+) (\S*) =".encode())
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     received = b""
     while not (found := complete.search(received)):
         left = deadline - time.monotonic()

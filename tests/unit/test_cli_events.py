@@ -20,6 +20,7 @@ from tests.unit.test_cli import (  # noqa: F401
     quiet_server,
     run,
 )
+from tests.waiting import patience
 
 TEST = '/redfish/v1/EventService/Actions/EventService.TestEventSubscription'
 
@@ -157,7 +158,7 @@ def test_a_watch_outlives_the_emulator(tmp_path):
         requests.post(f'{served.url}{TEST}')
         requests.post(f'{served.url}{TEST}')
 
-        assert enough.wait(20)
+        assert enough.wait(patience(20))
         assert [event.identity for event in seen] == ['1', '2', '3']
         assert seen[0].message_id.endswith('TestMessage')
         assert seen[0].severity == 'OK'
