@@ -7,12 +7,9 @@ import re
 import subprocess
 import sys
 
-import pytest
 import sushy_tools
 
 from tests.served import ACTIVATE
-
-pytestmark = pytest.mark.once
 
 # These compare the whole service root, which gains its link to Tasks; they
 # are listed in doc/source/reference/stock-changes.rst as well.
@@ -50,15 +47,15 @@ def failures(**environment: str) -> set[str]:
     return set(re.findall(r'^FAILED \S+?::(\S+)', done.stdout, re.MULTILINE))
 
 
-def test_stock_behaviour_is_unchanged(folder):
+def test_stock_behaviour_is_unchanged(tmp_path):
     """What passes without the plugin passes with it, but for what we mean."""
-    config = folder / 'emulator.conf'
+    config = tmp_path / 'emulator.conf'
     config.write_text(ACTIVATE)
 
     new = (
         failures(
             SUSHY_EMULATOR_CONFIG=str(config),
-            OS_HAWKFISH__STATE_DIR=str(folder / 'state'),
+            OS_HAWKFISH__STATE_DIR=str(tmp_path / 'state'),
         )
         - failures()
     )

@@ -199,7 +199,7 @@ def served_app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     main.app.config['SUSHY_EMULATOR_STATE_DIR'] = str(folder)
     with pytest.MonkeyPatch.context() as patch:
         # What a thousand tests leave would make the last of them slow.
-        patch.setenv('OS_TASKS__KEEP_COMPLETED', '50')
+        patch.setenv('OS_TASKS__KEEP_COMPLETED', '100')
         patch.setenv('OS_EVENTS__KEEP', '300')
         plugin.setup(main.app)
     server = serving.make_server('127.0.0.1', 0, main.app, threaded=True)

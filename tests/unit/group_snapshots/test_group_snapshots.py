@@ -140,10 +140,11 @@ def test_what_was_made_before_one_failed_is_removed(lab):
 
 def test_what_stays_of_a_failed_create_is_named(lab):
     """The part of the system that failed cannot be removed either."""
-    lab.fail('create:finish', 'node-1')
-    lab.emulator.behaviour.fail_at['delete:prepare'] = (
-        exceptions.OperationFailed('delete', 'told to fail')
-    )
+    lab.only('node-1')
+    lab.emulator.behaviour.fail_at = {
+        f'{operation}:{step}': exceptions.OperationFailed(operation, 'told')
+        for operation, step in (('create', 'finish'), ('delete', 'prepare'))
+    }
 
     response = lab.emulator.wait(lab.post_create(Name='a'))
 
