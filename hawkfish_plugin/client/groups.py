@@ -10,7 +10,7 @@ from typing import Any
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, tasks
+from hawkfish_plugin.client import common, shared, tasks
 
 GROUPS = '/redfish/v1/AggregationService/Aggregates'
 ADD = '#Aggregate.AddElements'
@@ -23,18 +23,8 @@ ADOPT = '#HawkFishGroupSnapshotCollection.Adopt'
 
 
 @tasks.created_by_tasks
-class GroupSnapshot(base.ResourceBase):  # type: ignore[misc]
+class GroupSnapshot(shared.AnySnapshot):
     """One snapshot of a group, at the time it was read."""
-
-    identity: str = base.Field('Id', required=True)
-    name: str = base.Field('Name')
-    description: str | None = base.Field('Description')
-    created_time: str | None = base.Field('CreatedTime')
-    snapshot_state: str = base.Field('SnapshotState')
-    """
-    As that of a system's, and ``Mixed`` if some members were reverted alone,
-    or ``Incomplete`` if some have it no more
-    """
 
     consistency: str | None = base.Field('Consistency')
     """``Consistent``, ``Live`` or ``DisksOnly``; None if it was adopted"""
@@ -45,29 +35,11 @@ class GroupSnapshot(base.ResourceBase):  # type: ignore[misc]
     pause_ms: float | None = base.Field('PauseMilliseconds')
     """Milliseconds that the members were suspended, as measured"""
 
-    is_current: bool = base.Field('Current')
-    """Whether it is the current snapshot of all members"""
-
-    health: str | None = base.Field(['Status', 'Health'])
-    size_bytes: int | None = base.Field('SizeBytes')
-    exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
-    locked: bool = base.Field('Locked')
-    expires_time: str | None = base.Field('ExpiresTime')
     systems: list[dict[str, Any]] = base.Field('Systems')
     """Of each member ``Name``, ``UUID``, ``SnapshotState`` and so on"""
 
     findings: list[dict[str, Any]] = base.Field('Findings')
     """Messages that say why it is not ``Ready``, and what can be done"""
-
-    parent: str | None = base.Field(
-        ['Links', 'ParentSnapshot'], adapter=common.name_in
-    )
-    """Name of the parent snapshot of the group, or None"""
-
-    children: list[str] = base.Field(
-        ['Links', 'ChildSnapshots'], adapter=common.names_in
-    )
-    """Names of the child snapshots of the group"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
@@ -100,37 +72,11 @@ class GroupSnapshot(base.ResourceBase):  # type: ignore[misc]
             Partial=partial,
         )
 
-    def update(self, **changes: Any) -> 'GroupSnapshot':
-        """
-        Change ``Description``, ``Locked`` or ``ExpiresTime`` in all members.
 
-        Fails if the snapshot has changed since it was read.
-        """
-        body = common.patch(self, changes)
-        return GroupSnapshot(self._conn, self.path, json_doc=body)
-
-    def delete(self) -> tasks.TaskHandle[None]:
-        """Delete it in all members; they keep their current state."""
-        return tasks.handle_of(self._conn, self._conn.delete(self.path))
-
-
-class GroupSnapshotCollection:
+class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
     """The snapshots of one group; nothing is read before it is needed."""
 
-    def __init__(self, conn: Any, path: str) -> None:
-        self._conn = conn
-        self.path = path
-
-    def get_members(self) -> list[GroupSnapshot]:
-        """Return all snapshots, oldest first, with one request."""
-        return [
-            GroupSnapshot(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, self.path)
-        ]
-
-    def get(self, name: str) -> GroupSnapshot:
-        """Return the snapshot *name*."""
-        return GroupSnapshot(self._conn, common.below(self.path, name))
+    kind = GroupSnapshot
 
     def create(
         self,

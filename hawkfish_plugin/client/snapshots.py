@@ -3,10 +3,9 @@
 
 from typing import Any
 
-from sushy import connector
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, tasks
+from hawkfish_plugin.client import common, shared, tasks
 
 REVERT = '#HawkFishSnapshot.Revert'
 PURGE = '#HawkFishSnapshotCollection.Purge'
@@ -15,15 +14,8 @@ PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
 
 
 @tasks.created_by_tasks
-class Snapshot(base.ResourceBase):  # type: ignore[misc]
+class Snapshot(shared.AnySnapshot):
     """One snapshot of a system, at the time it was read."""
-
-    identity: str = base.Field('Id', required=True)
-    name: str = base.Field('Name')
-    description: str | None = base.Field('Description')
-    created_time: str | None = base.Field('CreatedTime')
-    snapshot_state: str = base.Field('SnapshotState')
-    """``Creating``, ``Ready``, ``Reverting``, ``Deleting`` or ``Failed``"""
 
     snapshot_type: str = base.Field('SnapshotType')
     """``Disk`` or ``DiskAndMemory``"""
@@ -39,32 +31,6 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
 
     power_state: str | None = base.Field('PowerState')
     """Power state of the system in the snapshot: On, Off or Paused"""
-
-    is_current: bool = base.Field('Current')
-    """Whether this is the current snapshot of the system"""
-
-    health: str | None = base.Field(['Status', 'Health'])
-    size_bytes: int | None = base.Field('SizeBytes')
-    """Size of the snapshot in bytes, or None if it is unknown"""
-
-    exclusive_size_bytes: int | None = base.Field('ExclusiveSizeBytes')
-    """Bytes that deleting it frees at least, or None if unknown"""
-
-    locked: bool = base.Field('Locked')
-    """Whether it is locked against deletion and pruning"""
-
-    expires_time: str | None = base.Field('ExpiresTime')
-    """When it can be pruned regardless of the limits, or None"""
-
-    parent: str | None = base.Field(
-        ['Links', 'ParentSnapshot'], adapter=common.name_in
-    )
-    """Name of the parent snapshot, or None"""
-
-    children: list[str] = base.Field(
-        ['Links', 'ChildSnapshots'], adapter=common.names_in
-    )
-    """Names of the child snapshots"""
 
     referenced_by: list[str] = base.Field(
         ['Links', 'ReferencedBy'], adapter=common.names_in
@@ -125,37 +91,11 @@ class Snapshot(base.ResourceBase):  # type: ignore[misc]
         found: dict[str, Any] = self._conn.post(target, data=body).json()
         return found
 
-    def update(self, **changes: Any) -> 'Snapshot':
-        """
-        Change ``Description``, ``Locked`` or ``ExpiresTime``.
 
-        Fails if the snapshot has changed since it was read.
-        """
-        body = common.patch(self, changes)
-        return Snapshot(self._conn, self.path, json_doc=body)
-
-    def delete(self) -> tasks.TaskHandle[None]:
-        """Delete the snapshot; the system keeps its current state."""
-        return tasks.handle_of(self._conn, self._conn.delete(self.path))
-
-
-class SnapshotCollection:
+class SnapshotCollection(shared.Snapshots[Snapshot]):
     """The snapshots of one system; nothing is read before it is needed."""
 
-    def __init__(self, conn: connector.Connector, path: str) -> None:
-        self._conn = conn
-        self.path = path
-
-    def get_members(self) -> list[Snapshot]:
-        """Return all snapshots, oldest first, with one request."""
-        return [
-            Snapshot(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, self.path)
-        ]
-
-    def get(self, name: str) -> Snapshot:
-        """Return the snapshot *name*."""
-        return Snapshot(self._conn, common.below(self.path, name))
+    kind = Snapshot
 
     def create(
         self,

@@ -310,7 +310,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     DELETE: ('prepare', 'merge', 'finish'),
 }
 
-UNTOUCHED = ('', *STEPS['revert'][:1])
+UNTOUCHED = ('', *STEPS[REVERT][:1])
 """
 The last steps of a revert that has not changed its system yet.
 

@@ -23,6 +23,7 @@ from hawkfish_plugin.redfish.common import (
     with_etag,
 )
 from hawkfish_plugin.redfish.snapshots import (
+    STATUS,
     exclusive_size_bytes,
     size_bytes,
 )
@@ -31,13 +32,9 @@ ADDED_SYSTEMS = ('Refuse', 'LeaveAlone')
 
 # Status.State and Status.Health of each SnapshotState.
 _STATUS = {
-    'Creating': ('Starting', 'OK'),
-    'Ready': ('Enabled', 'OK'),
+    **STATUS,
     'Mixed': ('Enabled', 'Warning'),
     'Incomplete': ('Enabled', 'Warning'),
-    'Reverting': ('Updating', 'OK'),
-    'Deleting': ('Updating', 'OK'),
-    'Failed': ('UnavailableOffline', 'Critical'),
 }
 
 

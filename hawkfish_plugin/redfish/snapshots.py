@@ -18,7 +18,7 @@ from hawkfish_plugin.redfish.common import (
 from hawkfish_plugin.retention import rules
 
 # Status.State and Status.Health of each SnapshotState.
-_STATUS = {
+STATUS = {
     'Creating': ('Starting', 'OK'),
     'Ready': ('Enabled', 'OK'),
     'Reverting': ('Updating', 'OK'),
@@ -99,7 +99,7 @@ def snapshot(uuid: str, view: View) -> Resource:
     """One HawkFishSnapshot, with its ETag; *view* has been measured."""
     record, note = view.record, view.note
     uri = uris.snapshot_uri(uuid, record.name)
-    state, health = _STATUS[view.state]
+    state, health = STATUS[view.state]
     return with_etag(
         {
             '@odata.id': uri,
