@@ -76,7 +76,7 @@ class GroupSnapshot(shared.AnySnapshot):
 class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
     """The snapshots of one group; nothing is read before it is needed."""
 
-    kind = GroupSnapshot
+    _kind = GroupSnapshot
 
     def create(
         self,

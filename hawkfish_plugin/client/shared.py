@@ -69,7 +69,7 @@ S = TypeVar('S', bound=AnySnapshot)
 class Snapshots(Generic[S]):
     """A collection of them; nothing is read before it is needed."""
 
-    kind: type[S]
+    _kind: type[S]
 
     def __init__(self, conn: Any, path: str) -> None:
         self._conn = conn
@@ -78,10 +78,10 @@ class Snapshots(Generic[S]):
     def get_members(self) -> list[S]:
         """Return all snapshots, oldest first, with one request."""
         return [
-            self.kind(self._conn, member['@odata.id'], json_doc=member)
+            self._kind(self._conn, member['@odata.id'], json_doc=member)
             for member in common.members(self._conn, self.path)
         ]
 
     def get(self, name: str) -> S:
         """Return the snapshot *name*."""
-        return self.kind(self._conn, common.below(self.path, name))
+        return self._kind(self._conn, common.below(self.path, name))

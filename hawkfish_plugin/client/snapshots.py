@@ -95,7 +95,7 @@ class Snapshot(shared.AnySnapshot):
 class SnapshotCollection(shared.Snapshots[Snapshot]):
     """The snapshots of one system; nothing is read before it is needed."""
 
-    kind = Snapshot
+    _kind = Snapshot
 
     def create(
         self,
