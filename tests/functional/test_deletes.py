@@ -272,6 +272,72 @@ def test_below_another_branch(make_system, emulator, state):
     assert system.leftovers() == []
 
 
+def test_what_another_branch_still_stands_on(make_system, emulator):
+    """A file that was merged is no clone while a snapshot stands on it."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='a')
+    write(system, 1)
+    for name in 'bc':
+        emulator.create(system.uuid, Name=name)
+    emulator.revert(system.uuid, 'b')
+    emulator.create(system.uuid, Name='d')
+    emulator.delete(system.uuid, 'a')
+
+    purged = purge(emulator, system)
+
+    assert purged.status_code == 200, purged.text
+    assert holds(system, 1)
+    assert system.leftovers() == []
+
+
+def test_what_a_purged_branch_had_captured(make_system, emulator, host):
+    """Its file keeps no other from being deleted, wherever it is."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='a')
+    write(system, 1)
+    (overlay,) = system.sources()
+    moved = f'{IMAGES}/{system.name}-moved.qcow2'
+    host.path(overlay).rename(host.path(moved))
+    text = system.domain.XMLDesc(_INACTIVE)
+    system.host.connect().defineXML(text.replace(overlay, moved))
+    emulator.create(system.uuid, Name='b')
+    emulator.revert(system.uuid, 'a')
+    write(system, 2, where='1M')
+
+    purged = purge(emulator, system)
+
+    assert purged.status_code == 200, purged.text
+    assert holds(system, 0) and holds(system, 2, where='1M')
+
+
+def test_a_disk_that_virsh_left_out(make_system, emulator):
+    """What it was on when it was discarded is kept, and told of."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    overlay = system.sources()[1]
+    write(system, 7, overlay)
+    system.domain.snapshotCreateXML(
+        '<domainsnapshot><name>v</name><disks>'
+        "<disk name='vda' snapshot='external'/>"
+        "<disk name='vdb' snapshot='no'/></disks></domainsnapshot>",
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
+    )
+    emulator.revert(system.uuid, 's')
+
+    emulator.delete(system.uuid, 'v')
+
+    assert holds(system, 7, overlay)
+    assert 'DiskDataKept' in last_messages(emulator)
+    (kept,) = {
+        argument
+        for message in emulator.tasks()[-1]['Messages']
+        for argument in message['MessageArgs']
+        if argument.startswith('/')
+    }
+    assert kept == overlay
+    system.host.path(overlay).unlink()
+
+
 @pytest.mark.parametrize('drive', ['empty', 'medium is gone'])
 def test_a_drive_in_branches(make_system, emulator, host, drive):
     """An empty drive, or one without its medium, takes nobody's libvirtd."""

@@ -13,7 +13,8 @@ damaged, and everything else reads what it always did.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import libvirt
 
@@ -144,14 +145,18 @@ class Deletes:
             name,
             _tried(domain, context),
             self._ledger,
-            useless=noted.overlays,
+            useless=[*noted.overlays, *noted.captured],
         )
         _check_merges(domain, planned, noted.merging)
+        kept = planned.kept.values()
         journal = dataclasses.replace(
             noted,
             files=snapshot.own_files,
-            # What could not be removed at once, in a purge.
-            overlays=[*dict.fromkeys((*planned.unneeded, *noted.overlays))],
+            # In a purge, with what is left of those before.
+            overlays=_together(planned.unneeded, noted.overlays),
+            captured=_together(
+                noted.captured, snapshot.paths.difference(*kept)
+            ),
             losses=noted.losses if noted.merging else 0,
         )
         context.step('prepare', journal)
@@ -204,6 +209,10 @@ class Deletes:
         """Note that nothing is damaged, as far as it was not *before*."""
         if domain.host.is_alive:
             context.step('merge', before)
+
+
+def _together(*paths: Iterable[str]) -> list[str]:
+    return [*dict.fromkeys(itertools.chain(*paths))]
 
 
 def _tried(

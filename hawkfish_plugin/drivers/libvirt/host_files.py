@@ -77,6 +77,17 @@ class HostFiles:
         """The same of all of *paths*."""
         return set[str]().union(*map(self.chain, paths))
 
+    def chains_seen(self, paths: Iterable[str]) -> set[str]:
+        """The same of those that were looked at, and as far as they were."""
+        of, found = self.identities, set[str]()
+        below = {of.of(v.path): v.below for v in self.volumes.values()}
+        pending = of.all_seen(paths)
+        while pending:
+            found |= pending
+            named = filter(None, map(below.get, pending))
+            pending = of.all_seen(named) - found
+        return found
+
     def dependents(
         self, uuid: str, own: Set[str], wanted: Set[str]
     ) -> tuple[list[Found], list[tuple[str, set[str]]]]:
@@ -84,12 +95,13 @@ class HostFiles:
         The other domains that are backed by a file of *wanted*.
 
         Besides, those files that are, each with its chain, and that no
-        domain has.  *own* are the files of the domain *uuid* itself.
+        domain has.  *own* are the files of the domain *uuid* itself; what
+        they stand on is no file of others.
         """
         found: list[Found] = []
         # Whose file is taken for another one's is lost.
         certain = self.certain.identities
-        attached = certain.all_seen(own)
+        attached = self.certain.chains_seen(own)
         of, wanted = self.identities.of, self.identities.of_all(wanted)
         for other, definition in self.definitions.items():
             attached |= certain.all_seen(definition.files)
@@ -106,6 +118,17 @@ class HostFiles:
             and (chain := self.chain(path)) - {of(path)} & wanted
         }
         return found, sorted(loose.items())
+
+    def others_on(
+        self, bases: Iterable[str], known: Iterable[str]
+    ) -> set[str]:
+        """The volumes that any of *bases* backs and that are not *known*."""
+        certain = self.certain.identities
+        wanted, but = self.identities.of_all(bases), certain.of_all(known)
+        paths = {volume.path for volume in self.volumes.values()}
+        return {p for p in paths if self.chain(p) & wanted} - {
+            p for p in paths if certain.of(p) in but
+        }
 
     def check_known(self, uuid: str = '') -> None:
         """

@@ -181,9 +181,23 @@ class _Planner:
                 replaced += [disk.target] if disk.chain else []
             else:
                 unneeded += self._made(self._chain(disk.base))
+        kept |= self._former()
         return Plan(
             merges, merged, unmerged, kept, replaced, unneeded, self._of
         )
+
+    def _former(self) -> dict[str, list[str]]:
+        """By target, what a disk that it did not capture was on then."""
+        now = {self._of(p) for chain in self._chains.values() for p in chain}
+        return {
+            disk.target: [path]
+            for disk in self._snapshot.captured
+            if disk.target not in self._snapshot.external
+            and disk.is_captured
+            and (path := _path(self._storage, disk))
+            and self._of(path) not in now
+            and [*self._made([path])]
+        }
 
     def _find(self, path: str, chain: Sequence[str]) -> int | None:
         """Where the file at *path* is in *chain*, by whatever path."""
@@ -275,19 +289,11 @@ class _Planner:
         }
         known = {path for chain in self._chains.values() for path in chain}
         known |= self._below.keys()
-        parted = sorted((named - known).union(self._loose(known)))
+        bases = [disk.base for disk in self._disks()]
+        others = self._files.others_on(bases, known.union(self._useless))
+        parted = sorted((named - known).union(others))
         below = self._storage.backing(parted)
         return {path: _follow([path], below) for path in parted}
-
-    def _loose(self, known: Iterable[str]) -> Iterator[str]:
-        """What stands on a file of the snapshot and is not *known*."""
-        files, bases = self._files, [disk.base for disk in self._disks()]
-        certain = files.certain.identities
-        but = certain.of_all({*known, *self._useless})
-        wanted = files.identities.of_all(bases)
-        for path in {volume.path for volume in files.volumes.values()}:
-            if certain.of(path) not in but and files.chain(path) & wanted:
-                yield path
 
     def _is_on(self, path: str, chain: Sequence[str], merge: Merge) -> bool:
         """Whether a file would read something else after the merge."""

@@ -15,6 +15,7 @@ from tests.waiting import wait_for
 _LEFT = frozenset(
     (
         'CleanupFailed',
+        'CleanupUndecided',
         'OverlayLeft',
         'DiskDataKept',
         'DiskAttachedSince',

@@ -32,18 +32,20 @@ from tests.lab.host import Host, HostError
 
 ROUNDS_OF_A_TREE = 40
 _MOST_SNAPSHOTS = 5
-_STEPS_TOLD = 25
 # How long a round may take before its libvirtd counts as wedged.
 _ROUND_SECONDS = 900.0
 
-# Each with how often it is chosen, and how long it may take.
-_OPERATIONS = {
-    service.create: (10, 0.6),
-    service.revert: (10, 1.8),
-    service.delete: (9, 1.4),
-    service.purge: (1, 3.0),
-    service.create_pruned: (2, 2.0),
+# Each with how often it is chosen.
+_OPERATIONS: dict[Callable[..., Begun | None], int] = {
+    service.create: 10,
+    service.revert: 10,
+    service.delete: 9,
+    service.purge: 1,
+    service.create_pruned: 2,
 }
+# How long one takes until it has been measured, and how much the last one
+# counts.
+_SECONDS, _WEIGHT = 0.5, 0.2
 _VICTIMS = {'': 10, 'emulator': 2, 'libvirtd': 4, 'qemu': 4}
 
 
@@ -120,9 +122,10 @@ class _Tree:
     ) -> None:
         self._host, self._seed, self._result = host, seed, result
         self._tell = tell
-        self._steps: collections.deque[str] = collections.deque(
-            maxlen=_STEPS_TOLD
+        self._seconds: dict[str, float] = collections.defaultdict(
+            lambda: _SECONDS
         )
+        self._steps: list[str] = []
 
     def run(self, numbers: range, end: float | None) -> None:
         number = numbers[0]
@@ -137,7 +140,8 @@ class _Tree:
                         self._round(world, number)
                     self._result.rounds += 1
                 with self._guarded(world, number):
-                    checks.check_end(world, random.Random(number), self._step)
+                    rng = random.Random(f'{self._seed}/end of {number}')
+                    checks.check_end(world, rng, self._step)
                 world.remove()
                 self._result.trees += 1
             finally:
@@ -165,7 +169,7 @@ class _Tree:
             timer.cancel()
 
     def _told(self) -> str:
-        return '\n  '.join(['the last steps:', *self._steps])
+        return '\n  '.join(['the tree so far:', *self._steps])
 
     def _describe(self, world: World, number: int, error: Exception) -> str:
         where = ''.join(traceback.format_exception(error)[-3:])
@@ -238,19 +242,25 @@ class _Tree:
         (victim,) = rng.choices([*_VICTIMS], [*_VICTIMS.values()])
         both = rng.random() < 0.2
         chosen = world.systems if both else [system]
-        begun = [one for s in chosen if (one := self._begin(world, s, rng))]
-        longest = max((seconds for _, seconds in begun), default=1.0)
-        operations = [operation for operation, _ in begun]
-        time.sleep(rng.uniform(0, longest / 2))
+        begin = time.monotonic()
+        operations = [o for s in chosen if (o := self._begin(world, s, rng))]
+        accepted = [o.operation for o in operations if not o.refused]
+        longest = max((self._seconds[name] for name in accepted), default=0.0)
+        # Somewhere in it, and a bit later.
+        first, second = sorted(rng.uniform(0, 1.1) for _ in range(2))
+        time.sleep(first * longest)
         for operation in operations:
-            if operation.operation != 'revert' and not operation.refused:
+            if operation.lets_write:
                 system, snapshot = operation.system, operation.snapshot
                 world.write(system, rng, True, snapshot)
-        time.sleep(rng.uniform(0, longest / 2))
+        if victim:
+            time.sleep((second - first) * longest)
         killed = self._kill(world, victim, rng)
         said = ', '.join(map(str, operations)) or 'nothing'
         self._step(f'{number}: {said}; killed: {killed or "nobody"}')
         service.wait_all(world, operations)
+        if len(accepted) == 1 and not killed:
+            self._measure(accepted[0], time.monotonic() - begin)
         for operation in operations:
             ended = service.resolve(world, operation, killed)
             if killed in ('qemu', 'libvirtd'):
@@ -258,14 +268,17 @@ class _Tree:
                 operation.system.word = None
             self._step(f'    {operation.system.name}: {ended}')
 
+    def _measure(self, operation: str, seconds: float) -> None:
+        before = self._seconds[operation]
+        self._seconds[operation] += _WEIGHT * (seconds - before)
+
     def _begin(
         self, world: World, system: System, rng: random.Random
-    ) -> tuple[Begun, float] | None:
+    ) -> Begun | None:
         if system.astray and rng.random() < 0.3:
-            begun = service.repair(world, system, rng)
-            return (begun, 0.3) if begun else None
+            return service.repair(world, system, rng)
         damaged = [s for s in system.snapshots.values() if s.damaged]
-        weights = {op: weight for op, (weight, _) in _OPERATIONS.items()}
+        weights = dict(_OPERATIONS)
         if len(system.snapshots) >= _MOST_SNAPSHOTS:
             weights[service.create] = 0
         if damaged:
@@ -274,7 +287,7 @@ class _Tree:
             (chosen,) = rng.choices([*weights], [*weights.values()])
             begun = chosen(world, system, rng)
             if begun:
-                return begun, _OPERATIONS[chosen][1]
+                return begun
             del weights[chosen]
         return None
 

@@ -39,6 +39,12 @@ class Begun:
     chains: set[str] = dataclasses.field(default_factory=set)
     safety: Snapshot | None = None
     power: str | None = None
+    paused: bool = False
+
+    @property
+    def lets_write(self) -> bool:
+        """Whether its system may be written to meanwhile."""
+        return not (self.operation == 'revert' or self.paused or self.refused)
 
     @property
     def refused(self) -> bool:
@@ -50,7 +56,7 @@ class Begun:
 
     def __str__(self) -> str:
         power = f' {self.power}' if self.power else ''
-        memory = ' with memory' if self.snapshot and self.snapshot.word else ''
+        memory = ' with memory' if self.paused else ''
         return (
             f'{self.operation} {self.system.name}/{self.name}{power}{memory}'
         )
@@ -64,7 +70,15 @@ def create(world: World, system: System, rng: random.Random) -> Begun:
     response = world.emulator.post_create(
         system.uuid, Name=name, IncludeMemory=memory
     )
-    return Begun('create', system, name, response, tops, snapshot)
+    return Begun(
+        'create',
+        system,
+        name,
+        response,
+        tops,
+        snapshot,
+        paused=memory and running,
+    )
 
 
 def create_pruned(
@@ -212,14 +226,20 @@ def resolve(world: World, begun: Begun, killed: str) -> str:
         _resolve_revert(world, begun, done, keys)
     if begun.operation == 'repair':
         _resolve_repair(world, begun, done)
-    ended = f'{task["TaskState"]} {" ".join(keys)}'
-    if not done:
-        ended += f': {[m["MessageArgs"] for m in task["Messages"]]}'
+    ended = ' '.join([task['TaskState'], *map(_said, task['Messages'])])
     what = 'done' if done else f'failed: {keys[-1] if keys else ""}'
     world.counts[f'{begun.operation} {what}'] += 1
     if not (done or killed):
         world.counts['failed though nothing was killed'] += 1
     return ended
+
+
+def _said(message: dict[str, Any]) -> str:
+    """A message of a task, with its arguments where it is a warning."""
+    key = message['MessageId'].rpartition('.')[2]
+    if message.get('MessageSeverity', 'OK') == 'OK':
+        return str(key)
+    return f'{key}({", ".join(message["MessageArgs"])})'
 
 
 def _task(world: World, begun: Begun) -> dict[str, Any]:

@@ -86,6 +86,26 @@ def test_a_clone_is_of_one_snapshot():
     assert names == list(case.inventory['dependents'])
 
 
+def test_what_the_own_files_stand_on():
+    """It is of nobody else, but for a copy of what nobody could look at."""
+    files = files_of(
+        ('/images/base', None, stamp(1)),
+        ('/images/merged', '/images/base', stamp(2)),
+        ('/images/own', '/images/merged', stamp(3)),
+        ('/images/clone', '/images/base', stamp(4)),
+        ('/images/top', '/gone/hawkfish-0123456789ab-vda.qcow2', stamp(5)),
+        ('/copy/hawkfish-0123456789ab-vda.qcow2', '/images/base', stamp(6)),
+    )
+    own = {'/images/base', '/images/own', '/images/top'}
+
+    _, loose = files.dependents('', own, {'/images/base'})
+
+    assert [path for path, _ in loose] == [
+        '/copy/hawkfish-0123456789ab-vda.qcow2',
+        '/images/clone',
+    ]
+
+
 @pytest.mark.parametrize('name', ['deleted', 'uefi-off', 'internal'])
 def test_no_dependents(name):
     """A system whose files nobody else has, has no dependents."""
