@@ -12,9 +12,11 @@ from tests.functional.stress.files import is_ours
 from tests.functional.stress.model import Snapshot, System
 from tests.functional.stress.world import Broken, World
 from tests.served import message_ids
-from tests.waiting import patience, wait_for
+from tests.waiting import holds_for, patience, wait_for
 
 _ANSWER_SECONDS = 90.0
+# How long after a create its deletes may begin, on an idle machine.
+_FOLLOW_SECONDS = 0.3
 # How a task ends whose system has been reverted for all that.
 _REVERTED = {'RevertUnfinished', 'RevertNotStarted'}
 _RUNS = {'New', 'Running', 'Cancelling'}
@@ -199,7 +201,16 @@ def wait_all(world: World, begun: Sequence[Begun]) -> None:
             if task['TaskState'] in _RUNS
         ]
 
-    wait_for(lambda: not going_on(), lambda: f'{going_on()} to end', 120, 0.05)
+    def wait_idle() -> None:
+        wait_for(
+            lambda: not going_on(), lambda: f'{going_on()} to end', 120, 0.05
+        )
+
+    wait_idle()
+    if any(one.operation == 'prune' and not one.refused for one in begun):
+        # What is pruned is decided when the create has ended.
+        holds_for(lambda: not going_on(), patience(_FOLLOW_SECONDS))
+        wait_idle()
 
 
 def resolve(world: World, begun: Begun, killed: str) -> str:
