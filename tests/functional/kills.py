@@ -92,8 +92,27 @@ class World:
         self._note(kind, name, done, task)
         outcome = 'done' if done else 'failed' if task else 'not begun'
         self.counts[f'{kind}, {victim}: {outcome}'] += 1
-        self._check()
-        return f'{kind} {name}, {victim} after {after:.3f} s: {outcome}'
+        played = f'{kind} {name}, {victim} after {after:.3f} s: {outcome}'
+        try:
+            self._check()
+        except Broken as exc:
+            raise Broken(f'{played}: {exc}; {self._messages(task)}') from exc
+        return played
+
+    def _messages(self, task: dict[str, Any] | None) -> list[str]:
+        """What *task* and its sub-tasks have said."""
+        if not task:
+            return []
+        tasks = [
+            one
+            for one in self.emulator.tasks()
+            if int(one['Id']) >= int(task['Id'])
+        ]
+        return [
+            f'{one["Name"]}: {message["Message"]}'
+            for one in tasks
+            for message in one['Messages']
+        ]
 
     def _choose(self) -> tuple[str, str]:
         kinds = ['create'] if len(self.snapshots) < MOST_SNAPSHOTS else []
