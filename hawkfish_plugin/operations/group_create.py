@@ -5,14 +5,15 @@ Group create: a snapshot of each system of a group, of one moment.
 Owns what is checked of all of them before the first is touched, how long they
 may be paused, and what becomes of what was made where one fails.  The creates
 themselves are sub-tasks; where they wait for each other is the driver's (see
-``contract.Meeting``).
+``contract.Meeting``).  Long, as a request, its task and its forecast share
+what they look at.
 """
 
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from oslo_config import cfg
 
@@ -23,7 +24,7 @@ from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.forecast import GroupForecast, GroupPlan
 from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations import grouped
+from hawkfish_plugin.operations import group_room, grouped
 from hawkfish_plugin.operations.create import (
     Create,
     CreateArguments,
@@ -32,6 +33,7 @@ from hawkfish_plugin.operations.create import (
 )
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
+from hawkfish_plugin.operations.group_room import GroupRoom
 from hawkfish_plugin.operations.looks import Looks
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
@@ -43,12 +45,8 @@ from hawkfish_plugin.tasks.operation import Answer, Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
 
-Work = TypeVar('Work', SubTask, Task)
-
 # Where nothing was measured yet, of a slow disk.
 _BYTES_PER_SECOND = 100 * 2**20
-# The step in which it prunes in its turn.
-_ROOM = 'room'
 # Its group is gone, or is another one.
 _CHANGED = (
     exceptions.GroupNotFound,
@@ -167,6 +165,7 @@ class GroupCreate(Operation):
         self._group_prune = group_prune
         self._conf = conf.groups
         self._looks = Looks()
+        self._room = GroupRoom(create, prune, groups)
 
     # Requests -------------------------------------------------------------
 
@@ -225,7 +224,10 @@ class GroupCreate(Operation):
         seen = self._forecast(
             group.name, name, options.consistency, systems, forecasts
         )
-        self._check_room(group, options, seen, looks)
+        if any(one.lacking for one in looks):
+            by_system = dict(zip(systems, looks, strict=True))
+            going = self.plan(group, options, seen).going
+            group_room.check(group.name, by_system, going)
         return seen, any(one.lacking or one.is_changing for one in looks)
 
     def _ask(
@@ -237,39 +239,6 @@ class GroupCreate(Operation):
         return grouped.ask_all(
             systems,
             lambda system: self._create.check(system, options, makes_room),
-        )
-
-    def _check_room(
-        self,
-        group: Group,
-        options: GroupOptions,
-        seen: GroupForecast,
-        looks: Sequence[Seen],
-    ) -> None:
-        """Raise what is lacking where nothing would be deleted for it."""
-        lacking = {
-            system: look.lacking
-            for system, look in zip(seen.systems, looks, strict=True)
-            # What others change may do until its turn comes.
-            if look.lacking and not look.is_changing
-        }
-        if not lacking:
-            return
-        going = self.plan(group, options, seen).going
-        # What goes with the group goes from all of its systems.
-        helped = {one.system for one in going}
-        if any(one.group == group.name for one in going):
-            helped |= {*seen.systems}
-        exceptions.check(
-            [
-                part
-                for system, error in lacking.items()
-                if system not in helped
-                for part in (
-                    exceptions.GroupMemberRefused(system.name),
-                    *error.parts,
-                )
-            ]
         )
 
     def _forecast(
@@ -364,32 +333,13 @@ class GroupCreate(Operation):
         self, context: Context, arguments: GroupCreateArguments
     ) -> None:
         """
-        Delete what is in the way of any system, as the policies say.
+        Delete what is in the way, and look again at what could not be known.
 
-        Raises what no delete helps against, and what could not be known
-        before there was room.
+        Raises what no delete has helped against.
         """
         member = arguments.of_member
+        self._room.make(context, member)
         systems = [subject.system for subject in context.task.subjects]
-        with self._groups.deciding(systems):
-            rooms = grouped.ask_all(
-                systems, lambda system: self._create.room(system, member)
-            )
-            # What goes from all of them is wanted gone by several.
-            parts = {
-                tuple(part.subjects): part
-                for system, room in zip(systems, rooms, strict=True)
-                for part in self._prune.parts(system, room.deletes)
-            }
-            waiting = {t.id: t for room in rooms for t in room.waiting}
-            context.step(_ROOM)
-            queued = [
-                *context.adopt(_within(systems, waiting.values())),
-                *context.queue_sub_tasks(_within(systems, parts.values())),
-            ]
-        context.end_sub_tasks(queued)
-        if context.cancelled:
-            raise exceptions.OperationCancelled(self.name)
         forecasts = grouped.ask_all(
             systems, lambda system: self._create.forecast(system, member)
         )
@@ -402,7 +352,7 @@ class GroupCreate(Operation):
         )
 
     def settle(self, context: Context) -> dict[str, Any]:
-        if context.last_step == _ROOM:
+        if context.last_step == group_room.STEP:
             # No system was touched.
             return self.run(context)
         arguments = GroupCreateArguments.load(context.task.arguments)
@@ -539,17 +489,6 @@ class GroupCreate(Operation):
         if whole.snapshot.created != (task.result or {}).get('created'):
             return Answer()
         return Answer(201, group_snapshot(whole), self.created(task))
-
-
-def _within(
-    systems: Sequence[contract.System], works: Iterable[Work]
-) -> list[Work]:
-    """Those of *works* that need no other system."""
-    return [
-        work
-        for work in works
-        if {subject.system for subject in work.subjects} <= {*systems}
-    ]
 
 
 def _snapshot(
