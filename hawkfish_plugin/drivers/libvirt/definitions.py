@@ -70,7 +70,7 @@ def all_of(
         # What merges the files of a system writes to them in its place.
         if filenames.is_merger(domain.uuid):
             continue
-        with _vanished():
+        with vanished():
             found[domain.uuid] = _of(domain, paths)
     return found
 
@@ -81,7 +81,7 @@ def files_of(domain: Domain) -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def _vanished() -> Iterator[None]:
+def vanished() -> Iterator[None]:
     """Mind no domain that is undefined meanwhile."""
     try:
         yield

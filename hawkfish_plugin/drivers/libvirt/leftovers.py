@@ -170,8 +170,9 @@ def _held(host: Host) -> set[str]:
     """Every file that a snapshot has captured, or that is its own."""
     found: set[str] = set()
     for domain in domains.all_of(host):
-        for seen in snapshots.read_all(domain):
-            found |= seen.paths | set(seen.own_files)
+        with definitions.vanished():
+            for seen in snapshots.read_all(domain):
+                found |= seen.paths | set(seen.own_files)
     return found
 
 
@@ -227,10 +228,11 @@ def _names_in_use(host: Host) -> set[str]:
     # Looked for after the files: who makes one lets libvirt know it first.
     names: set[str] = set()
     for domain in domains.all_of(host):
-        for text in _texts(domain):
-            names.update(filenames.ours_in(text))
-        for seen in snapshots.read_all(domain):
-            names |= {posixpath.basename(path) for path in seen.own_files}
+        with definitions.vanished():
+            for text in _texts(domain):
+                names.update(filenames.ours_in(text))
+            for seen in snapshots.read_all(domain):
+                names |= {posixpath.basename(path) for path in seen.own_files}
     return names
 
 
@@ -246,14 +248,16 @@ def _unused(
     known, words = set[str](), set(names.values())
     folders = {posixpath.dirname(path) for path in names}
     for domain in domains.all_of(host) if names else ():
-        texts = list(_texts(domain))
-        # A QEMU that has nothing there need not be asked. One that hangs is
-        # of another system: it would be an operation of its own that had let
-        # it open what libvirt does not know.
-        if any(folder in text for text in texts for folder in folders):
-            with contextlib.suppress(*hanging):
-                texts.append(_open_files(domain))
-        known |= _among(words, texts)
+        # One that has gone since, as what merges files does, uses none.
+        with definitions.vanished():
+            texts = list(_texts(domain))
+            # A QEMU that has nothing there need not be asked. One that hangs
+            # is of another system: it would be an operation of its own that
+            # had let it open what libvirt does not know.
+            if any(folder in text for text in texts for folder in folders):
+                with contextlib.suppress(*hanging):
+                    texts.append(_open_files(domain))
+            known |= _among(words, texts)
     return [path for path, name in names.items() if name not in known]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files are removed, by an operation and at a start."""
 
+import libvirt
 import pytest
 
 from hawkfish_plugin.drivers.libvirt import leftovers
@@ -63,6 +64,26 @@ def test_what_is_named_by_a_stopped_pool(host, node):
 
     leftovers.discard(node, [OTHER, OVERLAY], Told())
     assert host.paths() == {BASE, OVERLAY}
+
+
+class Vanishing(hosted.Handle):
+    """One that is listed, and gone when it is asked."""
+
+    def XMLDesc(self, flags=0):
+        raise hosted.error(libvirt.VIR_ERR_NO_DOMAIN)
+
+    listAllSnapshots = XMLDesc
+
+
+def test_a_domain_that_is_gone_meanwhile(host, node):
+    """As what merges the files of another system: it keeps nothing."""
+    uuid = '00000000-0000-4000-8000-00000000000f'
+    host.domains.append(Vanishing(uuid, 'gone', []))
+    told = Told()
+    leftovers.discard(node, [OTHER, OVERLAY], told)
+
+    assert host.paths() == {BASE}
+    assert told.messages == []
 
 
 def test_where_a_disk_is_unknown(host, node):
