@@ -26,6 +26,9 @@ LOG = logging.getLogger(__name__)
 
 R = TypeVar('R', bound=Record)
 
+# How often who rests looks whether the task has been cancelled.
+_POLL_SECONDS = 0.2
+
 
 class Relinquished(BaseException):
     """
@@ -50,8 +53,9 @@ class Context:
 
     *deadline* is how many seconds the operation may take from now on;
     *carry_out* carries out the sub-tasks that have been submitted, which meet
-    at its second argument.  *rendezvous* is where this task itself meets
-    others, as a sub-task.
+    at its second argument.  *pause* waits for some seconds, and needs no
+    worker.  *rendezvous* is where this task itself meets others, as a
+    sub-task.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Context:
         task: Task,
         deadline: float,
         carry_out: Callable[[Task, Rendezvous | None], None],
+        pause: Callable[[float], None],
         rendezvous: Rendezvous | None = None,
     ) -> None:
         self.task = task
@@ -68,6 +73,7 @@ class Context:
         self._table = table
         self._deadline = time.monotonic() + deadline
         self._carry_out = carry_out
+        self._pause = pause
         self._rendezvous = rendezvous
 
     @property
@@ -122,6 +128,21 @@ class Context:
             if self._rendezvous:
                 for member in self._table.ended(self._rendezvous.members):
                     self._rendezvous.leave(member)
+
+    def rest(self, seconds: float) -> None:
+        """
+        Wait, and keep no other task from being worked on.
+
+        Raises OperationCancelled.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            if self.cancelled:
+                raise exceptions.OperationCancelled(self.task.operation)
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            self._pause(min(_POLL_SECONDS, left))
 
     def leave(self) -> None:
         """Neither meet the other sub-tasks any more, nor keep them waiting."""
