@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.contract import Abandoned, Meeting
+from hawkfish_plugin.drivers.contract import Abandoned, Meeting, System
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
@@ -155,12 +155,14 @@ class Context:
         parts: Sequence[SubTask],
         meet: bool = False,
         undoing: bool = False,
+        called: Callable[[System], str] | None = None,
     ) -> Sequence[Task]:
         """
         Run *parts* in parallel; returns them as they ended, in their order.
 
         Those that *meet* wait for each other where their operations call
-        ``meet``; each is of another system.
+        ``meet``; each is of another system.  What those are *called* that one
+        misses is by default their names.
 
         They work within the locks of this task, and are cancelled with it;
         what is *undoing* others is done though it has been cancelled.
@@ -175,7 +177,8 @@ class Context:
         systems = {s.system.uuid for part in parts for s in part.subjects}
         if meet and len(systems) < len(parts):
             raise ValueError('One would wait for another of its system')
-        return self.end_sub_tasks(self.queue_sub_tasks(parts, undoing), meet)
+        queued = self.queue_sub_tasks(parts, undoing)
+        return self.end_sub_tasks(queued, meet, called)
 
     def queue_sub_tasks(
         self, parts: Sequence[SubTask], undoing: bool = False
@@ -209,13 +212,19 @@ class Context:
         ]
 
     def end_sub_tasks(
-        self, queued: Sequence[Task], meet: bool = False
+        self,
+        queued: Sequence[Task],
+        meet: bool = False,
+        called: Callable[[System], str] | None = None,
     ) -> Sequence[Task]:
         """Run what is *queued*; see ``run_sub_tasks``."""
-        names = {
-            task.id: task.system.name if task.system else '' for task in queued
-        }
-        self._carry_out(self.task, Rendezvous(names) if meet else None)
+        rendezvous = None
+        if meet:
+            call = called or (lambda system: system.name)
+            rendezvous = Rendezvous(
+                {task.id: call(task.one_system) for task in queued}
+            )
+        self._carry_out(self.task, rendezvous)
         return [self._table.get(task.id) for task in queued]
 
     def sub_tasks(self) -> Sequence[Task]:
