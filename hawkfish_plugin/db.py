@@ -251,6 +251,10 @@ MIGRATIONS = (
     );
     CREATE INDEX parts_by_system ON group_snapshot_parts (system);
     """,
+    # The other systems that an event is about, by UUID and name.
+    """
+    ALTER TABLE events ADD COLUMN others TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 

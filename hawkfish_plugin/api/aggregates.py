@@ -96,10 +96,10 @@ def show_aggregation_service() -> flask.Response:
 @blueprint.get(COLLECTION)
 def list_aggregates() -> flask.Response:
     return answer(
-        queries.listing(
+        queries.listing_of(
             services().groups.groups(),
             lambda group: uris.aggregate_uri(group.name),
-            _render,
+            _load,
             aggregates.aggregate_collection,
         )
     )
@@ -196,6 +196,12 @@ def _changing(name: str) -> Iterator[Group]:
 
 def _render(group: Group) -> Body:
     return aggregates.aggregate(group.name, services().groups.members(group))
+
+
+def _load(groups: Sequence[Group]) -> Iterator[tuple[Group, Body]]:
+    found = services().groups.members_of(groups)
+    for group, members in zip(groups, found, strict=True):
+        yield group, aggregates.aggregate(group.name, members)
 
 
 def _payload(body: Body) -> Body:

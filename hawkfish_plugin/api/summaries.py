@@ -15,7 +15,6 @@ from hawkfish_plugin.api.access import find_system, missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.redfish import summaries, uris
 from hawkfish_plugin.redfish.common import Resource
 
@@ -25,12 +24,14 @@ COLLECTION = '/Oem/HawkFish/SystemSummaries'
 @blueprint.get(COLLECTION)
 def list_summaries() -> flask.Response:
     states = _power_states()
-    groups = services().groups.groups()
+    groups = _groups()
     return answer(
         queries.listing(
             sorted(states, key=lambda system: (system.name, system.uuid)),
             lambda system: uris.summary_uri(system.uuid),
-            lambda system: _render(system, states[system], groups),
+            lambda system: _render(
+                system, states[system], groups.get(system.uuid, ())
+            ),
             summaries.summary_collection,
         )
     )
@@ -43,7 +44,7 @@ def show_summary(identity: str) -> flask.Response:
     state = _power_states().get(system)
     if state is None:
         raise missing()
-    return answer(_render(system, state, services().groups.groups()))
+    return answer(_render(system, state, _groups().get(system.uuid, ())))
 
 
 def _power_states() -> Mapping[contract.System, str]:
@@ -55,12 +56,21 @@ def _power_states() -> Mapping[contract.System, str]:
     }
 
 
+def _groups() -> Mapping[str, Sequence[str]]:
+    """The names of the groups that each system is in, by its UUID."""
+    found: dict[str, list[str]] = {}
+    for group in services().groups.groups():
+        for system in group.members:
+            found.setdefault(system.uuid, []).append(group.name)
+    return found
+
+
 def _render(
-    system: contract.System, power_state: str, groups: Sequence[Group]
+    system: contract.System, power_state: str, groups: Sequence[str]
 ) -> Resource:
     return summaries.summary(
         system,
         power_state,
         services().catalogue.list(system),
-        [group.name for group in groups if system.uuid in group.uuids],
+        groups,
     )

@@ -13,7 +13,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -37,13 +37,19 @@ class Origin:
     What an event is about: a resource, and the system that it belongs to.
 
     *system* None stands for the service itself, *gone* says that the resource
-    is not there any more, or never was.
+    is not there any more, or never was.  *others* are systems that it belongs
+    to as well: only who may see all of them may hear of it.
     """
 
     uri: str
     type: str
     system: contract.System | None = None
     gone: bool = False
+    others: tuple[contract.System, ...] = ()
+
+    @property
+    def systems(self) -> Sequence[contract.System]:
+        return (self.system, *self.others) if self.system else ()
 
 
 SERVICE = Origin(uris.EVENT_SERVICE, 'EventService')
@@ -63,16 +69,23 @@ def snapshot_origin(
 def group_snapshot_origin(
     group: str,
     snapshot: str,
-    system: contract.System | None,
+    systems: Sequence[contract.System],
     gone: bool = False,
 ) -> Origin:
-    """A snapshot of *group*, which *system* is one of."""
+    """A snapshot of *group*, which has *systems*."""
     uri = uris.group_snapshot_uri(group, snapshot)
-    return Origin(uri, 'HawkFishGroupSnapshot', system, gone)
+    return _of_all(uri, 'HawkFishGroupSnapshot', systems, gone)
 
 
-def task_origin(task_id: int, system: contract.System | None) -> Origin:
-    return Origin(uris.task_uri(task_id), 'Task', system)
+def task_origin(task_id: int, systems: Sequence[contract.System]) -> Origin:
+    return _of_all(uris.task_uri(task_id), 'Task', systems)
+
+
+def _of_all(
+    uri: str, kind: str, systems: Sequence[contract.System], gone: bool = False
+) -> Origin:
+    first = systems[0] if systems else None
+    return Origin(uri, kind, first, gone, tuple(systems[1:]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,10 +137,11 @@ class Events:
         now, group = time.time(), newest(connection) + 1
         connection.executemany(
             'INSERT INTO events (event_group, time, message, args, origin, '
-            'origin_type, origin_gone, system, system_name, given, noted, '
-            'total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '
+            'origin_type, origin_gone, system, system_name, given, others, '
+            'noted, total) '
+            'VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '
             'IFNULL((SELECT total FROM events ORDER BY id DESC LIMIT 1), 0) '
-            '+ ?12)',
+            '+ ?13)',
             [
                 (group, now, *columns, self._db.steady(), _size(columns))
                 for columns in map(_columns, happened)
@@ -227,6 +241,7 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
         system.uuid,
         system.name,
         json.dumps(event.given),
+        json.dumps([(one.uuid, one.name) for one in origin.others]),
     )
 
 
@@ -250,6 +265,14 @@ def _event(row: sqlite3.Row) -> Event:
             row['origin_type'],
             system,
             bool(row['origin_gone']),
+            tuple(_others(row['others'])),
         ),
         db.decoded(row['given'], {})[0],
     )
+
+
+def _others(text: object) -> Iterator[contract.System]:
+    none: list[object] = []
+    for one in db.decoded(text, none)[0]:
+        if isinstance(one, list) and len(one) == 2:
+            yield contract.System(str(one[0]), str(one[1]))

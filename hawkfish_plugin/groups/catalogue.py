@@ -10,6 +10,7 @@ group of which one member may not be served is hidden as a whole.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -85,9 +86,20 @@ class GroupCatalogue:
     def serves(self, group: Group) -> bool:
         return all(map(self._serves, group.members))
 
+    def called(self, system: contract.System) -> str:
+        """The name of *system* for who may see another one of its group."""
+        return system.name if self._serves(system) else 'another system'
+
     def members(self, group: Group) -> Sequence[Member]:
         """Its members under their present names."""
-        return [self._member(system) for system in group.members]
+        return self.members_of([group])[0]
+
+    def members_of(
+        self, groups: Iterable[Group]
+    ) -> Sequence[Sequence[Member]]:
+        """Those of each; a system of several is looked at once."""
+        look = functools.cache(self._member)
+        return [[look(system) for system in g.members] for g in groups]
 
     def _member(self, system: contract.System) -> Member:
         try:
@@ -310,6 +322,18 @@ class GroupCatalogue:
         self, system: contract.System, view: View, changes: Mapping[str, Any]
     ) -> None:
         self._catalogue.update(system, view.name, changes, lambda _: None)
+
+    def tidy(self, name: str) -> None:
+        """Forget of a group what none of its systems has any more."""
+        with contextlib.suppress(exceptions.GroupNotFound):
+            group = self._groups.get(name)
+            noted = self._groups.snapshots(name)
+            shown = {view.name for view in self.list(group)}
+            # A system that is away may come back.
+            if all(member.present for member in self.members(group)):
+                for snapshot in noted:
+                    if snapshot.name not in shown:
+                        self._groups.forget(name, snapshot.name)
 
     # Those that a lost database has forgotten ------------------------------
 

@@ -12,6 +12,7 @@ their names and times.
 
 import dataclasses
 import itertools
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
@@ -77,7 +78,11 @@ class Groups:
 
     def all(self) -> Sequence[Group]:
         """Every group, by name."""
-        return self._read()
+        return _groups(
+            self._db.query(
+                'SELECT * FROM aggregate_elements ORDER BY aggregate, position'
+            )
+        )
 
     def get(self, name: str) -> Group:
         """Raises GroupNotFound."""
@@ -86,18 +91,13 @@ class Groups:
             raise exceptions.GroupNotFound(name)
         return found[0]
 
-    def _read(self, name: str | None = None) -> Sequence[Group]:
+    def _read(self, *names: str) -> Sequence[Group]:
         rows = self._db.query(
-            'SELECT * FROM aggregate_elements '
-            'WHERE ?1 IS NULL OR aggregate = ?1 ORDER BY aggregate, position',
-            name,
+            'SELECT * FROM aggregate_elements WHERE aggregate IN '
+            '(SELECT value FROM json_each(?)) ORDER BY aggregate, position',
+            json.dumps(names),
         )
-        return [
-            Group(key, tuple(map(_system, members)))
-            for key, members in itertools.groupby(
-                rows, lambda row: str(row['aggregate'])
-            )
-        ]
+        return _groups(rows)
 
     def of(self, system: str) -> Sequence[Group]:
         """The groups that *system* is in."""
@@ -287,9 +287,9 @@ class Groups:
             system,
         )
         shown = {
-            name
-            for name in {row['aggregate'] for row in rows}
-            if all(map(serves, self.get(name).members))
+            group.name
+            for group in self._read(*{row['aggregate'] for row in rows})
+            if all(map(serves, group.members))
         }
         for row in rows:
             if row['aggregate'] in shown:
@@ -335,6 +335,16 @@ class Groups:
         if not rows:
             return None
         return float(1000 * rows[0]['written'] / rows[0]['pause'])
+
+
+def _groups(rows: Sequence[sqlite3.Row]) -> Sequence[Group]:
+    """The groups that *rows*, which are sorted by them, have members of."""
+    return [
+        Group(key, tuple(map(_system, members)))
+        for key, members in itertools.groupby(
+            rows, lambda row: str(row['aggregate'])
+        )
+    ]
 
 
 def _system(row: sqlite3.Row) -> System:

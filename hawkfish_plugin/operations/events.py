@@ -87,10 +87,10 @@ def failed(
 
 
 def group_created(
-    group: str, name: str, system: System | None
+    group: str, name: str, systems: Sequence[System]
 ) -> Sequence[events.NewEvent]:
-    """*system* is one of the group, by which it is told who may hear of it."""
-    origin = events.group_snapshot_origin(group, name, system)
+    """*systems* are those of the group: who sees all of them may hear it."""
+    origin = events.group_snapshot_origin(group, name, systems)
     return [
         events.NewEvent(
             messages.GROUP_SNAPSHOT_CREATED, [name, group], origin
@@ -100,22 +100,22 @@ def group_created(
 
 
 def group_reverted(
-    group: str, name: str, system: System | None
+    group: str, name: str, systems: Sequence[System]
 ) -> Sequence[events.NewEvent]:
     return [
         events.NewEvent(
             messages.GROUP_SNAPSHOT_REVERTED,
             [name, group],
-            events.group_snapshot_origin(group, name, system),
+            events.group_snapshot_origin(group, name, systems),
         )
     ]
 
 
 def group_deleted(
-    group: str, name: str, system: System | None, reason: str
+    group: str, name: str, systems: Sequence[System], reason: str
 ) -> Sequence[events.NewEvent]:
     """*reason* is a retention limit, or ``Request``."""
-    origin = events.group_snapshot_origin(group, name, system, gone=True)
+    origin = events.group_snapshot_origin(group, name, systems, gone=True)
     return [
         events.NewEvent(
             messages.GROUP_SNAPSHOT_DELETED, [name, group, reason], origin
@@ -143,6 +143,6 @@ def group_failed(
                 task.operation,
                 messages.text(error).rstrip('.'),
             ],
-            events.group_snapshot_origin(group, name, task.system, gone),
+            events.group_snapshot_origin(group, name, task.systems, gone),
         )
     ]

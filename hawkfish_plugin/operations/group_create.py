@@ -326,6 +326,7 @@ class GroupCreate(Operation):
                 for subject in context.task.subjects
             ],
             meet=True,
+            called=self._groups.called,
         )
         return self.settle(context)
 
@@ -436,6 +437,7 @@ class GroupCreate(Operation):
     def follow(self, task: Task) -> None:
         for subject in task.subjects:
             self._prune.after_create(subject.system)
+        self._groups.tidy(GroupCreateArguments.load(task.arguments).group)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
@@ -444,7 +446,7 @@ class GroupCreate(Operation):
         name, group = arguments.snapshot, arguments.group
         if error:
             return lifecycle.group_failed(task, group, name, error, gone=True)
-        return lifecycle.group_created(group, name, task.system)
+        return lifecycle.group_created(group, name, task.systems)
 
     def created(self, task: Task) -> str | None:
         arguments = GroupCreateArguments.load(task.arguments)

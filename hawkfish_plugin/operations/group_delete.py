@@ -215,7 +215,7 @@ class GroupDelete(Operation):
             event
             for group, name in arguments.wholes
             for event in lifecycle.group_deleted(
-                group, name, task.system, reason
+                group, name, task.systems, reason
             )
         ]
 

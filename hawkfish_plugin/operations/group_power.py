@@ -9,7 +9,6 @@ that cannot be reset keeps the others from nothing.
 
 import abc
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +23,6 @@ from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
-
-_POLL_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,23 +101,13 @@ class _OfMembers(Operation):
         size = arguments.batch or len(systems)
         for number, system in enumerate(systems):
             if number and number % size == 0:
-                self._rest(context, arguments.delay)
+                context.rest(arguments.delay)
             done.append(system.uuid)
             context.step(self.name, PowerJournal(done))
             failed += self._attempt(system, arguments)
             context.progress(100 * len(done) // len(systems))
         exceptions.check(failed)
         return {'systems': len(done)}
-
-    def _rest(self, context: Context, seconds: int) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            if context.cancelled:
-                raise exceptions.OperationCancelled(self.name)
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(_POLL_SECONDS, left))
 
     def _attempt(
         self, system: contract.System, arguments: PowerArguments

@@ -243,6 +243,7 @@ class GroupRevert(Operation):
                 for subject, arguments in _members(context.task)
             ],
             meet=True,
+            called=self._groups.called,
         )
         return self._after_revert(context)
 
@@ -295,6 +296,7 @@ class GroupRevert(Operation):
                 for system in _systems(context.task)
             ],
             meet=True,
+            called=self._groups.called,
         )
         if grouped.failed(ends):
             self._drop_safety(context)
@@ -459,7 +461,7 @@ class GroupRevert(Operation):
         name, group = arguments.snapshot, arguments.group
         if error:
             return lifecycle.group_failed(task, group, name, error)
-        return lifecycle.group_reverted(group, name, task.system)
+        return lifecycle.group_reverted(group, name, task.systems)
 
 
 def _safety_options(safety: str, name: str, kept: bool) -> CreateOptions:

@@ -109,7 +109,7 @@ class Claims:
     def _note_start(self, connection: sqlite3.Connection, task: Task) -> None:
         key, args = messages.TASK_STARTED, [str(task.id)]
         _append(connection, task.id, key, args)
-        origin = events.task_origin(task.id, task.system)
+        origin = events.task_origin(task.id, task.systems)
         self._events.record(connection, [events.NewEvent(key, args, origin)])
 
     def update(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.contract import Abandoned, Meeting
+from hawkfish_plugin.drivers.contract import Abandoned, Meeting, System
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
@@ -25,6 +25,9 @@ from hawkfish_plugin.tasks.task import CANCELLING, Subject, Task
 LOG = logging.getLogger(__name__)
 
 R = TypeVar('R', bound=Record)
+
+# How often who rests looks whether the task has been cancelled.
+_POLL_SECONDS = 0.2
 
 
 class Relinquished(BaseException):
@@ -50,8 +53,9 @@ class Context:
 
     *deadline* is how many seconds the operation may take from now on;
     *carry_out* carries out the sub-tasks that have been submitted, which meet
-    at its second argument.  *rendezvous* is where this task itself meets
-    others, as a sub-task.
+    at its second argument.  *pause* waits for some seconds, and needs no
+    worker.  *rendezvous* is where this task itself meets others, as a
+    sub-task.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Context:
         task: Task,
         deadline: float,
         carry_out: Callable[[Task, Rendezvous | None], None],
+        pause: Callable[[float], None],
         rendezvous: Rendezvous | None = None,
     ) -> None:
         self.task = task
@@ -68,6 +73,7 @@ class Context:
         self._table = table
         self._deadline = time.monotonic() + deadline
         self._carry_out = carry_out
+        self._pause = pause
         self._rendezvous = rendezvous
 
     @property
@@ -123,6 +129,21 @@ class Context:
                 for member in self._table.ended(self._rendezvous.members):
                     self._rendezvous.leave(member)
 
+    def rest(self, seconds: float) -> None:
+        """
+        Wait, and keep no other task from being worked on.
+
+        Raises OperationCancelled.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            if self.cancelled:
+                raise exceptions.OperationCancelled(self.task.operation)
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            self._pause(min(_POLL_SECONDS, left))
+
     def leave(self) -> None:
         """Neither meet the other sub-tasks any more, nor keep them waiting."""
         if self._rendezvous:
@@ -134,12 +155,14 @@ class Context:
         parts: Sequence[SubTask],
         meet: bool = False,
         undoing: bool = False,
+        called: Callable[[System], str] | None = None,
     ) -> Sequence[Task]:
         """
         Run *parts* in parallel; returns them as they ended, in their order.
 
         Those that *meet* wait for each other where their operations call
-        ``meet``; each is of another system.
+        ``meet``; each is of another system.  What those are *called* that one
+        misses is by default their names.
 
         They work within the locks of this task, and are cancelled with it;
         what is *undoing* others is done though it has been cancelled.
@@ -154,7 +177,8 @@ class Context:
         systems = {s.system.uuid for part in parts for s in part.subjects}
         if meet and len(systems) < len(parts):
             raise ValueError('One would wait for another of its system')
-        return self.end_sub_tasks(self.queue_sub_tasks(parts, undoing), meet)
+        queued = self.queue_sub_tasks(parts, undoing)
+        return self.end_sub_tasks(queued, meet, called)
 
     def queue_sub_tasks(
         self, parts: Sequence[SubTask], undoing: bool = False
@@ -188,13 +212,19 @@ class Context:
         ]
 
     def end_sub_tasks(
-        self, queued: Sequence[Task], meet: bool = False
+        self,
+        queued: Sequence[Task],
+        meet: bool = False,
+        called: Callable[[System], str] | None = None,
     ) -> Sequence[Task]:
         """Run what is *queued*; see ``run_sub_tasks``."""
-        names = {
-            task.id: task.system.name if task.system else '' for task in queued
-        }
-        self._carry_out(self.task, Rendezvous(names) if meet else None)
+        rendezvous = None
+        if meet:
+            call = called or (lambda system: system.name)
+            rendezvous = Rendezvous(
+                {task.id: call(task.one_system) for task in queued}
+            )
+        self._carry_out(self.task, rendezvous)
         return [self._table.get(task.id) for task in queued]
 
     def sub_tasks(self) -> Sequence[Task]:

@@ -91,7 +91,7 @@ class Ends:
                 connection, ended, ending.journal(now, outcome, followed)
             )
             _note_attention(connection, ended, outcome, mends)
-            origin = events.task_origin(ended.id, ended.system)
+            origin = events.task_origin(ended.id, ended.systems)
             self._events.record(
                 connection,
                 [

@@ -189,6 +189,7 @@ class Execution:
             task,
             deadline,
             self._sub_tasks.carry_out,
+            lambda seconds: self._pause(turn, seconds),
             turn.rendezvous,
         )
         if context.begun:
@@ -200,6 +201,12 @@ class Execution:
         if not context.begun and self._tasks.waited(task) > deadline:
             raise exceptions.OperationTimedOut(task.operation, deadline)
         return self._carry_out(turn, context, operation)
+
+    def _pause(self, turn: Turn, seconds: float) -> None:
+        """Wait while another one works; raises Relinquished."""
+        turn.waits()
+        if self.over.wait(seconds):
+            raise Relinquished
 
     def _finish(
         self, task: Task, operation: Operation, state: str, outcome: Outcome

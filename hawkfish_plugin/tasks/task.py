@@ -99,6 +99,10 @@ class Task:
         return self.subjects[0].system if self.subjects else None
 
     @property
+    def systems(self) -> Sequence[contract.System]:
+        return [subject.system for subject in self.subjects]
+
+    @property
     def snapshot(self) -> str | None:
         """The first of its snapshots."""
         return self.subjects[0].snapshot if self.subjects else None

@@ -39,12 +39,11 @@ class Access(Foundations):
         return self.allowed.is_served_by_all(system)
 
     def may_show(self, event: Event) -> bool:
-        system = event.origin.system
-        return system is None or self.may_serve(system)
+        return all(map(self.may_serve, event.origin.systems))
 
     def _may_push(self, event: Event, subscription: Subscription) -> bool:
-        system = event.origin.system
-        return system is None or (
+        return all(
             permits(subscription.allowed, system)
             and self.allowed.is_served(system)
+            for system in event.origin.systems
         )

@@ -267,6 +267,34 @@ def test_a_reset_that_waits_is_cancelled(lab, monkeypatch):
     assert seen == [NODES['node-0']]
 
 
+def test_resets_that_wait_keep_no_other_task(lab, monkeypatch):
+    """However many there are: while it waits, a reset needs no worker."""
+    systems, seen = lab.emulator.app.systems, []
+    monkeypatch.setattr(
+        systems, 'set_power_state', lambda uuid, kind: seen.append(uuid)
+    )
+    names = list(NODES)
+    waiting = []
+    for first, second in zip(names[::2], names[1::2], strict=True):
+        lab.create(first, second, Name=first)
+        waiting.append(
+            lab.act(
+                first,
+                'Reset',
+                ResetType='On',
+                BatchSize=1,
+                DelayBetweenBatchesInSeconds=3600,
+            )
+        )
+    assert len(waiting) >= lab.emulator.services.conf.tasks.workers
+    try:
+        assert lab.emulator.created(Name='a')
+        wait_for(lambda: len(seen) == len(waiting), 'the first resets')
+    finally:
+        for accepted in waiting:
+            lab.emulator.cancel(accepted)
+
+
 def test_a_system_that_cannot_be_reset_keeps_no_other(lab, monkeypatch):
     """The task tells which one it was."""
     lab.create('node-0', 'node-1', Name='lab')

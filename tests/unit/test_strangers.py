@@ -548,7 +548,7 @@ DAMAGE = {
         'error',
     ],
     'subscriptions': ['headers', 'filters', 'allowed'],
-    'events': ['args', 'given', 'time'],
+    'events': ['args', 'given', 'others', 'time'],
 }
 
 
