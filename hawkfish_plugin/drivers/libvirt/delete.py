@@ -145,18 +145,17 @@ class Deletes:
             name,
             _tried(domain, context),
             self._ledger,
-            useless=[*noted.overlays, *noted.captured],
+            useless=[*noted.overlays, *noted.former],
         )
         _check_merges(domain, planned, noted.merging)
-        kept = planned.kept.values()
+        former = snapshot.paths.difference(*planned.kept.values())
+        merged = [merge.top for merge in (*planned.merges, *planned.merged)]
         journal = dataclasses.replace(
             noted,
             files=snapshot.own_files,
             # In a purge, with what is left of those before.
             overlays=_together(planned.unneeded, noted.overlays),
-            captured=_together(
-                noted.captured, snapshot.paths.difference(*kept)
-            ),
+            former=_together(noted.former, former, merged),
             losses=noted.losses if noted.merging else 0,
         )
         context.step('prepare', journal)

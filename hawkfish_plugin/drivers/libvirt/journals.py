@@ -102,16 +102,16 @@ class DeleteJournal(contract.DeleteJournal):
     What a delete notes.
 
     *files* are those beside the overlays, *overlays* those that nothing may
-    need when it is over; *captured* is what the snapshots that are gone by
-    then had captured, and need no more.  *tops* are by target the files that
-    are being merged, and *above* what stands on them, where the system does
-    not write to them; *domain_id* is the domain's number while it runs, and
-    *losses* how often libvirtd has gone away.
+    need when it is over; *former* is what is merged by then, or was of the
+    snapshots that are gone, and nobody needs, wherever it is.  *tops* are by
+    target the files that are being merged, and *above* what stands on them,
+    where the system does not write to them; *domain_id* is the domain's number
+    while it runs, and *losses* how often libvirtd has gone away.
     """
 
     files: Sequence[str] = ()
     overlays: Sequence[str] = ()
-    captured: Sequence[str] = ()
+    former: Sequence[str] = ()
     tops: ByName = dataclasses.field(default_factory=dict)
     above: ByName = dataclasses.field(default_factory=dict)
     domain_id: int = -1

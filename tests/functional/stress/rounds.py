@@ -263,10 +263,13 @@ class _Tree:
             self._measure(accepted[0], time.monotonic() - begin)
         for operation in operations:
             ended = service.resolve(world, operation, killed)
-            if killed in ('qemu', 'libvirtd'):
-                # A guest that was stopped starts without its memory.
-                operation.system.word = None
             self._step(f'    {operation.system.name}: {ended}')
+        if killed in ('qemu', 'libvirtd'):
+            # A guest that was stopped starts without its memory; any may have
+            # been the one that was killed.
+            changed = [operation.system for operation in operations]
+            for system in world.systems if killed == 'qemu' else changed:
+                system.word = None
 
     def _measure(self, operation: str, seconds: float) -> None:
         before = self._seconds[operation]
