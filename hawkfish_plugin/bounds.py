@@ -52,6 +52,12 @@ _option(
     'one for a download',
     'EventSubscriptionLimitExceeded, SystemLocked, or TooManyDownloads',
 )
+LOCK_SECONDS = _bound(
+    'Time that a request waits for a system or a group that is being changed',
+    15,
+    'seconds',
+    'SystemLocked or GroupLocked',
+)
 BODY_BYTES = _bound(
     'Body of a request to the plugin', 65536, 'bytes', 'RequestBodyTooLarge'
 )
@@ -66,6 +72,48 @@ PATH_CHARACTERS = _bound(
     512,
     'characters',
     'it is looked at each time',
+)
+
+# Snapshots and groups -----------------------------------------------------
+
+_option(
+    'Snapshots of a system',
+    '[retention] max_snapshots, where 0 is no limit',
+    'the oldest are deleted, or SnapshotLimitReached',
+)
+_option(
+    'Files in the backing chain of a disk',
+    '[snapshots] max_chain_depth, where 0 is what libvirt can start',
+    'ChainTooDeep',
+)
+AGGREGATES = _bound('Groups', 1000, '', 'CreateLimitReachedForResource')
+ELEMENTS = _bound('Systems of a group', 500, '', 'ArraySizeTooLong')
+_option(
+    'Notes of group snapshots',
+    'as many as the systems of the group have snapshots for',
+    'what no system has any more is forgotten by the next create in the group',
+)
+_option(
+    'Threads of operations on groups',
+    'one for each system, of as many groups at once as [tasks] workers',
+    'where there is no thread left, a create or revert fails and is undone',
+)
+_option(
+    'Pause of the systems of a group',
+    '[groups] max_pause seconds, where 0 is no limit',
+    'GroupPauseTooLong',
+)
+MEETING_SECONDS = _bound(
+    'Time that the systems of a group wait for each other before the pause',
+    120,
+    'seconds',
+    'MeetingMissed: none is captured',
+)
+BATCH_SECONDS = _bound(
+    'Time between two batches of a reset of a group',
+    3600,
+    'seconds',
+    'ActionParameterValueFormatError; no other task waits for it',
 )
 
 # The database -------------------------------------------------------------
@@ -91,9 +139,6 @@ PAYLOAD_CHARACTERS = _bound(
     'characters',
     'the rest is cut off',
 )
-
-AGGREGATES = _bound('Groups', 1000, '', 'CreateLimitReachedForResource')
-ELEMENTS = _bound('Systems of a group', 500, '', 'ArraySizeTooLong')
 
 # Events -------------------------------------------------------------------
 

@@ -21,11 +21,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from hawkfish_plugin import db, exceptions, rooms, supervision
+from hawkfish_plugin import bounds, db, exceptions, rooms, supervision
 
 # How long a request waits for an operation on the same system; well below the
 # 60 s after which sushy gives up.
-REQUEST_TIMEOUT = 15.0
+REQUEST_TIMEOUT: float = bounds.LOCK_SECONDS
 
 # flock() knows no time-out; this is how often it is tried until then.
 _POLL_SECONDS = 0.05

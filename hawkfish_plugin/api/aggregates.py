@@ -41,8 +41,6 @@ SERVICE = '/AggregationService'
 COLLECTION = f'{SERVICE}/Aggregates'
 MEMBER = f'{COLLECTION}/<group>'
 
-_MAX_SECONDS = 3600
-
 _ELEMENTS: Schema = {
     'type': 'array',
     'maxItems': bounds.ELEMENTS,
@@ -81,7 +79,7 @@ _RESET = _parameters(
     DelayBetweenBatchesInSeconds={
         'type': 'integer',
         'minimum': 0,
-        'maximum': _MAX_SECONDS,
+        'maximum': bounds.BATCH_SECONDS,
     },
 )
 _BOOT_ORDER = _parameters(uris.BOOT_ORDER_ACTION, ())

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 # Until the agents of all have flushed, each of which has its own time-out.
-_FLUSH_SECONDS = 120.0
+_FLUSH_SECONDS: float = bounds.MEETING_SECONDS
 # Who is suspended waits no longer for those that are not,
 SUSPEND_SECONDS = 10.0
 # and whose own capture is complete needs none of the others: nothing that it
