@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.drivers import contract
@@ -26,6 +26,21 @@ Allowed = list[str] | None
 def permits(allowed: Collection[str] | None, system: contract.System) -> bool:
     """Whether *allowed* has *system*, by its UUID or its name."""
     return allowed is None or system.uuid in allowed or system.name in allowed
+
+
+def text_of(systems: Iterable[contract.System]) -> str:
+    """*systems* as a row keeps them, of which all have to be allowed."""
+    return json.dumps([(system.uuid, system.name) for system in systems])
+
+
+def systems_in(text: object) -> tuple[contract.System, ...]:
+    """The systems of ``text_of``."""
+    found: list[object] = db.decoded(text, [])[0]
+    return tuple(
+        contract.System(str(pair[0]), str(pair[1]))
+        for pair in found
+        if isinstance(pair, list) and len(pair) == 2
+    )
 
 
 class AllowLists:

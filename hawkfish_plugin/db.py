@@ -251,8 +251,10 @@ MIGRATIONS = (
     );
     CREATE INDEX parts_by_system ON group_snapshot_parts (system);
     """,
-    # The other systems that an event is about, by UUID and name.
+    # Whoever may not hear of these systems may not hear of the row either:
+    # those of the tasks above a sub-task, and the others of an event.
     """
+    ALTER TABLE tasks ADD COLUMN above TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE events ADD COLUMN others TEXT NOT NULL DEFAULT '[]';
     """,
 )

@@ -103,7 +103,7 @@ class ForApi(Shared, Protocol):
         """OK, Warning or Critical, and why, of what runs the tasks."""
 
     def may_show(self, event: Event) -> bool:
-        """Whether *event* is of no system, or of one that may be served."""
+        """Whether every system that *event* tells of may be served."""
 
 
 class Services(ForEmulator, ForApi, Protocol):

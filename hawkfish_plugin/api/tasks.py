@@ -196,8 +196,8 @@ def _find(task_id: str) -> Task:
 
 
 def _may_show(task: Task | Head) -> bool:
-    """Whether every system of *task* may be served."""
-    return all(services().may_serve(s.system) for s in task.subjects)
+    """Whether every system that *task* tells of may be served."""
+    return all(map(services().may_serve, task.systems))
 
 
 def _final_status(task: Task) -> int:

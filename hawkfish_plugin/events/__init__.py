@@ -18,7 +18,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import bounds, db, messages
+from hawkfish_plugin import allowed, bounds, db, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import uris
 
@@ -49,21 +49,27 @@ class Origin:
 
     @property
     def systems(self) -> Sequence[contract.System]:
-        return (self.system, *self.others) if self.system else ()
+        """All of them: it is told to who may hear of each."""
+        return (*((self.system,) if self.system else ()), *self.others)
 
 
 SERVICE = Origin(uris.EVENT_SERVICE, 'EventService')
 
 
 def snapshot_origin(
-    system: contract.System, snapshot: str, gone: bool = False
+    system: contract.System,
+    snapshot: str,
+    gone: bool = False,
+    others: Sequence[contract.System] = (),
 ) -> Origin:
     """A snapshot, or all of them where *snapshot* is empty."""
     if not snapshot:
         uri = uris.snapshots_uri(system.uuid)
-        return Origin(uri, 'HawkFishSnapshotCollection', system)
+        return Origin(
+            uri, 'HawkFishSnapshotCollection', system, others=tuple(others)
+        )
     uri = uris.snapshot_uri(system.uuid, snapshot)
-    return Origin(uri, 'HawkFishSnapshot', system, gone)
+    return Origin(uri, 'HawkFishSnapshot', system, gone, tuple(others))
 
 
 def group_snapshot_origin(
@@ -241,7 +247,7 @@ def _columns(event: NewEvent) -> tuple[object, ...]:
         system.uuid,
         system.name,
         json.dumps(event.given),
-        json.dumps([(one.uuid, one.name) for one in origin.others]),
+        allowed.text_of(origin.others),
     )
 
 
@@ -265,14 +271,7 @@ def _event(row: sqlite3.Row) -> Event:
             row['origin_type'],
             system,
             bool(row['origin_gone']),
-            tuple(_others(row['others'])),
+            allowed.systems_in(row['others']),
         ),
         db.decoded(row['given'], {})[0],
     )
-
-
-def _others(text: object) -> Iterator[contract.System]:
-    none: list[object] = []
-    for one in db.decoded(text, none)[0]:
-        if isinstance(one, list) and len(one) == 2:
-            yield contract.System(str(one[0]), str(one[1]))

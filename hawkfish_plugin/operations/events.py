@@ -69,6 +69,9 @@ def failed(
     if isinstance(error, exceptions.OperationCancelled) or system is None:
         return []
     gone = gone or isinstance(error, exceptions.SnapshotNotFound)
+    # Its words name other systems of the group.
+    tells = any(isinstance(p, exceptions.MeetingMissed) for p in error.parts)
+    others = task.above if tells else ()
     return [
         events.NewEvent(
             messages.SNAPSHOT_FAILED,
@@ -78,7 +81,7 @@ def failed(
                 task.operation,
                 messages.text(error).rstrip('.'),
             ],
-            events.snapshot_origin(system, task.snapshot or '', gone),
+            events.snapshot_origin(system, task.snapshot or '', gone, others),
         )
     ]
 

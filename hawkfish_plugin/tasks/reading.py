@@ -43,11 +43,11 @@ class TaskReader:
         """Those of every task, or of the sub-tasks of one, oldest first."""
         with self._db.reading() as connection:
             rows = connection.execute(
-                'SELECT id FROM tasks WHERE ?1 IS NULL OR parent = ?1 '
-                'ORDER BY id',
+                'SELECT id, above FROM tasks '
+                'WHERE ?1 IS NULL OR parent = ?1 ORDER BY id',
                 (parent,),
             ).fetchall()
-            return read_heads(connection, [row['id'] for row in rows])
+            return read_heads(connection, rows)
 
     def load(self, heads: Sequence[Head]) -> Sequence[Task]:
         """The tasks of *heads* that are still remembered, oldest first."""

@@ -24,6 +24,7 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import (
+    allowed,
     db,
     events,
     exceptions,
@@ -125,13 +126,14 @@ class Tasks(TaskReader):
                 self._check_subject(connection, operation, subject, parent)
             row = connection.execute(
                 'INSERT INTO tasks (operation, version, cancellable, parent, '
-                'after_task, arguments, payload, created, queued) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
+                'above, after_task, arguments, payload, created, queued) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
                 (
                     operation.name,
                     operation.version,
                     cancellable,
                     parent,
+                    _above(connection, parent),
                     after,
                     json.dumps(arguments.dump()),
                     json.dumps(payload),
@@ -310,6 +312,15 @@ def _insert_subjects(
             for position, subject in enumerate(subjects)
         ],
     )
+
+
+def _above(connection: sqlite3.Connection, parent: int | None) -> str:
+    """The systems of *parent* and of those above it, as they are stored."""
+    rows = connection.execute(
+        'SELECT * FROM tasks WHERE id = ?', (parent,)
+    ).fetchall()
+    found = [s for task in read_tasks(connection, rows) for s in task.systems]
+    return allowed.text_of(found)
 
 
 def _cancelled(task: Task) -> exceptions.HawkFishError:

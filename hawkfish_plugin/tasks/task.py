@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import db
+from hawkfish_plugin import allowed, db
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.records import Record
 
@@ -52,8 +52,9 @@ class Task:
     One task.  Times are seconds since the epoch; *queued* is the steady one of
     its submission, as far as it is known.
 
-    *parent* is the task that this is a sub-task of, *after_task* the one that
-    it waits for.  *arguments* and *journal* are records of the operation, of
+    *parent* is the task that this is a sub-task of, *above* are the systems of
+    the tasks that it was submitted under, *after_task* is the one that it
+    waits for.  *arguments* and *journal* are records of the operation, of
     *version*.  *step* says how far it came; *claims* above 1 that a process
     died over it; *error* is ``{"status", "messages"}`` with the messages as
     pairs of MessageId and arguments, as in *messages*.
@@ -81,6 +82,12 @@ class Task:
     started: float | None
     ended: float | None
     queued: float | None = None
+    above: tuple[contract.System, ...] = ()
+
+    @property
+    def systems(self) -> Sequence[contract.System]:
+        """Those that whoever is told of it hears of."""
+        return _systems(self)
 
     @property
     def active(self) -> bool:
@@ -97,10 +104,6 @@ class Task:
     def system(self) -> contract.System | None:
         """The first of its systems."""
         return self.subjects[0].system if self.subjects else None
-
-    @property
-    def systems(self) -> Sequence[contract.System]:
-        return [subject.system for subject in self.subjects]
 
     @property
     def snapshot(self) -> str | None:
@@ -129,6 +132,17 @@ class Head:
 
     id: int
     subjects: tuple[Subject, ...]
+    above: tuple[contract.System, ...]
+
+    @property
+    def systems(self) -> Sequence[contract.System]:
+        """As of a Task."""
+        return _systems(self)
+
+
+def _systems(task: Task | Head) -> Sequence[contract.System]:
+    own = (subject.system for subject in task.subjects)
+    return list(dict.fromkeys((*own, *task.above)))
 
 
 _JSON_COLUMNS: Mapping[str, Any] = {
@@ -158,10 +172,18 @@ def read_tasks(
 
 
 def read_heads(
-    connection: sqlite3.Connection, ids: Sequence[int]
+    connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]
 ) -> list[Head]:
-    subjects = _subjects(connection, ids)
-    return [Head(number, tuple(subjects[number])) for number in ids]
+    """The heads of the tasks in *rows*, which have ``id`` and ``above``."""
+    subjects = _subjects(connection, [row['id'] for row in rows])
+    return [
+        Head(
+            row['id'],
+            tuple(subjects[row['id']]),
+            allowed.systems_in(row['above']),
+        )
+        for row in rows
+    ]
 
 
 def _values(row: sqlite3.Row) -> dict[str, Any]:
@@ -185,6 +207,7 @@ def _values(row: sqlite3.Row) -> dict[str, Any]:
         LOG.error('The row of task %s is damaged', row['id'])
         values |= {'operation': _DAMAGED, 'result': None, 'error': None}
     values['messages'] = messages
+    values['above'] = allowed.systems_in(values['above'])
     values['cancellable'] = bool(values['cancellable'])
     return values
 

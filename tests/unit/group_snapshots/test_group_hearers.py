@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Of a group, whoever may not hear of each system hears nothing."""
+
+import pytest
+import requests
+
+from tests.unit.conftest import NODES
+from tests.unit.group_snapshots.labs import TRIO
+from tests.unit.test_groups import ROOT
+
+
+def restrict(lab, *names):
+    lab.emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = [
+        NODES[name] for name in names
+    ]
+
+
+def tasks_seen(lab):
+    listed = requests.get(f'{lab.emulator.url}{ROOT}/TaskService/Tasks')
+    return [link['@odata.id'] for link in listed.json()['Members']]
+
+
+@pytest.mark.parametrize('fails', [True, False])
+def test_events_of_a_hidden_group_are_not_told(lab, fails):
+    """They are told to who may see each of its systems."""
+    services = lab.emulator.services
+    before = services.events.newest()
+    lab.emulator.behaviour.power_state = 'On'
+    if fails:
+        lab.fail('create:capture', 'node-1')
+    lab.emulator.wait(lab.post_create(Name='secret'))
+    told = services.events.after(before, 1000)
+
+    restrict(lab, 'node-0')
+    shown = [event for event in told if services.may_show(event)]
+    restrict(lab, *TRIO)
+    all_shown = [event for event in told if services.may_show(event)]
+
+    assert all_shown == told
+    assert not [event for event in shown if 'lab' in str(event)]
+    assert not [event for event in shown if 'node-1' in str(event)]
+    # What became of the system itself is told.
+    assert ([e.origin.type for e in shown] == []) is fails
+
+
+def test_sub_tasks_of_a_hidden_group_are_hidden(lab):
+    """And not cancelled by who may see one of its systems."""
+    with lab.emulator.slow():
+        accepted = lab.post_create(Name='a')
+        lab.wait_captures(accepted)
+        seen = tasks_seen(lab)
+        parts = [part['@odata.id'] for part in lab.sub_tasks(accepted)]
+        restrict(lab, 'node-0')
+        hidden = tasks_seen(lab)
+        cancels = [requests.delete(lab.emulator.url + uri) for uri in parts]
+        restrict(lab, *TRIO)
+
+    assert {*parts} <= {*seen} and not {*parts} & {*hidden}
+    assert [response.status_code for response in cancels] == [404] * 3
+    monitor = accepted.headers['Location']
+    assert lab.emulator.watch(monitor).status_code == 201
