@@ -11,6 +11,7 @@ import functools
 
 import flask
 
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.allowed import AllowLists, permits
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
@@ -33,10 +34,19 @@ class Access(Foundations):
         return permits(internals.allowed_instances(self._app.config), system)
 
     def _may_tell(self, system: contract.System) -> bool:
-        if flask.has_request_context():
-            return self.may_serve(system)
-        # What a task keeps is read by the clients of all emulators.
-        return self.allowed.is_served_by_all(system)
+        """Under the name that it has now: it may be one of long ago."""
+        may = self.may_serve
+        if not flask.has_request_context():
+            # What a task keeps is read by the clients of all emulators.
+            may = self.allowed.is_served_by_all
+        # Where the lists have UUIDs, no hypervisor has to be asked.
+        return may(contract.System(system.uuid, '')) or may(self._now(system))
+
+    def _now(self, system: contract.System) -> contract.System:
+        try:
+            return self.driver.resolve(system.uuid)
+        except exceptions.SystemNotFound:
+            return system
 
     def may_show(self, event: Event) -> bool:
         return all(map(self.may_serve, event.origin.systems))

@@ -59,3 +59,25 @@ def test_sub_tasks_of_a_hidden_group_are_hidden(lab):
     assert [response.status_code for response in cancels] == [404] * 3
     monitor = accepted.headers['Location']
     assert lab.emulator.watch(monitor).status_code == 201
+
+
+@pytest.mark.parametrize('allowed', ['node-1', 'prod-db'])
+def test_a_renamed_member_is_asked_about_by_its_present_name(lab, allowed):
+    """The list of the emulator has names, and one has changed since."""
+    made = lab.made(Name='a')
+    systems = lab.emulator.app.systems
+    names = ['node-0', allowed, 'node-2']
+    lab.emulator.app.config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = names
+    systems._update(NODES['node-1'], name='prod-db')
+    try:
+        group = requests.get(lab.url('/lab'))
+        listed = requests.get(lab.url()).json()['Members']
+        own = requests.get(f'{lab.of("node-0")}/a').json()
+    finally:
+        systems._update(NODES['node-1'], name='node-1')
+
+    shown = allowed == 'prod-db'
+    assert group.status_code == (200 if shown else 404)
+    assert len(listed) == shown
+    links = [{'@odata.id': made['@odata.id']}] if shown else []
+    assert own['Links']['GroupSnapshots'] == links
