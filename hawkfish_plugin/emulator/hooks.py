@@ -102,6 +102,8 @@ class Hooks:
     def _prepare(self) -> flask.Response | None:
         try:
             self._handles.drop_stale(self._services.driver)
+            if internals.is_virtual_media(flask.request):
+                self._name_media()
             self._locks.acquire()
             if flask.request.endpoint == internals.VIRTUAL_MEDIA:
                 self._update_media_note()
@@ -111,6 +113,25 @@ class Hooks:
                 return answer(errors.error(exc), exc.status)
             LOG.debug('Not locked: %r', messages.text(exc))
         return None
+
+    def _name_media(self) -> None:
+        """
+        Let the request name the system of virtual media by its UUID.
+
+        The emulator notes media under any name that it is asked for, whether
+        there is such a system or not.
+        """
+        request = flask.request
+        name = internals.system_of(request) or ''
+        try:
+            uuid = self._services.driver.resolve(name).uuid
+        except exceptions.SystemNotFound:
+            raise internals.not_found() from None
+        except exceptions.HawkFishError as exc:
+            if internals.may_note_media(flask.current_app, request):
+                flask.abort(answer(errors.error(exc), exc.status))
+            raise
+        internals.name_media_by(flask.current_app, request, uuid)
 
     def _update_media_note(self) -> None:
         driver = self._services.driver

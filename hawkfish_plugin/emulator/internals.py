@@ -437,6 +437,45 @@ def guard_boot_image(driver: Any, before: Callable[[], None]) -> None:
 # Virtual media -------------------------------------------------------------
 
 
+def is_virtual_media(request: flask.Request) -> bool:
+    """
+    Whether *request* is for the virtual media of a system.
+
+    Relies on the blueprint of its routes, VirtualMedia.
+    """
+    return (request.endpoint or '').startswith('VirtualMedia.')
+
+
+def may_note_media(app: flask.Flask, request: flask.Request) -> bool:
+    """
+    Whether the emulator would make a note for *request*, of virtual media.
+
+    Relies on what ``media_note`` does; the list of devices notes nothing.
+    """
+    device = (request.view_args or {}).get('device')
+    return device is not None and not media_note(
+        app, system_of(request) or '', device
+    )
+
+
+def name_media_by(app: flask.Flask, request: flask.Request, uuid: str) -> None:
+    """
+    Let *request* be for the virtual media of the system *uuid*.
+
+    Relies on what ``system_of`` and ``media_note`` do.  Notes under another
+    name of the system become its own.
+    """
+    name, view_args = system_of(request) or '', request.view_args or {}
+    if name == uuid:
+        return
+    view_args['identity'] = uuid
+    devices = _devices(app)
+    for device in app.vmedia.devices:  # type: ignore[attr-defined]
+        note = devices.pop((name, device), None)
+        if note is not None and (uuid, device) not in devices:
+            devices[(uuid, device)] = note
+
+
 def media_note(
     app: flask.Flask, identity: str, device: str
 ) -> MediaNote | None:

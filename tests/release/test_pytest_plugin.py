@@ -127,6 +127,44 @@ def test_the_marker(run, reverts, scope, expected):
     assert reverts() == expected
 
 
+@pytest.mark.parametrize('scope', ['module', 'session'])
+def test_another_snapshot_in_between(run, reverts, scope):
+    """A test never runs on another one than its marker, or fixture, says."""
+    result = run(
+        f"""
+        import pytest
+
+        whole = pytest.mark.hawkfish_revert('clean', scope='{scope}')
+
+        def current(lab):
+            found = lab.client.group_snapshots('lab').get_members()
+            return [snapshot.name for snapshot in found if snapshot.is_current]
+
+        @whole
+        def test_one(hawkfish_lab):
+            assert current(hawkfish_lab) == ['clean']
+
+        @pytest.mark.hawkfish_revert('other')
+        def test_two(hawkfish_lab):
+            assert current(hawkfish_lab) == ['other']
+
+        @whole
+        def test_three(hawkfish_lab):
+            assert current(hawkfish_lab) == ['clean']
+
+        def test_four(hawkfish_reverted_{scope}):
+            hawkfish_reverted_{scope}.revert('other')
+
+        def test_five(hawkfish_reverted_{scope}):
+            assert current(hawkfish_reverted_{scope}) == ['clean']
+        """,
+        '--hawkfish-snapshot=clean',
+    )
+
+    result.assert_outcomes(passed=5)
+    assert reverts() == ['clean', 'other', 'clean', 'other', 'clean']
+
+
 def test_scopes_of_two_modules(run, reverts, pytester):
     """A module is reverted for by itself, a session once for all."""
     for scope in ('module', 'session'):
