@@ -435,9 +435,19 @@ class GroupCreate(Operation):
             return True
 
     def follow(self, task: Task) -> None:
+        errors: list[exceptions.HawkFishError] = []
         for subject in task.subjects:
-            self._prune.after_create(subject.system)
+            try:
+                self._prune.after_create(subject.system)
+            except exceptions.HawkFishError as exc:
+                # It says nothing of the others.
+                errors.append(exc)
         self._groups.tidy(GroupCreateArguments.load(task.arguments).group)
+        for error in errors:
+            if isinstance(error, exceptions.Unavailable):
+                # It is tried again.
+                raise error
+        exceptions.check([part for error in errors for part in error.parts])
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None

@@ -225,6 +225,32 @@ def test_a_lab_at_a_limit_that_refuses_is_reverted(limited):
     set_policy(lab, 'node-1', OnLimit=None)
 
 
+def test_each_system_is_pruned_by_itself_after_a_create(lab, monkeypatch):
+    """What one of them raises does not keep the others from it."""
+    for system in ('node-0', 'node-2'):
+        for name in ('a', 'b'):
+            created = requests.post(lab.of(system), json={'Name': name})
+            lab.emulator.wait(created)
+    set_policy(lab, 'node-0', MaxSnapshots=2)
+    set_policy(lab, 'node-2', MaxSnapshots=2)
+    driver = lab.emulator.driver
+    snapshots = driver.inventory
+
+    def fail_for_one(uuid, *args):
+        if uuid == NODES['node-0']:
+            raise exceptions.OperationFailed('list', 'told to fail')
+        return snapshots(uuid, *args)
+
+    monkeypatch.setattr(driver, 'inventory', fail_for_one)
+    lab.post_create(Name='c')
+    lab.emulator.wait_idle()
+    monkeypatch.undo()
+
+    assert lab.names_of('node-2') == ['b', 'c']
+    set_policy(lab, 'node-0', MaxSnapshots=None)
+    set_policy(lab, 'node-2', MaxSnapshots=None)
+
+
 def test_an_expired_group_snapshot_goes_as_a_whole(lab):
     """When the time of one part has come, and nothing else needs it."""
     lab.made(Name='a')
