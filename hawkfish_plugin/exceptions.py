@@ -407,6 +407,10 @@ class GroupSnapshotMixed(Conflict):
     """(snapshot, systems that stand on it, the others)"""
 
 
+class GroupSnapshotPartBusy(Conflict):
+    """(group snapshot, systems and what is done in each)"""
+
+
 class GroupPauseTooLong(Conflict):
     """(group, forecast in milliseconds, limit in milliseconds)"""
 

@@ -265,6 +265,8 @@ class GroupCatalogue:
             return working
         if any(found.is_damaged for found in view.views):
             return FAILED
+        if view.busy:
+            return view.busy[0].state
         if view.missing:
             return INCOMPLETE
         return MIXED if len({p.stands for p in view.parts}) > 1 else READY

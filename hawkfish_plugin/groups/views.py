@@ -10,9 +10,12 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Group, GroupSnapshot
+from hawkfish_plugin.tasks.operation import Effect
 from hawkfish_plugin.tasks.task import Task
 
 MIXED, INCOMPLETE = 'Mixed', 'Incomplete'
+
+_WORKING = (Effect.DELETING.value, Effect.REVERTING.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,11 @@ class PartView:
     @property
     def system(self) -> contract.System:
         return self.member.system
+
+    @property
+    def state(self) -> str:
+        """That of its snapshot."""
+        return self.view.state if self.view else ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +82,11 @@ class GroupView:
         return [part.system for part in self.parts if not part.view]
 
     @property
+    def busy(self) -> Sequence[PartView]:
+        """Those that a task of their system alone deletes, or reverts to."""
+        return [p for p in self.parts if p.state in _WORKING]
+
+    @property
     def added(self) -> Sequence[contract.System]:
         """The systems that came to the group after it."""
         captured = {part.system.uuid for part in self.parts}
@@ -83,6 +96,16 @@ class GroupView:
     def findings(self) -> Sequence[exceptions.HawkFishError]:
         """What its state means, and what can still be done."""
         found: list[exceptions.HawkFishError] = []
+        if self.task is None and self.busy:
+            found.append(
+                exceptions.GroupSnapshotPartBusy(
+                    self.name,
+                    ', '.join(
+                        f'{part.system.name} ({part.state})'
+                        for part in self.busy
+                    ),
+                )
+            )
         if self.state == INCOMPLETE:
             found.append(
                 exceptions.GroupSnapshotIncomplete(

@@ -245,6 +245,33 @@ def test_a_system_reverted_alone_makes_it_mixed(lab):
     assert lab.show('b')['SnapshotState'] == 'Ready'
 
 
+@pytest.mark.parametrize('state', ['Deleting', 'Reverting'])
+def test_a_part_that_is_changed_alone_is_named(lab, state):
+    """It is not Ready then: what it will be is not known yet."""
+    lab.made(Name='a')
+    lab.made(Name='b')
+    part = f'{lab.of("node-0")}/a'
+    with lab.emulator.slow():
+        if state == 'Deleting':
+            accepted = requests.delete(part)
+        else:
+            revert = f'{part}/Actions/HawkFishSnapshot.Revert'
+            accepted = requests.post(revert, json={'SafetySnapshot': False})
+        lab.emulator.wait_running(accepted)
+        shown = lab.show('a')
+    lab.emulator.wait(accepted)
+
+    assert shown['SnapshotState'] == state
+    assert shown['Status']['State'] == 'Updating'
+    assert [f['MessageId'].rpartition('.')[2] for f in shown['Findings']] == [
+        'GroupSnapshotPartBusy'
+    ]
+    assert f'node-0 ({state})' in shown['Findings'][0]['Message']
+    # All of them stand on it still.
+    ended = 'Incomplete' if state == 'Deleting' else 'Ready'
+    assert lab.show('a')['SnapshotState'] == ended
+
+
 def test_a_part_deleted_alone_makes_it_incomplete(lab):
     """What is left can be reverted to, if asked for, and deleted."""
     lab.made(Name='a')
