@@ -447,6 +447,10 @@ class GroupChangeNotUndone(Conflict):
     """(snapshot, systems)"""
 
 
+class GroupActionUnfinished(Conflict):
+    """(operation, systems that it was done for, all systems, group)"""
+
+
 class GroupMemberFailed(Conflict):
     """(system, error)"""
 

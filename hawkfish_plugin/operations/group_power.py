@@ -8,21 +8,28 @@ that cannot be reset keeps the others from nothing.
 """
 
 import abc
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import exceptions
+from oslo_config import cfg
+
+from hawkfish_plugin import exceptions, locks, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
+from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.tasks.context import Context
-from hawkfish_plugin.tasks.operation import Operation
+from hawkfish_plugin.tasks.operation import Lock, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
+
+# How often a system is tried that others work on.
+_POLL_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +66,11 @@ class _OfMembers(Operation):
     """
     Something that is done to each system of a group, within one task.
 
-    *systems* gives the emulator's own driver of systems.
+    *systems* gives the emulator's own driver of systems.  It may take long,
+    so each system is locked in its turn only.
     """
 
+    lock = Lock.NONE
     of_group = True
 
     def __init__(
@@ -69,11 +78,15 @@ class _OfMembers(Operation):
         findings: Findings,
         task_table: Tasks,
         groups: GroupCatalogue,
+        lock_files: locks.Locks,
+        conf: cfg.ConfigOpts,
         systems: Callable[[], Any],
     ) -> None:
         self._findings = findings
         self._tasks = task_table
         self._groups = groups
+        self._locks = lock_files
+        self._conf = conf
         self._systems = systems
 
     def _submit(
@@ -85,7 +98,18 @@ class _OfMembers(Operation):
         with self._groups.held(group.name) as group:
             self._groups.check_idle(group)
             subjects = [Subject(s) for s in self._groups.present(group)]
+            self._check_length(arguments, len(subjects))
             return self._tasks.submit(self, subjects, arguments, payload)
+
+    def _check_length(self, arguments: PowerArguments, systems: int) -> None:
+        """Raise where the pauses alone take longer than a task may."""
+        batches = -(-systems // (arguments.batch or systems))
+        if (batches - 1) * arguments.delay > self._conf.tasks.deadline:
+            raise exceptions.ActionParameterValueFormatError(
+                arguments.delay,
+                'DelayBetweenBatchesInSeconds',
+                uris.RESET_ACTION,
+            )
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         group = rival.intent.group
@@ -102,27 +126,75 @@ class _OfMembers(Operation):
         for number, system in enumerate(systems):
             if number and number % size == 0:
                 context.rest(arguments.delay)
+            self._check(context)
             done.append(system.uuid)
             context.step(self.name, PowerJournal(done))
-            failed += self._attempt(system, arguments)
+            failed += self._attempt(context, system, arguments)
             context.progress(100 * len(done) // len(systems))
-        exceptions.check(failed)
+        if failed:
+            told = exceptions.GroupActionUnfinished(
+                self.name,
+                len(done) - len(failed),
+                len(systems),
+                arguments.group,
+            )
+            raise exceptions.Refused([told, *failed])
         return {'systems': len(done)}
 
+    def _check(self, context: Context) -> None:
+        """Raise where no more systems are to be touched."""
+        if context.cancelled:
+            raise exceptions.OperationCancelled(self.name)
+        if context.overdue:
+            raise exceptions.OperationTimedOut(
+                self.name, self._conf.tasks.deadline
+            )
+
     def _attempt(
-        self, system: contract.System, arguments: PowerArguments
+        self,
+        context: Context,
+        system: contract.System,
+        arguments: PowerArguments,
     ) -> Sequence[exceptions.HawkFishError]:
+        """The error of one system, where it has one."""
         try:
-            self._do(system, arguments)
+            with self._locked(context, system):
+                self._do(system, arguments)
         except RuntimeError as exc:
             return [exceptions.GroupMemberFailed(system.name, exc)]
+        except (
+            exceptions.OperationCancelled,
+            exceptions.OperationTimedOut,
+        ):
+            raise
         except (
             exceptions.Conflict,
             exceptions.NotFound,
             exceptions.NotAnswering,
+            exceptions.SystemUnsettled,
         ) as exc:
-            return [exceptions.GroupMemberRefused(system.name), *exc.parts]
+            said = messages.text(exc).rstrip('.')
+            return [exceptions.GroupMemberFailed(system.name, said)]
         return ()
+
+    @contextlib.contextmanager
+    def _locked(
+        self, context: Context, system: contract.System
+    ) -> Iterator[None]:
+        """Hold the lock of *system*, as a request of the emulator does."""
+        with contextlib.ExitStack() as held:
+            while True:
+                self._check(context)
+                with contextlib.suppress(exceptions.SystemLocked):
+                    held.enter_context(self._locks.system(system.uuid, 0))
+                    break
+                context.rest(_POLL_SECONDS)
+            task = self._tasks.unsettled(system.uuid)
+            if task:
+                raise exceptions.SystemUnsettled(
+                    system.uuid, task.operation, task.id
+                )
+            yield
 
     @abc.abstractmethod
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:

@@ -170,7 +170,14 @@ class Work(Access):
             self.group_revert,
             self.group_delete,
             *(
-                kind(self.findings, self.tasks, self.groups, self._systems)
+                kind(
+                    self.findings,
+                    self.tasks,
+                    self.groups,
+                    self.locks,
+                    self.conf,
+                    self._systems,
+                )
                 for kind in (GroupReset, GroupBootOrder)
             ),
         )

@@ -302,7 +302,47 @@ def test_a_system_that_cannot_be_reset_keeps_no_other(lab, monkeypatch):
     response = lab.emulator.wait(lab.act('lab', 'Reset', ResetType='Nmi'))
 
     assert response.status_code == 409
-    assert message_ids(response) == ['GroupMemberFailed'] * 2
+    assert message_ids(response) == [
+        'GroupActionUnfinished',
+        *['GroupMemberFailed'] * 2,
+    ]
+    assert '0 of the 2' in response.json()['error']['message']
+
+
+def test_a_reset_locks_each_system_in_its_turn(lab, monkeypatch):
+    """The others are free, and a cancel is heard before each of them."""
+    lab.create('node-0', 'node-1', 'node-2', Name='lab')
+    seen = []
+    systems = lab.emulator.app.systems
+    monkeypatch.setattr(
+        systems, 'set_power_state', lambda uuid, kind: seen.append(uuid)
+    )
+    locks = lab.emulator.services.locks
+    with locks.system(NODES['node-1'], 1):
+        accepted = lab.act('lab', 'Reset', ResetType='On')
+        wait_for(lambda: len(seen) == 1, 'the first reset')
+        for free in ('node-0', 'node-2'):
+            with locks.system(NODES[free], 1):
+                pass
+        lab.emulator.cancel(accepted)
+
+    assert seen == [NODES['node-0']]
+
+
+def test_a_reset_that_would_take_too_long_is_refused(lab):
+    """Its pauses alone take longer than a task may."""
+    lab.create('node-0', 'node-1', 'node-2', Name='lab')
+
+    response = lab.act(
+        'lab',
+        'Reset',
+        ResetType='On',
+        BatchSize=1,
+        DelayBetweenBatchesInSeconds=3600,
+    )
+
+    assert response.status_code == 400
+    assert message_ids(response) == ['ActionParameterValueFormatError']
 
 
 @pytest.mark.parametrize(
