@@ -34,7 +34,7 @@ from hawkfish_plugin.operations.group_power import (
     GroupReset,
     ResetOptions,
 )
-from hawkfish_plugin.redfish import aggregates, uris
+from hawkfish_plugin.redfish import aggregates, errors, uris
 from hawkfish_plugin.redfish.tasks import payload
 
 SERVICE = '/AggregationService'
@@ -58,7 +58,9 @@ _CREATE = RequestBody(
 )
 
 
-def _parameters(action: str, required: tuple[str, ...], **of: Schema) -> Any:
+def _parameters(
+    action: str, required: tuple[str, ...], **of: Schema
+) -> RequestBody:
     return RequestBody(
         of,
         required,
@@ -136,8 +138,8 @@ def add_elements(group: str) -> flask.Response:
     _ADD.check(body, _element_errors)
     systems = _systems(body['Elements'])
     with _changing(group) as found:
-        changed = services().group_table.add(found.name, systems)
-    return answer(_render(changed))
+        services().group_table.add(found.name, systems)
+    return answer(errors.success())
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.REMOVE_ELEMENTS_ACTION}')
@@ -148,8 +150,8 @@ def remove_elements(group: str) -> flask.Response:
     systems = [_find(e['@odata.id'], gone) for e in body['Elements']]
     removed = [system for system in systems if system]
     with _changing(group) as found:
-        changed = services().group_table.remove(found.name, removed)
-    return answer(_render(changed))
+        services().group_table.remove(found.name, removed)
+    return answer(errors.success())
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.RESET_ACTION}')
@@ -163,7 +165,9 @@ def reset_aggregate(group: str) -> flask.Response:
         body.get('DelayBetweenBatchesInSeconds', 0),
     )
     return accepted(
-        operation(GroupReset).submit(found, options, _payload(body))
+        operation(GroupReset).submit(
+            found, options, _payload(body), check_group
+        )
     )
 
 
@@ -172,7 +176,9 @@ def set_default_boot_order(group: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
     _BOOT_ORDER.check(body)
-    return accepted(operation(GroupBootOrder).submit(found, _payload(body)))
+    return accepted(
+        operation(GroupBootOrder).submit(found, _payload(body), check_group)
+    )
 
 
 def find_group(name: str) -> Group:
@@ -187,9 +193,14 @@ def find_group(name: str) -> Group:
 def _changing(name: str) -> Iterator[Group]:
     """Change a group, on which nobody works; raises GroupBusy as well."""
     with services().groups.held(name) as group:
-        check_if_match(_render(group))
+        check_group(group)
         services().groups.check_idle(group)
         yield group
+
+
+def check_group(group: Group) -> None:
+    """Raise PreconditionFailed where If-Match is of another *group*."""
+    check_if_match(_render(group))
 
 
 def _render(group: Group) -> Body:

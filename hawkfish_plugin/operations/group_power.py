@@ -94,8 +94,10 @@ class _OfMembers(Operation):
         group: Group,
         arguments: PowerArguments,
         payload: Mapping[str, Any],
+        check: Callable[[Group], None],
     ) -> Task:
         with self._groups.held(group.name) as group:
+            check(group)
             self._groups.check_idle(group)
             subjects = [Subject(s) for s in self._groups.present(group)]
             self._check_length(arguments, len(subjects))
@@ -215,17 +217,23 @@ class GroupReset(_OfMembers):
     cancellable = True
 
     def submit(
-        self, group: Group, options: ResetOptions, payload: Mapping[str, Any]
+        self,
+        group: Group,
+        options: ResetOptions,
+        payload: Mapping[str, Any],
+        check: Callable[[Group], None],
     ) -> Task:
         """
         Queue a reset of all systems and return its task.
+
+        *check* may refuse, by what the group is when nobody changes it.
 
         Raises GroupBusy and GroupMemberGone.
         """
         arguments = PowerArguments(
             group.name, options.kind, options.batch, options.delay
         )
-        return self._submit(group, arguments, payload)
+        return self._submit(group, arguments, payload, check)
 
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:
         if internals.is_start(arguments.kind):
@@ -238,13 +246,18 @@ class GroupBootOrder(_OfMembers):
     title = 'Set the default boot order of a group'
     cancellable = True
 
-    def submit(self, group: Group, payload: Mapping[str, Any]) -> Task:
+    def submit(
+        self,
+        group: Group,
+        payload: Mapping[str, Any],
+        check: Callable[[Group], None],
+    ) -> Task:
         """
-        Queue it for all systems and return its task.
+        Queue it for all systems and return its task; *check* as of a reset.
 
         Raises GroupBusy and GroupMemberGone.
         """
-        return self._submit(group, PowerArguments(group.name), payload)
+        return self._submit(group, PowerArguments(group.name), payload, check)
 
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:
         internals.set_default_boot_order(self._systems(), system.uuid)

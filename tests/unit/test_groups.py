@@ -155,11 +155,11 @@ def test_systems_come_and_go(lab):
     lab.create('node-0', Name='lab')
     lab.create('node-0', 'node-1', Name='other')
 
-    added = lab.act('lab', 'AddElements', Elements=lab.elements('node-2'))
-    removed = lab.act('lab', 'RemoveElements', Elements=lab.elements('node-0'))
+    lab.act('lab', 'AddElements', Elements=lab.elements('node-2'))
+    assert members(lab.get('lab')) == ['node-0', 'node-2']
+    lab.act('lab', 'RemoveElements', Elements=lab.elements('node-0'))
 
-    assert members(added.json()) == ['node-0', 'node-2']
-    assert members(removed.json()) == ['node-2'] == members(lab.get('lab'))
+    assert members(lab.get('lab')) == ['node-2']
     assert members(lab.get('other')) == ['node-0', 'node-1']
 
 
@@ -307,6 +307,30 @@ def test_a_system_that_cannot_be_reset_keeps_no_other(lab, monkeypatch):
         *['GroupMemberFailed'] * 2,
     ]
     assert '0 of the 2' in response.json()['error']['message']
+
+
+@pytest.mark.parametrize('action', ['Reset', 'SetDefaultBootOrder'])
+def test_an_action_on_another_version_is_refused(lab, action):
+    """Nothing is done to any system."""
+    lab.create('node-0', Name='lab')
+    target = lab.url(f'/lab/Actions/Aggregate.{action}')
+    body = {'ResetType': 'On'} if action == 'Reset' else {}
+
+    response = requests.post(target, json=body, headers={'If-Match': '"old"'})
+
+    assert response.status_code == 412
+
+
+@pytest.mark.parametrize('action', ['AddElements', 'RemoveElements'])
+def test_a_change_of_members_is_answered_by_a_message(lab, action):
+    """An action has no resource to answer with."""
+    system = 'node-2' if action == 'AddElements' else 'node-0'
+    lab.create('node-0', 'node-1', Name='lab')
+
+    response = lab.act('lab', action, Elements=lab.elements(system))
+
+    assert response.status_code == 200
+    assert message_ids(response) == ['Success']
 
 
 def test_a_reset_locks_each_system_in_its_turn(lab, monkeypatch):
