@@ -48,9 +48,11 @@ REQUEST_SECONDS = _bound(
 )
 _option(
     'Requests that wait, per process of a server with few threads',
-    'of eight web_threads, three for streams, two for locks of systems and '
-    'one for a download',
-    'EventSubscriptionLimitExceeded, SystemLocked, or TooManyDownloads',
+    'of eight web_threads, seven: three for streams, two for locks of '
+    'systems, one for a download, and four for others that decide about the '
+    'same system',
+    'EventSubscriptionLimitExceeded, SystemLocked, or TooManyDownloads; for a '
+    'decision, after two seconds',
 )
 LOCK_SECONDS = _bound(
     'Time that a request waits for a system or a group that is being changed',

@@ -103,9 +103,9 @@ class Catalogue:
         )
 
     @contextlib.contextmanager
-    def deciding(self, system: contract.System) -> Iterator[None]:
-        """Decide alone what is submitted for *system*; see ``locks``."""
-        with self._locks.deciding(system.uuid):
+    def deciding(self, *systems: contract.System) -> Iterator[None]:
+        """Decide alone what is submitted for *systems*; see ``locks``."""
+        with self._locks.deciding(*(system.uuid for system in systems)):
             yield
 
     def check_whole(self, system: contract.System) -> None:

@@ -79,9 +79,11 @@ hawkfish_opts: list[cfg.Opt] = [
         min=1,
         max=4096,
         help='Number of threads that each process of the web server has, as '
-        'with "--threads" of gunicorn. Requests that wait occupy six of eight '
-        'at most: three for streams of events, two for the locks of systems, '
-        'and one for a download of virtual media. The server of '
+        'with "--threads" of gunicorn. Requests that wait occupy seven of '
+        'eight at most: three for streams of events, two for the locks of '
+        'systems, one for a download of virtual media, and four for the '
+        'decisions of others about the same system; a decision that finds no '
+        'place is waited for no longer than two seconds. The server of '
         'sushy-emulator has a thread for each connection and ignores this.',
     ),
 ]

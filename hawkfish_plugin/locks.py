@@ -31,6 +31,11 @@ REQUEST_TIMEOUT: float = bounds.LOCK_SECONDS
 _POLL_SECONDS = 0.05
 # Whoever needs longer for a change of a few numbers does not come back.
 _MOMENT_SECONDS = 15.0
+# How long a request waits for others to decide where no place is free for
+# that: longer than it takes a few of them, and no time to keep a thread.
+_BRIEF_SECONDS = 2.0
+# The locks of those who decide.
+_DECISIONS = frozenset(('deciding', 'group'))
 # How many calls are answered at once.
 _MOST_CALLS = 4096
 # How long whoever listens for calls may hear nothing.
@@ -61,14 +66,15 @@ class Locks:
     """
     The lock files in *folder*.
 
-    Requests wait for them in *room*, and where that is full, not at all.
+    Requests wait for them in *waiting_rooms*, and where those are full, not
+    at all, or not for long.
     """
 
     def __init__(
-        self, folder: pathlib.Path, room: rooms.Room | None = None
+        self, folder: pathlib.Path, waiting_rooms: rooms.Rooms | None = None
     ) -> None:
         self._folder = folder
-        self._room = room
+        self._rooms = waiting_rooms or rooms.Rooms(1)
         self._pipe = folder / 'calls'
         self._deciding = threading.local()
         db.make_private_folder(folder)
@@ -121,9 +127,9 @@ class Locks:
             yield
 
     @contextlib.contextmanager
-    def deciding(self, uuid: str) -> Iterator[None]:
+    def deciding(self, *uuids: str) -> Iterator[None]:
         """
-        Decide alone what is submitted for one system.
+        Decide alone what is submitted for some systems.
 
         From the look at what there is to the submission of what follows from
         it: two at once would both find a name free.  Within another one of
@@ -131,19 +137,20 @@ class Locks:
         system as well takes that one first.  Raises SystemLocked.
         """
         held: set[str] = vars(self._deciding).setdefault('held', set())
-        if uuid in held:
+        until = time.monotonic() + REQUEST_TIMEOUT
+        with contextlib.ExitStack() as stack:
+            # In one order, so that two cannot wait for each other.
+            for uuid in sorted(set(uuids) - held):
+                left = until - time.monotonic()
+                # Nobody waits for what our own threads decide.
+                if supervision.is_ours():
+                    left = REQUEST_TIMEOUT
+                stack.enter_context(
+                    self._hold('deciding', uuid, fcntl.LOCK_EX, max(0.0, left))
+                )
+                held.add(uuid)
+                stack.callback(held.discard, uuid)
             yield
-            return
-        # For as long as a look takes, which the thread would do by itself:
-        # this is no wait for an operation, and needs no room.
-        with self._hold_in(
-            None, 'deciding', uuid, fcntl.LOCK_EX, REQUEST_TIMEOUT
-        ):
-            held.add(uuid)
-            try:
-                yield
-            finally:
-                held.discard(uuid)
 
     @contextlib.contextmanager
     def group(self, name: str) -> Iterator[None]:
@@ -155,9 +162,7 @@ class Locks:
         """
         # Clients make up names, and each would leave a file behind.
         digest = hashlib.sha256(name.encode(errors='replace')).hexdigest()
-        # As for ``deciding``, this needs no room.
-        with self._hold_in(
-            None,
+        with self._hold(
             'group',
             digest[:2],
             fcntl.LOCK_EX,
@@ -166,15 +171,9 @@ class Locks:
         ):
             yield
 
-    def _hold(
-        self, what: str, uuid: str, kind: int, timeout: float
-    ) -> contextlib.AbstractContextManager['Held']:
-        return self._hold_in(self._room, what, uuid, kind, timeout)
-
     @contextlib.contextmanager
-    def _hold_in(
+    def _hold(
         self,
-        room: rooms.Room | None,
         what: str,
         uuid: str,
         kind: int,
@@ -183,8 +182,15 @@ class Locks:
     ) -> Iterator['Held']:
         handle = self._open(f'{what}-{uuid}')
         held = Held(handle)
+        # Others decide for as long as a look takes, and do so in turn: a few
+        # that come at once are all served.
+        room, without = (
+            (self._rooms.decisions, _BRIEF_SECONDS)
+            if what in _DECISIONS
+            else (self._rooms.locks, 0.0)
+        )
         try:
-            waited = self._acquire(handle, kind, timeout, room)
+            waited = self._acquire(handle, kind, timeout, room, without)
             if waited is not None:
                 if locked:
                     raise locked(round(waited))
@@ -262,25 +268,33 @@ class Locks:
         handle: int,
         kind: int,
         timeout: float,
-        room: rooms.Room | None,
+        room: rooms.Room,
+        without: float,
     ) -> float | None:
-        """None, or how many seconds it was waited for in vain."""
+        """
+        None, or how many seconds it was waited for in vain.
+
+        *without* a place in *room*, for so many seconds at most.
+        """
         if self._try(handle, kind):
             return None
         # Our own threads are none of the web server's.
-        room = None if supervision.is_ours() else room
-        if not timeout or (room and not room.enter()):
-            return 0.0
+        if not timeout or supervision.is_ours():
+            return self._poll(handle, kind, timeout)
+        if not room.enter():
+            return self._poll(handle, kind, min(timeout, without))
         try:
-            deadline = time.monotonic() + timeout
-            while time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)
-                if self._try(handle, kind):
-                    return None
-            return timeout
+            return self._poll(handle, kind, timeout)
         finally:
-            if room:
-                room.leave()
+            room.leave()
+
+    def _poll(self, handle: int, kind: int, timeout: float) -> float | None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            if self._try(handle, kind):
+                return None
+        return timeout
 
     def _try(self, handle: int, kind: int) -> bool:
         try:

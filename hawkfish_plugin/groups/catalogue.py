@@ -130,14 +130,11 @@ class GroupCatalogue:
         with self._locks.group(name):
             yield self.group(name)
 
-    @contextlib.contextmanager
-    def deciding(self, systems: Iterable[contract.System]) -> Iterator[None]:
+    def deciding(
+        self, systems: Iterable[contract.System]
+    ) -> contextlib.AbstractContextManager[None]:
         """Decide alone what is submitted for all of *systems*."""
-        with contextlib.ExitStack() as stack:
-            # In one order, so that two cannot wait for each other.
-            for system in sorted(systems, key=lambda system: system.uuid):
-                stack.enter_context(self._catalogue.deciding(system))
-            yield
+        return self._catalogue.deciding(*systems)
 
     def taken(self, systems: Iterable[contract.System]) -> set[str]:
         """The names that any snapshot of *systems* has, or will have."""

@@ -70,7 +70,7 @@ class Foundations:
 
     @functools.cached_property
     def locks(self) -> Locks:
-        return Locks(self._folder, self.rooms.locks)
+        return Locks(self._folder, self.rooms)
 
     @functools.cached_property
     def rooms(self) -> Rooms:

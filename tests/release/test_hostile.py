@@ -20,7 +20,7 @@ import requests
 from hawkfish_plugin import locks
 from tests.served import FAKE_UUID, OWN_WSGI, Served
 from tests.unit.receiver import Receiver
-from tests.waiting import holds_for, wait_for
+from tests.waiting import holds_for, patience, wait_for
 
 
 @pytest.fixture
@@ -281,6 +281,26 @@ def test_waits_leave_threads_to_others(gunicorn):
         assert served.ok
         assert time.monotonic() - begin < 5
     assert {one.result() for one in waiting} <= {200, 503}
+
+
+def test_decisions_leave_threads_to_others(gunicorn):
+    """Some wait until others have decided about their system, not all."""
+    gunicorn.create(FAKE_UUID, Name='a')
+    (folder,) = (gunicorn.folder / 'state').glob('fake-*')
+    with (
+        locks.Locks(folder).deciding(FAKE_UUID),
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        waiting = [
+            pool.submit(gunicorn.post_create, FAKE_UUID, Name=f'n{n}')
+            for n in range(8)
+        ]
+        wait_for(lambda: any(one.done() for one in waiting))
+        begin = time.monotonic()
+        served = requests.get(f'{gunicorn.url}/redfish/v1', timeout=60)
+
+        assert served.ok
+        assert time.monotonic() - begin < patience(5)
 
 
 def rename(process, number):

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from hawkfish_plugin import exceptions, locks
+from hawkfish_plugin import exceptions, locks, rooms
+from tests.waiting import patience, wait_for
 
 HOLD_SYSTEM = """
 import pathlib, sys
@@ -18,6 +19,9 @@ with locks.Locks(pathlib.Path(sys.argv[1])).system(sys.argv[2], 5):
     print('held', flush=True)
     sys.stdin.read()
 """
+HOLD_DECISION = HOLD_SYSTEM.replace(
+    'system(sys.argv[2], 5)', 'deciding(sys.argv[2])'
+)
 HOLD_WORKERS = """
 import pathlib, sys
 from hawkfish_plugin import locks
@@ -128,3 +132,98 @@ def test_one_process_owns_the_workers_until_it_dies(tmp_path):
         assert not owned.wait(0.3)
         process.kill()
         assert owned.wait(20)
+
+
+# Decisions ----------------------------------------------------------------
+
+
+def few_threads(threads=8):
+    found = rooms.Rooms(threads)
+    found.bound(True)
+    return found
+
+
+def test_decisions_leave_threads_to_others(tmp_path, monkeypatch):
+    """Half of them wait until it is their turn, the others for a moment."""
+    monkeypatch.setattr(locks, '_BRIEF_SECONDS', 0.1)
+    monkeypatch.setattr(locks, 'REQUEST_TIMEOUT', patience())
+    lock_files, ends = locks.Locks(tmp_path, few_threads()), []
+
+    def decide():
+        try:
+            with lock_files.deciding('a'):
+                ends.append('decided')
+        except exceptions.SystemLocked:
+            ends.append('refused')
+
+    with lock_files.deciding('a'):
+        threads = [threading.Thread(target=decide) for _ in range(7)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(ends) == 3)
+        assert ends == ['refused'] * 3
+    for thread in threads:
+        thread.join()
+
+    assert ends[3:] == ['decided'] * 4
+
+
+def test_a_few_decide_in_turn_without_a_place(tmp_path):
+    """Those that come at once are all served, with any number of threads."""
+    lock_files, decided = locks.Locks(tmp_path, few_threads(1)), []
+
+    def decide():
+        with lock_files.deciding('a'):
+            decided.append(1)
+
+    with lock_files.deciding('a'):
+        threads = [threading.Thread(target=decide) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(decided) == 8
+
+
+@pytest.mark.parametrize('threads', [8, 32])
+def test_one_thread_of_eight_waits_for_nothing(threads):
+    """Whatever the others wait for."""
+    full = few_threads(threads)
+    kinds = (full.decisions, full.locks, full.downloads, full.streams)
+
+    taken = sum(room.enter() for room in kinds for _ in range(threads))
+
+    assert taken == threads * 7 // 8
+    full.streams.leave()
+    assert full.streams.enter()
+
+
+class Clock:
+    """A clock that goes on when somebody sleeps; *at* a time, calls *then*."""
+
+    def __init__(self, at, then):
+        self.now, self._at, self._then = 0.0, at, then
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        if self.now >= self._at:
+            self._then()
+
+
+def test_all_members_of_a_group_have_one_deadline(tmp_path, monkeypatch):
+    """A group does not wait as many times as it has members."""
+    others = locks.Locks(tmp_path)
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        for stack, uuid in ((first, 'a'), (second, 'b')):
+            stack.enter_context(holder(HOLD_DECISION, tmp_path, uuid))
+        clock = Clock(10, first.close)
+        monkeypatch.setattr(locks, 'time', clock)
+        with pytest.raises(exceptions.SystemLocked):
+            with others.deciding('b', 'a'):
+                pass
+
+    assert 15 <= clock.now < 16
