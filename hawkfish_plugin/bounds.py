@@ -167,7 +167,16 @@ _option(
     'EventSubscriptionLimitExceeded',
 )
 PUSH_SECONDS = _bound(
-    'Time of one push', 15, 'seconds', 'it has failed, and is repeated'
+    'Time of one push, with the lookup of the name of its destination',
+    15,
+    'seconds',
+    'it has failed, and is repeated',
+)
+LOOKUPS = _bound(
+    'Names of destinations that are looked up at the same time',
+    64,
+    '',
+    'pushes to others have failed, and are repeated',
 )
 
 # Sessions and the log -----------------------------------------------------

@@ -26,6 +26,7 @@ from hawkfish_plugin.events import (
     pushing,
     subscriptions,
 )
+from hawkfish_plugin.events.lookups import Lookups
 from hawkfish_plugin.redfish import events as redfish_events
 from hawkfish_plugin.redfish.common import Resource
 from hawkfish_plugin.supervision import (
@@ -96,8 +97,11 @@ class Delivery:
         self._is_allowed = is_allowed
         self._supervisor = supervisor
         self._deadlines = deadlines
+        self._names = Lookups(supervisor)
         self._failures = Failures(LOG)
         self._lines: dict[int, _Line] = {}
+        # Whose subscription is gone, and which still keep a thread.
+        self._orphans: list[_Line] = []
         self._queue: queue.SimpleQueue[_Line] = queue.SimpleQueue()
 
     def start(self, over: threading.Event | None = None) -> None:
@@ -114,7 +118,9 @@ class Delivery:
         time.sleep(_GATHER_SECONDS)
         self._look_around()
         busy = sum(line.busy for line in self._lines.values())
-        for number in range(min(busy, self._conf.max_subscriptions)):
+        self._orphans = [line for line in self._orphans if line.busy]
+        most = min(busy, self._conf.max_subscriptions) + len(self._orphans)
+        for number in range(most):
             self._supervisor.repeat(f'push-{number}', self._serve, over)
 
     def _look_around(self) -> None:
@@ -128,13 +134,15 @@ class Delivery:
             if subscription.type == subscriptions.PUSHED
         }
         for number in set(self._lines) - set(there):
-            self._lines.pop(number).exchange.end()
+            line = self._lines.pop(number)
+            line.exchange.end()
+            self._orphans.append(line)
         for number, subscription in there.items():
             if number not in self._lines:
                 self._lines[number] = _Line(
                     number,
                     subscription.delivered,
-                    pushing.Exchange(self._deadlines),
+                    pushing.Exchange(self._deadlines, self._names),
                 )
             line = self._lines[number]
             line.newest, line.suspended = newest, subscription.suspended

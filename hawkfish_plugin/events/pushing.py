@@ -13,16 +13,18 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib import parse
 
 from requests import utils
 
 from hawkfish_plugin import bounds
 from hawkfish_plugin.deadlines import Deadlines, Limited
+from hawkfish_plugin.events.lookups import Lookups
 
 CONNECT_SECONDS = 5.0
-# For all of it: the connection, the events, and the head of the answer.
+# For all of it: the lookup, the connection, the events, and the head of the
+# answer.
 PUSH_SECONDS: float = bounds.PUSH_SECONDS
 
 
@@ -33,15 +35,18 @@ class NotTaken(Exception):
 class Exchange:
     """A push that can be ended by others while it goes on."""
 
-    def __init__(self, deadlines: Deadlines) -> None:
+    def __init__(self, deadlines: Deadlines, names: Lookups) -> None:
         self._deadlines = deadlines
+        self._names = names
         self._limited: Limited | None = None
         self._is_ended = False
+        # Of ``time.monotonic``.
+        self._deadline = 0.0
 
     def end(self) -> None:
         self._is_ended = True
-        if self._limited:
-            self._limited.end()
+        if limited := self._limited:
+            limited.end()
 
     def post(
         self,
@@ -55,6 +60,7 @@ class Exchange:
 
         *context* is for an https destination.  Raises NotTaken.
         """
+        self._deadline = time.monotonic() + PUSH_SECONDS
         try:
             return self._post(
                 parse.urlsplit(destination), body, headers, context
@@ -68,7 +74,47 @@ class Exchange:
             self._limited = None
 
     def _is_over(self) -> bool:
-        return bool(self._limited and self._limited.is_over)
+        return bool(
+            self._is_ended
+            or self._left() <= 0
+            or (self._limited and self._limited.is_over)
+        )
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _check(self) -> None:
+        if self._is_over():
+            raise ConnectionAbortedError
+
+    @contextlib.contextmanager
+    def _watched(self, limited: socket.socket) -> Iterator[None]:
+        """In the block, *limited* is shut down when this is over."""
+        with self._deadlines.limit(limited, self._left()) as self._limited:
+            # One that was ended before found nothing to shut down.
+            self._check()
+            yield
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """A connection to any address of *host*."""
+        error = OSError('no address')
+        for found in self._names.find(host, port, self._check):
+            family, kind, protocol, _, address = found
+            made = socket.socket(family, kind, protocol)
+            try:
+                with self._watched(made):
+                    made.settimeout(min(CONNECT_SECONDS, self._left()))
+                    made.connect(address)
+                    self._check()
+                return made
+            except OSError as exc:
+                made.close()
+                self._check()
+                error = exc
+            except BaseException:
+                made.close()
+                raise
+        raise error
 
     def _post(
         self,
@@ -77,16 +123,11 @@ class Exchange:
         headers: Mapping[str, str],
         context: Callable[[], ssl.SSLContext],
     ) -> int:
-        host, begin = url.hostname or '', time.monotonic()
-        secure = url.scheme == 'https'
-        connection = http.client.HTTPConnection(
-            host, url.port or (443 if secure else 80)
-        )
-        plain = socket.create_connection(
-            (host, connection.port), CONNECT_SECONDS
-        )
+        host, secure = url.hostname or '', url.scheme == 'https'
+        port = url.port or (443 if secure else 80)
+        connection = http.client.HTTPConnection(host, port)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(plain)
+            plain = stack.enter_context(self._connect(host, port))
             connection.sock = plain
             plain.settimeout(PUSH_SECONDS)
             if secure:
@@ -97,13 +138,7 @@ class Exchange:
                         do_handshake_on_connect=False,
                     )
                 )
-            self._limited = stack.enter_context(
-                self._deadlines.limit(
-                    connection.sock, begin + PUSH_SECONDS - time.monotonic()
-                )
-            )
-            if self._is_ended:
-                raise ConnectionAbortedError
+            stack.enter_context(self._watched(connection.sock))
             if isinstance(connection.sock, ssl.SSLSocket):
                 connection.sock.do_handshake()
             path = parse.urlunsplit(('', '', url.path or '/', url.query, ''))
@@ -112,8 +147,7 @@ class Exchange:
             )
             status = connection.getresponse().status
             # A head that was cut off looks like one that has ended.
-            if self._is_over():
-                raise ConnectionAbortedError
+            self._check()
             return status
 
 

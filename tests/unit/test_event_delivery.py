@@ -36,7 +36,7 @@ from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject
 from tests.served import free_port
 from tests.unit.receiver import Receiver, tls_context
-from tests.waiting import wait_for
+from tests.waiting import patience, wait_for
 
 PATIENCE = 20.0
 
@@ -670,3 +670,82 @@ def test_a_faked_loss_is_filtered_as_anything_else(service, receiver):
     service.happen()
 
     assert receiver.wait(lambda r: r.messages) == ['SnapshotCreated']
+
+
+# Destinations that do not answer at all ----------------------------------
+
+
+@pytest.fixture
+def swallowing(monkeypatch):
+    """A name with six addresses of a host that answers no connection."""
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen(0)
+    waiting = []
+    for _ in range(4):
+        one = socket.socket()
+        one.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            one.connect(listener.getsockname())
+        waiting.append(one)
+    look_up = socket.getaddrinfo
+
+    def look_up_there(host, port, *args, **kwargs):
+        if host != 'many.example':
+            return look_up(host, port, *args, **kwargs)
+        place = listener.getsockname()
+        return look_up(*place, *args, **kwargs) * 6
+
+    monkeypatch.setattr(socket, 'getaddrinfo', look_up_there)
+    yield 'http://many.example/'
+    for one in (*waiting, listener):
+        one.close()
+
+
+@pytest.fixture
+def unresolved(monkeypatch):
+    """A name whose lookup does not return before the test is over."""
+    go_on, look_up = threading.Event(), socket.getaddrinfo
+
+    def wait(host, *args, **kwargs):
+        if host == 'slow.example':
+            go_on.wait(patience())
+            raise OSError
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, 'getaddrinfo', wait)
+    yield 'http://slow.example/'
+    go_on.set()
+
+
+@pytest.fixture(params=['swallowing', 'unresolved'])
+def silent(request):
+    """A destination that does not answer."""
+    return request.getfixturevalue(request.param)
+
+
+def test_nobody_waits_for_who_does_not_answer(service, silent, monkeypatch):
+    """The deadline of a push includes its lookup, and all addresses."""
+    monkeypatch.setattr(pushing, 'PUSH_SECONDS', 0.5)
+    number = service.subscribe(silent)
+    service.delivery.start()
+    service.happen()
+
+    wait_for(lambda: service.find(number).failures, seconds=4)
+
+
+def test_who_does_not_answer_takes_no_thread(
+    service, receiver, silent, configured
+):
+    """Not after its subscription is deleted."""
+    service.conf.set_override('max_subscriptions', 1, 'events')
+    service.delivery.start()
+    number = service.subscribe(silent)
+    service.happen()
+    wait_for(pushing_threads)
+    service.subscriptions.delete(number)
+    service.subscribe(receiver.url)
+
+    service.happen()
+
+    wait_for(lambda: receiver.ids, seconds=4)
