@@ -466,6 +466,8 @@ def test_handles_of_others_are_left_alone(app):
 class Media:
     """What the emulator notes of virtual media; nothing is inserted."""
 
+    devices = ('Cd', 'Floppy')
+
     def __init__(self):
         self._devices = {(SYSTEM.name, 'Cd'): {'Inserted': False}}
 
@@ -481,8 +483,9 @@ def test_notes_of_media_follow_the_drives(app, client, services):
 
     assert client.get(path).status_code == 200
 
-    note = internals.media_note(app, SYSTEM.name, 'Cd')
+    note = internals.media_note(app, SYSTEM.uuid, 'Cd')
     assert internals.noted_file(note, SYSTEM.uuid) == 'boot.iso'
+    assert not internals.media_note(app, SYSTEM.name, 'Cd')
 
 
 def test_notes_of_media_stay_while_an_operation_runs(app, client, services):
@@ -494,7 +497,7 @@ def test_notes_of_media_stay_while_an_operation_runs(app, client, services):
     with services.locks.system(SYSTEM.uuid, 0):
         assert client.get(path).status_code == 200
 
-    assert not internals.media_note(app, SYSTEM.name, 'Cd')['Inserted']
+    assert not internals.media_note(app, SYSTEM.uuid, 'Cd')['Inserted']
 
 
 @pytest.mark.parametrize('path', ['Systems', 'Managers'])

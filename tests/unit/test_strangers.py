@@ -18,9 +18,9 @@ import urllib.parse
 import pytest
 import requests
 
-from hawkfish_plugin import bounds, locks
+from hawkfish_plugin import bounds, exceptions, locks
 from hawkfish_plugin.drivers.contract import Dependent
-from hawkfish_plugin.emulator import routes
+from hawkfish_plugin.emulator import internals, routes
 from hawkfish_plugin.events import destinations
 from tests.served import message_ids
 from tests.waiting import patience
@@ -159,6 +159,65 @@ def update(emulator, *names):
         },
         timeout=60,
     ).status_code
+
+
+@pytest.mark.parametrize(
+    'method, path',
+    [
+        ('GET', ''),
+        ('GET', '/Cd'),
+        ('PATCH', '/Cd'),
+        ('GET', '/Cd/Certificates'),
+        ('POST', '/Cd/Certificates'),
+        ('POST', '/Cd/Actions/VirtualMedia.InsertMedia'),
+        ('POST', '/Cd/Actions/VirtualMedia.EjectMedia'),
+    ],
+)
+def test_media_of_no_system_are_not_noted(emulator, method, path):
+    """There are none, and the database does not grow."""
+    noted = set(emulator.app.vmedia._devices)
+
+    refused = requests.request(
+        method,
+        f'{emulator.url}{ROOT}/Systems/nothing/VirtualMedia{path}',
+        json=None if method == 'GET' else {},
+        timeout=60,
+    )
+
+    assert refused.status_code == 404
+    assert set(emulator.app.vmedia._devices) == noted
+
+
+def test_media_have_one_name(emulator, images):
+    """A system that is asked for by its name has those of its UUID."""
+    images.go_on.set()
+    systems = f'{emulator.url}{ROOT}/Systems'
+    assert insert(emulator, images).status_code == 204
+
+    shown = requests.get(
+        f'{systems}/{emulator.system_name}/VirtualMedia/Cd', timeout=60
+    ).json()
+
+    assert shown['Inserted'] is True
+    assert emulator.system in shown['@odata.id']
+    assert not internals.media_note(emulator.app, emulator.system_name, 'Cd')
+
+
+def test_media_are_not_noted_while_nobody_knows(emulator, monkeypatch):
+    """Whether there is such a system."""
+
+    def away(identity):
+        raise exceptions.HypervisorUnavailable('there', 'it is silent')
+
+    monkeypatch.setattr(emulator.driver, 'resolve', away)
+    noted = set(emulator.app.vmedia._devices)
+
+    refused = requests.get(
+        f'{emulator.url}{ROOT}/Systems/nothing/VirtualMedia/Cd', timeout=60
+    )
+
+    assert refused.status_code == 503
+    assert set(emulator.app.vmedia._devices) == noted
 
 
 # Other sites --------------------------------------------------------------
