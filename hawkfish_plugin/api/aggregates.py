@@ -26,7 +26,7 @@ from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.snapshots import name_errors
-from hawkfish_plugin.api.validation import RequestBody, Schema
+from hawkfish_plugin.api.validation import RequestBody, Schema, read_nothing
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.operations.group_power import (
@@ -125,7 +125,7 @@ def show_aggregate(group: str) -> flask.Response:
 @blueprint.delete(MEMBER)
 def delete_aggregate(group: str) -> flask.Response:
     find_group(group)
-    read_body()
+    read_nothing()
     with _changing(group) as found:
         services().group_table.delete(found.name)
     return answer(None, 204)

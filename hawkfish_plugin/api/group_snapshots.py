@@ -132,7 +132,7 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
 @blueprint.delete(MEMBER)
 def delete_group_snapshot(group: str, name: str) -> flask.Response:
     found = find_group(group)
-    read_body()
+    validation.read_nothing()
     _find(found, name)
     task = operation(GroupDelete).submit(
         found,

@@ -18,7 +18,7 @@ from hawkfish_plugin.api.access import (
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body
-from hawkfish_plugin.api.validation import RequestBody
+from hawkfish_plugin.api.validation import RequestBody, read_nothing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import sessions, uris
 from hawkfish_plugin.sessions import MAX_TIMEOUT, MIN_TIMEOUT, Session
@@ -105,7 +105,7 @@ def show_session(session_id: str) -> flask.Response:
 
 @blueprint.delete(MEMBER)
 def delete_session(session_id: str) -> flask.Response:
-    read_body()
+    read_nothing()
     if not services().sessions.logout(_find(session_id).id):
         raise missing()
     return answer(None, 204)

@@ -155,7 +155,7 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
 @blueprint.delete(MEMBER)
 def delete_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
-    read_body()
+    validation.read_nothing()
     task = operation(Delete).submit(
         system,
         name,

@@ -25,7 +25,7 @@ from hawkfish_plugin.api.access import (
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
-from hawkfish_plugin.api.validation import RequestBody, Schema
+from hawkfish_plugin.api.validation import RequestBody, Schema, read_nothing
 from hawkfish_plugin.events import destinations, subscriptions
 from hawkfish_plugin.redfish import events, uris
 
@@ -250,7 +250,7 @@ def change_subscription(subscription_id: str) -> flask.Response:
 @blueprint.delete(MEMBER)
 def delete_subscription(subscription_id: str) -> flask.Response:
     record = _find(subscription_id)
-    read_body()
+    read_nothing()
     with _missing():
         services().subscriptions.remove(record.id, _check_if_match)
     return answer(None, 204)

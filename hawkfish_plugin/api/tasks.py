@@ -19,7 +19,7 @@ from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import find_number, missing, services
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import read_body
+from hawkfish_plugin.api.validation import read_nothing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import tasks as renderers
@@ -110,7 +110,7 @@ def delete_task(task_id: str) -> flask.Response:
 
 @blueprint.delete(MONITOR)
 def cancel_task(task_id: str) -> flask.Response:
-    read_body()
+    read_nothing()
     task = services().tasks.cancel(_find(task_id).id)
     if task.state == CANCELLING:
         return accepted(task)
@@ -120,7 +120,7 @@ def cancel_task(task_id: str) -> flask.Response:
 @blueprint.post(f'{TASK}/Actions/Oem/{uris.ABANDON_ACTION}')
 def abandon_task(task_id: str) -> flask.Response:
     task = _find(task_id)
-    read_body()
+    read_nothing(uris.ABANDON_ACTION)
     services().tasks.abandon(task.id, services().operations)
     return answer(None, 204)
 

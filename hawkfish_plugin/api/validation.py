@@ -15,7 +15,14 @@ from typing import Any
 import jsonschema
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api.bodies import Body, moment, pointer, quoted, unquoted
+from hawkfish_plugin.api.bodies import (
+    Body,
+    moment,
+    pointer,
+    quoted,
+    read_body,
+    unquoted,
+)
 from hawkfish_plugin.redfish import schemas
 
 Schema = Mapping[str, Any]
@@ -280,3 +287,12 @@ def changes(resource: str) -> RequestBody:
         read_only=frozenset(properties) - frozenset(writable),
         definitions=definitions,
     )
+
+
+def read_nothing(action: str | None = None) -> None:
+    """
+    Read the body of a request that has no properties, or parameters.
+
+    One of something else was sent to the wrong place.
+    """
+    RequestBody({}, action=action).check(read_body())

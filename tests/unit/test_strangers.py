@@ -285,6 +285,62 @@ def test_another_content_type_is_refused(emulator, kind):
     assert refused.status_code == 415
 
 
+def test_what_is_for_somebody_else_is_refused(emulator):
+    """A pushed event that is sent here deletes and abandons nothing."""
+    service = f'{emulator.url}{ROOT}'
+    emulator.created(Name='a')
+    accepted = emulator.create(Name='b')
+    emulator.wait(accepted)
+    task = f'{service}/TaskService/Tasks/{emulator.task(accepted).id}'
+    monitor = emulator.url + accepted.headers['Location']
+    subscription, session, group = (
+        emulator.url + made.headers['Location']
+        for made in (
+            requests.post(f'{service}/{path}', json=body, timeout=60)
+            for path, body in (
+                (
+                    'EventService/Subscriptions',
+                    {
+                        'Destination': 'http://192.0.2.1/',
+                        'Protocol': 'Redfish',
+                    },
+                ),
+                (
+                    'SessionService/Sessions',
+                    {'UserName': 'a', 'Password': 'a'},
+                ),
+                (
+                    'AggregationService/Aggregates',
+                    {
+                        'Name': 'g',
+                        'Elements': [
+                            {'@odata.id': f'{ROOT}/Systems/{emulator.system}'}
+                        ],
+                    },
+                ),
+            )
+        )
+    )
+    event = {'@odata.type': '#Event.v1_7_0.Event', 'Events': []}
+    for method, url in (
+        ('DELETE', f'{emulator.snapshots_url}/a'),
+        ('DELETE', task),
+        ('DELETE', monitor),
+        ('POST', f'{task}/Actions/Oem/HawkFishTask.Abandon'),
+        ('DELETE', subscription),
+        ('DELETE', session),
+        ('DELETE', group),
+    ):
+        refused = requests.request(method, url, json=event, timeout=60)
+
+        assert refused.status_code == 400, url
+        assert len(message_ids(refused)) == 2
+    for url in (subscription, session, group, task):
+        empty = requests.delete(url, json={}, timeout=60)
+
+        assert empty.status_code == 204, url
+
+
 # Hidden systems -----------------------------------------------------------
 
 
