@@ -182,7 +182,20 @@ LOOKUPS = _bound(
 # Sessions and the log -----------------------------------------------------
 
 SESSIONS = _bound(
-    'Login sessions', 128, '', 'the one that has not been used longest ends'
+    'Login sessions',
+    128,
+    '',
+    'of those of the user who has most of them, the one that has not been '
+    'used longest ends',
+)
+PASSWORD_CHECKS = _bound(
+    'Passwords that a process checks at the same time',
+    2,
+    '',
+    'others wait',
+)
+PASSWORD_CHECK_SECONDS = _bound(
+    'Time that a check of a password waits for others', 5, 'seconds', '503'
 )
 LOG_CHARACTERS = _bound(
     'What a client chose, in a line of the log',

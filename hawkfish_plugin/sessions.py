@@ -25,8 +25,8 @@ LOG = logging.getLogger(__name__)
 
 MIN_TIMEOUT, MAX_TIMEOUT = 30, 86400
 
-# Clients that never log out must not fill the disk: one more ends the one
-# that has not been used for longest.
+# Clients that never log out must not fill the disk: one more ends one of
+# whoever has most of them, the one that has not been used for longest.
 MAX_SESSIONS = bounds.SESSIONS
 
 # How much later than it could a session may time out; a write for each
@@ -69,7 +69,7 @@ class Sessions:
         token, now = secrets.token_urlsafe(32), time.time()
         used = self._db.steady()
         with self._db.transaction() as connection:
-            self._make_room(connection, used)
+            self._make_room(connection, name, used)
             session_id = connection.execute(
                 'INSERT INTO sessions (user, entry, token, created, used)'
                 ' VALUES (?, ?, ?, ?, ?)',
@@ -148,39 +148,50 @@ class Sessions:
             # A full disk ends the session early, not the request now.
             LOG.warning('The use of a session was not noted: %s', exc)
 
-    def _make_room(self, connection: sqlite3.Connection, now: float) -> None:
+    def _make_room(
+        self, connection: sqlite3.Connection, user: str, now: float
+    ) -> None:
+        """End what there is no room for, of whoever has most of them."""
         connection.execute(
-            'DELETE FROM sessions WHERE used <= ? OR id NOT IN'
-            ' (SELECT id FROM sessions ORDER BY used DESC LIMIT ?)',
-            (self._oldest(now), MAX_SESSIONS - 1),
+            'DELETE FROM sessions WHERE used <= ?', (self._oldest(now),)
         )
+        (count,) = connection.execute(
+            'SELECT COUNT(*) FROM sessions'
+        ).fetchone()
+        for _ in range(count + 1 - MAX_SESSIONS):
+            # With the one to come, so that it is not at another's cost.
+            connection.execute(
+                'DELETE FROM sessions WHERE id = (SELECT id FROM sessions '
+                'WHERE user = (SELECT user FROM sessions GROUP BY user '
+                'ORDER BY COUNT(*) + (user = ?) DESC, MIN(used) LIMIT 1) '
+                'ORDER BY used LIMIT 1)',
+                (user,),
+            )
 
 
 def _check(users: str, name: str, password: str) -> str | None:
     """
     The entry that *name* and *password* fit.
 
-    An unknown name takes as long as a wrong password: somebody's entry is
-    tried all the same.
+    An unknown name takes as long as a wrong password.
+    """
+    waste_time(users, name, password.encode(errors='replace'))
+    entry = _entries(users).get(name)
+    return entry if entry and internals.fits(entry, password) else None
+
+
+def waste_time(users: str, name: str, password: bytes) -> None:
+    """
+    Take as long as the dearest check of a password, but for one of *name*.
+
+    So that no answer tells by its time who is a user, or one whose password
+    is cheap to check.  Raises TooManyChecks.
     """
     entries = _entries(users)
-    entry = entries.get(name)
-    tried = entry or next(iter(entries.values()), None)
-    if tried is None:
-        return None
-    return entry if internals.fits(tried, password) else None
-
-
-def is_user(users: str, name: str) -> bool:
-    """Whether the file *users* has *name*."""
-    return name in _entries(users)
-
-
-def waste_time(users: str, password: bytes) -> None:
-    """Take as long as the check of a wrong password of somebody."""
-    for entry in _entries(users).values():
-        internals.fits(entry, password.decode(errors='replace'))
-        break
+    dearest = max(entries.values(), key=internals.cost, default='')
+    own = entries.get(name, '')
+    if dearest and internals.cost(own) < internals.cost(dearest):
+        internals.fits(dearest, password.decode(errors='replace'))
 
 
 def may_be_password(password: bytes) -> bool:

@@ -40,11 +40,11 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(('127.0.0.1', port)) == 0
 
 
-def user_entry(user: str, password: str) -> str:
-    """A line of the emulator's file of users."""
+def user_entry(user: str, password: str, cost: int = 4) -> str:
+    """A line of the emulator's file of users; *cost* is that of bcrypt."""
     import bcrypt
 
-    digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+    digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
     return f'{user}:{digest}\n'
 
 

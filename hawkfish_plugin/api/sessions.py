@@ -79,11 +79,14 @@ def list_sessions() -> flask.Response:
 def create_session() -> flask.Response:
     body = read_body()
     _LOGIN.check(body)
-    made = services().sessions.login(
-        internals.users_file(flask.current_app),
-        body['UserName'],
-        body['Password'],
-    )
+    try:
+        made = services().sessions.login(
+            internals.users_file(flask.current_app),
+            body['UserName'],
+            body['Password'],
+        )
+    except internals.TooManyChecks as exc:
+        flask.abort(exc.code, str(exc))
     if made is None:
         # The same words whether the name or the password is wrong.
         raise exceptions.ResourceAtUriUnauthorized(

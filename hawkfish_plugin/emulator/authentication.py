@@ -80,7 +80,10 @@ class TokenMiddleware:
             return internals.unauthenticated(self._app)
         user = self._user(users, token) if token else None
         if user is None:
-            _mend(environ, users)
+            try:
+                _mend(environ, users)
+            except internals.TooManyChecks as exc:
+                return internals.refusal(self._app, exc)
             return self._app.wsgi_app
         internals.set_user(environ, user)
         return internals.unauthenticated(self._app)
@@ -101,13 +104,13 @@ def _mend(environ: WSGIEnvironment, users: str) -> None:
     Let the emulator's own check fail as it should, and as slowly.
 
     It crashes on credentials that it cannot read, and refuses an unknown user
-    at once, which tells that there is none.
+    at once, which tells that there is none.  Raises TooManyChecks.
     """
     found = internals.authorization(environ)
     if found is None or not sessions.may_be_password(found[1]):
         environ.pop('HTTP_AUTHORIZATION', None)
-    elif not sessions.is_user(users, found[0]):
-        sessions.waste_time(users, found[1])
+    else:
+        sessions.waste_time(users, *found)
 
 
 def _is_open(environ: WSGIEnvironment) -> bool:

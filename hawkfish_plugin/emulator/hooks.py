@@ -59,6 +59,9 @@ def install(app: flask.Flask, services: ForEmulator) -> None:
     app.register_error_handler(exceptions.HawkFishError, _refuse)
     internals.mend_denials()
     internals.mend_connections()
+    internals.bound_checks(
+        bounds.PASSWORD_CHECKS, bounds.PASSWORD_CHECK_SECONDS
+    )
     app.teardown_request(hooks.teardown_request)
     authentication.install(app, services)
     app.run = _starting(app, services)  # type: ignore[method-assign]

@@ -294,14 +294,75 @@ def set_user(environ: WSGIEnvironment, user: str) -> None:
     environ['HTTP_X_USER_NAME'] = user
 
 
+class TooManyChecks(error.FishyError):  # type: ignore[misc]
+    """
+    Others are checking passwords for too long.
+
+    Relies on ``auth_basic`` rendering the code and the headers of an error.
+    """
+
+    headers: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        super().__init__('Too many passwords are being checked', 503)
+
+
+def bound_checks(most: int, seconds: float) -> None:
+    """
+    Let *most* passwords be checked at a time; others wait for *seconds*.
+
+    Then TooManyChecks is raised.  Relies on ``auth_basic.auth_entry``, which
+    all checks go through.
+    """
+    original = auth_basic.auth_entry
+    if hasattr(original, '__wrapped__'):
+        return
+    free = threading.BoundedSemaphore(most)
+
+    @functools.wraps(original)
+    def bounded(entry: str, password: bytes) -> Any:
+        if not free.acquire(timeout=seconds):
+            raise TooManyChecks
+        try:
+            return original(entry, password)
+        finally:
+            free.release()
+
+    auth_basic.auth_entry = bounded
+
+
+def refusal(app: flask.Flask, exc: TooManyChecks) -> WSGIApplication:
+    """
+    What answers in the place of *app* after *exc*.
+
+    Relies on ``format_exception`` of its authentication.
+    """
+    wsgi: Any = app.wsgi_app
+    response: WSGIApplication = wsgi.format_exception(exc)
+    return response
+
+
+def cost(entry: str) -> int:
+    """
+    How dear a check of *entry* is: the binary logarithm of its rounds.
+
+    Relies on ``auth_basic`` taking bcrypt only, whose digests have it.
+    """
+    parts = entry.split('$')
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdecimal() else 0
+
+
 def fits(entry: str, password: str) -> bool:
     """
     Whether *password* is that of *entry*, a line of the file of users.
 
     Relies on ``auth_basic.auth_entry`` raising FishyError where it is not.
+    Raises TooManyChecks.
     """
     try:
         auth_basic.auth_entry(entry, password.encode())
+    except TooManyChecks:
+        raise
     # ValueError: what bcrypt does not take, a NUL or too many bytes.
     except (error.FishyError, ValueError):
         return False

@@ -7,6 +7,7 @@ Long, as each way to log in, or not, has its test.
 
 import concurrent.futures
 import logging
+import threading
 
 import pytest
 import redfish
@@ -17,6 +18,7 @@ from sushy import auth as sushy_auth
 from hawkfish_plugin import db, sessions
 from hawkfish_plugin.emulator import internals
 from tests.served import message_ids, user_entry
+from tests.waiting import patience
 
 SESSIONS = '/redfish/v1/SessionService/Sessions'
 
@@ -110,16 +112,69 @@ def test_wrong_credentials(guarded, name, password):
 
 def test_a_wrong_name_takes_as_long_as_a_wrong_password(users, monkeypatch):
     """A name that is unknown costs a look at a password all the same."""
-    users.write_text(user_entry('admin', 'secret'))
+    cheap, dear = user_entry('a', 'secret'), user_entry('b', 'secret', 5)
+    users.write_text(cheap + dear + user_entry('c', 'secret'))
     tried = []
+
+    def refuse(line, password):
+        tried.append(internals.cost(line))
+        raise internals.error.Unauthorized('no')
+
+    monkeypatch.setattr(internals.auth_basic, 'auth_entry', refuse)
+
+    for name, costs in (('nobody', [5]), ('b', [5]), ('a', [5, 4])):
+        assert sessions._check(str(users), name, 'x') is None
+        assert tried == costs
+        tried.clear()
+
+
+@pytest.mark.parametrize('name', ['nobody', 'admin'])
+def test_basic_authentication_takes_as_long(guarded, users, name, monkeypatch):
+    """Also where the emulator looks at the password itself."""
+    users.write_text(user_entry('admin', 'x') + user_entry('b', 'x', 5))
+    tried, check = [], internals.auth_basic.auth_entry
     monkeypatch.setattr(
         internals.auth_basic,
         'auth_entry',
-        lambda line, password: tried.append(line),
+        lambda *args: tried.append(internals.cost(args[0])) or check(*args),
     )
 
-    assert sessions._check(str(users), 'nobody', 'x') is None
-    assert tried == [users.read_text().strip()]
+    refused = requests.get(guarded.snapshots_url, auth=(name, 'wrong'))
+
+    assert refused.status_code == 401
+    assert tried == ([5] if name == 'nobody' else [5, 4])
+
+
+def test_few_passwords_are_checked_at_once(guarded, monkeypatch):
+    """Others wait for their turn, and not for ever."""
+    busy, go_on = threading.Semaphore(0), threading.Event()
+    monkeypatch.setattr(internals.auth_basic, 'auth_entry', original_check())
+    look = internals.auth_basic.bcrypt.checkpw
+
+    def slow(*args):
+        busy.release()
+        go_on.wait(patience())
+        return look(*args)
+
+    monkeypatch.setattr(internals.auth_basic.bcrypt, 'checkpw', slow)
+    internals.bound_checks(2, 0.2)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        checked = [pool.submit(login, guarded.url) for _ in range(2)]
+        for _ in checked:
+            assert busy.acquire(timeout=patience())
+        for name in ('admin', 'nobody'):
+            refused = requests.get(guarded.snapshots_url, auth=(name, 'x'))
+            assert refused.status_code == 503
+            assert login(guarded.url, name).status_code == 503
+        go_on.set()
+
+    assert {made.result().status_code for made in checked} == {201}
+
+
+def original_check():
+    """The emulator's own check, without our bound."""
+    found = internals.auth_basic.auth_entry
+    return getattr(found, '__wrapped__', found)
 
 
 def test_no_secret_in_the_log(guarded, caplog):
@@ -283,6 +338,17 @@ def test_the_number_of_sessions_is_bounded(emulator):
     uris = [member['@odata.id'] for member in listed['Members']]
     assert first.headers['Location'] not in uris
     assert last.headers['Location'] in uris
+
+
+def test_nobody_ends_the_sessions_of_others(guarded):
+    """Who logs in again and again ends sessions of his own."""
+    kept = [login(guarded.url) for _ in range(3)]
+    for _ in range(sessions.MAX_SESSIONS + 1):
+        assert login(guarded.url, 'other', 'hush').status_code == 201
+
+    for made in kept:
+        served = requests.get(guarded.snapshots_url, headers=with_token(made))
+        assert served.status_code == 200
 
 
 def test_many_log_in_at_once(guarded):
