@@ -46,6 +46,12 @@ REQUEST_SECONDS = _bound(
     'seconds, then the same for its body and for what follows it',
     'the connection is closed',
 )
+SEND_SECONDS = _bound(
+    'Time in which a client takes an answer, or an event of a stream',
+    20,
+    'seconds, and one more for each 64 KiB',
+    'the connection is closed',
+)
 _option(
     'Requests that wait, per process of a server with few threads',
     'of eight web_threads, seven: three for streams, two for locks of '

@@ -68,7 +68,8 @@ class TokenMiddleware:
     ) -> Iterable[bytes]:
         serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
-        return wsgi(environ, headers.adding_to(start))
+        answer = wsgi(environ, headers.adding_to(start))
+        return serving.in_time(environ, answer, self._services.deadlines)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         """What serves the request: behind the authentication, or with it."""

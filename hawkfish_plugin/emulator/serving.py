@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -26,8 +26,8 @@ from werkzeug import serving
 from hawkfish_plugin import bounds
 from hawkfish_plugin.deadlines import Deadlines, Limited
 
-# How long a client may leave what is sent to it unread.
-_SEND_SECONDS = 20
+# Of what a client must read of a long answer; bytes in a second.
+_LEAST_RATE = 65536
 
 _FULL = (
     b'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n'
@@ -37,20 +37,62 @@ _FULL = (
 
 def limit(environ: WSGIEnvironment, deadlines: Deadlines) -> None:
     """Let the client of the request be in time, where that can be done."""
-    client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')
-    if not isinstance(client, socket.socket):
+    client = _client_of(environ)
+    if client is None:
         return
     with contextlib.suppress(OSError):
         client.setsockopt(
             socket.SOL_SOCKET,
             socket.SO_SNDTIMEO,
-            struct.pack('ll', _SEND_SECONDS, 0),
+            struct.pack('ll', bounds.SEND_SECONDS, 0),
         )
         client.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_SECONDS * 1000
+            socket.IPPROTO_TCP,
+            socket.TCP_USER_TIMEOUT,
+            bounds.SEND_SECONDS * 1000,
         )
     body = _Timely(client, deadlines)
     environ['wsgi.input'] = _Awaited(environ['wsgi.input'], body.waiting)
+
+
+def in_time(
+    environ: WSGIEnvironment, answer: Iterable[bytes], deadlines: Deadlines
+) -> Iterable[bytes]:
+    """*answer*, each part of which the client has to take in time."""
+    client = _client_of(environ)
+    return answer if client is None else _Answer(answer, client, deadlines)
+
+
+def _client_of(environ: WSGIEnvironment) -> socket.socket | None:
+    client = environ.get('werkzeug.socket') or environ.get('gunicorn.socket')
+    return client if isinstance(client, socket.socket) else None
+
+
+class _Answer:
+    """*parts* for *client*; an answer that is no stream has one."""
+
+    def __init__(
+        self, parts: Iterable[bytes], client: socket.socket, watch: Deadlines
+    ) -> None:
+        self._parts = parts
+        self._client = client
+        self._deadlines = watch
+        self._sending = self._send()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._sending
+
+    def _send(self) -> Generator[bytes]:
+        for part in self._parts:
+            seconds = bounds.SEND_SECONDS + len(part) / _LEAST_RATE
+            # Whoever is given the part sends it before he asks for the next.
+            with self._deadlines.limit(self._client, seconds):
+                yield part
+
+    def close(self) -> None:
+        self._sending.close()
+        if hasattr(self._parts, 'close'):
+            self._parts.close()
 
 
 class _Awaited:

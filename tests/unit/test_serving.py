@@ -40,7 +40,9 @@ def serve(monkeypatch):
         def start(application):
             def limited(environ, start_response):
                 serving.limit(environ, deadlines)
-                return application(environ, start_response)
+                return serving.in_time(
+                    environ, application(environ, start_response), deadlines
+                )
 
             server = make_server(
                 '127.0.0.1',
@@ -108,3 +110,50 @@ def test_nothing_is_waited_for_without_end(serve, monkeypatch, sent):
     client = serve(read_body)(sent)
 
     wait_for(lambda: not client.recv(1000))
+
+
+class Answer:
+    """An answer of *parts* that says when it is over."""
+
+    def __init__(self, *parts):
+        self._parts = parts
+        self.closed = threading.Event()
+
+    def __call__(self, environ, start_response):
+        start_response('200 OK', [('Content-Length', str(self.length))])
+        return self
+
+    def __iter__(self):
+        for part in self._parts:
+            # As a stream that has nothing to tell for a while.
+            self.closed.wait(0.2)
+            yield part
+
+    @property
+    def length(self):
+        return sum(map(len, self._parts))
+
+    def close(self):
+        self.closed.set()
+
+
+def test_an_answer_is_read_in_time(serve, monkeypatch):
+    """Not a little of it now and then."""
+    monkeypatch.setattr(bounds, 'SEND_SECONDS', 1)
+    monkeypatch.setattr(serving, '_LEAST_RATE', 2**30)
+    answer = Answer(b'x' * 2**25)
+    client = serve(answer)(GET)
+
+    wait_for(lambda: client.recv(4096) and answer.closed.wait(0.02))
+
+
+def test_a_stream_lasts(serve, monkeypatch):
+    """Each part of it has a time of its own."""
+    monkeypatch.setattr(bounds, 'SEND_SECONDS', 1)
+    answer = Answer(*[b'x'] * 8)
+    client = serve(answer)(GET)
+
+    head, _, body = client.makefile('rb').read().partition(b'\r\n\r\n')
+
+    assert head
+    assert body == b'x' * answer.length
