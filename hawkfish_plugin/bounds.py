@@ -161,6 +161,9 @@ EVENTS_BYTES = _bound(
     'bytes',
     'the oldest are removed, and a subscriber gets EventBufferExceeded',
 )
+TEST_EVENTS = _bound(
+    'Test events', 100, '', 'the oldest of them are removed, before any other'
+)
 TEST_EVENT_BYTES = _bound('Test event', 8192, 'bytes', 'RequestBodyTooLarge')
 _option(
     'Subscriptions, and pushes at the same time',

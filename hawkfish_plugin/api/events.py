@@ -87,7 +87,7 @@ def act_on_event_service(action: str) -> flask.Response:
         event = _test_event(body)
     else:
         _TEST.check(body)
-        event = events.NewEvent(messages.TEST_MESSAGE, [], events.SERVICE)
+        event = _test_event({'MessageId': messages.TEST_MESSAGE})
     services().events.submit(event)
     return answer(None, 204)
 
@@ -125,7 +125,9 @@ def _test_event(body: Body) -> events.NewEvent:
     origin = events.SERVICE
     if 'OriginOfCondition' in body:
         origin = events.Origin(body['OriginOfCondition'], '')
-        given['OriginOfCondition'] = link(origin.uri)
+    # Also where it is what it would be anyway: what is given tells the tests
+    # from the others.
+    given['OriginOfCondition'] = link(origin.uri)
     return events.NewEvent(
         body['MessageId'], body.get('MessageArgs', ()), origin, given
     )

@@ -658,6 +658,30 @@ def test_what_a_dead_subscriber_waits_for_is_bounded(service, monkeypatch):
     assert kept[-1].id == 100
 
 
+@pytest.mark.parametrize('keep', [50, 1000])
+def test_test_events_push_out_no_others(service, monkeypatch, keep):
+    """However many, and however large they are."""
+    monkeypatch.setattr(bounds, 'EVENTS_BYTES', 20_000)
+    monkeypatch.setattr(bounds, 'TEST_EVENTS', 5)
+    monkeypatch.setattr(service.events, '_keep', keep)
+    service.happen(10)
+    for number in range(100):
+        service.events.submit(
+            events.NewEvent(
+                'A.1.0.B', [], events.SERVICE, {'Message': str(number) * 1000}
+            )
+        )
+    service.happen(10)
+
+    kept = service.events.after(0, 1000)
+
+    assert [e.id for e in kept] == [
+        *range(1, 11),
+        *range(106, 111),
+        *range(111, 121),
+    ]
+
+
 def test_a_faked_loss_is_filtered_as_anything_else(service, receiver):
     """Only the service can say that events were lost."""
     service.subscribe(
