@@ -43,8 +43,9 @@ def is_valid(destination: str) -> bool:
     """
     Whether this is an http or https URL that says where it leads.
 
-    One with a user in it is none, nor one with dots for folders: what is
-    allowed below a path must stay below it.
+    One with a user in it is none, nor one with segments that some reader
+    takes for the folder above: what is allowed below a path must stay below
+    it.
     """
     if len(destination) > MAX_CHARACTERS or not _is_plain(destination):
         return False
@@ -56,10 +57,24 @@ def is_valid(destination: str) -> bool:
     return bool(
         parts.scheme in _PORTS
         and _NETLOC.fullmatch(parts.netloc)
-        and '\\' not in destination
         and not parts.fragment
         and port != 0
-        and not {'.', '..'} & set(parse.unquote(parts.path).split('/'))
+        and not _may_leave(parts.path)
+    )
+
+
+def _may_leave(path: str) -> bool:
+    """
+    Whether somebody may read *path* as one that leads upwards.
+
+    Some unquote it twice, take a backslash for a slash, or ignore what comes
+    after a semicolon, a dot or a NUL.
+    """
+    while (unquoted := parse.unquote(path)) != path:
+        path = unquoted
+    return '\\' in path or any(
+        segment == '.' or segment.startswith(('..', '.;'))
+        for segment in path.split('/')
     )
 
 

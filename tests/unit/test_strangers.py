@@ -593,6 +593,14 @@ def test_patterns_of_hosts(destination, pattern, is_allowed):
         'http://a,b/',
         'http://user@host/',
         'http:///path',
+        'http://a/b\\..\\c',
+        'http://a/b/..%5cc',
+        'http://a/b/%5C',
+        'http://a/b/..;/c',
+        'http://a/b/..%00/c',
+        'http://a/b/..%20/c',
+        'http://a/b/%252e%252e/c',
+        'http://a/b/.;/c',
     ],
 )
 def test_hosts_that_are_none(destination):
@@ -770,3 +778,19 @@ def test_a_large_test_event_is_refused(emulator):
     )
 
     assert refused.status_code == 413
+
+
+def test_all_test_events_count_as_such(emulator):
+    """Whatever of one its client has chosen."""
+    actions = f'{emulator.url}{ROOT}/EventService/Actions/EventService'
+    before = emulator.services.events.newest()
+    for action, body in (
+        ('SubmitTestEvent', {'MessageId': 'A.1.0.B'}),
+        ('TestEventSubscription', {}),
+    ):
+        sent = requests.post(f'{actions}.{action}', json=body, timeout=60)
+        assert sent.status_code == 204, sent.text
+
+    made = emulator.services.events.after(before, 10)
+
+    assert [bool(event.given) for event in made] == [True, True]
