@@ -97,9 +97,13 @@ class AllowLists:
     def _others(self) -> Iterator[Allowed]:
         for path in self._folder.glob('serves-*.json'):
             if path != self._told:
-                # It may be gone by now, or written by somebody else.
-                with contextlib.suppress(OSError, ValueError):
+                try:
                     yield from _in_use(path)
+                except FileNotFoundError:
+                    continue
+                except (OSError, ValueError):
+                    # Nobody knows what it allows: nothing is told to all.
+                    yield []
 
 
 def _in_use(path: pathlib.Path) -> Iterator[Allowed]:
@@ -109,8 +113,8 @@ def _in_use(path: pathlib.Path) -> Iterator[Allowed]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            found: Allowed = json.loads(path.read_text())
-            yield found
+            found = json.loads(path.read_text())
+            yield found if found is None or isinstance(found, list) else []
         else:
             path.unlink()
     finally:

@@ -141,6 +141,11 @@ _option(
     '[tasks] keep_completed',
     'those that ended first are removed',
 )
+_option(
+    'Threads of sub-tasks',
+    '[tasks] workers, times the systems of a group',
+    'where the system has no thread left, sub-tasks share one',
+)
 PAYLOAD_CHARACTERS = _bound(
     'Body of its request that a task keeps',
     2048,

@@ -136,6 +136,7 @@ class Delivery:
         for number in set(self._lines) - set(there):
             line = self._lines.pop(number)
             line.exchange.end()
+            self._failures.forget(f'Subscription {number}')
             self._orphans.append(line)
         for number, subscription in there.items():
             if number not in self._lines:

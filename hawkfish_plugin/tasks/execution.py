@@ -200,7 +200,10 @@ class Execution:
         # emulator that was down comes back.
         if not context.begun and self._tasks.waited(task) > deadline:
             raise exceptions.OperationTimedOut(task.operation, deadline)
-        return self._carry_out(turn, context, operation)
+        try:
+            return self._carry_out(turn, context, operation)
+        finally:
+            self._failures.forget(_waiting(task))
 
     def _pause(self, turn: Turn, seconds: float) -> None:
         """Wait while another one works; raises Relinquished."""
@@ -276,7 +279,7 @@ class Execution:
             ) as exc:
                 if not context.begun:
                     raise
-                self._failures.tell(f'Task {context.task.id}, waiting,', exc)
+                self._failures.tell(_waiting(context.task), exc)
                 # The others need not wait for a hypervisor to come back.
                 context.leave()
                 told = told or _add_message(context, exc)
@@ -303,6 +306,11 @@ class Execution:
         except Exception:
             LOG.exception('What follows task %s failed', task.id)
         self._tasks.ends.followed(task)
+
+
+def _waiting(task: Task) -> str:
+    """What fails while *task* waits for its hypervisor, in the log."""
+    return f'Task {task.id}, waiting,'
 
 
 def _is_followed(task: Task, operation: Operation) -> bool:

@@ -200,7 +200,7 @@ def test_an_abandoned_task_keeps_no_ownership(
     assert not stuck.over.is_set()
 
 
-def fail():
+def fail(*_):
     raise OSError('no descriptor is left')
 
 
