@@ -55,10 +55,10 @@ SEND_SECONDS = _bound(
 _option(
     'Requests that wait, per process of a server with few threads',
     'of eight web_threads, seven: three for streams, two for locks of '
-    'systems, one for a download, and four for others that decide about the '
-    'same system',
-    'EventSubscriptionLimitExceeded, SystemLocked, or TooManyDownloads; for a '
-    'decision, after two seconds',
+    'systems, one for a download, one for a bundle, and four for others that '
+    'decide about the same system',
+    'EventSubscriptionLimitExceeded, SystemLocked, TooManyDownloads, or '
+    'TooManyTransfers; for a decision, after two seconds',
 )
 LOCK_SECONDS = _bound(
     'Time that a request waits for a system or a group that is being changed',
@@ -151,6 +151,20 @@ PAYLOAD_CHARACTERS = _bound(
     2048,
     'characters',
     'the rest is cut off',
+)
+
+# Bundles ------------------------------------------------------------------
+
+_option('Exports', '[backup] max_exports', 'ExportLimitReached')
+_option(
+    'Bundles that a process sends or receives at the same time',
+    '[backup] max_transfers',
+    'TooManyTransfers, with Retry-After',
+)
+_option(
+    'Time of each MiB of a bundle that is received',
+    '30 seconds',
+    'the connection is closed, and what was received is removed',
 )
 
 # Events -------------------------------------------------------------------

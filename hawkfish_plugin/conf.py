@@ -81,9 +81,10 @@ hawkfish_opts: list[cfg.Opt] = [
         help='Number of threads that each process of the web server has, as '
         'with "--threads" of gunicorn. Requests that wait occupy seven of '
         'eight at most: three for streams of events, two for the locks of '
-        'systems, one for a download of virtual media, and four for the '
-        'decisions of others about the same system; a decision that finds no '
-        'place is waited for no longer than two seconds. The server of '
+        'systems, one for a download of virtual media, one for a bundle, and '
+        'four for the decisions of others about the same system; a decision '
+        'that finds no place is waited for no longer than two seconds. The '
+        'server of '
         'sushy-emulator has a thread for each connection and ignores this.',
     ),
 ]
@@ -248,6 +249,47 @@ groups_opts: list[cfg.Opt] = [
     ),
 ]
 
+backup_opts: list[cfg.Opt] = [
+    cfg.Opt(
+        'export_dir',
+        type=_Directory(),
+        help='Directory of the hypervisor host for the files of exports: an '
+        'absolute path. An export needs as much space as the disks of its '
+        'snapshot hold. By default, it is next to the first disk.',
+    ),
+    cfg.IntOpt(
+        'export_hours',
+        default=24,
+        min=1,
+        max=8784,
+        help='Hours after which an export is deleted.',
+    ),
+    cfg.IntOpt(
+        'max_exports',
+        default=8,
+        min=1,
+        max=1000,
+        help='Maximum number of exports of all systems. Further ones are '
+        'refused until one is deleted or expires.',
+    ),
+    cfg.StrOpt(
+        'import_pool',
+        default='default',
+        help='Name of the storage pool, a directory of the hypervisor host, '
+        'for the disks of imported systems if the request does not specify '
+        'one.',
+    ),
+    cfg.IntOpt(
+        'max_transfers',
+        default=4,
+        min=1,
+        max=1000,
+        help='Maximum number of bundles that each process of the web server '
+        'sends or receives at the same time. Each occupies a thread: with '
+        'few threads (see web_threads) it is one of eight at most.',
+    ),
+]
+
 tasks_opts: list[cfg.Opt] = [
     cfg.IntOpt(
         'workers',
@@ -339,6 +381,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'retention': retention_opts,
     'revert': revert_opts,
     'groups': groups_opts,
+    'backup': backup_opts,
     'tasks': tasks_opts,
     'events': events_opts,
 }

@@ -257,6 +257,25 @@ MIGRATIONS = (
     ALTER TABLE tasks ADD COLUMN above TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE events ADD COLUMN others TEXT NOT NULL DEFAULT '[]';
     """,
+    # Snapshots that were made ready to be fetched as bundles.
+    """
+    CREATE TABLE exports (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        task INTEGER NOT NULL UNIQUE,
+        system TEXT NOT NULL,
+        folder TEXT NOT NULL,
+        manifest TEXT NOT NULL,
+        created REAL NOT NULL,
+        expires REAL NOT NULL,
+        deleting INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX exports_by_system ON exports (system);
+    CREATE TABLE uploads (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        files TEXT NOT NULL,
+        task INTEGER
+    );
+    """,
 )
 
 

@@ -22,11 +22,13 @@ class HawkFishError(Exception):
     the request properties that caused it.
 
     *unsettled*: the operation has ended in the middle, and nobody has found
-    out what has become of the system.
+    out what has become of the system.  *retry_after* is in how many seconds
+    the same request may be answered otherwise, where that is known.
     """
 
     status = 500
     unsettled = False
+    retry_after: int | None = None
     registry = HAWKFISH
     key = ''
 
@@ -160,6 +162,31 @@ class ActionParameterMissing(BadRequest):
 
 class ActionParameterValueFormatError(BadRequest):
     """(value, parameter, action)"""
+
+
+class BundleInvalid(BadRequest):
+    """(reason)"""
+
+    registry = HAWKFISH
+
+
+class BundleTooNew(BadRequest):
+    """(its version, newest supported version)"""
+
+    registry = HAWKFISH
+
+
+class LengthRequired(BadRequest):
+    """()"""
+
+    status = 411
+    registry = HAWKFISH
+
+
+class SystemNameInvalid(BadRequest):
+    """(name, rule it breaks)"""
+
+    registry = HAWKFISH
 
 
 class ExpiryInPast(BadRequest):
@@ -317,6 +344,11 @@ class SystemNotFound(NotFound):
 class SnapshotNotFound(NotFound):
     def __init__(self, name: str) -> None:
         super().__init__('Snapshot', name)
+
+
+class ExportNotFound(NotFound):
+    def __init__(self, export_id: object) -> None:
+        super().__init__('HawkFishExport', export_id)
 
 
 class TaskNotFound(NotFound):
@@ -617,6 +649,34 @@ class InsufficientSpace(Conflict):
     status = 507
 
 
+class ImportNotPossible(Conflict):
+    """(reason)"""
+
+
+class SystemExists(Conflict):
+    """(name)"""
+
+
+class PoolNotUsable(Conflict):
+    """(pool, reason)"""
+
+
+class NetworkMissing(Conflict):
+    """(network)"""
+
+
+class ExportNotPossible(Conflict):
+    """(snapshot, reason)"""
+
+
+class ExportFileMissing(Conflict):
+    """(file)"""
+
+
+class ExportLimitReached(Conflict):
+    """(limit)"""
+
+
 class QuiesceFailed(Conflict):
     """(system, reason)"""
 
@@ -755,6 +815,12 @@ class StateUnavailable(Unavailable):
 
 class StateTooNew(Unavailable):
     """(database, its version, newest supported version)"""
+
+
+class TooManyTransfers(Unavailable):
+    """(limit)"""
+
+    retry_after = 10
 
 
 class TooManyDownloads(Unavailable):

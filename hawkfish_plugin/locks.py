@@ -5,10 +5,10 @@ Locks between the processes that serve one hypervisor.
 Owns the lock files: one for each system, which an operation and every
 mutating request of the emulator take in turn, one for the definition of each
 system, one for what is submitted for it, one for its virtual media, one for
-each policy, some that the groups share, and one that says which process runs
-the workers.  The kernel releases them when their holder dies, so nothing has
-to be cleaned up after a crash.  Owns as well the pipe by which any process
-calls the one that runs the workers.
+each policy, some that the groups share, one for each upload, and one that says
+which process runs the workers.  The kernel releases them when their holder
+dies, so nothing has to be cleaned up after a crash.  Owns as well the pipe by
+which any process calls the one that runs the workers.
 """
 
 import contextlib
@@ -125,6 +125,21 @@ class Locks:
         """Hold the lock of the policy of one system, for a moment."""
         with self._hold('policy', uuid, fcntl.LOCK_EX, _MOMENT_SECONDS):
             yield
+
+    @contextlib.contextmanager
+    def upload(self, number: int) -> Iterator[None]:
+        """
+        Hold the lock of one upload, for as long as it goes on.
+
+        Raises SystemLocked where somebody has it.  Its file goes with it, as
+        there is no end of uploads.
+        """
+        with self._hold('upload', str(number), fcntl.LOCK_EX, 0):
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    (self._folder / f'upload-{number}.lock').unlink()
 
     @contextlib.contextmanager
     def deciding(self, *uuids: str) -> Iterator[None]:

@@ -76,6 +76,8 @@ class Plugin(Work):
     def _periodic(self) -> None:
         self._health.say(self._supervisor.failing())
         self.prune.periodic()
+        self.exports.periodic()
+        self.importing.periodic()
 
     @functools.cached_property
     def _workers(self) -> Workers:
@@ -129,7 +131,12 @@ class Plugin(Work):
     def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
         if not isinstance(self.driver, contract.LeavesFiles):
             return ()
-        sweeping = Sweeping(self.driver, self.tasks, self._supervisor)
+        sweeping = Sweeping(
+            self.driver,
+            self.tasks,
+            self._supervisor,
+            self._export_table.folders,
+        )
         return (sweeping.start,)
 
 

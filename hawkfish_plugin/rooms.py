@@ -9,7 +9,13 @@ threads, such as gunicorn, must have some left for everybody else.
 import threading
 
 # Of eight threads; not all of them can be full at the same time.
-_SHARES = {'streams': 3, 'locks': 2, 'downloads': 1, 'decisions': 4}
+_SHARES = {
+    'streams': 3,
+    'locks': 2,
+    'downloads': 1,
+    'transfers': 1,
+    'decisions': 4,
+}
 _ALL = 7
 _OF = 8
 
@@ -25,24 +31,35 @@ class _House:
 
 class Room:
     """
-    Where requests of one kind wait; *most* of them where it is bounded.
+    Where requests of one kind wait; *share* of them where it is bounded.
 
-    A server with a thread for each connection bounds those instead.
+    A server with a thread for each connection bounds those instead; *always*
+    is how many there may be on such a one, too.
     """
 
-    def __init__(self, most: int, house: _House) -> None:
-        self.most = most
+    def __init__(
+        self, share: int, house: _House, always: int | None = None
+    ) -> None:
+        self._share = share
+        self._always = always
         self.is_bounded = False
         self._house = house
         self._waiting = 0
 
+    @property
+    def most(self) -> int:
+        """How many there may be, where there is a bound."""
+        found = [self._share] if self.is_bounded else []
+        found += [] if self._always is None else [self._always]
+        return min(found, default=self._share)
+
     def enter(self) -> bool:
         """Whether there is a place, which is then taken."""
         with self._house.lock:
-            if self.is_bounded and (
-                self._waiting >= self.most
-                or self._house.waiting >= self._house.most
-            ):
+            has_bound = self.is_bounded or self._always is not None
+            if has_bound and self._waiting >= self.most:
+                return False
+            if self.is_bounded and self._house.waiting >= self._house.most:
                 return False
             self._waiting += 1
             self._house.waiting += 1
@@ -55,16 +72,31 @@ class Room:
 
 
 class Rooms:
-    """The rooms of a process whose web server has so many *threads*."""
+    """
+    The rooms of a process whose web server has so many *threads*.
 
-    def __init__(self, threads: int) -> None:
+    *transfers* of bundles there may be on any server.
+    """
+
+    def __init__(self, threads: int, transfers: int = 1) -> None:
         house = _House(max(1, threads * _ALL // _OF))
-        self.streams, self.locks, self.downloads, self.decisions = (
-            Room(max(1, threads * share // _OF), house)
-            for share in _SHARES.values()
-        )
+        shares = {
+            name: max(1, threads * share // _OF)
+            for name, share in _SHARES.items()
+        }
+        self.streams = Room(shares['streams'], house)
+        self.locks = Room(shares['locks'], house)
+        self.downloads = Room(shares['downloads'], house)
+        self.transfers = Room(shares['transfers'], house, transfers)
+        self.decisions = Room(shares['decisions'], house)
 
     def bound(self, is_bounded: bool) -> None:
         """Whether the threads of the web server are few."""
-        for room in (self.streams, self.locks, self.downloads, self.decisions):
+        for room in (
+            self.streams,
+            self.locks,
+            self.downloads,
+            self.transfers,
+            self.decisions,
+        ):
             room.is_bounded = is_bounded

@@ -19,6 +19,7 @@ from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.events import Event, Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.operations.findings import Findings
@@ -86,6 +87,9 @@ class ForApi(Shared, Protocol):
 
     @property
     def group_table(self) -> Groups: ...
+
+    @property
+    def exports(self) -> ExportCatalogue: ...
 
     @property
     def policies(self) -> Policies: ...

@@ -10,6 +10,7 @@ snapshot are logged and never removed: somebody may be using them.
 
 import logging
 import threading
+from collections.abc import Callable, Collection
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
@@ -22,17 +23,23 @@ _RETRY_SECONDS = 60.0
 
 
 class Sweeping:
-    """The files of the hypervisor that *driver* reaches."""
+    """
+    The files of the hypervisor that *driver* reaches.
+
+    *kept* are those that no system has and that somebody wants all the same.
+    """
 
     def __init__(
         self,
         driver: contract.LeavesFiles,
         task_table: TaskReader,
         supervisor: Supervisor,
+        kept: Callable[[], Collection[str]],
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._supervisor = supervisor
+        self._kept = kept
 
     def start(self, over: threading.Event) -> None:
         """Look once, as soon as the hypervisor is there."""
@@ -41,17 +48,28 @@ class Sweeping:
     def _sweep(self, over: threading.Event) -> None:
         try:
             strange = self._driver.sweep(self._noted())
+            kept = {*self._kept(), *self._in_use()}
         except exceptions.HawkFishError as exc:
             LOG.debug('Not swept: %r', messages.text(exc))
             over.wait(_RETRY_SECONDS)
             return
         for path in strange:
+            if path in kept:
+                continue
             LOG.warning(
                 'The file %r is named like one of a snapshot, but no domain '
                 'and no snapshot has it',
                 path,
             )
         raise Finished
+
+    def _in_use(self) -> set[str]:
+        """The folders of what is being exported, or was when it died."""
+        return {
+            task.journal['folder']
+            for task in self._tasks.list()
+            if task.active and 'folder' in task.journal
+        }
 
     def _noted(self) -> set[str]:
         """The files that tasks have said they could not remove."""

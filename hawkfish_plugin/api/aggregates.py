@@ -8,7 +8,6 @@ systems the bodies of their requests name.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 from urllib import parse
 
 import flask

@@ -38,7 +38,10 @@ def _refuse(error: exceptions.HawkFishError) -> flask.Response:
             flask.request.path[: bounds.LOG_CHARACTERS],
             messages.text(error),
         )
-    return answer(errors.error(error), error.status)
+    headers = {}
+    if error.retry_after is not None:
+        headers['Retry-After'] = str(error.retry_after)
+    return answer(errors.error(error), error.status, **headers)
 
 
 @blueprint.errorhandler(Exception)

@@ -31,6 +31,7 @@ from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
@@ -56,6 +57,7 @@ _CHANGE = validation.changes('HawkFishSnapshot').with_properties(
     Description={**_DESCRIPTION, 'type': ['string', 'null']}
 )
 _REVERT = validation.parameters(uris.REVERT_ACTION)
+_EXPORT = validation.parameters(uris.EXPORT_ACTION)
 _PURGE = validation.parameters(uris.PURGE_ACTION)
 _REPAIR = validation.parameters(uris.REPAIR_ACTION)
 
@@ -168,6 +170,8 @@ def delete_snapshot(identity: str, name: str) -> flask.Response:
 @blueprint.post(f'{MEMBER}/Actions/<action>')
 def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     system = find_system(identity)
+    if action == uris.EXPORT_ACTION:
+        return _export(system, name)
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
@@ -189,6 +193,15 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         _payload(body),
         lambda: check_if_match(_resource(system, name)),
     )
+    return accepted(task)
+
+
+def _export(system: contract.System, name: str) -> flask.Response:
+    body = read_body()
+    _EXPORT.check(body)
+    check_if_match(_resource(system, name))
+    memory = body.get('Memory', False)
+    task = operation(Export).submit(system, name, memory, _payload(body))
     return accepted(task)
 
 

@@ -63,6 +63,17 @@ def bar(task: 'task.Task', label: str = '') -> str:
     return f'[{filled:<{BAR_WIDTH}}] {percent:3d}% {printable(words)}'
 
 
+def transfer(done: int, whole: int, seconds: float) -> str:
+    """Return a line with the progress of a transfer of *whole* bytes."""
+    percent = 100 * done // whole if whole else 100
+    filled = '#' * (percent * BAR_WIDTH // 100)
+    words = f'{size(done)} of {size(whole)}'
+    if done and seconds >= 1:
+        left = round((whole - done) * seconds / done)
+        words += f', {left // 60}:{left % 60:02} left'
+    return f'[{filled:<{BAR_WIDTH}}] {percent:3d}% {words}'
+
+
 class Progress:
     """Lines that are replaced as work goes on, on terminals only."""
 

@@ -11,6 +11,7 @@ server determines when and how a task has ended.
 
 from hawkfish_plugin.client.common import messages
 from hawkfish_plugin.client.events import Event, Subscription
+from hawkfish_plugin.client.exports import Export
 from hawkfish_plugin.client.groups import (
     Group,
     GroupSnapshot,
@@ -38,6 +39,7 @@ from hawkfish_plugin.client.tasks import (
 
 __all__ = [
     'Event',
+    'Export',
     'Group',
     'GroupSnapshot',
     'GroupSnapshotCollection',

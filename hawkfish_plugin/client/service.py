@@ -10,8 +10,9 @@ from sushy import connector
 from sushy.resources import base
 from sushy.resources.oem import base as oem_base
 
-from hawkfish_plugin.client import common, events
+from hawkfish_plugin.client import common, events, imports
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
+from hawkfish_plugin.client.exports import Export, Progress
 from hawkfish_plugin.client.groups import (
     GROUPS,
     Group,
@@ -20,7 +21,7 @@ from hawkfish_plugin.client.groups import (
     snapshots_of,
 )
 from hawkfish_plugin.client.snapshots import SnapshotCollection, SnapshotPolicy
-from hawkfish_plugin.client.tasks import TASKS, Task
+from hawkfish_plugin.client.tasks import TASKS, Task, TaskHandle
 
 SUMMARIES = '/redfish/v1/Oem/HawkFish/SystemSummaries'
 
@@ -121,6 +122,32 @@ class HawkFish:
     def snapshots(self, system: str) -> SnapshotCollection:
         """Return the snapshots of *system*, a name or UUID."""
         return SnapshotCollection(self._conn, _of_system(system, 'Snapshots'))
+
+    def exports(self, system: str) -> list[Export]:
+        """Return the exports of *system*, oldest first, with one request."""
+        return [
+            Export(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(
+                self._conn, _of_system(system, 'Exports')
+            )
+        ]
+
+    def import_system(
+        self,
+        path: str,
+        name: str | None = None,
+        pool: str | None = None,
+        start: bool | None = None,
+        progress: Progress | None = None,
+    ) -> TaskHandle[None]:
+        """
+        Make a new system of the bundle in the file *path*.
+
+        *name* is by default that of the system that was exported, *pool* the
+        storage pool of its disks, by default the configured one. *progress*
+        is called with the bytes sent and the size of the file.
+        """
+        return imports.send(self._conn, path, name, pool, start, progress)
 
     def policy(self, system: str) -> SnapshotPolicy:
         """Return the limits of *system*, a name or UUID."""

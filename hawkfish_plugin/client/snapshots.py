@@ -6,8 +6,10 @@ from typing import Any
 from sushy.resources import base
 
 from hawkfish_plugin.client import common, shared, tasks
+from hawkfish_plugin.client.exports import Export
 
 REVERT = '#HawkFishSnapshot.Revert'
+EXPORT = '#HawkFishSnapshot.Export'
 PURGE = '#HawkFishSnapshotCollection.Purge'
 REPAIR = '#HawkFishSnapshotCollection.Repair'
 PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
@@ -90,6 +92,15 @@ class Snapshot(shared.AnySnapshot):
         )
         found: dict[str, Any] = self._conn.post(target, data=body).json()
         return found
+
+    def export(self, memory: bool | None = None) -> tasks.TaskHandle[Export]:
+        """
+        Make the snapshot ready to be fetched as a bundle.
+
+        With *memory*, including the memory that it has.
+        """
+        target = f'{self.path}/Actions/{EXPORT[1:]}'
+        return tasks.post(self._conn, target, Memory=memory)
 
 
 class SnapshotCollection(shared.Snapshots[Snapshot]):

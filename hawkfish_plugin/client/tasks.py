@@ -162,7 +162,10 @@ class TaskHandle(
         if self.response.status_code != requests.codes.created:
             return None
         path, body = self.response.headers['Location'], self.response.json()
-        kind = _KINDS[body['@odata.type'].rpartition('.')[2]]
+        kind = _KINDS.get(body.get('@odata.type', '').rpartition('.')[2])
+        if kind is None:
+            # A system, say, of which sushy has a class of its own.
+            return None
         made: Made = kind(self._connector, path, json_doc=body)
         return made
 

@@ -5,7 +5,8 @@ How the fake driver behaves, and the options that say so.
 Owns ``Behaviour``, by which a test makes an operation slow, lets it fail or
 kills the process in it, and the options of ``hawkfish-emulator`` by which a
 user does: ``--fake-seconds``, ``--fake-fail`` and ``--fake-die``.  Owns
-``--fake-systems`` as well, and what these systems are.
+``--fake-systems`` as well, and what these systems are, and ``Run``, one run of
+an operation that goes as it is told.
 """
 
 import argparse
@@ -13,6 +14,9 @@ import contextlib
 import dataclasses
 import io
 import math
+import os
+import signal
+import time
 from collections.abc import (
     Collection,
     Iterator,
@@ -22,7 +26,7 @@ from collections.abc import (
 )
 from typing import Any
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, records
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 
@@ -30,6 +34,8 @@ STEPS: Mapping[str, Sequence[str]] = {
     contract.CREATE: ('prepare', 'capture', 'finish'),
     contract.REVERT: ('prepare', 'revert', 'finish'),
     contract.DELETE: ('prepare', 'merge', 'finish'),
+    contract.EXPORT: ('prepare', 'stage', 'finish'),
+    contract.IMPORT: ('prepare', 'define', 'finish'),
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
@@ -37,6 +43,7 @@ SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
 MOST_SYSTEMS = 1000
 
 _PROGRAM = 'hawkfish-emulator'
+_POLL_SECONDS = 0.02
 
 
 @dataclasses.dataclass
@@ -69,6 +76,48 @@ class Behaviour:
 
     def is_for(self, uuid: str) -> bool:
         return self.only is None or uuid in self.only
+
+
+class Run:
+    """One run of *operation* on a system, which goes as *wanted* says."""
+
+    def __init__(
+        self,
+        operation: str,
+        context: contract.TaskContext,
+        wanted: Behaviour,
+        uuid: str,
+    ) -> None:
+        self._operation = operation
+        self._context = context
+        self._wanted = wanted
+        self._uuid = uuid
+
+    def step(self, name: str, noted: records.Record | None = None) -> None:
+        self._context.step(name, noted)
+        if not self._wanted.is_for(self._uuid):
+            return
+        place = f'{self._operation}:{name}'
+        if place in self._wanted.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if place in self._wanted.fail_at:
+            raise self._wanted.fail_at[place]
+
+    def note(self, name: str, noted: records.Record) -> None:
+        """Note what is known by now of the step *name*."""
+        self._context.step(name, noted)
+
+    def pass_time(self) -> None:
+        begin = time.monotonic()
+        # It may be made quicker while it runs.
+        while (passed := time.monotonic() - begin) < (
+            seconds := self._wanted.seconds
+        ):
+            self._context.progress(int(100 * passed / seconds))
+            if self._context.cancelled:
+                raise exceptions.OperationCancelled(self._operation)
+            time.sleep(min(_POLL_SECONDS, seconds - passed))
+        self._context.check_active()
 
 
 def take(

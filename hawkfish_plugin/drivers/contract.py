@@ -21,6 +21,7 @@ R = TypeVar('R', bound=Record)
 
 # The names of the operations that a driver knows, as in what it raises.
 CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
+EXPORT, IMPORT = 'export', 'import'
 REPAIR = 'repair'
 
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
@@ -308,6 +309,8 @@ STEPS: Mapping[str, Sequence[str]] = {
     CREATE: ('prepare', 'freeze', 'capture', 'finish'),
     REVERT: ('prepare', 'revert', 'finish', 'start'),
     DELETE: ('prepare', 'merge', 'finish'),
+    EXPORT: ('prepare', 'stage', 'finish'),
+    IMPORT: ('prepare', 'define', 'finish'),
 }
 
 UNTOUCHED = ('', *STEPS[REVERT][:1])

@@ -10,8 +10,6 @@ testing clients.  Its systems have a power state but no data.
 
 import contextlib
 import dataclasses
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,18 +18,18 @@ from oslo_config import cfg
 from sushy_tools import error
 
 from hawkfish_plugin import exceptions, messages, records
-from hawkfish_plugin.drivers import behaviour, contract
-from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.drivers import behaviour, contract, exporting, importing
+from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.contract import Meeting
+from hawkfish_plugin.drivers.fake_bundles import FakeBundles
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
 
 _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
-_POLL_SECONDS = 0.02
 _DISK_BYTES = 2**16
 
 
-class FakeDriver:
+class FakeDriver(FakeBundles):
     """
     See ``contract.Driver``.
 
@@ -61,6 +59,8 @@ class FakeDriver:
         self._outdated = internals.persistent_dict(
             emulator, 'hawkfish-fake-outdated'
         )
+        self._staged = internals.persistent_dict(emulator, 'hawkfish-staged')
+        self._files = internals.persistent_dict(emulator, 'hawkfish-files')
         self.target = internals.state_folder(emulator)
 
     def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:
@@ -268,7 +268,7 @@ class FakeDriver:
         if self.exists(uuid, request.name):
             raise exceptions.SnapshotExists(request.name)
         self.check_create(uuid, request)
-        run = _Run(contract.CREATE, context, self.behaviour, uuid)
+        run = Run(contract.CREATE, context, self.behaviour, uuid)
         run.step('prepare')
         context.meet(Meeting.FLUSHED)
         run.step('capture')
@@ -336,7 +336,7 @@ class FakeDriver:
         context: contract.TaskContext,
     ) -> None:
         self.check_revert(uuid, request)
-        run = _Run(contract.REVERT, context, self.behaviour, uuid)
+        run = Run(contract.REVERT, context, self.behaviour, uuid)
         run.step('prepare')
         context.meet(Meeting.PREPARED)
         run.step('revert')
@@ -368,10 +368,10 @@ class FakeDriver:
     def delete(
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
-        run = _Run(contract.DELETE, context, self.behaviour, uuid)
+        run = Run(contract.DELETE, context, self.behaviour, uuid)
         self._delete(uuid, name, run)
 
-    def _delete(self, uuid: str, name: str, run: '_Run') -> None:
+    def _delete(self, uuid: str, name: str, run: Run) -> None:
         self.check_delete(uuid, name)
         run.step('prepare')
         try:
@@ -430,7 +430,7 @@ class FakeDriver:
     ) -> None:
         if self.exists(uuid, name):
             self._delete(
-                uuid, name, _Run(contract.DELETE, context, Behaviour(), uuid)
+                uuid, name, Run(contract.DELETE, context, Behaviour(), uuid)
             )
 
 
@@ -439,48 +439,6 @@ class _CreateJournal(records.Record):
     """*created* is the time of what was made."""
 
     created: int | None = None
-
-
-class _Run:
-    """One run of *operation* on a system, which goes as *wanted* says."""
-
-    def __init__(
-        self,
-        operation: str,
-        context: contract.TaskContext,
-        wanted: Behaviour,
-        uuid: str,
-    ) -> None:
-        self._operation = operation
-        self._context = context
-        self._wanted = wanted
-        self._uuid = uuid
-
-    def step(self, name: str, noted: records.Record | None = None) -> None:
-        self._context.step(name, noted)
-        if not self._wanted.is_for(self._uuid):
-            return
-        place = f'{self._operation}:{name}'
-        if place in self._wanted.die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if place in self._wanted.fail_at:
-            raise self._wanted.fail_at[place]
-
-    def note(self, name: str, noted: records.Record) -> None:
-        """Note what is known by now of the step *name*."""
-        self._context.step(name, noted)
-
-    def pass_time(self) -> None:
-        begin = time.monotonic()
-        # It may be made quicker while it runs.
-        while (passed := time.monotonic() - begin) < (
-            seconds := self._wanted.seconds
-        ):
-            self._context.progress(int(100 * passed / seconds))
-            if self._context.cancelled:
-                raise exceptions.OperationCancelled(self._operation)
-            time.sleep(min(_POLL_SECONDS, seconds - passed))
-        self._context.check_active()
 
 
 def _power_after(
@@ -532,3 +490,5 @@ if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = FakeDriver
     _finds: type[contract.FindsUnsafe] = FakeDriver
+    _exports: type[exporting.Exports] = FakeDriver
+    _imports: type[importing.Imports] = FakeDriver

@@ -430,6 +430,31 @@ def systems(app: flask.Flask) -> Any:
         return app.systems  # type: ignore[attr-defined]
 
 
+def add_fake_system(
+    driver: Any, uuid: str, name: str, power_state: str
+) -> None:
+    """
+    Let the emulator's fake driver have one more system.
+
+    Relies on its dictionaries, and on the shape of a system.
+    """
+    driver._systems[uuid] = {
+        'uuid': uuid,
+        'name': name,
+        'power_state': power_state,
+        'external_notifier': False,
+        'nics': [],
+    }
+    driver._by_name[name] = uuid
+
+
+def remove_fake_system(driver: Any, uuid: str) -> None:
+    """Let it have one less; see ``add_fake_system``."""
+    found = driver._systems.pop(uuid, None)
+    if found:
+        driver._by_name.pop(found['name'], None)
+
+
 def set_power_state(driver: Any, uuid: str, kind: str) -> None:
     """
     Let *driver*, of systems, do a reset; *kind* is a ResetType of Redfish.

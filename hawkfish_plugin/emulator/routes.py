@@ -18,7 +18,9 @@ from hawkfish_plugin import bounds
 from hawkfish_plugin.api import (
     aggregates,  # noqa: F401
     events,  # noqa: F401
+    exports,  # noqa: F401
     group_snapshots,  # noqa: F401
+    imports,  # noqa: F401
     policy,  # noqa: F401
     schemas,  # noqa: F401
     sessions,  # noqa: F401

@@ -106,6 +106,10 @@ class _Awaited:
         self._stream = stream
         self._waiting = waiting
 
+    def renew(self, seconds: float) -> None:
+        """Let what is left of a long body have *seconds* from now on."""
+        self._left = seconds
+
     def read(self, *args: Any) -> Any:
         with self._waiting():
             return self._stream.read(*args)

@@ -25,6 +25,7 @@ def service_root(root: Resource) -> Resource:
     oem = {
         '@odata.type': '#HawkFishServiceRoot.v1_0_0.ServiceRoot',
         'SystemSummaries': link(uris.SYSTEM_SUMMARIES),
+        'ImportURI': uris.IMPORT,
     }
     return {
         **root,
@@ -51,4 +52,5 @@ def system_oem(system: str) -> Resource:
         '@odata.type': '#HawkFishComputerSystem.v1_0_0.ComputerSystem',
         'Snapshots': link(f'{system}/Oem/HawkFish/Snapshots'),
         'SnapshotPolicy': link(f'{system}/Oem/HawkFish/SnapshotPolicy'),
+        'Exports': link(f'{system}/Oem/HawkFish/Exports'),
     }

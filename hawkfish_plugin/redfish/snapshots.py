@@ -135,7 +135,7 @@ def snapshot(uuid: str, view: View) -> Resource:
 
 
 def _actions(uri: str) -> Resource:
-    found = actions(uri, [uris.REVERT_ACTION])
+    found = actions(uri, [uris.REVERT_ACTION, uris.EXPORT_ACTION])
     found[f'#{uris.REVERT_ACTION}'][
         'TargetPowerState@Redfish.AllowableValues'
     ] = list(contract.TARGET_POWER_STATES)

@@ -16,12 +16,14 @@ SESSIONS = f'{SESSION_SERVICE}/Sessions'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
+IMPORT = f'{ROOT}/Oem/HawkFish/Import'
 
 AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
 AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
+EXPORT_ACTION = 'HawkFishSnapshot.Export'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
@@ -49,6 +51,18 @@ def snapshots_uri(uuid: str) -> str:
 
 def snapshot_uri(uuid: str, name: str) -> str:
     return f'{snapshots_uri(uuid)}/{parse.quote(name, safe="")}'
+
+
+def exports_uri(uuid: str) -> str:
+    return f'{system_uri(uuid)}/Oem/HawkFish/Exports'
+
+
+def export_uri(uuid: str, export_id: int) -> str:
+    return f'{exports_uri(uuid)}/{export_id}'
+
+
+def bundle_uri(uuid: str, export_id: int) -> str:
+    return f'{export_uri(uuid, export_id)}/bundle'
 
 
 def policy_uri(uuid: str) -> str:

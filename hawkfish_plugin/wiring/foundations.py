@@ -21,6 +21,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.events import Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.exports import Exports
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
@@ -29,6 +30,7 @@ from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.supervision import Supervisor
 from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.uploads import Uploads
 
 
 class Foundations:
@@ -74,7 +76,9 @@ class Foundations:
 
     @functools.cached_property
     def rooms(self) -> Rooms:
-        return Rooms(self.conf.hawkfish.web_threads)
+        return Rooms(
+            self.conf.hawkfish.web_threads, self.conf.backup.max_transfers
+        )
 
     @functools.cached_property
     def _database(self) -> Database:
@@ -99,6 +103,14 @@ class Foundations:
     @functools.cached_property
     def _notes(self) -> Notes:
         return Notes(self._database)
+
+    @functools.cached_property
+    def _export_table(self) -> Exports:
+        return Exports(self._database)
+
+    @functools.cached_property
+    def _uploads(self) -> Uploads:
+        return Uploads(self._database)
 
     @functools.cached_property
     def policies(self) -> Policies:

@@ -6,9 +6,11 @@ What is done, and when it is refused: the operations, and what they ask.
 import functools
 
 from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
+from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
@@ -18,6 +20,7 @@ from hawkfish_plugin.operations.group_power import (
 )
 from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
+from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
@@ -29,7 +32,7 @@ from hawkfish_plugin.wiring.access import Access
 KINDS: Kinds = {
     kind.name: kind
     for kind in (
-        *(Create, Revert, Delete, Purge, Repair),
+        *(Create, Revert, Delete, Purge, Repair, Export, Import),
         *(GroupCreate, GroupRevert, GroupDelete),
         *(GroupReset, GroupBootOrder),
     )
@@ -60,6 +63,20 @@ class Work(Access):
             self.locks,
             KINDS,
             self._may_tell,
+        )
+
+    @functools.cached_property
+    def exports(self) -> ExportCatalogue:
+        return ExportCatalogue(self.driver, self._export_table)
+
+    @functools.cached_property
+    def importing(self) -> Import:
+        return Import(
+            self.driver,
+            self.tasks,
+            self._uploads,
+            self._database,
+            self.locks,
         )
 
     @functools.cached_property
@@ -166,6 +183,14 @@ class Work(Access):
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks, self.findings),
+            Export(
+                self.driver,
+                self.tasks,
+                self.catalogue,
+                self._export_table,
+                self.conf,
+            ),
+            self.importing,
             self.group_create,
             self.group_revert,
             self.group_delete,

@@ -2,6 +2,7 @@
 import pytest
 
 for _module in (
+    'bundling',
     'reading',
     'changing',
     'interrupting',

@@ -36,6 +36,8 @@ class Subject:
 
     *switch_on* lets the system run; while *obstructed* no snapshot of it can
     be made.  *outdate* lets it have a snapshot, and the definition of before.
+    *undefine* removes another system, by its UUID; *has_bundles* says that
+    snapshots can be exported.
     """
 
     driver: contract.Driver
@@ -43,7 +45,9 @@ class Subject:
     switch_on: Callable[[], None]
     obstructed: Callable[[], AbstractContextManager[object]]
     outdate: Callable[[], None]
+    undefine: Callable[[str], None]
     abilities: Abilities = Abilities()
+    has_bundles: bool = True
 
     @property
     def uuid(self) -> str:

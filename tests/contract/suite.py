@@ -7,6 +7,7 @@ what ``hawkfish_plugin.drivers.contract`` promises, whatever its hypervisor.
 It has to have a fixture ``subject``, see there.
 """
 
+from tests.contract.bundling import Bundling
 from tests.contract.changing import Creating, Moving
 from tests.contract.grouping import Grouping
 from tests.contract.interrupting import Interrupting
@@ -15,6 +16,6 @@ from tests.contract.unsafe import Mending
 
 
 class DriverContract(
-    Reading, Creating, Moving, Interrupting, Grouping, Mending
+    Reading, Creating, Moving, Interrupting, Grouping, Mending, Bundling
 ):
     """Every promise."""

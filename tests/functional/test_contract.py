@@ -46,6 +46,8 @@ def subject(driver, make_system, external):
         lambda: system.domain.create(),
         obstructed,
         outdate,
+        lambda uuid: system.host.connect().lookupByUUIDString(uuid).undefine(),
+        has_bundles=external,
     )
     return made
 

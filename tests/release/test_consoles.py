@@ -44,6 +44,14 @@ def test_labs(shell):
         shell.run(command)
 
 
+def test_bundles(shell):
+    """A snapshot becomes a file, and that a system, as the page shows."""
+    sections = consoles.read(ROOT / 'doc/source/user/backups.rst')
+
+    for command in itertools.chain(*sections.values()):
+        shell.run(command)
+
+
 def test_readme(shell):
     """What README has to try works; its installation is tested in the lab."""
     commands = consoles.read(ROOT / 'README.rst')['Try it']

@@ -40,6 +40,24 @@ SEAMS = {
         '_driver driver',
         '',
     ),
+    'exporting.Exports': (
+        'drivers/exporting.py',
+        'Exports',
+        'driver bundling',
+        '',
+    ),
+    'importing.Imports': (
+        'drivers/importing.py',
+        'Imports',
+        'driver _importing',
+        '',
+    ),
+    'ExportCatalogue': (
+        'export_catalogue.py',
+        'ExportCatalogue',
+        'exports',
+        'api',
+    ),
     'contract.TaskContext': (
         'drivers/contract.py',
         'TaskContext',

@@ -217,6 +217,9 @@ def emulator(served_app: Emulator) -> Any:
     """The emulator, with no snapshots and a quick, healthy fake driver."""
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
+    for system in served_app.driver.power_states():
+        for export in served_app.services.exports.list(system):
+            served_app.services.exports.delete(export)
     for system in served_app.driver.systems():
         # The next one may have the same name, and the same second.
         for name in served_app.driver.names(system.uuid):

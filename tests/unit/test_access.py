@@ -11,6 +11,7 @@ import requests
 from sushy_tools.emulator import auth_basic
 
 from hawkfish_plugin.emulator import routes
+from hawkfish_plugin.redfish import uris
 from tests.served import user_entry
 
 ROOT = '/redfish/v1'
@@ -108,7 +109,7 @@ def make_group(emulator):
 
 @pytest.mark.parametrize('method', ['POST', 'PATCH', 'DELETE'])
 def test_bodies_are_bounded(emulator, method):
-    """Whatever takes a request with a body refuses a huge one."""
+    """Whatever takes a request with a body refuses a huge one, but one."""
     emulator.created(Name='a')
     make_group(emulator)
     tasks = requests.get(f'{emulator.url}{ROOT}/TaskService/Tasks').json()
@@ -116,6 +117,9 @@ def test_bodies_are_bounded(emulator, method):
     answers = {}
     for path, methods in our_routes(emulator.app):
         if method in methods:
+            if path == uris.IMPORT:
+                # It takes what it needs of any body, and no JSON.
+                continue
             if '/TaskService/' in path:
                 path = path.replace('/a', f'/{task}')
             if '/Aggregates/' in path:
@@ -142,6 +146,7 @@ def test_bodies_are_bounded(emulator, method):
         if status == 404
         and 'Sessions/a' not in path
         and 'Subscriptions/a' not in path
+        and 'Exports/a' not in path
     }
 
 

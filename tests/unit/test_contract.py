@@ -9,6 +9,7 @@ from sushy_tools.emulator.resources.systems import fakedriver
 from hawkfish_plugin import conf
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.fake import FakeDriver
+from hawkfish_plugin.emulator import internals
 from tests.contract.subject import Abilities, Subject
 from tests.contract.suite import DriverContract
 
@@ -43,9 +44,14 @@ def subject(fake):
         made.create('s')
         fake.outdate(made.uuid)
 
+    def undefine(uuid):
+        internals.remove_fake_system(fake._systems(), uuid)
+
     system = fake.resolve('fake')
     cannot = Abilities(space=False)
-    made = Subject(fake, system, switch_on, obstructed, outdate, cannot)
+    made = Subject(
+        fake, system, switch_on, obstructed, outdate, undefine, cannot
+    )
     return made
 
 

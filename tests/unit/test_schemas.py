@@ -118,6 +118,11 @@ def resources(emulator):
     """Every resource that can be reached from the root, by its URI."""
     emulator.created(Name='a', Description='d')
     emulator.created(Name='b')
+    emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Export'
+        )
+    )
     system = f'/redfish/v1/Systems/{emulator.system}'
     group = f'{emulator.url}/redfish/v1/AggregationService/Aggregates'
     requests.post(
@@ -177,6 +182,8 @@ def test_every_property_served_is_in_a_schema(resources):
         '#HawkFishAggregate.v1_0_0.Aggregate',
         '#HawkFishGroupSnapshot.v1_0_0.HawkFishGroupSnapshot',
         '#HawkFishGroupSnapshotCollection.HawkFishGroupSnapshotCollection',
+        '#HawkFishExport.v1_0_0.HawkFishExport',
+        '#HawkFishExportCollection.HawkFishExportCollection',
         '#HawkFishSnapshot.v1_0_0.HawkFishSnapshot',
         '#HawkFishSnapshotCollection.HawkFishSnapshotCollection',
         '#HawkFishComputerSystem.v1_0_0.ComputerSystem',

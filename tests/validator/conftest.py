@@ -113,6 +113,8 @@ def _fill(service: Service) -> None:
     action = f'{base}/root/Actions/HawkFishSnapshot.Revert'
     _wait(service, service.request('POST', action, json={}))
     _wait(service, service.request('POST', base, json={'Name': 'right'}))
+    action = f'{base}/right/Actions/HawkFishSnapshot.Export'
+    _wait(service, service.request('POST', action, json={}))
     doomed = service.request('POST', base, json={'Name': 'gone'})
     _wait(service, doomed)
     _wait(service, service.request('DELETE', f'{base}/gone'))

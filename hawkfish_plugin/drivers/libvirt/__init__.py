@@ -4,18 +4,19 @@ The libvirt driver: the only place that imports libvirt.
 
 Owns the translation between the driver contract and libvirt's domains and
 snapshots.  Each part of the contract is in a module of its own: ``systems``,
-``listing``, ``safety`` and ``changes``.
+``listing``, ``safety``, ``changes`` and ``transfers``.
 """
 
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, exporting, importing
 from hawkfish_plugin.drivers.libvirt.changes import Changes
 from hawkfish_plugin.drivers.libvirt.listing import Snapshots
 from hawkfish_plugin.drivers.libvirt.systems import Systems
+from hawkfish_plugin.drivers.libvirt.transfers import Transfers
 
 
-class LibvirtDriver(Systems, Snapshots, Changes):
+class LibvirtDriver(Systems, Snapshots, Changes, Transfers):
     """See ``contract.Driver``; serves the domains of the emulator's URI."""
 
 
@@ -25,3 +26,5 @@ if TYPE_CHECKING:
     _shares: type[contract.SharesDefinitions] = LibvirtDriver
     _finds: type[contract.FindsUnsafe] = LibvirtDriver
     _leaves: type[contract.LeavesFiles] = LibvirtDriver
+    _exports: type[exporting.Exports] = LibvirtDriver
+    _imports: type[importing.Imports] = LibvirtDriver

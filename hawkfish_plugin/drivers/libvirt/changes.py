@@ -183,7 +183,8 @@ class Changes(Safety):
     def sweep(self, noted: Collection[str]) -> Sequence[str]:
         with self._hypervisor.host('sweep') as host:
             conf = self._conf.snapshots
-            folders = filter(None, (conf.overlay_dir, conf.memory_dir))
+            others = (conf.overlay_dir, conf.memory_dir)
+            folders = filter(None, (*others, self._conf.backup.export_dir))
             return leftovers.sweep(host, noted, {*folders})
 
 

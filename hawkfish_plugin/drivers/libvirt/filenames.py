@@ -20,13 +20,15 @@ _OVERLAY_ENDING = '.qcow2'
 _OWN_FOLDER = 'hawkfish-files'
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
-# state of a firmware.
+# state of a firmware; the folder of an export.
 _OURS = re.compile(
-    _TOKEN + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz)'
+    _TOKEN
+    + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz|\.export)'
 )
 # "hawkfi", and a version of UUIDs that is anybody's to define.
 _MERGER = '6861776b6669'
-_TRANSIENT_POOL = re.compile(_PREFIX + '[0-9a-f]{32}')
+_TRANSIENT_POOL = re.compile(_PREFIX + '([0-9a-f]{32}|[0-9a-f]{12}-source)')
+_EXPORT_ENDING = '.export'
 
 
 def new_token() -> str:
@@ -67,6 +69,17 @@ def firmware_copies(
         kind: posixpath.join(folder, f'{_PREFIX}{token}.{kind}.gz')
         for kind in kinds
     }
+
+
+def export_folder(folder: str, token: str) -> str:
+    """The folder of the files of one export, in *folder*."""
+    return posixpath.join(folder, f'{_PREFIX}{token}{_EXPORT_ENDING}')
+
+
+def source_pool(folder: str) -> str:
+    """The pool through which the export in *folder* looks at a disk."""
+    name = posixpath.basename(folder).removesuffix(_EXPORT_ENDING)
+    return f'{name}-source'
 
 
 def transient_pool(identity: uuid.UUID) -> str:

@@ -118,7 +118,10 @@ def check(storage: Storage, name: str, copies: Mapping[str, str]) -> None:
 
 
 def restore(
-    storage: Storage, name: str, domain: xml.Element, copies: Mapping[str, str]
+    storage: Storage,
+    name: str,
+    domain: xml.Element,
+    copies: Mapping[str, str],
 ) -> None:
     """
     Put *copies*, of the snapshot *name*, in the place of what is there.
@@ -139,6 +142,17 @@ def _read(storage: Storage, name: str, path: str) -> bytes:
     if packed is None:
         raise exceptions.SnapshotFileMissing(name, path)
     try:
-        return gzip.decompress(packed)
+        return _unpack(packed)
     except (OSError, EOFError, zlib.error) as exc:
         raise exceptions.SnapshotFileDamaged(name, path, exc) from exc
+
+
+def _unpack(packed: bytes) -> bytes:
+    """What ``gzip`` has made *packed* of; not more than there can be."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    data = unpacking.decompress(packed, _MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError('it is too big')
+    if not unpacking.eof:
+        raise EOFError('it ends too early')
+    return data

@@ -50,6 +50,12 @@ def remove(
         _remove(host, overlays, _Guard(host, files, ()), context)
 
 
+def remove_unused(host: Host, paths: Iterable[str]) -> None:
+    """Remove those of *paths* that no domain knows; nobody is told."""
+    for path in _unused(host, paths):
+        host.storage.remove(path)
+
+
 class _Guard:
     """What is needed by what *files* names, or of what is *held* besides."""
 

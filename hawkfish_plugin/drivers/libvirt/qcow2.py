@@ -47,6 +47,19 @@ def first_table(header: bytes) -> Table | None:
     return Table(offset, entries * _ENTRY_BYTES)
 
 
+def stands_alone(header: bytes, capacity: int) -> bool:
+    """
+    Whether *header* is that of a disk of *capacity* that names no other file.
+
+    And that is neither encrypted nor has snapshots.
+    """
+    if first_table(header) is None:
+        return False
+    fields = _FIELDS.unpack_from(header)
+    backing, size, encryption = fields[2], fields[5], fields[6]
+    return not backing and not encryption and size == capacity
+
+
 def is_empty(table: bytes, length: int) -> bool:
     """Whether a first table of *length* bytes leads to no cluster."""
     return len(table) == length and not any(table)

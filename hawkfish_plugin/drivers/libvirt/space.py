@@ -129,6 +129,31 @@ def for_revert(
     return _needs(storage, needed)
 
 
+def for_export(
+    storage: Storage,
+    folder: str,
+    disks: Iterable[tuple[str, int]],
+    others: Iterable[str],
+) -> list[Need]:
+    """
+    What copies of *disks*, each a file and its capacity, need in *folder*.
+
+    Each is as big as all of its chain at the most, or as the guest sees it;
+    *others* are files that are copied as they are.
+    """
+    needed = sum(storage.size(path)[1] for path in others)
+    for path, capacity in disks:
+        files = storage.chains([path])
+        taken = sum(storage.size(each)[1] for each in files)
+        needed += min(capacity, taken) + storage.overlay_size(path)
+    return _needs(storage, {folder: needed})
+
+
+def for_files(storage: Storage, folder: str, size: int) -> list[Need]:
+    """What new files of *size* bytes need in *folder*."""
+    return _needs(storage, {folder: size})
+
+
 def _needs(storage: Storage, needed: Mapping[str, int]) -> list[Need]:
     """*needed* bytes by folder, with those that are free right now."""
     found = []

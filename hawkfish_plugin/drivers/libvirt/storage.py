@@ -24,6 +24,7 @@ from typing import TypeVar
 import libvirt
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     errors,
     filenames,
@@ -277,22 +278,42 @@ class Storage:
             if volume is None:
                 return False
             if volumes.file_size(volume) == len(data):
-                self._upload(volume, data)
+                self.upload(volume, data)
                 return True
             like = volumes.describe(volume)
             volume.delete()
             return False
 
         def upload(volume: libvirt.virStorageVol) -> None:
-            self._upload(volume, data)
+            self.upload(volume, data)
 
         if not self._with(path, replace):
             text = volumes.raw_xml(path, len(data), like)
             self._make(folder, text, upload)
 
-    def _upload(self, volume: libvirt.virStorageVol, data: bytes) -> None:
+    def make_file(self, path: str, size: int) -> None:
+        """Make a file of *size* bytes that takes no space yet."""
+        text = volumes.copy_xml(path, 'raw', size)
+        self._make(posixpath.dirname(path), text, lambda _: None)
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """Let the file at *path*, which is there, have *data* at *offset*."""
+
+        def upload(volume: libvirt.virStorageVol | None) -> None:
+            if volume is None:
+                raise exceptions.OperationFailed(
+                    contract.IMPORT, f'{path} is gone'
+                )
+            self.upload(volume, data, offset)
+
+        self._with(path, upload)
+
+    def upload(
+        self, volume: libvirt.virStorageVol, data: bytes, offset: int = 0
+    ) -> None:
+        """Let *volume*, which has room for it, hold *data* at *offset*."""
         stream = self.connection.newStream()
-        volume.upload(stream, 0, len(data))
+        volume.upload(stream, offset, len(data))
         for begin in range(0, len(data), _PART_BYTES):
             stream.send(data[begin : begin + _PART_BYTES])
         stream.finish()

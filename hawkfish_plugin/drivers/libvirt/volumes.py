@@ -123,6 +123,15 @@ def raw_xml(path: str, size: int, like: xml.Element | None) -> str:
     return xml.render(root)
 
 
+def copy_xml(name: str, kind: str, capacity: int) -> str:
+    """A copy of the format *kind* of a disk of *capacity* bytes."""
+    root = _new(name, kind, str(capacity), None)
+    if kind == 'raw':
+        # As the source is; to copy is else to write every byte.
+        ElementTree.SubElement(root, 'allocation').text = '0'
+    return xml.render(root)
+
+
 def overlay_xml(
     path: str, base: str, base_format: str, like: xml.Element | None
 ) -> str:

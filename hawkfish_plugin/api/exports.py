@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Exports over HTTP.
+
+Owns the routes below ``Systems/{id}/Oem/HawkFish/Exports``, and how a bundle
+is sent: in parts, any range of it, to so many clients at a time.
+"""
+
+import functools
+import logging
+import re
+from collections.abc import Iterator
+
+import flask
+
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.api import queries
+from hawkfish_plugin.api.access import (
+    check_if_match,
+    find_number,
+    find_system,
+    missing,
+    services,
+)
+from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import read_body
+from hawkfish_plugin.bundles.archive import Archive
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.exports import Export
+from hawkfish_plugin.redfish import exports, uris
+
+LOG = logging.getLogger(__name__)
+
+COLLECTION = '/Systems/<identity>/Oem/HawkFish/Exports'
+MEMBER = f'{COLLECTION}/<export_id>'
+
+_TAR = 'application/x-tar'
+# What a file name may have that no client has to escape.
+_NO_NAME = re.compile(r'[^A-Za-z0-9._-]')
+
+
+@blueprint.get(COLLECTION)
+def list_exports(identity: str) -> flask.Response:
+    system = find_system(identity)
+    return answer(
+        queries.listing(
+            services().exports.list(system),
+            lambda one: uris.export_uri(system.uuid, one.id),
+            exports.export,
+            functools.partial(exports.export_collection, system.uuid),
+        )
+    )
+
+
+@blueprint.get(MEMBER)
+def show_export(identity: str, export_id: str) -> flask.Response:
+    queries.check(())
+    found = _find(find_system(identity), export_id)
+    return answer(exports.export(found))
+
+
+@blueprint.delete(MEMBER)
+def delete_export(identity: str, export_id: str) -> flask.Response:
+    found = _find(find_system(identity), export_id)
+    read_body()
+    check_if_match(exports.export(found))
+    services().exports.delete(found)
+    return answer(None, 204)
+
+
+def _find(system: contract.System, export_id: str) -> Export:
+    try:
+        return services().exports.get(system, find_number(export_id))
+    except exceptions.ExportNotFound:
+        raise missing() from None
+
+
+# The bundle ---------------------------------------------------------------
+
+
+@blueprint.get(f'{MEMBER}/bundle')
+def send_bundle(identity: str, export_id: str) -> flask.Response:
+    queries.check(())
+    found = _find(find_system(identity), export_id)
+    if found.deleting:
+        raise missing()
+    size = Archive(found.manifest).size
+    etag = _etag(found)
+    if 'If-Match' in flask.request.headers and not (
+        flask.request.if_match.contains(etag)
+    ):
+        raise exceptions.PreconditionFailed()
+    wanted = _range(size, etag)
+    if wanted is not None and wanted[0] >= size:
+        response = answer(None, 416)
+        response.headers['Content-Range'] = f'bytes */{size}'
+        return response
+    begin, end = wanted or (0, size)
+    response = _response(found, begin, end)
+    response.content_length = end - begin
+    response.set_etag(etag)
+    response.headers['Accept-Ranges'] = 'bytes'
+    response.headers['Content-Disposition'] = (
+        f'attachment; filename="{_file_name(found)}"'
+    )
+    if wanted is not None:
+        response.status_code = 206
+        response.headers['Content-Range'] = f'bytes {begin}-{end - 1}/{size}'
+    return response
+
+
+def _etag(found: Export) -> str:
+    # Its bytes never change, and no other gets its number.
+    return f'bundle-{found.id}-{found.task}'
+
+
+def _file_name(found: Export) -> str:
+    source = found.manifest.source
+    return _NO_NAME.sub('_', f'{source.system}-{source.snapshot}') + '.tar'
+
+
+def _range(size: int, etag: str) -> tuple[int, int] | None:
+    """
+    The first byte that is wanted, and the one after the last.
+
+    None is the whole: no range is asked for, or one of something else, or
+    several, which nobody has to serve.  The first byte of what cannot be
+    satisfied is beyond the end.
+    """
+    request = flask.request
+    wanted = request.range
+    if wanted is None or wanted.units != 'bytes' or len(wanted.ranges) != 1:
+        return None
+    condition = request.headers.get('If-Range')
+    if condition is not None and condition != f'"{etag}"':
+        return None
+    begin, end = wanted.ranges[0]
+    if begin < 0:
+        return max(0, size + begin), size
+    return begin, size if end is None else min(end, size)
+
+
+def _response(found: Export, begin: int, end: int) -> flask.Response:
+    if flask.request.method == 'HEAD':
+        return flask.Response(content_type=_TAR)
+    room = services().rooms.transfers
+    if not room.enter():
+        raise exceptions.TooManyTransfers(room.most)
+    parts = services().exports.read(found, begin, end)
+    response = flask.Response(_logged(found, parts), content_type=_TAR)
+    response.call_on_close(room.leave)
+    response.headers['X-Accel-Buffering'] = 'no'
+    return response
+
+
+def _logged(found: Export, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """*parts*; where one cannot be read, the client sees that some lack."""
+    try:
+        yield from parts
+    except exceptions.HawkFishError as exc:
+        LOG.error(
+            'The bundle %s ends too early: %r', found.id, messages.text(exc)
+        )
+        raise

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Reading a bundle that somebody has sent.
+
+Nothing of it is trusted: not a name, not a size, not a type of tar.  What does
+not fit its own manifest is refused where that is seen, and no more than a part
+of it is ever in memory.
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles.archive import BLOCK
+from hawkfish_plugin.bundles.manifest import Manifest, Member
+
+Read = Callable[[int], bytes]
+"""At most so many bytes of what is left; none at the end"""
+
+PART_BYTES = 2**20
+# The definition is kept with the task that imports it.
+_MANIFEST_BYTES, _DEFINITION_BYTES = 2**20, 256 * 2**10
+_TEXT_BYTES = 4 * 2**20
+_FIRMWARE_BYTES = 128 * 2**20
+_PAX_BYTES = 64 * 2**10
+_MOST_MEMBERS = 256
+# What tar adds at the end, to fill a record.
+_RECORD_BYTES = 20 * BLOCK
+_MOST_BYTES = 2**60
+
+_NAME = re.compile(r'(\w[\w.-]{0,99}/){0,3}\w[\w.-]{0,99}', re.ASCII)
+_TARGET = re.compile(r'[a-z][a-z0-9]{0,15}')
+_DIGEST = re.compile(r'[0-9a-f]{64}')
+_FORMATS = ('qcow2', 'raw')
+_LIMITS = {
+    manifest.DOMAIN: _DEFINITION_BYTES,
+    manifest.SNAPSHOT: _TEXT_BYTES,
+    manifest.FIRMWARE: _FIRMWARE_BYTES,
+    manifest.DISK: _MOST_BYTES,
+    manifest.MEMORY: _MOST_BYTES,
+}
+
+
+class Reader:
+    """A bundle of *length* bytes, which *read* gives one after the other."""
+
+    def __init__(self, read: Read, length: int) -> None:
+        self._read = read
+        self._left = length
+
+    def manifest(self) -> Manifest:
+        """
+        What the bundle says of itself; to be called first, and once.
+
+        Raises BundleInvalid and BundleTooNew.
+        """
+        size = self._header(manifest.NAME)
+        if size > _MANIFEST_BYTES:
+            raise _invalid('its manifest is too big')
+        text = self._take(size)
+        self._skip(-size % BLOCK)
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise _invalid('its manifest is not JSON') from None
+        checked = _checked(found)
+        if sum(one.size for one in checked.members) > self._left:
+            raise _invalid('it is shorter than its manifest says')
+        return checked
+
+    def members(
+        self, described: Manifest
+    ) -> Iterator[tuple[Member, Iterator[bytes]]]:
+        """
+        Each member that is *described*, with its content in parts.
+
+        Those have to be taken; what is not as described raises BundleInvalid,
+        after the last part at the latest.
+        """
+        for member in described.members:
+            if self._header(member.name) != member.size:
+                raise _invalid(f'{member.name} is not as big as it says')
+            yield member, self._content(member)
+            self._skip(-member.size % BLOCK)
+        self._end()
+
+    def _content(self, member: Member) -> Iterator[bytes]:
+        left, digest = member.size, hashlib.sha256()
+        while left:
+            part = self._take(min(left, PART_BYTES))
+            digest.update(part)
+            left -= len(part)
+            yield part
+        if digest.hexdigest() != member.sha256:
+            raise _invalid(f'the checksum of {member.name} is wrong')
+
+    def _header(self, wanted: str) -> int:
+        """The size of the next member, which has to be the file *wanted*."""
+        size: int | None = None
+        for _ in range(2):
+            info = self._info()
+            if info.type != tarfile.XHDTYPE:
+                break
+            size = self._pax(info.size)
+        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            raise _invalid('it has something that is no plain file')
+        if info.name != wanted:
+            raise _invalid(f'{wanted} is not where it belongs')
+        return info.size if size is None else size
+
+    def _info(self) -> tarfile.TarInfo:
+        try:
+            found = tarfile.TarInfo.frombuf(
+                self._take(BLOCK), 'utf-8', 'surrogateescape'
+            )
+        except tarfile.HeaderError:
+            raise _invalid('it is no tar, or ends too early') from None
+        if found.size < 0:
+            raise _invalid('it has a file of no size')
+        return found
+
+    def _pax(self, size: int) -> int | None:
+        """The size that an extended header gives the next file."""
+        if size > _PAX_BYTES:
+            raise _invalid('it has a header that is too big')
+        data = self._take(size)
+        self._skip(-size % BLOCK)
+        found = re.search(rb'(?:^|\n)\d+ size=(\d{1,19})\n', data)
+        return int(found[1]) if found else None
+
+    def _end(self) -> None:
+        """Take what fills the tar, and raise where there is more."""
+        if self._left > _RECORD_BYTES + 2 * BLOCK:
+            raise _invalid('it has more than its manifest says')
+        while self._left:
+            if any(self._take(min(self._left, PART_BYTES))):
+                raise _invalid('it has more than its manifest says')
+
+    def _take(self, count: int) -> bytes:
+        """Exactly *count* bytes."""
+        if count > self._left:
+            raise _invalid('it ends too early')
+        data = b''
+        while len(data) < count:
+            part = self._read(count - len(data))
+            if not part:
+                raise _invalid('it ends too early')
+            data += part
+        self._left -= count
+        return data
+
+    def _skip(self, count: int) -> None:
+        self._take(count)
+
+
+def _invalid(reason: str) -> exceptions.HawkFishError:
+    return exceptions.BundleInvalid(reason)
+
+
+def _checked(found: object) -> Manifest:
+    """What *found* says, if all of it makes sense."""
+    if not isinstance(found, dict) or found.get('Format') != manifest.FORMAT:
+        raise _invalid('it has no manifest of a bundle')
+    version = found.get('Version')
+    if type(version) is not int or version < 1:
+        raise _invalid('its version is no number')
+    if version > manifest.VERSION:
+        raise exceptions.BundleTooNew(version, manifest.VERSION)
+    try:
+        _check_system(found)
+        checked = Manifest.load(found)
+    except (KeyError, TypeError, IndexError, AttributeError):
+        raise _invalid('its manifest is incomplete') from None
+    _check_members(checked.members)
+    return checked
+
+
+def _check_system(found: Mapping[str, Any]) -> None:
+    systems = found['Systems']
+    if not isinstance(systems, list) or len(systems) != 1:
+        raise _invalid('it does not have exactly one system')
+    snapshot, members = systems[0]['Snapshot'], systems[0]['Members']
+    texts = [systems[0]['Name'], systems[0]['UUID'], snapshot['Name']]
+    if not all(isinstance(text, str) for text in texts) or not (
+        all(type(moment) is int for moment in (found['Created'],))
+        and isinstance(members, list)
+        and len(members) <= _MOST_MEMBERS
+    ):
+        raise _invalid('its manifest makes no sense')
+
+
+def _check_members(members: Sequence[Member]) -> None:
+    for member in members:
+        if not all(
+            isinstance(text, str)
+            for text in (member.name, member.role, member.sha256)
+        ) or not _NAME.fullmatch(member.name):
+            raise _invalid('it has a name that is not allowed')
+        limit = _LIMITS.get(member.role)
+        if limit is None:
+            raise _invalid(f'the role of {member.name} is not known')
+        if type(member.size) is not int or not 0 <= member.size <= limit:
+            raise _invalid(f'the size of {member.name} is not possible')
+        if not _DIGEST.fullmatch(member.sha256):
+            raise _invalid(f'the checksum of {member.name} is none')
+        if member.role in (manifest.DISK, manifest.FIRMWARE):
+            _check_target(member)
+    names = [one.name.rpartition('/')[2] for one in members]
+    targets = [(one.role, one.target) for one in members if one.target]
+    roles = [one.role for one in members]
+    if len({*names, 'manifest.json'}) != len(names) + 1 or (
+        len(set(targets)) != len(targets)
+    ):
+        raise _invalid('it has one name twice')
+    if roles[:1] != [manifest.DOMAIN] or roles.count(manifest.DOMAIN) > 1:
+        raise _invalid('it does not begin with the definition of its system')
+    if manifest.DISK not in roles:
+        raise _invalid('it has no disk')
+
+
+def _check_target(member: Member) -> None:
+    if not isinstance(member.target, str) or not (
+        _TARGET.fullmatch(member.target)
+    ):
+        raise _invalid(f'the target of {member.name} is none')
+    if member.role == manifest.DISK and (
+        member.format not in _FORMATS
+        or type(member.capacity) is not int
+        or not 0 < member.capacity <= _MOST_BYTES
+    ):
+        raise _invalid(f'the format of {member.name} is not known')

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish snapshot export``: a snapshot as one file.
+
+Owns where the file goes. The bytes come from the client, which goes on where
+a connection broke.
+"""
+
+import argparse
+import contextlib
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from hawkfish_plugin.cli import base, errors, options, output
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+STDOUT = '-'
+_NO_NAME = re.compile(r'[^\w.-]')
+
+
+class ExportSnapshot(base.OfSystem):
+    """
+    Write a snapshot to a file, as a bundle that any host can bring up.
+
+    The system can do what it likes meanwhile. The file is a tar; a pipe gets
+    it with '-o -'.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_snapshot(parser)
+        parser.add_argument(
+            '-o',
+            '--output',
+            metavar='FILE',
+            type=base.filled,
+            help='File to write; - is standard output. By default, '
+            'SYSTEM-SNAPSHOT.tar.',
+        )
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Export the memory of the snapshot as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        system, name = parsed_args.system, parsed_args.snapshot
+        target = parsed_args.output or _file_name(system, name)
+        if target == STDOUT and sys.stdout.isatty():
+            raise errors.CommandError(
+                'a bundle is no text: use -o FILE, or a pipe'
+            )
+        snapshot = self.client.snapshots(system).get(name)
+        handle = snapshot.export(parsed_args.memory)
+        export, _ = self.wait(handle, base.FOREVER)
+        with _deleted(export):
+            self._fetch(export, target)
+        if target != STDOUT:
+            size = output.size(export.size_bytes)
+            self.app.LOG.info('%s: %s', output.printable(target), size)
+
+    def _fetch(self, export: 'client.Export', target: str) -> None:
+        begin = time.monotonic()
+        with self.progress() as progress:
+
+            def show(done: int, whole: int) -> None:
+                seconds = time.monotonic() - begin
+                progress.draw([output.transfer(done, whole, seconds)])
+
+            try:
+                if target == STDOUT:
+                    _write(export, sys.stdout.buffer)
+                else:
+                    export.save(target, show)
+            except OSError as error:
+                # Those of requests are of this kind as well.
+                if error.filename is None and error.strerror is None:
+                    raise
+                raise errors.CommandError(f'{target}: {error.strerror}') from (
+                    None
+                )
+
+
+def _file_name(system: str, snapshot: str) -> str:
+    return _NO_NAME.sub('_', f'{system}-{snapshot}') + '.tar'
+
+
+def _write(export: 'client.Export', stream: BinaryIO) -> None:
+    for part in export.read():
+        stream.write(part)
+    stream.flush()
+
+
+@contextlib.contextmanager
+def _deleted(export: 'client.Export') -> Iterator[None]:
+    """Delete *export* at the end of the block, which may fail."""
+    try:
+        yield
+    finally:
+        # Without it the service deletes it when its time has come.
+        from sushy import exceptions
+
+        with contextlib.suppress(exceptions.SushyError):
+            export.delete()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports: snapshots that can be fetched as bundles."""
+
+import math
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+
+import requests
+from sushy import exceptions
+from sushy.resources import base
+
+from hawkfish_plugin.client import tasks
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes so far, and how many there are"""
+
+# How long a service may be away while a bundle is fetched.
+PATIENCE = 60.0
+PAUSE = 0.5
+# Of the connection, and between two parts.
+SILENCE = 60.0
+# What has arrived of one is lost with its connection.
+CHUNK = 2**16
+
+
+@tasks.created_by_tasks
+class Export(base.ResourceBase):  # type: ignore[misc]
+    """A snapshot that can be fetched as a bundle, at the time it was read."""
+
+    identity: str = base.Field('Id', required=True)
+    snapshot: str = base.Field('SnapshotName')
+    """Name of the snapshot that was exported"""
+
+    created_time: str = base.Field('CreatedTime')
+    expires_time: str = base.Field('ExpiresTime')
+    """When the service deletes it"""
+
+    state: str = base.Field('ExportState')
+    """``Ready`` or ``Deleting``"""
+
+    size_bytes: int = base.Field('SizeBytes')
+    """Size of the bundle in bytes"""
+
+    _data_uri = base.Field('DataURI', required=True)
+
+    def __repr__(self) -> str:
+        return f'<Export {self.identity} of {self.snapshot!r}: {self.state}>'
+
+    def read(self) -> Iterator[bytes]:
+        """
+        Yield the bundle in parts.
+
+        A connection that breaks is opened again, and the bundle goes on
+        where it was. Raises the last error if the service is away for more
+        than a minute.
+        """
+        done, last_seen = 0, time.monotonic()
+        while done < self.size_bytes:
+            try:
+                for part in self._read_from(done):
+                    done += len(part)
+                    last_seen = math.inf
+                    yield part
+                    last_seen = time.monotonic()
+            except (
+                requests.RequestException,
+                exceptions.ConnectionError,
+                exceptions.ServerSideError,
+            ):
+                if time.monotonic() - last_seen > PATIENCE:
+                    raise
+                time.sleep(PAUSE)
+
+    def _read_from(self, begin: int) -> Iterator[bytes]:
+        headers = {'Range': f'bytes={begin}-'} if begin else {}
+        response = self._conn.get(
+            self._data_uri, headers=headers, timeout=SILENCE, stream=True
+        )
+        with response:
+            if begin and response.status_code != requests.codes.partial:
+                raise exceptions.InvalidMessage(
+                    f'{self._data_uri} cannot be resumed'
+                )
+            yield from response.iter_content(CHUNK)
+
+    def save(self, path: str, progress: Progress | None = None) -> None:
+        """
+        Write the bundle to the file *path*, which is there when it is whole.
+
+        Until then it has the ending ``.part``; a download that fails leaves
+        neither.
+        """
+        unfinished = pathlib.Path(f'{path}.part')
+        try:
+            with unfinished.open('wb') as file:
+                done = 0
+                for part in self.read():
+                    file.write(part)
+                    done += len(part)
+                    if progress:
+                        progress(done, self.size_bytes)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+    def delete(self) -> None:
+        """Delete the export and its files; the snapshot stays."""
+        self._conn.delete(self.path)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a driver may offer besides: new systems out of bundles.
+
+A part of the driver contract (see ``contract``).  The files of a bundle are
+received one after the other, each in parts; then a task defines the system.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from hawkfish_plugin.bundles.manifest import Member
+from hawkfish_plugin.drivers.contract import TaskContext
+from hawkfish_plugin.records import Record
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportRequest(Record):
+    """
+    A new system *name*, with the identity *uuid*.
+
+    *definition* is that of the system in the bundle, as a driver has written
+    it; *pool* is where the disks go, None is where the configuration says.
+    *start*: it is started at the end.
+    """
+
+    uuid: str
+    name: str
+    definition: str
+    pool: str | None = None
+    start: bool = False
+
+
+@runtime_checkable
+class Imports(Protocol):
+    """A driver that makes systems of bundles."""
+
+    def plan_import(
+        self, request: ImportRequest, members: Sequence[Member]
+    ) -> Mapping[str, str]:
+        """
+        The file that each of *members* that is needed goes to, by its name.
+
+        Raises everything that is known to stand in the way; makes nothing.
+        """
+
+    def make_file(self, path: str, size: int) -> None:
+        """Make a file for *size* bytes; nobody may have it already."""
+
+    def write_file(self, path: str, offset: int, data: bytes) -> None:
+        """Let the file have *data* at *offset*."""
+
+    def check_file(self, path: str, member: Member) -> None:
+        """Raise BundleInvalid where a disk would lead to other files."""
+
+    def remove_files(self, paths: Sequence[str]) -> None:
+        """Remove files that no system names."""
+
+    def import_system(
+        self,
+        request: ImportRequest,
+        files: Mapping[str, str],
+        members: Sequence[Member],
+        context: TaskContext,
+    ) -> None:
+        """
+        Make the system, of *members* in *files*.
+
+        What fails leaves neither it nor the files.
+        """
+
+    def settle_import(
+        self,
+        request: ImportRequest,
+        files: Mapping[str, str],
+        members: Sequence[Member],
+        context: TaskContext,
+    ) -> None:
+        """See ``contract.Driver`` for settling."""

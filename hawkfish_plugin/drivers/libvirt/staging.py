@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Files on their way out of the host, in a folder of their own.
+
+libvirt looks into a folder as a whole, and lets one pool of a kind have it:
+what takes minutes in the folder of the disks would keep all others from
+looking there.  So each export has a folder for itself, and a transient pool
+over it that stays for as long as the folder does: to read a part of a file
+is then three calls, and nothing of libvirt is held in between, however slow
+whoever wants the bytes may be.  A pool that is gone, as libvirtd was started
+again, is made anew.
+"""
+
+import contextlib
+import hashlib
+import posixpath
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from xml.etree import ElementTree
+
+import libvirt
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import errors, filenames, volumes, xml
+from hawkfish_plugin.drivers.libvirt.hosts import Host
+
+# libvirt sends no more in one message, and takes in as much as it can get:
+# what is asked for at once is held in memory.
+_PART_BYTES = 256 * 2**10
+WINDOW_BYTES = 4 * 2**20
+# What nobody else calls a folder: a pool is told by the text of its path.
+_SPELLINGS = range(3, 64)
+# How long a copy may take that goes on in libvirtd after its client died.
+_BUSY_SECONDS, _POLL_SECONDS = 600.0, 0.5
+
+
+class Staging:
+    """The folder *path* of staged files, as seen through one connection."""
+
+    def __init__(self, host: Host, path: str) -> None:
+        self.path = path
+        self._host = host
+        self._connection = host.connection
+
+    # What is put there -----------------------------------------------------
+
+    def make(self) -> None:
+        """Make the folder, which only its owner can read."""
+        self._host.check_active()
+        build = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
+        self._connection.storagePoolCreateXML(self._describe(), build)
+
+    def clone(self, name: str, source: str, kind: str, found: str) -> None:
+        """
+        Copy the disk in the file *source* to the new file *name*.
+
+        *kind* is the format of the copy, *found* the one that the source is
+        said to have.  The copy has no backing file, and is sparse.
+        """
+        self._host.check_active()
+        with self._beside(source) as origin:
+            volume = volumes.find_in(origin, posixpath.basename(source))
+            if volume is None:
+                raise exceptions.OperationFailed(
+                    contract.EXPORT, f'{source} is gone'
+                )
+            _check_format(volume, source, found)
+            capacity = volumes.usage(volume)[0]
+            text = volumes.copy_xml(name, kind, capacity)
+            self._pool().createXMLFrom(text, volume, 0)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Let the new file *name* hold *data*."""
+        self._host.check_active()
+        text = volumes.raw_xml(name, len(data), None)
+        volume = self._pool().createXML(text)
+        self._host.storage.upload(volume, data)
+
+    @contextlib.contextmanager
+    def _beside(self, path: str) -> Iterator[libvirt.virStoragePool]:
+        """A pool over the folder of *path* that is in nobody's way."""
+        folder = posixpath.dirname(path)
+        pool = self._host.storage.ask(folder, lambda: self._enter(folder))
+        try:
+            yield pool
+        finally:
+            with errors.ignored(self._connection):
+                pool.destroy()
+
+    def _enter(self, folder: str) -> libvirt.virStoragePool:
+        self._forget_beside()
+        for dots in _SPELLINGS:
+            spelled = posixpath.join(folder, '/'.join(dots * '.'))
+            text = _pool_xml(self._beside_name, uuid.uuid4(), spelled)
+            try:
+                return self._connection.storagePoolCreateXML(text)
+            except libvirt.libvirtError as exc:
+                taken = libvirt.VIR_ERR_OPERATION_FAILED
+                if exc.get_error_code() != taken:
+                    raise
+        raise exceptions.FolderUnreadable(folder, 'too many look at it')
+
+    @property
+    def _beside_name(self) -> str:
+        return filenames.source_pool(self.path)
+
+    def _forget_beside(self) -> None:
+        """Forget the pool of an earlier try, whose process has died."""
+        with errors.ignored(self._connection):
+            self._connection.storagePoolLookupByName(
+                self._beside_name
+            ).destroy()
+
+    # What is got from there ------------------------------------------------
+
+    def size(self, name: str) -> int:
+        """The bytes of the file *name*; raises ExportFileMissing."""
+        return volumes.file_size(self._find(name))
+
+    def capacity(self, name: str) -> int:
+        """The bytes of the disk in the file *name*."""
+        return volumes.usage(self._find(name))[0]
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Exactly these bytes of a file; raises ExportFileMissing."""
+        if not length:
+            return b''
+        volume = self._find(name)
+        if volumes.file_size(volume) < offset + length:
+            raise exceptions.ExportFileMissing(self._path(name))
+        stream = self._connection.newStream()
+        volume.download(stream, offset, length)
+        parts = []
+        while part := stream.recv(_PART_BYTES):
+            parts.append(part)
+        stream.finish()
+        data = b''.join(parts)
+        if len(data) != length:
+            raise exceptions.ExportFileMissing(self._path(name))
+        return data
+
+    def sha256(self, name: str, size: int, check: Callable[[], None]) -> str:
+        """The checksum of a file; *check* may raise between two parts."""
+        digest = hashlib.sha256()
+        for offset in range(0, size, WINDOW_BYTES):
+            check()
+            length = min(WINDOW_BYTES, size - offset)
+            digest.update(self.read(name, offset, length))
+        return digest.hexdigest()
+
+    def _find(self, name: str) -> libvirt.virStorageVol:
+        try:
+            volume = volumes.find_in(self._pool(), name)
+        except libvirt.libvirtError as exc:
+            if not volumes.is_gone(exc):
+                raise
+            volume = None
+        if volume is None:
+            raise exceptions.ExportFileMissing(self._path(name))
+        return volume
+
+    def _path(self, name: str) -> str:
+        return posixpath.join(self.path, name)
+
+    # Its end ---------------------------------------------------------------
+
+    def remove(self, patience: float = _BUSY_SECONDS) -> None:
+        """
+        Remove the folder and all that is in it.
+
+        Waits for a copy that still goes on there, at most for *patience*
+        seconds.
+        """
+        self._forget_beside()
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return self._remove()
+            except libvirt.libvirtError as exc:
+                if volumes.is_gone(exc):
+                    return None
+                busy = (
+                    libvirt.VIR_ERR_OPERATION_INVALID,
+                    (libvirt.VIR_ERR_INTERNAL_ERROR),
+                )
+                if exc.get_error_code() not in busy or (
+                    time.monotonic() > until
+                ):
+                    raise
+            time.sleep(_POLL_SECONDS)
+
+    def _remove(self) -> None:
+        """
+        The same, unless a copy goes on.
+
+        Only a pool that is defined outlives its end, and can be deleted.
+        """
+        with errors.ignored(self._connection):
+            self._lookup().refresh()
+        for volume in self._pool().listAllVolumes():
+            volume.delete()
+        self._lookup().destroy()
+        pool = self._connection.storagePoolDefineXML(self._describe())
+        try:
+            pool.delete()
+        finally:
+            pool.undefine()
+
+    # Its pool --------------------------------------------------------------
+
+    def _pool(self) -> libvirt.virStoragePool:
+        """Raises the libvirtError of a folder that is gone."""
+        try:
+            return self._lookup()
+        except libvirt.libvirtError as exc:
+            if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+        try:
+            return self._connection.storagePoolCreateXML(self._describe())
+        except libvirt.libvirtError as exc:
+            # Somebody else may have been quicker.
+            if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED:
+                raise
+            return self._lookup()
+
+    def _lookup(self) -> libvirt.virStoragePool:
+        return self._connection.storagePoolLookupByUUIDString(
+            str(self._identity)
+        )
+
+    @property
+    def _identity(self) -> uuid.UUID:
+        # The same each time, so that what was left behind is found.
+        return uuid.uuid5(uuid.NAMESPACE_URL, self.path)
+
+    def _describe(self) -> str:
+        name = filenames.transient_pool(self._identity)
+        return _pool_xml(name, self._identity, self.path)
+
+
+def _check_format(volume: libvirt.virStorageVol, path: str, said: str) -> None:
+    """
+    Raise where libvirt would read a file as something that it is not.
+
+    It guesses: what a guest has written to a raw disk could look like a
+    qcow2 file that is backed by any file of the host.
+    """
+    described = volumes.describe(volume)
+    guess = None if described is None else described.find('target/format')
+    found = 'raw' if guess is None else guess.get('type', 'raw')
+    if found != said:
+        raise exceptions.OperationFailed(
+            contract.EXPORT,
+            f'{path} looks like {found}, and is said to be {said}',
+        )
+
+
+def _pool_xml(name: str, identity: uuid.UUID, path: str) -> str:
+    root = ElementTree.Element('pool', type='dir')
+    ElementTree.SubElement(root, 'name').text = name
+    ElementTree.SubElement(root, 'uuid').text = str(identity)
+    target = ElementTree.SubElement(root, 'target')
+    ElementTree.SubElement(target, 'path').text = path
+    permissions = ElementTree.SubElement(target, 'permissions')
+    ElementTree.SubElement(permissions, 'mode').text = '0700'
+    return xml.render(root)

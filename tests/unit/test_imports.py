@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles that become systems, and those that do not."""
+
+import copy
+import hashlib
+import io
+import json
+import socket
+import tarfile
+
+import pytest
+import requests
+
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.cli import app
+from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.emulator import internals
+from tests.served import message_ids
+from tests.waiting import wait_for
+
+DISK = bytes(range(256)) * 400
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(emulator):
+    """Each test ends with the systems that there were, and no file."""
+    systems = set(emulator.driver.power_states())
+    yield
+    emulator.driver.behaviour = Behaviour()
+    emulator.wait_idle()
+    uploads = emulator.services.importing._uploads
+    assert not uploads.all()
+    assert not list(emulator.folder.glob('upload-*'))
+    for system in set(emulator.driver.power_states()) - systems:
+        internals.remove_fake_system(emulator.app.systems, system.uuid)
+        emulator.driver.remove_files(list(emulator.driver.received()))
+    assert not emulator.driver.received()
+
+
+def import_url(emulator):
+    root = requests.get(f'{emulator.url}/redfish/v1/', timeout=60).json()
+    return emulator.url + root['Oem']['HawkFish']['ImportURI']
+
+
+def send(emulator, content, **asked):
+    return requests.post(
+        import_url(emulator),
+        data=content,
+        params=asked,
+        headers={'Content-Type': 'application/x-tar'},
+        timeout=60,
+    )
+
+
+class Made:
+    """A bundle in the making, which can be spoiled anywhere."""
+
+    def __init__(self):
+        self.files = {
+            'domain.xml': b'<domain type="fake"/>\n',
+            'disks/vda.qcow2': DISK,
+        }
+        roles = {'domain.xml': 'Domain', 'disks/vda.qcow2': 'Disk'}
+        self.members = [
+            {
+                'Name': name,
+                'Role': roles[name],
+                'Size': len(data),
+                'SHA256': hashlib.sha256(data).hexdigest(),
+            }
+            for name, data in self.files.items()
+        ]
+        self.disk |= {
+            'Target': 'vda',
+            'Format': 'raw',
+            'Capacity': len(DISK),
+        }
+        self.system = {
+            'Name': 'old',
+            'UUID': 'x',
+            'Snapshot': {'Name': 's', 'Created': 1, 'PowerState': 'Off'},
+            'Members': self.members,
+        }
+        self.manifest = {
+            'Format': 'HawkFishBundle',
+            'Version': 1,
+            'Created': 1,
+            'Systems': [self.system],
+        }
+
+    @property
+    def disk(self):
+        return self.members[1]
+
+    @disk.setter
+    def disk(self, value):
+        self.members[1] = value
+
+    def tar(self, change=lambda info: None, form=tarfile.PAX_FORMAT):
+        """The bytes; *change* may alter the header of each member."""
+        made = io.BytesIO()
+        files = {
+            'manifest.json': json.dumps(self.manifest).encode(),
+            **self.files,
+        }
+        with tarfile.open(fileobj=made, mode='w', format=form) as tar:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                change(info)
+                tar.addfile(info, io.BytesIO(data))
+        return made.getvalue()
+
+
+def imported(emulator, content, **asked):
+    answer = emulator.wait(send(emulator, content, **asked))
+    assert answer.status_code == 201, answer.text
+    return requests.get(
+        emulator.url + answer.headers['Location'], timeout=60
+    ).json()
+
+
+def test_a_bundle_becomes_a_system(emulator):
+    """With the data of the disk, an identity of its own, and off."""
+    system = imported(emulator, Made().tar())
+
+    assert system['Name'] == 'old'
+    assert system['UUID'] not in ('x', emulator.system)
+    assert system['PowerState'] == 'Off'
+    assert list(emulator.driver.received().values()) == [DISK]
+
+
+def test_an_export_can_be_imported(emulator):
+    """Under another name, and started."""
+    emulator.created(Name='a')
+    url = f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Export'
+    export = emulator.wait(requests.post(url, json={}, timeout=60)).json()
+    content = requests.get(emulator.url + export['DataURI'], timeout=60)
+
+    refused = send(emulator, content.content)
+    system = imported(emulator, content.content, Name='again', Start='true')
+    requests.delete(emulator.url + export['@odata.id'], timeout=60)
+
+    assert (refused.status_code, message_ids(refused)) == (
+        409,
+        ['SystemExists'],
+    )
+    assert (system['Name'], system['PowerState']) == ('again', 'On')
+
+
+def test_a_bundle_of_gnu_tar_is_as_good(emulator):
+    """Whoever unpacked one can pack it again."""
+    imported(emulator, Made().tar(form=tarfile.GNU_FORMAT))
+
+
+# What is refused ----------------------------------------------------------
+
+
+def spoil_manifest(path, value):
+    """A change of the manifest: the last of *path* gets *value*."""
+
+    def spoil(made):
+        place = made.manifest
+        for step in path[:-1]:
+            place = place[step]
+        if value is None:
+            del place[path[-1]]
+        else:
+            place[path[-1]] = value
+        return made.tar()
+
+    return spoil
+
+
+def of_member(number, name, value):
+    return spoil_manifest(('Systems', 0, 'Members', number, name), value)
+
+
+def of_header(**fields):
+    """A change of the header of the last member."""
+
+    def spoil(made):
+        def change(info):
+            if info.name == 'disks/vda.qcow2':
+                for name, value in fields.items():
+                    setattr(info, name, value)
+
+        return made.tar(change)
+
+    return spoil
+
+
+def with_big_header(made):
+    """A header of 10 GiB, of which nothing follows."""
+    info = tarfile.TarInfo('././@PaxHeader')
+    info.type, info.size = tarfile.XHDTYPE, 10 * 2**30
+    return info.tobuf(tarfile.GNU_FORMAT) + made.tar()
+
+
+def with_more(made):
+    made.files['extra'] = b'x'
+    return made.tar()
+
+
+def with_a_member_twice(made):
+    made.members.append(copy.deepcopy(made.disk))
+    return made.tar()
+
+
+def without_a_disk(made):
+    del made.members[1]
+    return made.tar()
+
+
+def altered(made):
+    content = bytearray(made.tar())
+    content[content.index(DISK) + 5] ^= 1
+    return bytes(content)
+
+
+def no_json(made):
+    made.manifest = 'x'
+    return made.tar().replace(b'"x"', b'{{{')
+
+
+def a_bomb(made):
+    made.files['domain.xml'] = b'\0' * 2**20
+    made.members[0]['Size'] = 2**50
+    return made.tar()
+
+
+BAD = {
+    'nothing': lambda made: b'',
+    'no tar': lambda made: b'x' * 4096,
+    'zeros': lambda made: bytes(10240),
+    'cut in the manifest': lambda made: made.tar()[:600],
+    'cut in the disk': lambda made: made.tar()[:20_000],
+    'cut before the end': lambda made: made.tar()[:3000],
+    'altered': altered,
+    'no JSON': no_json,
+    'another format': spoil_manifest(('Format',), 'zip'),
+    'no version': spoil_manifest(('Version',), 'one'),
+    'no systems': spoil_manifest(('Systems',), []),
+    'two systems': spoil_manifest(('Systems',), [{}, {}]),
+    'no name': spoil_manifest(('Systems', 0, 'Name'), None),
+    'parent folder': of_member(1, 'Name', '../../etc/passwd'),
+    'absolute': of_member(1, 'Name', '/etc/passwd'),
+    'dots': of_member(1, 'Name', 'disks/..'),
+    'control': of_member(1, 'Name', 'a\n'),
+    'not a text': of_member(1, 'Name', 5),
+    'unknown role': of_member(1, 'Role', 'Shell'),
+    'negative size': of_member(1, 'Size', -5),
+    'size of a text': of_member(1, 'Size', '5'),
+    'too big': of_member(1, 'Size', 2**62),
+    'wrong size': of_member(1, 'Size', 5),
+    'wrong checksum': of_member(1, 'SHA256', '0' * 64),
+    'no checksum': of_member(1, 'SHA256', 'x'),
+    'target': of_member(1, 'Target', '../vda'),
+    'format': of_member(1, 'Format', 'vmdk'),
+    'capacity': of_member(1, 'Capacity', 0),
+    'bomb': a_bomb,
+    'symbolic link': of_header(type=tarfile.SYMTYPE, linkname='/etc/passwd'),
+    'hard link': of_header(type=tarfile.LNKTYPE, linkname='/etc/passwd'),
+    'device': of_header(type=tarfile.BLKTYPE),
+    'folder': of_header(type=tarfile.DIRTYPE),
+    'other name': of_header(name='../../etc/passwd'),
+    'big header': with_big_header,
+    'more than it says': with_more,
+    'twice': with_a_member_twice,
+    'no disk': without_a_disk,
+}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_a_bundle_that_is_none_is_refused(emulator, name):
+    """With the reason; no system is made, and no file is left."""
+    before = set(emulator.driver.power_states())
+
+    answer = send(emulator, BAD[name](Made()))
+
+    assert answer.status_code == 400, answer.text
+    assert message_ids(answer) == ['BundleInvalid']
+    assert set(emulator.driver.power_states()) == before
+
+
+def test_a_newer_bundle_is_refused(emulator):
+    """It could hold what this release does not know."""
+    made = Made()
+    made.manifest['Version'] = 2
+
+    answer = send(emulator, made.tar())
+
+    assert (answer.status_code, message_ids(answer)) == (400, ['BundleTooNew'])
+
+
+@pytest.mark.parametrize(
+    'asked, status, message',
+    [
+        ({'Name': '../x'}, 400, 'SystemNameInvalid'),
+        ({'Name': 'fake'}, 409, 'SystemExists'),
+        ({'Pool': 'nowhere'}, 409, 'PoolNotUsable'),
+        ({'Start': 'perhaps'}, 400, 'QueryParameterValueFormatError'),
+        ({'Colour': 'red'}, 501, 'QueryParameterUnsupported'),
+    ],
+)
+def test_what_is_asked_is_checked(emulator, asked, status, message):
+    """Before any file is made."""
+    answer = send(emulator, Made().tar(), **asked)
+
+    assert (answer.status_code, message_ids(answer)) == (status, [message])
+
+
+def test_other_bodies_are_refused(emulator):
+    """By their type, and without their length."""
+    url, content = import_url(emulator), Made().tar()
+
+    wrong = requests.post(url, json={}, timeout=60)
+    chunked = requests.post(
+        url,
+        data=iter([content]),
+        headers={'Content-Type': 'application/x-tar'},
+        timeout=60,
+    )
+
+    assert (wrong.status_code, message_ids(wrong)) == (
+        415,
+        ['UnsupportedMediaType'],
+    )
+    assert (chunked.status_code, message_ids(chunked)) == (
+        411,
+        ['LengthRequired'],
+    )
+
+
+def test_a_client_that_leaves_leaves_nothing(emulator):
+    """What it has sent is gone, and so is its place."""
+    url, content = import_url(emulator), Made().tar()
+    host, _, port = url.split('/')[2].partition(':')
+    path = '/' + url.split('/', 3)[3]
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(
+            f'POST {path} HTTP/1.1\r\nHost: x\r\n'
+            'Content-Type: application/x-tar\r\n'
+            f'Content-Length: {len(content)}\r\n\r\n'.encode()
+            + content[:30_000]
+        )
+        wait_for(
+            lambda: emulator.services.rooms.transfers._waiting == 1,
+            'the beginning of the upload',
+        )
+
+    wait_for(
+        lambda: emulator.services.rooms.transfers._waiting == 0,
+        'the end of the upload',
+    )
+
+
+@pytest.mark.parametrize('step', ['prepare', 'define', 'finish'])
+def test_a_failed_import_leaves_nothing(emulator, step):
+    """At whichever step."""
+    before = set(emulator.driver.power_states())
+    error = exceptions.OperationFailed('import', 'no memory')
+    emulator.behaviour.fail_at = {f'import:{step}': error}
+
+    answer = emulator.wait(send(emulator, Made().tar()))
+
+    assert message_ids(answer) == ['OperationFailed']
+    assert set(emulator.driver.power_states()) == before
+    emulator.services.importing.periodic()
+
+
+def test_what_a_dead_process_has_received_is_removed(emulator):
+    """By whichever process looks next."""
+    uploads = emulator.services.importing._uploads
+    alive = uploads.begin()
+    with emulator.services.locks.upload(alive):
+        for path, upload in (
+            ('/fake/alive', alive),
+            ('/fake/dead', uploads.begin()),
+        ):
+            emulator.driver.make_file(path, 1)
+            uploads.note(upload, [path])
+        wait_for(
+            lambda: list(emulator.driver.received()) == ['/fake/alive'],
+            lambda: f'the end of {emulator.driver.received()}',
+        )
+
+    wait_for(
+        lambda: not emulator.driver.received() and not uploads.all(),
+        lambda: f'the end of {emulator.driver.received()}',
+    )
+
+
+def test_the_command_imports_a_file(emulator, tmp_path, capsys):
+    """And waits until the system is there."""
+    path = tmp_path / 'lab.tar'
+    path.write_bytes(Made().tar())
+
+    status = app.main(
+        ['--url', emulator.url, 'system', 'import', str(path), '--name', 'n']
+    )
+
+    assert status == 0, capsys.readouterr().err
+    assert 'n' in {s.name for s in emulator.driver.power_states()}
+    assert (
+        app.main(['--url', emulator.url, 'system', 'import', '/nowhere']) == 1
+    )
+    assert 'No such file' in capsys.readouterr().err
