@@ -222,6 +222,9 @@ def resolve(world: World, begun: Begun, killed: str) -> str:
     system = begun.system
     if begun.operation == 'prune':
         _set_limit(world, system, None)
+        # Nothing more is pruned, and what is goes on to its end; where
+        # libvirtd was killed that may have begun only now.
+        wait_all(world, [])
     if begun.refused:
         keys = message_ids(begun.response)
         world.counts[f'{begun.operation} refused: {keys[0]}'] += 1
