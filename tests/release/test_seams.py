@@ -92,7 +92,7 @@ SEAMS = {
     'TaskReader': (
         'tasks/reading.py',
         'TaskReader',
-        '_tasks tasks _table',
+        '_tasks tasks',
         '',
     ),
     'Claims': ('tasks/claims.py', 'Claims', 'claims', ''),
