@@ -61,7 +61,12 @@ class Reverted:
 
 
 class Lab:
-    """A group of systems, to be reverted; *client* is the Python SDK."""
+    """
+    A group of systems, to be reverted; *client* is the Python SDK.
+
+    *at* is the snapshot that it was reverted to last, None where that failed
+    or was not done.
+    """
 
     def __init__(self, config: pytest.Config, group: str) -> None:
         from hawkfish_plugin import client
@@ -72,6 +77,7 @@ class Lab:
             found.url, found.username, found.password, found.verify
         )
         self.group = group
+        self.at: str | None = None
         self._config = config
 
     def revert(
@@ -85,16 +91,13 @@ class Lab:
         They are what the options and the hook say if they are not given. The
         test fails if the lab cannot be reverted, or is not ready in time.
         """
-        name = snapshot or self._config.getoption('hawkfish_snapshot')
-        if not name:
-            pytest.fail(
-                'Which snapshot? Give --hawkfish-snapshot or name it.',
-                pytrace=False,
-            )
+        name = self.named(snapshot)
+        self.at = None
         begin = time.monotonic()
         self._revert(name)
         reverted = time.monotonic()
         self._wait(self._checks() if ready is None else ready)
+        self.at = name
         return _note(
             self._config,
             Reverted(
@@ -104,6 +107,17 @@ class Lab:
                 time.monotonic() - reverted,
             ),
         )
+
+    def named(self, snapshot: str | None) -> str:
+        """*snapshot*, or that of the options."""
+        name: str | None
+        name = snapshot or self._config.getoption('hawkfish_snapshot')
+        if not name:
+            pytest.fail(
+                'Which snapshot? Give --hawkfish-snapshot or name it.',
+                pytrace=False,
+            )
+        return name
 
     def _revert(self, name: str) -> None:
         from sushy import exceptions
@@ -194,15 +208,27 @@ class Labs:
         wanted = _Wanted(*mark.args, **mark.kwargs)
         if wanted.scope == 'function':
             self.get().revert(wanted.snapshot, wanted.ready)
-            return
-        module = item.nodeid.partition('::')[0]
+        else:
+            self.revert_once(item, wanted)
+
+    def revert_once(
+        self, node: pytest.Item | pytest.Collector, wanted: '_Wanted'
+    ) -> None:
+        """
+        Revert for a scope of *node*, unless that has been done.
+
+        Anew where the lab has been reverted to another snapshot since.
+        """
+        lab = self.get()
+        name = lab.named(wanted.snapshot)
+        module = node.nodeid.partition('::')[0]
         key = (
             wanted.scope,
             module if wanted.scope == 'module' else '',
-            wanted.snapshot or '',
+            name,
         )
-        if key not in self._done:
-            self.get().revert(wanted.snapshot, wanted.ready)
+        if key not in self._done or lab.at != name:
+            lab.revert(name, wanted.ready)
             self._done.add(key)
 
 
@@ -243,16 +269,24 @@ def hawkfish_reverted(hawkfish_lab: Lab) -> Lab:
 
 
 @pytest.fixture(scope='module')
-def hawkfish_reverted_module(hawkfish_lab: Lab) -> Lab:
+def hawkfish_reverted_module(
+    request: pytest.FixtureRequest, hawkfish_lab: Lab
+) -> Lab:
     """The lab, reverted once for the tests of a module."""
-    hawkfish_lab.revert()
+    request.config.stash[_LABS].revert_once(
+        request.node, _Wanted(None, 'module')
+    )
     return hawkfish_lab
 
 
 @pytest.fixture(scope='session')
-def hawkfish_reverted_session(hawkfish_lab: Lab) -> Lab:
+def hawkfish_reverted_session(
+    request: pytest.FixtureRequest, hawkfish_lab: Lab
+) -> Lab:
     """The lab, reverted once for all tests."""
-    hawkfish_lab.revert()
+    request.config.stash[_LABS].revert_once(
+        request.node, _Wanted(None, 'session')
+    )
     return hawkfish_lab
 
 
@@ -331,6 +365,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     mark = item.get_closest_marker('hawkfish_revert')
     if mark is not None:
         labs.revert_for(item, mark)
+    # A fixture that is there already would not be set up again.
+    for scope in ('module', 'session'):
+        if f'hawkfish_reverted_{scope}' in getattr(item, 'fixturenames', ()):
+            labs.revert_once(item, _Wanted(None, scope))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
