@@ -27,6 +27,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 import flask
 from sushy_tools import error
 from sushy_tools.emulator import api_utils, auth_basic, memoize
+from sushy_tools.emulator.resources import vmedia
 from sushy_tools.emulator.resources.systems import fakedriver
 
 Config = Mapping[str, Any]
@@ -214,6 +215,25 @@ def _cursor(kept: Any) -> Iterator[sqlite3.Cursor]:
     ):
         connection.execute('pragma journal_mode=wal')
         yield connection.cursor()
+
+
+_write_image = vmedia._write_from_response
+
+
+def mend_image_names() -> None:
+    """
+    Let what a downloaded image is called be a name, and no path.
+
+    Relies on ``vmedia._write_from_response``, which gives the name that the
+    server of the image has chosen, and on the download being moved there: it
+    could be put wherever the emulator may write.
+    """
+    vmedia._write_from_response = _write_named_image
+
+
+def _write_named_image(image_url: str, response: Any, file: Any) -> str:
+    name = posixpath.basename(_write_image(image_url, response, file))
+    return 'image.iso' if name in ('', '.', '..') else name
 
 
 def allowed_instances(config: Config) -> list[str] | None:
@@ -623,6 +643,6 @@ def note_inserted(
 
 
 def _devices(app: flask.Flask) -> MutableMapping[tuple[str, str], MediaNote]:
-    vmedia: Any = app.vmedia  # type: ignore[attr-defined]
-    devices: MutableMapping[tuple[str, str], MediaNote] = vmedia._devices
+    kept: Any = app.vmedia  # type: ignore[attr-defined]
+    devices: MutableMapping[tuple[str, str], MediaNote] = kept._devices
     return devices

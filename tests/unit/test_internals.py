@@ -10,6 +10,7 @@ Long, as there is a test for each thing that is relied on.
 
 import functools
 import http.server
+import io
 import pathlib
 import threading
 import traceback
@@ -18,6 +19,7 @@ import flask
 import pytest
 import requests
 from sushy_tools.emulator import main
+from sushy_tools.emulator.resources import vmedia
 
 from hawkfish_plugin import locks
 from hawkfish_plugin.emulator import internals, routes, virtual_media
@@ -242,6 +244,28 @@ def test_persistent_dictionaries_close_their_connections(stock, tmp_path):
     assert not [
         f for f in files if f.exists() and 'some.s' in str(f.resolve())
     ]
+
+
+@pytest.mark.parametrize(
+    'called, name',
+    [
+        ('/etc/cron.d/theirs', 'theirs'),
+        ('../../theirs', 'theirs'),
+        ('..', 'image.iso'),
+        ('a name.iso', 'a name.iso'),
+    ],
+)
+def test_an_image_is_called_by_a_name(stock, tmp_path, called, name):
+    """Whatever path its server would have it moved to."""
+    internals.mend_image_names()
+    answer = requests.Response()
+    answer.raw = io.BytesIO(b'image')
+    answer.headers['Content-Disposition'] = f'attachment; filename="{called}"'
+    with (tmp_path / 'image').open('wb') as file:
+        found = vmedia._write_from_response('http://a/b', answer, file)
+
+    assert found == name
+    assert (tmp_path / 'image').read_bytes() == b'image'
 
 
 def test_default_state_folder(stock):
