@@ -124,9 +124,12 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
     _CHANGE.check(
         body, expiry_errors, resource=group_snapshots.group_snapshot(whole)
     )
-    check_if_match(group_snapshots.group_snapshot(whole))
-    services().groups.update(whole, changes_of(body))
-    return answer(_resource(found, name))
+    # Of several changes of one version, the first is made.
+    with services().groups.held(found.name) as now:
+        whole = _find(now, name)
+        check_if_match(group_snapshots.group_snapshot(whole))
+        services().groups.update(whole, changes_of(body))
+        return answer(_resource(now, name))
 
 
 @blueprint.delete(MEMBER)

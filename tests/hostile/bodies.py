@@ -126,13 +126,14 @@ def _with_faults(body: RequestBody, example: dict[str, Any]) -> Iterator[str]:
             *(*_NEVER, *_HALVES),
             *_unfit(schema, body.definitions),
         ):
-            if not _is_taken(name, text):
+            if not _is_taken(body, name, text):
                 yield _spliced(example, name, text)
 
 
-def _is_taken(name: str, text: str) -> bool:
+def _is_taken(body: RequestBody, name: str, text: str) -> bool:
     if text in _HALVES:
-        return name in _PASSED_ON
+        # To adopt what there is not is no fault.
+        return name in _PASSED_ON or body.action == uris.ADOPT_ACTION
     # See ``api.events._as_standard``.
     return name == 'EventGroupId' and text in _VALUES['string']
 
