@@ -20,29 +20,6 @@ def tasks_seen(lab):
     return [link['@odata.id'] for link in listed.json()['Members']]
 
 
-@pytest.mark.parametrize('fails', [True, False])
-def test_events_of_a_hidden_group_are_not_told(lab, fails):
-    """They are told to who may see each of its systems."""
-    services = lab.emulator.services
-    before = services.events.newest()
-    lab.emulator.behaviour.power_state = 'On'
-    if fails:
-        lab.fail('create:capture', 'node-1')
-    lab.emulator.wait(lab.post_create(Name='secret'))
-    told = services.events.after(before, 1000)
-
-    restrict(lab, 'node-0')
-    shown = [event for event in told if services.may_show(event)]
-    restrict(lab, *TRIO)
-    all_shown = [event for event in told if services.may_show(event)]
-
-    assert all_shown == told
-    assert not [event for event in shown if 'lab' in str(event)]
-    assert not [event for event in shown if 'node-1' in str(event)]
-    # What became of the system itself is told.
-    assert ([e.origin.type for e in shown] == []) is fails
-
-
 def test_sub_tasks_of_a_hidden_group_are_hidden(lab):
     """And not cancelled by who may see one of its systems."""
     with lab.emulator.slow():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.unit.conftest import NODES, Emulator
+from tests.unit.conftest import Emulator
 from tests.unit.group_snapshots.labs import TRIO, Snapshots, set_policy
 
 ADOPT = '/Actions/HawkFishGroupSnapshotCollection.Adopt'
@@ -63,15 +63,3 @@ def test_what_shares_a_part_goes_with_it(labs):
     ] == [['x', 'lab', 'MaxSnapshots'], ['x', 'small', 'MaxSnapshots']]
     # A later one of that name in the smaller group is no part of the old.
     assert lab.emulator.services.group_table.snapshots('small') == []
-
-
-def test_groups_may_go_while_a_system_is_listed(labs):
-    """What is found of them until then is shown, and nothing fails."""
-    groups = labs[0].emulator.services.group_table
-
-    def go(system):
-        groups.delete('lab')
-        groups.delete('small')
-        return True
-
-    assert groups.belonging(NODES['node-0'], go) == {}
