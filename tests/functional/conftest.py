@@ -236,6 +236,22 @@ def external(host: Host) -> bool:
 
 
 @pytest.fixture
+def imports(host: Host) -> Iterator[None]:
+    """The systems called imported-... are gone at the end, and their files."""
+    yield
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    with contextlib.closing(host.connect()) as connection:
+        for domain in connection.listAllDomains():
+            if domain.name().startswith('imported-'):
+                if domain.isActive():
+                    domain.destroy()
+                domain.undefineFlags(flags)
+    for path in host.path(IMAGES).glob('imported-*'):
+        path.unlink()
+
+
+@pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 

@@ -9,7 +9,6 @@ import re
 import subprocess
 import tarfile
 
-import libvirt
 import pytest
 import requests
 
@@ -205,8 +204,8 @@ def test_a_running_system_is_exported_with_its_memory(make_system, emulator):
 
 
 @pytest.fixture
-def send(host, emulator):
-    """Import a bundle; the systems are gone at the end, and their files."""
+def send(imports, emulator):
+    """Import a bundle."""
 
     def send(content, **asked):
         return requests.post(
@@ -217,18 +216,7 @@ def send(host, emulator):
             timeout=120,
         )
 
-    yield send
-    flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-    flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    with contextlib.closing(host.connect()) as connection:
-        for name in names(host):
-            if name.startswith('imported-'):
-                domain = connection.lookupByName(name)
-                if domain.isActive():
-                    domain.destroy()
-                domain.undefineFlags(flags)
-    for path in host.path(IMAGES).glob('imported-*'):
-        path.unlink()
+    return send
 
 
 def names(host):
