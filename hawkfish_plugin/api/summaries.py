@@ -24,7 +24,7 @@ COLLECTION = '/Oem/HawkFish/SystemSummaries'
 @blueprint.get(COLLECTION)
 def list_summaries() -> flask.Response:
     states = _power_states()
-    groups = _groups()
+    groups = _memberships()
     return answer(
         queries.listing(
             sorted(states, key=lambda system: (system.name, system.uuid)),
@@ -44,7 +44,7 @@ def show_summary(identity: str) -> flask.Response:
     state = _power_states().get(system)
     if state is None:
         raise missing()
-    return answer(_render(system, state, _groups().get(system.uuid, ())))
+    return answer(_render(system, state, _memberships().get(system.uuid, ())))
 
 
 def _power_states() -> Mapping[contract.System, str]:
@@ -56,7 +56,7 @@ def _power_states() -> Mapping[contract.System, str]:
     }
 
 
-def _groups() -> Mapping[str, Sequence[str]]:
+def _memberships() -> Mapping[str, Sequence[str]]:
     """The names of the groups that each system is in, by its UUID."""
     found: dict[str, list[str]] = {}
     for group in services().groups.groups():

@@ -327,7 +327,7 @@ class GroupCatalogue:
         with contextlib.suppress(exceptions.GroupNotFound):
             group = self._groups.get(name)
             noted = self._groups.snapshots(name)
-            shown = {view.name for view in self.list(group)}
+            shown = {whole.name for whole in self.list(group)}
             # A system that is away may come back.
             if all(member.present for member in self.members(group)):
                 for snapshot in noted:
