@@ -5,7 +5,8 @@ The snapshots of every system, as their users see them.
 Owns what is made of the hypervisor's records, the notes and the task that
 works on a snapshot: its state, its place in the tree, what stands in the way
 of its delete, and what the policy has to know.  The hypervisor alone knows
-which snapshots exist; there is no list of them here.
+which snapshots exist; there is no list of them here.  Long, as all that is
+said of a snapshot comes of one look at the three.
 """
 
 import contextlib

@@ -5,7 +5,8 @@ Snapshots of the emulator's fake systems.
 Owns the snapshot trees of ``--fake``, kept beside the emulator's own fake
 state so that every process sees them.  It can be made slow, and made to fail
 or die at a given step, and its systems can be made unsafe, which is useful for
-testing clients.  Its systems have a power state but no data.
+testing clients.  Its systems have a power state but no data.  Long, as it
+implements the whole contract.
 """
 
 import contextlib

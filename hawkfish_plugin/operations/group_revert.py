@@ -6,6 +6,7 @@ Owns what is checked of all of them before, the safety snapshot of all of them
 that is the way back, and the way back itself where one of them fails.  Each
 phase is noted before it begins; what an interrupted one has left is told by
 its sub-tasks, which have been settled by then: nobody is suspended any more.
+Long, as the way back is found by what the way there has noted.
 """
 
 import dataclasses
