@@ -31,6 +31,21 @@ def _option(what: str, option: str, then: str) -> None:
     ALL.append(Bound(what, option, then))
 
 
+# Virtual media ------------------------------------------------------------
+
+IMAGE_BYTES = _bound(
+    'Size of an image that is inserted as virtual media by its URL',
+    64 * 2**30,
+    'bytes',
+    '400, and nothing of it stays',
+)
+IMAGE_SECONDS = _bound(
+    'Time in which such an image is there',
+    3600,
+    'seconds',
+    '504, and nothing of it stays',
+)
+
 # Connections and requests -------------------------------------------------
 
 CONNECTIONS = _bound(

@@ -59,7 +59,7 @@ def install(app: flask.Flask, services: ForEmulator) -> None:
     app.register_error_handler(exceptions.HawkFishError, _refuse)
     internals.mend_denials()
     internals.mend_connections()
-    internals.mend_image_names()
+    internals.mend_downloads(bounds.IMAGE_BYTES, bounds.IMAGE_SECONDS)
     internals.bound_checks(
         bounds.PASSWORD_CHECKS, bounds.PASSWORD_CHECK_SECONDS
     )

@@ -15,10 +15,12 @@ all that is relied on stands together.
 import contextlib
 import functools
 import json
+import pathlib
 import posixpath
 import sqlite3
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
@@ -220,20 +222,45 @@ def _cursor(kept: Any) -> Iterator[sqlite3.Cursor]:
 _write_image = vmedia._write_from_response
 
 
-def mend_image_names() -> None:
+def mend_downloads(most: int, seconds: float) -> None:
     """
     Let what a downloaded image is called be a name, and no path.
 
-    Relies on ``vmedia._write_from_response``, which gives the name that the
-    server of the image has chosen, and on the download being moved there: it
-    could be put wherever the emulator may write.
+    And let it have *most* bytes, and be there in so many *seconds*.  Relies on
+    ``vmedia._write_from_response``, which reads all that the server of the
+    image sends, to a file that nobody removes, and gives the name that the
+    server has chosen; the download is moved there, wherever that is.
     """
-    vmedia._write_from_response = _write_named_image
+
+    def write(image_url: str, response: Any, file: Any) -> str:
+        chunks = functools.partial(
+            _within, response.iter_content, most, time.monotonic() + seconds
+        )
+        response.iter_content = chunks
+        try:
+            name = posixpath.basename(_write_image(image_url, response, file))
+        except BaseException:
+            pathlib.Path(file.name).unlink(missing_ok=True)
+            raise
+        return 'image.iso' if name in ('', '.', '..') else name
+
+    vmedia._write_from_response = write
 
 
-def _write_named_image(image_url: str, response: Any, file: Any) -> str:
-    name = posixpath.basename(_write_image(image_url, response, file))
-    return 'image.iso' if name in ('', '.', '..') else name
+def _within(
+    read: Callable[[int], Iterator[bytes]],
+    most: int,
+    deadline: float,
+    chunk_size: int,
+) -> Iterator[bytes]:
+    """What *read* gives; an error of the emulator where it is too much."""
+    for chunk in read(chunk_size):
+        most -= len(chunk)
+        if most < 0:
+            raise error.FishyError('The image is too large', code=400)
+        if time.monotonic() > deadline:
+            raise error.FishyError('The image takes too long', code=504)
+        yield chunk
 
 
 def allowed_instances(config: Config) -> list[str] | None:

@@ -18,6 +18,7 @@ import traceback
 import flask
 import pytest
 import requests
+from sushy_tools import error
 from sushy_tools.emulator import main
 from sushy_tools.emulator.resources import vmedia
 
@@ -257,7 +258,7 @@ def test_persistent_dictionaries_close_their_connections(stock, tmp_path):
 )
 def test_an_image_is_called_by_a_name(stock, tmp_path, called, name):
     """Whatever path its server would have it moved to."""
-    internals.mend_image_names()
+    internals.mend_downloads(2**20, 60)
     answer = requests.Response()
     answer.raw = io.BytesIO(b'image')
     answer.headers['Content-Disposition'] = f'attachment; filename="{called}"'
@@ -266,6 +267,19 @@ def test_an_image_is_called_by_a_name(stock, tmp_path, called, name):
 
     assert found == name
     assert (tmp_path / 'image').read_bytes() == b'image'
+
+
+@pytest.mark.parametrize('most, seconds', [(4, 60), (2**20, -1)])
+def test_a_download_has_bounds(stock, tmp_path, most, seconds):
+    """Of what is too much, or takes too long, nothing stays."""
+    internals.mend_downloads(most, seconds)
+    answer = requests.Response()
+    answer.raw = io.BytesIO(b'image')
+    with (tmp_path / 'image').open('wb') as file:
+        with pytest.raises(error.FishyError):
+            vmedia._write_from_response('http://a/b', answer, file)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_default_state_folder(stock):
