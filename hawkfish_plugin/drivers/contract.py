@@ -325,13 +325,14 @@ class Meeting(enum.Enum):
     """
     Where the systems of a group wait for each other, in this order.
 
-    In a create: FLUSHED, nothing is paused yet; PAUSED, all that ran are;
+    In a create: FLUSHED, nothing is paused yet; FROZEN, nor then, but who is
+    to be captured without memory writes no more; PAUSED, all that ran are;
     CAPTURED, none needs to be paused any more.  In a revert: PREPARED, none is
     stopped yet; LOADED, each is paused with its memory loaded, or is about to
     start.  *words* are for people.
     """
 
-    FLUSHED, PAUSED, CAPTURED, PREPARED, LOADED = 1, 2, 3, 4, 5
+    FLUSHED, FROZEN, PAUSED, CAPTURED, PREPARED, LOADED = range(1, 7)
 
     @property
     def words(self) -> str:

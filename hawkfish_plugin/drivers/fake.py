@@ -274,6 +274,8 @@ class FakeDriver(FakeBundles):
         context.meet(Meeting.FLUSHED)
         run.step('capture')
         try:
+            if request.is_common:
+                context.meet(Meeting.FROZEN)
             capture = self._pause(uuid, request)
             if request.is_common:
                 context.meet(Meeting.PAUSED)

@@ -11,7 +11,12 @@ from hawkfish_plugin.drivers.contract import Meeting
 from tests.contract.context import Context
 from tests.contract.outcomes import outcome
 
-CREATE = [Meeting.FLUSHED, Meeting.PAUSED, Meeting.CAPTURED]
+CREATE = [
+    Meeting.FLUSHED,
+    Meeting.FROZEN,
+    Meeting.PAUSED,
+    Meeting.CAPTURED,
+]
 REVERT = [Meeting.PREPARED, Meeting.LOADED]
 
 

@@ -101,7 +101,10 @@ def test_one_whose_qemu_dies_lets_all_others_go(small, host, point):
     small.then = {0: kill}
     ends = small.create('s')
 
-    assert isinstance(ends[0], exceptions.HawkFishError)
+    # On a busy machine it may be captured before it dies.
+    assert isinstance(ends[0], exceptions.HawkFishError) or (
+        point == Meeting.PAUSED
+    )
     assert small.states()[1:] == 2 * [RUNNING]
     for end, names in zip(ends, small.snapshots(), strict=True):
         is_made = isinstance(end, contract.Created)

@@ -56,6 +56,7 @@ def held(
     NotAnswering where it could not be resumed, which ``settle`` has to do
     then.
     """
+    context.meet(Meeting.FROZEN, seconds)
     pause, patience = CommonPause(), 0.0
     # Its owner may have paused it since the plan was made.
     runs = domain.power_state == contract.ON
