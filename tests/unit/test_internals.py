@@ -256,8 +256,12 @@ def test_persistent_dictionaries_close_their_connections(stock, tmp_path):
         ('a name.iso', 'a name.iso'),
     ],
 )
-def test_an_image_is_called_by_a_name(stock, tmp_path, called, name):
+def test_an_image_is_called_by_a_name(
+    stock, tmp_path, monkeypatch, called, name
+):
     """Whatever path its server would have it moved to."""
+    # What is mended is everybody's.
+    monkeypatch.setattr(vmedia, '_write_from_response', None)
     internals.mend_downloads(2**20, 60)
     answer = requests.Response()
     answer.raw = io.BytesIO(b'image')
@@ -270,8 +274,10 @@ def test_an_image_is_called_by_a_name(stock, tmp_path, called, name):
 
 
 @pytest.mark.parametrize('most, seconds', [(4, 60), (2**20, -1)])
-def test_a_download_has_bounds(stock, tmp_path, most, seconds):
+def test_a_download_has_bounds(stock, tmp_path, monkeypatch, most, seconds):
     """Of what is too much, or takes too long, nothing stays."""
+    # What is mended is everybody's.
+    monkeypatch.setattr(vmedia, '_write_from_response', None)
     internals.mend_downloads(most, seconds)
     answer = requests.Response()
     answer.raw = io.BytesIO(b'image')
