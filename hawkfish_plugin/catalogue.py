@@ -106,7 +106,8 @@ class Catalogue:
     @contextlib.contextmanager
     def deciding(self, *systems: contract.System) -> Iterator[None]:
         """Decide alone what is submitted for *systems*; see ``locks``."""
-        with self._locks.deciding(*(system.uuid for system in systems)):
+        uuids = [system.uuid for system in systems]
+        with self._locks.deciding(*uuids), self._driver.at_one_time():
             yield
 
     def check_whole(self, system: contract.System) -> None:

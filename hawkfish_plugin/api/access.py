@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access of a view to the services below, and to what its URI names."""
 
+import contextlib
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import flask
@@ -48,6 +49,17 @@ def find_number(text: str) -> int:
     return int(text)
 
 
+@contextlib.contextmanager
+def found_by_uri(
+    *errors: type[exceptions.HawkFishError],
+) -> Iterator[None]:
+    """Raise ResourceMissingAtURI where the block raises one of *errors*."""
+    try:
+        yield
+    except errors:
+        raise missing() from None
+
+
 def missing() -> exceptions.HawkFishError:
     return exceptions.ResourceMissingAtURI(request_uri())
 
@@ -57,10 +69,14 @@ def request_uri() -> str:
     return urllib.parse.quote(flask.request.path)
 
 
-def check_if_match(resource: Mapping[str, Any]) -> None:
-    """Raise PreconditionFailed where If-Match names another ETag."""
-    wanted = flask.request.if_match
-    if 'If-Match' in flask.request.headers and not wanted.contains(
-        resource['@odata.etag'].strip('"')
-    ):
+def check_if_match(resource: Callable[[], Mapping[str, Any]]) -> None:
+    """
+    Raise PreconditionFailed where If-Match names another ETag.
+
+    *resource* is asked only where there is one.
+    """
+    if 'If-Match' not in flask.request.headers:
+        return
+    etag = resource()['@odata.etag'].strip('"')
+    if not flask.request.if_match.contains(etag):
         raise exceptions.PreconditionFailed()

@@ -199,7 +199,7 @@ def _changing(name: str) -> Iterator[Group]:
 
 def check_group(group: Group) -> None:
     """Raise PreconditionFailed where If-Match is of another *group*."""
-    check_if_match(_render(group))
+    check_if_match(lambda: _render(group))
 
 
 def _render(group: Group) -> Body:

@@ -31,7 +31,7 @@ def answer(
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))
         if flask.request.method in ('GET', 'HEAD'):
-            check_if_match(body)
+            check_if_match(lambda: body)
         # Of the conditions, Werkzeug answers the others as is expected.
         environ = dict(flask.request.environ)
         environ.pop('HTTP_IF_MATCH', None)

@@ -64,7 +64,7 @@ def show_export(identity: str, export_id: str) -> flask.Response:
 def delete_export(identity: str, export_id: str) -> flask.Response:
     found = _find(find_system(identity), export_id)
     read_body()
-    check_if_match(exports.export(found))
+    check_if_match(lambda: exports.export(found))
     services().exports.delete(found)
     return answer(None, 204)
 

@@ -127,7 +127,7 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
     # Of several changes of one version, the first is made.
     with services().groups.held(found.name) as now:
         whole = _find(now, name)
-        check_if_match(group_snapshots.group_snapshot(whole))
+        check_if_match(lambda: group_snapshots.group_snapshot(whole))
         services().groups.update(whole, changes_of(body))
         return answer(_resource(now, name))
 
@@ -141,7 +141,7 @@ def delete_group_snapshot(group: str, name: str) -> flask.Response:
         found,
         name,
         _payload({}),
-        lambda: check_if_match(_resource(find_group(group), name)),
+        lambda: check_if_match(lambda: _resource(find_group(group), name)),
     )
     return accepted(task)
 
@@ -168,7 +168,7 @@ def act_on_group_snapshot(
         found,
         options,
         _payload(body),
-        lambda: check_if_match(_resource(find_group(group), name)),
+        lambda: check_if_match(lambda: _resource(find_group(group), name)),
     )
     return accepted(task)
 

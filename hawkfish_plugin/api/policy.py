@@ -51,7 +51,7 @@ def change_policy(identity: str) -> flask.Response:
         for name, value in body.items()
     }
     limits = services().policies.change(
-        system, changes, lambda: check_if_match(_resource(system))
+        system, changes, lambda: check_if_match(lambda: _resource(system))
     )
     # Another client may have changed them again by now.
     return answer(_resource(system, limits))

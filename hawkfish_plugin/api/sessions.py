@@ -57,7 +57,7 @@ def change_session_service() -> flask.Response:
     body = read_body()
     _CHANGE.check(body, resource=_service())
     services().sessions.change_timeout(
-        body.get('SessionTimeout'), lambda: check_if_match(_service())
+        body.get('SessionTimeout'), lambda: check_if_match(_service)
     )
     return answer(_service())
 

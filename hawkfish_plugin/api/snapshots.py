@@ -6,6 +6,7 @@ Owns the routes below ``Systems/{id}/Oem/HawkFish/Snapshots``, and what the
 bodies of their requests may hold.
 """
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -19,6 +20,7 @@ from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_system,
+    found_by_uri,
     missing,
     operation,
     request_uri,
@@ -142,15 +144,13 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
     _CHANGE.check(body, expiry_errors, resource=_resource(system, name))
-    try:
+    with _found():
         view = services().catalogue.update(
             system,
             name,
             changes_of(body),
-            lambda view: check_if_match(_render(system, view)),
+            lambda view: check_if_match(lambda: _render(system, view)),
         )
-    except exceptions.SnapshotNotFound:
-        raise missing() from None
     return answer(_render(system, view))
 
 
@@ -158,12 +158,13 @@ def change_snapshot(identity: str, name: str) -> flask.Response:
 def delete_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     validation.read_nothing()
-    task = operation(Delete).submit(
-        system,
-        name,
-        _payload({}),
-        lambda: check_if_match(_resource(system, name)),
-    )
+    with _found():
+        task = operation(Delete).submit(
+            system,
+            name,
+            _payload({}),
+            lambda: check_if_match(lambda: _resource(system, name)),
+        )
     return accepted(task)
 
 
@@ -183,34 +184,39 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     )
     safety = body.get('SafetySnapshot')
     if body.get('DryRun'):
-        check_if_match(_resource(system, name))
-        preview = operation(Revert).preview(system, request, safety)
+        check_if_match(lambda: _resource(system, name))
+        with _found():
+            preview = operation(Revert).preview(system, request, safety)
         return answer(snapshots.revert_preview(name, preview))
-    task = operation(Revert).submit(
-        system,
-        request,
-        safety,
-        _payload(body),
-        lambda: check_if_match(_resource(system, name)),
-    )
+    with _found():
+        task = operation(Revert).submit(
+            system,
+            request,
+            safety,
+            _payload(body),
+            lambda: check_if_match(lambda: _resource(system, name)),
+        )
     return accepted(task)
 
 
 def _export(system: contract.System, name: str) -> flask.Response:
     body = read_body()
     _EXPORT.check(body)
-    check_if_match(_resource(system, name))
+    check_if_match(lambda: _resource(system, name))
     memory = body.get('Memory', False)
-    task = operation(Export).submit(system, name, memory, _payload(body))
+    with _found():
+        task = operation(Export).submit(system, name, memory, _payload(body))
     return accepted(task)
 
 
 def _resource(system: contract.System, name: str) -> Body:
-    try:
+    with _found():
         view = services().catalogue.get(system, name, measured=True)
-    except exceptions.SnapshotNotFound:
-        raise missing() from None
     return _render(system, view)
+
+
+def _found() -> contextlib.AbstractContextManager[None]:
+    return found_by_uri(exceptions.SnapshotNotFound)
 
 
 def _render(system: contract.System, view: View) -> Body:

@@ -274,7 +274,7 @@ def act_on_subscription(subscription_id: str, action: str) -> flask.Response:
 
 
 def _check_if_match(record: subscriptions.Subscription) -> None:
-    check_if_match(events.destination(record))
+    check_if_match(lambda: events.destination(record))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ nothing of HTTP, tasks or tables; whatever goes wrong in it leaves it as a
 contract is read as a whole.
 """
 
+import contextlib
 import dataclasses
 import enum
 from collections.abc import Collection, Mapping, Sequence
@@ -424,6 +425,15 @@ class ServesSystems(Protocol):
 
 class ListsSnapshots(Protocol):
     """The snapshots that a hypervisor has, and what can be had."""
+
+    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+        """
+        A block in which what is asked is one decision.
+
+        What this thread asks in it may be answered by one look, whatever
+        freshness is asked for: one made in the block, and since what this
+        thread has changed last.
+        """
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:
         """Every snapshot of the system, oldest first."""

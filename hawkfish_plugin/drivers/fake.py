@@ -107,6 +107,9 @@ class FakeDriver(FakeBundles):
             for uuid in self._systems().systems
         }
 
+    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         self.resolve(uuid)
         return [

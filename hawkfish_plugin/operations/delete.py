@@ -119,6 +119,10 @@ class Delete(Operation):
     # The operation --------------------------------------------------------
 
     def run(self, context: Context) -> dict[str, Any]:
+        with self._driver.at_one_time():
+            return self._run(context)
+
+    def _run(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = DeleteArguments.load(task.arguments)
         view = self._catalogue.same(

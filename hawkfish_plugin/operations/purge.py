@@ -112,11 +112,12 @@ class Purge(Operation):
     # The operation --------------------------------------------------------
 
     def run(self, context: Context) -> dict[str, Any]:
-        # Nobody can lock one any more: this task holds the system.
-        self._check_again(context.task)
-        total = len(self._driver.snapshots(context.task.one_system.uuid))
-        context.step('purge', PurgeJournal(total=total))
-        return self._go_on(context)
+        with self._driver.at_one_time():
+            # Nobody can lock one any more: this task holds the system.
+            self._check_again(context.task)
+            total = len(self._driver.snapshots(context.task.one_system.uuid))
+            context.step('purge', PurgeJournal(total=total))
+            return self._go_on(context)
 
     def settle(self, context: Context) -> dict[str, Any]:
         # Between two of its own steps the driver's are noted.

@@ -180,7 +180,7 @@ class Revert(Operation):
         self._check_safety_snapshot(task)
         catalogue.check_intact(self._same(task))
         system = task.one_system
-        with self._findings.changing(system):
+        with self._driver.at_one_time(), self._findings.changing(system):
             self._driver.revert(system.uuid, _request(task), context)
             # It may have mended the definition.
             self._findings.mended(system)

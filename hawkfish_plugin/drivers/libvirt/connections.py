@@ -67,6 +67,10 @@ class Hypervisor:
             elif not self._shared.is_used(connection):
                 self._idle.append(connection)
 
+    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+        """See ``contract.ListsSnapshots``."""
+        return self._shared.moments.at_one_time()
+
     @contextlib.contextmanager
     def domain(
         self,

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import libvirt
@@ -56,28 +56,42 @@ class Definition:
     unsaid: frozenset[Unsaid] = frozenset()
 
 
-def all_of(
-    host: Host, volumes: Mapping[backing.Place, str]
-) -> dict[str, Definition]:
-    """
-    What each domain of *host* names, by its UUID.
+class Definitions:
+    """The definitions of the domains of *host*: what they *say*, by UUID."""
 
-    *volumes* are the paths of those that are known.
-    """
-    paths = _Paths(host, volumes)
+    def __init__(self, host: Host, said: Mapping[str, '_Said']) -> None:
+        self._host = host
+        self._said = said
+
+    def files(
+        self, volumes: Mapping[backing.Place, str]
+    ) -> dict[str, Definition]:
+        """
+        What each domain names, by its UUID.
+
+        *volumes* are the paths of those that are known.
+        """
+        paths = _Paths(self._host, volumes)
+        return {
+            uuid: _resolve(said, paths) for uuid, said in self._said.items()
+        }
+
+
+def read(host: Host) -> Definitions:
+    """The definitions of all domains of *host*."""
     found = {}
     for domain in domains.all_of(host):
         # What merges the files of a system writes to them in its place.
         if filenames.is_merger(domain.uuid):
             continue
         with vanished():
-            found[domain.uuid] = _of(domain, paths)
-    return found
+            found[domain.uuid] = _read(domain)
+    return Definitions(host, found)
 
 
 def files_of(domain: Domain) -> frozenset[str]:
     """Every file that the definitions of *domain* name."""
-    return _of(domain, _Paths(domain.host, {})).files
+    return _resolve(_read(domain), _Paths(domain.host, {})).files
 
 
 @contextlib.contextmanager
@@ -117,15 +131,26 @@ class _Paths:
         return None
 
 
-def _of(domain: Domain, paths: _Paths) -> Definition:
+class _Said(NamedTuple):
+    """The *texts* of a domain; of one that hangs, the files *noted* of it."""
+
+    name: str
+    texts: Sequence[str]
+    noted: frozenset[str] = frozenset()
+
+
+def _read(domain: Domain) -> _Said:
     try:
-        texts = _texts(domain)
+        return _Said(domain.name, _texts(domain))
     except exceptions.NotAnswering:
         # One whose QEMU hangs is in nobody's way; what it stands on is known.
-        return Definition(domain.name, frozenset(domain.noted_files()))
-    files, written = set[str](), set[tuple[str, str]]()
+        return _Said(domain.name, (), frozenset(domain.noted_files()))
+
+
+def _resolve(domain: _Said, paths: _Paths) -> Definition:
+    files, written = set(domain.noted), set[tuple[str, str]]()
     said, unsaid = set[Unsaid](), set[Unsaid]()
-    for text in texts:
+    for text in domain.texts:
         named = _named_in(text)
         files |= named.files
         for disk in named.tops:

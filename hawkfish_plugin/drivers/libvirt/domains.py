@@ -67,10 +67,6 @@ class Domain:
         """The same, parsed."""
         return xml.parse(self.text(inactive, secure))
 
-    def top_files(self) -> set[str]:
-        """The files of its disks but for their backing files."""
-        return self.asked(lambda: self._disk_files(0))
-
     def noted_files(self) -> set[str]:
         """
         The files that its disks stand on, as far as libvirt has noted them.
@@ -78,15 +74,11 @@ class Domain:
         Only for a domain that has not answered: libvirt does not ask the QEMU
         of one that something waits for already.
         """
-        return self._disk_files(
-            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
-        )
-
-    def _disk_files(self, flags: int) -> set[str]:
         found = self.host.connection.domainListGetStats(
             [self.handle],
             libvirt.VIR_DOMAIN_STATS_BLOCK,
-            flags | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
+            libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING
+            | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
         )
         return {
             value

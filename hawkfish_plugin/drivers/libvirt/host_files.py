@@ -23,6 +23,11 @@ _REMEMBERED_SECONDS = 10.0
 Found = tuple[contract.Dependent, set[str]]
 
 
+def folders_of(paths: Iterable[str]) -> frozenset[str]:
+    """The folders of those of *paths* that are no names of the network."""
+    return frozenset(map(posixpath.dirname, filter(posixpath.isabs, paths)))
+
+
 @dataclasses.dataclass(frozen=True)
 class HostFiles:
     """
@@ -30,7 +35,8 @@ class HostFiles:
 
     *definitions* has what each domain names, by its UUID.  *volumes* are what
     was read, of the *active* pools and of *folders*; they were last *listed*,
-    and all *read*, then.  *unread* is why a pool, a folder or a file was not.
+    and all *read*, then; those *carried* over were not read since.  *unread*
+    is why a pool, a folder or a file was not.
     """
 
     folders: frozenset[str]
@@ -43,6 +49,7 @@ class HostFiles:
         default_factory=dict
     )
     active: frozenset[str] = frozenset()
+    carried: frozenset[backing.Place] = frozenset()
 
     @functools.cached_property
     def certain(self) -> 'HostFiles':
@@ -188,14 +195,24 @@ class HostFiles:
 
     def will_do(
         self,
-        folders: frozenset[str],
+        paths: frozenset[str],
         freshness: contract.Freshness,
         asked: float,
     ) -> bool:
-        """Whether it has what was *asked* for at that time."""
+        """Whether it has what was *asked* for of *paths* at that time."""
         since = {
             contract.Freshness.CACHED: self.listed + _REMEMBERED_SECONDS,
             contract.Freshness.LISTED: self.listed,
             contract.Freshness.FULL: self.read,
         }[freshness]
-        return folders <= self.folders and since > asked
+        if not folders_of(paths) <= self.folders or since <= asked:
+            return False
+        is_cached = freshness == contract.Freshness.CACHED
+        return is_cached or self._carried.isdisjoint(self.chains(paths))
+
+    @functools.cached_property
+    def _carried(self) -> frozenset[str]:
+        of = self.identities.of
+        return frozenset(
+            of(self.volumes[place].path) for place in self.carried
+        )

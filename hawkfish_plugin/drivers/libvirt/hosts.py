@@ -15,6 +15,7 @@ import libvirt
 
 from hawkfish_plugin.drivers.libvirt import errors
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
+from hawkfish_plugin.drivers.libvirt.moments import Moments
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
 from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
 
@@ -67,6 +68,7 @@ class Shared:
     parsed: ParsedSnapshots = dataclasses.field(
         default_factory=ParsedSnapshots
     )
+    moments: Moments = dataclasses.field(default_factory=Moments)
 
     def is_used(self, connection: libvirt.virConnect) -> bool:
         """Whether a call that does not return has *connection*."""
@@ -80,8 +82,8 @@ class Host:
     """
     The host of a hypervisor, as seen through one connection.
 
-    *check_active* is asked before each change, and raises where the task that
-    wants it has ended; see ``contract.TaskContext``.
+    *check_active* raises where the task that it is for has ended; see
+    ``contract.TaskContext``.
     """
 
     def __init__(
@@ -91,11 +93,17 @@ class Host:
         check_active: Callable[[], None] = _allow,
     ) -> None:
         self.connection = connection
-        self.check_active = check_active
-        self.storage = Storage(connection, shared.looks, check_active)
+        self._check_active = check_active
+        self.storage = Storage(connection, shared.looks, self.check_active)
         self.parsed = shared.parsed
+        self.moments = shared.moments
         self._queries = shared.queries
         self._changes = shared.changes
+
+    def check_active(self) -> None:
+        """Before each change: raise where the task has ended."""
+        self._check_active()
+        self.moments.changing()
 
     def ask(self, thing: str, call: Callable[[], T]) -> T:
         """
@@ -127,7 +135,10 @@ class Host:
         """
         if not always:
             self.check_active()
-        return self._changes.ask(self.connection, thing, call, more)
+        try:
+            return self._changes.ask(self.connection, thing, call, more)
+        finally:
+            self.moments.changing()
 
     @property
     def is_alive(self) -> bool:

@@ -30,7 +30,11 @@ from hawkfish_plugin.drivers.libvirt import (
     snapshots,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.host_files import Found, HostFiles
+from hawkfish_plugin.drivers.libvirt.host_files import (
+    Found,
+    HostFiles,
+    folders_of,
+)
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 
 # How much older it may be for a list while another thread looks anew.
@@ -124,19 +128,18 @@ class Ledger:
         paths: frozenset[str],
         freshness: contract.Freshness,
     ) -> HostFiles:
-        asked = time.monotonic()
-        folders = _folders(paths)
+        asked = host.moments.since
         full = freshness == contract.Freshness.FULL
         lock = self._locks[full]
         if freshness == contract.Freshness.CACHED and lock.locked():
             asked -= _WHILE_LOOKING_SECONDS
         known = self._known
-        if known and known.will_do(folders, freshness, asked):
+        if known and known.will_do(paths, freshness, asked):
             return known
         with lock:
             known = self._known
             # Another thread may have looked meanwhile.
-            if not known or not known.will_do(folders, freshness, asked):
+            if not known or not known.will_do(paths, freshness, asked):
                 known = _look(host, paths, known, full)
                 self._known = known
             return known
@@ -148,10 +151,6 @@ class Ledger:
 def of_now(host: Host, paths: Iterable[str]) -> HostFiles:
     """What there is on the host of *paths*, all of it looked at anew."""
     return _look(host, frozenset(paths), None, True)
-
-
-def _folders(paths: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(posixpath.dirname, filter(posixpath.isabs, paths)))
 
 
 def _look(
@@ -166,8 +165,9 @@ def _look(
     """
     listed = time.monotonic()
     former = before.volumes if before else {}
-    named = _named(host, former)
-    asked = _folders(paths | named)
+    said = definitions.read(host)
+    named = _named(said, former)
+    asked = folders_of(paths | named)
     known: Mapping[backing.Place, backing.Backed] = {}
     if before and not full:
         asked |= before.folders
@@ -179,11 +179,12 @@ def _look(
     return HostFiles(
         folders=folders,
         volumes=found.found,
-        definitions=definitions.all_of(host, _paths(found.found)),
+        definitions=said.files(_paths(found.found)),
         listed=listed,
         read=before.read if before and known else listed,
         unread=found.unread,
         active=found.active,
+        carried=frozenset(known.keys() & found.found.keys()),
     )
 
 
@@ -194,10 +195,11 @@ def _paths(
 
 
 def _named(
-    host: Host, volumes: Mapping[backing.Place, backing.Backed]
+    said: definitions.Definitions,
+    volumes: Mapping[backing.Place, backing.Backed],
 ) -> frozenset[str]:
     """All files that any definition names."""
-    found = definitions.all_of(host, _paths(volumes)).values()
+    found = said.files(_paths(volumes)).values()
     return frozenset[str]().union(*(d.files for d in found))
 
 
@@ -257,7 +259,7 @@ def _unseen(
     """The folders of backing files that were not looked into yet."""
     seen = {posixpath.dirname(volume.path) for volume in volumes.values()}
     below = {v.below for v in volumes.values() if v.below}
-    return _folders(below) - seen - asked
+    return folders_of(below) - seen - asked
 
 
 def holds_data(host: Host, path: str) -> bool:

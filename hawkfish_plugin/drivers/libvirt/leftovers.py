@@ -218,7 +218,7 @@ def sweep(
 def _files_like_ours(host: Host, also: Iterable[str]) -> set[str]:
     folders = {
         posixpath.dirname(path)
-        for definition in definitions.all_of(host, {}).values()
+        for definition in definitions.read(host).files({}).values()
         for path in definition.files
     }
     return {

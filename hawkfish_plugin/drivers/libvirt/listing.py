@@ -3,6 +3,7 @@
 The snapshots of a system, as libvirt and the storage have them.
 """
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,9 @@ LOG = logging.getLogger(__name__)
 
 class Snapshots(Part):
     """See ``contract.ListsSnapshots``."""
+
+    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+        return self._hypervisor.at_one_time()
 
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as domain:

@@ -94,13 +94,9 @@ def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
         for disk in s.disks
         if disk.path
     }
-    # Most are answered without their QEMU.
     if not captured or not domain.is_active:
         return set()
     with contextlib.suppress(exceptions.NotAnswering, libvirt.libvirtError):
-        tops = map(identities.plain, domain.top_files())
-        if not captured.keys() & set(tops):
-            return set()
         # Read-only, or shared with somebody, it is not overwritten for sure.
         now = {
             identities.plain(disk.path)

@@ -114,16 +114,16 @@ def test_no_dependents(name):
 
 def test_freshness():
     """An older record will not do for who asked later, or for more."""
-    files, folders = recorded_host(), frozenset([IMAGES])
+    files, paths = recorded_host(), frozenset([f'{IMAGES}/new'])
     cached, listed, full = contract.Freshness
 
-    assert files.will_do(folders, cached, 109.0)
-    assert not files.will_do(folders, cached, 111.0)
-    assert files.will_do(folders, listed, 99.0)
-    assert not files.will_do(folders, listed, 101.0)
-    assert files.will_do(folders, full, 49.0)
-    assert not files.will_do(folders, full, 51.0)
-    assert not files.will_do(folders | {'/elsewhere'}, cached, 0.0)
+    assert files.will_do(paths, cached, 109.0)
+    assert not files.will_do(paths, cached, 111.0)
+    assert files.will_do(paths, listed, 99.0)
+    assert not files.will_do(paths, listed, 101.0)
+    assert files.will_do(paths, full, 49.0)
+    assert not files.will_do(paths, full, 51.0)
+    assert not files.will_do(paths | {'/elsewhere/new'}, cached, 0.0)
 
 
 def test_a_chain_with_a_cycle_ends():

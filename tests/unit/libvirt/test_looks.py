@@ -80,6 +80,36 @@ def test_what_nobody_names_is_read_once(host, node):
     assert '/images/of-nobody' in host.read
 
 
+def test_a_decision_is_made_by_one_look(host, node):
+    """Until something is changed; and nothing is decided by another's."""
+    book, moments = ledger.Ledger(), host.host.moments
+    with moments.at_one_time():
+        assert dependents(host, node, FULL, book) == []
+        host.read.clear()
+        dependents(host, node, LISTED, book)
+        assert not host.read
+
+        moments.changing()
+        dependents(host, node, LISTED, book)
+        assert host.read
+    with moments.at_one_time():
+        host.file('/images/clone.qcow2', BASE)
+        host.domain('clone', '/images/clone.qcow2')
+        assert dependents(host, node, LISTED, book) == ['clone']
+
+
+def test_a_decision_about_a_file_that_was_not_read_anew(host, node):
+    """A look at other files will not do for it."""
+    book, loose = ledger.Ledger(), '/images/of-nobody'
+    host.file(loose)
+    book.files(host.host, [BASE], LISTED)
+    with host.host.moments.at_one_time():
+        book.files(host.host, [BASE], LISTED)
+        host.read.clear()
+        book.files(host.host, [loose], LISTED)
+        assert loose in host.read
+
+
 def test_a_pool_that_does_not_answer(host, node):
     """What was found there before is still a clone, and of nobody no file."""
     host.file('/nfs/clone.qcow2', BASE)
