@@ -46,14 +46,15 @@ class Definition:
     What the definitions of a domain say of files.
 
     *files* are all that are named, *written* those that the domain may write
-    to, with the target of their disk, and *unsaid* those that have to be read
-    to know what they stand on.
+    to, and *shared* those of them that it writes to beside others on purpose;
+    *unsaid* are those that have to be read to know what they stand on.
     """
 
     name: str
     files: frozenset[str]
-    written: frozenset[tuple[str, str]] = frozenset()
+    written: frozenset[str] = frozenset()
     unsaid: frozenset[Unsaid] = frozenset()
+    shared: frozenset[str] = frozenset()
 
 
 class Definitions:
@@ -148,7 +149,7 @@ def _read(domain: Domain) -> _Said:
 
 
 def _resolve(domain: _Said, paths: _Paths) -> Definition:
-    files, written = set(domain.noted), set[tuple[str, str]]()
+    files, written, shared = set(domain.noted), set[str](), set[str]()
     said, unsaid = set[Unsaid](), set[Unsaid]()
     for text in domain.texts:
         named = _named_in(text)
@@ -158,7 +159,9 @@ def _resolve(domain: _Said, paths: _Paths) -> Definition:
             if path:
                 files.add(path)
             if path and disk.is_written:
-                written.add((disk.target, path))
+                written.add(path)
+            if path and disk.is_shared:
+                shared.add(path)
             if path or disk.volume:
                 pool = disk.volume[0] if disk.volume else None
                 (said if disk.is_said else unsaid).add(Unsaid(path, pool))
@@ -167,6 +170,7 @@ def _resolve(domain: _Said, paths: _Paths) -> Definition:
         frozenset(files),
         frozenset(written),
         frozenset(unsaid - said),
+        frozenset(shared),
     )
 
 
@@ -180,15 +184,16 @@ def _texts(domain: Domain) -> list[str]:
 
 class _Top(NamedTuple):
     """
-    The file of a disk, which may be *written* to.
+    The file of a disk.
 
+    *is_written*: the domain may write to it; *is_shared*: as others do.
     *is_said*: what it stands on is in the definition as well.
     """
 
-    target: str
     path: str | None
     volume: backing.Place | None
     is_written: bool
+    is_shared: bool
     is_said: bool
 
 
@@ -208,10 +213,10 @@ def _named_in(text: str) -> _Named:
     running = root.get('id') is not None
     tops = tuple(
         _Top(
-            disk.target,
             disk.path,
             disk.volume,
-            disk.is_captured and not disk.shareable,
+            disk.is_captured,
+            disk.shareable,
             # What libvirt writes down of a chain without a guest may be old.
             running or disk.format == 'raw',
         )

@@ -87,6 +87,13 @@ class Domain:
             if name.startswith('block.') and name.endswith('.path')
         }
 
+    def next_start(self) -> xml.Element:
+        """The definition that libvirt would start it with."""
+        # Off with its memory saved, it has the disks that it had then.
+        if not self.is_active and self.has_managed_save:
+            return xml.parse(self.handle.managedSaveGetXMLDesc())
+        return self.definition(inactive=True)
+
     @property
     def is_persistent(self) -> bool:
         return bool(self.handle.isPersistent())

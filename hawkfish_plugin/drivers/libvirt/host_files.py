@@ -18,6 +18,8 @@ from hawkfish_plugin.drivers.libvirt.definitions import Definition, Unsaid
 
 # Each look costs a call for every volume and every domain of the host.
 _REMEMBERED_SECONDS = 10.0
+# What QEMU may need to leave a file for the overlay that was made over it.
+_CAPTURE_SECONDS = 1
 
 # A dependent, and every file that it is backed by.
 Found = tuple[contract.Dependent, set[str]]
@@ -174,6 +176,14 @@ class HostFiles:
             if self.backing.get(of(above)) == file
         ]
 
+    def is_newer(self, path: str, other: str) -> bool:
+        """Whether *path* was written to after *other* was, by a while."""
+        seen = {v.path: v.stamp for v in self.volumes.values()}
+        one, two = seen.get(path), seen.get(other)
+        if not one or not two:
+            return False
+        return one.written > two.written + _CAPTURE_SECONDS
+
     def named(self) -> set[str]:
         """What any definition names, in terms of ``identities``."""
         return set[str]().union(
@@ -183,14 +193,21 @@ class HostFiles:
             )
         )
 
-    def writers(self, path: str) -> list[tuple[str, str]]:
-        """The UUIDs and the targets of whoever may write to *path*."""
+    def writers(self, path: str, but_shared: bool = False) -> list[str]:
+        """
+        The UUIDs of whoever may write to *path*.
+
+        *but_shared*: without those that know that others do as well.
+        """
         file = self.identities.of(path)
         return [
-            (uuid, target)
+            uuid
             for uuid, definition in self.definitions.items()
-            for target, written in definition.written
-            if self.identities.of(written) == file
+            if file
+            in self.identities.of_all(
+                definition.written
+                - (definition.shared if but_shared else set())
+            )
         ]
 
     def will_do(

@@ -13,6 +13,7 @@ in one tick of the clock: of these, a path decides where it has to be certain.
 """
 
 import dataclasses
+import decimal
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -40,6 +41,11 @@ class Stamp:
     physical: str
     owner: str
     backing: str
+
+    @property
+    def written(self) -> decimal.Decimal:
+        """When the file was written to, in seconds since the epoch."""
+        return decimal.Decimal(self.modified or 0)
 
     @property
     def is_fresh(self) -> bool:

@@ -10,11 +10,21 @@ would ruin every snapshot.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
+
+import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    definitions,
     domains,
     errors,
     revert_xml,
@@ -36,6 +46,7 @@ class Seen:
     """
     A domain: what it writes to now, and what it would after its next start.
 
+    *shared* are the targets of the disks that others may write to as well.
     *held* is what its snapshots hold, in terms of ``files.identities``, with
     the name of a snapshot; *above* is what stands on what it writes to, by
     path.
@@ -49,6 +60,7 @@ class Seen:
     above: Mapping[str, Sequence[str]] = dataclasses.field(
         default_factory=dict
     )
+    shared: Set[str] = frozenset()
 
 
 def violations(
@@ -59,20 +71,32 @@ def violations(
 
 
 def check_start(
-    domain: Domain, ledger: Ledger, freshness: contract.Freshness
+    domain: Domain,
+    ledger: Ledger,
+    freshness: contract.Freshness,
+    *next_starts: xml.Element,
 ) -> None:
     """
     Raise the first finding by which a start of *domain* would destroy data.
+
+    That is with one of *next_starts*, or else with the one that libvirt would
+    start it with.  Whatever a snapshot of any system holds counts, also where
+    that system has left it for another branch.
 
     Two definitions of one disk, such as one for BIOS and one for UEFI, may
     take turns; but not while the other one runs, nor where a snapshot of
     either relies on what is written.
     """
-    seen = _look(domain, ledger, freshness)
+    for definition in next_starts or [domain.next_start()]:
+        seen = _look(domain, ledger, freshness, definition, True)
+        _check_written(domain, seen)
+
+
+def _check_written(domain: Domain, seen: Seen) -> None:
     for target, path in seen.later.items():
         for found in _overwritten(seen, target, path):
             raise found
-        for uuid, name in _other_writers(seen, path):
+        for uuid, name in _other_writers(seen, path, target in seen.shared):
             other = domains.find(domain.host, uuid)
             if other.is_active or any(map(snapshots.names, (domain, other))):
                 raise exceptions.DiskOfTwoSystems(target, path, name)
@@ -83,7 +107,9 @@ def broken(seen: Seen) -> Iterator[exceptions.Unsafe]:
     of = seen.files.identities.of
     for target, path in sorted({*seen.now.items(), *seen.later.items()}):
         yield from _overwritten(seen, target, path)
-        yield from _written_by_others(seen, target, path)
+        yield from _written_by_others(
+            seen, target, path, target in seen.shared
+        )
     for target in sorted(seen.now.keys() & seen.later.keys()):
         now, later = seen.now[target], seen.later[target]
         if of(now) != of(later):
@@ -105,24 +131,42 @@ def _overwritten(
 
 
 def _written_by_others(
-    seen: Seen, what: str, path: str
+    seen: Seen, what: str, path: str, shared: bool = False
 ) -> Iterator[exceptions.Unsafe]:
-    for _, name in _other_writers(seen, path):
+    for _, name in _other_writers(seen, path, shared):
         yield exceptions.DiskOfTwoSystems(what, path, name)
 
 
-def _other_writers(seen: Seen, path: str) -> Iterator[tuple[str, str]]:
-    """The UUID and the name of each other system that may write to *path*."""
-    for uuid, _ in seen.files.writers(path):
+def _other_writers(
+    seen: Seen, path: str, shared: bool
+) -> Iterator[tuple[str, str]]:
+    """
+    The UUID and the name of each other system that may write to *path*.
+
+    Of a disk that is *shared*, without those that share theirs.
+    """
+    for uuid in seen.files.writers(path, shared):
         if uuid != seen.uuid:
             yield uuid, seen.files.definitions[uuid].name
 
 
 def _look(
-    domain: Domain, ledger: Ledger, freshness: contract.Freshness
+    domain: Domain,
+    ledger: Ledger,
+    freshness: contract.Freshness,
+    next_start: xml.Element | None = None,
+    everybody: bool = False,
 ) -> Seen:
-    now = _tops(domain, domain.definition())
-    later = _tops(domain, domain.definition(inactive=True))
+    """
+    What there is to be said of *domain*; see ``check_start`` for *next_start*.
+
+    *everybody*: what all snapshots of the host hold, and not only those of
+    who has the files of *domain* in use.
+    """
+    used = domain.definition()
+    if next_start is None:
+        next_start = domain.definition(inactive=True)
+    now, later = _tops(domain, used), _tops(domain, next_start)
     snapshots_seen = snapshots.read_all(domain)
     captured = {path for s in snapshots_seen for path in _held_by(domain, s)}
     named = {*now.values(), *later.values(), *captured}
@@ -132,13 +176,15 @@ def _look(
         for s in snapshots_seen
         for file in files.chains(_held_by(domain, s))
     }
+    others = _with_snapshots(domain, files, (now, later), everybody)
     return Seen(
         domain.uuid,
         now,
         later,
-        _others(domain, files, now, later) | held,
+        _held_by_others(others, files, (now, later)) | held,
         files,
         _above(domain, files, now, later),
+        _shared(used) & _shared(next_start),
     )
 
 
@@ -162,31 +208,53 @@ def _held_by(domain: Domain, snapshot: ParsedSnapshot) -> list[str]:
     return [*_paths(domain, snapshot.disks).values()]
 
 
-def _others(domain: Domain, files: HostFiles, *tops: Tops) -> dict[str, str]:
-    """What the snapshots of others hold of the files of *domain*."""
-    written = files.identities.of_all(p for t in tops for p in t.values())
-    found = {}
-    for uuid, definition in files.definitions.items():
-        # Whose snapshots hold a file stands on it, too.
-        if uuid == domain.uuid or not files.chains(definition.files) & written:
-            continue
-        other = domains.find(domain.host, uuid)
-        for s in snapshots.read_all(other):
-            for file in files.chains(_held_by(other, s)) & written:
-                found[file] = f'{s.record.name} of {definition.name}'
+def _with_snapshots(
+    domain: Domain, files: HostFiles, tops: Collection[Tops], everybody: bool
+) -> list[Domain]:
+    """Whose snapshots may hold a file of *tops*, but for *domain* itself."""
+    if everybody:
+        flag = libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT
+        every = domains.all_of(domain.host, flag)
+        return [other for other in every if other.uuid != domain.uuid]
+    written = _written(files, tops)
+    # Who stands on it, too.  To ask all others costs a call for every snapshot
+    # of the host; so that is done before a start alone.
+    return [
+        domains.find(domain.host, uuid)
+        for uuid, definition in files.definitions.items()
+        if uuid != domain.uuid and files.chains(definition.files) & written
+    ]
+
+
+def _written(files: HostFiles, tops: Iterable[Tops]) -> set[str]:
+    return files.identities.of_all(p for t in tops for p in t.values())
+
+
+def _held_by_others(
+    others: Iterable[Domain], files: HostFiles, tops: Collection[Tops]
+) -> dict[str, str]:
+    """What the snapshots of *others* hold of *tops*."""
+    written, found = _written(files, tops), dict[str, str]()
+    for other in others:
+        with definitions.vanished():
+            for s in snapshots.read_all(other):
+                for file in files.chains(_held_by(other, s)) & written:
+                    found[file] = f'{s.record.name} of {other.name}'
     return found
 
 
 def _tops(domain: Domain, definition: xml.Element) -> dict[str, str]:
     """By target, the files that *definition* writes to."""
-    return _paths(
-        domain,
-        [
-            disk
-            for disk in xml.disks(definition)
-            if disk.is_captured and not disk.shareable
-        ],
-    )
+    return _paths(domain, _written_disks(definition))
+
+
+def _written_disks(definition: xml.Element) -> list[xml.Disk]:
+    return [disk for disk in xml.disks(definition) if disk.is_captured]
+
+
+def _shared(definition: xml.Element) -> set[str]:
+    """The targets of the disks that others may write to as well."""
+    return {d.target for d in _written_disks(definition) if d.shareable}
 
 
 def _paths(domain: Domain, disks: Iterable[xml.Disk]) -> dict[str, str]:
@@ -240,6 +308,8 @@ def _last_overlays(domain: Domain, seen: Seen) -> Iterator[contract.Repair]:
     The overlays that the system was on, over the snapshot it grows from.
 
     Only those that are there, and that stand on what the snapshot holds.
+    Raises DiskWrittenSince where that was written to after the overlay: by a
+    guest that somebody has let run on it, or by a merge of its overlay.
     """
     current = snapshots.current(domain)
     if current is None:
@@ -253,10 +323,13 @@ def _last_overlays(domain: Domain, seen: Seen) -> Iterator[contract.Repair]:
         below, now = base.get(target), seen.later.get(target)
         if not overlay or not below or now is None or of(now) not in seen.held:
             continue
-        if domain.host.storage.exists(overlay) and of(
+        if not domain.host.storage.exists(overlay) or of(
             below
-        ) in seen.files.chain(overlay):
-            yield contract.Repair(target, now, overlay)
+        ) not in seen.files.chain(overlay):
+            continue
+        if seen.files.is_newer(below, overlay):
+            raise exceptions.DiskWrittenSince(target, below, overlay, current)
+        yield contract.Repair(target, now, overlay)
 
 
 def repair(domain: Domain, ledger: Ledger) -> None:

@@ -16,7 +16,12 @@ import threading
 
 import libvirt
 
-from hawkfish_plugin.drivers.libvirt import hosts, storage, xml
+from hawkfish_plugin.drivers.libvirt import (
+    hosts,
+    snapshot_xml,
+    storage,
+    xml,
+)
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 
@@ -176,6 +181,7 @@ class Handle:
         self._uuid, self._name, self.disks = uuid, name, disks
         self.snapshots = {}
         self.current = None
+        self.saved = None
 
     def UUIDString(self):
         return self._uuid
@@ -193,7 +199,10 @@ class Handle:
         return 1
 
     def hasManagedSaveImage(self):
-        return 0
+        return int(self.saved is not None)
+
+    def managedSaveGetXMLDesc(self, flags=0):
+        return self.saved
 
     def XMLDesc(self, flags=0):
         return (
@@ -226,6 +235,12 @@ class Handle:
             name=name, uuid=self._uuid, overlay=overlay, disk=disk(held)
         )
         self.current = name
+
+    def revert_disks(self, name, overlay):
+        """Note *overlay* as what grows from the snapshot *name* now."""
+        root = xml.parse(self.snapshots[name])
+        snapshot_xml.set_revert_disks(root, {'vda': overlay})
+        self.snapshots[name] = xml.render(root)
 
 
 class Snapshot:
@@ -262,7 +277,7 @@ class Libvirtd:
         self.read = []
         self.released = threading.Event()
         self._times = itertools.count(1)
-        looks = storage.Looks(Deadlines(0.3, 0.1))
+        looks = storage.Looks(Deadlines(3.0, 1.0))
         self.host = hosts.Host(self, hosts.Shared(looks=looks))
 
     # What there is ---------------------------------------------------------

@@ -248,7 +248,7 @@ def test_a_name_of_ours_is_given_once():
 
 def test_who_writes_to_a_file():
     """By whatever path it is named."""
-    written = frozenset([('vda', '/images//base')])
+    written = frozenset(['/images//base'])
     files = host_files.HostFiles(
         frozenset(),
         {},
@@ -257,5 +257,5 @@ def test_who_writes_to_a_file():
         0.0,
     )
 
-    assert files.writers('/images/base') == [(OTHER, 'vda')]
+    assert files.writers('/images/base') == [OTHER]
     assert files.writers('/images/other') == []

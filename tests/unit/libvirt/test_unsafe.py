@@ -5,14 +5,19 @@ import dataclasses
 
 import pytest
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
     definitions,
     host_files,
+    ledger,
     unsafe,
 )
+from tests.unit.libvirt import hosted
 
 OWN, OTHER = 'own', 'other'
+LISTED = contract.Freshness.LISTED
 FILES = {
     '/images/disk': None,
     '/images/overlay': '/images/disk',
@@ -33,7 +38,7 @@ def seen(now, later=None, held=('/images/disk',), others=()):
             OTHER: definitions.Definition(
                 'other',
                 frozenset(others),
-                frozenset(('vda', path) for path in others),
+                frozenset(others),
             )
         },
         0.0,
@@ -88,3 +93,86 @@ def test_below_what_is_no_snapshot():
     ):
         one = dataclasses.replace(seen('/images/disk', held=held), above=above)
         assert [type(v).__name__ for v in unsafe.broken(one)] == [key]
+
+
+# On a host -------------------------------------------------------------------
+
+BASE, OVERLAY = '/images/base', '/images/hawkfish-0123456789ab-vda.qcow2'
+SHARED = hosted.disk(BASE).replace('<target', '<shareable/><target')
+
+
+@pytest.fixture
+def host():
+    with hosted.libvirtd() as made:
+        yield made
+
+
+def captured(host):
+    """A system whose snapshot holds BASE, and that is on OVERLAY."""
+    host.file(BASE)
+    node = host.domain('node', host.file(OVERLAY, BASE))
+    node.handle.capture('s', BASE, OVERLAY)
+    return node
+
+
+def violations(domain):
+    found = unsafe.violations(domain, ledger.Ledger(), LISTED)
+    return [type(violation).__name__ for violation in found]
+
+
+def test_who_shares_a_disk_that_a_snapshot_holds(host):
+    """That others write to it on purpose is no purpose of the snapshot."""
+    captured(host)
+    other = host.domain('other', SHARED)
+
+    assert violations(other) == ['DefinitionOnSnapshot']
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        unsafe.check_start(other, ledger.Ledger(), LISTED)
+
+
+def test_two_that_share_a_disk(host):
+    """Both have to know."""
+    host.file(BASE)
+    one = host.domain('one', SHARED)
+    two = host.domain('two', SHARED)
+    assert violations(one) == violations(two) == []
+
+    host.domain('two', BASE)
+    assert violations(one) == ['DiskOfTwoSystems']
+
+
+def test_a_start_on_a_branch_that_another_system_has_left(host):
+    """No definition names what its snapshots hold there."""
+    node, left = captured(host), '/images/hawkfish-aaaaaaaaaaaa-vda.qcow2'
+    host.file(left, BASE)
+    node.handle.capture('t', left, '/images/gone')
+    other = host.domain('other', left)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot) as caught:
+        unsafe.check_start(other, ledger.Ledger(), LISTED)
+    assert caught.value.args == ('vda', left, 't of node')
+
+
+def test_a_start_with_memory_that_was_saved(host):
+    """It begins with the disks that it had then."""
+    node = captured(host)
+    unsafe.check_start(node, ledger.Ledger(), LISTED)
+    saved = f'<domain><devices>{hosted.disk(BASE)}</devices></domain>'
+    node.handle.saved = saved
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        unsafe.check_start(node, ledger.Ledger(), LISTED)
+
+
+def test_a_base_that_was_written_to_is_not_hidden(host):
+    """A repair would put the guest's old blocks over its new ones."""
+    node = captured(host)
+    node.handle.revert_disks('s', OVERLAY)
+    host.domain('node', BASE)
+    (planned,) = unsafe.plan(node, ledger.Ledger())
+    assert planned.after == OVERLAY
+
+    for _ in range(2):
+        host.file(BASE)
+    with pytest.raises(exceptions.DiskWrittenSince):
+        unsafe.plan(node, ledger.Ledger())
