@@ -403,6 +403,10 @@ class Unsafe(Conflict):
     """What makes a system unsafe: it would write to what others need."""
 
 
+class DiskOfRunningSystem(Conflict):
+    """(disk, snapshot, its file)"""
+
+
 class DiskWrittenSince(Conflict):
     """(disk, its file, the overlay that it was on, snapshot)"""
 

@@ -146,7 +146,14 @@ class Changes(Safety):
         context: contract.TaskContext,
     ) -> None:
         with self._changing(uuid):
-            revert.settle(self._hypervisor, uuid, request, self._conf, context)
+            revert.settle(
+                self._hypervisor,
+                uuid,
+                request,
+                self._conf,
+                context,
+                self._ledger,
+            )
 
     def settle_delete(
         self, uuid: str, name: str, context: contract.TaskContext

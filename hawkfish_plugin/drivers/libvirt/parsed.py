@@ -29,7 +29,8 @@ class ParsedSnapshot:
     One snapshot: its *record*, which cannot say whether it is current.
 
     *external* are the overlays of its external disks, by target, *captured*
-    all disks as they were when it was taken.  *copies* are those that a
+    all disks as they were when it was taken, and *configured* those besides
+    that its next start would have had.  *copies* are those that a
     snapshot of this driver has of the firmware's state, by kind, and *files*
     is every file that the text names.  *merging* says that a merge into one
     of the overlays was interrupted.
@@ -42,6 +43,7 @@ class ParsedSnapshot:
     copies: Mapping[str, str]
     files: frozenset[str]
     merging: bool
+    configured: tuple[xml.Disk, ...] = ()
 
     @functools.cached_property
     def own_files(self) -> tuple[str, ...]:
@@ -84,6 +86,11 @@ def parse(root: xml.Element) -> ParsedSnapshot:
             source.get('file', '') for source in root.iter('source')
         ),
         merging=snapshot_xml.is_merge_target(root),
+        configured=tuple(
+            disk
+            for disk in snapshot_xml.configured_disks(root)
+            if disk.target not in {d.target for d in captured}
+        ),
     )
 
 

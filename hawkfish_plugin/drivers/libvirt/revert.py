@@ -40,6 +40,7 @@ from hawkfish_plugin.drivers.libvirt import (
     snapshot_xml,
     snapshots,
     undo,
+    unsafe,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -72,7 +73,7 @@ def run(
         planned = revert_plan.make(domain, request, conf, ledger)
         full = contract.Freshness.FULL
         revert_plan.check_removed(domain, planned, ledger, full)
-        revert = _prepare(domain, request, planned, context)
+        revert = _prepare(domain, request, planned, context, ledger)
         _report(revert, planned)
         _meet_prepared(revert)
         context.step('revert')
@@ -88,7 +89,7 @@ def run(
         # Found out anew where it is not known.
         context.step('finish', durable=False)
         try:
-            revert_finish.run(revert, conf)
+            revert_finish.run(revert, conf, ledger)
         except exceptions.MeetingMissed as exc:
             raise _give_up(revert, exc) from exc
 
@@ -122,6 +123,7 @@ def settle(
     request: contract.RevertRequest,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
+    ledger: Ledger,
 ) -> None:
     domain_jobs.until_idle(hypervisor, uuid, context)
     with hypervisor.domain(
@@ -143,7 +145,7 @@ def settle(
             _settle_change(revert)
         if not revert.is_ours:
             libvirt_revert.end_older(revert)
-        revert_finish.run(revert, conf)
+        revert_finish.run(revert, conf, ledger)
 
 
 def _failure(
@@ -175,10 +177,13 @@ def _prepare(
     request: contract.RevertRequest,
     planned: Plan,
     context: contract.TaskContext,
+    ledger: Ledger,
 ) -> Reverting:
     """Note what the way back needs, and make the new overlays."""
     # The id of a domain is that of the handle's look-up: looked up anew.
-    context.step('prepare', _journal(domain.again(), planned))
+    noted = _journal(domain.again(), planned)
+    _check_definitions(domain, planned, noted, ledger)
+    context.step('prepare', noted)
     revert = reverting.begun(domain, request, context)
     journal, storage = revert.journal, domain.host.storage
     try:
@@ -192,6 +197,26 @@ def _prepare(
             undo.clean_up(revert)
         raise
     return revert
+
+
+def _check_definitions(
+    domain: Domain, planned: Plan, journal: RevertJournal, ledger: Ledger
+) -> None:
+    """Raise where the system would write to what anything else needs."""
+    if not journal.created:
+        return
+    definitions = [xml.parse(journal.next_xml)]
+    if planned.image is not None:
+        definitions.append(_loaded(planned.image, journal))
+    listed, fresh = contract.Freshness.LISTED, journal.created.values()
+    for definition in definitions:
+        unsafe.check_start(domain, ledger, listed, definition, fresh)
+
+
+def _loaded(image: xml.Element, journal: RevertJournal) -> xml.Element:
+    """The definition in a memory *image*, with the disks that it gets."""
+    present = xml.parse(journal.domain_xml)
+    return revert_xml.put_on(image, journal.created, present, journal.gone)
 
 
 def _journal(domain: Domain, planned: Plan) -> RevertJournal:
@@ -288,13 +313,10 @@ def _change(revert: Reverting) -> None:
 
 
 def _load_memory(revert: Reverting) -> None:
-    path, journal = revert.target.memory_file or '', revert.journal
+    path = revert.target.memory_file or ''
     image = memory_images.definition(revert.domain, path)
-    present = xml.parse(journal.domain_xml)
-    definition = revert_xml.put_on(
-        image, journal.created, present, journal.gone
-    )
-    domains.restore(revert.domain.host, path, xml.render(definition))
+    definition = xml.render(_loaded(image, revert.journal))
+    domains.restore(revert.domain.host, path, definition)
 
 
 def _note(revert: Reverting) -> None:

@@ -19,18 +19,20 @@ from hawkfish_plugin.drivers.libvirt import (
     leftovers,
     reverting,
     undo,
+    unsafe,
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
 _STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
 
 
-def run(revert: Reverting, conf: cfg.ConfigOpts) -> None:
+def run(revert: Reverting, conf: cfg.ConfigOpts, ledger: Ledger) -> None:
     """Complete a revert that has taken place; may be called again."""
     try:
-        _finish(revert, revert.domain.again())
+        _finish(revert, revert.domain.again(), ledger)
     except libvirt.libvirtError as exc:
         revert.domain.host.raise_if_lost(exc)
         raise exceptions.RevertUnfinished(
@@ -39,14 +41,14 @@ def run(revert: Reverting, conf: cfg.ConfigOpts) -> None:
     _set_clock(revert, conf)
 
 
-def _finish(revert: Reverting, domain: Domain) -> None:
+def _finish(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
     journal, context = revert.journal, revert.context
     if context.last_step != 'start':
         _stop(revert, domain)
         _restore_firmware(revert, domain)
         context.step('start')
     _meet_loaded(revert)
-    _set_power(revert, domain)
+    _set_power(revert, domain, ledger)
     # The way back ends here.
     firmware.forget(domain.host, journal.firmware, context)
     if revert.external:
@@ -80,7 +82,7 @@ def _stop(revert: Reverting, domain: Domain) -> None:
         domain.destroy()
 
 
-def _set_power(revert: Reverting, domain: Domain) -> None:
+def _set_power(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
     # Only what the call has left to do: whoever was here since then may
     # have had reasons.
     wanted = revert.power_state
@@ -90,16 +92,22 @@ def _set_power(revert: Reverting, domain: Domain) -> None:
         if waits and _is_paused(domain):
             domain.resume()
     elif wanted != contract.OFF and not domain.is_active:
-        _start(revert, domain, wanted)
+        _start(revert, domain, wanted, ledger)
 
 
-def _start(revert: Reverting, domain: Domain, power_state: str) -> None:
+def _start(
+    revert: Reverting, domain: Domain, power_state: str, ledger: Ledger
+) -> None:
     """Start it; undoes the revert of a system that does not start."""
     try:
+        _check_start(revert, domain, ledger)
         domain.start(power_state)
-    except libvirt.libvirtError as exc:
-        domain.host.raise_if_lost(exc)
-        reason = errors.text(exc)
+    except (libvirt.libvirtError, exceptions.Unsafe) as exc:
+        if isinstance(exc, libvirt.libvirtError):
+            domain.host.raise_if_lost(exc)
+            reason = errors.text(exc)
+        else:
+            reason = messages.text(exc).rstrip('.')
         if undo.can_be_undone(revert):
             raise undo.run(revert, reason) from exc
         # What others have used, or begun to remove, is not undone.
@@ -107,6 +115,12 @@ def _start(revert: Reverting, domain: Domain, power_state: str) -> None:
             copies = revert.journal.firmware
             firmware.forget(domain.host, copies, revert.context)
         raise exceptions.RevertNotStarted(revert.name, reason) from exc
+
+
+def _check_start(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
+    """Raise where somebody has defined what would overwrite others' data."""
+    fresh = revert.journal.created.values() if revert.is_ours else ()
+    unsafe.check_start(domain, ledger, contract.Freshness.LISTED, fresh=fresh)
 
 
 def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:

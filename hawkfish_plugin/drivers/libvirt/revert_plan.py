@@ -7,7 +7,7 @@ nothing.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from oslo_config import cfg
 
@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import (
     parsed,
     revert_disks,
     reverting,
+    snapshot_xml,
     snapshots,
     space,
     startable,
@@ -146,9 +147,12 @@ def _external(
         raise exceptions.ExternalRevertNotSupported(name, host.version)
     present = domain.definition(inactive=True)
     left_out = _not_captured(target)
-    if left_out and not request.force:
+    # What holds no disk at all is of no use even to who insists.
+    if not request.force or not target.external:
         exceptions.check(left_out)
-    bases = _bases(domain, target, present, ledger)
+    image, unusable = _image(domain, request, target, left_out)
+    lost = [] if image is not None else _of_the_run(root, target)
+    bases = _bases(domain, target, present, lost, ledger)
     by_target = {target: base.path for target, base in bases.items()}
     exceptions.check(
         [*new_files.refusals(host.storage, by_target, False, conf)]
@@ -157,11 +161,11 @@ def _external(
     _check_files(domain, name, paths)
     if reverting.wanted_power_state(target, request) != contract.OFF:
         _check_startable(domain, name, root)
-    image, unusable = _image(domain, request, target)
     overlay_dir = conf.snapshots.overlay_dir
     needs = space.for_revert(host.storage, paths, overlay_dir)
     space.check(needs)
-    others = revert_disks.others(domain, bases)
+    going = {*bases, *lost}
+    others = revert_disks.others(domain, going)
     return Plan(
         root=root,
         target=target,
@@ -169,10 +173,11 @@ def _external(
         overlay_dir=overlay_dir,
         image=image,
         gone=_gone_media(host.storage, target, bases),
-        discarded=revert_disks.unneeded(domain, bases.keys() - others.keys()),
+        discarded=revert_disks.unneeded(domain, going - others.keys()),
         warnings=[
             *left_out,
             *unusable,
+            *_not_attached(target, lost),
             *_moved(domain, target, bases, others),
         ],
         needs=needs,
@@ -182,10 +187,33 @@ def _external(
 # Disks -----------------------------------------------------------------------
 
 
+def _of_the_run(root: xml.Element, target: ParsedSnapshot) -> list[str]:
+    """The targets of the disks that only the system that ran then had."""
+    if root.find('inactiveDomain') is None:
+        return []
+    kept = {disk.target for disk in snapshot_xml.configured_disks(root)}
+    return [
+        disk.target
+        for disk in target.captured
+        if disk.is_captured and disk.target not in kept
+    ]
+
+
+def _not_attached(
+    target: ParsedSnapshot, lost: Collection[str]
+) -> list[exceptions.HawkFishError]:
+    """What the system does not have after it, as it is started anew."""
+    return [
+        exceptions.DiskOfRunningSystem(
+            disk.target, target.record.name, disk.path or disk.kind
+        )
+        for disk in target.captured
+        if disk.target in lost
+    ]
+
+
 def _not_captured(target: ParsedSnapshot) -> list[exceptions.HawkFishError]:
     """The disks that stay as they are now."""
-    if not target.external:
-        return []
     return [
         exceptions.DiskNotCaptured(disk.target, target.record.name)
         for disk in target.captured
@@ -197,10 +225,11 @@ def _bases(
     domain: Domain,
     target: ParsedSnapshot,
     present: xml.Element,
+    lost: Collection[str],
     ledger: Ledger,
 ) -> dict[str, Base]:
     """
-    The files that get overlays.
+    The files that get overlays; those of *lost* disks do not.
 
     Those are what the snapshot holds, and what any other snapshot does of the
     disks that it left out and that the domain has no more: nobody may write
@@ -208,8 +237,8 @@ def _bases(
     """
     now = {disk.target for disk in xml.disks(present)}
     found = {}
-    for disk in target.captured:
-        if disk.device == 'cdrom':
+    for disk in (*target.captured, *target.configured):
+        if disk.device == 'cdrom' or disk.target in lost:
             continue
         wanted = disk.target in target.external
         if not wanted and (not disk.is_captured or disk.target in now):
@@ -258,7 +287,7 @@ def _moved(
 ) -> list[exceptions.HawkFishError]:
     """What was attached or detached since, with where its data stays."""
     name = target.record.name
-    captured = {disk.target for disk in target.captured}
+    captured = {d.target for d in (*target.captured, *target.configured)}
     now = {
         disk.target: domain.host.storage.path_of(disk) or disk.kind
         for disk in xml.disks(domain.definition(inactive=True))
@@ -269,9 +298,11 @@ def _moved(
         for disk, where in now.items()
         if disk not in captured or disk in others
     ] + [
-        exceptions.DiskDetachedSince(disk, name, target.external[disk])
-        for disk in bases
-        if disk not in now and target.external.get(disk)
+        exceptions.DiskDetachedSince(
+            disk, name, target.external.get(disk) or base.path
+        )
+        for disk, base in bases.items()
+        if disk not in now
     ]
 
 
@@ -279,17 +310,24 @@ def _moved(
 
 
 def _image(
-    domain: Domain, request: contract.RevertRequest, target: ParsedSnapshot
+    domain: Domain,
+    request: contract.RevertRequest,
+    target: ParsedSnapshot,
+    left_out: Sequence[exceptions.HawkFishError],
 ) -> tuple[xml.Element | None, list[exceptions.HawkFishError]]:
     """
     The definition in the memory image that is to be loaded, if any.
 
     Memory that cannot be loaded does not keep the disks from whoever asks for
-    a system that is on, or off.
+    a system that is on, or off.  Beside disks that were *left_out*, and so are
+    of another time, it would ruin them.
     """
     path = target.memory_file
     if not path or request.power_state == contract.OFF:
         return None, []
+    if left_out:
+        why = _words(left_out[0])
+        return None, [exceptions.MemoryNotRestored(request.name, why)]
     try:
         memory_images.check(domain, request.name, path, request.memory_size)
     except exceptions.Conflict as exc:

@@ -122,6 +122,12 @@ def captured_disks(root: Element) -> list[xml.Disk]:
     return [] if domain is None else xml.disks(domain)
 
 
+def configured_disks(root: Element) -> list[xml.Disk]:
+    """Those of the definition for the next start, where that was another."""
+    domain = root.find('inactiveDomain')
+    return [] if domain is None else xml.disks(domain)
+
+
 def external_snapshot(
     name: str,
     description: str,

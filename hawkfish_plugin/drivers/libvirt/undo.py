@@ -9,7 +9,7 @@ overlays go, and the system has the power state that it had.
 
 import dataclasses
 import enum
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
 import libvirt
 
@@ -27,6 +27,9 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
+
+# By target, the path of a disk, or its pool and volume.
+Sources = Mapping[str, str | tuple[str, str] | None]
 
 BY_OTHERS = 'the system has been changed by others meanwhile'
 
@@ -48,14 +51,36 @@ def find(revert: Reverting) -> Place:
     domain, journal = revert.domain.again(), revert.journal
     targets = journal.created
     now = _sources(domain.definition(secure=True), targets)
-    if now == _sources(xml.parse(journal.live_xml), targets):
+    live, stopped = (
+        _sources(xml.parse(text), targets)
+        for text in (journal.live_xml, journal.domain_xml)
+    )
+    if now == live or (now == stopped and not domain.is_active):
         # On other files its number says nothing: it comes again when the host
         # has restarted.
         same = domain.id == journal.domain_id and not journal.undoing
         return Place.UNTOUCHED if same else Place.BEFORE
-    if now != set(targets.values()):
+    if now not in _after(revert):
         return Place.OTHER
     return Place.USED if _is_used(domain, targets.values()) else Place.AFTER
+
+
+def _after(revert: Reverting) -> list[Sources]:
+    """Where the disks may be that are on the new overlays."""
+    journal = revert.journal
+    definitions = [xml.parse(journal.next_xml)]
+    captured = revert.root.find('domain')
+    # Some disks may be of the running system alone, or of its next start.
+    if journal.loads_memory and captured is not None:
+        definitions.append(captured)
+    return [
+        {
+            disk.target: journal.created[disk.target]
+            for disk in xml.disks(definition)
+            if disk.target in journal.created
+        }
+        for definition in definitions
+    ]
 
 
 def _is_used(domain: Domain, overlays: Iterable[str]) -> bool:
@@ -79,12 +104,10 @@ def can_be_undone(revert: Reverting) -> bool:
     )
 
 
-def _sources(
-    definition: xml.Element, targets: Iterable[str]
-) -> set[str | tuple[str, str] | None]:
+def _sources(definition: xml.Element, targets: Container[str]) -> Sources:
     """What those of the disks that have one of *targets* are kept in."""
     return {
-        disk.path or disk.volume
+        disk.target: disk.path or disk.volume
         for disk in xml.disks(definition)
         if disk.target in targets
     }
@@ -157,7 +180,7 @@ def _define_old(revert: Reverting) -> None:
     journal, domain = revert.journal, revert.domain.again()
     now = domain.definition(inactive=True, secure=True)
     targets = journal.created
-    if _sources(now, targets) & set(targets.values()):
+    if targets.items() & _sources(now, targets).items():
         domains.define(domain.host, journal.domain_xml)
     # It may have noted already that the system grows from its target.
     _restore_snapshot(domain, revert.root, current=False)

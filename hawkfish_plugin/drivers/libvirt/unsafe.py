@@ -74,26 +74,29 @@ def check_start(
     domain: Domain,
     ledger: Ledger,
     freshness: contract.Freshness,
-    *next_starts: xml.Element,
+    next_start: xml.Element | None = None,
+    fresh: Collection[str] = (),
 ) -> None:
     """
     Raise the first finding by which a start of *domain* would destroy data.
 
-    That is with one of *next_starts*, or else with the one that libvirt would
-    start it with.  Whatever a snapshot of any system holds counts, also where
-    that system has left it for another branch.
+    That is with the definition *next_start*, or else with the one that libvirt
+    would start it with.  Whatever a snapshot of any system holds counts, also
+    where that system has left it for another branch; but *fresh* files were
+    made just now, and are nobody else's.
 
     Two definitions of one disk, such as one for BIOS and one for UEFI, may
     take turns; but not while the other one runs, nor where a snapshot of
     either relies on what is written.
     """
-    for definition in next_starts or [domain.next_start()]:
-        seen = _look(domain, ledger, freshness, definition, True)
-        _check_written(domain, seen)
-
-
-def _check_written(domain: Domain, seen: Seen) -> None:
-    for target, path in seen.later.items():
+    if next_start is None:
+        next_start = domain.next_start()
+    tops = _tops(domain, next_start)
+    checked = {t: path for t, path in tops.items() if path not in fresh}
+    if not checked:
+        return
+    seen = _look(domain, ledger, freshness, next_start, True)
+    for target, path in checked.items():
         for found in _overwritten(seen, target, path):
             raise found
         for uuid, name in _other_writers(seen, path, target in seen.shared):

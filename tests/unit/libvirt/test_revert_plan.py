@@ -52,7 +52,7 @@ def test_a_disk_that_another_snapshot_holds(host, path):
     left_out = dataclasses.replace(one, external={})
 
     found = revert_plan._bases(
-        node, left_out, node.definition(), ledger.Ledger()
+        node, left_out, node.definition(), (), ledger.Ledger()
     )
 
     assert {target: base.path for target, base in found.items()} == {

@@ -15,6 +15,7 @@ from hawkfish_plugin.drivers.libvirt import (
     domain_jobs,
     domains,
     journals,
+    ledger,
     revert,
     snapshot_xml,
     snapshots,
@@ -102,6 +103,7 @@ class Interrupted:
                 request,
                 conf.load(),
                 context,
+                ledger.Ledger(),
             ),
             heir or self.context.heir(),
         )
