@@ -17,10 +17,12 @@ from tests.unit.conftest import (  # noqa: F401
     emulator,
     served_app,
 )
+from tests.waiting import patience
 
 
 @pytest.fixture(scope='session')
 def browser() -> Iterator[sync_api.Browser]:
+    sync_api.expect.set_options(timeout=1000 * patience(10))
     with browsers.running() as started:
         yield started
 

@@ -5,49 +5,11 @@ import datetime
 import re
 
 import pytest
-import requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests.page.browser import picture
-from tests.page.hands import Hand
+from tests.page.parts import button, go_to, label, row, snapshot, snapshots
 from tests.waiting import wait_for
-
-
-def row(page: Page, name: str) -> Locator:
-    """The row of a snapshot in the tree of the page."""
-    text = re.compile(rf'^{re.escape(name)},')
-    return page.locator('.panes').get_by_role('treeitem', name=text)
-
-
-def button(page: Page, name: str) -> Locator:
-    """A button of the open dialog, or else of the page."""
-    dialog = page.get_by_role('dialog')
-    place = dialog if dialog.count() else page.locator('#view')
-    return place.get_by_role('button', name=name, exact=True)
-
-
-def label(page: Page, name: str) -> Locator:
-    return page.get_by_role('dialog').get_by_label(name)
-
-
-def snapshot(emulator, name):
-    return next((s for s in snapshots(emulator) if s['Name'] == name), None)
-
-
-def snapshots(emulator):
-    answer = requests.get(f'{emulator.snapshots_url}?$expand=.', timeout=60)
-    return answer.json()['Members']
-
-
-def go_to(hand: Hand, system: str) -> None:
-    """Open the page of a system, from the list of all."""
-    choice = hand.page.get_by_role('option', name=re.compile(f'^{system},'))
-    hand.stand_on(choice)
-    if type(hand).__name__ == 'Keyboard':
-        hand.page.keyboard.press('Enter')
-    expect(
-        hand.page.get_by_role('heading', name=system, exact=True)
-    ).to_be_visible()
 
 
 def test_create(hand, emulator):
