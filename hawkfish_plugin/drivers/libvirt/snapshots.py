@@ -101,6 +101,11 @@ def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
         tops = map(identities.plain, domain.top_files())
         if not captured.keys() & set(tops):
             return set()
+        # libvirt lists a snapshot before it has captured anything. Asked for
+        # after the list and before the definition: where no job goes on, the
+        # definition is that after the capture.
+        if domain.has_job:
+            return set()
         # Read-only, or shared with somebody, it is not overwritten for sure.
         now = {
             identities.plain(disk.path)
