@@ -19,6 +19,7 @@ const BROWSER = [
   "fetch",
   "getComputedStyle",
   "location",
+  "performance",
   "sessionStorage",
   "setInterval",
   "setTimeout",

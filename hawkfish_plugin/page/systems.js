@@ -8,8 +8,12 @@ import { AGGREGATES, SUMMARIES } from "./redfish.js";
 import { lastPart, power } from "./words.js";
 import { Windowed } from "./windowed.js";
 
-// Nobody tells of power states.
+// Nobody tells of power states, so they are asked for: this often, and at most
+// for a twentieth of the time.
 const POLL = 30000;
+const REST = 20;
+// What is worth showing before all have been read.
+const FIRST = 60;
 const TOGETHER = 200;
 // More than this are read at once.
 const FEW = 4;
@@ -18,6 +22,7 @@ const OF_SYSTEM = /^\/redfish\/v1\/Systems\/([^/]+)/;
 class Systems extends HTMLElement {
   #list;
   #all = [];
+  #count = 0;
   #shown = null;
   #timer;
   #changed = new Set();
@@ -40,9 +45,7 @@ class Systems extends HTMLElement {
       (uri) => this.#hinted(uri),
       () => this.#safely(),
     );
-    setInterval(() => {
-      if (!document.hidden) changes.dispatchEvent(new Event("all"));
-    }, POLL);
+    this.#poll(POLL);
   }
 
   /** Read who is there; a failure is the caller's. */
@@ -88,16 +91,38 @@ class Systems extends HTMLElement {
     this.#filter();
   }
 
+  #poll(pause) {
+    setTimeout(async () => {
+      const begin = performance.now();
+      if (!document.hidden) {
+        changes.dispatchEvent(new Event("all"));
+        await this.#safely();
+      }
+      this.#poll(Math.max(POLL, REST * (performance.now() - begin)));
+    }, pause);
+  }
+
   async #read() {
-    const [systems, groups] = await Promise.all([
-      service.members(SUMMARIES),
+    const isFirst = !this.#all.length;
+    const query = isFirst ? `$expand=.&$top=${FIRST}` : "$expand=.";
+    const [groups, systems] = await Promise.all([
       service.members(AGGREGATES),
+      service.get(`${SUMMARIES}?${query}`),
     ]);
+    const count = systems["Members@odata.count"];
+    this.#take(systems.Members, count);
+    this.#showGroups(groups);
+    if (systems.Members.length < count) {
+      this.#take(await service.members(SUMMARIES));
+    }
+  }
+
+  #take(systems, count = systems.length) {
     this.#all = systems;
+    this.#count = count;
     for (const { UUID, Name } of systems) names.set(UUID, Name);
     this.#filter();
     if (this.#shown) this.#list.activate(this.#shown);
-    this.#showGroups(groups);
   }
 
   #filter() {
@@ -108,7 +133,7 @@ class Systems extends HTMLElement {
         system.UUID.startsWith(wanted),
     );
     this.#list.rows = found;
-    const count = `${this.#all.length} systems`;
+    const count = `${this.#count} systems`;
     const text = wanted ? `${found.length} of ${count}` : count;
     fill(this, { count: text.replace(/^1 systems$/, "1 system") });
   }

@@ -21,7 +21,7 @@ PROGRAM = '/usr/bin/chromium'
 _OPTIONS = ('--no-sandbox', '--headless', '--disable-background-networking')
 
 PHONE = {'width': 390, 'height': 780}
-_DESK = {'width': 1180, 'height': 720}
+_DESK = {'width': 1120, 'height': 680}
 
 
 @contextlib.contextmanager
@@ -41,12 +41,14 @@ def looking(
     size: dict[str, int] | None = None,
     dark: bool = False,
     refused: Collection[int] = (),
+    expected: str = '',
 ) -> Iterator[sync_api.Page]:
     """
     The page of the emulator at *url*, which must be faultless at the end.
 
     *refused* are the statuses of answers that are part of the test: a browser
-    says on the console that there was one.
+    says on the console that there was one.  *expected* is what begins what it
+    says of a server that is gone.
     """
     context = browser.new_context(
         viewport=size or _DESK, color_scheme='dark' if dark else 'light'
@@ -57,7 +59,7 @@ def looking(
     said = tuple(
         f'Failed to load resource: the server responded with a status of {n}'
         for n in refused
-    )
+    ) + ((expected,) if expected else ())
 
     def hear(message: sync_api.ConsoleMessage) -> None:
         if not (said and message.text.startswith(said)):
@@ -89,4 +91,6 @@ def picture(page: sync_api.Page, name: str) -> None:
     """
     folder = os.environ.get('HAWKFISH_PICTURES')
     if folder:
+        # What went before is no part of it.
+        page.locator('#notices').evaluate('place => place.replaceChildren()')
         page.screenshot(path=pathlib.Path(folder) / f'{name}.png')

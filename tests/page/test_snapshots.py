@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.browser import picture
 from tests.page.parts import button, go_to, label, row, snapshot, snapshots
 from tests.waiting import wait_for
 
@@ -59,7 +58,6 @@ def test_revert(hand, emulator):
     expect(dialog).to_contain_text('Nothing is lost')
     hand.choose(label(page, 'Power state'), 'on')
     expect(dialog).to_contain_text('The system will be on')
-    picture(page, 'page-revert')
     hand.press(button(page, 'Revert'))
 
     expect(page.get_by_role('treeitem').first).to_have_accessible_name(
