@@ -20,7 +20,7 @@ IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
 LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
-.PHONY: help setup test unit release functional ironic lower bench
+.PHONY: help setup test unit release page functional ironic lower bench
 .PHONY: bench-scale rounds kills flaws fuzz hostile soak stress demo lint docs
 .PHONY: genconfig genschemas clean distclean
 
@@ -28,6 +28,7 @@ help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
 	@echo 'make unit        the tests of the code without a hypervisor'
 	@echo 'make release     the tests of what is released: packages, tour'
+	@echo 'make page        the tests of the page, in a browser'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
@@ -41,7 +42,7 @@ help:
 	@echo 'make soak        clients that misbehave, and kills, for an hour'
 	@echo 'make stress      1000 random rounds against a model, in the lab'
 	@echo 'make demo        a tour of the plugin on a real hypervisor'
-	@echo 'make lint        ruff (rules and layout), codespell and mypy'
+	@echo 'make lint        ruff, codespell, mypy; prettier and eslint'
 	@echo 'make docs        the documentation, into doc/build/html'
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
 	@echo 'make genschemas  the JSON schemas, from the CSDL'
@@ -51,7 +52,7 @@ help:
 setup:
 	@$(SETUP)
 
-test: unit release
+test: unit release page
 	@$(MAKE) --no-print-directory run-functional
 
 # They wait more than they compute.
@@ -60,6 +61,10 @@ unit: setup
 
 release: setup
 	$(PYTEST) -n auto --dist loadgroup tests/release
+
+page: setup
+	node --test tests/page/js/*.test.js
+	$(PYTEST) -n auto tests/page
 
 functional: setup run-functional
 
@@ -113,11 +118,19 @@ stress: setup
 demo: setup
 	@$(IN_LAB) tools/demo
 
-lint: setup
+# npm writes it last.
+NODE_MODULES := node_modules/.package-lock.json
+
+$(NODE_MODULES): package.json package-lock.json | setup
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+lint: setup $(NODE_MODULES)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/codespell
 	$(PYTHON) -m mypy
+	npm run --silent lint
 
 docs: setup
 	$(PYTHON) -m sphinx -q -W --keep-going -b html \
@@ -134,7 +147,7 @@ genschemas: setup
 clean: lab-down
 	rm -rf build dist doc/build releasenotes/build cover *.egg-info .tox
 	rm -rf .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
-	rm -rf AUTHORS ChangeLog $(VENV)
+	rm -rf AUTHORS ChangeLog $(VENV) node_modules
 	find hawkfish_plugin tests tools doc -name __pycache__ -prune \
 		-exec rm -rf {} +
 

@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import exceptions, messages, sessions
-from hawkfish_plugin.emulator import headers, internals, serving
+from hawkfish_plugin.emulator import headers, internals, page, serving
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import ForEmulator
 
@@ -31,6 +31,7 @@ OPEN = frozenset(
         ('HEAD', schemas.METADATA),
         ('POST', uris.SESSIONS),
         ('POST', f'{uris.SESSIONS}/Members'),
+        *((method, path) for method in ('GET', 'HEAD') for path in page.PATHS),
     )
 )
 

@@ -30,8 +30,9 @@ from hawkfish_plugin.api import (
     tasks,  # noqa: F401
 )
 from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.emulator import page
 
-BLUEPRINTS = (blueprint,)
+BLUEPRINTS = (blueprint, page.blueprint)
 
 _NAMES = frozenset(blueprint.name for blueprint in BLUEPRINTS)
 

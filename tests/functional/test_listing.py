@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listings that remember, beside clients that change what they list."""
 
+import threading
+
 import libvirt
+import pytest
 import requests
 
 from tests.functional.conftest import SMALL
+from tests.waiting import wait_for
 
 REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
 METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
@@ -45,3 +49,36 @@ def test_whole_members_follow_what_others_do(make_system, emulator):
     system.domain.snapshotCreateXML(text.replace('before', 'after'), REDEFINE)
 
     assert emulator.snapshot(system.uuid, 'first')['Description'] == 'after'
+
+
+@pytest.mark.parametrize('by', ['us', 'others'])
+def test_one_that_is_listed_while_it_is_made_is_whole(
+    make_system, emulator, by
+):
+    """libvirt lists it before the guest has gone on to another file."""
+    system = make_system(agent=False).boot()
+    if by == 'us':
+        emulator.post_create(system.uuid, Name='clean')
+    else:
+        folder = system.sources()[0].rpartition('/')[0]
+        text = (
+            '<domainsnapshot><name>clean</name>'
+            f"<memory snapshot='external' file='{folder}/hawkfish-x.mem'/>"
+            "<disks><disk name='vda' snapshot='external'/></disks>"
+            '</domainsnapshot>'
+        )
+        threading.Thread(
+            target=system.domain.snapshotCreateXML, args=(text, 0)
+        ).start()
+    wait_for(
+        lambda: (
+            any(
+                s['SnapshotState'] in ('Ready', 'Failed')
+                for s in emulator.snapshots(system.uuid)
+            )
+            and not system.domain.jobInfo()[0]
+        ),
+        'the snapshot',
+    )
+
+    assert emulator.snapshot(system.uuid, 'clean')['SnapshotState'] == 'Ready'

@@ -145,6 +145,30 @@ def test_started_by_somebody(old, emulator):
     assert refused(refused_revert, 'SnapshotDamaged')
 
 
+@pytest.mark.parametrize('spelling', ['volume', 'link'])
+def test_started_by_another_spelling(old, emulator, spelling):
+    """The file is the same, whatever the definition calls it."""
+    (path,) = old.sources()
+    folder, _, name = path.rpartition('/')
+    text = definition(old)
+    if spelling == 'volume':
+        source = re.search(f"<source file='{path}'[^>]*>", text)[0]
+        text = text.replace("<disk type='file'", "<disk type='volume'", 1)
+        text = text.replace(
+            source, f"<source pool='default' volume='{name}'/>"
+        )
+    else:
+        link = old.host.path('/srv/images')
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+        text = text.replace(path, f'/srv/images/{name}')
+    define(old, text)
+    old.domain.create()
+
+    assert states(emulator, old) == {'s': 'Failed'}
+    old.domain.destroy()
+
+
 def test_read_by_somebody(make_system, emulator):
     """A file that the system only reads, to get data back, is not changed."""
     system = make_system(**SMALL)

@@ -22,6 +22,8 @@ OPEN = {
     ('HEAD', f'{ROOT}/odata'),
     ('GET', f'{ROOT}/$metadata'),
     ('HEAD', f'{ROOT}/$metadata'),
+    ('GET', '/hawkfish/'),
+    ('HEAD', '/hawkfish/'),
     ('POST', f'{ROOT}/SessionService/Sessions'),
     ('POST', f'{ROOT}/SessionService/Sessions/Members'),
 }
@@ -83,6 +85,9 @@ def test_every_path_of_ours_needs_authentication(guarded):
         '/redfish/v1/Systems?/odata',
         '/redfish/v1/odata;/Systems',
         '/./redfish/v1/Systems',
+        '/hawkfish/../redfish/v1/Systems',
+        '/hawkfish/%2e%2e/app.js',
+        '/hawkfish/no-such-file',
     ],
 )
 def test_no_way_around(guarded, path):

@@ -9,6 +9,7 @@ may vanish at any time under another client's hands.
 import contextlib
 import dataclasses
 import math
+import posixpath
 import threading
 from collections.abc import Collection, Mapping, Sequence
 
@@ -17,7 +18,7 @@ import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import identities, parsed, xml
+from hawkfish_plugin.drivers.libvirt import errors, identities, parsed, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
@@ -84,27 +85,52 @@ def tree(domain: Domain) -> list[contract.Snapshot]:
 
 def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
     """
-    The captured files of *seen* that the running *domain* writes to.
+    The names of those of *seen* that the running *domain* writes to.
 
     That is so where somebody has started it with an old definition.
     """
-    captured = {
-        identities.plain(disk.path): disk.path
-        for s in seen
-        for disk in s.disks
-        if disk.path
-    }
-    if not captured or not domain.is_active:
+    if not any(s.disks for s in seen) or not domain.is_active:
         return set()
     with contextlib.suppress(exceptions.NotAnswering, libvirt.libvirtError):
-        # Read-only, or shared with somebody, it is not overwritten for sure.
-        now = {
-            identities.plain(disk.path)
-            for disk in xml.disks(domain.definition())
-            if disk.path and disk.is_captured and not disk.shareable
-        }
-        return {path for plain, path in captured.items() if plain in now}
+        # libvirt lists a snapshot before it has captured anything.  Where no
+        # job goes on after the list, the next look is at what came of it.
+        if _written(domain, seen) and not domain.has_job:
+            return _written(domain, seen)
     return set()
+
+
+def _written(
+    domain: Domain, seen: Sequence[parsed.ParsedSnapshot]
+) -> set[str]:
+    # Read-only, or shared with somebody, it is not overwritten for sure.
+    now = [
+        path
+        for disk in xml.disks(domain.definition())
+        if disk.is_captured and not disk.shareable
+        if (path := domain.host.storage.path_of(disk))
+    ]
+    return {
+        s.record.name
+        for s in seen
+        for disk in s.disks
+        if (held := _path_of(domain, disk))
+        and any(_is_one_file(domain, held, path) for path in now)
+    }
+
+
+def _path_of(domain: Domain, disk: xml.Disk) -> str | None:
+    # The pool of a volume may be gone.
+    with errors.ignored(domain.host.connection):
+        return domain.host.storage.path_of(disk)
+    return None
+
+
+def _is_one_file(domain: Domain, one: str, other: str) -> bool:
+    if identities.plain(one) == identities.plain(other):
+        return True
+    # A folder may have several paths, and to ask costs a look at each.
+    names = {posixpath.basename(path) for path in (one, other)}
+    return len(names) == 1 and domain.host.storage.is_one_file(one, other)
 
 
 def records(
@@ -115,7 +141,7 @@ def records(
     """
     The records of *seen*, all snapshots of a domain, oldest first.
 
-    *written* are the captured files that the domain writes to.
+    *written* are the names of those that the domain writes to.
     """
     # An interrupted merge has marked where it was merging to: files of the
     # parent.  What is half overwritten there is the state of the child.
@@ -137,13 +163,13 @@ def records(
 def _overwritten(
     seen: Sequence[parsed.ParsedSnapshot], written: Collection[str]
 ) -> set[str]:
-    """What holds a file of *written*, and what has grown from that since."""
+    """Those that are *written* to, and what has grown from these since."""
     found: set[str] = set()
     ours = {s.record.name: s for s in seen}
     for name, snapshot in ours.items():
         above: parsed.ParsedSnapshot | None = snapshot
         while above is not None:
-            if any(disk.path in written for disk in above.disks):
+            if above.record.name in written:
                 found.add(name)
                 break
             above = ours.get(above.record.parent or '')

@@ -28,6 +28,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     errors,
     filenames,
+    identities,
     pools,
     qcow2,
     volumes,
@@ -122,6 +123,18 @@ class Storage:
                 posixpath.dirname(path),
                 lambda: pools.is_there(self.connection, path),
             )
+
+    def is_one_file(self, one: str, other: str) -> bool:
+        """Whether two paths are of one file, as far as can be found out."""
+        stamps = [self._stamp(path) for path in (one, other, one)]
+        # It may be written to meanwhile.
+        return stamps[1] is not None and stamps[1] in (stamps[0], stamps[2])
+
+    def _stamp(self, path: str) -> identities.Stamp | None:
+        with contextlib.suppress(exceptions.FolderUnreadable):
+            described = self._with(path, _described)
+            return None if described is None else identities.stamp(described)
+        return None
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is said of a snapshot, and of an operation before it is asked for. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import * as words from "../../../hawkfish_plugin/page/words.js";
+
+const NOW = Date.parse("2026-11-28T12:00:00Z");
+const CLEAN = {
+  Name: "clean",
+  SnapshotState: "Ready",
+  SnapshotType: "DiskAndMemory",
+  StorageType: "External",
+  CreatedTime: "2026-11-28T09:00:00Z",
+  ExpiresTime: null,
+  SizeBytes: 65536,
+  ExclusiveSizeBytes: 1024,
+  Locked: false,
+  Current: true,
+  ReferencedByFiles: ["/tmp/clone.qcow2"],
+  Links: { ReferencedBy: [{ "@odata.id": "/redfish/v1/x/a%2Fb" }] },
+};
+const PREVIEW = {
+  Name: "clean",
+  PowerState: "On",
+  MemoryRestored: true,
+  DiscardedSince: "later",
+  SafetySnapshot: false,
+  Pruned: [],
+  Needs: [],
+  Warnings: [],
+};
+
+test("a snapshot is told in one breath", () => {
+  assert.equal(
+    words.label(CLEAN, "base", undefined, NOW),
+    "clean, Ready, memory and disks, external, 3h old, 64.0 KiB, " +
+      "grown from base, the system is here",
+  );
+});
+
+test("only what is being done has progress", () => {
+  const busy = { ...CLEAN, SnapshotState: "Creating" };
+  assert.equal(words.state(busy, 40), "Creating 40%");
+  assert.equal(words.state(CLEAN, 40), "Ready");
+});
+
+test("a revert says what is lost first", () => {
+  const [first] = words.revertSentences(PREVIEW);
+  assert.match(first, /Lost for good: .* since snapshot “later”/);
+  const since = { ...PREVIEW, DiscardedSince: null };
+  assert.match(words.revertSentences(since)[0], /everything .* holds now/);
+  const safe = { ...since, SafetySnapshot: true };
+  assert.match(words.revertSentences(safe)[0], /^Nothing is lost/);
+});
+
+test("a revert says what it needs, prunes and warns of", () => {
+  const said = words
+    .revertSentences({
+      ...PREVIEW,
+      MemoryRestored: false,
+      PowerState: "On",
+      Pruned: ["old"],
+      Needs: [{ Folder: "/f", NeededBytes: 1024, AvailableBytes: 2048 }],
+      Warnings: [{ Message: "Disk gone.", Resolution: "Attach it." }],
+    })
+    .join("\n");
+  for (const part of [
+    "deletes “old” first",
+    "will be on. Its memory is not restored",
+    "1.0 KiB in /f, where 2.0 KiB",
+    "Disk gone. Attach it.",
+  ]) {
+    assert.ok(said.includes(part), part);
+  }
+});
+
+test("a delete says what it frees, and what is in its way", () => {
+  const said = words.deleteSentences({ ...CLEAN, Locked: true }).join("\n");
+  assert.match(said, /locked/);
+  assert.match(said, /“a\/b”, “\/tmp\/clone.qcow2”/);
+  assert.match(said, /frees 1.0 KiB/);
+});
+
+test("a preview of a create says what the policy does", () => {
+  const said = words
+    .createSentences({
+      Name: "new",
+      SnapshotType: "Disk",
+      StorageType: "Internal",
+      SizeBytes: null,
+      Needs: [],
+      Pruned: [{ Name: "old", Reason: "MaxSnapshots" }],
+      Kept: [{ Name: "held", Reasons: ["Locked"] }],
+      UnmetLimits: ["MaxBytes"],
+    })
+    .join("\n");
+  for (const part of ["disks, internal", "“old” (Max", "“held”", "MaxBytes"]) {
+    assert.ok(said.includes(part), part);
+  }
+});
+
+test("advice of None is none", () => {
+  assert.equal(words.advice({ Message: "A.", Resolution: "None" }), "A.");
+});
