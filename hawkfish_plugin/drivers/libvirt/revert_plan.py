@@ -150,6 +150,8 @@ def _external(
     # What holds no disk at all is of no use even to who insists.
     if not request.force or not target.external:
         exceptions.check(left_out)
+    if reverting.wanted_power_state(target, request) != contract.OFF:
+        _check_startable(domain, name, root)
     image, unusable = _image(domain, request, target, left_out)
     lost = [] if image is not None else _of_the_run(root, target)
     bases = _bases(domain, target, present, lost, ledger)
@@ -159,8 +161,6 @@ def _external(
     )
     paths = [*by_target.values()]
     _check_files(domain, name, paths)
-    if reverting.wanted_power_state(target, request) != contract.OFF:
-        _check_startable(domain, name, root)
     overlay_dir = conf.snapshots.overlay_dir
     needs = space.for_revert(host.storage, paths, overlay_dir)
     space.check(needs)
