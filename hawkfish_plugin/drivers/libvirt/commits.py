@@ -77,9 +77,7 @@ class Commits:
             contract.DELETE, f'{merge.top!r} is not above {merge.base!r}'
         )
 
-    def _chain(
-        self, merge: Merge
-    ) -> Sequence[tuple[str | None, str | None]]:
+    def _chain(self, merge: Merge) -> Sequence[tuple[str | None, str | None]]:
         """What libvirt calls each file of the disk, and its path."""
         chains = xml.chains(self._domain.definition())
         file_of = self._domain.host.storage.file_of
