@@ -211,6 +211,19 @@ def test_another_disk_at_the_target(make_system, emulator, power):
     assert holds(system, 8, other)
 
 
+def test_the_disk_is_a_volume_of_a_pool(make_system, emulator):
+    """A running system is merged into it, though libvirt says no path."""
+    system = make_system(disks=(Disk(volume=True),)).boot()
+    system.write('one')
+    emulator.create(system.uuid, Name='s', IncludeMemory=False)
+    system.write('two')
+
+    emulator.delete(system.uuid, 's')
+
+    assert system.read() == {'two'}
+    assert system.leftovers() == []
+
+
 @pytest.mark.parametrize('power', ['off', 'running'])
 def test_a_layer_of_others(make_system, emulator, power):
     """What a backup tool has put on top stays there, and is no obstacle."""

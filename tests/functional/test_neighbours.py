@@ -18,11 +18,13 @@ import pytest
 import requests
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import hosts
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.libvirt import backing, hosts, ledger
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.storage import Looks
 from tests.functional.conftest import SMALL
 from tests.functional.test_dead_mount import check_all
+from tests.lab.host import IMAGES
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -168,3 +170,26 @@ def test_a_look_that_hangs(host, hung_folder):
 
         assert storage.exists(f'{folder}/file')
         assert storage.exists('/srv/other/file')
+
+
+def test_the_ledger_beside_a_look_that_hangs(host, hung_folder):
+    """
+    Each look at the files of the host ends, and tells what it knows.
+
+    libvirt does not even list its pools meanwhile.
+    """
+    folder, end = hung_folder
+    book, paths = ledger.Ledger(), [f'{folder}/file', f'{IMAGES}/disk']
+    shared = hosts.Shared(looks=Looks(deadlines=Deadlines(2, 1)))
+    with contextlib.closing(host.connect()) as connection:
+        for _ in range(2):
+            found = hosts.Host(connection, shared)
+            seen = book.files(found, paths, contract.Freshness.LISTED)
+            assert folder in seen.unread
+        assert backing.POOLS in seen.unread
+        end()
+        wait_for(lambda: not shared.is_used(connection))
+
+        seen = book.files(found, paths, contract.Freshness.FULL)
+        assert backing.POOLS not in seen.unread
+        assert seen.active

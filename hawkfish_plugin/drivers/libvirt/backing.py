@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 # Such as nbd://host and json:{...}.
 _URL = re.compile(r'\w+:')
+# By what the list of all pools is known.
+POOLS = 'storage pools'
 # Of a pool that is, or was, not active.
 _STOPPED = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
 
@@ -49,7 +51,8 @@ class Volumes(NamedTuple):
     What was *found*, and in which *active* pools there was a look.
 
     *unread* is why a pool, a folder or a file, by its name or its path, could
-    not be looked at.
+    not be looked at; ``POOLS``, where libvirt does not even tell which pools
+    there are.
     """
 
     found: dict[Place, Backed]
@@ -71,7 +74,7 @@ def of_all(
     """
     all_of = Volumes({}, {}, frozenset())
     active = set()
-    for name, pool in pools.active(storage.connection).items():
+    for name, pool in _active(storage, all_of, former).items():
         look = functools.partial(_of_pool, storage, pool, name, known)
         found = _look(name, functools.partial(storage.ask, name, look))
         if found is not None:
@@ -83,6 +86,24 @@ def of_all(
         if found is not None:
             _add(all_of, found, folder, former)
     return all_of._replace(active=frozenset(active))
+
+
+def _active(
+    storage: Storage, all_of: Volumes, former: Mapping[Place, Backed]
+) -> Mapping[str, libvirt.virStoragePool]:
+    """The active pools; *all_of* gets what is known where none can be told."""
+    # libvirt waits for each pool that somebody starts or refreshes.
+    try:
+        return storage.ask(POOLS, lambda: pools.active(storage.connection))
+    except exceptions.NotAnswering as exc:
+        LOG.warning('Not looked at: %s', messages.text(exc))
+        all_of.unread[POOLS] = exc
+        all_of.found.update(
+            (place, seen)
+            for place, seen in former.items()
+            if not posixpath.isabs(place[0])
+        )
+        return {}
 
 
 def _look(where: str, look: Callable[[], Volumes | None]) -> Volumes | None:

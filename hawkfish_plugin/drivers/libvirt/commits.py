@@ -68,19 +68,24 @@ class Commits:
 
     def _indices(self, merge: Merge) -> tuple[str, str]:
         """What libvirt calls the base and the top of *merge*."""
-        chain = self._chain(merge)
-        for top, base in itertools.pairwise(chain):
-            if base.path == merge.base and top.path == merge.top:
-                return (
-                    f'{merge.target}[{base.index}]',
-                    f'{merge.target}[{top.index}]',
-                )
+        for (top, upper), (base, lower) in itertools.pairwise(
+            self._chain(merge)
+        ):
+            if (upper, lower) == (merge.top, merge.base):
+                return f'{merge.target}[{base}]', f'{merge.target}[{top}]'
         raise exceptions.OperationFailed(
             contract.DELETE, f'{merge.top!r} is not above {merge.base!r}'
         )
 
-    def _chain(self, merge: Merge) -> Sequence[xml.Source]:
-        return xml.chains(self._domain.definition()).get(merge.target, ())
+    def _chain(self, merge: Merge) -> Sequence[tuple[str | None, str | None]]:
+        """What libvirt calls each file of the disk, and its path."""
+        chains = xml.chains(self._domain.definition())
+        file_of = self._domain.host.storage.file_of
+        return [
+            # libvirt names a volume by its pool, and not by its path.
+            (source.index, file_of(source))
+            for source in chains.get(merge.target, ())
+        ]
 
     def _wait(self, context: contract.TaskContext, deadline: int) -> None:
         """Until all have ended, or wait for the pivot."""
@@ -125,7 +130,7 @@ class Commits:
     def _is_there(self, merge: Merge) -> bool:
         """Whether the disk stands on the top of *merge* still."""
         chain = self._ask(lambda: self._chain(merge))
-        return any(source.path == merge.top for source in chain)
+        return any(path == merge.top for _, path in chain)
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Tell a QEMU that is gone from a hypervisor that is."""

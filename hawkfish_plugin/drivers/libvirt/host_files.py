@@ -158,7 +158,10 @@ class HostFiles:
         for path in paths:
             if self.identities.seen(path) is not None:
                 continue
-            for unread in (path, posixpath.dirname(path), disk.pool or path):
+            places = [path, posixpath.dirname(path)]
+            if disk.pool:
+                places += [disk.pool, backing.POOLS]
+            for unread in places:
                 if unread in self.unread:
                     raise self.unread[unread]
             # What is gone stands on nothing; but a pool may come back.

@@ -8,7 +8,6 @@ that has got a layer that libvirt does not know, is thus seen as it is.  Looks
 and decides; changes nothing.
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import (
@@ -19,8 +18,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-
-import libvirt
 
 from hawkfish_plugin import exceptions, tree
 from hawkfish_plugin.drivers import contract
@@ -33,7 +30,6 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.ledger import Ledger
-from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +190,7 @@ class _Planner:
             for disk in self._snapshot.captured
             if disk.target not in self._snapshot.external
             and disk.is_captured
-            and (path := _path(self._storage, disk))
+            and (path := self._storage.file_of(disk))
             and self._of(path) not in now
             and [*self._made([path])]
         }
@@ -211,7 +207,7 @@ class _Planner:
             if s.record.parent == self._snapshot.record.name
         ]
         for disk in self._snapshot.disks:
-            base = _path(self._storage, disk)
+            base = self._storage.file_of(disk)
             if base is None or not disk.is_captured:
                 continue
             chain = self._chains.get(disk.target, ())
@@ -220,7 +216,7 @@ class _Planner:
                 for child in children
                 for theirs in child.disks
                 if theirs.target == disk.target
-                and (path := _path(self._storage, theirs))
+                and (path := self._storage.file_of(theirs))
             ]
             yield _Disk(
                 disk.target,
@@ -307,7 +303,7 @@ class _Planner:
     def _would_change(
         self, other: parsed.ParsedSnapshot, disk: xml.Disk, merge: Merge
     ) -> bool:
-        path = _path(self._storage, disk)
+        path = self._storage.file_of(disk)
         if path is None:
             return False
         chain = self._chain(path)
@@ -354,27 +350,20 @@ class _Planner:
             yield path
 
 
-def _path(storage: Storage, disk: xml.Disk | xml.Source) -> str | None:
-    """The file of *disk*; None where it is in none, or its pool is gone."""
-    with contextlib.suppress(libvirt.libvirtError):
-        return storage.path_of(disk)
-    return None
-
-
 def _files(
     domain: Domain, seen: Sequence[parsed.ParsedSnapshot]
 ) -> tuple[dict[str, list[str]], dict[str, str | None]]:
     """The chain of each disk of *domain*, and what each file is backed by."""
     storage = domain.host.storage
     chains = {
-        target: [path for s in sources if (path := _path(storage, s))]
+        target: [path for s in sources if (path := storage.file_of(s))]
         for target, sources in xml.chains(domain.definition()).items()
     }
     captured = {
         path
         for s in seen
         for disk in s.disks
-        if (path := _path(storage, disk))
+        if (path := storage.file_of(disk))
     }
     if not domain.is_active:
         # libvirt may have noted none, or another one than there is.

@@ -17,7 +17,7 @@ import contextlib
 import posixpath
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -39,6 +39,9 @@ from hawkfish_plugin.drivers.libvirt.hosts import Host
 
 # How much older it may be for a list while another thread looks anew.
 _WHILE_LOOKING_SECONDS = 20.0
+# How long the look of another thread is waited for; in one, whatever hangs is
+# given up after a minute.
+_TURN_SECONDS = 120.0
 # How often what stands below the files that were found is looked for.
 _MOST_ROUNDS = 8
 
@@ -136,13 +139,23 @@ class Ledger:
         known = self._known
         if known and known.will_do(paths, freshness, asked):
             return known
-        with lock:
+        with _turn(lock):
             known = self._known
             # Another thread may have looked meanwhile.
             if not known or not known.will_do(paths, freshness, asked):
                 known = _look(host, paths, known, full)
                 self._known = known
             return known
+
+
+@contextlib.contextmanager
+def _turn(lock: threading.Lock) -> Iterator[None]:
+    if not lock.acquire(timeout=_TURN_SECONDS):
+        raise exceptions.NotAnswering(backing.POOLS, round(_TURN_SECONDS))
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 # Looking ---------------------------------------------------------------------

@@ -105,6 +105,12 @@ class Storage:
             return self.ask(pool, lambda: self._volume_path(pool, name))
         return disk.path if disk.kind == 'file' else None
 
+    def file_of(self, disk: xml.Disk | xml.Source) -> str | None:
+        """The same; None also where it is a volume that cannot be found."""
+        with errors.ignored(self.connection):
+            return self.path_of(disk)
+        return None
+
     def _volume_path(self, pool: str, name: str) -> str | None:
         found = self.connection.storagePoolLookupByName(pool)
         volume = found.storageVolLookupByName(name)

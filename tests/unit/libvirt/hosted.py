@@ -265,8 +265,9 @@ class Libvirtd:
 
     *folders* are the files by name, by their folder: a folder that is there
     twice has two paths.  Who looks into one of *hung* waits for
-    ``released``; one of *unreadable* cannot be read.  *read* are the paths of
-    the volumes that were read.
+    ``released``, and from then on whoever asks for all pools; one of
+    *unreadable* cannot be read.  *read* are the paths of the volumes that were
+    read.
     """
 
     def __init__(self):
@@ -274,6 +275,7 @@ class Libvirtd:
         self.pools = {}
         self.domains = []
         self.hung, self.unreadable = set(), set()
+        self._waiting = False
         self.read = []
         self.released = threading.Event()
         self._times = itertools.count(1)
@@ -328,6 +330,7 @@ class Libvirtd:
 
     def wait(self, folder):
         if posixpath.normpath(folder) in self.hung:
+            self._waiting = True
             self.released.wait()
 
     def isAlive(self):
@@ -355,6 +358,10 @@ class Libvirtd:
         return self.domain(name, *disks).handle
 
     def listAllStoragePools(self, flags=0):
+        # libvirt locks each pool in turn, and one is locked while a call
+        # looks into it.
+        if self._waiting:
+            self.released.wait()
         return [pool for pool in self.pools.values() if pool.active]
 
     def storagePoolLookupByName(self, name):

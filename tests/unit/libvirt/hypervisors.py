@@ -51,6 +51,8 @@ class Files:
     def path_of(self, disk: xml.Disk) -> str | None:
         return disk.path
 
+    file_of = path_of
+
     def read(self, path: str, most: int) -> bytes | None:
         data = self.data.get(path)
         return None if data is None else data[:most]

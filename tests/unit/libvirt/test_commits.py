@@ -9,6 +9,7 @@ from hawkfish_plugin.drivers.libvirt import commits, hosts
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.layers import Merge
 from tests.contract.context import Context
+from tests.unit.libvirt.hosted import libvirtd
 from tests.unit.libvirt.hypervisors import definition
 
 MERGE = Merge('vda', '/base', '/top', None)
@@ -20,16 +21,25 @@ CHAIN = (
 READY = "<mirror type='file' job='active-commit' ready='yes'/>"
 
 
+VOLUME = (
+    "<source file='/top' index='2'/><backingStore type='volume' index='1'>"
+    "<source pool='images' volume='disk'/></backingStore>"
+)
+
+
 class Handle:
     """
     A running domain of libvirt's whose merge is ready at once.
 
+    Its disk has *chain*.
+
     Each look at the merge calls *looked*.
     """
 
-    def __init__(self, looked):
+    def __init__(self, looked, chain=CHAIN):
         self.job, self.aborted = {}, []
-        self.looked = looked
+        self.looked, self.chain = looked, chain
+        self.committed = None
 
     def name(self):
         return 'node'
@@ -39,10 +49,11 @@ class Handle:
 
     def XMLDesc(self, flags):
         text = definition('node', ['/top'])
-        text = text.replace('<source file="/top" />', CHAIN)
+        text = text.replace('<source file="/top" />', self.chain)
         return text.replace('<target', READY + '<target')
 
-    def blockCommit(self, *_):
+    def blockCommit(self, target, base, top, *_):
+        self.committed = base, top
         self.job = {'cur': 1, 'end': 1}
 
     def blockJobInfo(self, target):
@@ -86,3 +97,22 @@ def test_an_abandoned_merge_is_not_ended():
         run(context, looked)
 
     assert run.aborted == [0]
+
+
+def test_the_base_is_a_volume_of_a_pool():
+    """
+    It is found by its path, though libvirt names its pool.
+
+    So the chain is after every create of a system on such a volume.
+    """
+    handle = Handle(lambda: None, VOLUME)
+    with libvirtd() as daemon:
+        daemon.pool('images', '/images')
+        base = daemon.file('/images/disk')
+        merges = [Merge('vda', base, '/top', None)]
+        domain = Domain(daemon.host, handle)
+
+        commits.Commits(domain, 's', merges).run(Context(), 60)
+
+    assert handle.committed == ('vda[1]', None)
+    assert handle.aborted == [PIVOT]

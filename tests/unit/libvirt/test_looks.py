@@ -125,6 +125,28 @@ def test_a_pool_that_does_not_answer(host, node):
         dependents(host, node, FULL, book)
 
 
+def test_a_pool_that_lets_all_others_wait(host, node):
+    """
+    A look that hangs in libvirt lets nobody's request wait for it.
+
+    libvirt does not even list the pools then: what was found before is still
+    known, and what was not, is not guessed.
+    """
+    host.pool('images', '/images')
+    host.file('/nfs/other.qcow2')
+    host.domain('other', '/nfs/other.qcow2')
+    host.domain('clone', host.file('/images/clone.qcow2', BASE))
+    book = ledger.Ledger()
+    assert dependents(host, node, LISTED, book) == ['clone']
+    host.hung.add('/nfs')
+
+    for freshness in LISTED, FULL, CACHED:
+        assert dependents(host, node, freshness, book) == ['clone']
+    host.domain('new', hosted.volume_disk('images', 'new.qcow2'))
+    with pytest.raises(exceptions.NotAnswering):
+        dependents(host, node, LISTED, book)
+
+
 @pytest.mark.parametrize('by_volume', [False, True])
 def test_a_disk_that_does_not_answer(host, node, by_volume):
     """Nobody says that a disk is no clone that was never looked at."""
