@@ -147,6 +147,7 @@ class Room:
 class Create(Operation):
     name = contract.CREATE
     title = 'Create snapshot {snapshot}'
+    steps = (_ROOM, *contract.STEPS[contract.CREATE])
     # 2: it may have suspended its system, which is to be resumed.
     version = 2
     effect = Effect.CREATING

@@ -41,6 +41,7 @@ class DeleteArguments(Record):
 class Delete(Operation):
     name = contract.DELETE
     title = 'Delete snapshot {snapshot}'
+    steps = contract.STEPS[contract.DELETE]
     effect = Effect.DELETING
     mends = True
     cancellable = True

@@ -40,6 +40,7 @@ class ExportArguments(Record):
 class Export(Operation):
     name = contract.EXPORT
     title = 'Export snapshot {snapshot}'
+    steps = contract.STEPS[contract.EXPORT]
     # Nothing of the chain is merged meanwhile.
     lock = Lock.SHARED
     cancellable = True

@@ -139,6 +139,7 @@ class GroupCreate(Operation):
     name = 'group-create'
     of_group = True
     title = 'Create snapshot {snapshot} of group {group}'
+    steps = (group_room.STEP, 'create')
     effect = Effect.CREATING
     cancellable = True
     follows = True

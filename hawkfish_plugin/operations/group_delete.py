@@ -54,6 +54,7 @@ class GroupDelete(Operation):
     name = 'group-delete'
     of_group = True
     title = 'Delete snapshot {snapshot} of group {group}'
+    steps = ('delete',)
     effect = Effect.DELETING
 
     def __init__(

@@ -214,6 +214,7 @@ class _OfMembers(Operation):
 class GroupReset(_OfMembers):
     name = 'group-reset'
     title = 'Reset a group'
+    steps = (name,)
     cancellable = True
 
     def submit(
@@ -244,6 +245,7 @@ class GroupReset(_OfMembers):
 class GroupBootOrder(_OfMembers):
     name = 'group-boot-order'
     title = 'Set the default boot order of a group'
+    steps = (name,)
     cancellable = True
 
     def submit(

@@ -98,6 +98,7 @@ class GroupRevert(Operation):
     name = 'group-revert'
     of_group = True
     title = 'Revert group {group} to snapshot {snapshot}'
+    steps = ('safety', 'revert', 'restore', 'cleanup')
     effect = Effect.REVERTING
 
     def __init__(

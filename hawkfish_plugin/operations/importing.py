@@ -66,6 +66,7 @@ class ImportArguments(Record):
 class Import(Operation):
     name = contract.IMPORT
     title = 'Import {system}'
+    steps = contract.STEPS[contract.IMPORT]
 
     def __init__(
         self,

@@ -49,6 +49,8 @@ class PurgeJournal(contract.DeleteJournal):
 class Purge(Operation):
     name = 'purge'
     title = 'Purge snapshots of {system}'
+    # It has the driver delete one snapshot after the other.
+    steps = ('purge', *contract.STEPS[contract.DELETE])
     effect = Effect.DELETING
     cancellable = True
 

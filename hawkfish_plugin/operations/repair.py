@@ -31,6 +31,7 @@ class RepairJournal(Record):
 class Repair(Operation):
     name = contract.REPAIR
     title = 'Repair {system}'
+    steps = ('repair',)
 
     def __init__(
         self,

@@ -57,6 +57,7 @@ class Checked:
 class Revert(Operation):
     name = contract.REVERT
     title = 'Revert snapshot {snapshot}'
+    steps = contract.STEPS[contract.REVERT]
     effect = Effect.REVERTING
     mends = True
 

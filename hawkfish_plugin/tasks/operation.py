@@ -60,7 +60,9 @@ class Operation(abc.ABC):
 
     *title* names a task of it, with ``{snapshot}``, ``{system}`` and
     ``{group}``, where its arguments have one;
-    *version* is that of its arguments and its journal; *effect* None leaves
+    *version* is that of its arguments and its journal; *steps* are all that
+    it and its driver note in it, but for those of sub-tasks; *effect* None
+    leaves
     the state of snapshots alone; the arguments of one *of_group* have a
     ``group``; *follows* says that ``follow`` does anything, after a task that
     is no sub-task;
@@ -71,6 +73,7 @@ class Operation(abc.ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     version: ClassVar[int] = 1
+    steps: ClassVar[Sequence[str]] = ()
     lock: ClassVar[Lock] = Lock.EXCLUSIVE
     effect: ClassVar[Effect | None] = None
     cancellable: ClassVar[bool] = False

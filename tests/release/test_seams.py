@@ -15,6 +15,8 @@ import sys
 
 import pytest
 
+from hawkfish_plugin.wiring import work
+
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = 'hawkfish_plugin'
 ERROR = re.compile(r'(?P<path>[^:]+):(?P<line>\d+): error: ')
@@ -38,6 +40,24 @@ SEAMS = {
         'drivers/contract.py',
         'ChangesSnapshots',
         '_driver driver',
+        '',
+    ),
+    'contract.SharesDefinitions': (
+        'drivers/contract.py',
+        'SharesDefinitions',
+        'driver',
+        'emulator',
+    ),
+    'contract.FindsUnsafe': (
+        'drivers/contract.py',
+        'FindsUnsafe',
+        '_driver',
+        'operations',
+    ),
+    'contract.LeavesFiles': (
+        'drivers/contract.py',
+        'LeavesFiles',
+        '_driver',
         '',
     ),
     'exporting.Exports': (
@@ -103,7 +123,57 @@ SEAMS = {
     'Revert': ('operations/revert.py', 'Revert', 'Revert', ''),
     'Delete': ('operations/delete.py', 'Delete', '_delete Delete', ''),
     'Purge': ('operations/purge.py', 'Purge', 'Purge', ''),
+    'Repair': ('operations/repair.py', 'Repair', 'repair', 'api'),
+    'Export': ('operations/export.py', 'Export', 'Export', 'api'),
+    'Import': (
+        'operations/importing.py',
+        'Import',
+        'Import importing',
+        '',
+    ),
+    'GroupCreate': (
+        'operations/group_create.py',
+        'GroupCreate',
+        'GroupCreate create',
+        'api',
+    ),
+    'GroupRevert': (
+        'operations/group_revert.py',
+        'GroupRevert',
+        'GroupRevert',
+        'api',
+    ),
+    'GroupDelete': (
+        'operations/group_delete.py',
+        'GroupDelete',
+        'GroupDelete _group_delete',
+        '',
+    ),
+    'GroupReset': (
+        'operations/group_power.py',
+        'GroupReset',
+        'GroupReset',
+        'api',
+    ),
+    'GroupBootOrder': (
+        'operations/group_power.py',
+        'GroupBootOrder',
+        'GroupBootOrder',
+        'api',
+    ),
     'Prune': ('operations/prune.py', 'Prune', '_prune prune', ''),
+    'GroupPrune': (
+        'operations/group_prune.py',
+        'GroupPrune',
+        '_group_prune',
+        'operations',
+    ),
+    'Findings': (
+        'operations/findings.py',
+        'Findings',
+        'findings _findings',
+        '',
+    ),
     'Policies': (
         'retention/policies.py',
         'Policies',
@@ -216,6 +286,33 @@ def check(folder):
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = map(ERROR.match, done.stdout.splitlines())
     return {(m['path'], int(m['line'])) for m in found if m}
+
+
+def protocols(path):
+    """Those of a module that have something of their own."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any(
+            isinstance(base, ast.Name) and base.id == 'Protocol'
+            for base in node.bases
+        ):
+            if [*defined(tree, node.name)]:
+                yield node.name
+
+
+def test_every_seam_is_tried():
+    """Each protocol that drivers keep, and each operation."""
+    drivers = ROOT / PACKAGE / 'drivers'
+    expected = {
+        (f'drivers/{path.name}', name)
+        for path in drivers.glob('*.py')
+        for name in protocols(path)
+    }
+    for kind in work.KINDS.values():
+        module = kind.__module__.removeprefix(f'{PACKAGE}.')
+        expected.add((f'{module.replace(".", "/")}.py', kind.__name__))
+
+    assert expected <= {seam[:2] for seam in SEAMS.values()}
 
 
 @pytest.mark.parametrize('seam', SEAMS)
