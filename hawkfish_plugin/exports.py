@@ -93,6 +93,11 @@ class Exports:
         (row,) = self._db.query('SELECT COUNT(*) AS number FROM exports')
         return int(row['number'])
 
+    def ids(self) -> set[int]:
+        """The id of each."""
+        rows = self._db.query('SELECT id FROM exports')
+        return {int(row['id']) for row in rows}
+
     def folders(self) -> set[str]:
         """The folder of each."""
         rows = self._db.query('SELECT folder FROM exports')

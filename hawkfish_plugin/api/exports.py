@@ -14,27 +14,32 @@ from collections.abc import Iterator
 import flask
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
     find_system,
     missing,
+    operation,
+    request_uri,
     services,
 )
-from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import read_body
 from hawkfish_plugin.bundles.archive import Archive
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.exports import Export
+from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.redfish import exports, uris
+from hawkfish_plugin.redfish.tasks import payload
 
 LOG = logging.getLogger(__name__)
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Exports'
 MEMBER = f'{COLLECTION}/<export_id>'
 
+_CREATE = validation.creation('HawkFishExport', 'IncludeMemory')
 _TAR = 'application/x-tar'
 # What a file name may have that no client has to escape.
 _NO_NAME = re.compile(r'[^A-Za-z0-9._-]')
@@ -51,6 +56,20 @@ def list_exports(identity: str) -> flask.Response:
             functools.partial(exports.export_collection, system.uuid),
         )
     )
+
+
+@blueprint.post(COLLECTION)
+@blueprint.post(f'{COLLECTION}/Members')
+def export_system(identity: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    _CREATE.check(body)
+    task = operation(ExportNow).submit(
+        system,
+        body.get('IncludeMemory', False),
+        payload(flask.request.method, request_uri(), body),
+    )
+    return accepted(task)
 
 
 @blueprint.get(MEMBER)

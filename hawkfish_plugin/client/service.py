@@ -10,7 +10,7 @@ from sushy import connector
 from sushy.resources import base
 from sushy.resources.oem import base as oem_base
 
-from hawkfish_plugin.client import common, events, imports
+from hawkfish_plugin.client import common, events, imports, tasks
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
 from hawkfish_plugin.client.exports import Export, Progress
 from hawkfish_plugin.client.groups import (
@@ -131,6 +131,18 @@ class HawkFish:
                 self._conn, _of_system(system, 'Exports')
             )
         ]
+
+    def export_system(
+        self, system: str, memory: bool | None = None
+    ) -> TaskHandle[Export]:
+        """
+        Make *system* ready to be fetched as a bundle, as it is now.
+
+        With *memory*, including that of a running system.
+        """
+        return tasks.post(
+            self._conn, _of_system(system, 'Exports'), IncludeMemory=memory
+        )
 
     def import_system(
         self,

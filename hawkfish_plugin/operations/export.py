@@ -76,7 +76,7 @@ class Export(Operation):
             if view.task and view.effect:
                 catalogue.check_free(view, system)
             catalogue.check_intact(view)
-            self._check_room()
+            self.check_room()
             request = ExportRequest(name, memory)
             bundling(self._driver).check_export(system.uuid, request)
             return self._tasks.submit(
@@ -86,7 +86,8 @@ class Export(Operation):
                 payload,
             )
 
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
+        """Raise ExportLimitReached where there are as many as may be."""
         most = self._conf.max_exports
         if self._exports.count() >= most:
             raise exceptions.ExportLimitReached(most)
@@ -98,7 +99,7 @@ class Export(Operation):
             task.one_system, task.one_snapshot, arguments.created
         )
         catalogue.check_intact(view)
-        self._check_room()
+        self.check_room()
         staged = bundling(self._driver).export(
             task.one_system.uuid, _request(task), context
         )
@@ -155,12 +156,9 @@ class Export(Operation):
     def created(self, task: Task) -> str | None:
         return uris.export_uri(task.one_system.uuid, _id(task))
 
-    def is_there(self, task: Task) -> bool:
-        try:
-            self._exports.get(task.one_system.uuid, _id(task))
-        except exceptions.ExportNotFound:
-            return False
-        return True
+    def there(self, tasks: Sequence[Task]) -> frozenset[int]:
+        ids = self._exports.ids()
+        return frozenset(task.id for task in tasks if _id(task) in ids)
 
     def answer(self, task: Task) -> Answer:
         try:

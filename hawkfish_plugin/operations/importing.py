@@ -21,6 +21,7 @@ from hawkfish_plugin.bundles.manifest import Manifest, Member
 from hawkfish_plugin.bundles.reading import Read, Reader
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.importing import ImportRequest, Imports
+from hawkfish_plugin.operations.looks import Looks
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.tasks.context import Context
@@ -80,6 +81,7 @@ class Import(Operation):
         self._uploads = uploads
         self._db = database
         self._locks = lock_files
+        self._looks = Looks()
 
     # Requests -------------------------------------------------------------
 
@@ -208,7 +210,15 @@ class Import(Operation):
     def created(self, task: Task) -> str | None:
         return uris.system_uri(task.one_system.uuid)
 
-    def is_there(self, task: Task) -> bool:
+    def there(self, tasks: Sequence[Task]) -> frozenset[int]:
+        return self._looks.ask(
+            ', '.join(task.one_system.name for task in tasks),
+            lambda: frozenset(
+                task.id for task in tasks if self._is_there(task)
+            ),
+        )
+
+    def _is_there(self, task: Task) -> bool:
         try:
             self._driver.resolve(task.one_system.uuid)
         except exceptions.SystemNotFound:

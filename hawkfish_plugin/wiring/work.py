@@ -11,6 +11,7 @@ from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
+from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
@@ -33,6 +34,7 @@ KINDS: Kinds = {
     kind.name: kind
     for kind in (
         *(Create, Revert, Delete, Purge, Repair, Export, Import),
+        ExportNow,
         *(GroupCreate, GroupRevert, GroupDelete),
         *(GroupReset, GroupBootOrder),
     )
@@ -68,6 +70,16 @@ class Work(Access):
     @functools.cached_property
     def exports(self) -> ExportCatalogue:
         return ExportCatalogue(self.driver, self._export_table)
+
+    @functools.cached_property
+    def export(self) -> Export:
+        return Export(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._export_table,
+            self.conf,
+        )
 
     @functools.cached_property
     def importing(self) -> Import:
@@ -183,12 +195,13 @@ class Work(Access):
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks, self.findings),
-            Export(
-                self.driver,
+            self.export,
+            ExportNow(
                 self.tasks,
                 self.catalogue,
-                self._export_table,
-                self.conf,
+                self.create,
+                self.export,
+                self.delete,
             ),
             self.importing,
             self.group_create,
