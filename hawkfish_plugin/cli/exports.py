@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish snapshot export`` and ``hawkfish system export``: bundles.
+``hawkfish snapshot export`` and the like: bundles.
 
 Owns where the file goes. The bytes come from the client, which goes on where
 a connection broke.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from hawkfish_plugin.cli import base, errors, options, output
+from hawkfish_plugin.cli import base, errors, groups, options, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -132,6 +132,41 @@ class ExportSystem(_Exporting, base.OfSystem):
         self.export(
             lambda: self.client.export_system(system, parsed_args.memory),
             parsed_args.output or _file_name(system),
+        )
+
+
+class ExportGroup(_Exporting, groups.OfGroup):
+    """
+    Write a snapshot of a group to a file, as one bundle of all its systems.
+
+    'hawkfish group import' brings up the whole lab on any host.
+    """
+
+    file_name = 'GROUP-SNAPSHOT.tar'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--snapshot',
+            metavar='SNAPSHOT',
+            type=base.name,
+            required=True,
+            help='Name of the snapshot of the group.',
+        )
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Export the memory of the systems as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        group, name = parsed_args.group_name, parsed_args.snapshot
+        snapshot = self.client.group_snapshots(group).get(name)
+        self.export(
+            lambda: snapshot.export(parsed_args.memory),
+            parsed_args.output or _file_name(group, name),
         )
 
 

@@ -132,6 +132,14 @@ class HawkFish:
             )
         ]
 
+    def group_exports(self, group: str) -> list[Export]:
+        """Return the exports of the group *group*, oldest first."""
+        path = f'{common.below(GROUPS, group)}/Oem/HawkFish/Exports'
+        return [
+            Export(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, path)
+        ]
+
     def export_system(
         self, system: str, memory: bool | None = None
     ) -> TaskHandle[Export]:
@@ -151,15 +159,53 @@ class HawkFish:
         pool: str | None = None,
         start: bool | None = None,
         progress: Progress | None = None,
+        keep_identity: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new system of the bundle in the file *path*.
 
         *name* is by default that of the system that was exported, *pool* the
-        storage pool of its disks, by default the configured one. *progress*
-        is called with the bytes sent and the size of the file.
+        storage pool of its disks, by default the configured one. With
+        *keep_identity* it has the UUID and the MAC addresses that it had.
+        *progress* is called with the bytes sent and the size of the file.
         """
-        return imports.send(self._conn, path, name, pool, start, progress)
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Name=name,
+            Pool=pool,
+            Start=start,
+            KeepIdentity=keep_identity,
+        )
+
+    def import_group(
+        self,
+        path: str,
+        name: str | None = None,
+        prefix: str | None = None,
+        pool: str | None = None,
+        start: bool | None = None,
+        keep_identity: bool | None = None,
+        progress: Progress | None = None,
+    ) -> TaskHandle[None]:
+        """
+        Make a new group of the bundle of one in the file *path*.
+
+        All of its systems are made, or none. *name* is that of the group, by
+        default the one that was exported; the name of each system begins with
+        *prefix*. The others are as for ``import_system``.
+        """
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Name=name,
+            Prefix=prefix,
+            Pool=pool,
+            Start=start,
+            KeepIdentity=keep_identity,
+        )
 
     def policy(self, system: str) -> SnapshotPolicy:
         """Return the limits of *system*, a name or UUID."""

@@ -15,6 +15,8 @@ from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_export import GroupExport
+from hawkfish_plugin.operations.group_import import GroupImport
 from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,
@@ -24,6 +26,7 @@ from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.tasks.operation import Kinds, Operations
@@ -35,7 +38,7 @@ KINDS: Kinds = {
     for kind in (
         *(Create, Revert, Delete, Purge, Repair, Export, Import),
         ExportNow,
-        *(GroupCreate, GroupRevert, GroupDelete),
+        *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
     )
 }
@@ -83,12 +86,24 @@ class Work(Access):
 
     @functools.cached_property
     def importing(self) -> Import:
-        return Import(
+        return Import(self.driver, self.tasks, self._uploads)
+
+    @functools.cached_property
+    def group_import(self) -> GroupImport:
+        return GroupImport(
+            self.tasks, self.group_table, self._uploads, self.importing
+        )
+
+    @functools.cached_property
+    def receiving(self) -> Receiving:
+        return Receiving(
             self.driver,
             self.tasks,
             self._uploads,
             self._database,
             self.locks,
+            self.importing,
+            self.group_import,
         )
 
     @functools.cached_property
@@ -207,6 +222,8 @@ class Work(Access):
             self.group_create,
             self.group_revert,
             self.group_delete,
+            GroupExport(self.tasks, self.groups, self.export),
+            self.group_import,
             *(
                 kind(
                     self.findings,

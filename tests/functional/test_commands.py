@@ -133,6 +133,13 @@ def test_every_command(
     hawkfish(*snapshots, 'set', 'lab', 'all', '--description', 'of a group')
     assert 'of a group' in hawkfish(*snapshots, 'show', 'lab', 'all')
     hawkfish(*snapshots, 'revert', 'lab', 'all', '--wait')
+    if external:
+        out = ('group', 'export', 'lab', '--snapshot', 'all', '-o', bundle)
+        hawkfish(*out)
+        back = ('--name', 'back', '--name-prefix', 'imported-')
+        hawkfish('group', 'import', bundle, *back)
+        assert f'imported-{node}' in hawkfish('group', 'show', 'back')
+        hawkfish('group', 'delete', 'back')
     hawkfish(*snapshots, 'adopt', 'lab')
     hawkfish(*snapshots, 'delete', 'lab', 'all', '--wait')
     hawkfish('group', 'delete', 'lab')
@@ -149,5 +156,9 @@ def test_every_command(
     watch.send_signal(signal.SIGINT)
     assert watch.wait(60) == 130
 
-    left = {'snapshot export', 'system export', 'system import'}
+    left = {
+        f'{kind} {way}'
+        for kind in ('system', 'group')
+        for way in ('export', 'import')
+    } | {'snapshot export'}
     assert COMMANDS - hawkfish.typed == (set() if external else left)

@@ -17,6 +17,7 @@ from hawkfish_plugin import client, exceptions, export_catalogue
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.exports import Owner
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -28,7 +29,7 @@ def _no_exports(emulator):
     emulator.driver.behaviour = Behaviour()
     emulator.wait_idle()
     for system in emulator.driver.power_states():
-        for export in emulator.services.exports.list(system):
+        for export in emulator.services.exports.list(Owner(system.uuid)):
             emulator.services.exports.delete(export)
     assert not emulator.driver.staged()
 
