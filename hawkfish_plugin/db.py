@@ -276,6 +276,13 @@ MIGRATIONS = (
         task INTEGER
     );
     """,
+    # Exports of groups, whose systems have a folder each.
+    """
+    ALTER TABLE exports RENAME COLUMN folder TO folders;
+    UPDATE exports SET folders = json_array(folders);
+    ALTER TABLE exports ADD COLUMN aggregate TEXT NOT NULL DEFAULT '';
+    CREATE INDEX exports_by_aggregate ON exports (aggregate);
+    """,
 )
 
 

@@ -13,7 +13,7 @@ from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.bundles.archive import Archive
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.exporting import Exports as ExportsBundles
-from hawkfish_plugin.exports import Export, Exports
+from hawkfish_plugin.exports import Export, Exports, Owner
 
 LOG = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ class ExportCatalogue:
         self._table = table
         self._tried: dict[int, float] = {}
 
-    def list(self, system: contract.System) -> Sequence[Export]:
-        """Those of *system*, oldest first."""
-        return self._table.of_system(system.uuid)
+    def list(self, owner: Owner) -> Sequence[Export]:
+        """Those of *owner*, oldest first."""
+        return self._table.of(owner)
 
-    def get(self, system: contract.System, export_id: int) -> Export:
+    def get(self, owner: Owner, export_id: int) -> Export:
         """Raises ExportNotFound."""
-        return self._table.get(system.uuid, export_id)
+        return self._table.get(owner, export_id)
 
     def read(self, export: Export, begin: int, end: int) -> Iterator[bytes]:
         """
@@ -46,20 +46,22 @@ class ExportCatalogue:
         Nothing of the hypervisor is held between two parts.
         """
         driver = bundling(self._driver)
-        for piece in Archive(export.manifest).pieces(begin, end):
+        for piece in Archive(export.bundle).pieces(begin, end):
             if piece.member is None:
                 yield piece.data[piece.offset : piece.offset + piece.length]
                 continue
             name = piece.member.name.rpartition('/')[2]
+            folder = export.folders[export.bundle.owner(piece.member)]
             last = piece.offset + piece.length
             for offset in range(piece.offset, last, _WINDOW_BYTES):
                 length = min(_WINDOW_BYTES, last - offset)
-                yield driver.read_staged(export.folder, name, offset, length)
+                yield driver.read_staged(folder, name, offset, length)
 
     def delete(self, export: Export) -> None:
         """Remove its files, and forget it; what fails is done later."""
         self._table.begin_delete(export.id)
-        bundling(self._driver).remove_staged(export.folder)
+        for folder in export.folders:
+            bundling(self._driver).remove_staged(folder)
         self._table.forget(export.id)
 
     def periodic(self) -> None:

@@ -3,8 +3,8 @@
 The table of exports.
 
 Owns the table ``exports`` and its SQL: which folders of the hypervisor's host
-hold a snapshot that can be fetched as a bundle, what is in each, and until
-when it is kept.
+hold a snapshot of a system or of a group that can be fetched as a bundle, what
+is in each, and until when it is kept.
 """
 
 import dataclasses
@@ -13,23 +13,33 @@ import sqlite3
 from collections.abc import Sequence
 
 from hawkfish_plugin import db, exceptions
-from hawkfish_plugin.bundles.manifest import Manifest
+from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles.manifest import Bundle
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """What was exported: the system *uuid*, or the *group* of that name."""
+
+    uuid: str = ''
+    group: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
     """
-    What the task *task* has staged in *folder* of the system *uuid*.
+    What the task *task* has staged of *owner*.
 
+    *folders* has the one of each system of *bundle*, in their order.
     *expires* is in seconds since the epoch.  One that is *deleting* cannot be
     fetched any more.
     """
 
     id: int
     task: int
-    uuid: str
-    folder: str
-    manifest: Manifest
+    owner: Owner
+    folders: Sequence[str]
+    bundle: Bundle
     expires: float
     deleting: bool
 
@@ -43,23 +53,24 @@ class Exports:
     def add(
         self,
         task: int,
-        uuid: str,
-        folder: str,
-        manifest: Manifest,
+        owner: Owner,
+        folders: Sequence[str],
+        bundle: Bundle,
         expires: float,
     ) -> int:
         """Note what a task has staged; a second time changes nothing."""
         with self._db.transaction() as connection:
             connection.execute(
-                'INSERT OR IGNORE INTO exports '
-                '(task, system, folder, manifest, created, expires) '
-                'VALUES (?, ?, ?, ?, ?, ?)',
+                'INSERT OR IGNORE INTO exports (task, system, aggregate, '
+                'folders, manifest, created, expires) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?)',
                 (
                     task,
-                    uuid,
-                    folder,
-                    json.dumps(manifest.dump()),
-                    manifest.created,
+                    owner.uuid,
+                    owner.group,
+                    json.dumps(list(folders)),
+                    json.dumps(bundle.dump()),
+                    bundle.created,
                     expires,
                 ),
             )
@@ -68,23 +79,22 @@ class Exports:
             ).fetchone()
         return int(found)
 
-    def get(self, uuid: str, export_id: int) -> Export:
+    def get(self, owner: Owner, export_id: int) -> Export:
         """Raises ExportNotFound."""
-        rows = self._db.query(
-            'SELECT * FROM exports WHERE system = ? AND id = ?',
-            uuid,
-            export_id,
-        )
-        if not rows:
-            raise exceptions.ExportNotFound(export_id)
-        return _export(rows[0])
+        for export in self.of(owner):
+            if export.id == export_id:
+                return export
+        raise exceptions.ExportNotFound(export_id)
 
-    def of_system(self, uuid: str) -> Sequence[Export]:
-        """Those of one system, oldest first."""
+    def of(self, owner: Owner) -> Sequence[Export]:
+        """Those of one owner, oldest first."""
         return [
             _export(row)
             for row in self._db.query(
-                'SELECT * FROM exports WHERE system = ? ORDER BY id', uuid
+                'SELECT * FROM exports WHERE system = ? AND aggregate = ? '
+                'ORDER BY id',
+                owner.uuid,
+                owner.group,
             )
         ]
 
@@ -93,10 +103,15 @@ class Exports:
         (row,) = self._db.query('SELECT COUNT(*) AS number FROM exports')
         return int(row['number'])
 
+    def ids(self) -> set[int]:
+        """The id of each."""
+        rows = self._db.query('SELECT id FROM exports')
+        return {int(row['id']) for row in rows}
+
     def folders(self) -> set[str]:
         """The folder of each."""
-        rows = self._db.query('SELECT folder FROM exports')
-        return {str(row['folder']) for row in rows}
+        rows = self._db.query('SELECT folders FROM exports')
+        return {path for row in rows for path in json.loads(row['folders'])}
 
     def due(self, now: float) -> Sequence[Export]:
         """Those whose time has come, or whose delete has not ended."""
@@ -125,9 +140,9 @@ def _export(row: sqlite3.Row) -> Export:
     return Export(
         row['id'],
         row['task'],
-        row['system'],
-        row['folder'],
-        Manifest.load(json.loads(row['manifest'])),
+        Owner(row['system'], row['aggregate']),
+        json.loads(row['folders']),
+        manifest.load(json.loads(row['manifest'])),
         row['expires'],
         bool(row['deleting']),
     )

@@ -77,7 +77,7 @@ class Plugin(Work):
         self._health.say(self._supervisor.failing())
         self.prune.periodic()
         self.exports.periodic()
-        self.importing.periodic()
+        self.receiving.periodic()
 
     @functools.cached_property
     def _workers(self) -> Workers:

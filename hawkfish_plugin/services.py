@@ -23,6 +23,7 @@ from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
 from hawkfish_plugin.tasks.operation import Operations
@@ -90,6 +91,9 @@ class ForApi(Shared, Protocol):
 
     @property
     def exports(self) -> ExportCatalogue: ...
+
+    @property
+    def receiving(self) -> Receiving: ...
 
     @property
     def policies(self) -> Policies: ...

@@ -2,8 +2,8 @@
 """
 Exports over HTTP.
 
-Owns the routes below ``Systems/{id}/Oem/HawkFish/Exports``, and how a bundle
-is sent: in parts, any range of it, to so many clients at a time.
+Owns the routes below ``Oem/HawkFish/Exports`` of systems and of groups, and
+how a bundle is sent: in parts, any range of it, to so many clients at a time.
 """
 
 import functools
@@ -14,78 +14,134 @@ from collections.abc import Iterator
 import flask
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
     find_system,
     missing,
+    operation,
+    request_uri,
     services,
 )
-from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.aggregates import MEMBER as AGGREGATE
+from hawkfish_plugin.api.aggregates import find_group
+from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import read_body
 from hawkfish_plugin.bundles.archive import Archive
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.exports import Export
+from hawkfish_plugin.exports import Export, Owner
+from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.redfish import exports, uris
+from hawkfish_plugin.redfish.tasks import payload
 
 LOG = logging.getLogger(__name__)
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Exports'
 MEMBER = f'{COLLECTION}/<export_id>'
+GROUP_COLLECTION = f'{AGGREGATE}/Oem/HawkFish/Exports'
+GROUP_MEMBER = f'{GROUP_COLLECTION}/<export_id>'
 
+_CREATE = validation.creation('HawkFishExport', 'IncludeMemory')
 _TAR = 'application/x-tar'
 # What a file name may have that no client has to escape.
 _NO_NAME = re.compile(r'[^A-Za-z0-9._-]')
 
 
 @blueprint.get(COLLECTION)
-def list_exports(identity: str) -> flask.Response:
-    system = find_system(identity)
+@blueprint.get(GROUP_COLLECTION)
+def list_exports(
+    identity: str | None = None, group: str | None = None
+) -> flask.Response:
+    owner = _owner(identity, group)
     return answer(
         queries.listing(
-            services().exports.list(system),
-            lambda one: uris.export_uri(system.uuid, one.id),
+            [one for one in services().exports.list(owner) if _is_shown(one)],
+            lambda one: uris.export_uri(exports.place(owner), one.id),
             exports.export,
-            functools.partial(exports.export_collection, system.uuid),
+            functools.partial(exports.export_collection, owner),
         )
     )
 
 
+@blueprint.post(COLLECTION)
+@blueprint.post(f'{COLLECTION}/Members')
+def export_system(identity: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    _CREATE.check(body)
+    task = operation(ExportNow).submit(
+        system,
+        body.get('IncludeMemory', False),
+        payload(flask.request.method, request_uri(), body),
+    )
+    return accepted(task)
+
+
 @blueprint.get(MEMBER)
-def show_export(identity: str, export_id: str) -> flask.Response:
+@blueprint.get(GROUP_MEMBER)
+def show_export(
+    export_id: str, identity: str | None = None, group: str | None = None
+) -> flask.Response:
     queries.check(())
-    found = _find(find_system(identity), export_id)
+    found = _find(_owner(identity, group), export_id)
     return answer(exports.export(found))
 
 
 @blueprint.delete(MEMBER)
-def delete_export(identity: str, export_id: str) -> flask.Response:
-    found = _find(find_system(identity), export_id)
+@blueprint.delete(GROUP_MEMBER)
+def delete_export(
+    export_id: str, identity: str | None = None, group: str | None = None
+) -> flask.Response:
+    found = _find(_owner(identity, group), export_id)
     read_body()
     check_if_match(lambda: exports.export(found))
     services().exports.delete(found)
     return answer(None, 204)
 
 
-def _find(system: contract.System, export_id: str) -> Export:
+def _owner(identity: str | None, group: str | None) -> Owner:
+    """The system, or the group, of a URI; raises ResourceMissingAtURI."""
+    if group is not None:
+        return Owner(group=find_group(group).name)
+    return Owner(find_system(identity or '').uuid)
+
+
+def _find(owner: Owner, export_id: str) -> Export:
     try:
-        return services().exports.get(system, find_number(export_id))
+        found = services().exports.get(owner, find_number(export_id))
     except exceptions.ExportNotFound:
         raise missing() from None
+    if not _is_shown(found):
+        raise missing()
+    return found
+
+
+def _is_shown(found: Export) -> bool:
+    """Whether all that is in it may be served."""
+    # Those that a group had then need not be those that it has.
+    return not found.owner.group or all(
+        services().may_serve(
+            contract.System(one.source.uuid, one.source.system)
+        )
+        for one in found.bundle.systems
+    )
 
 
 # The bundle ---------------------------------------------------------------
 
 
 @blueprint.get(f'{MEMBER}/bundle')
-def send_bundle(identity: str, export_id: str) -> flask.Response:
+@blueprint.get(f'{GROUP_MEMBER}/bundle')
+def send_bundle(
+    export_id: str, identity: str | None = None, group: str | None = None
+) -> flask.Response:
     queries.check(())
-    found = _find(find_system(identity), export_id)
+    found = _find(_owner(identity, group), export_id)
     if found.deleting:
         raise missing()
-    size = Archive(found.manifest).size
+    size = Archive(found.bundle).size
     etag = _etag(found)
     if 'If-Match' in flask.request.headers and not (
         flask.request.if_match.contains(etag)
@@ -116,8 +172,7 @@ def _etag(found: Export) -> str:
 
 
 def _file_name(found: Export) -> str:
-    source = found.manifest.source
-    return _NO_NAME.sub('_', f'{source.system}-{source.snapshot}') + '.tar'
+    return _NO_NAME.sub('_', found.bundle.title) + '.tar'
 
 
 def _range(size: int, etag: str) -> tuple[int, int] | None:

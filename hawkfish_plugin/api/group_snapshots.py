@@ -36,6 +36,7 @@ from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
 from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_export import GroupExport
 from hawkfish_plugin.operations.group_revert import (
     REFUSE,
     GroupRevert,
@@ -61,6 +62,7 @@ _CHANGE = validation.changes('HawkFishGroupSnapshot').with_properties(
     Description={**_DESCRIPTION, 'type': ['string', 'null']}
 )
 _REVERT = validation.parameters(uris.GROUP_REVERT_ACTION)
+_EXPORT = validation.parameters(uris.GROUP_EXPORT_ACTION)
 _ADOPT = validation.parameters(uris.ADOPT_ACTION)
 
 
@@ -151,6 +153,8 @@ def act_on_group_snapshot(
     group: str, name: str, action: str
 ) -> flask.Response:
     found = find_group(group)
+    if action == uris.GROUP_EXPORT_ACTION:
+        return _export(found, name)
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
@@ -170,6 +174,15 @@ def act_on_group_snapshot(
         _payload(body),
         lambda: check_if_match(lambda: _resource(find_group(group), name)),
     )
+    return accepted(task)
+
+
+def _export(group: Group, name: str) -> flask.Response:
+    body = read_body()
+    _EXPORT.check(body)
+    check_if_match(_resource(group, name))
+    memory = body.get('Memory', False)
+    task = operation(GroupExport).submit(group, name, memory, _payload(body))
     return accepted(task)
 
 

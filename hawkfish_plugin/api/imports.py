@@ -13,15 +13,15 @@ import time
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api.access import operation, request_uri, services
+from hawkfish_plugin.api.access import request_uri, services
 from hawkfish_plugin.api.answers import accepted
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.operations.importing import Import, ImportOptions
+from hawkfish_plugin.operations.receiving import ImportOptions
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.tasks import payload
 
 _TAR = ('application/x-tar', 'application/octet-stream')
-_PARAMETERS = ('Name', 'Pool', 'Start')
+_PARAMETERS = ('Name', 'Pool', 'Start', 'Prefix', 'KeepIdentity')
 _BOOLEANS = {'true': True, 'false': False}
 # What is read of a bundle that was refused: a client that still sends would
 # not see why.
@@ -42,7 +42,7 @@ def import_bundle() -> flask.Response:
         raise exceptions.TooManyTransfers(room.most)
     body = _Body(length)
     try:
-        task = operation(Import).receive(
+        task = services().receiving.receive(
             body.read, length, options, _payload(options)
         )
     except exceptions.HawkFishError:
@@ -58,12 +58,20 @@ def _options() -> ImportOptions:
     for name in given:
         if name not in _PARAMETERS:
             raise exceptions.QueryParameterUnsupported(name[:200])
-    start = given.get('Start', 'false')
-    if start not in _BOOLEANS:
-        raise exceptions.QueryParameterValueFormatError(start[:200], 'Start')
     return ImportOptions(
-        given.get('Name'), given.get('Pool'), _BOOLEANS[start]
+        given.get('Name'),
+        given.get('Pool'),
+        _boolean('Start'),
+        given.get('Prefix', ''),
+        _boolean('KeepIdentity'),
     )
+
+
+def _boolean(name: str) -> bool:
+    text = flask.request.args.get(name, 'false')
+    if text not in _BOOLEANS:
+        raise exceptions.QueryParameterValueFormatError(text[:200], name)
+    return _BOOLEANS[text]
 
 
 def _payload(options: ImportOptions) -> dict[str, object]:
@@ -71,6 +79,8 @@ def _payload(options: ImportOptions) -> dict[str, object]:
         'Name': options.name,
         'Pool': options.pool,
         'Start': options.start,
+        'Prefix': options.prefix,
+        'KeepIdentity': options.keep,
     }
     return payload(flask.request.method, request_uri(), asked)
 

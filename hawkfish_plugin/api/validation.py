@@ -289,6 +289,17 @@ def changes(resource: str) -> RequestBody:
     )
 
 
+def creation(resource: str, *names: str) -> RequestBody:
+    """What a POST gives that creates one of our types: *names*."""
+    definitions = schemas.definitions(resource)
+    properties = definitions[resource]['properties']
+    return RequestBody(
+        {name: properties[name] for name in names},
+        read_only=frozenset(properties).difference(names),
+        definitions=definitions,
+    )
+
+
 def read_nothing(action: str | None = None) -> None:
     """
     Read the body of a request that has no properties, or parameters.

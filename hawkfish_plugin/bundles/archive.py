@@ -9,10 +9,10 @@ bundle is the same byte for byte each time.
 
 import dataclasses
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from hawkfish_plugin.bundles import manifest
-from hawkfish_plugin.bundles.manifest import Manifest, Member
+from hawkfish_plugin.bundles.manifest import Bundle, Member
 
 BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * BLOCK)
@@ -41,7 +41,7 @@ class Piece:
 class Archive:
     """The tar of the bundle that *described* describes."""
 
-    def __init__(self, described: Manifest) -> None:
+    def __init__(self, described: Bundle) -> None:
         self._pieces = list(_pieces(described))
         self.size = sum(piece.length for piece in self._pieces)
 
@@ -56,7 +56,7 @@ class Archive:
             position += piece.length
 
 
-def _pieces(described: Manifest) -> Iterator[Piece]:
+def _pieces(described: Bundle) -> Iterator[Piece]:
     content = described.render()
     head = _header(manifest.NAME, len(content), described.created)
     yield _data(head + content + _padding(len(content)))
@@ -79,8 +79,3 @@ def _header(name: str, size: int, time: int) -> bytes:
 
 def _padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
-
-
-def members_of(described: Manifest, role: str) -> Sequence[Member]:
-    """The members of one *role*, in their order."""
-    return [one for one in described.members if one.role == role]

@@ -2,20 +2,24 @@
 """
 The manifest of a bundle: what is in it, what is not, and where it came from.
 
-Owns the format and its version.  A bundle has systems, each of a snapshot
-with its members; version 1 has exactly one system.  A reader ignores what it
+Owns the format and its versions.  A bundle has systems, each of a snapshot
+with its members: version 1 has exactly one, and what needs no more is written
+as such; version 2 has those of a group, see ``Lab``.  A reader ignores what it
 does not know within a version, and refuses a newer version as a whole.
 """
 
 import dataclasses
+import functools
 import json
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin.records import Record
 
 NAME = 'manifest.json'
-FORMAT, VERSION = 'HawkFishBundle', 1
+FORMAT, VERSION = 'HawkFishBundle', 2
+_ONE_SYSTEM, _GROUP = 1, 2
 
 DOMAIN, SNAPSHOT, DISK = 'Domain', 'Snapshot', 'Disk'
 FIRMWARE, MEMORY = 'Firmware', 'Memory'
@@ -69,66 +73,195 @@ class Source(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """*created* is when it was exported, in seconds since the epoch."""
+    """
+    The bundle of one system.
+
+    *created* is when it was exported, in seconds since the epoch.
+    """
 
     created: int
     source: Source
     members: Sequence[Member]
     left_out: Sequence[LeftOut] = ()
 
+    @property
+    def systems(self) -> Sequence['Manifest']:
+        """What it has of each system."""
+        return (self,)
+
+    @property
+    def title(self) -> str:
+        """What it is of, for people."""
+        return f'{self.source.system}-{self.source.snapshot}'
+
+    @property
+    def snapshot(self) -> str:
+        return self.source.snapshot
+
+    def owner(self, member: Member) -> int:
+        """The position in ``systems`` of the one that *member* is of."""
+        return 0
+
     def dump(self) -> dict[str, Any]:
         """The manifest as JSON has it."""
-        source = self.source
-        return {
-            'Format': FORMAT,
-            'Version': VERSION,
-            'Created': self.created,
-            'Systems': [
-                {
-                    'Name': source.system,
-                    'UUID': source.uuid,
-                    'Snapshot': {
-                        'Name': source.snapshot,
-                        'Description': source.description,
-                        'Created': source.captured,
-                        'PowerState': source.power_state,
-                    },
-                    'Hypervisor': dict(source.hypervisor),
-                    'Members': [_member(one) for one in self.members],
-                    'LeftOut': [
-                        {'What': one.what, 'Reason': one.reason}
-                        for one in self.left_out
-                    ],
-                }
-            ],
-        }
+        return _dump(_ONE_SYSTEM, self)
 
     def render(self) -> bytes:
         """The bytes of ``manifest.json``; the same each time."""
-        return (json.dumps(self.dump(), indent=1) + '\n').encode()
+        return _render(self.dump())
 
     @classmethod
     def load(cls, found: Mapping[str, Any]) -> 'Manifest':
         """What ``dump`` gave; see ``reading`` for what others have written."""
-        system = found['Systems'][0]
-        snapshot = system['Snapshot']
+        return _load_system(found['Created'], found['Systems'][0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Lab:
+    """
+    The bundle of a *group*: of *systems*, the names of whose members differ.
+
+    *created* is as in ``Manifest``.
+    """
+
+    created: int
+    group: str
+    systems: Sequence[Manifest]
+
+    @classmethod
+    def of(cls, created: int, group: str, parts: Sequence[Manifest]) -> 'Lab':
+        """What has the members of all *parts*, each in a folder of its own."""
         return cls(
-            found['Created'],
-            Source(
-                system['Name'],
-                system['UUID'],
-                snapshot['Name'],
-                snapshot['Created'],
-                snapshot['PowerState'],
-                snapshot.get('Description', ''),
-                system.get('Hypervisor', {}),
-            ),
-            tuple(_read_member(one) for one in system['Members']),
+            created,
+            group,
             tuple(
-                LeftOut(one['What'], one['Reason'])
-                for one in system.get('LeftOut', ())
+                dataclasses.replace(
+                    part,
+                    members=tuple(
+                        dataclasses.replace(
+                            one,
+                            name=posixpath.join(
+                                'systems', str(number), one.name
+                            ),
+                        )
+                        for one in part.members
+                    ),
+                )
+                for number, part in enumerate(parts, 1)
             ),
         )
+
+    @functools.cached_property
+    def members(self) -> Sequence[Member]:
+        """
+        All of them, in the order of the tar.
+
+        First the definitions, so that who reads them knows all systems before
+        the first disk.
+        """
+        found = [one for part in self.systems for one in part.members]
+        return sorted(found, key=lambda one: one.role != DOMAIN)
+
+    @property
+    def title(self) -> str:
+        return f'{self.group}-{self.snapshot}'
+
+    @property
+    def snapshot(self) -> str:
+        return self.systems[0].snapshot
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        return [
+            LeftOut(f'{part.source.system}: {one.what}', one.reason)
+            for part in self.systems
+            for one in part.left_out
+        ]
+
+    def owner(self, member: Member) -> int:
+        return self._owners[member.name]
+
+    @functools.cached_property
+    def _owners(self) -> Mapping[str, int]:
+        return {
+            one.name: position
+            for position, part in enumerate(self.systems)
+            for one in part.members
+        }
+
+    def dump(self) -> dict[str, Any]:
+        return {**_dump(_GROUP, *self.systems), 'Group': self.group}
+
+    def render(self) -> bytes:
+        return _render(self.dump())
+
+    @classmethod
+    def load(cls, found: Mapping[str, Any]) -> 'Lab':
+        created = found['Created']
+        systems = [_load_system(created, one) for one in found['Systems']]
+        return cls(created, found['Group'], tuple(systems))
+
+
+Bundle = Manifest | Lab
+
+
+def load(found: Mapping[str, Any]) -> Bundle:
+    """What ``dump`` of either gave."""
+    is_lab = found['Version'] >= _GROUP
+    return Lab.load(found) if is_lab else Manifest.load(found)
+
+
+def _render(dumped: Mapping[str, Any]) -> bytes:
+    return (json.dumps(dumped, indent=1) + '\n').encode()
+
+
+def _dump(version: int, *systems: Manifest) -> dict[str, Any]:
+    return {
+        'Format': FORMAT,
+        'Version': version,
+        'Created': systems[0].created,
+        'Systems': [_dump_system(one) for one in systems],
+    }
+
+
+def _dump_system(one: Manifest) -> dict[str, Any]:
+    source = one.source
+    return {
+        'Name': source.system,
+        'UUID': source.uuid,
+        'Snapshot': {
+            'Name': source.snapshot,
+            'Description': source.description,
+            'Created': source.captured,
+            'PowerState': source.power_state,
+        },
+        'Hypervisor': dict(source.hypervisor),
+        'Members': [_member(member) for member in one.members],
+        'LeftOut': [
+            {'What': left.what, 'Reason': left.reason} for left in one.left_out
+        ],
+    }
+
+
+def _load_system(created: int, system: Mapping[str, Any]) -> Manifest:
+    snapshot = system['Snapshot']
+    return Manifest(
+        created,
+        Source(
+            system['Name'],
+            system['UUID'],
+            snapshot['Name'],
+            snapshot['Created'],
+            snapshot['PowerState'],
+            snapshot.get('Description', ''),
+            system.get('Hypervisor', {}),
+        ),
+        tuple(_read_member(one) for one in system['Members']),
+        tuple(
+            LeftOut(one['What'], one['Reason'])
+            for one in system.get('LeftOut', ())
+        ),
+    )
 
 
 def _member(one: Member) -> dict[str, Any]:

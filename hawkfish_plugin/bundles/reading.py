@@ -17,7 +17,7 @@ from typing import Any
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.archive import BLOCK
-from hawkfish_plugin.bundles.manifest import Manifest, Member
+from hawkfish_plugin.bundles.manifest import Bundle, Lab, Member
 
 Read = Callable[[int], bytes]
 """At most so many bytes of what is left; none at the end"""
@@ -28,7 +28,7 @@ _MANIFEST_BYTES, _DEFINITION_BYTES = 2**20, 256 * 2**10
 _TEXT_BYTES = 4 * 2**20
 _FIRMWARE_BYTES = 128 * 2**20
 _PAX_BYTES = 64 * 2**10
-_MOST_MEMBERS = 256
+_MOST_SYSTEMS, _MOST_MEMBERS = 100, 256
 # What tar adds at the end, to fill a record.
 _RECORD_BYTES = 20 * BLOCK
 _MOST_BYTES = 2**60
@@ -53,7 +53,7 @@ class Reader:
         self._read = read
         self._left = length
 
-    def manifest(self) -> Manifest:
+    def manifest(self) -> Bundle:
         """
         What the bundle says of itself; to be called first, and once.
 
@@ -74,7 +74,7 @@ class Reader:
         return checked
 
     def members(
-        self, described: Manifest
+        self, described: Bundle
     ) -> Iterator[tuple[Member, Iterator[bytes]]]:
         """
         Each member that is *described*, with its content in parts.
@@ -162,7 +162,7 @@ def _invalid(reason: str) -> exceptions.HawkFishError:
     return exceptions.BundleInvalid(reason)
 
 
-def _checked(found: object) -> Manifest:
+def _checked(found: object) -> Bundle:
     """What *found* says, if all of it makes sense."""
     if not isinstance(found, dict) or found.get('Format') != manifest.FORMAT:
         raise _invalid('it has no manifest of a bundle')
@@ -172,44 +172,51 @@ def _checked(found: object) -> Manifest:
     if version > manifest.VERSION:
         raise exceptions.BundleTooNew(version, manifest.VERSION)
     try:
-        _check_system(found)
-        checked = Manifest.load(found)
+        _check_systems(found, version)
+        checked = manifest.load(found)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise _invalid('its manifest is incomplete') from None
-    _check_members(checked.members)
+    for system in checked.systems:
+        _check_members(system.members)
+    if isinstance(checked, Lab):
+        _check_lab(checked)
     return checked
 
 
-def _check_system(found: Mapping[str, Any]) -> None:
+def _check_systems(found: Mapping[str, Any], version: int) -> None:
     systems = found['Systems']
-    if not isinstance(systems, list) or len(systems) != 1:
-        raise _invalid('it does not have exactly one system')
-    snapshot, members = systems[0]['Snapshot'], systems[0]['Members']
-    texts = [systems[0]['Name'], systems[0]['UUID'], snapshot['Name']]
+    most = 1 if version == 1 else _MOST_SYSTEMS
+    if not isinstance(systems, list) or not 1 <= len(systems) <= most:
+        raise _invalid('it does not have as many systems as it may')
+    if type(found['Created']) is not int:
+        raise _invalid('its manifest makes no sense')
+    for system in systems:
+        _check_system(system)
+
+
+def _check_system(system: Mapping[str, Any]) -> None:
+    snapshot, members = system['Snapshot'], system['Members']
+    texts = [system['Name'], system['UUID'], snapshot['Name']]
     if not all(isinstance(text, str) for text in texts) or not (
-        all(type(moment) is int for moment in (found['Created'],))
-        and isinstance(members, list)
-        and len(members) <= _MOST_MEMBERS
+        isinstance(members, list) and len(members) <= _MOST_MEMBERS
     ):
         raise _invalid('its manifest makes no sense')
 
 
+def _check_lab(lab: Lab) -> None:
+    if not isinstance(lab.group, str):
+        raise _invalid('its manifest makes no sense')
+    names = [one.name for one in lab.members]
+    uuids = [one.source.uuid for one in lab.systems]
+    systems = [one.source.system for one in lab.systems]
+    for found in (names, uuids, systems):
+        if len(set(found)) != len(found):
+            raise _invalid('it has one name twice')
+
+
 def _check_members(members: Sequence[Member]) -> None:
     for member in members:
-        if not all(
-            isinstance(text, str)
-            for text in (member.name, member.role, member.sha256)
-        ) or not _NAME.fullmatch(member.name):
-            raise _invalid('it has a name that is not allowed')
-        limit = _LIMITS.get(member.role)
-        if limit is None:
-            raise _invalid(f'the role of {member.name} is not known')
-        if type(member.size) is not int or not 0 <= member.size <= limit:
-            raise _invalid(f'the size of {member.name} is not possible')
-        if not _DIGEST.fullmatch(member.sha256):
-            raise _invalid(f'the checksum of {member.name} is none')
-        if member.role in (manifest.DISK, manifest.FIRMWARE):
-            _check_target(member)
+        _check_member(member)
     names = [one.name.rpartition('/')[2] for one in members]
     targets = [(one.role, one.target) for one in members if one.target]
     roles = [one.role for one in members]
@@ -221,6 +228,25 @@ def _check_members(members: Sequence[Member]) -> None:
         raise _invalid('it does not begin with the definition of its system')
     if manifest.DISK not in roles:
         raise _invalid('it has no disk')
+    if roles.count(manifest.MEMORY) > 1:
+        raise _invalid('it has more than one memory')
+
+
+def _check_member(member: Member) -> None:
+    if not all(
+        isinstance(text, str)
+        for text in (member.name, member.role, member.sha256)
+    ) or not _NAME.fullmatch(member.name):
+        raise _invalid('it has a name that is not allowed')
+    limit = _LIMITS.get(member.role)
+    if limit is None:
+        raise _invalid(f'the role of {member.name} is not known')
+    if type(member.size) is not int or not 0 <= member.size <= limit:
+        raise _invalid(f'the size of {member.name} is not possible')
+    if not _DIGEST.fullmatch(member.sha256):
+        raise _invalid(f'the checksum of {member.name} is none')
+    if member.role in (manifest.DISK, manifest.FIRMWARE):
+        _check_target(member)
 
 
 def _check_target(member: Member) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish snapshot export``: a snapshot as one file.
+``hawkfish snapshot export`` and the like: bundles.
 
 Owns where the file goes. The bytes come from the client, which goes on where
 a connection broke.
@@ -11,10 +11,10 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from hawkfish_plugin.cli import base, errors, options, output
+from hawkfish_plugin.cli import base, errors, groups, options, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -23,43 +23,34 @@ STDOUT = '-'
 _NO_NAME = re.compile(r'[^\w.-]')
 
 
-class ExportSnapshot(base.OfSystem):
-    """
-    Write a snapshot to a file, as a bundle that any host can bring up.
-
-    The system can do what it likes meanwhile. The file is a tar; a pipe gets
-    it with '-o -'.
-    """
+class _Exporting(base.Command):
+    """Writes an export to a file, and deletes it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        options.add_snapshot(parser)
         parser.add_argument(
             '-o',
             '--output',
             metavar='FILE',
             type=base.filled,
-            help='File to write; - is standard output. By default, '
-            'SYSTEM-SNAPSHOT.tar.',
-        )
-        parser.add_argument(
-            '--memory',
-            action='store_true',
-            default=None,
-            help='Export the memory of the snapshot as well.',
+            help=f'File to write; - is standard output. By default, '
+            f'{self.file_name}.',
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        system, name = parsed_args.system, parsed_args.snapshot
-        target = parsed_args.output or _file_name(system, name)
+    file_name = 'SYSTEM.tar'
+
+    def export(
+        self,
+        begin: 'Callable[[], client.TaskHandle[client.Export]]',
+        target: str,
+    ) -> None:
+        """Make an export by *begin*, and write it to the file *target*."""
         if target == STDOUT and sys.stdout.isatty():
             raise errors.CommandError(
                 'a bundle is no text: use -o FILE, or a pipe'
             )
-        snapshot = self.client.snapshots(system).get(name)
-        handle = snapshot.export(parsed_args.memory)
-        export, _ = self.wait(handle, base.FOREVER)
+        export, _ = self.wait(begin(), base.FOREVER)
         with _deleted(export):
             self._fetch(export, target)
         if target != STDOUT:
@@ -88,8 +79,99 @@ class ExportSnapshot(base.OfSystem):
                 )
 
 
-def _file_name(system: str, snapshot: str) -> str:
-    return _NO_NAME.sub('_', f'{system}-{snapshot}') + '.tar'
+class ExportSnapshot(_Exporting, base.OfSystem):
+    """
+    Write a snapshot to a file, as a bundle that any host can bring up.
+
+    The system can do what it likes meanwhile. The file is a tar; a pipe gets
+    it with '-o -'.
+    """
+
+    file_name = 'SYSTEM-SNAPSHOT.tar'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_snapshot(parser)
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Export the memory of the snapshot as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        system, name = parsed_args.system, parsed_args.snapshot
+        snapshot = self.client.snapshots(system).get(name)
+        self.export(
+            lambda: snapshot.export(parsed_args.memory),
+            parsed_args.output or _file_name(system, name),
+        )
+
+
+class ExportSystem(_Exporting, base.OfSystem):
+    """
+    Write a system to a file as it is now, as a bundle.
+
+    It can run meanwhile; for the export it gets a snapshot, which is deleted
+    again. The file is a tar; a pipe gets it with '-o -'.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Export the memory of the running system as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        system = parsed_args.system
+        self.export(
+            lambda: self.client.export_system(system, parsed_args.memory),
+            parsed_args.output or _file_name(system),
+        )
+
+
+class ExportGroup(_Exporting, groups.OfGroup):
+    """
+    Write a snapshot of a group to a file, as one bundle of all its systems.
+
+    'hawkfish group import' brings up the whole lab on any host.
+    """
+
+    file_name = 'GROUP-SNAPSHOT.tar'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--snapshot',
+            metavar='SNAPSHOT',
+            type=base.name,
+            required=True,
+            help='Name of the snapshot of the group.',
+        )
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Export the memory of the systems as well.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        group, name = parsed_args.group_name, parsed_args.snapshot
+        snapshot = self.client.group_snapshots(group).get(name)
+        self.export(
+            lambda: snapshot.export(parsed_args.memory),
+            parsed_args.output or _file_name(group, name),
+        )
+
+
+def _file_name(*names: str) -> str:
+    return _NO_NAME.sub('_', '-'.join(names)) + '.tar'
 
 
 def _write(export: 'client.Export', stream: BinaryIO) -> None:

@@ -1,31 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hawkfish system import``: a bundle becomes a system."""
+"""
+``hawkfish system import`` and ``hawkfish group import``: bundles.
+"""
 
 import argparse
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hawkfish_plugin.cli import base, errors, output, tasks
 
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
 
-class ImportSystem(base.WaitOption, base.ShowOne):
-    """
-    Make a new system of a bundle, and show the task.
 
-    It gets a new UUID and new MAC addresses. The file is checked while it is
-    sent; what is damaged leaves nothing.
-    """
+Show = Callable[[int, int], None]
+
+
+class _Importing(base.WaitOption, base.ShowOne):
+    """Sends a bundle, and shows the task."""
 
     waits_by_default = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('file', metavar='FILE', help='The bundle.')
-        parser.add_argument(
-            '--name',
-            type=base.name,
-            help='Name of the system; by default that of the one that was '
-            'exported.',
-        )
         parser.add_argument(
             '--pool',
             type=base.filled,
@@ -36,26 +35,32 @@ class ImportSystem(base.WaitOption, base.ShowOne):
             '--start',
             action='store_true',
             default=None,
-            help='Start the system.',
+            help='Start what is imported.',
+        )
+        parser.add_argument(
+            '--keep-identity',
+            action='store_true',
+            default=None,
+            help='Keep UUIDs and MAC addresses, which no other system of the '
+            'host may have.',
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        begin = time.monotonic()
+    def send(
+        self,
+        parsed_args: argparse.Namespace,
+        begin: 'Callable[[Show], client.TaskHandle[None]]',
+    ) -> tasks.Fields:
+        """Send the bundle by *begin*, which is given what shows progress."""
+        started = time.monotonic()
         with self.progress() as progress:
 
             def show(done: int, whole: int) -> None:
-                seconds = time.monotonic() - begin
+                seconds = time.monotonic() - started
                 progress.draw([output.transfer(done, whole, seconds)])
 
             try:
-                handle = self.client.import_system(
-                    parsed_args.file,
-                    parsed_args.name,
-                    parsed_args.pool,
-                    parsed_args.start,
-                    show,
-                )
+                handle = begin(show)
             except OSError as error:
                 if error.filename is None:
                     raise
@@ -63,3 +68,75 @@ class ImportSystem(base.WaitOption, base.ShowOne):
                     f'{error.filename}: {error.strerror}'
                 ) from None
         return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class ImportSystem(_Importing):
+    """
+    Make a new system of a bundle, and show the task.
+
+    It gets a new UUID and new MAC addresses, unless told otherwise. The file
+    is checked while it is sent; what is damaged leaves nothing.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name',
+            type=base.name,
+            help='Name of the system; by default that of the one that was '
+            'exported.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        return self.send(
+            parsed_args,
+            lambda show: self.client.import_system(
+                parsed_args.file,
+                parsed_args.name,
+                parsed_args.pool,
+                parsed_args.start,
+                show,
+                parsed_args.keep_identity,
+            ),
+        )
+
+
+class ImportGroup(_Importing):
+    """
+    Make a new group of systems of a bundle, and show the task.
+
+    All systems are made, or none. Each gets a new UUID and new MAC addresses,
+    unless told otherwise.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name',
+            type=base.name,
+            help='Name of the group; by default that of the one that was '
+            'exported.',
+        )
+        parser.add_argument(
+            '--name-prefix',
+            metavar='PREFIX',
+            type=base.name,
+            help='What the name of each system begins with, before that of '
+            'the one that was exported.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        return self.send(
+            parsed_args,
+            lambda show: self.client.import_group(
+                parsed_args.file,
+                parsed_args.name,
+                parsed_args.name_prefix,
+                parsed_args.pool,
+                parsed_args.start,
+                parsed_args.keep_identity,
+                show,
+            ),
+        )

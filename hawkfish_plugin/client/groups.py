@@ -11,6 +11,7 @@ from typing import Any
 from sushy.resources import base
 
 from hawkfish_plugin.client import common, shared, tasks
+from hawkfish_plugin.client.exports import Export
 
 GROUPS = '/redfish/v1/AggregationService/Aggregates'
 ADD = '#Aggregate.AddElements'
@@ -18,6 +19,7 @@ REMOVE = '#Aggregate.RemoveElements'
 RESET = '#Aggregate.Reset'
 BOOT_ORDER = '#Aggregate.SetDefaultBootOrder'
 REVERT = '#HawkFishGroupSnapshot.Revert'
+EXPORT = '#HawkFishGroupSnapshot.Export'
 PREVIEW = '#HawkFishGroupSnapshotCollection.PreviewCreate'
 ADOPT = '#HawkFishGroupSnapshotCollection.Adopt'
 
@@ -71,6 +73,15 @@ class GroupSnapshot(shared.AnySnapshot):
             AddedSystems=added_systems,
             Partial=partial,
         )
+
+    def export(self, memory: bool | None = None) -> tasks.TaskHandle[Export]:
+        """
+        Make the snapshots of all members ready to be fetched as one bundle.
+
+        With *memory*, including the memory that they have.
+        """
+        target = f'{self.path}/Actions/{EXPORT[1:]}'
+        return tasks.post(self._conn, target, Memory=memory)
 
 
 class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):

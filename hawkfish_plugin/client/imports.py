@@ -37,15 +37,15 @@ class _Body:
 def send(
     conn: Any,
     path: str,
-    name: str | None,
-    pool: str | None,
-    start: bool | None,
     progress: Progress | None,
+    **asked: Any,
 ) -> tasks.TaskHandle[None]:
     """See ``HawkFish.import_system``."""
-    given = common.given(Name=name, Pool=pool)
-    if start:
-        given['Start'] = 'true'
+    given = {
+        key: 'true' if value is True else value
+        for key, value in common.given(**asked).items()
+        if value is not False
+    }
     target = f'{IMPORT}?{parse.urlencode(given)}'
     url = parse.urljoin(conn._url, target)
     with open(path, 'rb') as file:

@@ -10,7 +10,7 @@ from sushy import connector
 from sushy.resources import base
 from sushy.resources.oem import base as oem_base
 
-from hawkfish_plugin.client import common, events, imports
+from hawkfish_plugin.client import common, events, imports, tasks
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
 from hawkfish_plugin.client.exports import Export, Progress
 from hawkfish_plugin.client.groups import (
@@ -132,6 +132,26 @@ class HawkFish:
             )
         ]
 
+    def group_exports(self, group: str) -> list[Export]:
+        """Return the exports of the group *group*, oldest first."""
+        path = f'{common.below(GROUPS, group)}/Oem/HawkFish/Exports'
+        return [
+            Export(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, path)
+        ]
+
+    def export_system(
+        self, system: str, memory: bool | None = None
+    ) -> TaskHandle[Export]:
+        """
+        Make *system* ready to be fetched as a bundle, as it is now.
+
+        With *memory*, including that of a running system.
+        """
+        return tasks.post(
+            self._conn, _of_system(system, 'Exports'), IncludeMemory=memory
+        )
+
     def import_system(
         self,
         path: str,
@@ -139,15 +159,53 @@ class HawkFish:
         pool: str | None = None,
         start: bool | None = None,
         progress: Progress | None = None,
+        keep_identity: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new system of the bundle in the file *path*.
 
         *name* is by default that of the system that was exported, *pool* the
-        storage pool of its disks, by default the configured one. *progress*
-        is called with the bytes sent and the size of the file.
+        storage pool of its disks, by default the configured one. With
+        *keep_identity* it has the UUID and the MAC addresses that it had.
+        *progress* is called with the bytes sent and the size of the file.
         """
-        return imports.send(self._conn, path, name, pool, start, progress)
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Name=name,
+            Pool=pool,
+            Start=start,
+            KeepIdentity=keep_identity,
+        )
+
+    def import_group(
+        self,
+        path: str,
+        name: str | None = None,
+        prefix: str | None = None,
+        pool: str | None = None,
+        start: bool | None = None,
+        keep_identity: bool | None = None,
+        progress: Progress | None = None,
+    ) -> TaskHandle[None]:
+        """
+        Make a new group of the bundle of one in the file *path*.
+
+        All of its systems are made, or none. *name* is that of the group, by
+        default the one that was exported; the name of each system begins with
+        *prefix*. The others are as for ``import_system``.
+        """
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Name=name,
+            Prefix=prefix,
+            Pool=pool,
+            Start=start,
+            KeepIdentity=keep_identity,
+        )
 
     def policy(self, system: str) -> SnapshotPolicy:
         """Return the limits of *system*, a name or UUID."""

@@ -40,8 +40,14 @@ class Staged:
 class Exports(Protocol):
     """A driver that makes bundles of its snapshots."""
 
-    def check_export(self, uuid: str, request: ExportRequest) -> None:
-        """Raise what stands in the way; needs no more than a look."""
+    def check_export(
+        self, uuid: str, request: ExportRequest
+    ) -> Sequence[tuple[str, int, int]]:
+        """
+        The bytes that are needed and available in each folder.
+
+        Raises what stands in the way; needs no more than a look.
+        """
 
     def export(
         self, uuid: str, request: ExportRequest, context: TaskContext

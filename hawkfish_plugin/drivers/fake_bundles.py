@@ -50,8 +50,11 @@ class FakeBundles:
 
         def resolve(self, identity: str) -> contract.System: ...
 
-    def check_export(self, uuid: str, request: ExportRequest) -> None:
+    def check_export(
+        self, uuid: str, request: ExportRequest
+    ) -> Sequence[tuple[str, int, int]]:
         self._exported(uuid, request)
+        return ()
 
     def _exported(
         self, uuid: str, request: ExportRequest
@@ -114,16 +117,24 @@ class FakeBundles:
 
     # In -------------------------------------------------------------------
 
+    def map_macs(
+        self, definitions: Sequence[str], keep: bool
+    ) -> Mapping[str, str]:
+        return {}
+
     def plan_import(
-        self, request: ImportRequest, members: Sequence[Member]
+        self,
+        request: ImportRequest,
+        members: Sequence[Member],
+        beside: int = 0,
     ) -> Mapping[str, str]:
         if not request.definition.startswith('<domain type="fake"'):
             raise exceptions.BundleInvalid('its system is no fake one')
         if request.pool not in (None, 'default'):
             raise exceptions.PoolNotUsable(request.pool, 'there is none')
-        with contextlib.suppress(exceptions.SystemNotFound):
-            self.resolve(request.name)
-            raise exceptions.SystemExists(request.name)
+        for identity in (request.name, request.uuid):
+            with contextlib.suppress(exceptions.SystemNotFound):
+                raise exceptions.SystemExists(self.resolve(identity).name)
         return {
             one.name: f'/fake/{request.uuid}-{one.target}'
             for one in members
@@ -162,6 +173,7 @@ class FakeBundles:
         try:
             run.step('define')
             run.pass_time()
+            context.meet(contract.Meeting.LOADED)
             internals.add_fake_system(
                 self._systems(),
                 request.uuid,
@@ -187,10 +199,20 @@ class FakeBundles:
             contract.IMPORT, 'nothing of it was kept'
         )
 
+    def undo_import(
+        self,
+        request: ImportRequest,
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        self._remove_system(request, files)
+
     def _remove_system(
         self, request: ImportRequest, files: Mapping[str, str]
     ) -> None:
-        internals.remove_fake_system(self._systems(), request.uuid)
+        # Another one may have got an identity that was kept.
+        if self._files.keys() & {*files.values()}:
+            internals.remove_fake_system(self._systems(), request.uuid)
         self.remove_files(list(files.values()))
 
 

@@ -22,7 +22,8 @@ class ImportRequest(Record):
 
     *definition* is that of the system in the bundle, as a driver has written
     it; *pool* is where the disks go, None is where the configuration says.
-    *start*: it is started at the end.
+    *start*: it is started at the end.  *macs* has the MAC address that each
+    interface gets, by the one that it had.
     """
 
     uuid: str
@@ -30,18 +31,33 @@ class ImportRequest(Record):
     definition: str
     pool: str | None = None
     start: bool = False
+    macs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @runtime_checkable
 class Imports(Protocol):
     """A driver that makes systems of bundles."""
 
+    def map_macs(
+        self, definitions: Sequence[str], keep: bool
+    ) -> Mapping[str, str]:
+        """
+        The MAC address that each interface gets, by the one that it has.
+
+        One that several of *definitions* have stays one.  To *keep* them all
+        is to give each its own.  Raises BundleInvalid.
+        """
+
     def plan_import(
-        self, request: ImportRequest, members: Sequence[Member]
+        self,
+        request: ImportRequest,
+        members: Sequence[Member],
+        beside: int = 0,
     ) -> Mapping[str, str]:
         """
         The file that each of *members* that is needed goes to, by its name.
 
+        *beside* is how many bytes others need that are imported with it.
         Raises everything that is known to stand in the way; makes nothing.
         """
 
@@ -78,3 +94,11 @@ class Imports(Protocol):
         context: TaskContext,
     ) -> None:
         """See ``contract.Driver`` for settling."""
+
+    def undo_import(
+        self,
+        request: ImportRequest,
+        files: Mapping[str, str],
+        context: TaskContext,
+    ) -> None:
+        """Remove a system that was made, as far as it was, and its files."""

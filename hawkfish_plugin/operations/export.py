@@ -14,11 +14,11 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import catalogue, events, exceptions
-from hawkfish_plugin.bundles.manifest import Manifest, Source
+from hawkfish_plugin.bundles.manifest import Bundle, Manifest, Source
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.exporting import ExportRequest, Staged
 from hawkfish_plugin.export_catalogue import bundling
-from hawkfish_plugin.exports import Exports
+from hawkfish_plugin.exports import Exports, Owner
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import exports as rendering
@@ -31,10 +31,15 @@ from hawkfish_plugin.tasks.task import Subject, Task
 
 @dataclasses.dataclass(frozen=True)
 class ExportArguments(Record):
-    """*created* tells the snapshot from a later one of its name."""
+    """
+    *created* tells the snapshot from a later one of its name.
+
+    *is_part*: it is noted by the export of a group, which it is a part of.
+    """
 
     created: int
     memory: bool = False
+    is_part: bool = False
 
 
 class Export(Operation):
@@ -74,12 +79,8 @@ class Export(Operation):
         """
         with self._catalogue.deciding(system):
             view = self._catalogue.sound(system, name)
-            if view.task and view.effect:
-                catalogue.check_free(view, system)
-            catalogue.check_intact(view)
-            self._check_room()
-            request = ExportRequest(name, memory)
-            bundling(self._driver).check_export(system.uuid, request)
+            self.check_room()
+            self.check(system, view, memory)
             return self._tasks.submit(
                 self,
                 [Subject(system, name)],
@@ -87,7 +88,19 @@ class Export(Operation):
                 payload,
             )
 
-    def _check_room(self) -> None:
+    def check(
+        self, system: contract.System, view: catalogue.View, memory: bool
+    ) -> contract.Forecast:
+        """What an export would need; raises what stands in its way."""
+        if view.task and view.effect:
+            catalogue.check_free(view, system)
+        catalogue.check_intact(view)
+        request = ExportRequest(view.name, memory)
+        needs = bundling(self._driver).check_export(system.uuid, request)
+        return contract.Forecast(True, memory, needs=tuple(needs))
+
+    def check_room(self) -> None:
+        """Raise ExportLimitReached where there are as many as may be."""
         most = self._conf.max_exports
         if self._exports.count() >= most:
             raise exceptions.ExportLimitReached(most)
@@ -99,7 +112,8 @@ class Export(Operation):
             task.one_system, task.one_snapshot, arguments.created
         )
         catalogue.check_intact(view)
-        self._check_room()
+        if not arguments.is_part:
+            self.check_room()
         staged = bundling(self._driver).export(
             task.one_system.uuid, _request(task), context
         )
@@ -139,14 +153,39 @@ class Export(Operation):
             staged.members,
             staged.left_out,
         )
-        found = self._exports.add(
-            task.id,
-            system.uuid,
-            staged.folder,
-            manifest,
-            now + self._conf.export_hours * 3600,
-        )
-        return {'export': found}
+        if ExportArguments.load(task.arguments).is_part:
+            return {'folder': staged.folder, 'manifest': manifest.dump()}
+        return self.note(task, Owner(system.uuid), [staged.folder], manifest)
+
+    def note(
+        self,
+        task: Task,
+        owner: Owner,
+        folders: Sequence[str],
+        bundle: Bundle,
+    ) -> dict[str, Any]:
+        """Let what is staged be an export; returns the result of *task*."""
+        expires = bundle.created + self._conf.export_hours * 3600
+        return {
+            'export': self._exports.add(
+                task.id, owner, folders, bundle, expires
+            )
+        }
+
+    def drop(self, part: Task) -> None:
+        """Remove what *part* of a group has staged."""
+        folder = (part.result or {}).get('folder')
+        if folder:
+            bundling(self._driver).remove_staged(folder)
+
+    def noted(self, task: Task, owner: Owner) -> Answer:
+        """The final answer of *task*, which has noted an export."""
+        try:
+            found = self._exports.get(owner, _id(task))
+        except exceptions.ExportNotFound:
+            return Answer()
+        uri = uris.export_uri(rendering.place(owner), found.id)
+        return Answer(201, rendering.export(found), uri)
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
@@ -154,21 +193,15 @@ class Export(Operation):
         return lifecycle.failed(task, error) if error else ()
 
     def created(self, task: Task) -> str | None:
-        return uris.export_uri(task.one_system.uuid, _id(task))
+        place = uris.system_uri(task.one_system.uuid)
+        return uris.export_uri(place, _id(task))
 
-    def is_there(self, task: Task) -> bool:
-        try:
-            self._exports.get(task.one_system.uuid, _id(task))
-        except exceptions.ExportNotFound:
-            return False
-        return True
+    def there(self, tasks: Sequence[Task]) -> frozenset[int]:
+        ids = self._exports.ids()
+        return frozenset(task.id for task in tasks if _id(task) in ids)
 
     def answer(self, task: Task) -> Answer:
-        try:
-            found = self._exports.get(task.one_system.uuid, _id(task))
-        except exceptions.ExportNotFound:
-            return Answer()
-        return Answer(201, rendering.export(found), self.created(task))
+        return self.noted(task, Owner(task.one_system.uuid))
 
 
 def _request(task: Task) -> ExportRequest:

@@ -126,6 +126,20 @@ def words(task: Task) -> str:
     ).rstrip('.')
 
 
+def error_of(task: Task) -> exceptions.HawkFishError:
+    """The error that *task* ended with, as one of who needed it."""
+    told = task.error or {}
+    found = []
+    for message_id, args in told.get('messages', ()):
+        error = exceptions.HawkFishError(*args)
+        error.registry, _, error.key = message_id.rpartition('.')
+        error.status = told['status']
+        found.append(error)
+    if not found:
+        return exceptions.OperationCancelled(task.operation)
+    return found[0] if len(found) == 1 else exceptions.Refused(found)
+
+
 def _was_given_up(task: Task) -> bool:
     return all(key in _GIVEN_UP for key in message_keys(task))
 

@@ -63,6 +63,7 @@ def aggregate(name: str, members: Sequence[Member]) -> Resource:
                 'HawkFish': {
                     '@odata.type': '#HawkFishAggregate.v1_0_0.Aggregate',
                     'Snapshots': link(uris.group_snapshots_uri(name)),
+                    'Exports': link(uris.exports_uri(uri)),
                     'Systems': [_member(member) for member in members],
                 }
             },

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from hawkfish_plugin.bundles.archive import Archive
-from hawkfish_plugin.exports import Export
+from hawkfish_plugin.exports import Export, Owner
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -15,11 +15,18 @@ from hawkfish_plugin.redfish.common import (
 )
 
 
+def place(owner: Owner) -> str:
+    """The URI of what was exported."""
+    if owner.group:
+        return uris.aggregate_uri(owner.group)
+    return uris.system_uri(owner.uuid)
+
+
 def export_collection(
-    uuid: str, members: Sequence[Resource], total: int
+    owner: Owner, members: Sequence[Resource], total: int
 ) -> Resource:
     return collection(
-        uris.exports_uri(uuid),
+        uris.exports_uri(place(owner)),
         '#HawkFishExportCollection.HawkFishExportCollection',
         'Export Collection',
         members,
@@ -29,19 +36,20 @@ def export_collection(
 
 def export(found: Export) -> Resource:
     """One HawkFishExport, with its ETag."""
-    source = found.manifest.source
+    bundle, uri = found.bundle, place(found.owner)
+    kind = 'Aggregate' if found.owner.group else 'ComputerSystem'
     return with_etag(
         {
-            '@odata.id': uris.export_uri(found.uuid, found.id),
+            '@odata.id': uris.export_uri(uri, found.id),
             '@odata.type': '#HawkFishExport.v1_0_0.HawkFishExport',
             'Id': str(found.id),
-            'Name': f'Export of {source.snapshot}',
-            'SnapshotName': source.snapshot,
-            'CreatedTime': timestamp(found.manifest.created),
+            'Name': f'Export of {bundle.snapshot}',
+            'SnapshotName': bundle.snapshot,
+            'CreatedTime': timestamp(bundle.created),
             'ExpiresTime': timestamp(found.expires),
             'ExportState': 'Deleting' if found.deleting else 'Ready',
-            'SizeBytes': Archive(found.manifest).size,
-            'DataURI': uris.bundle_uri(found.uuid, found.id),
+            'SizeBytes': Archive(bundle).size,
+            'DataURI': uris.bundle_uri(uri, found.id),
             'Files': [
                 {
                     'Path': one.name,
@@ -49,12 +57,12 @@ def export(found: Export) -> Resource:
                     'SizeBytes': one.size,
                     'SHA256': one.sha256,
                 }
-                for one in found.manifest.members
+                for one in bundle.members
             ],
             'LeftOut': [
                 {'Part': one.what, 'Reason': one.reason}
-                for one in found.manifest.left_out
+                for one in bundle.left_out
             ],
-            'Links': {'ComputerSystem': link(uris.system_uri(found.uuid))},
+            'Links': {kind: link(uri)},
         }
     )

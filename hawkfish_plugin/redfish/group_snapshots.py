@@ -120,7 +120,7 @@ def _finding(error: exceptions.HawkFishError) -> Resource:
 
 
 def _actions(uri: str) -> Resource:
-    found = actions(uri, [uris.GROUP_REVERT_ACTION])
+    found = actions(uri, [uris.GROUP_REVERT_ACTION, uris.GROUP_EXPORT_ACTION])
     found[f'#{uris.GROUP_REVERT_ACTION}'] |= {
         'TargetPowerState@Redfish.AllowableValues': list(
             contract.TARGET_POWER_STATES

@@ -28,6 +28,7 @@ PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
 GROUP_REVERT_ACTION = 'HawkFishGroupSnapshot.Revert'
+GROUP_EXPORT_ACTION = 'HawkFishGroupSnapshot.Export'
 GROUP_PREVIEW_ACTION = 'HawkFishGroupSnapshotCollection.PreviewCreate'
 ADOPT_ACTION = 'HawkFishGroupSnapshotCollection.Adopt'
 ADD_ELEMENTS_ACTION = 'Aggregate.AddElements'
@@ -53,16 +54,17 @@ def snapshot_uri(uuid: str, name: str) -> str:
     return f'{snapshots_uri(uuid)}/{parse.quote(name, safe="")}'
 
 
-def exports_uri(uuid: str) -> str:
-    return f'{system_uri(uuid)}/Oem/HawkFish/Exports'
+def exports_uri(owner: str) -> str:
+    """The exports of the system, or aggregate, with the URI *owner*."""
+    return f'{owner}/Oem/HawkFish/Exports'
 
 
-def export_uri(uuid: str, export_id: int) -> str:
-    return f'{exports_uri(uuid)}/{export_id}'
+def export_uri(owner: str, export_id: int) -> str:
+    return f'{exports_uri(owner)}/{export_id}'
 
 
-def bundle_uri(uuid: str, export_id: int) -> str:
-    return f'{export_uri(uuid, export_id)}/bundle'
+def bundle_uri(owner: str, export_id: int) -> str:
+    return f'{export_uri(owner, export_id)}/bundle'
 
 
 def policy_uri(uuid: str) -> str:

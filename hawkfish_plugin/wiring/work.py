@@ -11,9 +11,12 @@ from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
+from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
+from hawkfish_plugin.operations.group_export import GroupExport
+from hawkfish_plugin.operations.group_import import GroupImport
 from hawkfish_plugin.operations.group_power import (
     GroupBootOrder,
     GroupReset,
@@ -23,6 +26,7 @@ from hawkfish_plugin.operations.group_revert import GroupRevert
 from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
+from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.tasks.operation import Kinds, Operations
@@ -33,7 +37,8 @@ KINDS: Kinds = {
     kind.name: kind
     for kind in (
         *(Create, Revert, Delete, Purge, Repair, Export, Import),
-        *(GroupCreate, GroupRevert, GroupDelete),
+        ExportNow,
+        *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
     )
 }
@@ -70,13 +75,35 @@ class Work(Access):
         return ExportCatalogue(self.driver, self._export_table)
 
     @functools.cached_property
+    def export(self) -> Export:
+        return Export(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._export_table,
+            self.conf,
+        )
+
+    @functools.cached_property
     def importing(self) -> Import:
-        return Import(
+        return Import(self.driver, self.tasks, self._uploads)
+
+    @functools.cached_property
+    def group_import(self) -> GroupImport:
+        return GroupImport(
+            self.tasks, self.group_table, self._uploads, self.importing
+        )
+
+    @functools.cached_property
+    def receiving(self) -> Receiving:
+        return Receiving(
             self.driver,
             self.tasks,
             self._uploads,
             self._database,
             self.locks,
+            self.importing,
+            self.group_import,
         )
 
     @functools.cached_property
@@ -183,17 +210,20 @@ class Work(Access):
             self.delete,
             self.purge,
             Repair(self.driver, self.tasks, self.findings),
-            Export(
-                self.driver,
+            self.export,
+            ExportNow(
                 self.tasks,
                 self.catalogue,
-                self._export_table,
-                self.conf,
+                self.create,
+                self.export,
+                self.delete,
             ),
             self.importing,
             self.group_create,
             self.group_revert,
             self.group_delete,
+            GroupExport(self.tasks, self.groups, self.export),
+            self.group_import,
             *(
                 kind(
                     self.findings,

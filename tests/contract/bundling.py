@@ -168,3 +168,17 @@ class Bundling:
         driver.remove_files(list(requests[-1][1].values()))
         driver.remove_staged(staged.folder)
         assert set(driver.power_states()) == before
+
+    def test_what_was_imported_can_be_undone(self, subject):
+        """As often as one likes; a system of the same identity stays."""
+        driver = subject.driver
+        subject.create('a')
+        staged = driver.export(subject.uuid, ExportRequest('a'), Context())
+        definition = content(subject, staged, 'domain.xml').decode()
+        request = ImportRequest(subject.uuid, 'imported-x', definition)
+        driver.remove_staged(staged.folder)
+        before = set(driver.power_states())
+
+        driver.undo_import(request, {}, Context())
+
+        assert set(driver.power_states()) == before

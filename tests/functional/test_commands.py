@@ -105,6 +105,7 @@ def test_every_command(
     bundle = str(tmp_path / 'bundle.tar')
     if external:
         hawkfish('snapshot', 'export', node, 'one', '-o', bundle)
+        hawkfish('system', 'export', node, '-o', bundle)
         hawkfish('system', 'import', bundle, '--name', 'imported-c')
         assert 'imported-c' in hawkfish('system', 'list')
 
@@ -132,6 +133,13 @@ def test_every_command(
     hawkfish(*snapshots, 'set', 'lab', 'all', '--description', 'of a group')
     assert 'of a group' in hawkfish(*snapshots, 'show', 'lab', 'all')
     hawkfish(*snapshots, 'revert', 'lab', 'all', '--wait')
+    if external:
+        out = ('group', 'export', 'lab', '--snapshot', 'all', '-o', bundle)
+        hawkfish(*out)
+        back = ('--name', 'back', '--name-prefix', 'imported-')
+        hawkfish('group', 'import', bundle, *back)
+        assert f'imported-{node}' in hawkfish('group', 'show', 'back')
+        hawkfish('group', 'delete', 'back')
     hawkfish(*snapshots, 'adopt', 'lab')
     hawkfish(*snapshots, 'delete', 'lab', 'all', '--wait')
     hawkfish('group', 'delete', 'lab')
@@ -148,5 +156,9 @@ def test_every_command(
     watch.send_signal(signal.SIGINT)
     assert watch.wait(60) == 130
 
-    left = set() if external else {'snapshot export', 'system import'}
-    assert COMMANDS - hawkfish.typed == left
+    left = {
+        f'{kind} {way}'
+        for kind in ('system', 'group')
+        for way in ('export', 'import')
+    } | {'snapshot export'}
+    assert COMMANDS - hawkfish.typed == (set() if external else left)

@@ -37,6 +37,9 @@ def _no_exports(host, make_system):
 
 
 def begin(emulator, system, name, **body):
+    if name is None:
+        exports = emulator.collection(system.uuid).rpartition('/')[0]
+        return requests.post(f'{exports}/Exports', json=body, timeout=60)
     return requests.post(
         f'{emulator.collection(system.uuid)}/{name}'
         '/Actions/HawkFishSnapshot.Export',
@@ -198,6 +201,46 @@ def test_a_running_system_is_exported_with_its_memory(make_system, emulator):
         system.host, files['disks/vda.qcow2']
     ) == content_of(system.host, captured(system, 's'))
     assert system.read() == {'later'}
+
+
+def test_a_running_system_is_exported_as_it_is(make_system, emulator):
+    """It goes on where it was, and on the files that it was on."""
+    system = make_system().boot()
+    system.write('captured')
+    emulator.create(system.uuid, Name='s')
+    sources, described = system.sources(), system.domain.XMLDesc()
+    base = captured(system, 's')
+    before = content_of(system.host, base)
+
+    with Exported(emulator, system, None, IncludeMemory=True) as exported:
+        files = exported.files()
+
+    assert files['memory.image'].startswith(b'LibvirtQemud')
+    assert system.domain.listAllSnapshots()[0].getName() == 's'
+    assert system.domain.snapshotNum() == 1
+    assert len(system.sources()) == len(sources)
+    assert content_of(system.host, base) == before
+    assert described.count('<backingStore') == (
+        system.domain.XMLDesc().count('<backingStore')
+    )
+    assert content_of_bytes(system.host, files['disks/vda.qcow2'])
+    assert system.read() == {'captured'}
+    emulator.revert(system.uuid, 's')
+    assert system.read() == {'captured'}
+
+
+def test_a_system_that_is_off_is_exported_as_it_is(make_system, emulator):
+    """And nothing of it changes."""
+    system = make_system(**SMALL)
+    scribble(system, 5)
+    expected = content_of(system.host, system.sources()[0])
+
+    with Exported(emulator, system, None) as exported:
+        files = exported.files()
+
+    assert content_of_bytes(system.host, files['disks/vda.qcow2']) == expected
+    assert content_of(system.host, system.sources()[0]) == expected
+    assert not system.domain.snapshotNum()
 
 
 # Back in -------------------------------------------------------------------

@@ -92,6 +92,29 @@ def test_a_killed_export_is_whole_or_gone(served, step):
             assert json.load(tar.extractfile('manifest.json'))
 
 
+@pytest.mark.parametrize(
+    'place',
+    [
+        f'{operation}:{step}'
+        for operation in ('create', 'export', 'delete')
+        for step in behaviour.STEPS[operation]
+    ],
+)
+def test_a_killed_export_of_a_system_leaves_no_snapshot(served, place):
+    """And is whole, or gone."""
+    served.restart('--fake-die', place)
+    requests.post(f'{served.system(FAKE_UUID)}/Oem/HawkFish/Exports', json={})
+    served.wait_dead()
+
+    served.restart()
+    wait_idle(served)
+
+    assert [one['Name'] for one in served.snapshots(FAKE_UUID)] == ['a']
+    found = exports(served)
+    assert len(found) == len(kept(served, 'staged')) <= 1
+    assert found or not place.startswith('delete')
+
+
 @pytest.mark.parametrize('step', behaviour.STEPS['import'])
 def test_a_killed_import_is_whole_or_gone(served, step):
     """No half of a system, and no file that none has."""

@@ -192,3 +192,50 @@ def test_it_is_killed_at_any_moment(killed):
         assert len({tuple(names) for names in killed.names()}) == 1
         assert set(killed.groups().values()) <= {'Ready'}
         assert set(killed.groups()) == {*killed.names()[0]}
+
+
+def kept(killed: Killed, name: str) -> list[Any]:
+    config = {'SUSHY_EMULATOR_STATE_DIR': str(killed.served.folder)}
+    return list(internals.persistent_dict(config, f'hawkfish-{name}'))
+
+
+@pytest.mark.parametrize('place', places('export'))
+def test_an_export_is_whole_or_nothing(killed, place):
+    """Of all systems, with its files."""
+    action = f'{SNAPSHOTS}/a/Actions/HawkFishGroupSnapshot.Export'
+    response = die(killed, place, action)
+    killed.wait_idle()
+
+    exports = killed.get(f'{LAB}/Oem/HawkFish/Exports?$expand=.')['Members']
+    assert len(exports) == (response.status_code == 201)
+    assert len(kept(killed, 'staged')) == len(exports) * len(UUIDS)
+
+
+@pytest.mark.parametrize('place', places('import'))
+def test_an_import_is_whole_or_nothing(killed, place):
+    """All systems and their group, or neither those nor a file."""
+    action = f'{SNAPSHOTS}/a/Actions/HawkFishGroupSnapshot.Export'
+    export = killed.served.wait(killed.post(action)).json()
+    content = requests.get(killed.served.url + export['DataURI']).content
+    requests.delete(killed.served.url + export['@odata.id'])
+    killed.served.stop()
+    killed.start('--fake-die', place)
+    accepted = requests.post(
+        f'{killed.served.url}/redfish/v1/Oem/HawkFish/Import'
+        '?Name=new&Prefix=new-',
+        data=content,
+        headers={'Content-Type': 'application/x-tar'},
+    )
+    killed.served.wait_dead()
+    killed.restart()
+    response = killed.served.watch(accepted.headers['Location'])
+    killed.wait_idle()
+
+    made = response.status_code == 201
+    systems = killed.get('/redfish/v1/Systems')['Members']
+    assert len(systems) == len(UUIDS) * (1 + made)
+    assert len(killed.get(AGGREGATES)['Members']) == 1 + made
+    wait_for(
+        lambda: len(kept(killed, 'files')) == len(UUIDS) * made,
+        lambda: f'the end of {kept(killed, "files")}',
+    )

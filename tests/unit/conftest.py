@@ -22,6 +22,7 @@ from werkzeug import serving
 
 from hawkfish_plugin import db, notes, services
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.exports import Owner
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.tasks.operation import Operation
@@ -218,7 +219,7 @@ def emulator(served_app: Emulator) -> Any:
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
     for system in served_app.driver.power_states():
-        for export in served_app.services.exports.list(system):
+        for export in served_app.services.exports.list(Owner(system.uuid)):
             served_app.services.exports.delete(export)
     for system in served_app.driver.systems():
         # The next one may have the same name, and the same second.

@@ -17,6 +17,7 @@ from hawkfish_plugin import client, exceptions, export_catalogue
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.exports import Owner
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -28,7 +29,7 @@ def _no_exports(emulator):
     emulator.driver.behaviour = Behaviour()
     emulator.wait_idle()
     for system in emulator.driver.power_states():
-        for export in emulator.services.exports.list(system):
+        for export in emulator.services.exports.list(Owner(system.uuid)):
             emulator.services.exports.delete(export)
     assert not emulator.driver.staged()
 
@@ -473,3 +474,167 @@ def test_the_sdk_saves_a_bundle(emulator, tmp_path):
     assert seen[-1] == (made.size_bytes, made.size_bytes)
     assert made.snapshot == found.snapshot == 'a'
     assert not service.exports('fake')
+
+
+# Of a system as it is now ---------------------------------------------------
+
+
+def begin_now(emulator, **body):
+    return requests.post(exports_url(emulator), json=body, timeout=60)
+
+
+def snapshots(emulator):
+    return emulator.driver.names(emulator.system)
+
+
+def test_a_system_is_exported_as_it_is_now(emulator):
+    """With its memory if that is wanted; its snapshot is gone again."""
+    emulator.behaviour.power_state = 'On'
+
+    answers = [
+        emulator.wait(begin_now(emulator, **body))
+        for body in ({}, {'IncludeMemory': True})
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    found = [answer.json() for answer in answers]
+    assert [answer.headers['Location'] for answer in answers] == [
+        one['@odata.id'] for one in found
+    ]
+    assert [
+        'Memory' in {f['Role'] for f in one['Files']} for one in found
+    ] == [False, True]
+    assert whole(fetch(emulator, found[1]).content)
+    assert not snapshots(emulator)
+
+
+def test_an_export_now_counts_for_no_limit(emulator):
+    """It prunes nothing, and others are as they were."""
+    emulator.created(Name='a')
+    requests.patch(
+        f'{emulator.snapshots_url.rpartition("/")[0]}/SnapshotPolicy',
+        json={'MaxSnapshots': 1},
+        timeout=60,
+    )
+
+    answer = emulator.wait(begin_now(emulator))
+
+    assert answer.status_code == 201, answer.text
+    assert snapshots(emulator) == ['a']
+
+
+def test_the_task_of_an_export_links_to_it(emulator):
+    """As long as it is there."""
+    made = [begin_now(emulator), None]
+    emulator.wait(made[0])
+    emulator.created(Name='a')
+    made[1] = begin(emulator)
+    emulator.wait(made[1])
+    tasks = [
+        f'{emulator.url}/redfish/v1/TaskService/Tasks/{one.json()["Id"]}'
+        for one in made
+    ]
+
+    def linked():
+        return [
+            [
+                link['@odata.id']
+                for link in requests.get(task, timeout=60).json()['Links'][
+                    'CreatedResources'
+                ]
+            ]
+            for task in tasks
+        ]
+
+    exports = [[one['@odata.id']] for one in listed(emulator)]
+    assert linked() == exports
+    requests.delete(emulator.url + exports[0][0], timeout=60)
+    assert linked() == [[], exports[1]]
+
+
+def test_memory_that_a_system_does_not_have_is_refused(emulator):
+    """Before anything is made."""
+    answer = begin_now(emulator, IncludeMemory=True)
+
+    assert answer.status_code == 409
+    assert message_ids(answer) == ['ExportNotPossible']
+
+
+@pytest.mark.parametrize(
+    'body, message',
+    [
+        ({'IncludeMemory': 'yes'}, 'PropertyValueTypeError'),
+        ({'SizeBytes': 5}, 'PropertyNotWritable'),
+        ({'Colour': 'red'}, 'PropertyUnknown'),
+    ],
+)
+def test_what_is_asked_of_an_export_is_checked(emulator, body, message):
+    """Each property of it."""
+    assert message_ids(begin_now(emulator, **body)) == [message]
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        *('create:prepare', 'create:capture'),
+        *('export:prepare', 'export:stage', 'export:finish'),
+    ],
+)
+def test_an_export_now_that_fails_leaves_no_snapshot(emulator, place):
+    """The error is that of the step."""
+    error = exceptions.OperationFailed('export', 'no space left')
+    emulator.behaviour.fail_at = {place: error}
+
+    answer = emulator.wait(begin_now(emulator))
+
+    assert answer.status_code == 409
+    assert message_ids(answer) == ['OperationFailed']
+    assert not snapshots(emulator)
+    assert not listed(emulator)
+
+
+def test_a_cancelled_export_now_leaves_nothing(emulator):
+    """Neither its snapshot nor its files."""
+    with emulator.slow():
+        exporting = begin_now(emulator)
+        emulator.wait_running(exporting)
+        emulator.cancel(exporting)
+
+    emulator.wait_idle()
+    assert not snapshots(emulator)
+    assert not listed(emulator)
+
+
+def test_a_snapshot_that_stays_is_named(emulator):
+    """The export is there all the same."""
+    error = exceptions.OperationFailed('delete', 'no')
+    emulator.behaviour.fail_at = {'delete:prepare': error}
+
+    exporting = begin_now(emulator)
+    answer = emulator.wait(exporting)
+
+    assert answer.status_code == 201
+    (left,) = snapshots(emulator)
+    said = requests.get(
+        f'{emulator.url}/redfish/v1/TaskService/Tasks/'
+        f'{exporting.json()["Id"]}',
+        timeout=60,
+    ).json()['Messages']
+    assert any(
+        one['MessageId'].endswith('ExportSnapshotLeft')
+        and one['MessageArgs'][0] == left
+        for one in said
+    )
+    emulator.driver.clear()
+
+
+def test_the_command_exports_a_system(emulator, hawkfish, tmp_path):
+    """As it is; nothing is left."""
+    path = tmp_path / 'lab.tar'
+
+    status, out, err = hawkfish('system', 'export', 'fake', '-o', path)
+
+    assert (status, out) == (0, b''), err
+    assert whole(path.read_bytes())
+    assert not listed(emulator)
+    assert not snapshots(emulator)

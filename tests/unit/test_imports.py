@@ -28,7 +28,7 @@ def _nothing_left(emulator):
     yield
     emulator.driver.behaviour = Behaviour()
     emulator.wait_idle()
-    uploads = emulator.services.importing._uploads
+    uploads = emulator.services.receiving._uploads
     assert not uploads.all()
     assert not list(emulator.folder.glob('upload-*'))
     for system in set(emulator.driver.power_states()) - systems:
@@ -286,7 +286,7 @@ def test_a_bundle_that_is_none_is_refused(emulator, name):
 def test_a_newer_bundle_is_refused(emulator):
     """It could hold what this release does not know."""
     made = Made()
-    made.manifest['Version'] = 2
+    made.manifest['Version'] = 3
 
     answer = send(emulator, made.tar())
 
@@ -366,12 +366,12 @@ def test_a_failed_import_leaves_nothing(emulator, step):
 
     assert message_ids(answer) == ['OperationFailed']
     assert set(emulator.driver.power_states()) == before
-    emulator.services.importing.periodic()
+    emulator.services.receiving.periodic()
 
 
 def test_what_a_dead_process_has_received_is_removed(emulator):
     """By whichever process looks next."""
-    uploads = emulator.services.importing._uploads
+    uploads = emulator.services.receiving._uploads
     alive = uploads.begin()
     with emulator.services.locks.upload(alive):
         for path, upload in (

@@ -11,6 +11,8 @@ it, or other systems do.  No libvirt call is made here.
 import copy
 import dataclasses
 import posixpath
+import re
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from xml.etree import ElementTree
 
@@ -20,6 +22,9 @@ from hawkfish_plugin.drivers.libvirt.xml import Element
 
 # What belongs to the system of a host, and nobody else writes to.
 _SYSTEM = '/usr/share/'
+_MAC = re.compile('[0-9a-f]{2}(:[0-9a-f]{2}){5}')
+# The first half of each of its MAC addresses.
+_QEMU = '52:54:00'
 
 _TOP = (
     *('title', 'description', 'memory', 'currentMemory', 'maxMemory'),
@@ -46,10 +51,19 @@ _NIC = ('model', 'boot', 'link', 'mtu', 'address', 'bandwidth', 'alias')
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """The *files* that systems of the host name, and *folders* of sockets."""
+    """
+    The *files* that systems of the host name, and *sockets*.
+
+    These are the paths of their consoles and channels.
+    """
 
     files: Collection[str] = ()
-    folders: Collection[str] = ()
+    sockets: Collection[str] = ()
+
+    @property
+    def folders(self) -> set[str]:
+        """Those of the sockets."""
+        return {posixpath.dirname(path) for path in self.sockets}
 
     def has(self, path: str) -> bool:
         plain = posixpath.normpath(path)
@@ -58,7 +72,7 @@ class Known:
 
 def known_of(definitions: Iterable[Element]) -> Known:
     """What the *definitions* of all systems of a host make known."""
-    files, folders = set[str](), set[str]()
+    files, sockets = set[str](), set[str]()
     for root in definitions:
         for tag in ('loader', 'kernel', 'initrd'):
             files |= {e.text for e in root.findall(f'os/{tag}') if e.text}
@@ -66,8 +80,8 @@ def known_of(definitions: Iterable[Element]) -> Known:
             files.add(nvram.get('template', ''))
         for device in _characters(root):
             for source in device.findall('source'):
-                folders.add(posixpath.dirname(source.get('path', '')))
-    return Known(files - {''}, folders - {''})
+                sockets.add(source.get('path', ''))
+    return Known(files - {''}, sockets - {''})
 
 
 def parse(text: str) -> Element:
@@ -84,6 +98,26 @@ def parse(text: str) -> Element:
     return root
 
 
+def macs(root: Element) -> list[str]:
+    """The MAC addresses that a definition has, as libvirt writes them."""
+    found = [
+        mac.get('address', '').lower()
+        for mac in root.findall('devices/interface/mac')
+    ]
+    if not all(map(_MAC.fullmatch, found)):
+        raise exceptions.BundleInvalid('it has a MAC address that is none')
+    return found
+
+
+def new_mac(taken: Collection[str]) -> str:
+    """One of QEMU's that is not *taken*."""
+    while True:
+        ends = secrets.token_bytes(3)
+        found = ':'.join((_QEMU, *(f'{byte:02x}' for byte in ends)))
+        if found not in taken:
+            return found
+
+
 def networks(root: Element) -> set[str]:
     """The networks that a definition needs."""
     return {
@@ -96,8 +130,9 @@ class Rebuilt:
     """
     The definition of the system *name*, after *root* of a bundle.
 
-    *disks* are the files of its disks, by target; *left_out* is what it has
-    no more.  Raises ImportNotPossible.
+    *disks* are the files of its disks, by target, and *macs* the addresses
+    that it gets, by those that it had (others are new); *left_out* is what it
+    has no more.  Raises ImportNotPossible.
     """
 
     def __init__(
@@ -107,11 +142,13 @@ class Rebuilt:
         uuid: str,
         disks: Mapping[str, str],
         known: Known,
+        macs: Mapping[str, str] | None = None,
     ) -> None:
         self._former = root.findtext('name', '')
         self._name = name
         self._disks = disks
         self._known = known
+        self._macs = macs or {}
         self.left_out: list[str] = []
         kind = root.get('type', 'kvm')
         self.root = Element('domain', type=kind if kind == 'kvm' else 'qemu')
@@ -168,7 +205,7 @@ class Rebuilt:
         if device.tag == 'disk':
             return self._disk(device)
         if device.tag == 'interface':
-            return _nic(device)
+            return _nic(device, self._macs)
         if device.tag == 'graphics':
             return _graphics(device)
         if device.tag in ('serial', 'console', 'channel'):
@@ -220,8 +257,9 @@ class Rebuilt:
             folder, name = posixpath.split(source.get('path', ''))
             if folder in self._known.folders and self._former in name:
                 own = name.replace(self._former, self._name)
-                if self._former and own != name:
-                    return posixpath.join(folder, own)
+                path = posixpath.join(folder, own)
+                if self._former and path not in self._known.sockets:
+                    return path
         return None
 
 
@@ -237,12 +275,16 @@ def _with(device: Element, tags: Collection[str]) -> Element:
     return made
 
 
-def _nic(device: Element) -> Element | None:
+def _nic(device: Element, macs: Mapping[str, str]) -> Element | None:
     kind = device.get('type', '')
     if kind not in ('network', 'bridge', 'user'):
         return None
-    # Its MAC and the name of its tap are made anew.
+    # The name of its tap is made anew.
     made = _with(device, _NIC)
+    for mac in device.findall('mac'):
+        address = macs.get(mac.get('address', '').lower())
+        if address:
+            made.insert(0, Element('mac', address=address))
     for source in device.findall('source'):
         given = {
             key: source.get(key, '')

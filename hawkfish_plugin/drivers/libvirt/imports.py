@@ -46,6 +46,7 @@ def plan(
     request: ImportRequest,
     members: Sequence[Member],
     conf: cfg.ConfigOpts,
+    beside: int = 0,
 ) -> dict[str, str]:
     """See ``importing.Imports.plan_import``."""
     root = import_xml.parse(request.definition)
@@ -64,14 +65,65 @@ def plan(
         for name in sorted(import_xml.networks(root))
         if not _has_network(host, name)
     ]
+    found += _taken(host, request)
+    exceptions.check(found)
+    sizes = {one.name: one.size for one in members}
+    needed = beside + sum(sizes[name] for name in files)
+    space.check(space.for_files(host.storage, folder, needed))
+    return files
+
+
+def _taken(
+    host: Host, request: ImportRequest
+) -> list[exceptions.HawkFishError]:
+    """What of its identity another system has."""
+    found: list[exceptions.HawkFishError] = []
     with contextlib.suppress(exceptions.SystemNotFound):
         domains.find_any(host, request.name)
         found.append(exceptions.SystemExists(request.name))
-    exceptions.check(found)
-    sizes = {one.name: one.size for one in members}
-    needed = sum(sizes[name] for name in files)
-    space.check(space.for_files(host.storage, folder, needed))
-    return files
+    if not found:
+        with contextlib.suppress(exceptions.SystemNotFound):
+            domain = domains.find_any(host, request.uuid)
+            found.append(exceptions.SystemExists(domain.name))
+    owners = _mac_owners(host)
+    found += [
+        exceptions.ImportNotPossible(
+            f'{owners[mac]!r} has the MAC address {mac}'
+        )
+        for mac in import_xml.macs(import_xml.parse(request.definition))
+        if request.macs.get(mac) == mac and mac in owners
+    ]
+    return found
+
+
+def map_macs(
+    host: Host, definitions: Sequence[str], keep: bool
+) -> dict[str, str]:
+    """See ``importing.Imports.map_macs``."""
+    had = [
+        mac
+        for text in definitions
+        for mac in import_xml.macs(import_xml.parse(text))
+    ]
+    if keep:
+        return {mac: mac for mac in had}
+    taken = {*had, *_mac_owners(host)}
+    found = dict[str, str]()
+    for mac in dict.fromkeys(had):
+        found[mac] = import_xml.new_mac(taken)
+        taken.add(found[mac])
+    return found
+
+
+def _mac_owners(host: Host) -> dict[str, str]:
+    """The systems of the host, by the MAC addresses that they have."""
+    found = dict[str, str]()
+    for domain in domains.all_of(host):
+        # One may be undefined meanwhile.
+        with errors.ignored(host.connection):
+            root = domain.definition(inactive=True)
+            found |= dict.fromkeys(import_xml.macs(root), domain.name)
+    return found
 
 
 def _folder(host: Host, name: str) -> str:
@@ -139,7 +191,9 @@ def _rebuild(
         for one in _of_role(members, manifest.DISK)
     }
     known = import_xml.known_of(definitions)
-    return Rebuilt(root, request.name, request.uuid, disks, known)
+    return Rebuilt(
+        root, request.name, request.uuid, disks, known, request.macs
+    )
 
 
 # Files ---------------------------------------------------------------------
@@ -175,7 +229,7 @@ def run(
             _make(host, request, files, members, context)
         except (libvirt.libvirtError, exceptions.HawkFishError):
             if host.is_alive:
-                _undo(host, request, files, context)
+                undo(host, request, files, context)
             raise
 
 
@@ -186,9 +240,7 @@ def _make(
     members: Sequence[Member],
     context: contract.TaskContext,
 ) -> None:
-    with contextlib.suppress(exceptions.SystemNotFound):
-        domains.find_any(host, request.name)
-        raise exceptions.SystemExists(request.name)
+    exceptions.check(_taken(host, request))
     root = import_xml.parse(request.definition)
     rebuilt = _rebuild(host, request, root, files, members)
     context.step('define')
@@ -200,6 +252,8 @@ def _make(
         domain.definition(inactive=True),
         copies,
     )
+    # Where it is one of several, none runs before all are there.
+    context.meet(contract.Meeting.LOADED)
     if request.start:
         domain.start(contract.ON)
     context.step('finish')
@@ -246,19 +300,22 @@ def settle(
         if context.last_step == 'finish':
             _tidy(host, _copies(files, members), (), members, context)
             return
-        _undo(host, request, files, context)
+        undo(host, request, files, context)
     raise exceptions.OperationInterrupted(_NAME, 'nothing of it was kept')
 
 
-def _undo(
+def undo(
     host: Host,
     request: ImportRequest,
     files: Mapping[str, str],
     context: contract.TaskContext,
 ) -> None:
-    """Remove the system, which nobody else has, and its files."""
+    """See ``importing.Imports.undo_import``."""
     with contextlib.suppress(exceptions.SystemNotFound):
-        _remove(domains.find(host, request.uuid))
+        domain = domains.find(host, request.uuid)
+        # Another one may have got an identity that was kept.
+        if {*xml.files(domain.definition(inactive=True))} & {*files.values()}:
+            _remove(domain)
     leftovers.remove(host, files.values(), context)
 
 

@@ -32,9 +32,12 @@ _NO_PATIENCE = 0.0
 class Transfers(Part):
     """See ``exporting.Exports`` and ``importing.Imports``."""
 
-    def check_export(self, uuid: str, request: ExportRequest) -> None:
+    def check_export(
+        self, uuid: str, request: ExportRequest
+    ) -> Sequence[tuple[str, int, int]]:
         with self._hypervisor.domain(uuid, contract.EXPORT) as domain:
-            export.plan(domain, request, self._conf)
+            needs = export.plan(domain, request, self._conf).needs
+        return [(one.folder, one.needed, one.available) for one in needs]
 
     def export(
         self, uuid: str, request: ExportRequest, context: contract.TaskContext
@@ -66,11 +69,20 @@ class Transfers(Part):
 
     # In -------------------------------------------------------------------
 
-    def plan_import(
-        self, request: ImportRequest, members: Sequence[Member]
+    def map_macs(
+        self, definitions: Sequence[str], keep: bool
     ) -> Mapping[str, str]:
         with self._hypervisor.host(contract.IMPORT) as host:
-            return imports.plan(host, request, members, self._conf)
+            return imports.map_macs(host, definitions, keep)
+
+    def plan_import(
+        self,
+        request: ImportRequest,
+        members: Sequence[Member],
+        beside: int = 0,
+    ) -> Mapping[str, str]:
+        with self._hypervisor.host(contract.IMPORT) as host:
+            return imports.plan(host, request, members, self._conf, beside)
 
     def make_file(self, path: str, size: int) -> None:
         with self._hypervisor.host(contract.IMPORT) as host:
@@ -105,3 +117,14 @@ class Transfers(Part):
         context: contract.TaskContext,
     ) -> None:
         imports.settle(self._hypervisor, request, files, members, context)
+
+    def undo_import(
+        self,
+        request: ImportRequest,
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        with self._hypervisor.host(
+            contract.IMPORT, context.check_active
+        ) as host:
+            imports.undo(host, request, files, context)

@@ -192,7 +192,7 @@ def test_variables_get_a_path_of_their_own():
 def test_a_log_goes_beside_those_of_other_systems():
     """Under the name of the new one; in other folders there is none."""
     device = "<serial type='file'><source path='{}/old.log'/></serial>"
-    known = Known(folders={'/logs'})
+    known = Known(sockets={'/logs/other.log'})
 
     beside = rebuilt(devices=device.format('/logs'), known=known)
     elsewhere = rebuilt(devices=device.format('/etc'), known=known)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Receiving a bundle that is to be imported.
+
+A request receives it, with a check of each part as it comes; then a task makes
+the system, or those of a group.  Owns what is decided before the first file is
+made: names, identities, and all that stands in the way.  Until the task has
+ended the files are noted as an upload, and go with whatever has failed or
+died.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hawkfish_plugin import db, exceptions, locks
+from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles.manifest import Bundle, Lab, Manifest, Member
+from hawkfish_plugin.bundles.reading import Read, Reader
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.operations import grouped
+from hawkfish_plugin.operations.group_import import GroupImport
+from hawkfish_plugin.operations.importing import (
+    Import,
+    Planned,
+    importing,
+)
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.tasks.task import Task
+from hawkfish_plugin.uploads import Uploads
+
+LOG = logging.getLogger(__name__)
+
+# What libvirt, a file system and a URI all take for a name.
+_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}')
+_RULE = 'it must have 1 to 64 letters, digits, and _, . and - within'
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportOptions:
+    """
+    What is asked for: *name* None is that of the bundle's system, or group.
+
+    The name of each system begins with *prefix*.  To *keep* identities is to
+    keep UUIDs and MAC addresses.  *pool* and *start* as in ``ImportRequest``.
+    """
+
+    name: str | None = None
+    pool: str | None = None
+    start: bool = False
+    prefix: str = ''
+    keep: bool = False
+
+
+class Receiving:
+    """What receives bundles, and submits their tasks."""
+
+    def __init__(
+        self,
+        driver: contract.Driver,
+        task_table: Tasks,
+        uploads: Uploads,
+        database: db.Database,
+        lock_files: locks.Locks,
+        single: Import,
+        group: GroupImport,
+    ) -> None:
+        self._driver = driver
+        self._tasks = task_table
+        self._uploads = uploads
+        self._db = database
+        self._locks = lock_files
+        self._single = single
+        self._group = group
+
+    def receive(
+        self,
+        read: Read,
+        length: int,
+        options: ImportOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        """
+        Receive a bundle of *length* bytes from *read*; returns its task.
+
+        Raises BundleInvalid, BundleTooNew, and everything that stands in the
+        way of a system; then no file is left.
+        """
+        reader = Reader(read, length)
+        bundle = reader.manifest()
+        group, names = self._names(bundle, options)
+        with self._uploading() as upload:
+            planned: Sequence[Planned] = ()
+            definitions, files = list[str](), dict[str, str]()
+            for member, parts in reader.members(bundle):
+                if member.role == manifest.DOMAIN:
+                    definitions.append(_text(parts))
+                    if len(definitions) == len(names):
+                        planned = self._plan(
+                            bundle, names, definitions, options
+                        )
+                        for one in planned:
+                            files |= one.files
+                        self._uploads.note(upload, list(files.values()))
+                elif member.name in files:
+                    self._receive(files[member.name], member, parts)
+                else:
+                    for _ in parts:
+                        pass
+            return self._submit(group, planned, upload, payload)
+
+    def _names(
+        self, bundle: Bundle, options: ImportOptions
+    ) -> tuple[str | None, Sequence[str]]:
+        """The name of the group, if it is one, and those of the systems."""
+        found = [one.source.system for one in bundle.systems]
+        group = None
+        if isinstance(bundle, Lab):
+            group = options.name or bundle.group
+            self._group.check(group)
+        elif options.name is not None:
+            found = [options.name]
+        found = [options.prefix + name for name in found]
+        for name in found:
+            if not _NAME.fullmatch(name):
+                raise exceptions.SystemNameInvalid(name[:200], _RULE)
+        return group, found
+
+    def _plan(
+        self,
+        bundle: Bundle,
+        names: Sequence[str],
+        definitions: Sequence[str],
+        options: ImportOptions,
+    ) -> Sequence[Planned]:
+        """Where the files of each system go; raises what is in the way."""
+        driver = importing(self._driver)
+        macs = driver.map_macs(definitions, options.keep)
+        requests = [
+            ImportRequest(
+                _identity(one, options.keep),
+                name,
+                definition,
+                options.pool,
+                options.start,
+                macs,
+            )
+            for one, name, definition in zip(
+                bundle.systems, names, definitions, strict=True
+            )
+        ]
+        systems = {
+            contract.System(request.uuid, request.name): number
+            for number, request in enumerate(requests)
+        }
+
+        def plan(system: contract.System) -> Planned:
+            number = systems[system]
+            others = bundle.systems[:number]
+            members = bundle.systems[number].members
+            files = driver.plan_import(
+                requests[number], members, sum(map(_bytes, others))
+            )
+            return Planned(requests[number], files, members)
+
+        if isinstance(bundle, Lab):
+            return grouped.ask_all(list(systems), plan)
+        return [plan(next(iter(systems)))]
+
+    @contextlib.contextmanager
+    def _uploading(self) -> Iterator[int]:
+        """Note an upload, whose files go where the block fails."""
+        upload = self._uploads.begin()
+        with self._locks.upload(upload):
+            try:
+                yield upload
+            except BaseException:
+                self._drop(upload)
+                raise
+
+    def _receive(
+        self, path: str, member: Member, parts: Iterator[bytes]
+    ) -> None:
+        driver, offset = importing(self._driver), 0
+        driver.make_file(path, member.size)
+        for part in parts:
+            driver.write_file(path, offset, part)
+            offset += len(part)
+        driver.check_file(path, member)
+
+    def _submit(
+        self,
+        group: str | None,
+        planned: Sequence[Planned],
+        upload: int,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        with self._db.transaction():
+            if group is None:
+                task = self._single.submit(planned[0], upload, payload)
+            else:
+                task = self._group.submit(group, planned, upload, payload)
+            self._uploads.hand_over(upload, task.id)
+        return task
+
+    def _drop(self, upload: int) -> None:
+        """Remove the files of an upload, now or later."""
+        for one in self._uploads.all():
+            if one.id == upload:
+                with contextlib.suppress(exceptions.HawkFishError):
+                    importing(self._driver).remove_files(one.files)
+                    self._uploads.forget(upload)
+
+    def periodic(self) -> None:
+        """Remove the files of uploads whose process or task is no more."""
+        for one in self._uploads.all():
+            if one.task is not None and not self._has_ended(one.task):
+                continue
+            with (
+                contextlib.suppress(exceptions.SystemLocked),
+                self._locks.upload(one.id),
+            ):
+                LOG.info('The upload %s is removed', one.id)
+                self._drop(one.id)
+
+    def _has_ended(self, task: int) -> bool:
+        try:
+            return not self._tasks.get(task).active
+        except exceptions.TaskNotFound:
+            return True
+
+
+def _text(parts: Iterator[bytes]) -> str:
+    try:
+        return b''.join(parts).decode()
+    except UnicodeDecodeError:
+        raise exceptions.BundleInvalid('its definition is no text') from None
+
+
+def _identity(described: Manifest, keep: bool) -> str:
+    """The UUID of what is made of it."""
+    if not keep:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(described.source.uuid))
+    except ValueError:
+        raise exceptions.BundleInvalid(
+            f'the UUID of system {described.source.system!r} is none'
+        ) from None
+
+
+def _bytes(described: Manifest) -> int:
+    """What its files take at the most."""
+    return sum(one.size for one in described.members)
