@@ -239,6 +239,11 @@ def _name(options: ImportOptions, described: Manifest) -> str:
     name = options.name
     if name is None:
         name = described.source.system
+    return check_name(name)
+
+
+def check_name(name: str) -> str:
+    """*name*; raises SystemNameInvalid where no system can have it."""
     if not _NAME.fullmatch(name):
         raise exceptions.SystemNameInvalid(name[:200], _RULE)
     return name

@@ -163,6 +163,10 @@ NOT_RELEASED = {
     'repair',
     'export',
     'import',
+    'backup',
+    'restore',
+    'verify-backup',
+    'delete-backup',
     *(name for name, kind in work.KINDS.items() if kind.of_group),
 }
 

@@ -49,7 +49,7 @@ def plan(
 ) -> dict[str, str]:
     """See ``importing.Imports.plan_import``."""
     root = import_xml.parse(request.definition)
-    folder = _folder(host, request.pool or conf.backup.import_pool)
+    folder = folder_of(host, request.pool or conf.backup.import_pool)
     files = _files(request.name, folder, members)
     # Raises what could not be defined.
     _rebuild(host, request, root, files, members)
@@ -74,7 +74,7 @@ def plan(
     return files
 
 
-def _folder(host: Host, name: str) -> str:
+def folder_of(host: Host, name: str) -> str:
     """The folder of the pool *name*; raises PoolNotUsable."""
     try:
         pool = host.connection.storagePoolLookupByName(name)
@@ -172,14 +172,14 @@ def run(
     with hypervisor.host(_NAME, context.check_active) as host:
         context.step('prepare')
         try:
-            _make(host, request, files, members, context)
+            make(host, request, files, members, context)
         except (libvirt.libvirtError, exceptions.HawkFishError):
             if host.is_alive:
-                _undo(host, request, files, context)
+                undo(host, request, files, context)
             raise
 
 
-def _make(
+def make(
     host: Host,
     request: ImportRequest,
     files: Mapping[str, str],
@@ -246,11 +246,11 @@ def settle(
         if context.last_step == 'finish':
             _tidy(host, _copies(files, members), (), members, context)
             return
-        _undo(host, request, files, context)
+        undo(host, request, files, context)
     raise exceptions.OperationInterrupted(_NAME, 'nothing of it was kept')
 
 
-def _undo(
+def undo(
     host: Host,
     request: ImportRequest,
     files: Mapping[str, str],

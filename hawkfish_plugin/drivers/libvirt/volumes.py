@@ -132,6 +132,14 @@ def copy_xml(name: str, kind: str, capacity: int) -> str:
     return xml.render(root)
 
 
+def disk_xml(path: str, capacity: int, base: str | None) -> str:
+    """A qcow2 file of *capacity* bytes, over *base* of its folder if given."""
+    root = _new(path, 'qcow2', str(capacity), None)
+    if base is not None:
+        _back(root, posixpath.basename(base), 'qcow2')
+    return xml.render(root)
+
+
 def overlay_xml(
     path: str, base: str, base_format: str, like: xml.Element | None
 ) -> str:
@@ -142,10 +150,14 @@ def overlay_xml(
     """
     size = None if like is None else like.findtext('capacity')
     root = _new(path, 'qcow2', size, like)
+    _back(root, base, base_format)
+    return xml.render(root)
+
+
+def _back(root: xml.Element, base: str, base_format: str) -> None:
     backing = ElementTree.SubElement(root, 'backingStore')
     ElementTree.SubElement(backing, 'path').text = base
     ElementTree.SubElement(backing, 'format', type=base_format)
-    return xml.render(root)
 
 
 def overlay_size(capacity: int, cluster: int = 0) -> int:
