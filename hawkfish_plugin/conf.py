@@ -340,8 +340,8 @@ tasks_opts: list[cfg.Opt] = [
         'deadline',
         default=3600,
         min=1,
-        help='Seconds after which a running create is aborted, and after '
-        'which a task that is still waiting is no longer started.',
+        help='Seconds after which a running create or backup is aborted, and '
+        'after which a task that is still waiting is no longer started.',
     ),
     cfg.IntOpt(
         'keep_completed',

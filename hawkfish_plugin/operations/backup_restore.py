@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import catalogue, events, exceptions
+from hawkfish_plugin import catalogue, events, exceptions, locks
 from hawkfish_plugin.backup_catalogue import BackupCatalogue, backing_up
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.importing import ImportRequest
@@ -35,7 +35,7 @@ class RestoreArguments(Record):
 class RestoreBackup(Operation):
     name = contract.RESTORE
     title = 'Restore a backup of {system}'
-    # Nobody knows the new system yet.
+    # It reads the repository, and nothing of the system.
     lock = Lock.NONE
     cancellable = True
 
@@ -45,11 +45,13 @@ class RestoreBackup(Operation):
         task_table: Tasks,
         systems: catalogue.Catalogue,
         backups: BackupCatalogue,
+        lock_files: locks.Locks,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._systems = systems
         self._backups = backups
+        self._locks = lock_files
 
     def submit(
         self,
@@ -89,14 +91,18 @@ class RestoreBackup(Operation):
         task = context.task
         arguments = RestoreArguments.load(task.arguments)
         chain = self._backups.chain(task.one_system, arguments.backup)
-        backing_up(self._driver).restore_backup(
-            _request(task), [one.made for one in chain], context
-        )
-        return {'system': _request(task).uuid}
+        request = _request(task)
+        # Whoever finds the new system leaves it alone until it is whole.
+        with self._locks.system(request.uuid, locks.REQUEST_TIMEOUT):
+            backing_up(self._driver).restore_backup(
+                request, [one.made for one in chain], context
+            )
+        return {'system': request.uuid}
 
     def settle(self, context: Context) -> dict[str, Any]:
         request = _request(context.task)
-        backing_up(self._driver).settle_restore(request, context)
+        with self._locks.system(request.uuid, locks.REQUEST_TIMEOUT):
+            backing_up(self._driver).settle_restore(request, context)
         return {'system': request.uuid}
 
     def events(

@@ -228,7 +228,11 @@ class Work(Access):
             self.backing_up,
             self._delete_backups,
             RestoreBackup(
-                self.driver, self.tasks, self.catalogue, self.backups
+                self.driver,
+                self.tasks,
+                self.catalogue,
+                self.backups,
+                self.locks,
             ),
             VerifyBackup(
                 self.driver,

@@ -307,6 +307,69 @@ def test_a_raw_disk_is_always_full(make_system, emulator):
     assert restored(emulator, system, fourth) == model.checksum()
 
 
+def test_an_image_of_an_old_version_is_always_full(make_system, emulator):
+    """It can have no bitmaps either, and is backed up all the same."""
+    system = make_system(**SMALL)
+    (path,) = system.sources()
+    inside(system.host, f'qemu-img amend -f qcow2 -o compat=0.10 {path}')
+    system.domain.create()
+    model = Model(system)
+    model.write(1, 0)
+    back_up(emulator, system)
+    model.write(2, 1)
+    second = back_up(emulator, system)
+
+    assert second['BackupType'] == 'Full'
+    assert 'cannot note' in second['FullReason']
+    assert restored(emulator, system, second) == model.checksum()
+
+
+def test_a_purge_keeps_the_chain(make_system, emulator):
+    """All snapshots go, and no checkpoint was ever in the way."""
+    model = small(make_system)
+    system = model.system
+    for number in range(3):
+        emulator.create(system.uuid, Name=f's{number}', IncludeMemory=False)
+        model.write(number + 1, number)
+        back_up(emulator, system)
+    model.write(9, 9)
+    uri = f'{emulator.collection(system.uuid)}/Actions/'
+    purge = requests.post(
+        uri + 'HawkFishSnapshotCollection.Purge', json={}, timeout=60
+    )
+    answer = emulator.wait(purge)
+    backup = back_up(emulator, system)
+
+    assert answer.status_code == 200, answer.text
+    assert backup['BackupType'] == 'Incremental'
+    assert restored(emulator, system, backup) == model.checksum()
+    bitmaps = inside(
+        system.host, f'qemu-img info -U {system.sources()[0]}'
+    ).count('name: hawkfish-')
+    assert bitmaps <= 1
+
+
+def test_an_abandoned_backup_leaves_nothing(make_system, emulator, repository):
+    """Nothing goes on for nobody; when that was seen, another can be made."""
+    model = small(make_system)
+    system = model.system
+    back_up(emulator, system)
+    before = set(repository.iterdir())
+    emulator.order('sleep=1', 'backup', 'copy')
+    pending = begin(emulator, system)
+    emulator.wait_ordered()
+    number = pending.headers['Location'].rpartition('/')[2]
+    task = f'{emulator.url}/redfish/v1/TaskService/Tasks/{number}'
+    action = f'{task}/Actions/Oem/HawkFishTask.Abandon'
+    assert requests.post(action, json={}, timeout=60).ok
+
+    wait_for(lambda: not traces(system), lambda: str(traces(system)))
+    wait_for(lambda: set(repository.iterdir()) == before)
+    assert message_ids(begin(emulator, system)) == ['SystemHalfChanged']
+    requests.delete(task, timeout=60)
+    assert back_up(emulator, system)['BackupType'] == 'Incremental'
+
+
 def test_a_system_that_is_gone_comes_back(make_system, emulator, host):
     """By its name, with the variables of its firmware."""
     system = make_system(**SMALL, firmware='uefi')

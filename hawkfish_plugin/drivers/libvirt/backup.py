@@ -87,6 +87,11 @@ def run(
             if domain.host.is_alive:
                 _undo(domain.host, domain, journal, context)
             raise
+        except contract.Abandoned:
+            # Nobody else would end its job; all of it is of its own name.
+            with hypervisor.domain(uuid, _NAME) as again:
+                _undo(again.host, again, journal, context)
+            raise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,15 +174,15 @@ class _Making:
         parent = self.request.parent
         if parent is None:
             return {}, self.request.reason
-        if not self.planned.notes:
-            return {}, 'the system has internal snapshots'
+        if not self.planned.noting:
+            return {}, 'its images cannot note what changes'
         found = {
             target: one.name
             for one in parent.members
             if one.role == manifest.DISK
             and (target := one.target or '') in self.planned.capacities
             and one.capacity == self.planned.capacities[target]
-            and self.planned.formats[target] == 'qcow2'
+            and target in self.planned.noting
         }
         if not found:
             return {}, 'no disk is what it was at the last one'
@@ -232,7 +237,7 @@ class _Making:
             self.reader.domain,
             self.request.token,
             targets,
-            self.planned.notes,
+            [self.reader.targets[target] for target in self.planned.noting],
         )
 
     def _keep_firmware(self) -> None:

@@ -133,32 +133,31 @@ def drop_bitmaps(domain: Domain, token: str, others: bool) -> None:
     is noted there.
     """
     mine = filenames.checkpoint(token)
-    for node in qmp.listed(domain, 'query-named-block-nodes'):
-        for bitmap in () if node['ro'] else node.get('dirty-bitmaps', ()):
-            name = bitmap.get('name', '')
-            if filenames.is_checkpoint(name) and (name != mine) == others:
-                where = {'node': node['node-name'], 'name': name}
-                qmp.ask(domain, 'block-dirty-bitmap-remove', where)
+    for node, name in _bitmaps(domain):
+        if filenames.is_checkpoint(name) and (name != mine) == others:
+            _remove_bitmap(domain, node, name)
 
 
 # The job -------------------------------------------------------------------
 
 
 def begin(
-    domain: Domain, token: str, targets: Mapping[str, Target], bitmaps: bool
+    domain: Domain,
+    token: str,
+    targets: Mapping[str, Target],
+    noting: Collection[str],
 ) -> None:
     """
     Begin the backup *token* of *domain*, of this moment.
 
-    *targets* are by the targets of the disks; with *bitmaps*, what is written
-    from now on is noted for the next one.
+    *targets* are by the targets of the disks; of those in *noting*, what is
+    written from now on is noted for the next one.
     """
+    _drop_leftovers(domain, targets)
     backup = xml.render(_backup(domain, targets))
     checkpoint: str | None = None
-    if bitmaps:
-        noting = [d.target for d in _noting(domain) if d.target in targets]
-        if noting:
-            checkpoint = xml.render(_checkpoint(domain, token, noting))
+    if noting:
+        checkpoint = xml.render(_checkpoint(domain, token, noting))
     domain.changed(
         lambda: domain.handle.backupBegin(
             backup, cast(str, checkpoint), _REUSE
@@ -166,11 +165,29 @@ def begin(
     )
 
 
-def _noting(domain: Domain) -> Iterator[xml.Disk]:
-    """The disks whose image can have bitmaps."""
-    for disk in xml.disks(domain.definition()):
-        if disk.format == 'qcow2':
-            yield disk
+def _drop_leftovers(domain: Domain, targets: Collection[str]) -> None:
+    """
+    Let QEMU remove what libvirt has left there of a job.
+
+    It has a bitmap for each disk while a job goes on, and none goes on; one
+    that had died in between does not know it any more.
+    """
+    names = {f'backup-{target}' for target in targets}
+    for node, name in _bitmaps(domain):
+        if name in names:
+            _remove_bitmap(domain, node, name)
+
+
+def _bitmaps(domain: Domain) -> Iterator[tuple[str, str]]:
+    """The bitmaps of what QEMU writes to: the name of a node, and of one."""
+    for node in qmp.listed(domain, 'query-named-block-nodes'):
+        for bitmap in () if node['ro'] else node.get('dirty-bitmaps', ()):
+            yield node['node-name'], bitmap.get('name', '')
+
+
+def _remove_bitmap(domain: Domain, node: str, name: str) -> None:
+    where = {'node': node, 'name': name}
+    qmp.ask(domain, 'block-dirty-bitmap-remove', where)
 
 
 def _backup(domain: Domain, targets: Mapping[str, Target]) -> xml.Element:

@@ -6,7 +6,7 @@ Looks and decides; changes nothing.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from oslo_config import cfg
 
@@ -18,6 +18,7 @@ from hawkfish_plugin.drivers.libvirt import (
     export,
     filenames,
     firmware,
+    qcow2,
     snapshots,
     space,
     xml,
@@ -31,19 +32,18 @@ class Plan:
     """
     What is to be written to *repository*.
 
-    *capacities* of the disks in bytes, by target; *formats* theirs; *copies*
-    are the names of those of the firmware's state, by kind.  Not *notes*: the
-    domain's images may not have bitmaps.
+    *capacities* of the disks in bytes, by target; *noting* are those of them
+    whose images may have bitmaps.  *copies* are the names of those of the
+    firmware's state, by kind.
     """
 
     repository: Repository
     root: xml.Element
     power_state: str
     capacities: Mapping[str, int]
-    formats: Mapping[str, str]
+    noting: Collection[str]
     copies: Mapping[str, str]
     left_out: Sequence[LeftOut]
-    notes: bool
     quiesce: str
     memory: bool = False
 
@@ -83,10 +83,9 @@ def make(domain: Domain, request: BackupRequest, conf: cfg.ConfigOpts) -> Plan:
         root,
         domain.power_state,
         capacities,
-        {disk.target: disk.format for disk in disks},
+        _noting(domain, disks, conf),
         repository.copies(request.token, kinds),
         _left_out(root),
-        not _has_internal(domain, conf),
         request.quiesce or conf.snapshots.quiesce.capitalize(),
     )
 
@@ -144,8 +143,21 @@ def _left_out(root: xml.Element) -> list[LeftOut]:
     ]
 
 
-def _has_internal(domain: Domain, conf: cfg.ConfigOpts) -> bool:
+def _noting(
+    domain: Domain, disks: Sequence[xml.Disk], conf: cfg.ConfigOpts
+) -> list[str]:
     # QEMU goes back to no internal snapshot of an image that has bitmaps.
-    return conf.snapshots.type == 'internal' or any(
+    if conf.snapshots.type == 'internal' or any(
         not seen.record.external for seen in snapshots.read_all(domain)
-    )
+    ):
+        return []
+    return [disk.target for disk in disks if _can_note(domain, disk)]
+
+
+def _can_note(domain: Domain, disk: xml.Disk) -> bool:
+    storage = domain.host.storage
+    path = storage.path_of(disk)
+    if disk.format != 'qcow2' or path is None:
+        return False
+    header = storage.read(path, qcow2.HEADER_BYTES) or b''
+    return qcow2.can_note(header)

@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import xml
 
 # Of a qcow2 file, unless somebody asks for others.
 _CLUSTER_BYTES = 64 * 2**10
+_COMPAT = '1.1'
 # Header, reference table and block, and what is rounded up to a cluster.
 _PARTS, _ENTRY = 5, 8
 
@@ -186,6 +187,9 @@ def _new(
         size.text = capacity
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'format', type=kind)
+    if kind == 'qcow2':
+        # Older ones make it of a version that can have no bitmaps.
+        ElementTree.SubElement(target, 'compat').text = _COMPAT
     permissions = ElementTree.SubElement(target, 'permissions')
     ElementTree.SubElement(permissions, 'mode').text = '0600'
     if like is not None:
