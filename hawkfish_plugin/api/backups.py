@@ -92,7 +92,7 @@ def delete_backup(identity: str, backup_id: str) -> flask.Response:
     system = _find_system(identity)
     validation.read_nothing()
     found = _find(system, backup_id)
-    check_if_match(backups.backup(found))
+    check_if_match(lambda: backups.backup(found))
     delete = operation(DeleteBackups)
     return accepted(delete.submit(system, found.stored.id, _payload({})))
 
