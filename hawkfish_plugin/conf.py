@@ -279,6 +279,38 @@ backup_opts: list[cfg.Opt] = [
         'for the disks of imported systems if the request does not specify '
         'one.',
     ),
+    cfg.StrOpt(
+        'repository',
+        help='Name of the storage pool of the hypervisor host that backups '
+        'are kept in: a directory or a network file system, preferably not on '
+        'the disk of the systems. Without it, no backups can be made.',
+    ),
+    cfg.IntOpt(
+        'max_incrementals',
+        default=13,
+        min=0,
+        max=100,
+        help='Number of incremental backups of a system after which the next '
+        'one is full. A backup is deleted together with those that it stands '
+        'on, so the retention of backups needs full ones.',
+    ),
+    cfg.IntOpt(
+        'max_backups',
+        default=0,
+        min=0,
+        max=10000,
+        help='Number of newest backups to keep of each system; 0 keeps all. '
+        'Older ones are deleted when none of those to keep stands on them.',
+    ),
+    cfg.IntOpt(
+        'max_backup_days',
+        default=0,
+        min=0,
+        max=36600,
+        help='Days to keep backups; 0 keeps them without limit. Older ones '
+        'are deleted when no younger one stands on them. The newest backup of '
+        'a system is always kept.',
+    ),
     cfg.IntOpt(
         'max_transfers',
         default=4,
@@ -308,8 +340,8 @@ tasks_opts: list[cfg.Opt] = [
         'deadline',
         default=3600,
         min=1,
-        help='Seconds after which a running create is aborted, and after '
-        'which a task that is still waiting is no longer started.',
+        help='Seconds after which a running create or backup is aborted, and '
+        'after which a task that is still waiting is no longer started.',
     ),
     cfg.IntOpt(
         'keep_completed',

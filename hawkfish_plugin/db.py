@@ -283,6 +283,23 @@ MIGRATIONS = (
     ALTER TABLE exports ADD COLUMN aggregate TEXT NOT NULL DEFAULT '';
     CREATE INDEX exports_by_aggregate ON exports (aggregate);
     """,
+    # Backups in the repository, and what was found when they were verified.
+    """
+    CREATE TABLE backups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        task INTEGER NOT NULL UNIQUE,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        token TEXT NOT NULL,
+        made TEXT NOT NULL,
+        description TEXT NOT NULL DEFAULT '',
+        created REAL NOT NULL,
+        deleting INTEGER NOT NULL DEFAULT 0,
+        verified REAL,
+        flaw TEXT
+    );
+    CREATE INDEX backups_by_system ON backups (system);
+    """,
 )
 
 

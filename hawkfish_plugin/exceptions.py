@@ -853,3 +853,39 @@ class DriverNotSupported(HawkFishError):
     """(driver)"""
 
     status = 501
+
+
+# Backups ------------------------------------------------------------------
+
+
+class BackupNotFound(NotFound):
+    def __init__(self, backup_id: object) -> None:
+        super().__init__('HawkFishBackup', backup_id)
+
+
+class BackupNotConfigured(Conflict):
+    """()"""
+
+
+class BackupJobActive(Conflict):
+    """(system, files that it writes)"""
+
+
+class BackupReferenced(Conflict):
+    """(backup, backups that stand on it)"""
+
+
+class BackupDamaged(Conflict):
+    """(file, reason)"""
+
+
+class BackupInUse(Conflict):
+    """(system, operation, task)"""
+
+
+class CheckpointsPresent(Conflict):
+    """(system, checkpoints)"""
+
+
+class CheckpointsLost(Conflict):
+    """(system, checkpoints)"""

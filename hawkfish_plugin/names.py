@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The names of snapshots: which are allowed, and those that we make.
+Names: which are allowed, and those that we make.
 """
 
 import datetime
+import re
 from collections.abc import Collection
 
 from hawkfish_plugin import exceptions
@@ -11,10 +12,20 @@ from hawkfish_plugin import exceptions
 MAX_CHARACTERS = 128
 MAX_BYTES = 200
 
+# What libvirt, a file system and a URI all take for the name of a system.
+_OF_SYSTEM = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}')
+_OF_SYSTEM_RULE = 'it must have 1 to 64 letters, digits, and _, . and - within'
+
+
+def check_of_system(name: str) -> None:
+    """Raise SystemNameInvalid where no new system can have *name*."""
+    if not _OF_SYSTEM.fullmatch(name):
+        raise exceptions.SystemNameInvalid(name[:200], _OF_SYSTEM_RULE)
+
 
 def check(name: str) -> None:
     """
-    Raise the first rule that *name* breaks.
+    Raise the first rule that *name*, of a snapshot, breaks.
 
     libvirt makes a file name of it, so its limits are those of a file name
     with room for an ending.

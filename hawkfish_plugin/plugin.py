@@ -78,6 +78,7 @@ class Plugin(Work):
         self.prune.periodic()
         self.exports.periodic()
         self.receiving.periodic()
+        self.backing_up.periodic()
 
     @functools.cached_property
     def _workers(self) -> Workers:

@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import locks, sessions
 from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
@@ -94,6 +95,9 @@ class ForApi(Shared, Protocol):
 
     @property
     def receiving(self) -> Receiving: ...
+
+    @property
+    def backups(self) -> BackupCatalogue: ...
 
     @property
     def policies(self) -> Policies: ...

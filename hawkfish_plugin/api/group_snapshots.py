@@ -180,7 +180,7 @@ def act_on_group_snapshot(
 def _export(group: Group, name: str) -> flask.Response:
     body = read_body()
     _EXPORT.check(body)
-    check_if_match(_resource(group, name))
+    check_if_match(lambda: _resource(group, name))
     memory = body.get('Memory', False)
     task = operation(GroupExport).submit(group, name, memory, _payload(body))
     return accepted(task)

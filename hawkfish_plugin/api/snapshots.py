@@ -49,14 +49,15 @@ REVERT_ACTIONS = (uris.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 
 _PARAMETERS = validation.parameters(uris.PREVIEW_ACTION)
 # CSDL knows no format of a string, and gives an inherited property no length.
-_DESCRIPTION = {**_PARAMETERS.properties['Description'], 'format': 'text'}
+TEXT = {**_PARAMETERS.properties['Description'], 'format': 'text'}
+"""What people write about a resource"""
 
-PREVIEW = _PARAMETERS.with_properties(Description=_DESCRIPTION)
+PREVIEW = _PARAMETERS.with_properties(Description=TEXT)
 """The parameters of a preview are the properties of a create."""
 
 _CREATE = dataclasses.replace(PREVIEW, action=None)
 _CHANGE = validation.changes('HawkFishSnapshot').with_properties(
-    Description={**_DESCRIPTION, 'type': ['string', 'null']}
+    Description={**TEXT, 'type': ['string', 'null']}
 )
 _REVERT = validation.parameters(uris.REVERT_ACTION)
 _EXPORT = validation.parameters(uris.EXPORT_ACTION)

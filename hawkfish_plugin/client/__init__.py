@@ -9,6 +9,7 @@ Every operation returns a :class:`TaskHandle`. Only the task monitor of the
 server determines when and how a task has ended.
 """
 
+from hawkfish_plugin.client.backups import Backup, BackupCollection
 from hawkfish_plugin.client.common import messages
 from hawkfish_plugin.client.events import Event, Subscription
 from hawkfish_plugin.client.exports import Export
@@ -38,6 +39,8 @@ from hawkfish_plugin.client.tasks import (
 )
 
 __all__ = [
+    'Backup',
+    'BackupCollection',
     'Event',
     'Export',
     'Group',

@@ -11,6 +11,7 @@ from sushy.resources import base
 from sushy.resources.oem import base as oem_base
 
 from hawkfish_plugin.client import common, events, imports, tasks
+from hawkfish_plugin.client.backups import BackupCollection
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
 from hawkfish_plugin.client.exports import Export, Progress
 from hawkfish_plugin.client.groups import (
@@ -151,6 +152,12 @@ class HawkFish:
         return tasks.post(
             self._conn, _of_system(system, 'Exports'), IncludeMemory=memory
         )
+
+    def backups(self, system: str) -> BackupCollection:
+        """
+        Return the backups of *system*, a name or UUID; it may be gone.
+        """
+        return BackupCollection(self._conn, _of_system(system, 'Backups'))
 
     def import_system(
         self,

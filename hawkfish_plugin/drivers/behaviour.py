@@ -36,6 +36,8 @@ STEPS: Mapping[str, Sequence[str]] = {
     contract.DELETE: ('prepare', 'merge', 'finish'),
     contract.EXPORT: ('prepare', 'stage', 'finish'),
     contract.IMPORT: ('prepare', 'define', 'finish'),
+    contract.BACKUP: ('prepare', 'copy', 'finish'),
+    contract.RESTORE: ('prepare', 'define', 'finish'),
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'

@@ -23,6 +23,7 @@ R = TypeVar('R', bound=Record)
 # The names of the operations that a driver knows, as in what it raises.
 CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
 EXPORT, IMPORT = 'export', 'import'
+BACKUP, RESTORE, VERIFY_BACKUP = 'backup', 'restore', 'verify-backup'
 REPAIR = 'repair'
 
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
@@ -312,6 +313,8 @@ STEPS: Mapping[str, Sequence[str]] = {
     DELETE: ('prepare', 'merge', 'finish'),
     EXPORT: ('prepare', 'stage', 'finish'),
     IMPORT: ('prepare', 'define', 'finish'),
+    BACKUP: ('prepare', 'freeze', 'copy', 'finish'),
+    RESTORE: ('prepare', 'define', 'finish'),
 }
 
 UNTOUCHED = ('', *STEPS[REVERT][:1])

@@ -19,9 +19,16 @@ from oslo_config import cfg
 from sushy_tools import error
 
 from hawkfish_plugin import exceptions, messages, records
-from hawkfish_plugin.drivers import behaviour, contract, exporting, importing
+from hawkfish_plugin.drivers import (
+    backups,
+    behaviour,
+    contract,
+    exporting,
+    importing,
+)
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.contract import Meeting
+from hawkfish_plugin.drivers.fake_backups import FakeBackups
 from hawkfish_plugin.drivers.fake_bundles import FakeBundles
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
@@ -30,7 +37,7 @@ _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
 _DISK_BYTES = 2**16
 
 
-class FakeDriver(FakeBundles):
+class FakeDriver(FakeBundles, FakeBackups):
     """
     See ``contract.Driver``.
 
@@ -62,6 +69,11 @@ class FakeDriver(FakeBundles):
         )
         self._staged = internals.persistent_dict(emulator, 'hawkfish-staged')
         self._files = internals.persistent_dict(emulator, 'hawkfish-files')
+        self._backup = conf.backup
+        self._repository = internals.persistent_dict(
+            emulator, 'hawkfish-repository'
+        )
+        self._known = internals.persistent_dict(emulator, 'hawkfish-known')
         self.target = internals.state_folder(emulator)
 
     def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:
@@ -369,6 +381,7 @@ class FakeDriver(FakeBundles):
             ],
         )
         self.repair(uuid)
+        self._known.pop(uuid, None)
         run.step('finish')
 
     def delete(
@@ -498,3 +511,4 @@ if TYPE_CHECKING:
     _finds: type[contract.FindsUnsafe] = FakeDriver
     _exports: type[exporting.Exports] = FakeDriver
     _imports: type[importing.Imports] = FakeDriver
+    _backs_up: type[backups.BacksUp] = FakeDriver

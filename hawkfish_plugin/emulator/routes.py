@@ -17,6 +17,7 @@ from hawkfish_plugin import bounds
 # Importing a file of the API is what registers its routes.
 from hawkfish_plugin.api import (
     aggregates,  # noqa: F401
+    backups,  # noqa: F401
     events,  # noqa: F401
     exports,  # noqa: F401
     group_snapshots,  # noqa: F401

@@ -72,6 +72,17 @@ def snapshot_origin(
     return Origin(uri, 'HawkFishSnapshot', system, gone, tuple(others))
 
 
+def backup_origin(
+    system: contract.System, backup: int | None, gone: bool = False
+) -> Origin:
+    """A backup of *system*, or all of them where *backup* is None."""
+    if backup is None:
+        uri = uris.backups_uri(system.uuid)
+        return Origin(uri, 'HawkFishBackupCollection', system)
+    uri = uris.backup_uri(system.uuid, backup)
+    return Origin(uri, 'HawkFishBackup', system, gone)
+
+
 def group_snapshot_origin(
     group: str,
     snapshot: str,

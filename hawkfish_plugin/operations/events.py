@@ -149,3 +149,68 @@ def group_failed(
             events.group_snapshot_origin(group, name, task.systems, gone),
         )
     ]
+
+
+# Of backups ----------------------------------------------------------------
+
+
+def backup_created(system: System, backup: int) -> Sequence[events.NewEvent]:
+    origin = events.backup_origin(system, backup)
+    return [
+        events.NewEvent(
+            messages.BACKUP_CREATED, [backup, system.name], origin
+        ),
+        events.NewEvent(messages.RESOURCE_CREATED, [], origin),
+    ]
+
+
+def backup_restored(
+    system: System, backup: int, name: str
+) -> Sequence[events.NewEvent]:
+    """*name* is that of the new system."""
+    return [
+        events.NewEvent(
+            messages.BACKUP_RESTORED,
+            [backup, system.name, name],
+            events.backup_origin(system, backup),
+        )
+    ]
+
+
+def backup_verified(system: System, backup: int) -> Sequence[events.NewEvent]:
+    return [
+        events.NewEvent(
+            messages.BACKUP_VERIFIED,
+            [backup, system.name],
+            events.backup_origin(system, backup),
+        )
+    ]
+
+
+def backup_deleted(
+    system: System, backup: int, reason: str
+) -> Sequence[events.NewEvent]:
+    """*reason* is a limit, or ``Request``."""
+    origin = events.backup_origin(system, backup, gone=True)
+    return [
+        events.NewEvent(
+            messages.BACKUP_DELETED, [backup, system.name, reason], origin
+        ),
+        events.NewEvent(messages.RESOURCE_REMOVED, [], origin),
+    ]
+
+
+def backup_failed(
+    task: Task, error: exceptions.HawkFishError, backup: int | None = None
+) -> Sequence[events.NewEvent]:
+    """As ``failed``, of an operation on *backup*, or on none yet."""
+    if isinstance(error, exceptions.OperationCancelled):
+        return []
+    system = task.one_system
+    return [
+        events.NewEvent(
+            messages.BACKUP_FAILED,
+            [system.name, task.operation, messages.text(error).rstrip('.')],
+            events.backup_origin(system, backup),
+        )
+    ]

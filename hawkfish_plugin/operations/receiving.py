@@ -12,12 +12,12 @@ died.
 import contextlib
 import dataclasses
 import logging
-import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import db, exceptions, locks
+from hawkfish_plugin import names as rules
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Bundle, Lab, Manifest, Member
 from hawkfish_plugin.bundles.reading import Read, Reader
@@ -35,10 +35,6 @@ from hawkfish_plugin.tasks.task import Task
 from hawkfish_plugin.uploads import Uploads
 
 LOG = logging.getLogger(__name__)
-
-# What libvirt, a file system and a URI all take for a name.
-_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}')
-_RULE = 'it must have 1 to 64 letters, digits, and _, . and - within'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +123,7 @@ class Receiving:
             found = [options.name]
         found = [options.prefix + name for name in found]
         for name in found:
-            if not _NAME.fullmatch(name):
-                raise exceptions.SystemNameInvalid(name[:200], _RULE)
+            rules.check_of_system(name)
         return group, found
 
     def _plan(

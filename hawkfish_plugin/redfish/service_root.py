@@ -53,4 +53,5 @@ def system_oem(system: str) -> Resource:
         'Snapshots': link(f'{system}/Oem/HawkFish/Snapshots'),
         'SnapshotPolicy': link(f'{system}/Oem/HawkFish/SnapshotPolicy'),
         'Exports': link(f'{system}/Oem/HawkFish/Exports'),
+        'Backups': link(f'{system}/Oem/HawkFish/Backups'),
     }

@@ -24,6 +24,8 @@ EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
 EXPORT_ACTION = 'HawkFishSnapshot.Export'
+VERIFY_BACKUP_ACTION = 'HawkFishBackup.Verify'
+RESTORE_BACKUP_ACTION = 'HawkFishBackup.Restore'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
@@ -65,6 +67,14 @@ def export_uri(owner: str, export_id: int) -> str:
 
 def bundle_uri(owner: str, export_id: int) -> str:
     return f'{export_uri(owner, export_id)}/bundle'
+
+
+def backups_uri(uuid: str) -> str:
+    return f'{system_uri(uuid)}/Oem/HawkFish/Backups'
+
+
+def backup_uri(uuid: str, backup_id: int) -> str:
+    return f'{backups_uri(uuid)}/{backup_id}'
 
 
 def policy_uri(uuid: str) -> str:

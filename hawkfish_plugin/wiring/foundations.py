@@ -15,6 +15,7 @@ from hawkfish_plugin import (
     conf,
     drivers,
 )
+from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.db import Database
 from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
@@ -111,6 +112,10 @@ class Foundations:
     @functools.cached_property
     def _uploads(self) -> Uploads:
         return Uploads(self._database)
+
+    @functools.cached_property
+    def _backup_table(self) -> Backups:
+        return Backups(self._database)
 
     @functools.cached_property
     def policies(self) -> Policies:

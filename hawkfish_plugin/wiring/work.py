@@ -5,9 +5,14 @@ What is done, and when it is refused: the operations, and what they ask.
 
 import functools
 
+from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.operations.backup import BackUp
+from hawkfish_plugin.operations.backup_delete import DeleteBackups
+from hawkfish_plugin.operations.backup_restore import RestoreBackup
+from hawkfish_plugin.operations.backup_verify import VerifyBackup
 from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
@@ -40,6 +45,7 @@ KINDS: Kinds = {
         ExportNow,
         *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
+        *(BackUp, RestoreBackup, VerifyBackup, DeleteBackups),
     )
 }
 
@@ -82,6 +88,34 @@ class Work(Access):
             self.catalogue,
             self._export_table,
             self.conf,
+        )
+
+    @functools.cached_property
+    def backups(self) -> BackupCatalogue:
+        return BackupCatalogue(
+            self.driver, self._backup_table, self.tasks, self.conf
+        )
+
+    @functools.cached_property
+    def backing_up(self) -> BackUp:
+        return BackUp(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.backups,
+            self._backup_table,
+            self._delete_backups,
+            self.conf,
+        )
+
+    @functools.cached_property
+    def _delete_backups(self) -> DeleteBackups:
+        return DeleteBackups(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self.backups,
+            self._backup_table,
         )
 
     @functools.cached_property
@@ -219,6 +253,22 @@ class Work(Access):
                 self.delete,
             ),
             self.importing,
+            self.backing_up,
+            self._delete_backups,
+            RestoreBackup(
+                self.driver,
+                self.tasks,
+                self.catalogue,
+                self.backups,
+                self.locks,
+            ),
+            VerifyBackup(
+                self.driver,
+                self.tasks,
+                self.catalogue,
+                self.backups,
+                self._backup_table,
+            ),
             self.group_create,
             self.group_revert,
             self.group_delete,

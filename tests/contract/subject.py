@@ -37,7 +37,7 @@ class Subject:
     *switch_on* lets the system run; while *obstructed* no snapshot of it can
     be made.  *outdate* lets it have a snapshot, and the definition of before.
     *undefine* removes another system, by its UUID; *has_bundles* says that
-    snapshots can be exported.
+    snapshots can be exported, and backups be made.
     """
 
     driver: contract.Driver

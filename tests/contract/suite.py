@@ -7,6 +7,7 @@ what ``hawkfish_plugin.drivers.contract`` promises, whatever its hypervisor.
 It has to have a fixture ``subject``, see there.
 """
 
+from tests.contract.backing_up import BackingUp
 from tests.contract.bundling import Bundling
 from tests.contract.changing import Creating, Moving
 from tests.contract.grouping import Grouping
@@ -16,6 +17,13 @@ from tests.contract.unsafe import Mending
 
 
 class DriverContract(
-    Reading, Creating, Moving, Interrupting, Grouping, Mending, Bundling
+    Reading,
+    Creating,
+    Moving,
+    Interrupting,
+    Grouping,
+    Mending,
+    Bundling,
+    BackingUp,
 ):
     """Every promise."""

@@ -17,11 +17,13 @@ from tests.functional.conftest import SMALL
 @pytest.fixture(scope='session')
 def driver(host):
     settings = {'SUSHY_EMULATOR_LIBVIRT_URI': host.uri}
-    return LibvirtDriver(conf.load(), settings, lambda: None)
+    loaded = conf.load()
+    loaded.set_override('repository', 'default', 'backup')
+    return LibvirtDriver(loaded, settings, lambda: None)
 
 
 @pytest.fixture
-def subject(driver, make_system, external):
+def subject(driver, make_system, external, imports):
     """A domain that costs nearly nothing; switched on, it finds no disk."""
     system = make_system(**SMALL)
 

@@ -205,6 +205,7 @@ def requests_to(app: flask.Flask) -> st.SearchStrategy[Request]:
         'group': st.sampled_from(['a', 'b', 'group-1']),
         'task_id': st.integers(40, 80).map(str),
         'export_id': st.integers(1, 9).map(str),
+        'backup_id': st.integers(1, 9).map(str),
         'subscription_id': st.integers(1, 9).map(str),
         'session_id': st.integers(1, 9).map(str),
     }

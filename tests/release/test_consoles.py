@@ -52,6 +52,14 @@ def test_bundles(shell):
         shell.run(command)
 
 
+def test_backups(shell):
+    """A repository is filled, verified, restored and emptied as shown."""
+    sections = consoles.read(ROOT / 'doc/source/user/repository.rst')
+
+    for command in itertools.chain(*sections.values()):
+        shell.run(command)
+
+
 def test_readme(shell):
     """What README has to try works; its installation is tested in the lab."""
     commands = consoles.read(ROOT / 'README.rst')['Try it']

@@ -72,6 +72,19 @@ SEAMS = {
         'driver _importing',
         '',
     ),
+    'backups.BacksUp': (
+        'drivers/backups.py',
+        'BacksUp',
+        'driver backing_up',
+        '',
+    ),
+    'BackupCatalogue': (
+        'backup_catalogue.py',
+        'BackupCatalogue',
+        '_backups',
+        'operations',
+    ),
+    'Backups': ('backups.py', 'Backups', '_table', 'operations'),
     'ExportCatalogue': (
         'export_catalogue.py',
         'ExportCatalogue',

@@ -23,7 +23,9 @@ def fake(tmp_path):
     """A fake driver with its state in a folder of its own."""
     settings = {'SUSHY_EMULATOR_STATE_DIR': str(tmp_path)}
     systems = Systems.initialize(settings, None)()
-    driver = FakeDriver(conf.load(), settings, lambda: systems)
+    loaded = conf.load()
+    loaded.set_override('repository', 'store', 'backup')
+    driver = FakeDriver(loaded, settings, lambda: systems)
     # Not at once: there has to be a time to cancel it.
     driver.behaviour.seconds = 0.001
     return driver

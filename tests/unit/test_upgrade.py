@@ -192,6 +192,10 @@ NOT_RELEASED = {
     'export',
     'export-now',
     'import',
+    'backup',
+    'restore',
+    'verify-backup',
+    'delete-backup',
     *(name for name, kind in work.KINDS.items() if kind.of_group),
 }
 

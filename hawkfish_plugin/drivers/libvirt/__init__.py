@@ -4,19 +4,20 @@ The libvirt driver: the only place that imports libvirt.
 
 Owns the translation between the driver contract and libvirt's domains and
 snapshots.  Each part of the contract is in a module of its own: ``systems``,
-``listing``, ``safety``, ``changes`` and ``transfers``.
+``listing``, ``safety``, ``changes``, ``transfers`` and ``backing_up``.
 """
 
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.drivers import contract, exporting, importing
+from hawkfish_plugin.drivers import backups, contract, exporting, importing
+from hawkfish_plugin.drivers.libvirt.backing_up import Backups
 from hawkfish_plugin.drivers.libvirt.changes import Changes
 from hawkfish_plugin.drivers.libvirt.listing import Snapshots
 from hawkfish_plugin.drivers.libvirt.systems import Systems
 from hawkfish_plugin.drivers.libvirt.transfers import Transfers
 
 
-class LibvirtDriver(Systems, Snapshots, Changes, Transfers):
+class LibvirtDriver(Systems, Snapshots, Changes, Transfers, Backups):
     """See ``contract.Driver``; serves the domains of the emulator's URI."""
 
 
@@ -28,3 +29,4 @@ if TYPE_CHECKING:
     _leaves: type[contract.LeavesFiles] = LibvirtDriver
     _exports: type[exporting.Exports] = LibvirtDriver
     _imports: type[importing.Imports] = LibvirtDriver
+    _backs_up: type[backups.BacksUp] = LibvirtDriver

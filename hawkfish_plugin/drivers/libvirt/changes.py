@@ -16,6 +16,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    backup_jobs,
     create,
     delete,
     firmware,
@@ -79,6 +80,7 @@ class Changes(Safety):
 
     def check_delete(self, uuid: str, name: str, forced: bool = False) -> None:
         with self._hypervisor.domain(uuid, contract.DELETE) as domain:
+            backup_jobs.check_free(domain)
             self._check_safe(domain)
             delete.check(domain, name, forced, self._ledger)
 
@@ -118,6 +120,7 @@ class Changes(Safety):
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
+            self._check(uuid, backup_jobs.check_free)
             self._check(uuid, self._check_safe)
             with self._hypervisor.domain(uuid, contract.DELETE) as domain:
                 self._find_firmware(domain, name)

@@ -141,7 +141,7 @@ def _left_out(
 ) -> list[LeftOut]:
     held = {disk.target for disk in seen.disks}
     found = [
-        LeftOut(disk.target, _why_not(disk))
+        LeftOut(disk.target, why_not(disk))
         for disk in seen.captured
         if disk.target not in held
     ]
@@ -155,7 +155,7 @@ def _left_out(
     return found
 
 
-def _why_not(disk: xml.Disk) -> str:
+def why_not(disk: xml.Disk) -> str:
     if disk.is_removable:
         return 'media are not captured'
     return 'it is read-only' if disk.readonly else 'it was not captured'
@@ -174,7 +174,7 @@ def run(
         journal = ExportJournal(
             planned.folder,
             left_out=[one.dump() for one in planned.left_out],
-            hypervisor=_versions(domain.host),
+            hypervisor=versions(domain.host),
         )
         context.step('prepare', journal)
         with _removing(domain.host, planned.folder, context):
@@ -198,7 +198,7 @@ def settle(
     raise exceptions.OperationInterrupted(_NAME, 'nothing of it was kept')
 
 
-def _versions(host: Host) -> dict[str, str]:
+def versions(host: Host) -> dict[str, str]:
     number = host.connection.getVersion()
     qemu = f'{number // 10**6}.{number // 1000 % 1000}.{number % 1000}'
     return {'libvirt': host.version, 'QEMU': qemu}

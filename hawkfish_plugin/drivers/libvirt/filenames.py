@@ -29,6 +29,10 @@ _OURS = re.compile(
 _MERGER = '6861776b6669'
 _TRANSIENT_POOL = re.compile(_PREFIX + '([0-9a-f]{32}|[0-9a-f]{12}-source)')
 _EXPORT_ENDING = '.export'
+_BACKUP = re.compile(
+    r'hawkfish-backup-[0-9a-f]{12}'
+    r'(-\w+\.qcow2|\.(nvram|varstore|tpm)\.gz|\.xml|\.json)'
+)
 
 
 def new_token() -> str:
@@ -74,6 +78,26 @@ def firmware_copies(
 def export_folder(folder: str, token: str) -> str:
     """The folder of the files of one export, in *folder*."""
     return posixpath.join(folder, f'{_PREFIX}{token}{_EXPORT_ENDING}')
+
+
+def backup(token: str) -> str:
+    """What the names of all files of a backup begin with."""
+    return f'{_PREFIX}backup-{token}'
+
+
+def is_of_backup(path: str) -> bool:
+    """Whether a file has a name that only backups of this driver have."""
+    return bool(_BACKUP.fullmatch(posixpath.basename(path)))
+
+
+def checkpoint(token: str) -> str:
+    """The checkpoint, and its bitmaps, of a backup."""
+    return f'{_PREFIX}{token}'
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a checkpoint has a name that only this driver gives."""
+    return bool(re.fullmatch(_TOKEN, name))
 
 
 def source_pool(folder: str) -> str:

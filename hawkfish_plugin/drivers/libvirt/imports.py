@@ -50,7 +50,7 @@ def plan(
 ) -> dict[str, str]:
     """See ``importing.Imports.plan_import``."""
     root = import_xml.parse(request.definition)
-    folder = _folder(host, request.pool or conf.backup.import_pool)
+    folder = folder_of(host, request.pool or conf.backup.import_pool)
     files = _files(request.name, folder, members)
     # Raises what could not be defined.
     _rebuild(host, request, root, files, members)
@@ -126,7 +126,7 @@ def _mac_owners(host: Host) -> dict[str, str]:
     return found
 
 
-def _folder(host: Host, name: str) -> str:
+def folder_of(host: Host, name: str) -> str:
     """The folder of the pool *name*; raises PoolNotUsable."""
     try:
         pool = host.connection.storagePoolLookupByName(name)
@@ -226,14 +226,14 @@ def run(
     with hypervisor.host(_NAME, context.check_active) as host:
         context.step('prepare')
         try:
-            _make(host, request, files, members, context)
+            make(host, request, files, members, context)
         except (libvirt.libvirtError, exceptions.HawkFishError):
             if host.is_alive:
                 undo(host, request, files, context)
             raise
 
 
-def _make(
+def make(
     host: Host,
     request: ImportRequest,
     files: Mapping[str, str],

@@ -198,7 +198,11 @@ def sweep(
     found = _files_like_ours(host, folders)
     known = _names_in_use(host)
     unknown = {p for p in found if posixpath.basename(p) not in known}
-    ours = {path for path in noted if filenames.is_ours(path)}
+    ours = {
+        path
+        for path in noted
+        if filenames.is_ours(path) or filenames.is_of_backup(path)
+    }
     unused = [
         path
         for path in sorted(unknown | ours)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A QEMU that merges the files of a domain that is off.
+A QEMU that merges or reads the files of a domain that is off.
 
-Only a QEMU can merge files through libvirt.  It is that of a domain of its
+Only a QEMU can do so through libvirt.  It is that of a domain of its
 own, with the disks in question and nothing else: the system stays off, for
 whoever looks, and neither its memory nor its devices need be there.  Its
 guest never runs.  libvirt ends it with the connection of its maker.
@@ -34,8 +34,28 @@ def merger(
 
     It is gone at the end of the block.
     """
+    with stand_in(domain, [merge.target for merge in merges]) as (made, names):
+        yield (
+            made,
+            [
+                dataclasses.replace(merge, target=names[merge.target])
+                for merge in merges
+            ],
+        )
+
+
+@contextlib.contextmanager
+def stand_in(
+    domain: Domain, disks: Sequence[str]
+) -> Iterator[tuple[Domain, dict[str, str]]]:
+    """
+    A domain that has *disks* of *domain*, and their targets there.
+
+    Both by the targets that they have in *domain*.  It is paused, and gone at
+    the end of the block.
+    """
     end(domain)
-    targets = {merge.target: _target(n) for n, merge in enumerate(merges)}
+    targets = {target: _target(number) for number, target in enumerate(disks)}
     text = describe(domain.definition(inactive=True, secure=True), targets)
     flags = (
         libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
@@ -44,13 +64,7 @@ def merger(
         lambda: domain.host.connection.createXML(text, flags)
     )
     try:
-        yield (
-            Domain(domain.host, handle),
-            [
-                dataclasses.replace(merge, target=targets[merge.target])
-                for merge in merges
-            ],
-        )
+        yield Domain(domain.host, handle), targets
     finally:
         # Also where the task has ended: it is ours alone.
         with contextlib.suppress(

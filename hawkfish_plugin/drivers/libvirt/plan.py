@@ -14,6 +14,7 @@ from oslo_config import cfg
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    backup_jobs,
     firmware,
     memory_blockers,
     new_files,
@@ -216,6 +217,12 @@ def _general_refusals(seen: _Seen) -> Iterator[exceptions.HawkFishError]:
         yield exceptions.NoDisks(domain.name)
     for disk in seen.captured:
         yield from _disk_refusals(seen, disk)
+    try:
+        backup_jobs.check_free(domain)
+    except exceptions.BackupJobActive as exc:
+        yield exc
+    else:
+        yield from _busy_disks(seen)
 
 
 def _disk_refusals(
@@ -232,8 +239,12 @@ def _disk_refusals(
         yield exceptions.DiskExcluded(disk.target)
     if seen.domain.host.storage.path_of(disk) is None:
         yield exceptions.DiskNotRevertable(disk.target, disk.kind)
-    if seen.active and seen.domain.block_job(disk.target):
-        yield exceptions.BlockJobActive(disk.target)
+
+
+def _busy_disks(seen: _Seen) -> Iterator[exceptions.HawkFishError]:
+    for disk in seen.captured if seen.active else ():
+        if seen.domain.block_job(disk.target):
+            yield exceptions.BlockJobActive(disk.target)
 
 
 def _external_refusals(
@@ -246,6 +257,7 @@ def _external_refusals(
         found.append(
             exceptions.SnapshotKindMixed(seen.domain.name, 'internal')
         )
+    found += _checkpoint_refusals(seen)
     longest = seen.domain.host.longest_chain
     limit = conf.snapshots.max_chain_depth or longest
     found += [
@@ -254,6 +266,15 @@ def _external_refusals(
         if (depth := _depth(seen, disk)) >= limit
     ]
     return found
+
+
+def _checkpoint_refusals(seen: _Seen) -> list[exceptions.HawkFishError]:
+    if seen.active:
+        return []
+    names = backup_jobs.checkpoints(seen.domain)
+    if not names:
+        return []
+    return [exceptions.CheckpointsPresent(seen.domain.name, ', '.join(names))]
 
 
 def _depth(seen: _Seen, disk: xml.Disk) -> int:

@@ -47,6 +47,14 @@ def first_table(header: bytes) -> Table | None:
     return Table(offset, entries * _ENTRY_BYTES)
 
 
+def can_note(header: bytes) -> bool:
+    """Whether the image with *header* can have bitmaps."""
+    if len(header) < _FIELDS.size:
+        return False
+    magic, version = _FIELDS.unpack_from(header)[:2]
+    return bool(magic == _MAGIC and version > 2)
+
+
 def stands_alone(header: bytes, capacity: int) -> bool:
     """
     Whether *header* is that of a disk of *capacity* that names no other file.

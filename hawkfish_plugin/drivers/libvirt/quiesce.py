@@ -11,18 +11,33 @@ group, in which no agent answers, they are frozen before and thawed after it.
 
 import contextlib
 from collections.abc import Iterator
+from typing import Protocol
 
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import agent, journals, plan
+from hawkfish_plugin.drivers.libvirt import agent, journals
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+
+
+class Wanted(Protocol):
+    """
+    What is captured: with its *memory*, or its disks alone.
+
+    *quiesce* is one of contract.QUIESCE_MODES.
+    """
+
+    @property
+    def memory(self) -> bool: ...
+
+    @property
+    def quiesce(self) -> str: ...
 
 
 def before(
     domain: Domain,
-    planned: plan.Plan,
+    planned: Wanted,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> contract.Quiesce:
@@ -47,7 +62,7 @@ def before(
 
 def failed(
     domain: Domain,
-    planned: plan.Plan,
+    planned: Wanted,
     error: Exception,
     context: contract.TaskContext,
 ) -> contract.Quiesce:
@@ -74,7 +89,7 @@ def _flush(
 @contextlib.contextmanager
 def frozen(
     domain: Domain,
-    planned: plan.Plan,
+    planned: Wanted,
     conf: cfg.ConfigOpts,
     context: contract.TaskContext,
 ) -> Iterator[contract.Quiesce]:

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
+    backup_jobs,
     firmware,
     memory_images,
     new_files,
@@ -179,9 +180,18 @@ def _external(
             *unusable,
             *_not_attached(target, lost),
             *_moved(domain, target, bases, others),
+            *_lost_checkpoints(domain),
         ],
         needs=needs,
     )
+
+
+def _lost_checkpoints(domain: Domain) -> list[exceptions.HawkFishError]:
+    """A new overlay has no bitmaps: what others know of changes is lost."""
+    names = backup_jobs.foreign_checkpoints(domain)
+    if not names:
+        return []
+    return [exceptions.CheckpointsLost(domain.name, ', '.join(names))]
 
 
 # Disks -----------------------------------------------------------------------

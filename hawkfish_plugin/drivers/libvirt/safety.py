@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import unsafe
+from hawkfish_plugin.drivers.libvirt import backup_jobs, unsafe
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.part import Part
 
@@ -58,6 +58,7 @@ class Safety(Part):
         It puts the system on new overlays, and so mends a definition of a
         system that is off.
         """
+        backup_jobs.check_free(domain)
         found = unsafe.violations(domain, self._ledger, _LISTED)
         exceptions.check(
             [

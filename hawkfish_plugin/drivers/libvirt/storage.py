@@ -315,6 +315,18 @@ class Storage:
         text = volumes.copy_xml(path, 'raw', size)
         self._make(posixpath.dirname(path), text, lambda _: None)
 
+    def make_disk(
+        self, path: str, capacity: int, base: str | None = None
+    ) -> None:
+        """
+        Make a qcow2 file for a disk of *capacity* bytes.
+
+        Over the file *base* of its folder, and by its name there: the folder
+        may be mounted elsewhere.
+        """
+        text = volumes.disk_xml(path, capacity, base)
+        self._make(posixpath.dirname(path), text, lambda _: None)
+
     def write_at(self, path: str, offset: int, data: bytes) -> None:
         """Let the file at *path*, which is there, have *data* at *offset*."""
 

@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import xml
 
 # Of a qcow2 file, unless somebody asks for others.
 _CLUSTER_BYTES = 64 * 2**10
+_COMPAT = '1.1'
 # Header, reference table and block, and what is rounded up to a cluster.
 _PARTS, _ENTRY = 5, 8
 
@@ -132,6 +133,14 @@ def copy_xml(name: str, kind: str, capacity: int) -> str:
     return xml.render(root)
 
 
+def disk_xml(path: str, capacity: int, base: str | None) -> str:
+    """A qcow2 file of *capacity* bytes, over *base* of its folder if given."""
+    root = _new(path, 'qcow2', str(capacity), None)
+    if base is not None:
+        _back(root, posixpath.basename(base), 'qcow2')
+    return xml.render(root)
+
+
 def overlay_xml(
     path: str, base: str, base_format: str, like: xml.Element | None
 ) -> str:
@@ -142,10 +151,14 @@ def overlay_xml(
     """
     size = None if like is None else like.findtext('capacity')
     root = _new(path, 'qcow2', size, like)
+    _back(root, base, base_format)
+    return xml.render(root)
+
+
+def _back(root: xml.Element, base: str, base_format: str) -> None:
     backing = ElementTree.SubElement(root, 'backingStore')
     ElementTree.SubElement(backing, 'path').text = base
     ElementTree.SubElement(backing, 'format', type=base_format)
-    return xml.render(root)
 
 
 def overlay_size(capacity: int, cluster: int = 0) -> int:
@@ -174,6 +187,9 @@ def _new(
         size.text = capacity
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'format', type=kind)
+    if kind == 'qcow2':
+        # Older ones make it of a version that can have no bitmaps.
+        ElementTree.SubElement(target, 'compat').text = _COMPAT
     permissions = ElementTree.SubElement(target, 'permissions')
     ElementTree.SubElement(permissions, 'mode').text = '0600'
     if like is not None:

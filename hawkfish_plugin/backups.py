@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The table of backups.
+
+Owns the table ``backups`` and its SQL: which backups there are of which
+system, what the driver knows of each, and how its last verification ended.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Sequence
+
+from hawkfish_plugin import db, exceptions
+from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.backups import Backup
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredBackup:
+    """
+    What the task *task* has *made* of *system*, under its name of then.
+
+    *created* and *verified* are in seconds since the epoch; *flaw* says what
+    the last verification has found, empty that it found nothing.  One that is
+    *deleting* is used no more.
+    """
+
+    id: int
+    task: int
+    system: contract.System
+    made: Backup
+    description: str
+    created: float
+    deleting: bool
+    verified: float | None
+    flaw: str | None
+
+
+class Backups:
+    """The backups in *database*."""
+
+    def __init__(self, database: db.Database) -> None:
+        self._db = database
+
+    def add(
+        self,
+        task: int,
+        system: contract.System,
+        made: Backup,
+        description: str,
+    ) -> int:
+        """Note what a task has made; a second time changes nothing."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR IGNORE INTO backups (task, system, system_name, '
+                'token, made, description, created) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?)',
+                (
+                    task,
+                    system.uuid,
+                    system.name,
+                    made.token,
+                    json.dumps(made.dump()),
+                    description,
+                    time.time(),
+                ),
+            )
+            (found,) = connection.execute(
+                'SELECT id FROM backups WHERE task = ?', (task,)
+            ).fetchone()
+        return int(found)
+
+    def get(self, uuid: str, backup_id: int) -> StoredBackup:
+        """Raises BackupNotFound."""
+        rows = self._db.query(
+            'SELECT * FROM backups WHERE system = ? AND id = ?',
+            uuid,
+            backup_id,
+        )
+        if not rows:
+            raise exceptions.BackupNotFound(backup_id)
+        return _stored(rows[0])
+
+    def of_system(self, uuid: str) -> Sequence[StoredBackup]:
+        """Those of one system, oldest first."""
+        return [
+            _stored(row)
+            for row in self._db.query(
+                'SELECT * FROM backups WHERE system = ? ORDER BY id', uuid
+            )
+        ]
+
+    def systems(self) -> Sequence[contract.System]:
+        """The systems that have any, each under its latest name."""
+        rows = self._db.query(
+            'SELECT system, system_name, MAX(id) FROM backups GROUP BY system'
+        )
+        return [
+            contract.System(row['system'], row['system_name']) for row in rows
+        ]
+
+    def begin_delete(self, ids: Collection[int]) -> None:
+        """Let nobody use them any more."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                'UPDATE backups SET deleting = 1 WHERE id = ?',
+                [(backup_id,) for backup_id in ids],
+            )
+
+    def forget(self, backup_id: int) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(
+                'DELETE FROM backups WHERE id = ?', (backup_id,)
+            )
+
+    def note_verified(self, backup_id: int, flaw: str) -> None:
+        """Note that it was verified right now, and its *flaw*, if any."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE backups SET verified = ?, flaw = ? WHERE id = ?',
+                (time.time(), flaw, backup_id),
+            )
+
+
+def chain_of(
+    backup: StoredBackup, others: Sequence[StoredBackup]
+) -> list[StoredBackup]:
+    """
+    *backup* and those of *others* that it stands on, down to the full one.
+
+    Raises BackupNotFound where one of them is not there.
+    """
+    by_token = {one.made.token: one for one in others}
+    found = [backup]
+    while (parent := found[-1].made.parent) is not None:
+        if parent not in by_token:
+            raise exceptions.BackupNotFound(parent)
+        found.append(by_token[parent])
+    return found
+
+
+def standing_on(
+    backup: StoredBackup, others: Sequence[StoredBackup]
+) -> Iterator[StoredBackup]:
+    """Those of *others*, oldest first, that stand on *backup*."""
+    tokens = {backup.made.token}
+    for one in others:
+        if one.made.parent in tokens:
+            tokens.add(one.made.token)
+            yield one
+
+
+def _stored(row: sqlite3.Row) -> StoredBackup:
+    return StoredBackup(
+        row['id'],
+        row['task'],
+        contract.System(row['system'], row['system_name']),
+        Backup.load(json.loads(row['made'])),
+        row['description'],
+        row['created'],
+        bool(row['deleting']),
+        row['verified'],
+        row['flaw'],
+    )

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hawkfish backup``: the backups of a system in the repository."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from hawkfish_plugin.cli import base, options, tasks
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+
+def _fields(backup: 'client.Backup') -> tasks.Fields:
+    values = {
+        'ID': backup.identity,
+        'Description': backup.description,
+        'Type': backup.backup_type,
+        'Full Because': backup.full_reason,
+        'State': backup.state,
+        'Created': backup.created_time,
+        'Power': backup.power_state,
+        'Quiesce': backup.quiesce_status,
+        'Size': backup.size_bytes,
+        'Pool': backup.pool,
+        'Verified': backup.last_verified,
+        'Result': backup.verify_result,
+        'Finding': backup.verify_finding,
+        'Parent': backup.parent,
+        'Children': backup.children,
+    }
+    return tuple(values), tuple(values.values())
+
+
+class OfBackup(base.OfSystem):
+    """A command on one backup."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'backup',
+            metavar='BACKUP',
+            type=base.name,
+            help='ID of the backup.',
+        )
+        return parser
+
+    def find(self, parsed_args: argparse.Namespace) -> 'client.Backup':
+        """Return the backup that is named."""
+        found = self.client.backups(parsed_args.system)
+        return found.get(parsed_args.backup)
+
+
+class ListBackups(base.OfSystem, base.Lister):
+    """
+    List the backups of a system, oldest first.
+
+    Also those of a system that is gone, by its UUID or its last name.
+    """
+
+    columns = (
+        *('ID', 'Type', 'State', 'Power', 'Created', 'Size', 'Parent'),
+        *('Verified', 'Result'),
+    )
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[Any]]:
+        return self.columns, [
+            (
+                one.identity,
+                one.backup_type,
+                one.state,
+                one.power_state,
+                one.created_time,
+                one.size_bytes,
+                one.parent,
+                one.last_verified,
+                one.verify_result,
+            )
+            for one in self.client.backups(parsed_args.system).get_members()
+        ]
+
+
+class ShowBackup(OfBackup, base.ShowOne):
+    """Show one backup."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        return _fields(self.find(parsed_args))
+
+
+class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
+    """
+    Back up a system as it is at this moment, wait for it, and show it.
+
+    Only what has changed since the last backup is stored, where that is known;
+    otherwise the backup is full.
+    """
+
+    waits_by_default = True
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--full', action='store_true', help='Store everything.'
+        )
+        parser.add_argument('--description', help='Description of the backup.')
+        parser.add_argument(
+            '--quiesce',
+            choices=options.QUIESCE_MODES,
+            help='Whether to quiesce the file systems through the guest '
+            'agent: if possible (Preferred), or fail if not (Required), or '
+            'do not try (Never).',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.client.backups(parsed_args.system).create(
+            parsed_args.full, parsed_args.description, parsed_args.quiesce
+        )
+        made, task = self.follow(handle, parsed_args)
+        return _fields(made) if made else tasks.fields(task)
+
+
+class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
+    """
+    Make a new system of a backup, and show the task.
+
+    It gets a new UUID and new MAC addresses. The system that was backed up is
+    not touched, and may be gone.
+    """
+
+    waits_by_default = True
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name',
+            type=base.name,
+            help='Name of the new system; by default that of the one that was '
+            'backed up, if that is gone.',
+        )
+        parser.add_argument(
+            '--pool',
+            type=base.filled,
+            help='Storage pool for the disks; by default the one that the '
+            'service is configured with.',
+        )
+        parser.add_argument(
+            '--start',
+            action='store_true',
+            default=None,
+            help='Start the new system.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.find(parsed_args).restore(
+            parsed_args.name, parsed_args.pool, parsed_args.start
+        )
+        return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class VerifyBackup(base.WaitOption, OfBackup, base.ShowOne):
+    """
+    Check that all files of a backup are whole, and show the task.
+
+    Also those of the backups that it stands on.
+    """
+
+    waits_by_default = True
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.find(parsed_args).verify()
+        return tasks.fields(self.follow(handle, parsed_args)[1])
+
+
+class DeleteBackup(base.WaitOption, OfBackup, base.ShowOne):
+    """Delete a backup that no other one stands on; show the task."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        handle = self.find(parsed_args).delete()
+        return tasks.fields(self.follow(handle, parsed_args)[1])

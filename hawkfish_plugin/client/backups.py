@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backups of one system."""
+
+from typing import Any
+
+from sushy.resources import base
+
+from hawkfish_plugin.client import common, tasks
+
+VERIFY = 'HawkFishBackup.Verify'
+RESTORE = 'HawkFishBackup.Restore'
+
+
+@tasks.created_by_tasks
+class Backup(base.ResourceBase):  # type: ignore[misc]
+    """A backup of a system, at the time it was read."""
+
+    identity: str = base.Field('Id', required=True)
+    description: str | None = base.Field('Description')
+    backup_type: str = base.Field('BackupType')
+    """``Full`` or ``Incremental``"""
+
+    full_reason: str | None = base.Field('FullReason')
+    """Why it is full, or None"""
+
+    state: str = base.Field('BackupState')
+    """``Ready`` or ``Deleting``"""
+
+    created_time: str = base.Field('CreatedTime')
+    power_state: str = base.Field('PowerState')
+    """Power state of the system when it was made: On, Off or Paused"""
+
+    quiesce_status: str = base.Field('QuiesceStatus')
+    """``Quiesced``, ``NotNeeded``, ``NotRequested`` or ``Failed``"""
+
+    size_bytes: int = base.Field('SizeBytes')
+    """Size of its files in bytes, without those that it stands on"""
+
+    pool: str = base.Field('Pool')
+    """Name of the storage pool that has its files"""
+
+    last_verified: str | None = base.Field('LastVerified')
+    verify_result: str | None = base.Field('VerifyResult')
+    """``Passed``, ``Failed`` or None"""
+
+    verify_finding: str | None = base.Field('VerifyFinding')
+    parent: str | None = base.Field(
+        ['Links', 'Parent'], adapter=common.name_in
+    )
+    """ID of the backup that it stands on, or None"""
+
+    children: list[str] = base.Field(
+        ['Links', 'Children'], adapter=common.names_in
+    )
+    """IDs of the backups that stand on it"""
+
+    def __repr__(self) -> str:
+        return f'<Backup {self.identity}: {self.backup_type}, {self.state}>'
+
+    def verify(self) -> tasks.TaskHandle[None]:
+        """Check that all files that it consists of and stands on are whole."""
+        return tasks.post(self._conn, f'{self.path}/Actions/{VERIFY}')
+
+    def restore(
+        self,
+        name: str | None = None,
+        pool: str | None = None,
+        start: bool | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Make a new system of it.
+
+        *name* is by default that of the system, which must be gone then;
+        *pool* is the storage pool of the disks, by default the configured
+        one.
+        """
+        return tasks.post(
+            self._conn,
+            f'{self.path}/Actions/{RESTORE}',
+            Name=name,
+            Pool=pool,
+            Start=start,
+        )
+
+    def delete(self) -> tasks.TaskHandle[None]:
+        """Delete it; none may stand on it."""
+        return tasks.handle_of(self._conn, self._conn.delete(self.path))
+
+
+class BackupCollection:
+    """The backups of one system; nothing is read before it is needed."""
+
+    def __init__(self, conn: Any, path: str) -> None:
+        self._conn = conn
+        self.path = path
+
+    def get_members(self) -> list[Backup]:
+        """Return all backups, oldest first, with one request."""
+        return [
+            Backup(self._conn, member['@odata.id'], json_doc=member)
+            for member in common.members(self._conn, self.path)
+        ]
+
+    def get(self, identity: str) -> Backup:
+        """Return the backup with the ID *identity*."""
+        return Backup(self._conn, common.below(self.path, identity))
+
+    def create(
+        self,
+        full: bool = False,
+        description: str | None = None,
+        quiesce: str | None = None,
+    ) -> tasks.TaskHandle[Backup]:
+        """
+        Back up the system as it is at this moment.
+
+        Unless *full*, only what has changed since the last backup is stored,
+        where that is known.
+        """
+        return tasks.post(
+            self._conn,
+            self.path,
+            BackupType='Full' if full else None,
+            Description=description,
+            Quiesce=quiesce,
+        )

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The retention of backups: which ones nobody wants any more.
+
+Pure.  A backup is worth nothing without those that it stands on, so one goes
+only when none of those to keep stands on it.
+"""
+
+from collections.abc import Sequence
+
+from hawkfish_plugin.backups import StoredBackup, chain_of
+
+COUNT, AGE = 'MaxBackups', 'MaxBackupDays'
+
+_DAY_SECONDS = 24 * 3600
+
+
+def superfluous(
+    backups: Sequence[StoredBackup],
+    now: float,
+    most: int,
+    days: int,
+) -> list[tuple[StoredBackup, str]]:
+    """
+    Those of one system that can go, in the order to delete them, and why.
+
+    *backups* are oldest first; *most* and *days* 0 are no limit.  The newest
+    one always stays.
+    """
+    whole = [one for one in backups if not one.deleting]
+    kept, reasons = set[int](), dict[int, str]()
+    for rank, one in enumerate(reversed(whole)):
+        reason = ''
+        if rank and most and rank >= most:
+            reason = COUNT
+        elif rank and days and now - one.created > days * _DAY_SECONDS:
+            reason = AGE
+        if reason:
+            reasons[one.id] = reason
+        else:
+            kept |= {below.id for below in chain_of(one, whole)}
+    return [
+        (one, reasons[one.id])
+        for one in reversed(whole)
+        if one.id in reasons and one.id not in kept
+    ]
