@@ -62,6 +62,7 @@ class BackupArguments(Record):
 
 class BackUp(Operation):
     name = contract.BACKUP
+    steps = contract.STEPS[contract.BACKUP]
     title = 'Back up {system}'
     cancellable = True
     follows = True

@@ -44,6 +44,7 @@ class DeleteBackupsJournal(Record):
 
 class DeleteBackups(Operation):
     name = 'delete-backup'
+    steps = ('delete',)
     title = 'Delete backups of {system}'
 
     def __init__(

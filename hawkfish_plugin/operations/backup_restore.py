@@ -34,6 +34,7 @@ class RestoreArguments(Record):
 
 class RestoreBackup(Operation):
     name = contract.RESTORE
+    steps = contract.STEPS[contract.RESTORE]
     title = 'Restore a backup of {system}'
     # It reads the repository, and nothing of the system.
     lock = Lock.NONE

@@ -44,6 +44,7 @@ class ExportNowArguments(Record):
 
 class ExportNow(Operation):
     name = 'export-now'
+    steps = ('create', 'export', 'cleanup')
     title = 'Export {system}'
     cancellable = True
 

@@ -43,6 +43,7 @@ class GroupExportArguments(Record):
 
 class GroupExport(Operation):
     name = 'group-export'
+    steps = ('stage',)
     of_group = True
     title = 'Export snapshot {snapshot} of group {group}'
     lock = Lock.SHARED

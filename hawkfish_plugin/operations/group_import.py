@@ -42,6 +42,7 @@ class GroupImportArguments(Record):
 
 class GroupImport(Operation):
     name = 'group-import'
+    steps = ('import', 'undo')
     of_group = True
     title = 'Import group {group}'
 
