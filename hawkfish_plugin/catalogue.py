@@ -38,9 +38,10 @@ class View:
     A snapshot as users see it: its record, state and place in the tree.
 
     *task* is what works on it, or will, and *effect* what that does to it;
-    *referrers* are the children that keep it from being deleted.  *size* and
-    *dependents* need the storage to be asked, and are there where that was
-    asked for.  *groups* names the groups, each with the one of its snapshots,
+    *referrers* are the children that keep it from being deleted.  *size*,
+    *dependents* and *written* need the storage to be asked, and are there
+    where that was asked for; for *written* see ``contract.Inventory``.
+    *groups* names the groups, each with the one of its snapshots,
     that it is a part of.
     """
 
@@ -54,6 +55,7 @@ class View:
     size: contract.Size | None = None
     dependents: tuple[contract.Dependent, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
+    written: tuple[str, float] | None = None
 
     @property
     def name(self) -> str:
@@ -199,6 +201,7 @@ class Catalogue:
                 tuple(referrers.get(name, ())),
                 inventory.sizes.get(name),
                 tuple(map(self._told, inventory.dependents.get(name, ()))),
+                written=inventory.written.get(name),
             )
             views.append(dataclasses.replace(view, state=_state(view)))
         return views

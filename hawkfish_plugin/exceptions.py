@@ -8,6 +8,7 @@ the message registries (``data/registries``), the JSON is built by
 the order of the registry.  Long, as there is one class for each message.
 """
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 BASE = 'Base.1.22'
@@ -409,6 +410,14 @@ class DiskOfRunningSystem(Conflict):
 
 class DiskWrittenSince(Conflict):
     """(disk, its file, the overlay that it was on, snapshot)"""
+
+
+class SnapshotFileWritten(Conflict):
+    """*written* is when its file *path* was, in seconds since the epoch."""
+
+    def __init__(self, snapshot: str, path: str, written: float) -> None:
+        moment = datetime.datetime.fromtimestamp(int(written), datetime.UTC)
+        super().__init__(snapshot, path, f'{moment:%Y-%m-%dT%H:%M:%SZ}')
 
 
 class SnapshotBusy(Conflict):

@@ -252,13 +252,17 @@ class Inventory:
     All snapshots of a system, oldest first, and what the storage tells.
 
     *sizes* is what they take, by name; internal ones are left out.
-    *dependents*
-    are who else is backed by the files of which, by name.
+    *dependents* are who else is backed by the files of which, by name.
+    *written* are those of which a file seems to have been written to since,
+    by name, with its path, and when in seconds since the epoch.
     """
 
     snapshots: Sequence[Snapshot]
     sizes: Mapping[str, Size] = dataclasses.field(default_factory=dict)
     dependents: Mapping[str, Sequence[Dependent]] = dataclasses.field(
+        default_factory=dict
+    )
+    written: Mapping[str, tuple[str, float]] = dataclasses.field(
         default_factory=dict
     )
 

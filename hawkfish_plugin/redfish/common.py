@@ -52,6 +52,17 @@ def with_etag(resource: Resource) -> Resource:
     return {**resource, '@odata.etag': f'"{digest}"'}
 
 
+def condition(message: Resource, seconds: float) -> Resource:
+    """What *message* says, since *seconds* after the epoch, of a Status."""
+    return {
+        'MessageId': message['MessageId'],
+        'Message': message['Message'],
+        'MessageArgs': message['MessageArgs'],
+        'Severity': message['MessageSeverity'],
+        'Timestamp': timestamp(seconds),
+    }
+
+
 def timestamp(seconds: float) -> str:
     """Seconds since the epoch as an Edm.DateTimeOffset."""
     moment = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)

@@ -11,6 +11,7 @@ from hawkfish_plugin.redfish.common import (
     Resource,
     actions,
     collection,
+    condition,
     link,
     timestamp,
     with_etag,
@@ -122,7 +123,7 @@ def snapshot(uuid: str, view: View) -> Resource:
             'Consistency': _consistency(record, note.quiesce),
             'QuiesceStatus': note.quiesce and note.quiesce.status,
             'QuiesceReason': note.quiesce and (note.quiesce.reason or None),
-            'Status': {'State': state, 'Health': health},
+            'Status': {'State': state, 'Health': health, **_conditions(view)},
             'Actions': _actions(uri),
             'ReferencedByFiles': [
                 dependent.name
@@ -132,6 +133,16 @@ def snapshot(uuid: str, view: View) -> Resource:
             'Links': _links(uuid, view),
         }
     )
+
+
+def _conditions(view: View) -> Resource:
+    """What puts the data of a snapshot that is Ready in doubt."""
+    if view.written is None or view.state != 'Ready':
+        return {}
+    path, written = view.written
+    doubt = exceptions.SnapshotFileWritten(view.name, path, written)
+    told = messages.of_error(doubt)[0]
+    return {'Health': 'Warning', 'Conditions': [condition(told, written)]}
 
 
 def _actions(uri: str) -> Resource:

@@ -9,6 +9,7 @@ from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
     collection,
+    condition,
     link,
     timestamp,
 )
@@ -22,15 +23,7 @@ def task_service(now: float, health: str, why: str) -> Resource:
     status: Resource = {'State': 'Enabled', 'Health': health}
     if health != 'OK':
         told = messages.message(messages.SERVICE_DEGRADED, [why])
-        status['Conditions'] = [
-            {
-                'MessageId': told['MessageId'],
-                'Message': told['Message'],
-                'MessageArgs': told['MessageArgs'],
-                'Severity': health,
-                'Timestamp': timestamp(now),
-            }
-        ]
+        status['Conditions'] = [{**condition(told, now), 'Severity': health}]
     return {
         '@odata.id': uris.TASK_SERVICE,
         '@odata.type': '#TaskService.v1_3_0.TaskService',

@@ -8,8 +8,10 @@ whatever the service is asked to do next.
 """
 
 import contextlib
+import os
 import re
 import subprocess
+import time
 
 import libvirt
 import pytest
@@ -17,6 +19,7 @@ import requests
 
 from tests.functional.conftest import SMALL
 from tests.served import message_ids
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.once
 
@@ -143,6 +146,32 @@ def test_started_by_somebody(old, emulator):
     assert states(emulator, old) == {'s': 'Failed'}
     refused_revert = emulator.post_revert(old.uuid, 's')
     assert refused(refused_revert, 'SnapshotDamaged')
+
+
+def test_run_by_somebody_while_nobody_looked(old, emulator):
+    """What was written to afterwards is in doubt, and a revert says so."""
+    (base,) = old.sources()
+    wait_for(
+        lambda: (
+            time.time() > os.path.getmtime(old.host.path(base)) + 1.5
+            and time.time()
+            > os.path.getmtime(old.host.path(old.latest[0])) + 1.5
+        ),
+        lambda: 'the clock',
+    )
+    disk(old, 'write -P 3 0 64k')
+
+    def status():
+        return emulator.snapshot(old.uuid, 's')['Status']
+
+    # What a list tells of files may be seconds old.
+    wait_for(lambda: status()['Health'] == 'Warning', status)
+    (doubt,) = status()['Conditions']
+    assert doubt['MessageId'].endswith('.SnapshotFileWritten')
+    assert base in doubt['MessageArgs']
+    preview = emulator.post_revert(old.uuid, 's', DryRun=True)
+    warnings = preview.json()['Warnings']
+    assert [w['MessageId'] for w in warnings] == [doubt['MessageId']]
 
 
 @pytest.mark.parametrize('spelling', ['volume', 'link'])

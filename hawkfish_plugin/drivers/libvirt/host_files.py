@@ -15,6 +15,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import backing, identities
 from hawkfish_plugin.drivers.libvirt.definitions import Definition, Unsaid
+from hawkfish_plugin.drivers.libvirt.identities import Stamp
 
 # Each look costs a call for every volume and every domain of the host.
 _REMEMBERED_SECONDS = 10.0
@@ -181,11 +182,26 @@ class HostFiles:
 
     def is_newer(self, path: str, other: str) -> bool:
         """Whether *path* was written to after *other* was, by a while."""
-        seen = {v.path: v.stamp for v in self.volumes.values()}
-        one, two = seen.get(path), seen.get(other)
+        one, two = self._stamps.get(path), self._stamps.get(other)
         if not one or not two:
             return False
         return one.written > two.written + _CAPTURE_SECONDS
+
+    def written_since(self, path: str) -> float | None:
+        """
+        When *path* was written to, if that was since anything stands on it.
+
+        In seconds since the epoch.  Who merges a file into the one below lets
+        those above know, and so writes to them later.
+        """
+        above = self.above(path)
+        if not above or not all(self.is_newer(path, one) for one in above):
+            return None
+        return float(self._stamps[path].written)
+
+    @functools.cached_property
+    def _stamps(self) -> Mapping[str, Stamp]:
+        return {v.path: v.stamp for v in self.volumes.values() if v.stamp}
 
     def named(self) -> set[str]:
         """What any definition names, in terms of ``identities``."""

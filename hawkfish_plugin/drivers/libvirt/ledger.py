@@ -85,6 +85,23 @@ class Ledger:
         }
         return {name: them for name, them in by_name.items() if them}
 
+    def written(
+        self, domain: Domain, disks: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[str, float]]:
+        """
+        Those of *disks*, by snapshot, that were written to since.
+
+        The first file of each, and when in seconds since the epoch.
+        """
+        paths = frozenset(path for held in disks.values() for path in held)
+        files = self._look(domain.host, paths, contract.Freshness.CACHED)
+        return {
+            name: (path, moment)
+            for name, held in disks.items()
+            for path in reversed(held)
+            if (moment := files.written_since(path)) is not None
+        }
+
     def on(
         self, domain: Domain, paths: set[str], freshness: contract.Freshness
     ) -> list[contract.Dependent]:

@@ -65,6 +65,7 @@ class Snapshots(Part):
                 records,
                 self._measure(domain, seen, records, disks),
                 self._find_dependents(domain, seen, disks, freshness),
+                self._find_written(domain, disks),
             )
 
     def _measure(
@@ -109,6 +110,18 @@ class Snapshots(Part):
             domain.host.raise_if_lost(exc)
             LOG.warning('Dependents not found: %s', errors.text(exc))
             return {}
+
+    def _find_written(
+        self, domain: Domain, disks: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, tuple[str, float]]:
+        try:
+            return self._ledger.written(domain, disks)
+        except exceptions.NotAnswering as exc:
+            LOG.warning('Times not found: %s', messages.text(exc))
+        except libvirt.libvirtError as exc:
+            domain.host.raise_if_lost(exc)
+            LOG.warning('Times not found: %s', errors.text(exc))
+        return {}
 
     def referrers(
         self, snapshots: Sequence[contract.Snapshot]

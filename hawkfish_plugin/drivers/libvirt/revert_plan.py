@@ -179,6 +179,7 @@ def _external(
             *left_out,
             *unusable,
             *_not_attached(target, lost),
+            *_written_since(domain, target, by_target, ledger),
             *_moved(domain, target, bases, others),
             *_lost_checkpoints(domain),
         ],
@@ -206,6 +207,22 @@ def _of_the_run(root: xml.Element, target: ParsedSnapshot) -> list[str]:
         disk.target
         for disk in target.captured
         if disk.is_captured and disk.target not in kept
+    ]
+
+
+def _written_since(
+    domain: Domain,
+    target: ParsedSnapshot,
+    paths: Mapping[str, str],
+    ledger: Ledger,
+) -> list[exceptions.HawkFishError]:
+    """What puts in doubt that the snapshot reads what it did."""
+    name = target.record.name
+    return [
+        exceptions.SnapshotFileWritten(name, path, written)
+        for path, written in ledger.written(
+            domain, {disk: [path] for disk, path in paths.items()}
+        ).values()
     ]
 
 

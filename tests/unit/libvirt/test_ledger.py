@@ -259,3 +259,27 @@ def test_who_writes_to_a_file():
 
     assert files.writers('/images/base') == [OTHER]
     assert files.writers('/images/other') == []
+
+
+@pytest.mark.parametrize(
+    'base, overlays, expected',
+    [(10, [20, 30], None), (25, [20, 30], None), (40, [20, 30], 40.5)],
+)
+def test_a_file_that_was_written_to_since(base, overlays, expected):
+    """Later than all that stands on it; one that is used is younger."""
+    files = files_of(
+        ('/images/base', None, stamp(base)),
+        *(
+            (f'/images/{number}', '/images/base', stamp(number))
+            for number in overlays
+        ),
+    )
+
+    assert files.written_since('/images/base') == expected
+
+
+def test_a_file_on_which_nothing_stands():
+    """Nobody can tell."""
+    files = files_of(('/images/base', None, stamp(40)))
+
+    assert files.written_since('/images/base') is None
