@@ -39,11 +39,18 @@ Place = tuple[str, str]
 
 
 class Backed(NamedTuple):
-    """The path of a volume, its backing file, and what tells it apart."""
+    """
+    The path of a volume, its backing file, and what tells it apart.
+
+    libvirt guesses what a file is: *below* is what its header says, which may
+    be of a guest's making, and *kind* the format that it has *below* in.  See
+    ``HostFiles.below``.
+    """
 
     path: str
     below: str | None
     stamp: identities.Stamp | None = None
+    kind: str | None = None
 
 
 class Volumes(NamedTuple):
@@ -179,7 +186,13 @@ def _read(volume: libvirt.virStorageVol) -> Backed | None:
     if root is None:
         return None
     path = volumes.path(root)
-    return Backed(path, _below(root, path), identities.stamp(root))
+    kind = root.find('backingStore/format')
+    return Backed(
+        path,
+        _below(root, path),
+        identities.stamp(root),
+        None if kind is None else kind.get('type'),
+    )
 
 
 def _below(volume: xml.Element, path: str) -> str | None:

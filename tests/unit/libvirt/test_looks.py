@@ -244,6 +244,69 @@ def test_a_clone_that_was_made_with_an_overlay(host, node):
     assert dependents(host, node, FULL) == ['/clones/new.qcow2']
 
 
+# What guests write -----------------------------------------------------------
+
+RAW = '/images/disk.raw'
+
+
+def raw(path):
+    return hosted.disk(path).replace('qcow2', 'raw')
+
+
+def test_what_a_guest_writes_to_a_raw_disk(host, node):
+    """
+    It is in nobody's way, though libvirt takes it for a qcow2 file.
+
+    And it does not choose where the host is looked at.
+    """
+    host.domain('guest', raw(host.file(RAW, OVERLAY)))
+    unsafe.check_start(node, ledger.Ledger(), LISTED)
+
+    host.file(RAW, '/hung/file')
+    host.folders['/hung'] = {}
+    host.hung.add('/hung')
+    files = ledger.Ledger().files(host.host, [BASE], LISTED)
+
+    assert not files.unread
+    assert files.above('/hung/file') == []
+
+
+def test_what_a_guest_has_written_below_its_overlay(host, node):
+    """The overlay says that the file below it is raw, and QEMU wrote that."""
+    host.file(RAW, BASE)
+    over = host.file(
+        '/images/hawkfish-ba9876543210-vda.qcow2', RAW, kind='raw'
+    )
+    host.domain('guest', over)
+    assert dependents(host, node, FULL) == []
+
+    host.file(over, RAW)
+    assert 'guest' in dependents(host, node, FULL)
+
+
+@pytest.mark.parametrize(
+    'other',
+    [hosted.disk(RAW), raw(RAW).replace('</disk>', '<readonly/></disk>')],
+)
+def test_what_somebody_reads_as_qcow2(host, node, other):
+    """It is a clone, whatever else it is read as."""
+    host.file(RAW, BASE)
+    host.domain('other', other)
+    assert dependents(host, node, FULL) == ['other']
+
+    if 'readonly' not in other:
+        host.domain('guest', raw(RAW))
+        assert sorted(dependents(host, node, FULL)) == ['guest', 'other']
+
+
+def test_no_guest_hides_a_clone(host, node):
+    """By writing that it is the raw file below its disk."""
+    clone = host.file('/images/clone.qcow2', BASE)
+    host.domain('guest', raw(host.file(RAW, clone, kind='raw')))
+
+    assert dependents(host, node, FULL) == [clone]
+
+
 # Unsafe systems --------------------------------------------------------------
 
 
