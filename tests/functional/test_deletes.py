@@ -583,6 +583,38 @@ def test_killed_in_a_merge(big, emulator, host, victim, power, name):
     check_whole(emulator, big, name)
 
 
+def test_a_copy_of_somebody_else(big, emulator, host):
+    """It began when QEMU had died with the merge, and is no merge of ours."""
+    big.domain.create()
+    accepted, merger = begin(emulator, big, 'three')
+    emulator.stop()
+    os.kill(host.qemu_pid(merger.name()), signal.SIGKILL)
+    wait_for(lambda: not big.domain.isActive(), 'the end of QEMU')
+    big.domain.create()
+    copy = f'{IMAGES}/backup.qcow2'
+    big.domain.blockCopy(
+        'vda',
+        f"<disk type='file'><source file='{copy}'/>"
+        "<driver type='qcow2'/></disk>",
+        None,
+        libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB,
+    )
+    before = big.sources()
+    emulator.start()
+
+    ended = emulator.wait(accepted)
+
+    assert message_ids(ended) == ['BlockJobActive'], ended.text
+    assert big.sources() == before
+    kind = big.domain.blockJobInfo('vda')['type']
+    assert kind == libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY
+    assert state_of(emulator, big)['three'] == 'Failed'
+    big.domain.blockJobAbort('vda')
+    host.path(copy).unlink()
+    emulator.delete(big.uuid, 'three')
+    check_whole(emulator, big, 'three')
+
+
 def test_libvirtd_is_lost_twice(big, emulator, host):
     """A delete that takes libvirtd away is not tried for ever."""
     big.domain.create()

@@ -24,8 +24,29 @@ from hawkfish_plugin.drivers.libvirt.layers import Merge
 
 T = TypeVar('T')
 
+_COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
+_ACTIVE_COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT
+
 # Small ones are over in a moment; the task table need not hear of each look.
 _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.01, 0.25
+
+
+def check_job(
+    domain: Domain, target: str, job: Mapping[str, int], base: str | None
+) -> None:
+    """
+    Raise BlockJobActive where *job*, that of a disk, is somebody else's.
+
+    It may be a backup's copy, which must not be ended.  Ours merges what the
+    guest writes to into the file *base*; of what is merged further below,
+    where *base* is None, libvirt does not say into what.
+    """
+    if base is None and job['type'] == _COMMIT:
+        return
+    mirror = xml.mirrors(domain.definition()).get(target)
+    into = mirror and domain.host.storage.file_of(mirror)
+    if base is None or job['type'] != _ACTIVE_COMMIT or into != base:
+        raise exceptions.BlockJobActive(target)
 
 
 class Commits:
@@ -58,7 +79,11 @@ class Commits:
             raise
 
     def _begin(self, merge: Merge) -> None:
-        if not self._domain.block_job(merge.target):
+        job = self._domain.block_job(merge.target)
+        if job:
+            into = None if merge.above else merge.base
+            check_job(self._domain, merge.target, job, into)
+        else:
             base, top = self._indices(merge)
             self._domain.block_commit(
                 merge.target, base, top if merge.above else None

@@ -145,6 +145,15 @@ def is_ready(domain: Element, target: str) -> bool:
     )
 
 
+def mirrors(domain: Element) -> dict[str, Source]:
+    """What the block job of a disk writes to, by the target of the disk."""
+    return {
+        target_of(disk): _source(mirror)
+        for disk in domain.findall('devices/disk')
+        for mirror in disk.findall('mirror')
+    }
+
+
 def merge_file(
     disks: Iterable[Element],
     top: str,
