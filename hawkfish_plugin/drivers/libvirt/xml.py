@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
 SYSTEM_SWTPM = '/var/lib/libvirt/swtpm'
+# What makes a disk something else than what its file holds.
+_REMAPPING = ('slices', 'dataStore')
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
 
 Element = ElementTree.Element
@@ -29,7 +31,9 @@ class Disk:
 
     *kind* is libvirt's source type (file, volume, block, ...), *path* the
     file of kind file, *volume* the pool and volume of kind volume, *depth*
-    how many backing files it has.  *encrypted* is what QEMU encrypts.
+    how many backing files it has.  *encrypted* is what QEMU encrypts;
+    *remapped* is the element of its source that makes it something else than
+    what its file holds.
     """
 
     target: str
@@ -44,6 +48,7 @@ class Disk:
     snapshot: str | None
     depth: int
     encrypted: bool = False
+    remapped: str | None = None
 
     @property
     def is_removable(self) -> bool:
@@ -98,6 +103,10 @@ def _disk(element: Element) -> Disk:
         # Before libvirt 3.9 beside the source, and still understood there.
         encrypted=element.find('encryption') is not None
         or element.find('source/encryption') is not None,
+        remapped=next(
+            (n for n in _REMAPPING if element.find(f'source/{n}') is not None),
+            None,
+        ),
     )
 
 
