@@ -50,7 +50,12 @@ def check_job(
 
 
 class Commits:
-    """The *merges* for the snapshot *name*, in the QEMU of *domain*."""
+    """
+    The *merges* for the snapshot *name*, in the QEMU of *domain*.
+
+    ``begun``: any of them; ``pivoted`` are those after which the guest writes
+    to the base already.
+    """
 
     def __init__(
         self, domain: Domain, name: str, merges: Sequence[Merge]
@@ -60,6 +65,7 @@ class Commits:
         self._merges = merges
         self._running: list[Merge] = []
         self.begun = False
+        self.pivoted: list[Merge] = []
 
     def run(self, context: contract.TaskContext, deadline: int) -> None:
         """
@@ -172,6 +178,7 @@ class Commits:
             if merge.above is None:
                 self._end(merge.target)
                 self._running.remove(merge)
+                self.pivoted.append(merge)
 
     def _end(self, target: str) -> None:
         self._ask(lambda: self._domain.block_job_pivot(target))
