@@ -258,6 +258,23 @@ def test_an_overlay_below(make_system, emulator, make_clone):
     name_disk(other, clone, own)
 
 
+@pytest.mark.parametrize(
+    'said',
+    [
+        'file:{}',
+        'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{}"}}}}',
+    ],
+)
+def test_other_words_of_qemu(make_system, emulator, make_clone, said):
+    """A clone is found whatever its header calls its base."""
+    system = make_system(**SMALL)
+    below = said.format(system.sources()[0])
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(f"'{below}'", f'{system.name}-clone.qcow2')
+
+    check_delete_refused(emulator, system, clone)
+
+
 def test_the_header_that_a_guest_writes(make_system, emulator, host):
     """A raw disk that looks like a clone of others' files is none."""
     guest = make_system(disks=(Disk(size_mib=16, format='raw'),))

@@ -9,7 +9,6 @@ files that no domain names are found as well.
 import functools
 import logging
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -27,8 +26,6 @@ from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 LOG = logging.getLogger(__name__)
 
-# Such as nbd://host and json:{...}.
-_URL = re.compile(r'\w+:')
 # By what the list of all pools is known.
 POOLS = 'storage pools'
 # Of a pool that is, or was, not active.
@@ -186,19 +183,18 @@ def _read(volume: libvirt.virStorageVol) -> Backed | None:
     if root is None:
         return None
     path = volumes.path(root)
-    kind = root.find('backingStore/format')
     return Backed(
         path,
         _below(root, path),
         identities.stamp(root),
-        None if kind is None else kind.get('type'),
+        volumes.backing_format(root),
     )
 
 
 def _below(volume: xml.Element, path: str) -> str | None:
     """The backing file of the volume at *path*; None where it is no file."""
     below = volumes.backing_file(volume)
-    if not below or _URL.match(below):
+    if not below:
         return None
     # What is relative is so to the file that names it.
     return posixpath.join(posixpath.dirname(path), below)

@@ -244,6 +244,52 @@ def test_a_clone_that_was_made_with_an_overlay(host, node):
     assert dependents(host, node, FULL) == ['/clones/new.qcow2']
 
 
+NODE = '{"driver": "qcow2", "file": {"driver": "file", "filename": "%s"}}'
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        f'file:{BASE}',
+        f'file://{BASE}',
+        f'blkdebug::{BASE}',
+        f'json:{NODE % BASE}',
+        f'json:{{"driver": "copy-on-read", "file": {NODE % BASE}}}',
+        f'json:{{"driver": "qcow2", "file.filename": "{BASE}"}}',
+        f'json:{{"backing": {NODE % "/b"}, "file": {{"filename": "{BASE}"}}}}',
+    ],
+)
+def test_a_clone_in_other_words(host, node, said):
+    """It stands on the file whatever its header calls that."""
+    host.pool('clones', '/clones')
+    # libvirt says that such a file is raw.
+    clone = host.file('/clones/clone.qcow2', said, kind='raw')
+    over = host.file('/clones/over.qcow2', clone)
+
+    assert dependents(host, node, FULL) == [clone, over]
+    host.domain('clone', over)
+    assert 'clone' in dependents(host, node, FULL)
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        'nbd://host/images',
+        'nbd:host:10809',
+        'json:{"driver": "nbd", "path": "/images"}',
+        'json:[',
+        'json:' + '[' * 100_000,
+        'json:""',
+    ],
+)
+def test_what_stands_on_no_file(host, node, said):
+    """What is on the network, or makes no sense, is nobody's file."""
+    host.pool('clones', '/clones')
+    host.file('/clones/clone.qcow2', said)
+
+    assert dependents(host, node, FULL) == []
+
+
 # What guests write -----------------------------------------------------------
 
 RAW = '/images/disk.raw'
