@@ -223,16 +223,18 @@ def _named_in(text: str) -> _Named:
     running = root.get('id') is not None
     tops = tuple(
         _Top(
-            disk.path,
+            disk.path or disk.block,
             disk.volume,
             disk.is_captured,
             disk.shareable,
             # What libvirt writes down of a chain without a guest may be old.
-            running or disk.format == 'raw',
+            # Whatever a device holds, it is looked at by its pool alone.
+            running or disk.format == 'raw' or disk.block is not None,
             # Whoever reads an image as it is, such as a backup, has not made
             # it.
             disk.format if disk.is_captured or disk.format != 'raw' else None,
         )
         for disk in xml.disks(root)
     )
-    return _Named(frozenset(xml.files(root)), tops, running)
+    files = {*xml.files(root), *xml.devices(root)}
+    return _Named(frozenset(files), tops, running)

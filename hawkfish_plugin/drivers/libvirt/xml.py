@@ -33,7 +33,7 @@ class Disk:
     file of kind file, *volume* the pool and volume of kind volume, *depth*
     how many backing files it has.  *encrypted* is what QEMU encrypts;
     *remapped* is the element of its source that makes it something else than
-    what its file holds.
+    what its file holds.  *block* is the path of the device of kind block.
     """
 
     target: str
@@ -49,6 +49,7 @@ class Disk:
     depth: int
     encrypted: bool = False
     remapped: str | None = None
+    block: str | None = None
 
     @property
     def is_removable(self) -> bool:
@@ -107,6 +108,7 @@ def _disk(element: Element) -> Disk:
             (n for n in _REMAPPING if element.find(f'source/{n}') is not None),
             None,
         ),
+        block=next((s.get('dev') for s in element.findall('source')), None),
     )
 
 
@@ -267,6 +269,15 @@ def files(domain: Element, targets: Container[str] | None = None) -> list[str]:
         if targets is None or target_of(disk) in targets
         for source in disk.iter('source')
         if (path := source.get('file'))
+    ]
+
+
+def devices(domain: Element) -> list[str]:
+    """Every block device that the disks of a domain name, in their chains."""
+    return [
+        path
+        for source in domain.findall('devices/disk//source')
+        if (path := source.get('dev'))
     ]
 
 

@@ -402,3 +402,34 @@ def test_a_snapshot_of_a_volume(host, node):
 
     with pytest.raises(exceptions.DefinitionOnSnapshot):
         start(node)
+
+
+GOLDEN = '/dev/vg/golden'
+DEVICE = """<disk type='block' device='disk'><driver type='raw'/>
+<source dev='/dev//vg/golden'/><target dev='vda'/></disk>"""
+
+
+def test_who_writes_to_a_device(host):
+    """A device that others stand on is no different from a file."""
+    host.file(BASE, GOLDEN, kind='raw')
+    host.file(OVERLAY, BASE)
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    writer = host.domain('writer', DEVICE)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot) as caught:
+        start(writer)
+    assert caught.value.args == ('vda', '/dev//vg/golden', 's of node')
+    with pytest.raises(exceptions.DiskOfTwoSystems):
+        exceptions.check(unsafe.violations(node, ledger.Ledger(), LISTED))
+
+
+def test_a_device_of_its_own(host, node):
+    """Nobody minds it, and it keeps no look from knowing the rest."""
+    writer = host.domain('writer', DEVICE)
+    qcow2 = DEVICE.replace('raw', 'qcow2').replace('golden', 'other')
+    host.domain('other', qcow2)
+
+    start(writer)
+    start(node)
+    assert dependents(host, node, FULL) == []
