@@ -620,6 +620,10 @@ class DiskNotRevertable(OfDisk):
     """(disk, source type)"""
 
 
+class DiskRemapped(OfDisk):
+    """(disk, element of its source)"""
+
+
 class DiskReplaced(OfDisk):
     """(target, snapshot, file that holds the disk's data)"""
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A system's policy says what it can have, and a refusal says the same."""
 
+import libvirt
 import pytest
 import requests
 
@@ -96,3 +97,37 @@ def test_the_agent_decides_about_quiescing(make_system, emulator):
 
     assert capabilities(emulator, with_agent)['QuiesceSupported'] is True
     assert capabilities(emulator, without)['QuiesceSupported'] is False
+
+
+def test_a_part_of_a_file(make_system, emulator, host, external):
+    """
+    Neither a create nor a revert lets the guest read the whole file.
+
+    A snapshot of such a disk is one of virsh.
+    """
+    if not external:
+        pytest.skip('a raw disk has no internal snapshot')
+    system = make_system(**SMALL | {'disks': (Disk(**small(format='raw')),)})
+    text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
+    (path,) = system.sources()
+    part = "<slice type='storage' offset='1048576' size='1048576'/>"
+    host.connect().defineXML(
+        text.replace(
+            f"<source file='{path}'/>",
+            f"<source file='{path}'><slices>{part}</slices></source>",
+        )
+    )
+    system.domain.create()
+    can = capabilities(emulator, system)
+    refused = emulator.post_create(system.uuid, Name='s')
+
+    assert message_ids(refused) == ['DiskRemapped'], refused.text
+    assert [f['Disk'] for f in can['Findings']] == ['vda']
+    system.domain.snapshotCreateXML(
+        '<domainsnapshot><name>s</name></domainsnapshot>',
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
+    )
+    before = system.sources()
+    refused = emulator.post_revert(system.uuid, 's')
+    assert message_ids(refused) == ['DiskRemapped'], refused.text
+    assert system.sources() == before

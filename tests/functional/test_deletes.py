@@ -583,6 +583,90 @@ def test_killed_in_a_merge(big, emulator, host, victim, power, name):
     check_whole(emulator, big, name)
 
 
+def test_a_copy_of_somebody_else(big, emulator, host):
+    """It began when QEMU had died with the merge, and is no merge of ours."""
+    big.domain.create()
+    accepted, merger = begin(emulator, big, 'three')
+    emulator.stop()
+    os.kill(host.qemu_pid(merger.name()), signal.SIGKILL)
+    wait_for(lambda: not big.domain.isActive(), 'the end of QEMU')
+    big.domain.create()
+    copy = f'{IMAGES}/backup.qcow2'
+    big.domain.blockCopy(
+        'vda',
+        f"<disk type='file'><source file='{copy}'/>"
+        "<driver type='qcow2'/></disk>",
+        None,
+        libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB,
+    )
+    before = big.sources()
+    emulator.start()
+
+    ended = emulator.wait(accepted)
+
+    assert message_ids(ended) == ['BlockJobActive'], ended.text
+    assert big.sources() == before
+    kind = big.domain.blockJobInfo('vda')['type']
+    assert kind == libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY
+    assert state_of(emulator, big)['three'] == 'Failed'
+    big.domain.blockJobAbort('vda')
+    host.path(copy).unlink()
+    emulator.delete(big.uuid, 'three')
+    check_whole(emulator, big, 'three')
+
+
+FAIL_ONCE = """
+import os
+import libvirt
+
+def _fail_once(flag, _real=libvirt.virDomain.blockJobAbort):
+    def abort(self, disk, flags=0):
+        if flags and disk == 'vdb' and os.path.exists(flag):
+            os.unlink(flag)
+            raise libvirt.libvirtError('Input/output error')
+        return _real(self, disk, flags)
+    libvirt.virDomain.blockJobAbort = abort
+
+_fail_once({flag!r})
+"""
+
+
+@pytest.mark.parametrize('power_off', [False, True])
+def test_one_of_two_disks_is_merged(make_system, folder, host, power_off):
+    """The next delete finishes what has failed for the second one."""
+    flag = folder / 'flag'
+    flag.touch()
+    failing = Emulator(folder, host.uri, FAIL_ONCE.format(flag=str(flag)))
+    failing.start()
+    try:
+        system = make_system(**TWO_DISKS)
+        failing.create(system.uuid, Name='s')
+        for number, path in enumerate(system.sources(), 7):
+            write(system, number, path)
+        system.domain.create()
+
+        ended = failing.wait(failing.send_delete(system.uuid, 's'))
+
+        assert message_ids(ended) == ['MergeFailed']
+        assert not flag.exists()
+        assert state_of(failing, system) == {'s': 'Failed'}
+        refused = failing.post_revert(system.uuid, 's')
+        assert message_ids(refused) == ['SnapshotDamaged']
+        if power_off:
+            system.domain.destroy()
+        failing.delete(system.uuid, 's')
+        assert failing.snapshots(system.uuid) == []
+        assert system.leftovers() == []
+        if not power_off:
+            system.domain.destroy()
+        one, other = system.sources()
+        assert holds(system, 7, one) and holds(system, 8, other)
+        system.domain.create()
+        failing.create(system.uuid, Name='t')
+    finally:
+        failing.stop()
+
+
 def test_libvirtd_is_lost_twice(big, emulator, host):
     """A delete that takes libvirtd away is not tried for ever."""
     big.domain.create()

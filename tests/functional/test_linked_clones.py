@@ -14,6 +14,8 @@ import libvirt
 import pytest
 
 from tests.functional.conftest import SMALL
+from tests.functional.test_unsafe import reset
+from tests.lab.domains import Disk
 from tests.lab.host import IMAGES
 from tests.served import message_ids
 
@@ -254,3 +256,39 @@ def test_an_overlay_below(make_system, emulator, make_clone):
     assert message_ids(refused) == ['SystemCloned']
     system.domain.destroy()
     name_disk(other, clone, own)
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        'file:{}',
+        'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{}"}}}}',
+    ],
+)
+def test_other_words_of_qemu(make_system, emulator, make_clone, said):
+    """A clone is found whatever its header calls its base."""
+    system = make_system(**SMALL)
+    below = said.format(system.sources()[0])
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(f"'{below}'", f'{system.name}-clone.qcow2')
+
+    check_delete_refused(emulator, system, clone)
+
+
+def test_the_header_that_a_guest_writes(make_system, emulator, host):
+    """A raw disk that looks like a clone of others' files is none."""
+    guest = make_system(disks=(Disk(size_mib=16, format='raw'),))
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    (base,) = guest.sources()
+    (top,) = system.sources()
+    # What the guest could write itself.
+    inside(host, f'qemu-img create -f qcow2 -b {top} -F qcow2 {base} 16M')
+    emulator.create(guest.uuid, Name='theirs')
+
+    assert reset(emulator, system).ok
+    emulator.delete(system.uuid, 's')
+    system.domain.destroy()
+
+    emulator.delete(guest.uuid, 'theirs')
+    assert system.leftovers() == []

@@ -9,7 +9,6 @@ files that no domain names are found as well.
 import functools
 import logging
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -27,8 +26,6 @@ from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 LOG = logging.getLogger(__name__)
 
-# Such as nbd://host and json:{...}.
-_URL = re.compile(r'\w+:')
 # By what the list of all pools is known.
 POOLS = 'storage pools'
 # Of a pool that is, or was, not active.
@@ -39,11 +36,18 @@ Place = tuple[str, str]
 
 
 class Backed(NamedTuple):
-    """The path of a volume, its backing file, and what tells it apart."""
+    """
+    The path of a volume, its backing file, and what tells it apart.
+
+    libvirt guesses what a file is: *below* is what its header says, which may
+    be of a guest's making, and *kind* the format that it has *below* in.  See
+    ``HostFiles.below``.
+    """
 
     path: str
     below: str | None
     stamp: identities.Stamp | None = None
+    kind: str | None = None
 
 
 class Volumes(NamedTuple):
@@ -179,13 +183,18 @@ def _read(volume: libvirt.virStorageVol) -> Backed | None:
     if root is None:
         return None
     path = volumes.path(root)
-    return Backed(path, _below(root, path), identities.stamp(root))
+    return Backed(
+        path,
+        _below(root, path),
+        identities.stamp(root),
+        volumes.backing_format(root),
+    )
 
 
 def _below(volume: xml.Element, path: str) -> str | None:
     """The backing file of the volume at *path*; None where it is no file."""
     below = volumes.backing_file(volume)
-    if not below or _URL.match(below):
+    if not below:
         return None
     # What is relative is so to the file that names it.
     return posixpath.join(posixpath.dirname(path), below)

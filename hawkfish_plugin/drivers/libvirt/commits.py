@@ -24,12 +24,38 @@ from hawkfish_plugin.drivers.libvirt.layers import Merge
 
 T = TypeVar('T')
 
+_COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
+_ACTIVE_COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT
+
 # Small ones are over in a moment; the task table need not hear of each look.
 _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.01, 0.25
 
 
+def check_job(
+    domain: Domain, target: str, job: Mapping[str, int], base: str | None
+) -> None:
+    """
+    Raise BlockJobActive where *job*, that of a disk, is somebody else's.
+
+    It may be a backup's copy, which must not be ended.  Ours merges what the
+    guest writes to into the file *base*; of what is merged further below,
+    where *base* is None, libvirt does not say into what.
+    """
+    if base is None and job['type'] == _COMMIT:
+        return
+    mirror = xml.mirrors(domain.definition()).get(target)
+    into = mirror and domain.host.storage.file_of(mirror)
+    if base is None or job['type'] != _ACTIVE_COMMIT or into != base:
+        raise exceptions.BlockJobActive(target)
+
+
 class Commits:
-    """The *merges* for the snapshot *name*, in the QEMU of *domain*."""
+    """
+    The *merges* for the snapshot *name*, in the QEMU of *domain*.
+
+    ``begun``: any of them; ``pivoted`` are those after which the guest writes
+    to the base already.
+    """
 
     def __init__(
         self, domain: Domain, name: str, merges: Sequence[Merge]
@@ -39,6 +65,7 @@ class Commits:
         self._merges = merges
         self._running: list[Merge] = []
         self.begun = False
+        self.pivoted: list[Merge] = []
 
     def run(self, context: contract.TaskContext, deadline: int) -> None:
         """
@@ -58,7 +85,11 @@ class Commits:
             raise
 
     def _begin(self, merge: Merge) -> None:
-        if not self._domain.block_job(merge.target):
+        job = self._domain.block_job(merge.target)
+        if job:
+            into = None if merge.above else merge.base
+            check_job(self._domain, merge.target, job, into)
+        else:
             base, top = self._indices(merge)
             self._domain.block_commit(
                 merge.target, base, top if merge.above else None
@@ -147,6 +178,7 @@ class Commits:
             if merge.above is None:
                 self._end(merge.target)
                 self._running.remove(merge)
+                self.pivoted.append(merge)
 
     def _end(self, target: str) -> None:
         self._ask(lambda: self._domain.block_job_pivot(target))

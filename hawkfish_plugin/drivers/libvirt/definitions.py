@@ -48,6 +48,8 @@ class Definition:
     *files* are all that are named, *written* those that the domain may write
     to, and *shared* those of them that it writes to beside others on purpose;
     *unsaid* are those that have to be read to know what they stand on.
+    *formats* are files with the format that they are read in: raw, only where
+    the guest can write to it.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Definition:
     written: frozenset[str] = frozenset()
     unsaid: frozenset[Unsaid] = frozenset()
     shared: frozenset[str] = frozenset()
+    formats: frozenset[tuple[str, str]] = frozenset()
 
 
 class Definitions:
@@ -151,6 +154,8 @@ def _read(domain: Domain) -> _Said:
 def _resolve(domain: _Said, paths: _Paths) -> Definition:
     files, written, shared = set(domain.noted), set[str](), set[str]()
     said, unsaid = set[Unsaid](), set[Unsaid]()
+    # How one that hangs reads its files is not known.
+    formats = {(path, '') for path in domain.noted}
     for text in domain.texts:
         named = _named_in(text)
         files |= named.files
@@ -162,6 +167,8 @@ def _resolve(domain: _Said, paths: _Paths) -> Definition:
                 written.add(path)
             if path and disk.is_shared:
                 shared.add(path)
+            if path and disk.format:
+                formats.add((path, disk.format))
             if path or disk.volume:
                 pool = disk.volume[0] if disk.volume else None
                 (said if disk.is_said else unsaid).add(Unsaid(path, pool))
@@ -171,6 +178,7 @@ def _resolve(domain: _Said, paths: _Paths) -> Definition:
         frozenset(written),
         frozenset(unsaid - said),
         frozenset(shared),
+        frozenset(formats),
     )
 
 
@@ -187,7 +195,8 @@ class _Top(NamedTuple):
     The file of a disk.
 
     *is_written*: the domain may write to it; *is_shared*: as others do.
-    *is_said*: what it stands on is in the definition as well.
+    *is_said*: what it stands on is in the definition as well.  *format* is
+    None where the definition says nothing of who has written the file.
     """
 
     path: str | None
@@ -195,6 +204,7 @@ class _Top(NamedTuple):
     is_written: bool
     is_shared: bool
     is_said: bool
+    format: str | None
 
 
 class _Named(NamedTuple):
@@ -213,13 +223,18 @@ def _named_in(text: str) -> _Named:
     running = root.get('id') is not None
     tops = tuple(
         _Top(
-            disk.path,
+            disk.path or disk.block,
             disk.volume,
             disk.is_captured,
             disk.shareable,
             # What libvirt writes down of a chain without a guest may be old.
-            running or disk.format == 'raw',
+            # Whatever a device holds, it is looked at by its pool alone.
+            running or disk.format == 'raw' or disk.block is not None,
+            # Whoever reads an image as it is, such as a backup, has not made
+            # it.
+            disk.format if disk.is_captured or disk.format != 'raw' else None,
         )
         for disk in xml.disks(root)
     )
-    return _Named(frozenset(xml.files(root)), tops, running)
+    files = {*xml.files(root), *xml.devices(root)}
+    return _Named(frozenset(files), tops, running)

@@ -188,6 +188,7 @@ class Deletes:
         )
         context.step('merge', noted)
         work: commits.Commits | None = None
+        was_active = domain.is_active
         try:
             with _merger(domain, planned) as (qemu, merges):
                 work = commits.Commits(qemu, name, merges)
@@ -197,6 +198,10 @@ class Deletes:
                 self._untouched(domain, before, context)
             elif isinstance(exc, _STOPPED):
                 context.add_message('HawkFish.1.0.MergeStopped', name)
+            if work and was_active:
+                delete_finish.leave_out(
+                    domain, name, planned, work.pivoted, context
+                )
             raise
 
     def _untouched(

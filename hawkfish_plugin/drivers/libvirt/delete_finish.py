@@ -6,6 +6,7 @@ Owns the step ``finish``.  Whatever it is killed in, it can be done again.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Container, Sequence
 
 import libvirt
@@ -38,6 +39,33 @@ def run(
     _report(domain, name, planned, context)
     _forget(domain, name, root)
     _end_merge(domain, root.findtext('parent/name'))
+
+
+def leave_out(
+    domain: Domain,
+    name: str,
+    planned: layers.Plan,
+    pivoted: Sequence[layers.Merge],
+    context: contract.TaskContext,
+) -> None:
+    """
+    Let the snapshot *name* be one of the other disks than those *pivoted*.
+
+    The guest writes to what it held of these, and a merge of another disk has
+    failed: what is left of the snapshot can be deleted later.
+    """
+    if not pivoted:
+        return
+    # It is in the middle as well where this fails.
+    with errors.ignored(domain.host.connection):
+        root = snapshots.describe(domain, name)
+        done = dataclasses.replace(planned, merges=pivoted, merged=())
+        _forget_merged(domain, root, done)
+        snapshot_xml.leave_out(root, {merge.target for merge in pivoted})
+        snapshots.redefine(domain, root)
+        tops = {planned.of(merge.top) for merge in pivoted}
+        useless = [p for p in planned.unneeded if planned.of(p) in tops]
+        leftovers.discard(domain, useless, context)
 
 
 def _forget(domain: Domain, name: str, root: xml.Element) -> None:

@@ -132,6 +132,8 @@ def _check(seen: parsed.ParsedSnapshot, request: ExportRequest) -> None:
             raise refuse(f'disk {disk.target} is not in a file')
         if disk.encrypted:
             raise refuse(f'disk {disk.target} is encrypted')
+        if disk.remapped:
+            raise refuse(f'disk {disk.target} is not what its file holds')
 
 
 def _left_out(

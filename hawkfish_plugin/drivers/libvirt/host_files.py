@@ -65,14 +65,51 @@ class HostFiles:
         return identities.Identities(stamps, self.is_certain)
 
     @functools.cached_property
-    def backing(self) -> Mapping[str, str]:
-        """The backing file of each file, in terms of ``identities``."""
+    def below(self) -> Mapping[str, str]:
+        """
+        The path of the backing file of each file, in terms of ``identities``.
+
+        What is only ever read as raw has none, whatever its header says: a
+        guest has written that.
+        """
         of = self.identities.of
+        raw = self._raw()
         return {
-            of(volume.path): of(volume.below)
+            file: volume.below
             for volume in self.volumes.values()
-            if volume.below
+            if volume.below and (file := of(volume.path)) not in raw
         }
+
+    def _raw(self) -> set[str]:
+        """
+        What guests write to as raw, and nobody reads as anything else.
+
+        Told by the definitions, and by the headers of those files that QEMU
+        alone has written, as these are never read as raw.
+        """
+        of, formats = self.identities.of, dict[str, set[str]]()
+        for definition in self.definitions.values():
+            for path, kind in definition.formats:
+                formats.setdefault(of(path), set()).add(kind)
+        volumes = {of(v.path): v for v in self.volumes.values() if v.below}
+        pending = [*formats]
+        while pending:
+            file = pending.pop()
+            volume, said = volumes.get(file), formats[file]
+            if volume is None or not volume.below or said & {'raw', ''}:
+                continue
+            below, kind = of(volume.below), volume.kind or ''
+            known = formats.setdefault(below, set())
+            if kind not in known:
+                known.add(kind)
+                pending.append(below)
+        return {file for file, said in formats.items() if said == {'raw'}}
+
+    @functools.cached_property
+    def backing(self) -> Mapping[str, str]:
+        """The same, and these files in terms of ``identities`` as well."""
+        of = self.identities.of
+        return {file: of(below) for file, below in self.below.items()}
 
     def chain(self, path: str) -> set[str]:
         """What *path* is, and what every backing file of it is."""
@@ -90,11 +127,10 @@ class HostFiles:
     def chains_seen(self, paths: Iterable[str]) -> set[str]:
         """The same of those that were looked at, and as far as they were."""
         of, found = self.identities, set[str]()
-        below = {of.of(v.path): v.below for v in self.volumes.values()}
         pending = of.all_seen(paths)
         while pending:
             found |= pending
-            named = filter(None, map(below.get, pending))
+            named = filter(None, map(self.below.get, pending))
             pending = of.all_seen(named) - found
         return found
 

@@ -29,7 +29,7 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.ledger import Ledger
+from hawkfish_plugin.drivers.libvirt.ledger import Ledger, holds_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Planner:
         freshness: contract.Freshness,
         useless: Collection[str],
     ) -> None:
-        self._storage = domain.host.storage
+        self._host, self._storage = domain.host, domain.host.storage
         seen = snapshots.read_all(domain)
         records = snapshots.records(seen, snapshots.current(domain))
         self._snapshot = next(s for s in seen if s.record.name == name)
@@ -296,8 +296,7 @@ class _Planner:
         return (
             _find(self._of, merge.base, chain[1:]) is not None
             and _find(self._of, merge.top, chain) is None
-            and self._storage.exists(path)
-            and self._storage.is_written(path)
+            and holds_data(self._host, path)
         )
 
     def _would_change(

@@ -202,10 +202,10 @@ def _look(
     if before and not full:
         asked |= before.folders
         known = _unnamed(before, paths, named)
-    found, folders = _read(host, asked, known, former)
+    found, folders = _read(host, said, asked, known, former)
     if known and _has_strange(found.found, former):
         known = {}
-        found, folders = _read(host, asked, known, former)
+        found, folders = _read(host, said, asked, known, former)
     return HostFiles(
         folders=folders,
         volumes=found.found,
@@ -261,6 +261,7 @@ def _has_strange(
 
 def _read(
     host: Host,
+    said: definitions.Definitions,
     folders: frozenset[str],
     known: Mapping[backing.Place, backing.Backed],
     former: Mapping[backing.Place, backing.Backed],
@@ -273,7 +274,7 @@ def _read(
     all_of = backing.of_all(host.storage, folders, known, former)
     for _ in range(_MOST_ROUNDS):
         # What a file stands on may lie elsewhere.
-        more = _unseen(all_of.found, folders)
+        more = _unseen(said, all_of.found, folders)
         if not more:
             break
         folders |= more
@@ -284,12 +285,18 @@ def _read(
 
 
 def _unseen(
-    volumes: Mapping[backing.Place, backing.Backed], asked: Set[str]
+    said: definitions.Definitions,
+    volumes: Mapping[backing.Place, backing.Backed],
+    asked: frozenset[str],
 ) -> frozenset[str]:
     """The folders of backing files that were not looked into yet."""
     seen = {posixpath.dirname(volume.path) for volume in volumes.values()}
-    below = {v.below for v in volumes.values() if v.below}
-    return folders_of(below) - seen - asked
+    below = {volume.below for volume in volumes.values() if volume.below}
+    if not folders_of(below) - seen - asked:
+        return frozenset()
+    # No guest may choose where the host is to be looked at.
+    files = HostFiles(asked, volumes, said.files(_paths(volumes)), 0.0, 0.0)
+    return folders_of(files.below.values()) - seen - asked
 
 
 def holds_data(host: Host, path: str) -> bool:

@@ -178,7 +178,8 @@ def _held(host: Host) -> set[str]:
     for domain in domains.all_of(host):
         with definitions.vanished():
             for seen in snapshots.read_all(domain):
-                found |= seen.paths | set(seen.own_files)
+                found |= host.storage.files_of(seen.captured)
+                found |= set(seen.own_files)
     return found
 
 

@@ -235,6 +235,9 @@ def _disk_refusals(
     if disk.encrypted:
         # An overlay, and the memory, would have in plain text what is in it.
         yield exceptions.DiskEncrypted(disk.target)
+    if disk.remapped:
+        # An overlay stands on the file as a whole.
+        yield exceptions.DiskRemapped(disk.target, disk.remapped)
     if disk.snapshot == 'no':
         yield exceptions.DiskExcluded(disk.target)
     if seen.domain.host.storage.path_of(disk) is None:

@@ -48,7 +48,7 @@ def unneeded(
     ]
     captured = _captured(domain)
     # Each once.
-    return [path for path in dict.fromkeys(paths) if path not in captured]
+    return [p for p in dict.fromkeys(paths) if not _is_in(p, captured)]
 
 
 def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:
@@ -117,7 +117,13 @@ def _look(domain: Domain) -> tuple[xml.Element, Removed] | None:
 
 
 def _captured(domain: Domain) -> set[str]:
-    return {path for s in snapshots.read_all(domain) for path in s.paths}
+    """What any snapshot has captured; see ``Storage.files_of``."""
+    seen = snapshots.read_all(domain)
+    return domain.host.storage.files_of(d for s in seen for d in s.captured)
+
+
+def _is_in(path: str, captured: Collection[str]) -> bool:
+    return path in captured or posixpath.basename(path) in captured
 
 
 def to_remove(
@@ -135,7 +141,7 @@ def to_remove(
     return {
         target: path
         if path
-        and path not in captured
+        and not _is_in(path, captured)
         and (path == noted[target] or filenames.is_ours(path))
         else None
         for target, path in now.items()

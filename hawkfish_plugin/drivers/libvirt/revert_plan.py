@@ -273,6 +273,8 @@ def _bases(
         if disk.encrypted:
             # One that virsh has made; an overlay would be in plain text.
             raise exceptions.DiskEncrypted(disk.target)
+        if disk.remapped:
+            raise exceptions.DiskRemapped(disk.target, disk.remapped)
         path = domain.host.storage.path_of(disk)
         if wanted and not path:
             raise exceptions.DiskNotRevertable(disk.target, disk.kind)

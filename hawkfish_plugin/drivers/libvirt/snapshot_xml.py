@@ -7,7 +7,7 @@ and the edits that the snapshots of a domain need.  No libvirt call is made
 here; ``xml`` has what is of domains.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from xml.etree import ElementTree
 
 from hawkfish_plugin.drivers import contract
@@ -70,6 +70,19 @@ def forget_overlays(root: Element) -> None:
     for disk in root.findall('disks/disk[@snapshot="external"]'):
         for source in disk.findall('source'):
             source.set('file', f'{source.get("file", "")}{_FORGOTTEN}')
+
+
+def leave_out(root: Element, targets: Container[str]) -> None:
+    """Let a snapshot not be one of the disks *targets*."""
+    for disk in root.findall('disks/disk'):
+        if disk.get('name') in targets:
+            disk[:] = []
+            disk.attrib.pop('type', None)
+            disk.set('snapshot', 'no')
+    for reverted in root.findall('revertDisks'):
+        for disk in reverted.findall('disk'):
+            if disk.get('name') in targets:
+                reverted.remove(disk)
 
 
 def revert_disks(root: Element) -> dict[str, str | None]:

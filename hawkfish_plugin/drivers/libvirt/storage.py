@@ -111,6 +111,18 @@ class Storage:
             return self.path_of(disk)
         return None
 
+    def files_of(self, disks: Iterable[xml.Disk]) -> set[str]:
+        """
+        The files of *disks*, for who must not miss one.
+
+        Of a volume that cannot be found, as its pool is stopped, its name.
+        """
+        return {
+            found
+            for disk in disks
+            if (found := self.file_of(disk) or (disk.volume or ('', ''))[1])
+        }
+
     def _volume_path(self, pool: str, name: str) -> str | None:
         found = self.connection.storagePoolLookupByName(pool)
         volume = found.storageVolLookupByName(name)

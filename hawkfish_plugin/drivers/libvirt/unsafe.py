@@ -266,7 +266,7 @@ def _paths(domain: Domain, disks: Iterable[xml.Disk]) -> dict[str, str]:
     for disk in disks:
         # The pool of a volume may be gone.
         with errors.ignored(domain.host.connection):
-            path = domain.host.storage.path_of(disk)
+            path = domain.host.storage.path_of(disk) or disk.block
             if path:
                 found[disk.target] = path
     return found

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin.drivers.libvirt import qmp, xml
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.drivers.libvirt import commits, qmp, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 
 _POLL_SECONDS = 0.1
@@ -62,7 +63,15 @@ def _written(
 
 
 def _commit_by_libvirt(domain: Domain, target: str) -> None:
-    if not domain.block_job(target):
+    job = domain.block_job(target)
+    if job:
+        below = xml.chains(domain.definition())[target][1:2]
+        base = domain.host.storage.file_of(below[0]) if below else None
+        try:
+            commits.check_job(domain, target, job, base or '')
+        except exceptions.BlockJobActive as exc:
+            raise UntrackedError(messages.text(exc)) from exc
+    else:
         domain.block_commit(target)
 
     def look() -> tuple[int, bool]:

@@ -9,8 +9,10 @@ read by the binding: it is minded no more than one that is gone.
 
 import contextlib
 import errno
+import json
 import posixpath
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import cast
 from xml.etree import ElementTree
 
@@ -18,6 +20,8 @@ import libvirt
 
 from hawkfish_plugin.drivers.libvirt import xml
 
+# What is no path, such as nbd://host and json:{...}.
+_WORDS = re.compile(r'\w+:')
 # Of a qcow2 file, unless somebody asks for others.
 _CLUSTER_BYTES = 64 * 2**10
 _COMPAT = '1.1'
@@ -100,8 +104,61 @@ def path(described: xml.Element) -> str:
 
 
 def backing_file(described: xml.Element) -> str | None:
-    below = described.findtext('backingStore/path')
-    return below and tidy(below)
+    """
+    The path of the backing file; None without one, or where it is no file.
+
+    libvirt repeats what the header says, in whatever words of QEMU's.
+    """
+    return _file_in(described.findtext('backingStore/path', ''))
+
+
+def backing_format(described: xml.Element) -> str | None:
+    """The format that it is read in; None where libvirt does not know."""
+    said = described.find('backingStore/format')
+    # It says raw of all that is in other words than a path.
+    if said is None or _WORDS.match(
+        described.findtext('backingStore/path', '')
+    ):
+        return None
+    return said.get('type')
+
+
+def _file_in(said: str) -> str | None:
+    """The path in *said*, which is a path, file:path, json:{...} or a URL."""
+    if not _WORDS.match(said):
+        return tidy(said) if said else None
+    kind, _, rest = said.partition(':')
+    if kind == 'json':
+        return _file_in(_in_json(rest))
+    if kind != 'file':
+        # Of a filter, such as blkdebug:config:path.
+        rest = '' if '://' in said else rest.rpartition(':')[2]
+        rest = rest if posixpath.isabs(rest) else ''
+    return tidy(rest) if rest else None
+
+
+def _in_json(text: str) -> str:
+    """What the options of a block node in *text* say of its file, or ''."""
+    try:
+        found = dict(_flat('', json.loads(text)))
+    except (ValueError, RecursionError):
+        return ''
+    names = [n.split('.') for n, v in found.items() if isinstance(v, str)]
+    files = [name for name in names if name[-1] == 'filename']
+    # Not what is beside it, as its own backing file.
+    own = min(
+        files, key=lambda n: (bool({*n[:-1]} - {'file'}), len(n)), default=''
+    )
+    return str(found['.'.join(own)]) if own else ''
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Nested options as QEMU also writes them: file.filename."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _flat(f'{name}.{key}' if name else str(key), inner)
 
 
 def tidy(path: str) -> str:

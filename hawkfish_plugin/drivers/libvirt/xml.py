@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 
 REMOVABLE = ('cdrom', 'floppy')
 SYSTEM_SWTPM = '/var/lib/libvirt/swtpm'
+# What makes a disk something else than what its file holds.
+_REMAPPING = ('slices', 'dataStore')
 _SUSHY = '{http://openstack.org/xmlns/libvirt/sushy}'
 
 Element = ElementTree.Element
@@ -29,7 +31,9 @@ class Disk:
 
     *kind* is libvirt's source type (file, volume, block, ...), *path* the
     file of kind file, *volume* the pool and volume of kind volume, *depth*
-    how many backing files it has.  *encrypted* is what QEMU encrypts.
+    how many backing files it has.  *encrypted* is what QEMU encrypts;
+    *remapped* is the element of its source that makes it something else than
+    what its file holds.  *block* is the path of the device of kind block.
     """
 
     target: str
@@ -44,6 +48,8 @@ class Disk:
     snapshot: str | None
     depth: int
     encrypted: bool = False
+    remapped: str | None = None
+    block: str | None = None
 
     @property
     def is_removable(self) -> bool:
@@ -98,6 +104,11 @@ def _disk(element: Element) -> Disk:
         # Before libvirt 3.9 beside the source, and still understood there.
         encrypted=element.find('encryption') is not None
         or element.find('source/encryption') is not None,
+        remapped=next(
+            (n for n in _REMAPPING if element.find(f'source/{n}') is not None),
+            None,
+        ),
+        block=next((s.get('dev') for s in element.findall('source')), None),
     )
 
 
@@ -143,6 +154,15 @@ def is_ready(domain: Element, target: str) -> bool:
         for disk in domain.findall('devices/disk')
         for mirror in disk.findall('mirror')
     )
+
+
+def mirrors(domain: Element) -> dict[str, Source]:
+    """What the block job of a disk writes to, by the target of the disk."""
+    return {
+        target_of(disk): _source(mirror)
+        for disk in domain.findall('devices/disk')
+        for mirror in disk.findall('mirror')
+    }
 
 
 def merge_file(
@@ -249,6 +269,15 @@ def files(domain: Element, targets: Container[str] | None = None) -> list[str]:
         if targets is None or target_of(disk) in targets
         for source in disk.iter('source')
         if (path := source.get('file'))
+    ]
+
+
+def devices(domain: Element) -> list[str]:
+    """Every block device that the disks of a domain name, in their chains."""
+    return [
+        path
+        for source in domain.findall('devices/disk//source')
+        if (path := source.get('dev'))
     ]
 
 

@@ -78,6 +78,7 @@ class File:
     bytes: int
     time: str
     data: bytes = b''
+    kind: str = 'qcow2'
 
 
 class Volume:
@@ -116,7 +117,10 @@ class Volume:
     def XMLDesc(self, flags=0):
         self._libvirtd.read.append(self.path())
         below = self.file.below
-        store = f'<backingStore><path>{below}</path></backingStore>'
+        store = (
+            f'<backingStore><path>{below}</path>'
+            f"<format type='{self.file.kind}'/></backingStore>"
+        )
         return _VOLUME.format(
             path=self.path(),
             bytes=self.file.bytes,
@@ -284,12 +288,12 @@ class Libvirtd:
 
     # What there is ---------------------------------------------------------
 
-    def file(self, path, below=None, mib=50, data=b''):
-        """Make a file of so many MiB, or write to it."""
+    def file(self, path, below=None, mib=50, data=b'', kind='qcow2'):
+        """Make a file of so many MiB, or write to it; *below* is of *kind*."""
         folder, name = posixpath.split(path)
         files = self.folders.setdefault(folder, {})
         found = files.setdefault(name, File(below, 0, ''))
-        found.below, found.bytes = below, int(mib * MIB)
+        found.below, found.kind, found.bytes = below, kind, int(mib * MIB)
         found.time, found.data = f'{next(self._times)}.5', data
         return path
 

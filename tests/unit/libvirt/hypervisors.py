@@ -53,6 +53,9 @@ class Files:
 
     file_of = path_of
 
+    def files_of(self, disks: Iterable[xml.Disk]) -> set[str]:
+        return {disk.path for disk in disks if disk.path}
+
     def read(self, path: str, most: int) -> bytes | None:
         data = self.data.get(path)
         return None if data is None else data[:most]

@@ -4,6 +4,7 @@
 import libvirt
 import pytest
 
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import commits, hosts
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -18,7 +19,13 @@ CHAIN = (
     "<source file='/top' index='1'/><backingStore type='file' index='2'>"
     "<source file='/base'/></backingStore>"
 )
-READY = "<mirror type='file' job='active-commit' ready='yes'/>"
+READY = (
+    "<mirror type='file' job='active-commit' ready='yes'>"
+    "<source file='/base'/></mirror>"
+)
+COPY = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY
+COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
+ACTIVE_COMMIT = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT
 
 
 VOLUME = (
@@ -31,14 +38,14 @@ class Handle:
     """
     A running domain of libvirt's whose merge is ready at once.
 
-    Its disk has *chain*.
+    Its disk has *chain*, and the job of the disk is *mirror*.
 
     Each look at the merge calls *looked*.
     """
 
-    def __init__(self, looked, chain=CHAIN):
+    def __init__(self, looked, chain=CHAIN, mirror=READY):
         self.job, self.aborted = {}, []
-        self.looked, self.chain = looked, chain
+        self.looked, self.chain, self.mirror = looked, chain, mirror
         self.committed = None
 
     def name(self):
@@ -50,11 +57,11 @@ class Handle:
     def XMLDesc(self, flags):
         text = definition('node', ['/top'])
         text = text.replace('<source file="/top" />', self.chain)
-        return text.replace('<target', READY + '<target')
+        return text.replace('<target', self.mirror + '<target')
 
     def blockCommit(self, target, base, top, *_):
         self.committed = base, top
-        self.job = {'cur': 1, 'end': 1}
+        self.job = {'type': ACTIVE_COMMIT, 'cur': 1, 'end': 1}
 
     def blockJobInfo(self, target):
         if self.job:
@@ -116,3 +123,44 @@ def test_the_base_is_a_volume_of_a_pool():
 
     assert handle.committed == ('vda[1]', None)
     assert handle.aborted == [PIVOT]
+
+
+def settle(kind, mirror):
+    """A merge that finds a job of *kind*, after the emulator has died."""
+    handle = Handle(lambda: None, mirror=mirror)
+    handle.job = {'type': kind, 'cur': 1, 'end': 1}
+    with libvirtd() as daemon:
+        domain = Domain(daemon.host, handle)
+        try:
+            commits.Commits(domain, 's', [MERGE]).run(Context(), 60)
+        finally:
+            settle.aborted = handle.aborted
+
+
+def test_a_merge_that_an_interrupted_try_has_left():
+    """It is taken over."""
+    settle(ACTIVE_COMMIT, READY)
+
+    assert settle.aborted == [PIVOT]
+
+
+@pytest.mark.parametrize(
+    'kind, path',
+    [(COPY, '/backup'), (COPY, '/base'), (ACTIVE_COMMIT, '/below')],
+)
+def test_the_job_of_somebody_else(kind, path):
+    """
+    It is neither ended nor stopped: a system would be on its backup.
+
+    It can have begun since QEMU died with the merge.
+    """
+    with pytest.raises(exceptions.BlockJobActive):
+        settle(kind, READY.replace('/base', path))
+
+    assert settle.aborted == []
+
+
+def test_the_job_of_somebody_else_further_below():
+    """What is not merged is not taken for what the guest writes to."""
+    with pytest.raises(exceptions.BlockJobActive):
+        settle(COMMIT, '')

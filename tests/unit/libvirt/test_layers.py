@@ -51,3 +51,31 @@ def test_what_another_snapshot_holds(host, held):
 
     with pytest.raises(exceptions.SnapshotReferenced):
         plan(node)
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_an_empty_clone(host, named):
+    """
+    It reads the base, so nothing is merged into that.
+
+    In a purge nobody but the plan of each delete looks at it.
+    """
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    host.pool('images', '/images')
+    clone = host.file('/images/k.qcow2', BASE, data=hosted.qcow2(0, 0))
+    if named:
+        host.domain('k', clone)
+
+    with pytest.raises(exceptions.SnapshotCloned):
+        plan(node)
+
+
+def test_an_empty_overlay_of_ours(host):
+    """Nobody reads what an interrupted operation has left behind."""
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    host.pool('images', '/images')
+    host.file(OTHER, BASE, data=hosted.qcow2(0, 0))
+
+    assert plan(node).merges

@@ -56,6 +56,25 @@ def test_what_is_named_by_its_pool(host, node):
     assert host.paths() == {BASE, OVERLAY}
 
 
+@pytest.mark.parametrize('active', [True, False])
+def test_what_a_snapshot_has_captured_as_a_volume(host, node, active):
+    """
+    It stays, though nothing stands on it once the overlay above is gone.
+
+    virsh has made the snapshot, of a disk that is named as Terraform does.
+    """
+    host.pool('images', '/images', active)
+    name = OVERLAY.rpartition('/')[2]
+    node.handle.capture('v', OVERLAY, OTHER)
+    text = node.handle.snapshots['v']
+    volume = hosted.volume_disk('images', name)
+    node.handle.snapshots['v'] = text.replace(hosted.disk(OVERLAY), volume)
+
+    leftovers.discard(node, [OTHER, OVERLAY], Told())
+
+    assert host.paths() == {BASE, OVERLAY}
+
+
 def test_what_is_named_by_a_stopped_pool(host, node):
     """The same."""
     host.pool('images', '/images', active=False)

@@ -244,6 +244,115 @@ def test_a_clone_that_was_made_with_an_overlay(host, node):
     assert dependents(host, node, FULL) == ['/clones/new.qcow2']
 
 
+NODE = '{"driver": "qcow2", "file": {"driver": "file", "filename": "%s"}}'
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        f'file:{BASE}',
+        f'file://{BASE}',
+        f'blkdebug::{BASE}',
+        f'json:{NODE % BASE}',
+        f'json:{{"driver": "copy-on-read", "file": {NODE % BASE}}}',
+        f'json:{{"driver": "qcow2", "file.filename": "{BASE}"}}',
+        f'json:{{"backing": {NODE % "/b"}, "file": {{"filename": "{BASE}"}}}}',
+    ],
+)
+def test_a_clone_in_other_words(host, node, said):
+    """It stands on the file whatever its header calls that."""
+    host.pool('clones', '/clones')
+    # libvirt says that such a file is raw.
+    clone = host.file('/clones/clone.qcow2', said, kind='raw')
+    over = host.file('/clones/over.qcow2', clone)
+
+    assert dependents(host, node, FULL) == [clone, over]
+    host.domain('clone', over)
+    assert 'clone' in dependents(host, node, FULL)
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        'nbd://host/images',
+        'nbd:host:10809',
+        'json:{"driver": "nbd", "path": "/images"}',
+        'json:[',
+        'json:' + '[' * 100_000,
+        'json:""',
+    ],
+)
+def test_what_stands_on_no_file(host, node, said):
+    """What is on the network, or makes no sense, is nobody's file."""
+    host.pool('clones', '/clones')
+    host.file('/clones/clone.qcow2', said)
+
+    assert dependents(host, node, FULL) == []
+
+
+# What guests write -----------------------------------------------------------
+
+RAW = '/images/disk.raw'
+
+
+def raw(path):
+    return hosted.disk(path).replace('qcow2', 'raw')
+
+
+def test_what_a_guest_writes_to_a_raw_disk(host, node):
+    """
+    It is in nobody's way, though libvirt takes it for a qcow2 file.
+
+    And it does not choose where the host is looked at.
+    """
+    host.domain('guest', raw(host.file(RAW, OVERLAY)))
+    unsafe.check_start(node, ledger.Ledger(), LISTED)
+
+    host.file(RAW, '/hung/file')
+    host.folders['/hung'] = {}
+    host.hung.add('/hung')
+    files = ledger.Ledger().files(host.host, [BASE], LISTED)
+
+    assert not files.unread
+    assert files.above('/hung/file') == []
+
+
+def test_what_a_guest_has_written_below_its_overlay(host, node):
+    """The overlay says that the file below it is raw, and QEMU wrote that."""
+    host.file(RAW, BASE)
+    over = host.file(
+        '/images/hawkfish-ba9876543210-vda.qcow2', RAW, kind='raw'
+    )
+    host.domain('guest', over)
+    assert dependents(host, node, FULL) == []
+
+    host.file(over, RAW)
+    assert 'guest' in dependents(host, node, FULL)
+
+
+@pytest.mark.parametrize(
+    'other',
+    [hosted.disk(RAW), raw(RAW).replace('</disk>', '<readonly/></disk>')],
+)
+def test_what_somebody_reads_as_qcow2(host, node, other):
+    """It is a clone, whatever else it is read as."""
+    host.file(RAW, BASE)
+    host.domain('other', other)
+    assert dependents(host, node, FULL) == ['other']
+
+    if 'readonly' not in other:
+        host.domain('guest', raw(RAW))
+        assert sorted(dependents(host, node, FULL)) == ['guest', 'other']
+
+
+def test_no_guest_hides_a_clone(host, node):
+    """By writing that it is the raw file below its disk."""
+    clone = host.file('/images/clone.qcow2', BASE)
+    host.domain('guest', raw(host.file(RAW, clone, kind='raw')))
+
+    assert dependents(host, node, FULL) == [clone]
+
+
 # Unsafe systems --------------------------------------------------------------
 
 
@@ -293,3 +402,34 @@ def test_a_snapshot_of_a_volume(host, node):
 
     with pytest.raises(exceptions.DefinitionOnSnapshot):
         start(node)
+
+
+GOLDEN = '/dev/vg/golden'
+DEVICE = """<disk type='block' device='disk'><driver type='raw'/>
+<source dev='/dev//vg/golden'/><target dev='vda'/></disk>"""
+
+
+def test_who_writes_to_a_device(host):
+    """A device that others stand on is no different from a file."""
+    host.file(BASE, GOLDEN, kind='raw')
+    host.file(OVERLAY, BASE)
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    writer = host.domain('writer', DEVICE)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot) as caught:
+        start(writer)
+    assert caught.value.args == ('vda', '/dev//vg/golden', 's of node')
+    with pytest.raises(exceptions.DiskOfTwoSystems):
+        exceptions.check(unsafe.violations(node, ledger.Ledger(), LISTED))
+
+
+def test_a_device_of_its_own(host, node):
+    """Nobody minds it, and it keeps no look from knowing the rest."""
+    writer = host.domain('writer', DEVICE)
+    qcow2 = DEVICE.replace('raw', 'qcow2').replace('golden', 'other')
+    host.domain('other', qcow2)
+
+    start(writer)
+    start(node)
+    assert dependents(host, node, FULL) == []

@@ -115,3 +115,22 @@ def test_what_a_revert_has_no_use_for():
 
         node.handle.capture('t', left, top)
         assert revert_disks.unneeded(node) == [top]
+
+
+@pytest.mark.parametrize('active', [True, False])
+def test_what_a_snapshot_has_captured_as_a_volume(active):
+    """It is known by its path, which the definition may have."""
+    held = '/images/hawkfish-0123456789ab-vda.qcow2'
+    top = '/images/node.1700000000'
+    below = f"<backingStore type='file'><source file='{held}'/></backingStore>"
+    with hosted.libvirtd() as host:
+        host.pool('images', '/images', active)
+        host.file(top, host.file(held))
+        disk = hosted.disk(top).replace('</disk>', f'{below}</disk>')
+        node = host.domain('node', disk)
+        node.handle.capture('v', held, top)
+        text = node.handle.snapshots['v']
+        volume = hosted.volume_disk('images', held.rpartition('/')[2])
+        node.handle.snapshots['v'] = text.replace(hosted.disk(held), volume)
+
+        assert revert_disks.unneeded(node) == [top]

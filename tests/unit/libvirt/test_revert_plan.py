@@ -58,3 +58,25 @@ def test_a_disk_that_another_snapshot_holds(host, path):
     assert {target: base.path for target, base in found.items()} == {
         'vda': path
     }
+
+
+SLICES = "<slices><slice type='storage' offset='512' size='1024'/></slices>"
+
+
+def test_a_part_of_a_file(host):
+    """
+    A new overlay would read the file from its beginning, so there is none.
+
+    Only virsh makes a snapshot of such a disk.
+    """
+    node = host.domain('node')
+    node.handle.capture('s', BASE, LEFT)
+    text = node.handle.snapshots['s']
+    source = f"<source file='{BASE}'"
+    one = parsed.parse(
+        xml.parse(text.replace(f'{source}/>', f'{source}>{SLICES}</source>'))
+    )
+
+    with pytest.raises(exceptions.DiskRemapped) as caught:
+        revert_plan._bases(node, one, node.definition(), ledger.Ledger())
+    assert caught.value.args == ('vda', 'slices')
