@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.records import Record
@@ -352,7 +352,14 @@ class Abandoned(BaseException):
     """
 
 
-class TaskContext(Protocol):
+class Journal(Protocol):
+    """What the operation of a task has noted."""
+
+    def recall(self, kind: type[R]) -> R:
+        """What the journal holds of a record of *kind*."""
+
+
+class TaskContext(Journal, Protocol):
     """
     What an operation may ask of the task that it runs for.
 
@@ -364,9 +371,6 @@ class TaskContext(Protocol):
     @property
     def last_step(self) -> str:
         """The step that was begun last; empty before the first."""
-
-    def recall(self, kind: type[R]) -> R:
-        """What the journal holds of a record of *kind*."""
 
     def step(
         self, name: str, noted: Record | None = None, durable: bool = True
@@ -521,9 +525,7 @@ class ChangesSnapshots(Protocol):
         self, uuid: str, request: CreateRequest, context: TaskContext
     ) -> Created: ...
 
-    def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
-    ) -> int | None:
+    def made_by(self, uuid: str, name: str, journal: Journal) -> int | None:
         """
         When the snapshot *name* was created, by the create of *journal*.
 

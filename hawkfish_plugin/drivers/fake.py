@@ -418,9 +418,9 @@ class FakeDriver(FakeBundles, FakeBackups):
         )
 
     def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
+        self, uuid: str, name: str, journal: contract.Journal
     ) -> int | None:
-        created = _CreateJournal.load(journal).created
+        created = journal.recall(_CreateJournal).created
         mine = (name, created)
         there = {(s.name, s.created) for s in self.snapshots(uuid)}
         return created if mine in there else None

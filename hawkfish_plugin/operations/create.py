@@ -529,7 +529,7 @@ class Create(Operation):
             created = (task.result or {}).get('created')
             return None if created is None else int(created)
         return self._driver.made_by(
-            task.one_system.uuid, task.one_snapshot, task.journal
+            task.one_system.uuid, task.one_snapshot, task
         )
 
     def stays(self, task: Task) -> bool:

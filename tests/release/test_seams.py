@@ -91,6 +91,12 @@ SEAMS = {
         'exports',
         'api',
     ),
+    'contract.Journal': (
+        'drivers/contract.py',
+        'Journal',
+        'journal',
+        'drivers',
+    ),
     'contract.TaskContext': (
         'drivers/contract.py',
         'TaskContext',

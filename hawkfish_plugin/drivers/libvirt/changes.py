@@ -138,7 +138,7 @@ class Changes(Safety):
             )
 
     def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
+        self, uuid: str, name: str, journal: contract.Journal
     ) -> int | None:
         return create.made_by(self._hypervisor, uuid, name, journal)
 

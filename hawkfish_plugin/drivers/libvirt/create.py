@@ -10,8 +10,7 @@ removes the files that it left.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import libvirt
 from oslo_config import cfg
@@ -111,11 +110,11 @@ def made_by(
     hypervisor: connections.Hypervisor,
     uuid: str,
     name: str,
-    journal: Mapping[str, Any],
+    journal: contract.Journal,
 ) -> int | None:
     """See ``contract.Driver``."""
     with hypervisor.domain(uuid, 'list') as domain:
-        files = CreateJournal.load(journal).files
+        files = journal.recall(CreateJournal).files
         return create_finish.made_with(domain, name, files)
 
 
