@@ -21,7 +21,7 @@ import flask
 from hawkfish_plugin import (
     services,
 )
-from hawkfish_plugin.drivers import behaviour, contract
+from hawkfish_plugin.drivers import behaviour, sharing
 from hawkfish_plugin.emulator import hooks
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.health import Health
@@ -130,7 +130,7 @@ class Plugin(Work):
                 self._started_in = os.getpid()
 
     def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
-        if not isinstance(self.driver, contract.LeavesFiles):
+        if not isinstance(self.driver, sharing.LeavesFiles):
             return ()
         sweeping = Sweeping(
             self.driver,

@@ -25,6 +25,7 @@ from hawkfish_plugin.drivers import (
     contract,
     exporting,
     importing,
+    sharing,
 )
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.contract import Meeting
@@ -151,9 +152,9 @@ class FakeDriver(FakeBundles, FakeBackups):
     def check_start(self, uuid: str) -> None:
         exceptions.check(self.violations(uuid))
 
-    def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
+    def plan_repair(self, uuid: str) -> Sequence[sharing.Repair]:
         return [
-            contract.Repair('vda', str(found.args[1]), _file_of('present'))
+            sharing.Repair('vda', str(found.args[1]), _file_of('present'))
             for found in self.violations(uuid)
         ]
 
@@ -508,7 +509,7 @@ def _without(
 if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = FakeDriver
-    _finds: type[contract.FindsUnsafe] = FakeDriver
+    _finds: type[sharing.FindsUnsafe] = FakeDriver
     _exports: type[exporting.Exports] = FakeDriver
     _imports: type[importing.Imports] = FakeDriver
     _backs_up: type[backups.BacksUp] = FakeDriver

@@ -42,20 +42,20 @@ SEAMS = {
         '_driver driver',
         '',
     ),
-    'contract.SharesDefinitions': (
-        'drivers/contract.py',
+    'sharing.SharesDefinitions': (
+        'drivers/sharing.py',
         'SharesDefinitions',
         'driver',
         'emulator',
     ),
-    'contract.FindsUnsafe': (
-        'drivers/contract.py',
+    'sharing.FindsUnsafe': (
+        'drivers/sharing.py',
         'FindsUnsafe',
         '_driver',
         'operations',
     ),
-    'contract.LeavesFiles': (
-        'drivers/contract.py',
+    'sharing.LeavesFiles': (
+        'drivers/sharing.py',
         'LeavesFiles',
         '_driver',
         '',
