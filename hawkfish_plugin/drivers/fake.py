@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
-from sushy_tools import error
 
 from hawkfish_plugin import exceptions, messages, records
 from hawkfish_plugin.drivers import (
@@ -99,12 +98,10 @@ class FakeDriver(FakeBundles, FakeBackups):
         self._outdated[uuid] = True
 
     def resolve(self, identity: str) -> contract.System:
-        systems = self._systems()
-        try:
-            uuid = systems.uuid(identity)
-            return contract.System(uuid, systems.name(uuid))
-        except error.NotFound:
-            raise exceptions.SystemNotFound(identity) from None
+        found = internals.identity(self._systems(), identity)
+        if not found:
+            raise exceptions.SystemNotFound(identity)
+        return contract.System(*found)
 
     def systems(self) -> Sequence[contract.System]:
         found = []

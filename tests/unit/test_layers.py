@@ -237,6 +237,17 @@ def test_libvirt_stays_in_its_driver(module):
 
 
 @pytest.mark.parametrize('module', MODULES)
+def test_sushy_tools_stays_in_the_emulator(module):
+    """What is known of its insides is in one package; two start it."""
+    found = {i.split('.')[0] for i in imports(MODULES[module].read_text())}
+
+    if not module.startswith(
+        tuple(f'{PACKAGE}.{name}' for name in ('emulator.', 'plugin', 'wsgi'))
+    ):
+        assert 'sushy_tools' not in found
+
+
+@pytest.mark.parametrize('module', MODULES)
 def test_sushy_stays_in_the_client(module):
     """Nothing but the client uses sushy; others may know its errors."""
     found = imports(MODULES[module].read_text(), with_types=False)
