@@ -58,7 +58,8 @@ class Behaviour:
     *depth* is how many snapshots there is room for, where that is limited.
     *dependents* are who else is backed by which snapshot, by the names of
     these.  *power_state* is what the systems are taken to be in, whatever the
-    emulator has.
+    emulator has.  *only* are the UUIDs of the systems that fail, die or lack
+    depth; None: all.
     """
 
     seconds: float = 0.0

@@ -164,7 +164,7 @@ def test_an_arrow_that_points_up_is_seen():
 
     assert arrows_up('hawkfish_plugin.db', source)
     assert arrows_up('hawkfish_plugin.db', 'import hawkfish_plugin.cli.app')
-    assert not arrows_up('hawkfish_plugin.snapshots', source)
+    assert not arrows_up('hawkfish_plugin.catalogue', source)
 
 
 def package(module):
