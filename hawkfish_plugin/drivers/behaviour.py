@@ -27,14 +27,15 @@ from hawkfish_plugin import exceptions, records
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 
+# It has no guest to freeze, and nothing to start.
+_NO_STEPS = {
+    (contract.CREATE, 'freeze'),
+    (contract.REVERT, 'start'),
+    (contract.BACKUP, 'freeze'),
+}
 STEPS: Mapping[str, Sequence[str]] = {
-    contract.CREATE: ('prepare', 'capture', 'finish'),
-    contract.REVERT: ('prepare', 'revert', 'finish'),
-    contract.DELETE: ('prepare', 'merge', 'finish'),
-    contract.EXPORT: ('prepare', 'stage', 'finish'),
-    contract.IMPORT: ('prepare', 'define', 'finish'),
-    contract.BACKUP: ('prepare', 'copy', 'finish'),
-    contract.RESTORE: ('prepare', 'define', 'finish'),
+    operation: tuple(s for s in steps if (operation, s) not in _NO_STEPS)
+    for operation, steps in contract.STEPS.items()
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
