@@ -535,8 +535,7 @@ class Create(Operation):
     def stays(self, task: Task) -> bool:
         """Whether the snapshot of a *task* that was to make it is there."""
         # It has met another one of its name, and left it alone.
-        told = task.error['messages'] if task.error else ()
-        if any(key.endswith('ResourceAlreadyExists') for key, _ in told):
+        if task.failed_with(exceptions.SnapshotExists):
             return False
         return self._catalogue.exists(task.one_system, task.one_snapshot)
 

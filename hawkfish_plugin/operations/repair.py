@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import events, exceptions
+from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.findings import Findings
@@ -72,7 +72,7 @@ class Repair(Operation):
         self._findings.mended(system)
         for target, before, after in noted:
             context.add_message(
-                'HawkFish.1.0.SystemRepaired', target, before, after
+                messages.SYSTEM_REPAIRED, target, before, after
             )
         return {'repaired': [target for target, _, _ in noted]}
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
@@ -158,7 +158,7 @@ class _Create:
         self.context.step('prepare', self.journal)
         for need in self.planned.needs:
             self.context.add_message(
-                'HawkFish.1.0.SpaceEstimated',
+                messages.SPACE_ESTIMATED,
                 need.folder,
                 need.needed,
                 need.available,
@@ -179,13 +179,13 @@ class _Create:
         for kind in sorted(present) if self.planned.external else ():
             if kind not in copied or kind not in found:
                 self.context.add_message(
-                    'HawkFish.1.0.FirmwareNotCaptured',
+                    messages.FIRMWARE_NOT_CAPTURED,
                     self.request.name,
                     _NOT_CAPTURED[kind],
                 )
         if not self.planned.external and 'tpm' in present:
             self.context.add_message(
-                'HawkFish.1.0.TpmNotCaptured', self.domain.name
+                messages.TPM_NOT_CAPTURED, self.domain.name
             )
 
     def quiesce(self) -> contract.Quiesce:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     commits,
@@ -196,7 +196,7 @@ class Deletes:
             if not (work and work.begun):
                 self._untouched(domain, before, context)
             elif isinstance(exc, _STOPPED):
-                context.add_message('HawkFish.1.0.MergeStopped', name)
+                context.add_message(messages.MERGE_STOPPED, name)
             raise
 
     def _untouched(
