@@ -55,6 +55,7 @@ SERVICE_RESTORED = 'HawkFish.1.0.ServiceRestored'
 QUIESCE_FAILED = 'HawkFish.1.0.SnapshotQuiesceFailed'
 EVENTS_LOST = 'Base.1.22.EventBufferExceeded'
 # What the tasks of a driver say besides.
+BACKUP_IS_FULL = 'HawkFish.1.0.BackupIsFull'
 CLOCK_NOT_SET = 'HawkFish.1.0.ClockNotSet'
 DISK_DATA_KEPT = 'HawkFish.1.0.DiskDataKept'
 FIRMWARE_NOT_CAPTURED = 'HawkFish.1.0.FirmwareNotCaptured'
