@@ -180,6 +180,38 @@ SEAMS = {
         'GroupBootOrder',
         'api',
     ),
+    'BackUp': ('operations/backup.py', 'BackUp', 'BackUp', 'api'),
+    'RestoreBackup': (
+        'operations/backup_restore.py',
+        'RestoreBackup',
+        'RestoreBackup',
+        'api',
+    ),
+    'DeleteBackups': (
+        'operations/backup_delete.py',
+        'DeleteBackups',
+        'DeleteBackups',
+        'api',
+    ),
+    'VerifyBackup': (
+        'operations/backup_verify.py',
+        'VerifyBackup',
+        'VerifyBackup',
+        'api',
+    ),
+    'ExportNow': ('operations/export_now.py', 'ExportNow', 'ExportNow', 'api'),
+    'GroupExport': (
+        'operations/group_export.py',
+        'GroupExport',
+        'GroupExport',
+        'api',
+    ),
+    'GroupImport': (
+        'operations/group_import.py',
+        'GroupImport',
+        'GroupImport',
+        'api',
+    ),
     'Prune': ('operations/prune.py', 'Prune', '_prune prune', ''),
     'GroupPrune': (
         'operations/group_prune.py',
