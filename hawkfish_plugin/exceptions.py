@@ -41,6 +41,14 @@ class HawkFishError(Exception):
     def message_id(self) -> str:
         return f'{self.registry}.{self.key or type(self).__name__}'
 
+    @classmethod
+    def has_id(cls, message_id: str) -> bool:
+        """Whether its message has *message_id*, in any release of it."""
+        registry, _, key = message_id.rpartition('.')
+        return key == (cls.key or cls.__name__) and (
+            registry.partition('.')[0] == cls.registry.partition('.')[0]
+        )
+
     @property
     def parts(self) -> Sequence['HawkFishError']:
         """The individual errors, if this one combines several."""

@@ -21,8 +21,8 @@ import flask
 from hawkfish_plugin import (
     services,
 )
-from hawkfish_plugin.drivers import behaviour, contract
-from hawkfish_plugin.emulator import hooks
+from hawkfish_plugin.drivers import behaviour, sharing
+from hawkfish_plugin.emulator import hooks, internals
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.health import Health
 from hawkfish_plugin.supervision import Failures
@@ -52,7 +52,12 @@ def main() -> int:
 
     sys.argv[1:] = behaviour.take(sys.argv[1:], sushy_emulator.app.config)
     setup(sushy_emulator.app)
-    with behaviour.with_help(sys.argv[1:]):
+    with internals.with_help(
+        sys.argv[1:],
+        behaviour.PROGRAM,
+        behaviour.usage(),
+        behaviour.options(),
+    ):
         status: int = sushy_emulator.main()
     return status
 
@@ -130,7 +135,7 @@ class Plugin(Work):
                 self._started_in = os.getpid()
 
     def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
-        if not isinstance(self.driver, contract.LeavesFiles):
+        if not isinstance(self.driver, sharing.LeavesFiles):
             return ()
         sweeping = Sweeping(
             self.driver,

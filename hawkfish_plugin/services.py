@@ -2,9 +2,10 @@
 """
 What the layers above may ask of those below: the typed seam.
 
-``plugin`` builds them, each when it is first needed, and keeps them in the
-extensions of the application.  Whoever serves a request gets them by ``of``,
-so that the type checker follows a call from HTTP down to a table or a driver.
+``wiring`` builds them, each when it is first needed; ``plugin`` keeps them in
+the extensions of the application.  Whoever serves a request gets them by
+``of``, so that the type checker follows a call from HTTP down to a table or a
+driver.
 """
 
 from typing import Protocol

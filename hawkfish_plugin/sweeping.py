@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.supervision import Finished, Supervisor
 from hawkfish_plugin.tasks.reading import TaskReader
 
@@ -31,7 +31,7 @@ class Sweeping:
 
     def __init__(
         self,
-        driver: contract.LeavesFiles,
+        driver: sharing.LeavesFiles,
         task_table: TaskReader,
         supervisor: Supervisor,
         kept: Callable[[], Collection[str]],

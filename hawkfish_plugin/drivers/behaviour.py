@@ -10,16 +10,13 @@ an operation that goes as it is told.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import io
 import math
 import os
 import signal
 import time
 from collections.abc import (
     Collection,
-    Iterator,
     Mapping,
     MutableMapping,
     Sequence,
@@ -30,21 +27,22 @@ from hawkfish_plugin import exceptions, records
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 
+# It has no guest to freeze, and nothing to start.
+_NO_STEPS = {
+    (contract.CREATE, 'freeze'),
+    (contract.REVERT, 'start'),
+    (contract.BACKUP, 'freeze'),
+}
 STEPS: Mapping[str, Sequence[str]] = {
-    contract.CREATE: ('prepare', 'capture', 'finish'),
-    contract.REVERT: ('prepare', 'revert', 'finish'),
-    contract.DELETE: ('prepare', 'merge', 'finish'),
-    contract.EXPORT: ('prepare', 'stage', 'finish'),
-    contract.IMPORT: ('prepare', 'define', 'finish'),
-    contract.BACKUP: ('prepare', 'copy', 'finish'),
-    contract.RESTORE: ('prepare', 'define', 'finish'),
+    operation: tuple(s for s in steps if (operation, s) not in _NO_STEPS)
+    for operation, steps in contract.STEPS.items()
 }
 # Where the emulator's configuration has what the command line asked for.
 SETTING = 'HAWKFISH_FAKE_BEHAVIOUR'
 
 MOST_SYSTEMS = 1000
 
-_PROGRAM = 'hawkfish-emulator'
+PROGRAM = 'hawkfish-emulator'
 _POLL_SECONDS = 0.02
 
 
@@ -61,7 +59,8 @@ class Behaviour:
     *depth* is how many snapshots there is room for, where that is limited.
     *dependents* are who else is backed by which snapshot, by the names of
     these.  *power_state* is what the systems are taken to be in, whatever the
-    emulator has.
+    emulator has.  *only* are the UUIDs of the systems that fail, die or lack
+    depth; None: all.
     """
 
     seconds: float = 0.0
@@ -134,7 +133,7 @@ def take(
     parser = _parser()
     known, others = parser.parse_known_args(arguments)
     asked = {name: value for name, value in vars(known).items() if value}
-    if asked and '--fake' not in others and not _wants_help(others):
+    if asked and '--fake' not in others and not internals.wants_help(others):
         parser.error(f'--fake-{next(iter(asked))} needs --fake')
     if known.systems:
         settings.update(internals.fake_systems(known.systems))
@@ -146,43 +145,19 @@ def take(
     return others
 
 
-def _wants_help(arguments: Sequence[str]) -> bool:
-    return bool({'-h', '--help'} & {*arguments})
+def usage() -> str:
+    """Our options as the usage of a program has them, for its help."""
+    return ' '.join(_parser(None).format_usage().split()[2:])
 
 
-@contextlib.contextmanager
-def with_help(arguments: Sequence[str]) -> Iterator[None]:
-    """
-    Add our options to the help that the block prints for *arguments*.
-
-    The emulator's own parser prints it, and ends the program.
-    """
-    if not _wants_help(arguments):
-        yield
-        return
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            yield
-    finally:
-        print(_merge_help(printed.getvalue()), end='')
-
-
-def _merge_help(text: str) -> str:
-    """*text*, the emulator's help, with our options in both its parts."""
-    usage, _, options = text.partition('\n\n')
-    usage = usage.replace('sushy-emulator', _PROGRAM).replace(
-        '\n', '\n' + (len(_PROGRAM) - len('sushy-emulator')) * ' '
-    )
-    ours = ' '.join(_parser(None).format_usage().split()[2:])
-    indent = '\n' + len(f'usage: {_PROGRAM} ') * ' '
-    usage += indent + ours.replace('] [', f']{indent}[')
-    return '\n\n'.join((usage, options.rstrip(), _parser().format_help()))
+def options() -> str:
+    """What each of our options is for, for the help of a program."""
+    return _parser().format_help()
 
 
 def _parser(usage: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        _PROGRAM,
+        PROGRAM,
         usage=usage,
         add_help=False,
         allow_abbrev=False,

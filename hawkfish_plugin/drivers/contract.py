@@ -12,8 +12,8 @@ contract is read as a whole.
 import contextlib
 import dataclasses
 import enum
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.records import Record
@@ -216,19 +216,6 @@ class Dependent:
     uuid: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Repair:
-    """
-    What a repair changes: the file of the disk *target* in the definition.
-
-    *before* and *after* are paths on the hypervisor host.
-    """
-
-    target: str
-    before: str
-    after: str
-
-
 HIDDEN = Dependent('others that are not shown', '')
 """A system of which nobody may hear by whom it is asked."""
 
@@ -240,7 +227,9 @@ class Freshness(enum.Enum):
     CACHED: what was found seconds ago will do.  LISTED: no new file is missed,
     and what definitions name is read; but what nobody names may have been
     replaced by another file of its name.  FULL: all is read, as it is before
-    anything is deleted.
+    anything is deleted; within one decision (``at_one_time``) the look with
+    which it began will do, if it is no more than a few seconds old and nothing
+    was changed since.
     """
 
     CACHED, LISTED, FULL = range(3)
@@ -356,7 +345,14 @@ class Abandoned(BaseException):
     """
 
 
-class TaskContext(Protocol):
+class Journal(Protocol):
+    """What the operation of a task has noted."""
+
+    def recall(self, kind: type[R]) -> R:
+        """What the journal holds of a record of *kind*."""
+
+
+class TaskContext(Journal, Protocol):
     """
     What an operation may ask of the task that it runs for.
 
@@ -368,9 +364,6 @@ class TaskContext(Protocol):
     @property
     def last_step(self) -> str:
         """The step that was begun last; empty before the first."""
-
-    def recall(self, kind: type[R]) -> R:
-        """What the journal holds of a record of *kind*."""
 
     def step(
         self, name: str, noted: Record | None = None, durable: bool = True
@@ -525,9 +518,7 @@ class ChangesSnapshots(Protocol):
         self, uuid: str, request: CreateRequest, context: TaskContext
     ) -> Created: ...
 
-    def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
-    ) -> int | None:
+    def made_by(self, uuid: str, name: str, journal: Journal) -> int | None:
         """
         When the snapshot *name* was created, by the create of *journal*.
 
@@ -547,72 +538,3 @@ class ChangesSnapshots(Protocol):
 
 class Driver(ServesSystems, ListsSnapshots, ChangesSnapshots, Protocol):
     """A hypervisor that can snapshot its systems."""
-
-
-# What a driver may offer besides -------------------------------------------
-
-
-@runtime_checkable
-class SharesDefinitions(Protocol):
-    """A driver of definitions that the emulator reads and writes too."""
-
-    def connection_losses(self) -> int:
-        """How often the hypervisor went away; more means: it restarted."""
-
-    def changes_when_read(self, uuid: str) -> bool:
-        """Whether the emulator would redefine the system to show it."""
-
-    def is_own(self, uuid: str) -> bool:
-        """Whether this is nobody's system, but a tool of the driver."""
-
-    def removable_media(self, uuid: str) -> Mapping[str, str]:
-        """
-        The files in the drives of the definition, by Redfish's name.
-
-        Cd and Floppy; without those that are empty.
-        """
-
-
-@runtime_checkable
-class FindsUnsafe(Protocol):
-    """
-    A driver of systems that others can make unsafe.
-
-    It refuses to create and delete snapshots of such a system, with an
-    exceptions.Unsafe for each finding.
-    """
-
-    def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
-        """What makes the system unsafe; nothing where it is safe."""
-
-    def check_start(self, uuid: str) -> None:
-        """
-        Raise the finding by which the next start would destroy something.
-
-        That is DefinitionOnSnapshot, DiskIsBackingFile, or DiskOfTwoSystems
-        where the other one runs, or either has snapshots.
-        """
-
-    def plan_repair(self, uuid: str) -> Sequence[Repair]:
-        """
-        What makes an unsafe system safe without a loss; nothing if it is.
-
-        Raises what cannot be mended.
-        """
-
-    def repair(self, uuid: str) -> None:
-        """Do that; may be interrupted, and called again."""
-
-
-@runtime_checkable
-class LeavesFiles(Protocol):
-    """A driver whose interrupted operations can leave files behind."""
-
-    def sweep(self, noted: Collection[str]) -> Sequence[str]:
-        """
-        Remove files of interrupted operations; returns what is unclear.
-
-        *noted* are files that an operation wanted to remove and could not.
-        Returned are files that are named like ours and that nothing refers
-        to, but that are left alone.
-        """

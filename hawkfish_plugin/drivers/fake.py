@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
-from sushy_tools import error
 
 from hawkfish_plugin import exceptions, messages, records
 from hawkfish_plugin.drivers import (
@@ -25,6 +24,7 @@ from hawkfish_plugin.drivers import (
     contract,
     exporting,
     importing,
+    sharing,
 )
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.contract import Meeting
@@ -98,12 +98,10 @@ class FakeDriver(FakeBundles, FakeBackups):
         self._outdated[uuid] = True
 
     def resolve(self, identity: str) -> contract.System:
-        systems = self._systems()
-        try:
-            uuid = systems.uuid(identity)
-            return contract.System(uuid, systems.name(uuid))
-        except error.NotFound:
-            raise exceptions.SystemNotFound(identity) from None
+        found = internals.identity(self._systems(), identity)
+        if not found:
+            raise exceptions.SystemNotFound(identity)
+        return contract.System(*found)
 
     def systems(self) -> Sequence[contract.System]:
         found = []
@@ -151,9 +149,9 @@ class FakeDriver(FakeBundles, FakeBackups):
     def check_start(self, uuid: str) -> None:
         exceptions.check(self.violations(uuid))
 
-    def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
+    def plan_repair(self, uuid: str) -> Sequence[sharing.Repair]:
         return [
-            contract.Repair('vda', str(found.args[1]), _file_of('present'))
+            sharing.Repair('vda', str(found.args[1]), _file_of('present'))
             for found in self.violations(uuid)
         ]
 
@@ -418,9 +416,9 @@ class FakeDriver(FakeBundles, FakeBackups):
         )
 
     def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
+        self, uuid: str, name: str, journal: contract.Journal
     ) -> int | None:
-        created = _CreateJournal.load(journal).created
+        created = journal.recall(_CreateJournal).created
         mine = (name, created)
         there = {(s.name, s.created) for s in self.snapshots(uuid)}
         return created if mine in there else None
@@ -508,7 +506,7 @@ def _without(
 if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = FakeDriver
-    _finds: type[contract.FindsUnsafe] = FakeDriver
+    _finds: type[sharing.FindsUnsafe] = FakeDriver
     _exports: type[exporting.Exports] = FakeDriver
     _imports: type[importing.Imports] = FakeDriver
     _backs_up: type[backups.BacksUp] = FakeDriver

@@ -10,7 +10,7 @@ restarted too; and with thousands, libvirtd minds connections more than calls.
 
 import flask
 
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
 
 # How many domains the emulator may have handles of, in one process.
@@ -26,7 +26,7 @@ class Handles:
 
     def drop_stale(self, driver: contract.Driver) -> None:
         """Drop them if they are dead, or too many."""
-        if not isinstance(driver, contract.SharesDefinitions):
+        if not isinstance(driver, sharing.SharesDefinitions):
             return
         losses = driver.connection_losses()
         systems = internals.systems(self._app)

@@ -20,7 +20,7 @@ import flask
 from hawkfish_plugin import bounds, exceptions, messages
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.answers import answer
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import (
     authentication,
     bodies,
@@ -139,7 +139,7 @@ class Hooks:
 
     def _update_media_note(self) -> None:
         driver = self._services.driver
-        if not isinstance(driver, contract.SharesDefinitions):
+        if not isinstance(driver, sharing.SharesDefinitions):
             return
         uuid = self._locks.uuid_of(internals.system_of(flask.request) or '')
         # While an operation or an insertion is going on nothing is known.

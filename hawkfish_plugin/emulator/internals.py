@@ -14,6 +14,7 @@ all that is relied on stands together.
 
 import contextlib
 import functools
+import io
 import json
 import pathlib
 import posixpath
@@ -22,7 +23,13 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -433,6 +440,49 @@ def authorization(environ: WSGIEnvironment) -> tuple[str, bytes] | None:
     return (name, password) if kind.lower() == 'basic' else None
 
 
+# Command line --------------------------------------------------------------
+
+_EMULATOR = 'sushy-emulator'
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Whether the emulator prints its help for *arguments*, and ends."""
+    return bool({'-h', '--help'} & {*arguments})
+
+
+@contextlib.contextmanager
+def with_help(
+    arguments: Sequence[str], program: str, usage: str, options: str
+) -> Iterator[None]:
+    """
+    Let the help that the block prints for *arguments* be that of *program*.
+
+    It has the *usage* and the *options* of the plugin as well.  Relies on the
+    emulator's parser being argparse's, with a name of its own: it prints the
+    usage, an empty line and the options.
+    """
+    if not wants_help(arguments):
+        yield
+        return
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        text = _merged_help(printed.getvalue(), program, usage, options)
+        print(text, end='')
+
+
+def _merged_help(text: str, program: str, usage: str, options: str) -> str:
+    own, _, rest = text.partition('\n\n')
+    own = own.replace(_EMULATOR, program).replace(
+        '\n', '\n' + (len(program) - len(_EMULATOR)) * ' '
+    )
+    indent = '\n' + len(f'usage: {program} ') * ' '
+    own += indent + usage.replace('] [', f']{indent}[')
+    return '\n\n'.join((own, rest.rstrip(), options))
+
+
 # Systems -------------------------------------------------------------------
 
 
@@ -475,6 +525,19 @@ def systems(app: flask.Flask) -> Any:
     """
     with _building:
         return app.systems  # type: ignore[attr-defined]
+
+
+def identity(driver: Any, uuid_or_name: str) -> tuple[str, str] | None:
+    """
+    The UUID and the name of a system of the emulator's *driver*.
+
+    None where it has none.  Relies on ``uuid``, ``name`` and ``NotFound``.
+    """
+    try:
+        found = driver.uuid(uuid_or_name)
+        return found, driver.name(found)
+    except error.NotFound:
+        return None
 
 
 def add_fake_system(

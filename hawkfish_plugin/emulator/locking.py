@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import flask
 
 from hawkfish_plugin import exceptions, locks
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.services import ForEmulator
 
@@ -183,7 +183,7 @@ class RequestLocks:
     def _changes_when_read(self, uuid: str) -> bool:
         driver = self._services.driver
         return isinstance(
-            driver, contract.SharesDefinitions
+            driver, sharing.SharesDefinitions
         ) and driver.changes_when_read(uuid)
 
 

@@ -13,7 +13,7 @@ import flask
 from hawkfish_plugin import exceptions, services
 from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish.common import Resource
 from hawkfish_plugin.redfish.service_root import service_root, system_oem
@@ -59,7 +59,7 @@ def _of_systems(body: Resource) -> Resource:
     except exceptions.ConfigurationInvalid:
         # There is none, and so nothing of its own.
         return body
-    if not isinstance(driver, contract.SharesDefinitions):
+    if not isinstance(driver, sharing.SharesDefinitions):
         return body
     listed = [
         member

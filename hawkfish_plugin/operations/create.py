@@ -529,14 +529,13 @@ class Create(Operation):
             created = (task.result or {}).get('created')
             return None if created is None else int(created)
         return self._driver.made_by(
-            task.one_system.uuid, task.one_snapshot, task.journal
+            task.one_system.uuid, task.one_snapshot, task
         )
 
     def stays(self, task: Task) -> bool:
         """Whether the snapshot of a *task* that was to make it is there."""
         # It has met another one of its name, and left it alone.
-        told = task.error['messages'] if task.error else ()
-        if any(key.endswith('ResourceAlreadyExists') for key, _ in told):
+        if task.failed_with(exceptions.SnapshotExists):
             return False
         return self._catalogue.exists(task.one_system, task.one_snapshot)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import cachetools
 
 from hawkfish_plugin import events, exceptions, messages
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.tasks.reading import TaskReader
 
@@ -51,7 +51,7 @@ class Findings:
     def check_start(self, system: contract.System) -> None:
         """Raise, and record, what a start of *system* would destroy."""
         exceptions.check(self._tasks.attention.findings(system.uuid))
-        if isinstance(self._driver, contract.FindsUnsafe):
+        if isinstance(self._driver, sharing.FindsUnsafe):
             with self.telling(system):
                 self._driver.check_start(system.uuid)
 
@@ -118,7 +118,7 @@ class Findings:
                 del self._told[key]
 
     def _look(self, system: contract.System) -> None:
-        if not isinstance(self._driver, contract.FindsUnsafe):
+        if not isinstance(self._driver, sharing.FindsUnsafe):
             return
         # Who looks for it next finds it as well.
         with contextlib.suppress(exceptions.HawkFishError):

@@ -520,7 +520,7 @@ def _has_moved(task: Task) -> bool:
         return True
     # One that was brought back by itself has lost its memory all the same.
     return task.step not in contract.UNTOUCHED and (
-        'OperationInterrupted' not in grouped.message_keys(task)
+        not task.failed_with(exceptions.OperationInterrupted)
     )
 
 

@@ -26,7 +26,7 @@ _AT_ONCE = 4
 _TRIES = 3
 
 # What a member says that was given up because of another one.
-_GIVEN_UP = ('MeetingMissed', 'OperationCancelled')
+_GIVEN_UP = exceptions.MeetingMissed, exceptions.OperationCancelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,18 +111,11 @@ def failures(tasks: Iterable[Task]) -> Sequence[exceptions.HawkFishError]:
     ]
 
 
-def message_keys(task: Task) -> Sequence[str]:
-    """The keys of the messages of its error."""
-    told = task.error['messages'] if task.error else ()
-    return [message_id.rpartition('.')[2] for message_id, _ in told]
-
-
 def words(task: Task) -> str:
     """Its error, for people."""
-    told = task.error['messages'] if task.error else ()
     return ' '.join(
         str(messages.message(message_id, args)['Message'])
-        for message_id, args in told
+        for message_id, args in task.failures
     ).rstrip('.')
 
 
@@ -141,7 +134,10 @@ def error_of(task: Task) -> exceptions.HawkFishError:
 
 
 def _was_given_up(task: Task) -> bool:
-    return all(key in _GIVEN_UP for key in message_keys(task))
+    return all(
+        any(kind.has_id(message_id) for kind in _GIVEN_UP)
+        for message_id, _ in task.failures
+    )
 
 
 def remove(
@@ -177,4 +173,4 @@ def remove(
 
 
 def _is_gone(task: Task) -> bool:
-    return 'ResourceNotFound' in message_keys(task)
+    return task.failed_with(exceptions.NotFound)

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import events, exceptions
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
@@ -43,9 +43,9 @@ class Repair(Operation):
         self._tasks = task_table
         self._findings = findings
 
-    def plan(self, system: contract.System) -> Sequence[contract.Repair]:
+    def plan(self, system: contract.System) -> Sequence[sharing.Repair]:
         """What a repair would change; raises what it cannot mend."""
-        if not isinstance(self._driver, contract.FindsUnsafe):
+        if not isinstance(self._driver, sharing.FindsUnsafe):
             return ()
         with self._findings.telling(system):
             return self._driver.plan_repair(system.uuid)
@@ -67,12 +67,12 @@ class Repair(Operation):
         noted = context.recall(RepairJournal).repairs
         # What is right already is left alone.
         system = context.task.one_system
-        if noted and isinstance(self._driver, contract.FindsUnsafe):
+        if noted and isinstance(self._driver, sharing.FindsUnsafe):
             self._driver.repair(system.uuid)
         self._findings.mended(system)
         for target, before, after in noted:
             context.add_message(
-                'HawkFish.1.0.SystemRepaired', target, before, after
+                messages.SYSTEM_REPAIRED, target, before, after
             )
         return {'repaired': [target for target, _, _ in noted]}
 

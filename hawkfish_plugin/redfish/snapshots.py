@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.catalogue import View
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -43,7 +43,7 @@ def snapshot_collection(
     return {**resource, 'Actions': actions(uri, names)}
 
 
-def repairs(found: Sequence[contract.Repair]) -> Resource:
+def repairs(found: Sequence[sharing.Repair]) -> Resource:
     """What a repair would change."""
     return {
         '@odata.type': '#HawkFishSnapshotCollection.RepairPreview',

@@ -12,7 +12,7 @@ import abc
 import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.events import NewEvent
@@ -164,6 +164,14 @@ class Operations:
 
     def __init__(self, *operations: Operation) -> None:
         self._by_name = {operation.name: operation for operation in operations}
+
+    def complete(self, kinds: Kinds) -> Self:
+        """Itself; raises TypeError where it is not one of each of *kinds*."""
+        found = {name: type(each) for name, each in self._by_name.items()}
+        if found != kinds:
+            names = ', '.join(sorted(found.keys() ^ kinds.keys()))
+            raise TypeError(f'Listed once only: {names}')
+        return self
 
     def get(self, kind: type[O]) -> O:
         """The operation of *kind*."""

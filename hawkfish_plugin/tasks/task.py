@@ -8,13 +8,15 @@ import json
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from hawkfish_plugin import allowed, db
+from hawkfish_plugin import allowed, db, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.records import Record
 
 LOG = logging.getLogger(__name__)
+
+R = TypeVar('R', bound=Record)
 
 NEW, RUNNING, CANCELLING = 'New', 'Running', 'Cancelling'
 COMPLETED, EXCEPTION, CANCELLED = 'Completed', 'Exception', 'Cancelled'
@@ -114,6 +116,23 @@ class Task:
     def intent(self) -> Intent:
         """What it is about to do, whatever its operation is."""
         return Intent.load(self.arguments)
+
+    def recall(self, kind: type[R]) -> R:
+        """What its journal holds of a record of *kind*."""
+        return kind.load(self.journal)
+
+    @property
+    def failures(self) -> Sequence[tuple[str, list[str]]]:
+        """The messages of its error."""
+        return self.error['messages'] if self.error else ()
+
+    def failed_with(self, *kinds: type[exceptions.HawkFishError]) -> bool:
+        """Whether one of its failures is an error of *kinds*."""
+        return any(
+            kind.has_id(message_id)
+            for message_id, _ in self.failures
+            for kind in kinds
+        )
 
     @property
     def one_system(self) -> contract.System:

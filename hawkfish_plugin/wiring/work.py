@@ -285,4 +285,4 @@ class Work(Access):
                 )
                 for kind in (GroupReset, GroupBootOrder)
             ),
-        )
+        ).complete(KINDS)

@@ -3,7 +3,6 @@
 
 import contextlib
 import itertools
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -103,12 +102,11 @@ class Interrupting:
         subject.create('a', context=context)
 
         made = subject.tree()['a']
-        journal = json.loads(context.journal)
-        known = subject.driver.made_by(subject.uuid, 'a', journal)
+        known = subject.driver.made_by(subject.uuid, 'a', context)
         # Nothing tells an internal one from another of its name.
         assert known == (made.created if made.external else None)
-        assert subject.driver.made_by(subject.uuid, 'a', {}) is None
-        assert subject.driver.made_by(subject.uuid, 'b', journal) is None
+        assert subject.driver.made_by(subject.uuid, 'a', Context()) is None
+        assert subject.driver.made_by(subject.uuid, 'b', context) is None
 
     def test_an_interrupted_create_is_settled(self, subject):
         """At whichever step: it is there, or it is not and that is said."""

@@ -77,6 +77,25 @@ class Reading:
         assert isinstance(subject.driver.target, str)
         assert subject.driver.target
 
+    def test_a_decision_sees_what_it_has_changed(self, subject):
+        """One look does for a decision, but none of before a change."""
+        driver, full = subject.driver, contract.Freshness.FULL
+
+        def seen():
+            found = driver.inventory(subject.uuid, full)
+            return [s.name for s in found.snapshots], {*found.sizes}
+
+        with driver.at_one_time():
+            assert seen() == ([], set())
+            subject.create('a')
+            external = {'a', 'b'} if subject.tree()['a'].external else set()
+            assert seen() == (['a'], external & {'a'})
+            with driver.at_one_time():
+                subject.create('b')
+                assert seen() == (['a', 'b'], external)
+            subject.delete('a')
+            assert seen() == (['b'], external & {'b'})
+
     def test_all_lists_agree(self, subject):
         """Snapshots, names and inventory hold the same, oldest first."""
         driver, uuid = subject.driver, subject.uuid

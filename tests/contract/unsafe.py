@@ -4,7 +4,7 @@
 import pytest
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from tests.contract.context import Context
 from tests.contract.outcomes import refusal, told
 
@@ -15,14 +15,14 @@ class Mending:
     @pytest.fixture
     def unsafe(self, subject):
         """A system that is off, with the definition of before a snapshot."""
-        if not isinstance(subject.driver, contract.FindsUnsafe):
+        if not isinstance(subject.driver, sharing.FindsUnsafe):
             pytest.skip('no system of this driver can be unsafe')
         subject.outdate()
         return subject
 
     def test_a_safe_system(self, subject):
         """Nothing is found, a start is let through, a repair is empty."""
-        if not isinstance(subject.driver, contract.FindsUnsafe):
+        if not isinstance(subject.driver, sharing.FindsUnsafe):
             pytest.skip('no system of this driver can be unsafe')
         for _ in range(2):
             assert list(subject.driver.violations(subject.uuid)) == []

@@ -42,20 +42,20 @@ SEAMS = {
         '_driver driver',
         '',
     ),
-    'contract.SharesDefinitions': (
-        'drivers/contract.py',
+    'sharing.SharesDefinitions': (
+        'drivers/sharing.py',
         'SharesDefinitions',
         'driver',
         'emulator',
     ),
-    'contract.FindsUnsafe': (
-        'drivers/contract.py',
+    'sharing.FindsUnsafe': (
+        'drivers/sharing.py',
         'FindsUnsafe',
         '_driver',
         'operations',
     ),
-    'contract.LeavesFiles': (
-        'drivers/contract.py',
+    'sharing.LeavesFiles': (
+        'drivers/sharing.py',
         'LeavesFiles',
         '_driver',
         '',
@@ -90,6 +90,12 @@ SEAMS = {
         'ExportCatalogue',
         'exports',
         'api',
+    ),
+    'contract.Journal': (
+        'drivers/contract.py',
+        'Journal',
+        'journal',
+        'drivers',
     ),
     'contract.TaskContext': (
         'drivers/contract.py',
@@ -172,6 +178,38 @@ SEAMS = {
         'operations/group_power.py',
         'GroupBootOrder',
         'GroupBootOrder',
+        'api',
+    ),
+    'BackUp': ('operations/backup.py', 'BackUp', 'BackUp', 'api'),
+    'RestoreBackup': (
+        'operations/backup_restore.py',
+        'RestoreBackup',
+        'RestoreBackup',
+        'api',
+    ),
+    'DeleteBackups': (
+        'operations/backup_delete.py',
+        'DeleteBackups',
+        'DeleteBackups',
+        'api',
+    ),
+    'VerifyBackup': (
+        'operations/backup_verify.py',
+        'VerifyBackup',
+        'VerifyBackup',
+        'api',
+    ),
+    'ExportNow': ('operations/export_now.py', 'ExportNow', 'ExportNow', 'api'),
+    'GroupExport': (
+        'operations/group_export.py',
+        'GroupExport',
+        'GroupExport',
+        'api',
+    ),
+    'GroupImport': (
+        'operations/group_import.py',
+        'GroupImport',
+        'GroupImport',
         'api',
     ),
     'Prune': ('operations/prune.py', 'Prune', '_prune prune', ''),

@@ -23,7 +23,7 @@ from hawkfish_plugin import (
     sessions,
     supervision,
 )
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import handles, hooks, internals
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
@@ -79,7 +79,7 @@ class SharingDriver(Driver):
             raise exceptions.DefinitionOnSnapshot('vda', '/disk', 's')
 
     def plan_repair(self, uuid):
-        return [contract.Repair('vda', '/disk', '/overlay')]
+        return [sharing.Repair('vda', '/disk', '/overlay')]
 
     def repair(self, uuid):
         self.unsafe = False

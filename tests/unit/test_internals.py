@@ -12,6 +12,7 @@ import functools
 import http.server
 import io
 import pathlib
+import sys
 import threading
 import traceback
 
@@ -21,6 +22,7 @@ import requests
 from sushy_tools import error
 from sushy_tools.emulator import main
 from sushy_tools.emulator.resources import vmedia
+from sushy_tools.emulator.resources.systems import fakedriver
 
 from hawkfish_plugin import locks
 from hawkfish_plugin.emulator import internals, routes, virtual_media
@@ -103,6 +105,36 @@ def libvirt_app(stock, libvirt_host):
     """The emulator of that hypervisor."""
     stock.config['SUSHY_EMULATOR_LIBVIRT_URI'] = 'test:///default'
     return stock
+
+
+# Command line --------------------------------------------------------------
+
+
+@pytest.mark.parametrize('option', ['-h', '--help'])
+def test_help(monkeypatch, capsys, option):
+    """The emulator's help is that of the plugin's program, with its own."""
+    monkeypatch.setattr(sys, 'argv', ['hawkfish', option])
+    with (
+        pytest.raises(SystemExit),
+        internals.with_help([option], 'hawkfish', '[--ours N]', '--ours ours'),
+    ):
+        main.main()
+
+    usage, _, options = capsys.readouterr().out.partition('\n\n')
+    assert usage.startswith('usage: hawkfish [-h]')
+    assert usage.endswith('[--ours N]')
+    assert options.endswith('--ours ours')
+    assert 'sushy-emulator [' not in usage + options
+    assert '--fake' in usage
+    assert '--fake' in options
+
+
+def test_no_help(capsys):
+    """What is printed for other arguments is left alone."""
+    with internals.with_help(['--fake'], 'hawkfish', '', ''):
+        print('sushy-emulator')
+
+    assert capsys.readouterr().out == 'sushy-emulator\n'
 
 
 # Endpoints -----------------------------------------------------------------
@@ -410,6 +442,19 @@ def test_handles_of_domains(libvirt_app, libvirt_host):
     internals.forget_handles(driver)
     assert internals.count_handles(driver) == 0
     assert driver.get_power_state(uuid) == 'On'
+
+
+@pytest.mark.parametrize('known', ['fake', fakedriver.DEFAULT_UUID])
+def test_identity_of_a_system(stock, known):
+    """Its UUID and its name, by either; none where there is no such system."""
+    stock.config['SUSHY_EMULATOR_FAKE_DRIVER'] = True
+    driver = internals.systems(stock)
+
+    assert internals.identity(driver, known) == (
+        fakedriver.DEFAULT_UUID,
+        'fake',
+    )
+    assert internals.identity(driver, 'other') is None
 
 
 def test_systems_are_locked(emulator, monkeypatch):

@@ -118,18 +118,27 @@ def test_errors_are_raised_with_the_arguments_of_their_message():
 def test_what_operations_tell_has_the_arguments_of_its_message():
     """What an operation tells has as many arguments as its text."""
     told = [
-        (where, args)
+        (where, getattr(messages, args[0].attr), args)
         for where, name, args in calls()
         if name == 'add_message'
-        and isinstance(args[0], ast.Constant)
+        and getattr(getattr(args[0], 'value', None), 'id', '') == 'messages'
         and not is_spread(args)
     ]
 
     assert told
     assert not [
-        f'{where}: {args[0].value}'
-        for where, args in told
-        if len(args) - 1 != number_of_args(REGISTRY[args[0].value])
+        f'{where}: {message_id}'
+        for where, message_id, args in told
+        if len(args) - 1 != number_of_args(REGISTRY[message_id])
+    ]
+
+
+def test_what_operations_tell_has_a_name():
+    """Its MessageId is spelled once, in ``messages``."""
+    assert not [
+        where
+        for where, name, args in calls()
+        if name == 'add_message' and isinstance(args[0], ast.Constant)
     ]
 
 
@@ -170,3 +179,18 @@ def test_every_message_of_ours_says_what_its_arguments_are(key):
     assert len(message.get('ArgDescriptions', ())) == len(wanted)
     assert message['Severity'] == message['MessageSeverity']
     assert message['Description'] and message['LongDescription']
+
+
+@pytest.mark.parametrize(
+    'message_id, same',
+    [
+        ('Base.1.22.ResourceNotFound', True),
+        ('Base.1.18.ResourceNotFound', True),
+        ('HawkFish.1.0.ResourceNotFound', False),
+        ('Base.1.22.ResourceAlreadyExists', False),
+    ],
+)
+def test_an_error_is_known_by_its_message(message_id, same):
+    """Whichever release has noted it with a task."""
+    assert exceptions.NotFound.has_id(message_id) is same
+    assert exceptions.SnapshotNotFound.has_id(message_id) is same

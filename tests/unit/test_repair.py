@@ -5,7 +5,7 @@ import types
 
 import requests
 
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.repair import Repair
 from tests.unit.libvirt.recordings import Context
@@ -19,7 +19,7 @@ class Driver:
     unsafe = True
 
     def plan_repair(self, uuid):
-        return [contract.Repair('vda', '/old', '/new')] if self.unsafe else []
+        return [sharing.Repair('vda', '/old', '/new')] if self.unsafe else []
 
     def repair(self, uuid):
         self.unsafe = False

@@ -9,7 +9,13 @@ snapshots.  Each part of the contract is in a module of its own: ``systems``,
 
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.drivers import backups, contract, exporting, importing
+from hawkfish_plugin.drivers import (
+    backups,
+    contract,
+    exporting,
+    importing,
+    sharing,
+)
 from hawkfish_plugin.drivers.libvirt.backing_up import Backups
 from hawkfish_plugin.drivers.libvirt.changes import Changes
 from hawkfish_plugin.drivers.libvirt.listing import Snapshots
@@ -24,9 +30,9 @@ class LibvirtDriver(Systems, Snapshots, Changes, Transfers, Backups):
 if TYPE_CHECKING:
     # What the layers above may take it for.
     _driver: type[contract.Driver] = LibvirtDriver
-    _shares: type[contract.SharesDefinitions] = LibvirtDriver
-    _finds: type[contract.FindsUnsafe] = LibvirtDriver
-    _leaves: type[contract.LeavesFiles] = LibvirtDriver
+    _shares: type[sharing.SharesDefinitions] = LibvirtDriver
+    _finds: type[sharing.FindsUnsafe] = LibvirtDriver
+    _leaves: type[sharing.LeavesFiles] = LibvirtDriver
     _exports: type[exporting.Exports] = LibvirtDriver
     _imports: type[importing.Imports] = LibvirtDriver
     _backs_up: type[backups.BacksUp] = LibvirtDriver

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import libvirt
 import libvirt_qemu
 
+from hawkfish_plugin import messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import errors
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -102,7 +103,7 @@ def thaw(domain: Domain, seconds: int, context: contract.TaskContext) -> None:
         domain.handle.fsThaw()
     except libvirt.libvirtError as exc:
         domain.host.raise_if_lost(exc)
-        context.add_message('HawkFish.1.0.ThawFailed', errors.text(exc))
+        context.add_message(messages.THAW_FAILED, errors.text(exc))
 
 
 def set_clock(
@@ -118,8 +119,6 @@ def set_clock(
             return
         except AgentError as exc:
             if time.monotonic() > deadline or not exc.unresponsive:
-                context.add_message(
-                    'HawkFish.1.0.ClockNotSet', domain.name, exc
-                )
+                context.add_message(messages.CLOCK_NOT_SET, domain.name, exc)
                 return
         time.sleep(_POLL_SECONDS)

@@ -193,7 +193,7 @@ class _Making:
         reason = backup_jobs.recall(self.reader.domain, parent.token, targets)
         if reason:
             self.context.add_message(
-                'HawkFish.1.0.BackupIsFull', self.reader.system.name, reason
+                messages.BACKUP_IS_FULL, self.reader.system.name, reason
             )
             return {}, reason
         return found, ''

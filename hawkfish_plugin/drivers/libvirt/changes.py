@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.drivers.libvirt import (
     backup_jobs,
     create,
@@ -35,7 +35,7 @@ from hawkfish_plugin.drivers.libvirt.write_speed import WriteSpeed
 
 
 class Changes(Safety):
-    """See ``contract.ChangesSnapshots`` and ``contract.LeavesFiles``."""
+    """See ``contract.ChangesSnapshots`` and ``sharing.LeavesFiles``."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Changes(Safety):
             )
 
     def made_by(
-        self, uuid: str, name: str, journal: Mapping[str, Any]
+        self, uuid: str, name: str, journal: contract.Journal
     ) -> int | None:
         return create.made_by(self._hypervisor, uuid, name, journal)
 
@@ -200,4 +200,4 @@ class Changes(Safety):
 
 if TYPE_CHECKING:
     _changes: type[contract.ChangesSnapshots] = Changes
-    _leaves: type[contract.LeavesFiles] = Changes
+    _leaves: type[sharing.LeavesFiles] = Changes

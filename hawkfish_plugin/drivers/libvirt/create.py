@@ -10,13 +10,12 @@ removes the files that it left.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     agent,
@@ -111,11 +110,11 @@ def made_by(
     hypervisor: connections.Hypervisor,
     uuid: str,
     name: str,
-    journal: Mapping[str, Any],
+    journal: contract.Journal,
 ) -> int | None:
     """See ``contract.Driver``."""
     with hypervisor.domain(uuid, 'list') as domain:
-        files = CreateJournal.load(journal).files
+        files = journal.recall(CreateJournal).files
         return create_finish.made_with(domain, name, files)
 
 
@@ -159,7 +158,7 @@ class _Create:
         self.context.step('prepare', self.journal)
         for need in self.planned.needs:
             self.context.add_message(
-                'HawkFish.1.0.SpaceEstimated',
+                messages.SPACE_ESTIMATED,
                 need.folder,
                 need.needed,
                 need.available,
@@ -180,13 +179,13 @@ class _Create:
         for kind in sorted(present) if self.planned.external else ():
             if kind not in copied or kind not in found:
                 self.context.add_message(
-                    'HawkFish.1.0.FirmwareNotCaptured',
+                    messages.FIRMWARE_NOT_CAPTURED,
                     self.request.name,
                     _NOT_CAPTURED[kind],
                 )
         if not self.planned.external and 'tpm' in present:
             self.context.add_message(
-                'HawkFish.1.0.TpmNotCaptured', self.domain.name
+                messages.TPM_NOT_CAPTURED, self.domain.name
             )
 
     def quiesce(self) -> contract.Quiesce:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     common_pause,
@@ -86,7 +86,7 @@ def _keep_firmware(
         if isinstance(exc, libvirt.libvirtError):
             host.raise_if_lost(exc)
         context.add_message(
-            'HawkFish.1.0.FirmwareNotCaptured', made.record.name, exc
+            messages.FIRMWARE_NOT_CAPTURED, made.record.name, exc
         )
         firmware.forget(host, journal.firmware, context)
 
@@ -112,9 +112,7 @@ def remove_files(
         left, reason = overlays, str(exc)
     left = [path for path in left if _may_exist(domain, path)]
     for path in left:
-        context.add_message(
-            'HawkFish.1.0.OverlayLeft', path, domain.name, reason
-        )
+        context.add_message(messages.OVERLAY_LEFT, path, domain.name, reason)
     files = [path for path in files if path not in left]
     leftovers.close(domain, files, context)
     leftovers.remove(domain.host, files, context)

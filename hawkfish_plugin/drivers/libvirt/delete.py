@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     commits,
@@ -197,7 +197,7 @@ class Deletes:
             if not (work and work.begun):
                 self._untouched(domain, before, context)
             elif isinstance(exc, _STOPPED):
-                context.add_message('HawkFish.1.0.MergeStopped', name)
+                context.add_message(messages.MERGE_STOPPED, name)
             if work and was_active:
                 delete_finish.leave_out(
                     domain, name, planned, work.pivoted, context

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Sequence
 
 import libvirt
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     domains,
@@ -159,9 +159,7 @@ def _report(
 ) -> None:
     """Tell which files stay."""
     if planned.unmerged:
-        context.add_message(
-            'HawkFish.1.0.SnapshotNotMerged', name, domain.name
-        )
+        context.add_message(messages.SNAPSHOT_NOT_MERGED, name, domain.name)
     if not planned.kept:
         return
     needed = {planned.of(path) for path in _needed(domain, but=name)}
@@ -171,7 +169,7 @@ def _report(
         # What another snapshot needs is told when that is deleted.
         if path and planned.of(path) not in needed:
             context.add_message(
-                'HawkFish.1.0.DiskDataKept', name, path, target, domain.name
+                messages.DISK_DATA_KEPT, name, path, target, domain.name
             )
 
 

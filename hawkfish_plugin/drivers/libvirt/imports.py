@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
@@ -38,7 +38,7 @@ from hawkfish_plugin.drivers.libvirt.import_xml import Rebuilt
 _NAME = contract.IMPORT
 # What is put back in place; the state of a TPM has no folder before a start.
 _KINDS = ('nvram', 'varstore')
-_LEFT_OUT = 'HawkFish.1.0.ImportLeftOut'
+_LEFT_OUT = messages.IMPORT_LEFT_OUT
 
 
 def plan(

@@ -117,7 +117,7 @@ def end_older(revert: Reverting) -> None:
     for drive, medium in journal.media.items():
         if drive not in now:
             context.add_message(
-                'HawkFish.1.0.MediaEjected',
+                messages.MEDIA_EJECTED,
                 xml.source_file(medium) or 'of the network',
                 drive,
                 'the revert was interrupted',

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import agent, journals
 from hawkfish_plugin.drivers.libvirt.domains import Domain
@@ -69,9 +69,7 @@ def failed(
     """Raise where it is required, else warn and go on without."""
     if planned.quiesce == contract.REQUIRED:
         raise exceptions.QuiesceFailed(domain.name, error)
-    context.add_message(
-        'HawkFish.1.0.SnapshotQuiesceFailed', domain.name, error
-    )
+    context.add_message(messages.QUIESCE_FAILED, domain.name, error)
     return contract.Quiesce(contract.QUIESCE_FAILED, str(error))
 
 

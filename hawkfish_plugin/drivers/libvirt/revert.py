@@ -281,16 +281,14 @@ def _new_copies(
 def _report(revert: Reverting, planned: Plan) -> None:
     since = revert.journal.current or 'the first one'
     context = revert.context
-    context.add_message(
-        'HawkFish.1.0.StateDiscarded', revert.domain.name, since
-    )
+    context.add_message(messages.STATE_DISCARDED, revert.domain.name, since)
     for warning in planned.warnings:
         context.add_message(warning.message_id, *warning.args)
     for medium in planned.gone:
         for disk in planned.target.captured:
             if disk.path == medium:
                 context.add_message(
-                    'HawkFish.1.0.MediaEjected',
+                    messages.MEDIA_EJECTED,
                     medium,
                     disk.target,
                     'it is gone',

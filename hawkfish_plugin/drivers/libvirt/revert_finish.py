@@ -145,7 +145,7 @@ def _restore_firmware(revert: Reverting, domain: Domain) -> None:
         _restore_copy(revert, domain, kind, path)
     for words in _without_copy(revert):
         revert.context.add_message(
-            'HawkFish.1.0.FirmwareNotRestored',
+            messages.FIRMWARE_NOT_RESTORED,
             revert.name,
             f'It holds no {words}',
         )
@@ -164,7 +164,7 @@ def _restore_copy(
         exceptions.FolderUnusable,
     ) as exc:
         revert.context.add_message(
-            'HawkFish.1.0.FirmwareNotRestored',
+            messages.FIRMWARE_NOT_RESTORED,
             revert.name,
             messages.text(exc).removesuffix('.'),
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.drivers.libvirt import backup_jobs, unsafe
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.part import Part
@@ -16,7 +16,7 @@ _LISTED = contract.Freshness.LISTED
 
 
 class Safety(Part):
-    """See ``contract.FindsUnsafe``."""
+    """See ``sharing.FindsUnsafe``."""
 
     def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
@@ -26,7 +26,7 @@ class Safety(Part):
         with self._hypervisor.domain(uuid, 'start') as domain:
             unsafe.check_start(domain, self._ledger, _LISTED)
 
-    def plan_repair(self, uuid: str) -> Sequence[contract.Repair]:
+    def plan_repair(self, uuid: str) -> Sequence[sharing.Repair]:
         with self._hypervisor.domain(uuid, contract.REPAIR) as domain:
             return unsafe.plan(domain, self._ledger)
 
@@ -71,4 +71,4 @@ class Safety(Part):
 
 
 if TYPE_CHECKING:
-    _: type[contract.FindsUnsafe] = Safety
+    _: type[sharing.FindsUnsafe] = Safety

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libvirt
 
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.drivers.libvirt import domains, errors, filenames, xml
 from hawkfish_plugin.drivers.libvirt.part import Part
 
@@ -16,7 +16,7 @@ _DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
 
 
 class Systems(Part):
-    """See ``contract.ServesSystems`` and ``contract.SharesDefinitions``."""
+    """See ``contract.ServesSystems`` and ``sharing.SharesDefinitions``."""
 
     def resolve(self, identity: str) -> contract.System:
         with self._hypervisor.host('look-up') as host:
@@ -66,4 +66,4 @@ class Systems(Part):
 
 if TYPE_CHECKING:
     _serves: type[contract.ServesSystems] = Systems
-    _shares: type[contract.SharesDefinitions] = Systems
+    _shares: type[sharing.SharesDefinitions] = Systems

@@ -22,7 +22,7 @@ from collections.abc import (
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.drivers.libvirt import (
     definitions,
     domains,
@@ -275,7 +275,7 @@ def _paths(domain: Domain, disks: Iterable[xml.Disk]) -> dict[str, str]:
 # Mending ---------------------------------------------------------------------
 
 
-def plan(domain: Domain, ledger: Ledger) -> list[contract.Repair]:
+def plan(domain: Domain, ledger: Ledger) -> list[sharing.Repair]:
     """
     What would make *domain* safe without a loss.
 
@@ -285,7 +285,7 @@ def plan(domain: Domain, ledger: Ledger) -> list[contract.Repair]:
     wrong = [*broken(seen)]
     if domain.is_active:
         mended = [
-            contract.Repair(target, later, seen.now[target])
+            sharing.Repair(target, later, seen.now[target])
             for target, later in seen.later.items()
             if target in seen.now and _differ(seen, target)
         ]
@@ -306,7 +306,7 @@ def _differ(seen: Seen, target: str) -> bool:
     return of(seen.now[target]) != of(seen.later[target])
 
 
-def _last_overlays(domain: Domain, seen: Seen) -> Iterator[contract.Repair]:
+def _last_overlays(domain: Domain, seen: Seen) -> Iterator[sharing.Repair]:
     """
     The overlays that the system was on, over the snapshot it grows from.
 
@@ -332,7 +332,7 @@ def _last_overlays(domain: Domain, seen: Seen) -> Iterator[contract.Repair]:
             continue
         if seen.files.is_newer(below, overlay):
             raise exceptions.DiskWrittenSince(target, below, overlay, current)
-        yield contract.Repair(target, now, overlay)
+        yield sharing.Repair(target, now, overlay)
 
 
 def repair(domain: Domain, ledger: Ledger) -> None:
@@ -347,5 +347,5 @@ def repair(domain: Domain, ledger: Ledger) -> None:
     domains.define(domain.host, xml.render(root))
 
 
-def _by_target(mended: Iterable[contract.Repair]) -> dict[str, str]:
+def _by_target(mended: Iterable[sharing.Repair]) -> dict[str, str]:
     return {one.target: one.after for one in mended}
