@@ -20,7 +20,7 @@ IN_LAB := $(AS_ROOT) $(IN_VENV) PYTHONDONTWRITEBYTECODE=1
 LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
-.PHONY: help setup test unit release page functional ironic lower bench
+.PHONY: help setup test unit release page pictures functional ironic lower bench
 .PHONY: bench-scale rounds kills flaws fuzz hostile soak stress demo lint docs
 .PHONY: genconfig genschemas clean distclean
 
@@ -29,6 +29,7 @@ help:
 	@echo 'make unit        the tests of the code without a hypervisor'
 	@echo 'make release     the tests of what is released: packages, tour'
 	@echo 'make page        the tests of the page, in a browser'
+	@echo 'make pictures    the pictures of the page in the documentation'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
@@ -65,6 +66,14 @@ release: setup
 page: setup
 	node --test tests/page/js/*.test.js
 	$(PYTEST) -n auto tests/page
+
+# Some are of a real host, as libvirt 11.3 serves it.
+PICTURES := HAWKFISH_PICTURES=$(CURDIR)/doc/source/images
+
+pictures: setup
+	$(PICTURES) $(PYTEST) tests/page/test_looks.py tests/page/test_groups.py
+	@$(IN_LAB) $(PICTURES) HAWKFISH_LAB_RELEASES=debian12-backports \
+		$(PYTHON) -m pytest -p no:cacheprovider tests/functional/test_page.py
 
 functional: setup run-functional
 

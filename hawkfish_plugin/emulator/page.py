@@ -13,7 +13,7 @@ import pathlib
 
 import flask
 
-from hawkfish_plugin.api.access import missing
+from hawkfish_plugin.api.access import check_if_match, missing
 
 PATH = '/hawkfish'
 
@@ -73,5 +73,8 @@ def show_file(file: str) -> flask.Response:
     )
     response.headers.update(_HEADERS)
     response.add_etag()
-    response.make_conditional(flask.request)
+    check_if_match(lambda: {'@odata.etag': response.headers['ETag']})
+    environ = dict(flask.request.environ)
+    environ.pop('HTTP_IF_MATCH', None)
+    response.make_conditional(environ)
     return response

@@ -105,7 +105,7 @@ class Group extends Subject {
     tree.ariaLabel = `Snapshots of ${Name}`;
     tree.show(
       snapshots,
-      [{ id: "here", Name: "The system is here", on }],
+      [{ id: "here", Name: "It is here", on }],
       (one) => tasks.on(uri, one.Name)?.PercentComplete,
     );
   }

@@ -201,6 +201,7 @@ def requests_to(app: flask.Flask) -> st.SearchStrategy[Request]:
     likely = {
         'identity': st.sampled_from([FAKE_UUID, FAKE_UUID, 'fake', 'none']),
         'name': st.sampled_from(['a', 'b', 'c', 'HawkFish.1.0']),
+        'file': st.sampled_from(['app.js', 'index.html', 'none']),
         'action': st.sampled_from(actions),
         'group': st.sampled_from(['a', 'b', 'group-1']),
         'task_id': st.integers(40, 80).map(str),

@@ -134,6 +134,7 @@ class Target:
             'subscription_id': last[1],
             'session_id': last[2],
             'device': 'Cd',
+            'file': 'app.js',
         }
 
     def _login(self) -> Answer:

@@ -91,3 +91,24 @@ def test_an_emulator_that_comes_back(browser, mortal):
             timeout=1000 * patience(60)
         )
         expect(page.get_by_role('alert').filter(has_text='.')).to_have_count(0)
+
+
+def test_where_there_is_no_stream_left(browser, tmp_path):
+    """A tab that gets none says so, and shows what has happened anyway."""
+    served = Served(tmp_path, OS_EVENTS__MAX_STREAMS='1')
+    try:
+        url = served.start().url
+        with (
+            browsers.looking(browser, url) as first,
+            browsers.looking(browser, url, refused=[503]) as second,
+        ):
+            expect(first.get_by_text(LIVE)).to_be_visible()
+            second.goto(f'{second.url}#/systems/{FAKE_UUID}')
+            status = second.get_by_role('status')
+            expect(status.filter(has_text='Not live')).to_be_visible()
+            served.create(FAKE_UUID, Name='clean')
+            expect(row(second, 'clean')).to_be_visible(
+                timeout=1000 * patience(40)
+            )
+    finally:
+        served.stop()

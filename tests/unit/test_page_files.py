@@ -51,6 +51,9 @@ def test_what_has_not_changed_is_not_sent_again(emulator):
     assert first.headers['Cache-Control'] == 'no-cache'
     again = get(emulator, '/hawkfish/app.js', **{'If-None-Match': etag})
     assert again.status_code == 304
+    other = get(emulator, '/hawkfish/app.js', **{'If-Match': '"0"'})
+    assert other.status_code == 412
+    assert 'error' in other.json()
 
 
 def test_a_missing_slash_is_added(emulator):
