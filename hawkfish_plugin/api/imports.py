@@ -21,7 +21,7 @@ from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.tasks import payload
 
 _TAR = ('application/x-tar', 'application/octet-stream')
-_PARAMETERS = ('Name', 'Pool', 'Start', 'Prefix', 'KeepIdentity')
+_PARAMETERS = ('Name', 'Pool', 'Start', 'Prefix', 'KeepIdentity', 'Memory')
 _BOOLEANS = {'true': True, 'false': False}
 # What is read of a bundle that was refused: a client that still sends would
 # not see why.
@@ -64,6 +64,7 @@ def _options() -> ImportOptions:
         _boolean('Start'),
         given.get('Prefix', ''),
         _boolean('KeepIdentity'),
+        _boolean('Memory'),
     )
 
 
@@ -81,6 +82,7 @@ def _payload(options: ImportOptions) -> dict[str, object]:
         'Start': options.start,
         'Prefix': options.prefix,
         'KeepIdentity': options.keep,
+        'Memory': options.memory,
     }
     return payload(flask.request.method, request_uri(), asked)
 

@@ -44,6 +44,13 @@ class _Importing(base.WaitOption, base.ShowOne):
             help='Keep UUIDs and MAC addresses, which no other system of the '
             'host may have.',
         )
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Let guests go on where they were, with the memory in the '
+            'bundle; needs --keep-identity.',
+        )
         return parser
 
     def send(
@@ -98,6 +105,7 @@ class ImportSystem(_Importing):
                 parsed_args.start,
                 show,
                 parsed_args.keep_identity,
+                parsed_args.memory,
             ),
         )
 
@@ -138,5 +146,6 @@ class ImportGroup(_Importing):
                 parsed_args.start,
                 parsed_args.keep_identity,
                 show,
+                parsed_args.memory,
             ),
         )

@@ -167,13 +167,15 @@ class HawkFish:
         start: bool | None = None,
         progress: Progress | None = None,
         keep_identity: bool | None = None,
+        memory: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new system of the bundle in the file *path*.
 
         *name* is by default that of the system that was exported, *pool* the
         storage pool of its disks, by default the configured one. With
-        *keep_identity* it has the UUID and the MAC addresses that it had.
+        *keep_identity* it has the UUID and the MAC addresses that it had; with
+        *memory* as well, its guest goes on where it was.
         *progress* is called with the bytes sent and the size of the file.
         """
         return imports.send(
@@ -184,6 +186,7 @@ class HawkFish:
             Pool=pool,
             Start=start,
             KeepIdentity=keep_identity,
+            Memory=memory,
         )
 
     def import_group(
@@ -195,6 +198,7 @@ class HawkFish:
         start: bool | None = None,
         keep_identity: bool | None = None,
         progress: Progress | None = None,
+        memory: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new group of the bundle of one in the file *path*.
@@ -212,6 +216,7 @@ class HawkFish:
             Pool=pool,
             Start=start,
             KeepIdentity=keep_identity,
+            Memory=memory,
         )
 
     def policy(self, system: str) -> SnapshotPolicy:

@@ -136,9 +136,10 @@ class FakeBundles:
             with contextlib.suppress(exceptions.SystemNotFound):
                 raise exceptions.SystemExists(self.resolve(identity).name)
         return {
-            one.name: f'/fake/{request.uuid}-{one.target}'
+            one.name: f'/fake/{request.uuid}-{one.target or "memory"}'
             for one in members
             if one.role == manifest.DISK
+            or (one.role == manifest.MEMORY and request.memory)
         }
 
     def make_file(self, path: str, size: int) -> None:
@@ -148,7 +149,9 @@ class FakeBundles:
         self._files[path] = self._files[path][:offset] + data
 
     def check_file(self, path: str, member: Member) -> None:
-        if len(self._files[path]) != member.capacity:
+        if member.role == manifest.DISK and (
+            len(self._files[path]) != member.capacity
+        ):
             raise exceptions.BundleInvalid(
                 f'the disk {member.target} is not of its size'
             )
@@ -159,7 +162,12 @@ class FakeBundles:
 
     def received(self) -> Mapping[str, bytes]:
         """The files that were received, by path."""
-        return dict(self._files)
+        found = {}
+        for path in list(self._files):
+            # Somebody else may remove it at this moment.
+            with contextlib.suppress(KeyError):
+                found[path] = self._files[path]
+        return found
 
     def import_system(
         self,
@@ -184,6 +192,9 @@ class FakeBundles:
         except exceptions.HawkFishError:
             self._remove_system(request, files)
             raise
+        # It has been loaded.
+        memory = [o.name for o in members if o.role == manifest.MEMORY]
+        self.remove_files([files[name] for name in memory if name in files])
 
     def settle_import(
         self,

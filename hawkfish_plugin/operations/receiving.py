@@ -43,7 +43,8 @@ class ImportOptions:
     What is asked for: *name* None is that of the bundle's system, or group.
 
     The name of each system begins with *prefix*.  To *keep* identities is to
-    keep UUIDs and MAC addresses.  *pool* and *start* as in ``ImportRequest``.
+    keep UUIDs and MAC addresses.  *pool*, *start* and *memory* are as in
+    ``ImportRequest``.
     """
 
     name: str | None = None
@@ -51,6 +52,7 @@ class ImportOptions:
     start: bool = False
     prefix: str = ''
     keep: bool = False
+    memory: bool = False
 
 
 class Receiving:
@@ -89,6 +91,7 @@ class Receiving:
         """
         reader = Reader(read, length)
         bundle = reader.manifest()
+        _check_memory(bundle, options)
         group, names = self._names(bundle, options)
         with self._uploading() as upload:
             planned: Sequence[Planned] = ()
@@ -142,8 +145,9 @@ class Receiving:
                 name,
                 definition,
                 options.pool,
-                options.start,
+                options.start or _is_to_run(one, options),
                 macs,
+                options.memory and _has_memory(one),
             )
             for one, name, definition in zip(
                 bundle.systems, names, definitions, strict=True
@@ -228,6 +232,30 @@ class Receiving:
             return not self._tasks.get(task).active
         except exceptions.TaskNotFound:
             return True
+
+
+def _check_memory(bundle: Bundle, options: ImportOptions) -> None:
+    """Raise where no guest could go on."""
+    if not options.memory:
+        return
+    if not any(map(_has_memory, bundle.systems)):
+        raise exceptions.ImportNotPossible('the bundle has no memory')
+    if not options.keep:
+        # A device that is another one cannot be loaded.
+        raise exceptions.ImportNotPossible(
+            'a guest that goes on with its memory has the MAC addresses that '
+            'it had, so identities have to be kept'
+        )
+
+
+def _has_memory(described: Manifest) -> bool:
+    return any(one.role == manifest.MEMORY for one in described.members)
+
+
+def _is_to_run(described: Manifest, options: ImportOptions) -> bool:
+    """Whether its guest ran, and goes on."""
+    ran = described.source.power_state == contract.ON
+    return options.memory and _has_memory(described) and ran
 
 
 def _text(parts: Iterator[bytes]) -> str:

@@ -406,3 +406,80 @@ def test_the_command_imports_a_file(emulator, tmp_path, capsys):
         app.main(['--url', emulator.url, 'system', 'import', '/nowhere']) == 1
     )
     assert 'No such file' in capsys.readouterr().err
+
+
+# With memory, and a kept identity -------------------------------------------
+
+KEPT = '30000000-0000-4000-8000-000000000001'
+
+
+def with_memory(state='On'):
+    """A bundle of a system that ran, with its memory."""
+    made = Made()
+    made.system['UUID'] = KEPT
+    made.system['Snapshot']['PowerState'] = state
+    made.files['memory.image'] = b'memory'
+    made.members.append(
+        {
+            'Name': 'memory.image',
+            'Role': 'Memory',
+            'Size': 6,
+            'SHA256': hashlib.sha256(b'memory').hexdigest(),
+        }
+    )
+    return made.tar()
+
+
+def test_a_guest_goes_on_with_its_memory(emulator):
+    """Under its own identity; the image is gone once it has been loaded."""
+    system = imported(
+        emulator, with_memory(), Memory='true', KeepIdentity='true'
+    )
+
+    assert (system['UUID'], system['PowerState']) == (KEPT, 'On')
+    assert list(emulator.driver.received().values()) == [DISK]
+
+
+def test_memory_is_left_alone_unless_it_is_asked_for(emulator):
+    """The system is off then."""
+    system = imported(emulator, with_memory())
+
+    assert system['PowerState'] == 'Off'
+    assert system['UUID'] != KEPT
+
+
+def test_a_guest_that_was_paused_stays_so(emulator):
+    """Unless it is to be started."""
+    system = imported(
+        emulator, with_memory('Paused'), Memory='true', KeepIdentity='true'
+    )
+
+    assert system['PowerState'] == 'Off'
+
+
+@pytest.mark.parametrize(
+    'content, asked',
+    [
+        (with_memory, {'Memory': 'true'}),
+        (lambda: Made().tar(), {'Memory': 'true', 'KeepIdentity': 'true'}),
+    ],
+)
+def test_a_guest_that_cannot_go_on_is_refused(emulator, content, asked):
+    """Without its MAC addresses, or its memory."""
+    answer = send(emulator, content(), **asked)
+
+    assert (answer.status_code, message_ids(answer)) == (
+        409,
+        ['ImportNotPossible'],
+    )
+
+
+def test_a_kept_identity_is_a_uuid(emulator):
+    """What is none is refused, and what is taken."""
+    made = Made()
+    no_uuid = send(emulator, made.tar(), KeepIdentity='true')
+    made.system['UUID'] = emulator.system
+    taken = send(emulator, made.tar(), KeepIdentity='true')
+
+    assert message_ids(no_uuid) == ['BundleInvalid']
+    assert message_ids(taken) == ['SystemExists']

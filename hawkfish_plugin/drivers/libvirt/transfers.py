@@ -20,6 +20,7 @@ from hawkfish_plugin.drivers.libvirt import (
     export,
     imports,
     leftovers,
+    received,
     volumes,
 )
 from hawkfish_plugin.drivers.libvirt.part import Part
@@ -94,7 +95,7 @@ class Transfers(Part):
 
     def check_file(self, path: str, member: Member) -> None:
         with self._hypervisor.host(contract.IMPORT) as host:
-            imports.check_file(host, path, member)
+            received.check_file(host, path, member)
 
     def remove_files(self, paths: Sequence[str]) -> None:
         with self._hypervisor.host(contract.IMPORT) as host:
