@@ -189,6 +189,29 @@ class HawkFish:
             Memory=memory,
         )
 
+    def import_over(
+        self,
+        path: str,
+        system: str,
+        start: bool | None = None,
+        memory: bool | None = None,
+        progress: Progress | None = None,
+    ) -> TaskHandle[None]:
+        """
+        Let *system*, a name or UUID, have the disks of the bundle in *path*.
+
+        A safety snapshot keeps what it is now. It is off then, unless it is
+        to *start*, or goes on with the *memory* in the bundle.
+        """
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Over=system,
+            Start=start,
+            Memory=memory,
+        )
+
     def import_group(
         self,
         path: str,

@@ -22,9 +22,13 @@ from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Bundle, Lab, Manifest, Member
 from hawkfish_plugin.bundles.reading import Read, Reader
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.drivers.importing import ImportRequest, OverRequest
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.group_import import GroupImport
+from hawkfish_plugin.operations.import_over import (
+    ImportOver,
+    ImportOverArguments,
+)
 from hawkfish_plugin.operations.importing import (
     Import,
     Planned,
@@ -44,7 +48,8 @@ class ImportOptions:
 
     The name of each system begins with *prefix*.  To *keep* identities is to
     keep UUIDs and MAC addresses.  *pool*, *start* and *memory* are as in
-    ``ImportRequest``.
+    ``ImportRequest``.  *over* is the system that gets the disks, where no new
+    one is made.
     """
 
     name: str | None = None
@@ -53,6 +58,7 @@ class ImportOptions:
     prefix: str = ''
     keep: bool = False
     memory: bool = False
+    over: contract.System | None = None
 
 
 class Receiving:
@@ -67,6 +73,7 @@ class Receiving:
         lock_files: locks.Locks,
         single: Import,
         group: GroupImport,
+        over: ImportOver,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
@@ -75,6 +82,7 @@ class Receiving:
         self._locks = lock_files
         self._single = single
         self._group = group
+        self._over = over
 
     def receive(
         self,
@@ -92,6 +100,8 @@ class Receiving:
         reader = Reader(read, length)
         bundle = reader.manifest()
         _check_memory(bundle, options)
+        if options.over is not None:
+            return self._receive_over(reader, bundle, options, payload)
         group, names = self._names(bundle, options)
         with self._uploading() as upload:
             planned: Sequence[Planned] = ()
@@ -112,6 +122,36 @@ class Receiving:
                     for _ in parts:
                         pass
             return self._submit(group, planned, upload, payload)
+
+    def _receive_over(
+        self,
+        reader: Reader,
+        bundle: Bundle,
+        options: ImportOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        system = options.over
+        if system is None or isinstance(bundle, Lab):
+            raise exceptions.ImportNotPossible('it has several systems')
+        request = OverRequest(
+            options.start or _is_to_run(bundle, options), options.memory
+        )
+        with self._uploading() as upload:
+            files = self._over.plan(system, request, bundle.members)
+            self._uploads.note(upload, list(files.values()))
+            for member, parts in reader.members(bundle):
+                if member.name in files:
+                    self._receive(files[member.name], member, parts)
+                else:
+                    for _ in parts:
+                        pass
+            arguments = ImportOverArguments(
+                request.dump(),
+                files,
+                [one.dump() for one in bundle.members],
+                upload,
+            )
+            return self._over.submit(system, arguments, payload)
 
     def _names(
         self, bundle: Bundle, options: ImportOptions
@@ -240,7 +280,7 @@ def _check_memory(bundle: Bundle, options: ImportOptions) -> None:
         return
     if not any(map(_has_memory, bundle.systems)):
         raise exceptions.ImportNotPossible('the bundle has no memory')
-    if not options.keep:
+    if not options.keep and options.over is None:
         # A device that is another one cannot be loaded.
         raise exceptions.ImportNotPossible(
             'a guest that goes on with its memory has the MAC addresses that '
