@@ -16,12 +16,23 @@ from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.api.access import request_uri, services
 from hawkfish_plugin.api.answers import accepted
 from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.receiving import ImportOptions
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.tasks import payload
 
 _TAR = ('application/x-tar', 'application/octet-stream')
-_PARAMETERS = ('Name', 'Pool', 'Start', 'Prefix', 'KeepIdentity')
+_PARAMETERS = (
+    'Name',
+    'Pool',
+    'Start',
+    'Prefix',
+    'KeepIdentity',
+    'Memory',
+    'Over',
+)
+# What says how a new system is made.
+_ONLY_NEW = frozenset(('Name', 'Pool', 'Prefix', 'KeepIdentity'))
 _BOOLEANS = {'true': True, 'false': False}
 # What is read of a bundle that was refused: a client that still sends would
 # not see why.
@@ -64,7 +75,22 @@ def _options() -> ImportOptions:
         _boolean('Start'),
         given.get('Prefix', ''),
         _boolean('KeepIdentity'),
+        _boolean('Memory'),
+        _over(),
     )
+
+
+def _over() -> contract.System | None:
+    """The system that the bundle goes over; raises SystemNotFound."""
+    given = flask.request.args
+    if 'Over' not in given:
+        return None
+    if not _ONLY_NEW.isdisjoint(given):
+        raise exceptions.QueryCombinationInvalid()
+    system = services().catalogue.system(given['Over'])
+    if not services().may_serve(system):
+        raise exceptions.SystemNotFound(given['Over'])
+    return system
 
 
 def _boolean(name: str) -> bool:
@@ -81,6 +107,8 @@ def _payload(options: ImportOptions) -> dict[str, object]:
         'Start': options.start,
         'Prefix': options.prefix,
         'KeepIdentity': options.keep,
+        'Memory': options.memory,
+        'Over': options.over and options.over.name,
     }
     return payload(flask.request.method, request_uri(), asked)
 

@@ -44,6 +44,13 @@ class _Importing(base.WaitOption, base.ShowOne):
             help='Keep UUIDs and MAC addresses, which no other system of the '
             'host may have.',
         )
+        parser.add_argument(
+            '--memory',
+            action='store_true',
+            default=None,
+            help='Let guests go on where they were, with the memory in the '
+            'bundle; needs --keep-identity.',
+        )
         return parser
 
     def send(
@@ -86,9 +93,18 @@ class ImportSystem(_Importing):
             help='Name of the system; by default that of the one that was '
             'exported.',
         )
+        parser.add_argument(
+            '--over',
+            metavar='SYSTEM',
+            type=base.name,
+            help='Make no new system, but let this one have the disks of the '
+            'bundle; a safety snapshot keeps what it is now.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        if parsed_args.over is not None:
+            return self._replace(parsed_args)
         return self.send(
             parsed_args,
             lambda show: self.client.import_system(
@@ -98,6 +114,24 @@ class ImportSystem(_Importing):
                 parsed_args.start,
                 show,
                 parsed_args.keep_identity,
+                parsed_args.memory,
+            ),
+        )
+
+    def _replace(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        given = (parsed_args.name, parsed_args.pool, parsed_args.keep_identity)
+        if any(one is not None for one in given):
+            raise errors.CommandError(
+                '--over leaves name, identity and place of the system alone'
+            )
+        return self.send(
+            parsed_args,
+            lambda show: self.client.import_over(
+                parsed_args.file,
+                parsed_args.over,
+                parsed_args.start,
+                parsed_args.memory,
+                show,
             ),
         )
 
@@ -138,5 +172,6 @@ class ImportGroup(_Importing):
                 parsed_args.start,
                 parsed_args.keep_identity,
                 show,
+                parsed_args.memory,
             ),
         )

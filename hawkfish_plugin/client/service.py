@@ -167,13 +167,15 @@ class HawkFish:
         start: bool | None = None,
         progress: Progress | None = None,
         keep_identity: bool | None = None,
+        memory: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new system of the bundle in the file *path*.
 
         *name* is by default that of the system that was exported, *pool* the
         storage pool of its disks, by default the configured one. With
-        *keep_identity* it has the UUID and the MAC addresses that it had.
+        *keep_identity* it has the UUID and the MAC addresses that it had; with
+        *memory* as well, its guest goes on where it was.
         *progress* is called with the bytes sent and the size of the file.
         """
         return imports.send(
@@ -184,6 +186,30 @@ class HawkFish:
             Pool=pool,
             Start=start,
             KeepIdentity=keep_identity,
+            Memory=memory,
+        )
+
+    def import_over(
+        self,
+        path: str,
+        system: str,
+        start: bool | None = None,
+        memory: bool | None = None,
+        progress: Progress | None = None,
+    ) -> TaskHandle[None]:
+        """
+        Let *system*, a name or UUID, have the disks of the bundle in *path*.
+
+        A safety snapshot keeps what it is now. It is off then, unless it is
+        to *start*, or goes on with the *memory* in the bundle.
+        """
+        return imports.send(
+            self._conn,
+            path,
+            progress,
+            Over=system,
+            Start=start,
+            Memory=memory,
         )
 
     def import_group(
@@ -195,6 +221,7 @@ class HawkFish:
         start: bool | None = None,
         keep_identity: bool | None = None,
         progress: Progress | None = None,
+        memory: bool | None = None,
     ) -> TaskHandle[None]:
         """
         Make a new group of the bundle of one in the file *path*.
@@ -212,6 +239,7 @@ class HawkFish:
             Pool=pool,
             Start=start,
             KeepIdentity=keep_identity,
+            Memory=memory,
         )
 
     def policy(self, system: str) -> SnapshotPolicy:

@@ -20,7 +20,7 @@ from hawkfish_plugin.bundles.manifest import LeftOut, Member
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.exporting import ExportRequest, Staged
-from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.drivers.importing import ImportRequest, OverRequest
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.records import Record
 
@@ -136,9 +136,10 @@ class FakeBundles:
             with contextlib.suppress(exceptions.SystemNotFound):
                 raise exceptions.SystemExists(self.resolve(identity).name)
         return {
-            one.name: f'/fake/{request.uuid}-{one.target}'
+            one.name: f'/fake/{request.uuid}-{one.target or "memory"}'
             for one in members
             if one.role == manifest.DISK
+            or (one.role == manifest.MEMORY and request.memory)
         }
 
     def make_file(self, path: str, size: int) -> None:
@@ -148,7 +149,9 @@ class FakeBundles:
         self._files[path] = self._files[path][:offset] + data
 
     def check_file(self, path: str, member: Member) -> None:
-        if len(self._files[path]) != member.capacity:
+        if member.role == manifest.DISK and (
+            len(self._files[path]) != member.capacity
+        ):
             raise exceptions.BundleInvalid(
                 f'the disk {member.target} is not of its size'
             )
@@ -159,7 +162,12 @@ class FakeBundles:
 
     def received(self) -> Mapping[str, bytes]:
         """The files that were received, by path."""
-        return dict(self._files)
+        found = {}
+        for path in list(self._files):
+            # Somebody else may remove it at this moment.
+            with contextlib.suppress(KeyError):
+                found[path] = self._files[path]
+        return found
 
     def import_system(
         self,
@@ -184,6 +192,7 @@ class FakeBundles:
         except exceptions.HawkFishError:
             self._remove_system(request, files)
             raise
+        self._loaded(files, members)
 
     def settle_import(
         self,
@@ -198,6 +207,63 @@ class FakeBundles:
         raise exceptions.OperationInterrupted(
             contract.IMPORT, 'nothing of it was kept'
         )
+
+    def plan_over(
+        self, uuid: str, request: OverRequest, members: Sequence[Member]
+    ) -> Mapping[str, str]:
+        self.resolve(uuid)
+        targets = [o.target for o in members if o.role == manifest.DISK]
+        if targets != ['vda']:
+            raise exceptions.ImportNotPossible('it has other disks')
+        token = secrets.token_hex(6)
+        return {
+            one.name: f'/fake/{uuid}-{one.target or "memory"}-{token}'
+            for one in members
+            if one.role == manifest.DISK
+            or (one.role == manifest.MEMORY and request.memory)
+        }
+
+    def import_over(
+        self,
+        uuid: str,
+        request: OverRequest,
+        files: Mapping[str, str],
+        members: Sequence[Member],
+        context: contract.TaskContext,
+    ) -> None:
+        run = Run(contract.IMPORT, context, self.behaviour, uuid)
+        try:
+            run.step('prepare')
+            run.step('define')
+            run.pass_time()
+            self._systems().set_power_state(
+                uuid, 'On' if request.start else 'ForceOff'
+            )
+            run.step('finish')
+        except exceptions.HawkFishError:
+            self.remove_files(list(files.values()))
+            raise
+        self._loaded(files, members)
+
+    def settle_over(
+        self,
+        uuid: str,
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        if context.last_step == 'finish':
+            return
+        self.remove_files(list(files.values()))
+        raise exceptions.OperationInterrupted(
+            contract.IMPORT, 'the system is as it was'
+        )
+
+    def _loaded(
+        self, files: Mapping[str, str], members: Sequence[Member]
+    ) -> None:
+        """The memory is needed no more."""
+        memory = [o.name for o in members if o.role == manifest.MEMORY]
+        self.remove_files([files[name] for name in memory if name in files])
 
     def undo_import(
         self,

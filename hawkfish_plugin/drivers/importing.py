@@ -22,8 +22,9 @@ class ImportRequest(Record):
 
     *definition* is that of the system in the bundle, as a driver has written
     it; *pool* is where the disks go, None is where the configuration says.
-    *start*: it is started at the end.  *macs* has the MAC address that each
-    interface gets, by the one that it had.
+    *start*: it is started at the end; with its *memory* it goes on where it
+    was, or stays paused there unless it is started.  *macs* has the MAC
+    address that each interface gets, by the one that it had.
     """
 
     uuid: str
@@ -32,6 +33,20 @@ class ImportRequest(Record):
     pool: str | None = None
     start: bool = False
     macs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    memory: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class OverRequest(Record):
+    """
+    A bundle over a system that there is, whose devices stay.
+
+    *start* and *memory* are as in ``ImportRequest``; the system is off at the
+    end otherwise.
+    """
+
+    start: bool = False
+    memory: bool = False
 
 
 @runtime_checkable
@@ -102,3 +117,34 @@ class Imports(Protocol):
         context: TaskContext,
     ) -> None:
         """Remove a system that was made, as far as it was, and its files."""
+
+
+@runtime_checkable
+class ImportsOver(Imports, Protocol):
+    """A driver that puts bundles over systems that there are, too."""
+
+    def plan_over(
+        self, uuid: str, request: OverRequest, members: Sequence[Member]
+    ) -> Mapping[str, str]:
+        """As ``plan_import``; the disks have to be those of the system."""
+
+    def import_over(
+        self,
+        uuid: str,
+        request: OverRequest,
+        files: Mapping[str, str],
+        members: Sequence[Member],
+        context: TaskContext,
+    ) -> None:
+        """
+        Put the system on *members* in *files*; a running one is stopped.
+
+        No file that it was on is written to, and none that a snapshot holds
+        is removed.  What fails leaves the system as it was, but for its
+        memory.
+        """
+
+    def settle_over(
+        self, uuid: str, files: Mapping[str, str], context: TaskContext
+    ) -> None:
+        """See ``contract.Driver`` for settling."""

@@ -22,9 +22,13 @@ from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Bundle, Lab, Manifest, Member
 from hawkfish_plugin.bundles.reading import Read, Reader
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.drivers.importing import ImportRequest, OverRequest
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.group_import import GroupImport
+from hawkfish_plugin.operations.import_over import (
+    ImportOver,
+    ImportOverArguments,
+)
 from hawkfish_plugin.operations.importing import (
     Import,
     Planned,
@@ -43,7 +47,9 @@ class ImportOptions:
     What is asked for: *name* None is that of the bundle's system, or group.
 
     The name of each system begins with *prefix*.  To *keep* identities is to
-    keep UUIDs and MAC addresses.  *pool* and *start* as in ``ImportRequest``.
+    keep UUIDs and MAC addresses.  *pool*, *start* and *memory* are as in
+    ``ImportRequest``.  *over* is the system that gets the disks, where no new
+    one is made.
     """
 
     name: str | None = None
@@ -51,6 +57,8 @@ class ImportOptions:
     start: bool = False
     prefix: str = ''
     keep: bool = False
+    memory: bool = False
+    over: contract.System | None = None
 
 
 class Receiving:
@@ -65,6 +73,7 @@ class Receiving:
         lock_files: locks.Locks,
         single: Import,
         group: GroupImport,
+        over: ImportOver,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
@@ -73,6 +82,7 @@ class Receiving:
         self._locks = lock_files
         self._single = single
         self._group = group
+        self._over = over
 
     def receive(
         self,
@@ -89,6 +99,9 @@ class Receiving:
         """
         reader = Reader(read, length)
         bundle = reader.manifest()
+        _check_memory(bundle, options)
+        if options.over is not None:
+            return self._receive_over(reader, bundle, options, payload)
         group, names = self._names(bundle, options)
         with self._uploading() as upload:
             planned: Sequence[Planned] = ()
@@ -109,6 +122,36 @@ class Receiving:
                     for _ in parts:
                         pass
             return self._submit(group, planned, upload, payload)
+
+    def _receive_over(
+        self,
+        reader: Reader,
+        bundle: Bundle,
+        options: ImportOptions,
+        payload: Mapping[str, Any],
+    ) -> Task:
+        system = options.over
+        if system is None or isinstance(bundle, Lab):
+            raise exceptions.ImportNotPossible('it has several systems')
+        request = OverRequest(
+            options.start or _is_to_run(bundle, options), options.memory
+        )
+        with self._uploading() as upload:
+            files = self._over.plan(system, request, bundle.members)
+            self._uploads.note(upload, list(files.values()))
+            for member, parts in reader.members(bundle):
+                if member.name in files:
+                    self._receive(files[member.name], member, parts)
+                else:
+                    for _ in parts:
+                        pass
+            arguments = ImportOverArguments(
+                request.dump(),
+                files,
+                [one.dump() for one in bundle.members],
+                upload,
+            )
+            return self._over.submit(system, arguments, payload)
 
     def _names(
         self, bundle: Bundle, options: ImportOptions
@@ -142,8 +185,9 @@ class Receiving:
                 name,
                 definition,
                 options.pool,
-                options.start,
+                options.start or _is_to_run(one, options),
                 macs,
+                options.memory and _has_memory(one),
             )
             for one, name, definition in zip(
                 bundle.systems, names, definitions, strict=True
@@ -228,6 +272,30 @@ class Receiving:
             return not self._tasks.get(task).active
         except exceptions.TaskNotFound:
             return True
+
+
+def _check_memory(bundle: Bundle, options: ImportOptions) -> None:
+    """Raise where no guest could go on."""
+    if not options.memory:
+        return
+    if not any(map(_has_memory, bundle.systems)):
+        raise exceptions.ImportNotPossible('the bundle has no memory')
+    if not options.keep and options.over is None:
+        # A device that is another one cannot be loaded.
+        raise exceptions.ImportNotPossible(
+            'a guest that goes on with its memory has the MAC addresses that '
+            'it had, so identities have to be kept'
+        )
+
+
+def _has_memory(described: Manifest) -> bool:
+    return any(one.role == manifest.MEMORY for one in described.members)
+
+
+def _is_to_run(described: Manifest, options: ImportOptions) -> bool:
+    """Whether its guest ran, and goes on."""
+    ran = described.source.power_state == contract.ON
+    return options.memory and _has_memory(described) and ran
 
 
 def _text(parts: Iterator[bytes]) -> str:

@@ -28,6 +28,7 @@ from hawkfish_plugin.operations.group_power import (
 )
 from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
+from hawkfish_plugin.operations.import_over import ImportOver
 from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
@@ -42,7 +43,7 @@ KINDS: Kinds = {
     kind.name: kind
     for kind in (
         *(Create, Revert, Delete, Purge, Repair, Export, Import),
-        ExportNow,
+        *(ExportNow, ImportOver),
         *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
         *(BackUp, RestoreBackup, VerifyBackup, DeleteBackups),
@@ -129,6 +130,16 @@ class Work(Access):
         )
 
     @functools.cached_property
+    def import_over(self) -> ImportOver:
+        return ImportOver(
+            self.driver,
+            self.tasks,
+            self._uploads,
+            self.create,
+            self.findings,
+        )
+
+    @functools.cached_property
     def receiving(self) -> Receiving:
         return Receiving(
             self.driver,
@@ -138,6 +149,7 @@ class Work(Access):
             self.locks,
             self.importing,
             self.group_import,
+            self.import_over,
         )
 
     @functools.cached_property
@@ -274,6 +286,7 @@ class Work(Access):
             self.group_delete,
             GroupExport(self.tasks, self.groups, self.export),
             self.group_import,
+            self.import_over,
             *(
                 kind(
                     self.findings,

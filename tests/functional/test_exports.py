@@ -12,7 +12,7 @@ import tarfile
 import pytest
 import requests
 
-from tests.functional.conftest import SMALL
+from tests.functional.conftest import SMALL, System
 from tests.lab import domains
 from tests.lab.host import IMAGES
 from tests.lab.shell import Guest
@@ -325,6 +325,84 @@ def test_firmware_variables_come_along(make_system, emulator, send):
         for path in re.findall(r'<nvram.*>(.*)</nvram>', text)
     }
     assert len(sums) == 1
+
+
+def test_the_state_of_a_tpm_comes_along(make_system, emulator, send):
+    """That of the snapshot; the system is off, and starts with it."""
+    system = make_system(**SMALL, tpm=True)
+    system.domain.create()
+    system.domain.destroy()
+    emulator.create(system.uuid, Name='s')
+    with Exported(emulator, system, 's') as exported:
+        content = exported.content()
+
+    accepted = send(content, Name='imported-5')
+    answer = emulator.wait(accepted)
+
+    assert answer.status_code == 201, answer.text
+    uuid = answer.headers['Location'].rpartition('/')[2]
+    folder = '/var/lib/libvirt/swtpm/{}/tpm2/tpm2-00.permall'
+    assert inside(system.host, f'cat {folder.format(uuid)}|sha256sum') == (
+        inside(system.host, f'cat {folder.format(system.uuid)}|sha256sum')
+    )
+    told = requests.get(
+        f'{emulator.url}/redfish/v1/TaskService/Tasks/{accepted.json()["Id"]}'
+    ).json()['Messages']
+    assert not [m for m in told if 'ImportLeftOut' in m['MessageId']]
+    with contextlib.closing(system.host.connect()) as connection:
+        domain = connection.lookupByName('imported-5')
+        assert not domain.isActive()
+        domain.create()
+
+
+def test_a_memory_image_is_looked_at(host, emulator, send):
+    """One that is damaged leaves nothing."""
+    system = System(host, domains.Domain('moving', **SMALL))
+    system.domain.create()
+    emulator.create(system.uuid, Name='s')
+    with Exported(emulator, system, 's', Memory=True) as exported:
+        content = exported.content()
+    emulator.delete(system.uuid, 's')
+    system.remove()
+    before = sorted(path.name for path in system.host.path(IMAGES).iterdir())
+    asked = {'Memory': 'true', 'KeepIdentity': 'true', 'Name': 'imported-6'}
+    damaged = with_memory(content, lambda data: b'x' + data[1:])
+    entity = with_memory(
+        content, lambda data: data.replace(b'<domain', b'<!DOCTYPE d>', 1)
+    )
+
+    answers = [send(damaged, **asked), send(entity, **asked)]
+    whole = emulator.wait(send(content, **asked))
+
+    assert [message_ids(answer) for answer in answers] == [
+        ['BundleInvalid'],
+        ['BundleInvalid'],
+    ]
+    assert whole.status_code == 201, whole.text
+    made = definition(system.host, 'imported-6')
+    assert system.uuid in made
+    now = {path.name for path in system.host.path(IMAGES).iterdir()}
+    assert [n for n in now - {*before} if not n.startswith('imported')] == []
+
+
+def with_memory(content, change):
+    """A bundle with another memory, whose checksum is right."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        files = {n: tar.extractfile(n).read() for n in tar.getnames()}
+    manifest = json.loads(files['manifest.json'])
+    for member in manifest['Systems'][0]['Members']:
+        if member['Role'] == 'Memory':
+            files[member['Name']] = data = change(files[member['Name']])
+            member['Size'] = len(data)
+            member['SHA256'] = hashlib.sha256(data).hexdigest()
+    files['manifest.json'] = json.dumps(manifest).encode()
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode='w') as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return made.getvalue()
 
 
 def evil_disk(host, options):

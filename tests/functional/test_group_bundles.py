@@ -15,8 +15,8 @@ import requests
 from tests.functional.conftest import SMALL, System, _host_name
 from tests.functional.emulator import Emulator
 from tests.lab import domains
-from tests.lab.host import IMAGES, Host
-from tests.lab.shell import Guest
+from tests.lab.host import IMAGES, SERIAL, Host
+from tests.lab.shell import TICK, Guest
 from tests.served import message_ids
 
 pytestmark = pytest.mark.once
@@ -61,7 +61,7 @@ def there(away, tmp_path_factory):
             path.unlink()
 
 
-def group(emulator, systems, name):
+def group(emulator, systems, name, snapshot='clean'):
     elements = [
         {'@odata.id': f'/redfish/v1/Systems/{one.uuid}'} for one in systems
     ]
@@ -72,15 +72,15 @@ def group(emulator, systems, name):
     )
     assert made.status_code == 201, made.text
     url = f'{emulator.url}{AGGREGATES}/{name}/Oem/HawkFish/Snapshots'
-    made = emulator.wait(requests.post(url, json={'Name': 'clean'}))
+    made = emulator.wait(requests.post(url, json={'Name': snapshot}))
     assert made.status_code == 201, made.text
     return url
 
 
-def exported(emulator, url, **body):
-    """The bytes of a bundle of the group snapshot 'clean'."""
+def exported(emulator, url, name='clean', **body):
+    """The bytes of a bundle of a group snapshot."""
     begun = requests.post(
-        f'{url}/clean/Actions/HawkFishGroupSnapshot.Export', json=body
+        f'{url}/{name}/Actions/HawkFishGroupSnapshot.Export', json=body
     )
     answer = emulator.wait(begun)
     assert answer.status_code == 201, answer.text
@@ -254,3 +254,46 @@ def test_all_are_made_or_none(make_system, emulator, there, away):
     with contextlib.closing(away.connect()) as connection:
         assert [d.name() for d in connection.listAllDomains()] == ['known']
     assert before == sorted(path.name for path in away.path(IMAGES).iterdir())
+
+
+def first_tick(host, name):
+    """The first that a guest has counted on its console here."""
+    log = host.path(f'{SERIAL}/{name}.log').read_bytes()
+    found = TICK.search(log)
+    return found and int(found[1])
+
+
+def test_a_lab_goes_on_with_its_memory(make_system, emulator, there, away):
+    """All count on from where they were captured; one that was off is off."""
+    systems = [make_system(memory_mib=128).boot() for _ in range(2)]
+    off = make_system(**SMALL)
+    for system in systems:
+        system.guest.wait_ticks()
+        system.write('captured')
+    url = group(emulator, [*systems, off], 'out')
+    before = [system.guest.ticks() for system in systems]
+    refused = requests.post(
+        f'{url}/clean/Actions/HawkFishGroupSnapshot.Export',
+        json={'Memory': True},
+    )
+    forget(emulator, 'out')
+    assert message_ids(refused) == ['GroupMemberRefused', 'ExportNotPossible']
+    url = group(emulator, systems, 'out', 'both')
+    content = exported(emulator, url, 'both', Memory=True)
+    forget(emulator, 'out')
+
+    anew = send(there, content, Name='back', Memory='true')
+    answer = there.wait(
+        send(there, content, Name='back', Memory='true', KeepIdentity='true')
+    )
+
+    assert message_ids(anew) == ['ImportNotPossible']
+    assert answer.status_code == 201, answer.text
+    for system, least in zip(systems, before, strict=True):
+        guest = Guest(away, system.name)
+        guest.wait_ticks()
+        assert least <= first_tick(away, system.name)
+        assert guest.run('cat /mnt/data').strip() == 'captured'
+        assert system.read() == {'captured'}
+    assert not list(away.path(IMAGES).glob('*.mem'))
+    forget(there, 'back')

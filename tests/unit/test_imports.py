@@ -406,3 +406,199 @@ def test_the_command_imports_a_file(emulator, tmp_path, capsys):
         app.main(['--url', emulator.url, 'system', 'import', '/nowhere']) == 1
     )
     assert 'No such file' in capsys.readouterr().err
+
+
+# With memory, and a kept identity -------------------------------------------
+
+KEPT = '30000000-0000-4000-8000-000000000001'
+
+
+def with_memory(state='On'):
+    """A bundle of a system that ran, with its memory."""
+    made = Made()
+    made.system['UUID'] = KEPT
+    made.system['Snapshot']['PowerState'] = state
+    made.files['memory.image'] = b'memory'
+    made.members.append(
+        {
+            'Name': 'memory.image',
+            'Role': 'Memory',
+            'Size': 6,
+            'SHA256': hashlib.sha256(b'memory').hexdigest(),
+        }
+    )
+    return made.tar()
+
+
+def test_a_guest_goes_on_with_its_memory(emulator):
+    """Under its own identity; the image is gone once it has been loaded."""
+    system = imported(
+        emulator, with_memory(), Memory='true', KeepIdentity='true'
+    )
+
+    assert (system['UUID'], system['PowerState']) == (KEPT, 'On')
+    assert list(emulator.driver.received().values()) == [DISK]
+
+
+def test_memory_is_left_alone_unless_it_is_asked_for(emulator):
+    """The system is off then."""
+    system = imported(emulator, with_memory())
+
+    assert system['PowerState'] == 'Off'
+    assert system['UUID'] != KEPT
+
+
+def test_a_guest_that_was_paused_stays_so(emulator):
+    """Unless it is to be started."""
+    system = imported(
+        emulator, with_memory('Paused'), Memory='true', KeepIdentity='true'
+    )
+
+    assert system['PowerState'] == 'Off'
+
+
+@pytest.mark.parametrize(
+    'content, asked',
+    [
+        (with_memory, {'Memory': 'true'}),
+        (lambda: Made().tar(), {'Memory': 'true', 'KeepIdentity': 'true'}),
+    ],
+)
+def test_a_guest_that_cannot_go_on_is_refused(emulator, content, asked):
+    """Without its MAC addresses, or its memory."""
+    answer = send(emulator, content(), **asked)
+
+    assert (answer.status_code, message_ids(answer)) == (
+        409,
+        ['ImportNotPossible'],
+    )
+
+
+def test_a_kept_identity_is_a_uuid(emulator):
+    """What is none is refused, and what is taken."""
+    made = Made()
+    no_uuid = send(emulator, made.tar(), KeepIdentity='true')
+    made.system['UUID'] = emulator.system
+    taken = send(emulator, made.tar(), KeepIdentity='true')
+
+    assert message_ids(no_uuid) == ['BundleInvalid']
+    assert message_ids(taken) == ['SystemExists']
+
+
+# Over a system that there is ------------------------------------------------
+
+
+def replaced(emulator, content, **asked):
+    answer = send(emulator, content, Over='fake', **asked)
+    assert answer.status_code == 202, answer.text
+    return emulator.wait(answer)
+
+
+@pytest.fixture
+def _files(emulator):
+    """The files of imports over systems are gone at the end."""
+    yield
+    emulator.wait_idle()
+    emulator.driver.remove_files(list(emulator.driver.received()))
+
+
+def names(emulator):
+    return emulator.driver.names(emulator.system)
+
+
+@pytest.mark.usefixtures('_files')
+@pytest.mark.parametrize(
+    'asked, state', [({}, 'Off'), ({'Start': 'true'}, 'On')]
+)
+def test_a_system_gets_the_disks_of_a_bundle(emulator, asked, state):
+    """After a safety snapshot; it is no new one."""
+    emulator.created(Name='a')
+    before = set(emulator.driver.power_states())
+
+    answer = replaced(emulator, Made().tar(), **asked)
+
+    assert answer.status_code == 200, answer.text
+    assert set(emulator.driver.power_states()) == before
+    system = emulator.driver.resolve(emulator.system)
+    wait_for(
+        lambda: emulator.driver.power_states()[system] == state,
+        lambda: f'the power state {emulator.driver.power_states()[system]}',
+    )
+    assert names(emulator)[0] == 'a'
+    assert names(emulator)[1].startswith('safety-')
+    assert list(emulator.driver.received().values()) == [DISK]
+
+
+@pytest.mark.usefixtures('_files')
+def test_memory_goes_over_a_system(emulator):
+    """Which keeps its own identity anyway."""
+    answer = replaced(emulator, with_memory(), Memory='true')
+
+    assert answer.status_code == 200, answer.text
+    assert list(emulator.driver.received().values()) == [DISK]
+
+
+def other_disk(made):
+    made.disk['Target'] = 'vdb'
+    return made.tar()
+
+
+@pytest.mark.parametrize(
+    'content, asked, status, message',
+    [
+        (Made().tar(), {'Name': 'x'}, 400, 'QueryCombinationInvalid'),
+        (Made().tar(), {'Over': 'nothing'}, 404, 'ResourceNotFound'),
+        (other_disk(Made()), {}, 409, 'ImportNotPossible'),
+        (altered(Made()), {}, 400, 'BundleInvalid'),
+    ],
+)
+def test_what_cannot_go_over_a_system_is_refused(
+    emulator, content, asked, status, message
+):
+    """Before anything of it is changed, and without a snapshot."""
+    answer = send(emulator, content, **{'Over': 'fake', **asked})
+
+    assert (answer.status_code, message_ids(answer)) == (status, [message])
+    assert not names(emulator)
+    assert not emulator.driver.received()
+
+
+def test_without_its_safety_snapshot_nothing_is_changed(emulator):
+    """The import that comes after it fails as well."""
+    error = exceptions.OperationFailed('create', 'no space left')
+    emulator.behaviour.fail_at = {'create:capture': error}
+
+    answer = replaced(emulator, Made().tar())
+
+    assert message_ids(answer) == ['OperationFailed']
+    assert 'safety' in answer.text
+    assert not names(emulator)
+    emulator.services.receiving.periodic()
+
+
+@pytest.mark.parametrize('step', ['prepare', 'define', 'finish'])
+def test_a_failed_import_over_leaves_the_safety_snapshot(emulator, step):
+    """And no file."""
+    error = exceptions.OperationFailed('import', 'no memory')
+    emulator.behaviour.fail_at = {f'import:{step}': error}
+
+    answer = replaced(emulator, Made().tar())
+
+    assert message_ids(answer) == ['OperationFailed']
+    assert len(names(emulator)) == 1
+    assert not emulator.driver.received()
+    emulator.services.receiving.periodic()
+
+
+@pytest.mark.usefixtures('_files')
+def test_the_command_imports_over_a_system(emulator, tmp_path, capsys):
+    """And refuses what makes no sense with that."""
+    path = tmp_path / 'lab.tar'
+    path.write_bytes(Made().tar())
+    words = ['--url', emulator.url, 'system', 'import', str(path)]
+
+    status = app.main([*words, '--over', 'fake'])
+
+    assert status == 0, capsys.readouterr().err
+    assert len(names(emulator)) == 1
+    assert app.main([*words, '--over', 'fake', '--name', 'x']) == 1

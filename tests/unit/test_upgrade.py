@@ -192,6 +192,7 @@ NOT_RELEASED = {
     'export',
     'export-now',
     'import',
+    'import-over',
     'backup',
     'restore',
     'verify-backup',

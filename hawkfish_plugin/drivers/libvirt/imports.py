@@ -9,7 +9,7 @@ dies before the end leaves nothing.
 
 import contextlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import libvirt
 from oslo_config import cfg
@@ -27,7 +27,8 @@ from hawkfish_plugin.drivers.libvirt import (
     firmware,
     import_xml,
     leftovers,
-    qcow2,
+    received,
+    save_images,
     space,
     xml,
 )
@@ -36,9 +37,6 @@ from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.import_xml import Rebuilt
 
 _NAME = contract.IMPORT
-# What is put back in place; the state of a TPM has no folder before a start.
-_KINDS = ('nvram', 'varstore')
-_LEFT_OUT = messages.IMPORT_LEFT_OUT
 
 
 def plan(
@@ -51,11 +49,13 @@ def plan(
     """See ``importing.Imports.plan_import``."""
     root = import_xml.parse(request.definition)
     folder = folder_of(host, request.pool or conf.backup.import_pool)
-    files = _files(request.name, folder, members)
+    files = _files(request, folder, members)
     # Raises what could not be defined.
-    _rebuild(host, request, root, files, members)
+    rebuilt = _rebuild(host, request, root, files, members)
+    if request.memory:
+        _check_whole(rebuilt)
     targets = {xml.target_of(d) for d in root.findall('devices/disk')}
-    for disk in _of_role(members, manifest.DISK):
+    for disk in received.of_role(members, manifest.DISK):
         if disk.target not in targets:
             raise exceptions.BundleInvalid(
                 f'its system has no disk {disk.target}'
@@ -147,24 +147,14 @@ def folder_of(host: Host, name: str) -> str:
 
 
 def _files(
-    name: str, folder: str, members: Sequence[Member]
+    request: ImportRequest, folder: str, members: Sequence[Member]
 ) -> dict[str, str]:
-    token = filenames.new_token()
+    token, name = filenames.new_token(), request.name
     files = {
         one.name: posixpath.join(folder, f'{name}-{one.target}-{token}.qcow2')
-        for one in _of_role(members, manifest.DISK)
+        for one in received.of_role(members, manifest.DISK)
     }
-    kinds = {
-        one.target or '': one.name
-        for one in _of_role(members, manifest.FIRMWARE)
-        if one.target in _KINDS
-    }
-    copies = filenames.firmware_copies(folder, token, kinds)
-    return files | {kinds[kind]: path for kind, path in copies.items()}
-
-
-def _of_role(members: Sequence[Member], role: str) -> list[Member]:
-    return [one for one in members if one.role == role]
+    return files | received.other_files(folder, token, members, request.memory)
 
 
 def _has_network(host: Host, name: str) -> bool:
@@ -185,31 +175,16 @@ def _rebuild(
     for domain in domains.all_of(host):
         # One may be undefined meanwhile.
         with errors.ignored(host.connection):
-            definitions.append(domain.definition(inactive=True))
+            if domain.uuid != request.uuid:
+                definitions.append(domain.definition(inactive=True))
     disks = {
         one.target or '': files[one.name]
-        for one in _of_role(members, manifest.DISK)
+        for one in received.of_role(members, manifest.DISK)
     }
     known = import_xml.known_of(definitions)
     return Rebuilt(
         root, request.name, request.uuid, disks, known, request.macs
     )
-
-
-# Files ---------------------------------------------------------------------
-
-
-def check_file(host: Host, path: str, member: Member) -> None:
-    """See ``importing.Imports.check_file``."""
-    if member.role != manifest.DISK:
-        return
-    header = host.storage.read(path, qcow2.HEADER_BYTES) or b''
-    if member.format != 'qcow2' or not qcow2.stands_alone(
-        header, member.capacity or 0
-    ):
-        raise exceptions.BundleInvalid(
-            f'the disk {member.target} is not a whole qcow2 file of its size'
-        )
 
 
 # The system ----------------------------------------------------------------
@@ -245,47 +220,93 @@ def make(
     rebuilt = _rebuild(host, request, root, files, members)
     context.step('define')
     domain = domains.define(host, xml.render(rebuilt.root))
-    copies = _copies(files, members)
-    firmware.restore(
-        host.storage,
-        request.name,
-        domain.definition(inactive=True),
-        copies,
+    left_out = [*rebuilt.left_out]
+    left_out += _restore_firmware(
+        domain, request, received.firmware_of(files, members)
     )
+    if request.memory:
+        _load(host, request, files, members)
     # Where it is one of several, none runs before all are there.
     context.meet(contract.Meeting.LOADED)
-    if request.start:
+    if request.start and request.memory:
+        domain.again().resume()
+    elif request.start:
         domain.start(contract.ON)
     context.step('finish')
-    _tidy(host, copies, rebuilt.left_out, members, context)
+    _tidy(host, files, left_out, members, context)
 
 
-def _copies(
-    files: Mapping[str, str], members: Sequence[Member]
-) -> dict[str, str]:
-    return {
-        one.target or '': files[one.name]
-        for one in _of_role(members, manifest.FIRMWARE)
-        if one.name in files
-    }
+def _restore_firmware(
+    domain: Domain, request: ImportRequest, copies: Mapping[str, str]
+) -> list[str]:
+    """Put *copies* in place; returns those for which there is none."""
+    host = domain.host
+
+    def restore(kinds: Collection[str]) -> None:
+        firmware.restore(
+            host.storage,
+            request.name,
+            domain.definition(inactive=True),
+            {kind: copies[kind] for kind in kinds},
+        )
+
+    restore(copies.keys() & {*received.IN_PLACE})
+    # The memory has that of the TPM.
+    if received.TPM not in copies or request.memory:
+        return []
+    try:
+        # libvirt makes its folder, and sets it up, when it is first started.
+        domain.start(contract.PAUSED)
+        domain.destroy()
+        restore([received.TPM])
+    except (libvirt.libvirtError, exceptions.FolderUnusable) as exc:
+        if isinstance(exc, libvirt.libvirtError):
+            host.raise_if_lost(exc)
+        return [f'firmware {received.TPM}']
+    return []
+
+
+def _load(
+    host: Host,
+    request: ImportRequest,
+    files: Mapping[str, str],
+    members: Sequence[Member],
+) -> None:
+    """Load the memory; the system stays paused."""
+    (member,) = received.of_role(members, manifest.MEMORY)
+    path = files[member.name]
+    found = received.head(host, path)
+    live = _rebuild(host, request, found.definition, files, members)
+    _check_whole(live)
+    # libvirt takes no other name or UUID than those of the image.
+    try:
+        host.storage.write_at(path, 0, found.replaced(live.root))
+    except save_images.Damaged as exc:
+        raise exceptions.BundleInvalid(f'its memory: {exc}') from exc
+    domains.restore(host, path, xml.render(live.root))
+
+
+def _check_whole(rebuilt: Rebuilt) -> None:
+    """Raise where a guest that goes on would miss a device."""
+    if rebuilt.left_out:
+        raise exceptions.ImportNotPossible(
+            'its guest cannot go on without '
+            + ', '.join(sorted({*rebuilt.left_out}))
+        )
 
 
 def _tidy(
     host: Host,
-    copies: Mapping[str, str],
+    files: Mapping[str, str],
     left_out: Sequence[str],
     members: Sequence[Member],
     context: contract.TaskContext,
 ) -> None:
-    leftovers.remove(host, copies.values(), context)
-    lost = [*left_out, *('memory' for m in _of_role(members, manifest.MEMORY))]
-    lost += [
-        f'firmware {one.target}'
-        for one in _of_role(members, manifest.FIRMWARE)
-        if one.target not in _KINDS
-    ]
-    for what in lost:
-        context.add_message(_LEFT_OUT, what)
+    disks = {one.name for one in received.of_role(members, manifest.DISK)}
+    used = [path for name, path in files.items() if name not in disks]
+    leftovers.remove(host, used, context)
+    for what in (*left_out, *received.lost(files, members)):
+        context.add_message(received.LEFT_OUT, what)
 
 
 def settle(
@@ -298,7 +319,7 @@ def settle(
     """See ``importing.Imports.settle_import``."""
     with hypervisor.host(_NAME, context.check_active) as host:
         if context.last_step == 'finish':
-            _tidy(host, _copies(files, members), (), members, context)
+            _tidy(host, files, (), members, context)
             return
         undo(host, request, files, context)
     raise exceptions.OperationInterrupted(_NAME, 'nothing of it was kept')

@@ -15,11 +15,13 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.exporting import ExportRequest, Staged
-from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.drivers.importing import ImportRequest, OverRequest
 from hawkfish_plugin.drivers.libvirt import (
     export,
+    import_over,
     imports,
     leftovers,
+    received,
     volumes,
 )
 from hawkfish_plugin.drivers.libvirt.part import Part
@@ -94,7 +96,7 @@ class Transfers(Part):
 
     def check_file(self, path: str, member: Member) -> None:
         with self._hypervisor.host(contract.IMPORT) as host:
-            imports.check_file(host, path, member)
+            received.check_file(host, path, member)
 
     def remove_files(self, paths: Sequence[str]) -> None:
         with self._hypervisor.host(contract.IMPORT) as host:
@@ -128,3 +130,29 @@ class Transfers(Part):
             contract.IMPORT, context.check_active
         ) as host:
             imports.undo(host, request, files, context)
+
+    def plan_over(
+        self, uuid: str, request: OverRequest, members: Sequence[Member]
+    ) -> Mapping[str, str]:
+        with self._hypervisor.domain(uuid, contract.IMPORT) as domain:
+            return import_over.plan(domain, request, members)
+
+    def import_over(
+        self,
+        uuid: str,
+        request: OverRequest,
+        files: Mapping[str, str],
+        members: Sequence[Member],
+        context: contract.TaskContext,
+    ) -> None:
+        import_over.run(
+            self._hypervisor, uuid, request, files, members, context
+        )
+
+    def settle_over(
+        self,
+        uuid: str,
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        import_over.settle(self._hypervisor, uuid, files, context)

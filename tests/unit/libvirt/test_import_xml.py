@@ -96,7 +96,6 @@ def test_a_disk_is_the_file_that_was_received():
          None),
         ("<channel type='file'><source path='/evil'/>"
          "<target type='virtio' name='x'/></channel>", None),
-        ("<audio id='1' type='file' path='/evil'/>", None),
         ("<smartcard mode='host-certificates'/>", None),
         ("<vsock model='virtio'/>", None),
     ],
@@ -215,3 +214,24 @@ def test_what_is_no_definition(text):
     """Is no bundle of libvirt's."""
     with pytest.raises(exceptions.BundleInvalid):
         import_xml.parse(text)
+
+
+def test_a_log_that_another_system_has_is_not_shared():
+    """The new one has none of that name."""
+    device = "<serial type='file'><source path='/logs/old.log'/></serial>"
+    known = Known(sockets={'/logs/new.log'})
+
+    made = rebuilt(devices=device, known=known)
+
+    assert made.root.find('devices/serial').get('type') == 'pty'
+
+
+def test_sound_is_played_nowhere():
+    """Where is a matter of the host, and not of the guest."""
+    made = rebuilt(devices="<audio id='2' type='file' path='/etc/x'/>")
+
+    assert made.root.find('devices/audio').attrib == {
+        'id': '2',
+        'type': 'none',
+    }
+    assert not made.left_out
