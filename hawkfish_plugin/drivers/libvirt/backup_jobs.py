@@ -121,8 +121,7 @@ def forget(domain: Domain) -> None:
     flags = libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY
     for checkpoint in domain.handle.listAllCheckpoints():
         if filenames.is_checkpoint(checkpoint.getName()):
-            delete = functools.partial(checkpoint.delete, flags)
-            domain.changed(delete, always=True)
+            domain.asked(functools.partial(checkpoint.delete, flags))
 
 
 def drop_bitmaps(domain: Domain, token: str, others: bool) -> None:
@@ -158,7 +157,9 @@ def begin(
     checkpoint: str | None = None
     if noting:
         checkpoint = xml.render(_checkpoint(domain, token, noting))
-    domain.changed(
+    # A moment, in which the guest may be frozen: not as long as other changes.
+    domain.host.check_active()
+    domain.asked(
         lambda: domain.handle.backupBegin(
             backup, cast(str, checkpoint), _REUSE
         )
