@@ -296,7 +296,7 @@ def abort(domain: Domain) -> None:
     """
     End the backup job of *domain*, if there is one.
 
-    Raises JobNotEnding where it does not end.
+    Raises NotAnswering where it does not end: it is tried again later.
     """
     until = time.monotonic() + _ABORT_SECONDS
     while _goes_on(domain):
@@ -304,5 +304,5 @@ def abort(domain: Domain) -> None:
         with contextlib.suppress(libvirt.libvirtError):
             domain.abort_job()
         if time.monotonic() > until:
-            raise exceptions.JobNotEnding(domain.name)
+            raise exceptions.NotAnswering(domain.name, int(_ABORT_SECONDS))
         time.sleep(_POLL_SECONDS)
