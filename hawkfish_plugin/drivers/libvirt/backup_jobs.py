@@ -121,8 +121,7 @@ def forget(domain: Domain) -> None:
     flags = libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY
     for checkpoint in domain.handle.listAllCheckpoints():
         if filenames.is_checkpoint(checkpoint.getName()):
-            delete = functools.partial(checkpoint.delete, flags)
-            domain.changed(delete, always=True)
+            domain.asked(functools.partial(checkpoint.delete, flags))
 
 
 def drop_bitmaps(domain: Domain, token: str, others: bool) -> None:
@@ -158,7 +157,9 @@ def begin(
     checkpoint: str | None = None
     if noting:
         checkpoint = xml.render(_checkpoint(domain, token, noting))
-    domain.changed(
+    # A moment, in which the guest may be frozen: not as long as other changes.
+    domain.host.check_active()
+    domain.asked(
         lambda: domain.handle.backupBegin(
             backup, cast(str, checkpoint), _REUSE
         )
@@ -295,7 +296,7 @@ def abort(domain: Domain) -> None:
     """
     End the backup job of *domain*, if there is one.
 
-    Raises JobNotEnding where it does not end.
+    Raises NotAnswering where it does not end: it is tried again later.
     """
     until = time.monotonic() + _ABORT_SECONDS
     while _goes_on(domain):
@@ -303,5 +304,5 @@ def abort(domain: Domain) -> None:
         with contextlib.suppress(libvirt.libvirtError):
             domain.abort_job()
         if time.monotonic() > until:
-            raise exceptions.JobNotEnding(domain.name)
+            raise exceptions.NotAnswering(domain.name, int(_ABORT_SECONDS))
         time.sleep(_POLL_SECONDS)
