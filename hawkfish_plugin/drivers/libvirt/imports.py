@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 import libvirt
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract

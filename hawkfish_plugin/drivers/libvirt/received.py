@@ -8,7 +8,7 @@ lead to others, or be no image at all.
 
 from collections.abc import Mapping, Sequence
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers.libvirt import (
@@ -19,7 +19,7 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 
-LEFT_OUT = 'HawkFish.1.0.ImportLeftOut'
+LEFT_OUT = messages.IMPORT_LEFT_OUT
 
 IN_PLACE, TPM = ('nvram', 'varstore'), 'tpm'
 """The state of a firmware by kind; a TPM has no folder before a start."""
