@@ -6,6 +6,8 @@ Owns the names, defaults, limits and help of the options, and where they are
 read from.  Their use is left to other modules.  The command line belongs to
 the emulator, so the options are registered in a private ``ConfigOpts`` that
 does not parse ``sys.argv``.
+
+Long, as every option stands here, with its help.
 """
 
 import os

@@ -6,6 +6,8 @@ Owns its options, its marker ``hawkfish_revert``, its fixtures, its hook, and
 what the report says about reverts. It is loaded by every pytest in an
 environment that has this package, so it imports nothing of it before a test
 asks for a lab.
+
+Long, as a pytest plugin is one module.
 """
 
 import contextlib

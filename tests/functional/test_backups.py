@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backups of real systems, and the systems that are made of them."""
+"""
+Backups of real systems, and the systems that are made of them.
+
+Long, as each way to lose a backup on a real host has its test.
+"""
 
 import contextlib
 import hashlib

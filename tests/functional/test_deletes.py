@@ -3,6 +3,8 @@
 Deletes of what is not as libvirt thinks, and deletes that are told to stop.
 
 Whatever becomes of a delete, nothing but its snapshot is changed by it.
+
+Long, as each way in which libvirt is wrong has its test.
 """
 
 import contextlib

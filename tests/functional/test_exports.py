@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots leave the host as bundles, and come back as systems."""
+"""
+Snapshots leave the host as bundles, and come back as systems.
+
+Long, as a bundle is followed from one host to another.
+"""
 
 import contextlib
 import hashlib

@@ -4,6 +4,8 @@ What a revert looks at while the guest still runs, and what it leaves alone.
 
 A revert that cannot be is refused before the guest is stopped; read-only
 disks and what lies on the network are no part of it.
+
+Long, as each kind of disk that is no part of it has its test.
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 What a hostile client, or an unlucky one, does to an emulator of its own.
 
 Whatever one client does, the service goes on for the others.
+
+Long, as each way to be hostile has its test.
 """
 
 import concurrent.futures

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pytest plugin: real runs of pytest against an emulator of its own."""
+"""
+The pytest plugin: real runs of pytest against an emulator of its own.
+
+Long, as each option and each fixture has a run, with its tests as text.
+"""
 
 import re
 import textwrap

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backups over HTTP, in Python and on the command line."""
+"""
+Backups over HTTP, in Python and on the command line.
+
+Long, as each request is made in all three ways.
+"""
 
 import pytest
 import requests

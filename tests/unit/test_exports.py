@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports of snapshots, and the bundles that they are fetched as."""
+"""
+Exports of snapshots, and the bundles that they are fetched as.
+
+Long, as it is a whole resource, and each byte of its bundle.
+"""
 
 import contextlib
 import hashlib

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups of systems over HTTP: the aggregation service."""
+"""
+Groups of systems over HTTP: the aggregation service.
+
+Long, as it is the whole resource, request by request.
+"""
 
 import dataclasses
 from typing import Any

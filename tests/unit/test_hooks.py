@@ -4,6 +4,8 @@ What happens around a request of the emulator.
 
 The resources are stand-ins under the emulator's endpoints, so that a test can
 look from within a request; locks, tasks and the rest are the real ones.
+
+Long, as each kind of request of the emulator has its test.
 """
 
 import shutil

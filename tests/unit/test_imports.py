@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that become systems, and those that do not."""
+"""
+Bundles that become systems, and those that do not.
+
+Long, as each thing that can be wrong in a bundle has its test.
+"""
 
 import copy
 import hashlib

@@ -4,6 +4,7 @@
 import ast
 import graphlib
 import pathlib
+import re
 
 import pytest
 
@@ -13,6 +14,8 @@ from hawkfish_plugin.wiring import work
 
 PACKAGE = 'hawkfish_plugin'
 ROOT = pathlib.Path(hawkfish_plugin.__file__).parent
+
+MOST_LINES = 400
 
 # The longest entry that a module's name begins with is the module's own.
 LAYERS = {
@@ -225,6 +228,23 @@ def test_a_cycle_is_seen():
 def test_every_module_has_a_layer(module):
     """No module but the package itself falls back on the package's layer."""
     assert module == PACKAGE or layer(module) < LAYERS[PACKAGE]
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        path
+        for folder in (ROOT, pathlib.Path(__file__).parents[1])
+        for path in sorted(folder.rglob('*.py'))
+        if len(path.read_text().splitlines()) > MOST_LINES
+    ],
+    ids=lambda path: path.name,
+)
+def test_a_long_file_says_why(path):
+    """A file is small enough to be read at once, or says why it is not."""
+    told = ast.get_docstring(ast.parse(path.read_text())) or ''
+
+    assert re.search(r'(^|\s)Long, as\s', told)
 
 
 @pytest.mark.parametrize('module', MODULES)

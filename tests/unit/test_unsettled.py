@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks that wait for what went away, and those that somebody gives up."""
+"""
+Tasks that wait for what went away, and those that somebody gives up.
+
+Long, as each thing that can go away has its test.
+"""
 
 import dataclasses
 import threading

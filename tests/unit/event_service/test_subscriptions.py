@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscriptions over HTTP, and what reaches their destinations."""
+"""
+Subscriptions over HTTP, and what reaches their destinations.
+
+Long, as each property of a subscription is tried by what it lets through.
+"""
 
 import threading
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole lab as one bundle, out and back in."""
+"""
+A whole lab as one bundle, out and back in.
+
+Long, as each thing that can be wrong in such a bundle has its test.
+"""
 
 import copy
 import hashlib

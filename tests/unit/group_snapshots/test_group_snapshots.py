@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of groups over HTTP: created, shown, reverted to, deleted."""
+"""
+Snapshots of groups over HTTP: created, shown, reverted to, deleted.
+
+Long, as it is the whole resource, request by request.
+"""
 
 import dataclasses
 

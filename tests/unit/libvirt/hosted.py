@@ -4,6 +4,8 @@ A libvirtd that has files, storage pools and definitions, and no QEMU.
 
 It answers the calls of libvirt-python that looks at files need, so that the
 driver's own code is what is tested.
+
+Long, as the calls of one libvirtd share its files, pools and definitions.
 """
 
 import contextlib

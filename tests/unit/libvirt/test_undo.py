@@ -4,6 +4,8 @@ What becomes of a revert that was interrupted, by what is found since.
 
 Others may have started, stopped or saved the system, or deleted snapshots; and
 the number of a running domain comes again after its host has restarted.
+
+Long, as each state that a revert can be found in has its test.
 """
 
 import libvirt
