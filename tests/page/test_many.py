@@ -53,7 +53,7 @@ SCROLL = """async () => {
 }"""
 
 
-def tree():
+def planted():
     """A chain, with a branch at every tenth."""
     made = []
     for n in range(COUNT):
@@ -78,7 +78,7 @@ def tree():
 @pytest.fixture
 def full(look, emulator):
     """The page of the system, which has a thousand snapshots."""
-    emulator.driver.plant(emulator.system, tree())
+    emulator.driver.plant(emulator.system, planted())
     page = look()
     page.goto(f'{page.url}#/systems/{emulator.system}')
     expect(row(page, f's{COUNT - 1}')).to_be_visible()
@@ -98,21 +98,31 @@ def test_the_first_tree(full, emulator):
     full.get_by_role('treeitem').first.click()
     full.keyboard.press('End')
     expect(row(full, 's0')).to_be_focused()
+    # Out of sight, it keeps the focus, and the keys go on from there.
+    tree = full.locator('.panes hawkfish-tree')
+    tree.evaluate('tree => { tree.scrollTop = 0; }')
+    expect(row(full, f's{COUNT - 1}')).to_be_visible()
+    expect(row(full, 's0')).to_be_focused()
+    full.keyboard.press('ArrowUp')
+    expect(row(full, 's1')).to_be_focused()
     assert full.locator('.panes [role=treeitem]').count() < 60
 
 
 def test_a_change(full, emulator):
-    """It shows in an instant, though a thousand are not read so quickly."""
+    """It shows at once, far sooner than a thousand could be read again."""
     expect(full.get_by_text(re.compile('^Live$'))).to_be_visible()
-    taken = []
-    for n in range(COUNT - 1, COUNT - 6, -1):
+    one, whole = [], []
+    for n in range(COUNT - 1, COUNT - 11, -1):
         url = f'{emulator.snapshots_url}/s{n}'
         requests.patch(url, json={'Locked': True}, timeout=60)
-        uri = url.removeprefix(emulator.url)
-        taken.append(full.evaluate(CHANGE, [uri, f's{n}']))
+        # Of a change of the collection, nobody knows what it was.
+        times, uri = (whole, emulator.snapshots_url) if n % 2 else (one, url)
+        told = uri.removeprefix(emulator.url)
+        times.append(full.evaluate(CHANGE, [told, f's{n}']))
 
-    print('changes:', [f'{t:.0f} ms' for t in taken])
-    assert min(taken) < patience(120)
+    print('one:', [f'{t:.0f} ms' for t in one])
+    print('all:', [f'{t:.0f} ms' for t in whole])
+    assert 2 * min(one) < min(whole)
 
 
 def test_scrolling(full):
