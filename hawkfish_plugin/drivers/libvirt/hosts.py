@@ -94,9 +94,14 @@ class Host:
     ) -> None:
         self.connection = connection
         self._check_active = check_active
-        self.storage = Storage(connection, shared.looks, self.check_active)
         self.parsed = shared.parsed
         self.moments = shared.moments
+        self.storage = Storage(
+            connection,
+            shared.looks,
+            self.check_active,
+            self.moments.changing,
+        )
         self._queries = shared.queries
         self._changes = shared.changes
 

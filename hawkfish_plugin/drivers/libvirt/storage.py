@@ -72,10 +72,12 @@ class Storage:
         connection: libvirt.virConnect,
         looks: Looks,
         check_active: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.connection = connection
         self._looks = looks
         self._check_active = check_active
+        self._changed = changed
 
     def ask(self, folder: str, call: Callable[[], T]) -> T:
         """What *call* says of *folder*, or a pool; see ``Deadlines.ask``."""
@@ -156,13 +158,12 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""
-        self._check_active()
 
         def delete(volume: libvirt.virStorageVol | None) -> None:
             if volume is not None:
                 volume.delete()
 
-        self._with(path, delete)
+        self._change(lambda: self._with(path, delete))
 
     def size(self, path: str) -> tuple[int, int]:
         """
@@ -300,7 +301,6 @@ class Storage:
 
         Raises FolderMissing.
         """
-        self._check_active()
         like = None
         folder = posixpath.dirname(path)
 
@@ -318,7 +318,7 @@ class Storage:
         def upload(volume: libvirt.virStorageVol) -> None:
             self.upload(volume, data)
 
-        if not self._with(path, replace):
+        if not self._change(lambda: self._with(path, replace)):
             text = volumes.raw_xml(path, len(data), like)
             self._make(folder, text, upload)
 
@@ -349,7 +349,7 @@ class Storage:
                 )
             self.upload(volume, data, offset)
 
-        self._with(path, upload)
+        self._change(lambda: self._with(path, upload))
 
     def upload(
         self, volume: libvirt.virStorageVol, data: bytes, offset: int = 0
@@ -406,7 +406,16 @@ class Storage:
                     raise exceptions.FolderMissing(folder)
                 return use(pool.createXML(text))
 
-        self.ask(folder, enter)
+        self._change(lambda: self.ask(folder, enter))
+
+    def _change(self, call: Callable[[], T]) -> T:
+        """What *call* returns, which changes files; raises Abandoned."""
+        self._check_active()
+        try:
+            return call()
+        finally:
+            # What another thread has seen meanwhile is half of it.
+            self._changed()
 
     # Many files ------------------------------------------------------------
 
