@@ -78,5 +78,5 @@ def test_a_part_of_a_file(host):
     )
 
     with pytest.raises(exceptions.DiskRemapped) as caught:
-        revert_plan._bases(node, one, node.definition(), ledger.Ledger())
+        revert_plan._bases(node, one, node.definition(), (), ledger.Ledger())
     assert caught.value.args == ('vda', 'slices')
