@@ -10,7 +10,7 @@ import argparse
 import pathlib
 import tempfile
 
-from tests.bench import groups, listing, operations, report, service
+from tests.bench import bundles, groups, listing, operations, report, service
 from tests.bench.measure import Row
 from tests.lab import roots
 from tests.lab.host import Host
@@ -20,6 +20,7 @@ PARTS = (
     'service',
     'operations',
     'groups',
+    'bundles',
     'overlays',
     'listing',
     'systems',
@@ -81,6 +82,8 @@ def _measure(
                 rows += operations.measure(host, ours, bare)
             if 'groups' in parts:
                 rows += groups.measure(host, ours, bare)
+            if 'bundles' in parts:
+                rows += bundles.measure(host, ours)
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
             # The last ones, as they leave many files to the others.

@@ -157,3 +157,28 @@ def test_a_killed_upload_is_gone(served):
         lambda: f'the end of {kept(served, "files")}',
     )
     assert len(systems(served)) == 1
+
+
+@pytest.mark.parametrize('step', behaviour.STEPS['import'])
+def test_a_killed_import_over_a_system_is_whole_or_gone(served, step):
+    """What the system was before is in a snapshot in either case."""
+    content = bundle(served)
+    served.restart('--fake-die', f'import:{step}')
+    requests.post(
+        f'{served.url}{IMPORT}?Over=fake',
+        data=content,
+        headers=TAR,
+        timeout=60,
+    )
+    served.wait_dead()
+
+    served.restart()
+    wait_idle(served)
+
+    names = [one['Name'] for one in served.snapshots(FAKE_UUID)]
+    assert [name.partition('-')[0] for name in names] == ['a', 'safety']
+    assert len(systems(served)) == 1
+    wait_for(
+        lambda: len(kept(served, 'files')) == (step == 'finish'),
+        lambda: f'the end of {kept(served, "files")}',
+    )
