@@ -9,7 +9,12 @@ import pytest
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.drivers.exporting import ExportRequest, Staged
-from hawkfish_plugin.drivers.importing import ImportRequest, Imports
+from hawkfish_plugin.drivers.importing import (
+    ImportRequest,
+    Imports,
+    ImportsOver,
+    OverRequest,
+)
 from tests.contract.context import Context
 from tests.contract.interrupting import deaths, settle
 from tests.contract.outcomes import outcome
@@ -182,3 +187,43 @@ class Bundling:
         driver.undo_import(request, {}, Context())
 
         assert set(driver.power_states()) == before
+
+    def test_an_interrupted_import_over_a_system_is_settled(self, subject):
+        """At whichever step: on one file or the other, with its snapshots."""
+        driver = subject.driver
+        assert isinstance(driver, ImportsOver)
+        subject.create('a')
+        staged = driver.export(subject.uuid, ExportRequest('a'), Context())
+        members = [o for o in staged.members if o.role == manifest.DISK]
+        request, made = OverRequest(), []
+
+        def receive():
+            files = driver.plan_over(subject.uuid, request, members)
+            for member in members:
+                data = content(subject, staged, member.name)
+                driver.make_file(files[member.name], len(data))
+                driver.write_file(files[member.name], 0, data)
+            made.append(files)
+
+        def over(context):
+            receive()
+            driver.import_over(
+                subject.uuid, request, made[-1], members, context
+            )
+
+        for context in deaths(over):
+            if context.last_step:
+                end = settle(
+                    lambda c: driver.settle_over(subject.uuid, made[-1], c),
+                    context,
+                )
+                if isinstance(end, exceptions.OperationInterrupted):
+                    assert end.args[0] == 'import'
+            assert driver.names(subject.uuid) == ['a']
+            driver.remove_files(list(made[-1].values()))
+
+        subject.create('b')
+        assert driver.names(subject.uuid) == ['a', 'b']
+        driver.remove_staged(staged.folder)
+        for files in made:
+            driver.remove_files(list(files.values()))
