@@ -84,7 +84,7 @@ SEAMS = {
         '_backups',
         'operations',
     ),
-    'Backups': ('backups.py', 'Backups', '_table', 'operations'),
+    'Backups': ('backups.py', 'Backups', '_backup_table', ''),
     'ExportCatalogue': (
         'export_catalogue.py',
         'ExportCatalogue',
