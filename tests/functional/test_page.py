@@ -48,7 +48,7 @@ def test_create_harm_revert_delete(make_system, emulator, browser, kind):
         )
         browsers.picture(page, 'page-revert')
         hand.press(button(page, 'Revert'))
-        done = page.get_by_text('Revert snapshot clean: Completed.')
+        done = page.get_by_text('Revert to snapshot clean: Completed.')
         expect(done).to_be_visible()
 
         assert system.read() == {'one'}
