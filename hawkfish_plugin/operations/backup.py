@@ -81,7 +81,7 @@ class BackUp(Operation):
         self._tasks = task_table
         self._systems = systems
         self._backups = backups
-        self._table = table
+        self._stored = table
         self._delete = delete
         self._conf = conf.backup
         self._tried: dict[str, float] = {}
@@ -146,7 +146,7 @@ class BackUp(Operation):
     def _note(
         self, task: Task, arguments: BackupArguments, made: Backup
     ) -> dict[str, Any]:
-        found = self._table.add(
+        found = self._stored.add(
             task.id, task.one_system, made, arguments.description
         )
         return {'backup': found}
@@ -159,7 +159,7 @@ class BackUp(Operation):
     def periodic(self) -> None:
         """Delete what has become too old, and what a delete has left."""
         now = time.monotonic()
-        for system in self._table.systems():
+        for system in self._stored.systems():
             if now < self._tried.get(system.uuid, 0.0):
                 continue
             self._tried[system.uuid] = now + _PATIENCE_SECONDS
@@ -169,7 +169,7 @@ class BackUp(Operation):
                 LOG.debug('%s: %r', system.name, messages.text(exc))
 
     def _retain(self, system: contract.System) -> None:
-        found = self._table.of_system(system.uuid)
+        found = self._stored.of_system(system.uuid)
         doomed = [(one, REQUEST) for one in found if one.deleting]
         doomed += chains.superfluous(
             found,

@@ -59,7 +59,7 @@ class DeleteBackups(Operation):
         self._tasks = task_table
         self._systems = systems
         self._backups = backups
-        self._table = table
+        self._stored = table
 
     def submit(
         self,
@@ -72,7 +72,7 @@ class DeleteBackups(Operation):
 
         Raises BackupNotFound, BackupReferenced and BackupInUse.
         """
-        self._table.get(system.uuid, backup_id)
+        self._stored.get(system.uuid, backup_id)
         return self.submit_all(system, [(backup_id, REQUEST)], payload)
 
     def submit_all(
@@ -92,7 +92,7 @@ class DeleteBackups(Operation):
                 payload,
             )
             # Nothing is made to stand on them any more, nor reads them.
-            self._table.begin_delete(ids)
+            self._stored.begin_delete(ids)
         return task
 
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
@@ -106,12 +106,12 @@ class DeleteBackups(Operation):
         context.step('delete', DeleteBackupsJournal())
         for number in _doomed(context.task):
             try:
-                backup = self._table.get(system.uuid, number)
+                backup = self._stored.get(system.uuid, number)
             except exceptions.BackupNotFound:
                 continue
             context.check_active()
             driver.remove_backup(backup.made)
-            self._table.forget(number)
+            self._stored.forget(number)
             deleted = [*context.recall(DeleteBackupsJournal).deleted, number]
             context.step('delete', DeleteBackupsJournal(deleted))
         return {'deleted': list(_doomed(context.task))}

@@ -47,7 +47,7 @@ class VerifyBackup(Operation):
         self._tasks = task_table
         self._systems = systems
         self._backups = backups
-        self._table = table
+        self._stored = table
 
     def submit(
         self,
@@ -74,9 +74,9 @@ class VerifyBackup(Operation):
                 [one.made for one in chain], context
             )
         except exceptions.BackupDamaged as exc:
-            self._table.note_verified(number, messages.text(exc))
+            self._stored.note_verified(number, messages.text(exc))
             raise
-        self._table.note_verified(number, '')
+        self._stored.note_verified(number, '')
         return {'backup': number}
 
     settle = run

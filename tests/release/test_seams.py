@@ -84,7 +84,7 @@ SEAMS = {
         '_backups',
         'operations',
     ),
-    'Backups': ('backups.py', 'Backups', '_table', 'operations'),
+    'Backups': ('backups.py', 'Backups', '_stored', 'operations'),
     'ExportCatalogue': (
         'export_catalogue.py',
         'ExportCatalogue',
