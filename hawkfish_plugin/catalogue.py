@@ -31,6 +31,9 @@ from hawkfish_plugin.tasks.task import NEW, Task
 # While no task works on it; see Effect.
 READY, FAILED = 'Ready', 'Failed'
 
+# A system of which nobody may hear who asks.
+_HIDDEN = contract.Dependent('others that are not shown', '')
+
 
 @dataclasses.dataclass(frozen=True)
 class View:
@@ -212,7 +215,7 @@ class Catalogue:
             contract.System(dependent.uuid, dependent.name)
         ):
             return dependent
-        return contract.HIDDEN
+        return _HIDDEN
 
     def _coming(
         self, active: Mapping[str | None, Task], listed: Collection[str]

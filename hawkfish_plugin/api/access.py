@@ -11,6 +11,7 @@ import flask
 from hawkfish_plugin import exceptions
 from hawkfish_plugin import services as _services
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.redfish import tasks
 from hawkfish_plugin.tasks.operation import Operation
 
 O = TypeVar('O', bound=Operation)  # noqa: E741
@@ -67,6 +68,11 @@ def missing() -> exceptions.HawkFishError:
 def request_uri() -> str:
     """The path of the request, as a client has to write it."""
     return urllib.parse.quote(flask.request.path)
+
+
+def payload(body: dict[str, Any]) -> dict[str, Any]:
+    """What a task keeps of the request, which has asked for *body*."""
+    return tasks.payload(flask.request.method, request_uri(), body)
 
 
 def check_if_match(resource: Callable[[], Mapping[str, Any]]) -> None:

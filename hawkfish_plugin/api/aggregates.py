@@ -16,15 +16,15 @@ from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.api import queries
 from hawkfish_plugin.api.access import (
     check_if_match,
-    missing,
+    found_by_uri,
     operation,
-    request_uri,
+    payload,
     services,
 )
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
-from hawkfish_plugin.api.snapshots import name_errors
+from hawkfish_plugin.api.snapshot_bodies import name_errors
 from hawkfish_plugin.api.validation import RequestBody, Schema, read_nothing
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Group
@@ -34,7 +34,6 @@ from hawkfish_plugin.operations.group_power import (
     ResetOptions,
 )
 from hawkfish_plugin.redfish import aggregates, errors, uris
-from hawkfish_plugin.redfish.tasks import payload
 
 SERVICE = '/AggregationService'
 COLLECTION = f'{SERVICE}/Aggregates'
@@ -165,7 +164,7 @@ def reset_aggregate(group: str) -> flask.Response:
     )
     return accepted(
         operation(GroupReset).submit(
-            found, options, _payload(body), check_group
+            found, options, payload(body), check_group
         )
     )
 
@@ -176,16 +175,14 @@ def set_default_boot_order(group: str) -> flask.Response:
     body = read_body()
     _BOOT_ORDER.check(body)
     return accepted(
-        operation(GroupBootOrder).submit(found, _payload(body), check_group)
+        operation(GroupBootOrder).submit(found, payload(body), check_group)
     )
 
 
 def find_group(name: str) -> Group:
     """The group of a URI; raises ResourceMissingAtURI."""
-    try:
+    with found_by_uri(exceptions.GroupNotFound):
         return services().groups.group(name)
-    except exceptions.GroupNotFound:
-        raise missing() from None
 
 
 @contextlib.contextmanager
@@ -210,10 +207,6 @@ def _load(groups: Sequence[Group]) -> Iterator[tuple[Group, Body]]:
     found = services().groups.members_of(groups)
     for group, members in zip(groups, found, strict=True):
         yield group, aggregates.aggregate(group.name, members)
-
-
-def _payload(body: Body) -> Body:
-    return payload(flask.request.method, request_uri(), body)
 
 
 # What is in a body --------------------------------------------------------

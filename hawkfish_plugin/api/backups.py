@@ -15,15 +15,16 @@ from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
+    found_by_uri,
     missing,
     operation,
-    request_uri,
+    payload,
     services,
 )
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import Body, read_body
-from hawkfish_plugin.api.snapshots import TEXT
+from hawkfish_plugin.api.bodies import read_body
+from hawkfish_plugin.api.snapshot_bodies import TEXT
 from hawkfish_plugin.backup_catalogue import BackupView
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.backup import BackUp, BackupOptions
@@ -32,7 +33,6 @@ from hawkfish_plugin.operations.backup_restore import RestoreBackup
 from hawkfish_plugin.operations.backup_verify import VerifyBackup
 from hawkfish_plugin.operations.receiving import ImportOptions
 from hawkfish_plugin.redfish import backups, uris
-from hawkfish_plugin.redfish.tasks import payload
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Backups'
 MEMBER = f'{COLLECTION}/<backup_id>'
@@ -77,7 +77,7 @@ def create_backup(identity: str) -> flask.Response:
         body.get('Description', ''),
         body.get('Quiesce'),
     )
-    return accepted(operation(BackUp).submit(system, options, _payload(body)))
+    return accepted(operation(BackUp).submit(system, options, payload(body)))
 
 
 @blueprint.get(MEMBER)
@@ -94,7 +94,7 @@ def delete_backup(identity: str, backup_id: str) -> flask.Response:
     found = _find(system, backup_id)
     check_if_match(lambda: backups.backup(found))
     delete = operation(DeleteBackups)
-    return accepted(delete.submit(system, found.stored.id, _payload({})))
+    return accepted(delete.submit(system, found.stored.id, payload({})))
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.VERIFY_BACKUP_ACTION}')
@@ -103,7 +103,7 @@ def verify_backup(identity: str, backup_id: str) -> flask.Response:
     validation.read_nothing(uris.VERIFY_BACKUP_ACTION)
     found = _find(system, backup_id)
     verify = operation(VerifyBackup)
-    return accepted(verify.submit(system, found.stored.id, _payload({})))
+    return accepted(verify.submit(system, found.stored.id, payload({})))
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.RESTORE_BACKUP_ACTION}')
@@ -116,7 +116,7 @@ def restore_backup(identity: str, backup_id: str) -> flask.Response:
         body.get('Name'), body.get('Pool'), body.get('Start', False)
     )
     restore = operation(RestoreBackup)
-    task = restore.submit(system, found.stored.id, options, _payload(body))
+    task = restore.submit(system, found.stored.id, options, payload(body))
     return accepted(task)
 
 
@@ -131,11 +131,5 @@ def _find_system(identity: str) -> contract.System:
 
 
 def _find(system: contract.System, backup_id: str) -> BackupView:
-    try:
+    with found_by_uri(exceptions.BackupNotFound):
         return services().backups.get(system, find_number(backup_id))
-    except exceptions.BackupNotFound:
-        raise missing() from None
-
-
-def _payload(body: Body) -> Body:
-    return payload(flask.request.method, request_uri(), body)

@@ -19,9 +19,10 @@ from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
     find_system,
+    found_by_uri,
     missing,
     operation,
-    request_uri,
+    payload,
     services,
 )
 from hawkfish_plugin.api.aggregates import MEMBER as AGGREGATE
@@ -34,7 +35,6 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.exports import Export, Owner
 from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.redfish import exports, uris
-from hawkfish_plugin.redfish.tasks import payload
 
 LOG = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def export_system(identity: str) -> flask.Response:
     task = operation(ExportNow).submit(
         system,
         body.get('IncludeMemory', False),
-        payload(flask.request.method, request_uri(), body),
+        payload(body),
     )
     return accepted(task)
 
@@ -109,10 +109,8 @@ def _owner(identity: str | None, group: str | None) -> Owner:
 
 
 def _find(owner: Owner, export_id: str) -> Export:
-    try:
+    with found_by_uri(exceptions.ExportNotFound):
         found = services().exports.get(owner, find_number(export_id))
-    except exceptions.ExportNotFound:
-        raise missing() from None
     if not _is_shown(found):
         raise missing()
     return found

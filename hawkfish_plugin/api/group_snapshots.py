@@ -13,11 +13,13 @@ import flask
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import snapshot_bodies as bodies
 from hawkfish_plugin.api.access import (
     check_if_match,
+    found_by_uri,
     missing,
     operation,
-    request_uri,
+    payload,
     services,
 )
 from hawkfish_plugin.api.aggregates import MEMBER as AGGREGATE
@@ -25,25 +27,17 @@ from hawkfish_plugin.api.aggregates import find_group
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body
-from hawkfish_plugin.api.snapshots import (
-    changes_of,
-    expiry_errors,
-    name_errors,
-    seconds_of,
-)
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Group
-from hawkfish_plugin.groups.views import GroupView
+from hawkfish_plugin.groups.views import REFUSE, GroupView
 from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_export import GroupExport
 from hawkfish_plugin.operations.group_revert import (
-    REFUSE,
     GroupRevert,
     GroupRevertOptions,
 )
 from hawkfish_plugin.redfish import group_snapshots, uris
-from hawkfish_plugin.redfish.tasks import payload
 
 COLLECTION = f'{AGGREGATE}/Oem/HawkFish/Snapshots'
 MEMBER = f'{COLLECTION}/<name>'
@@ -54,13 +48,9 @@ REVERT_ACTIONS = (
     'Oem.HawkFish.GroupSnapshot.Revert',
 )
 
-_PARAMETERS = validation.parameters(uris.GROUP_PREVIEW_ACTION)
-_DESCRIPTION = {**_PARAMETERS.properties['Description'], 'format': 'text'}
-_PREVIEW = _PARAMETERS.with_properties(Description=_DESCRIPTION)
+_PREVIEW = bodies.of_create(uris.GROUP_PREVIEW_ACTION)
 _CREATE = dataclasses.replace(_PREVIEW, action=None)
-_CHANGE = validation.changes('HawkFishGroupSnapshot').with_properties(
-    Description={**_DESCRIPTION, 'type': ['string', 'null']}
-)
+_CHANGE = bodies.of_change('HawkFishGroupSnapshot')
 _REVERT = validation.parameters(uris.GROUP_REVERT_ACTION)
 _EXPORT = validation.parameters(uris.GROUP_EXPORT_ACTION)
 _ADOPT = validation.parameters(uris.ADOPT_ACTION)
@@ -88,7 +78,7 @@ def create_group_snapshot(group: str) -> flask.Response:
     body = read_body()
     options = _options(body, _CREATE)
     return accepted(
-        operation(GroupCreate).submit(found, options, _payload(body))
+        operation(GroupCreate).submit(found, options, payload(body))
     )
 
 
@@ -124,13 +114,15 @@ def change_group_snapshot(group: str, name: str) -> flask.Response:
     body = read_body()
     whole = _find(found, name)
     _CHANGE.check(
-        body, expiry_errors, resource=group_snapshots.group_snapshot(whole)
+        body,
+        bodies.expiry_errors,
+        resource=group_snapshots.group_snapshot(whole),
     )
     # Of several changes of one version, the first is made.
     with services().groups.held(found.name) as now:
         whole = _find(now, name)
         check_if_match(lambda: group_snapshots.group_snapshot(whole))
-        services().groups.update(whole, changes_of(body))
+        services().groups.update(whole, bodies.changes_of(body))
         return answer(_resource(now, name))
 
 
@@ -142,7 +134,7 @@ def delete_group_snapshot(group: str, name: str) -> flask.Response:
     task = operation(GroupDelete).submit(
         found,
         name,
-        _payload({}),
+        payload({}),
         lambda: check_if_match(lambda: _resource(find_group(group), name)),
     )
     return accepted(task)
@@ -171,7 +163,7 @@ def act_on_group_snapshot(
     task = operation(GroupRevert).submit(
         found,
         options,
-        _payload(body),
+        payload(body),
         lambda: check_if_match(lambda: _resource(find_group(group), name)),
     )
     return accepted(task)
@@ -182,33 +174,27 @@ def _export(group: Group, name: str) -> flask.Response:
     _EXPORT.check(body)
     check_if_match(lambda: _resource(group, name))
     memory = body.get('Memory', False)
-    task = operation(GroupExport).submit(group, name, memory, _payload(body))
+    task = operation(GroupExport).submit(group, name, memory, payload(body))
     return accepted(task)
 
 
 def _find(group: Group, name: str) -> GroupView:
-    try:
+    with found_by_uri(exceptions.SnapshotNotFound):
         return services().groups.get(group, name, measured=True)
-    except exceptions.SnapshotNotFound:
-        raise missing() from None
 
 
 def _resource(group: Group, name: str) -> Body:
     return group_snapshots.group_snapshot(_find(group, name))
 
 
-def _payload(body: Body) -> Body:
-    return payload(flask.request.method, request_uri(), body)
-
-
 def _options(body: Body, schema: validation.RequestBody) -> GroupOptions:
     """The options of a create in *body*, which has to fit *schema*."""
-    schema.check(body, name_errors, expiry_errors)
+    schema.check(body, bodies.name_errors, bodies.expiry_errors)
     return GroupOptions(
         body.get('Name'),
         body.get('Description', ''),
         body.get('Consistency', contract.CONSISTENT),
         body.get('Quiesce'),
         body.get('Locked', False),
-        seconds_of(body.get('ExpiresTime')),
+        bodies.seconds_of(body.get('ExpiresTime')),
     )

@@ -13,13 +13,13 @@ import time
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api.access import request_uri, services
+from hawkfish_plugin.api.access import payload, services
 from hawkfish_plugin.api.answers import accepted
 from hawkfish_plugin.api.blueprint import blueprint
+from hawkfish_plugin.api.bodies import Body
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.receiving import ImportOptions
 from hawkfish_plugin.redfish import uris
-from hawkfish_plugin.redfish.tasks import payload
 
 _TAR = ('application/x-tar', 'application/octet-stream')
 _PARAMETERS = (
@@ -100,7 +100,7 @@ def _boolean(name: str) -> bool:
     return _BOOLEANS[text]
 
 
-def _payload(options: ImportOptions) -> dict[str, object]:
+def _payload(options: ImportOptions) -> Body:
     asked = {
         'Name': options.name,
         'Pool': options.pool,
@@ -110,7 +110,7 @@ def _payload(options: ImportOptions) -> dict[str, object]:
         'Memory': options.memory,
         'Over': options.over and options.over.name,
     }
-    return payload(flask.request.method, request_uri(), asked)
+    return payload(asked)
 
 
 class _Body:

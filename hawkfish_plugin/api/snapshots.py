@@ -9,26 +9,24 @@ bodies of their requests may hold.
 import contextlib
 import dataclasses
 import functools
-import time
-from collections.abc import Iterator
-from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions, names
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import snapshot_bodies as bodies
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_system,
     found_by_uri,
     missing,
     operation,
-    request_uri,
+    payload,
     services,
 )
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import Body, moment, read_body
+from hawkfish_plugin.api.bodies import Body, read_body
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations.create import Create, CreateOptions
@@ -38,7 +36,6 @@ from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.redfish import snapshots, uris
-from hawkfish_plugin.redfish.tasks import payload
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
 MEMBER = f'{COLLECTION}/<name>'
@@ -47,36 +44,15 @@ MEMBER = f'{COLLECTION}/<name>'
 # extensions try the second.
 REVERT_ACTIONS = (uris.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 
-_PARAMETERS = validation.parameters(uris.PREVIEW_ACTION)
-# CSDL knows no format of a string, and gives an inherited property no length.
-TEXT = {**_PARAMETERS.properties['Description'], 'format': 'text'}
-"""What people write about a resource"""
-
-PREVIEW = _PARAMETERS.with_properties(Description=TEXT)
+PREVIEW = bodies.of_create(uris.PREVIEW_ACTION)
 """The parameters of a preview are the properties of a create."""
 
 _CREATE = dataclasses.replace(PREVIEW, action=None)
-_CHANGE = validation.changes('HawkFishSnapshot').with_properties(
-    Description={**TEXT, 'type': ['string', 'null']}
-)
+_CHANGE = bodies.of_change('HawkFishSnapshot')
 _REVERT = validation.parameters(uris.REVERT_ACTION)
 _EXPORT = validation.parameters(uris.EXPORT_ACTION)
 _PURGE = validation.parameters(uris.PURGE_ACTION)
 _REPAIR = validation.parameters(uris.REPAIR_ACTION)
-
-_FIELDS = {
-    'Description': 'description',
-    'Locked': 'locked',
-    'ExpiresTime': 'expires',
-}
-
-
-def _is_text(value: str) -> bool:
-    # XML cannot hold other control characters, and a terminal obeys them.
-    return all(c.isprintable() or c in '\n\t' for c in value)
-
-
-validation.add_format('text', _is_text)
 
 
 @blueprint.get(COLLECTION)
@@ -109,7 +85,7 @@ def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
     options = read_options(body, _CREATE)
-    return accepted(operation(Create).submit(system, options, _payload(body)))
+    return accepted(operation(Create).submit(system, options, payload(body)))
 
 
 @blueprint.post(f'{COLLECTION}/Actions/{uris.PURGE_ACTION}')
@@ -118,7 +94,7 @@ def purge_snapshots(identity: str) -> flask.Response:
     body = read_body()
     _PURGE.check(body)
     task = operation(Purge).submit(
-        system, body.get('Force', False), _payload(body)
+        system, body.get('Force', False), payload(body)
     )
     return accepted(task)
 
@@ -131,7 +107,7 @@ def repair_system(identity: str) -> flask.Response:
     repair = operation(Repair)
     if body.get('DryRun'):
         return answer(snapshots.repairs(repair.plan(system)))
-    return accepted(repair.submit(system, _payload(body)))
+    return accepted(repair.submit(system, payload(body)))
 
 
 @blueprint.get(MEMBER)
@@ -144,12 +120,12 @@ def show_snapshot(identity: str, name: str) -> flask.Response:
 def change_snapshot(identity: str, name: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    _CHANGE.check(body, expiry_errors, resource=_resource(system, name))
+    _CHANGE.check(body, bodies.expiry_errors, resource=_resource(system, name))
     with _found():
         view = services().catalogue.update(
             system,
             name,
-            changes_of(body),
+            bodies.changes_of(body),
             lambda view: check_if_match(lambda: _render(system, view)),
         )
     return answer(_render(system, view))
@@ -163,7 +139,7 @@ def delete_snapshot(identity: str, name: str) -> flask.Response:
         task = operation(Delete).submit(
             system,
             name,
-            _payload({}),
+            payload({}),
             lambda: check_if_match(lambda: _resource(system, name)),
         )
     return accepted(task)
@@ -194,7 +170,7 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
             system,
             request,
             safety,
-            _payload(body),
+            payload(body),
             lambda: check_if_match(lambda: _resource(system, name)),
         )
     return accepted(task)
@@ -206,7 +182,7 @@ def _export(system: contract.System, name: str) -> flask.Response:
     check_if_match(lambda: _resource(system, name))
     memory = body.get('Memory', False)
     with _found():
-        task = operation(Export).submit(system, name, memory, _payload(body))
+        task = operation(Export).submit(system, name, memory, payload(body))
     return accepted(task)
 
 
@@ -224,51 +200,14 @@ def _render(system: contract.System, view: View) -> Body:
     return snapshots.snapshot(system.uuid, view)
 
 
-def _payload(body: Body) -> Body:
-    return payload(flask.request.method, request_uri(), body)
-
-
-# What is in a body --------------------------------------------------------
-
-
 def read_options(body: Body, schema: validation.RequestBody) -> CreateOptions:
     """The options of a create in *body*, which has to fit *schema*."""
-    schema.check(body, name_errors, expiry_errors)
+    schema.check(body, bodies.name_errors, bodies.expiry_errors)
     return CreateOptions(
         body.get('Name'),
         body.get('Description', ''),
         body.get('IncludeMemory'),
         body.get('Quiesce'),
         body.get('Locked', False),
-        seconds_of(body.get('ExpiresTime')),
+        bodies.seconds_of(body.get('ExpiresTime')),
     )
-
-
-def changes_of(body: Body) -> dict[str, Any]:
-    """The columns that a PATCH sets, by their names."""
-    changes = {_FIELDS[name]: value for name, value in body.items()}
-    if 'description' in changes:
-        changes['description'] = changes['description'] or ''
-    if 'expires' in changes:
-        changes['expires'] = seconds_of(changes['expires'])
-    return changes
-
-
-def name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
-    try:
-        if 'Name' in body:
-            names.check(body['Name'])
-    except exceptions.HawkFishError as exc:
-        yield exc
-
-
-def expiry_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
-    text = body.get('ExpiresTime')
-    seconds = seconds_of(text)
-    if seconds is not None and seconds <= time.time():
-        yield exceptions.ExpiryInPast(text, related=['#/ExpiresTime'])
-
-
-def seconds_of(text: str | None) -> int | None:
-    """An ExpiresTime in seconds since the epoch."""
-    return None if text is None else int(moment(text).timestamp())

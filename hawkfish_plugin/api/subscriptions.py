@@ -19,6 +19,7 @@ from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
+    found_by_uri,
     missing,
     services,
 )
@@ -279,10 +280,8 @@ def _check_if_match(record: subscriptions.Subscription) -> None:
 
 @contextlib.contextmanager
 def _missing() -> Iterator[None]:
-    try:
+    with found_by_uri(exceptions.SubscriptionNotFound):
         yield
-    except exceptions.SubscriptionNotFound:
-        raise missing() from None
 
 
 def _find(subscription_id: str) -> subscriptions.Subscription:

@@ -16,7 +16,12 @@ import flask
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.api import queries
-from hawkfish_plugin.api.access import find_number, missing, services
+from hawkfish_plugin.api.access import (
+    find_number,
+    found_by_uri,
+    missing,
+    services,
+)
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.validation import read_nothing
@@ -186,10 +191,8 @@ def _created(tasks: Sequence[Task]) -> Mapping[int, str]:
 
 
 def _find(task_id: str) -> Task:
-    try:
+    with found_by_uri(exceptions.TaskNotFound):
         task = services().tasks.get(find_number(task_id))
-    except exceptions.TaskNotFound:
-        raise missing() from None
     if not _may_show(task):
         raise missing()
     return task

@@ -88,8 +88,14 @@ def _is_moment(text: str) -> bool:
         return False
 
 
+def _is_text(value: str) -> bool:
+    # XML cannot hold other control characters, and a terminal obeys them.
+    return all(c.isprintable() or c in '\n\t' for c in value)
+
+
 add_format('date-time', _is_moment)
 add_format('printable', str.isprintable)
+add_format('text', _is_text)
 
 
 # Checking -----------------------------------------------------------------

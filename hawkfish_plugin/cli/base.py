@@ -12,7 +12,7 @@ import itertools
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cliff import command, lister, show
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     # The commands have a property called client.
     from hawkfish_plugin import client as sdk
     from hawkfish_plugin.cli import app
+
+T = TypeVar('T')
 
 FOREVER = math.inf
 NAME = 'hawkfish'
@@ -85,6 +87,37 @@ class Command(command.Command):
     def explain(self, error: Exception) -> errors.CommandError:
         """Return *error* as it is reported to the user."""
         return errors.explain(error, self.client)
+
+    def blame(self, name: str, error: Exception) -> None:
+        """Report that what is called *name* has failed."""
+        reason = self.explain(error)
+        self.app.LOG.error('%s: %s', output.printable(name), reason)
+
+    def each(
+        self, names: Sequence[str], call: 'Callable[[str], T]'
+    ) -> list[T]:
+        """
+        Return what *call* returns for each of *names*, but for failures.
+
+        Failures are reported; that of the only one is raised.
+        """
+        from sushy import exceptions
+
+        found = []
+        for name in names:
+            try:
+                found.append(call(name))
+            except (exceptions.SushyError, errors.CommandError) as error:
+                if len(names) == 1:
+                    raise
+                self.blame(name, error)
+        return found
+
+    def all_of(self, names: Sequence[str], call: 'Callable[[str], T]') -> None:
+        """As ``each``; raises CommandError where some have failed."""
+        failed = len(names) - len(self.each(names, call))
+        if failed:
+            raise errors.CommandError(f'{failed} of {len(names)} failed')
 
     def command_line(self, *words: str) -> str:
         """Return the command line of a command for the same service."""

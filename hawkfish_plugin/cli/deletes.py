@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, many, selection, tasks
+from hawkfish_plugin.cli import base, many, selection, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -91,20 +91,12 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
     def _delete_each(
         self, system: str, parsed_args: argparse.Namespace
     ) -> list[tuple[Any, ...]]:
-        from sushy import exceptions
+        def delete(name: str) -> tuple[Any, ...]:
+            handle = self._submit(name)(system)
+            _, task = self.follow(handle, parsed_args)
+            return _row(name, task)
 
-        names = parsed_args.snapshots
-        rows = []
-        for name in names:
-            try:
-                handle = self._submit(name)(system)
-                _, task = self.follow(handle, parsed_args)
-                rows.append(_row(name, task))
-            except (exceptions.SushyError, errors.CommandError) as error:
-                if len(names) == 1:
-                    raise
-                self.blame(name, error)
-        return rows
+        return self.each(parsed_args.snapshots, delete)
 
 
 class SnapsRemove(DeleteSnapshots):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
-    errors,
     options,
     output,
     tasks,
@@ -267,19 +266,13 @@ class DeleteSnapshots(base.WaitOption, OfSnapshots, base.Lister):
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], base.Rows]:
-        from sushy import exceptions
+        def delete(name: str) -> tuple[Any, ...]:
+            handle = self.snapshots(parsed_args).get(name).delete()
+            _, task = self.follow(handle, parsed_args)
+            return name, task.identity, tasks.state(task)
 
         names = parsed_args.snapshots
-        rows: list[Any] = []
-        for name in names:
-            try:
-                handle = self.snapshots(parsed_args).get(name).delete()
-                _, task = self.follow(handle, parsed_args)
-                rows.append((name, task.identity, tasks.state(task)))
-            except (exceptions.SushyError, errors.CommandError) as error:
-                if len(names) == 1:
-                    raise
-                self.app.LOG.error('%s: %s', name, self.explain(error))
+        rows = self.each(names, delete)
         return self.columns, base.Rows(rows, len(names))
 
 

@@ -10,7 +10,7 @@ import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, selection, tasks
+from hawkfish_plugin.cli import base, selection, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -175,17 +175,7 @@ class DeleteGroups(base.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        from sushy import exceptions
-
-        names = parsed_args.group_names
-        failed = 0
-        for name in names:
-            try:
-                self.client.group(name).delete()
-            except exceptions.SushyError as error:
-                if len(names) == 1:
-                    raise
-                failed += 1
-                self.app.LOG.error('%s: %s', name, self.explain(error))
-        if failed:
-            raise errors.CommandError(f'{failed} of {len(names)} failed')
+        self.all_of(
+            parsed_args.group_names,
+            lambda name: self.client.group(name).delete(),
+        )

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, output, tasks
+from hawkfish_plugin.cli import base, errors, tasks
 from hawkfish_plugin.cli.selection import OfSystems, Selection, Target
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ class OnEach(OfSystems):
             except (exceptions.SushyError, errors.CommandError) as error:
                 self.blame(target.name, error)
         return results
-
-    def blame(self, name: str, error: Exception) -> None:
-        """Report that the system *name* has failed."""
-        reason = self.explain(error)
-        self.app.LOG.error('%s: %s', output.printable(name), reason)
 
     def table(
         self,

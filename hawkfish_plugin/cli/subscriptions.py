@@ -7,10 +7,9 @@ which values are valid.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors
+from hawkfish_plugin.cli import base
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -188,20 +187,7 @@ class DeleteSubscriptions(base.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        numbers: Sequence[str] = parsed_args.subscriptions
-        failed = list(self._delete(numbers))
-        if failed:
-            raise errors.CommandError(
-                f'{len(failed)} of {len(numbers)} failed'
-            )
-
-    def _delete(self, numbers: Iterable[str]) -> Iterable[str]:
-        from sushy import exceptions
-
-        for number in numbers:
-            try:
-                self.client.subscription(number).delete()
-            except exceptions.SushyError as error:
-                reason = self.explain(error)
-                self.app.LOG.error('%s: %s', number, reason)
-                yield number
+        self.all_of(
+            parsed_args.subscriptions,
+            lambda number: self.client.subscription(number).delete(),
+        )

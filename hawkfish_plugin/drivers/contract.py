@@ -216,10 +216,6 @@ class Dependent:
     uuid: str | None = None
 
 
-HIDDEN = Dependent('others that are not shown', '')
-"""A system of which nobody may hear by whom it is asked."""
-
-
 class Freshness(enum.Enum):
     """
     How much of the storage is looked at anew for dependents.

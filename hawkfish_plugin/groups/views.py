@@ -15,6 +15,10 @@ from hawkfish_plugin.tasks.task import Task
 
 MIXED, INCOMPLETE = 'Mixed', 'Incomplete'
 
+# What a revert makes of systems that the group did not have then.
+REFUSE, LEAVE_ALONE = 'Refuse', 'LeaveAlone'
+ADDED_SYSTEMS = (REFUSE, LEAVE_ALONE)
+
 _WORKING = (Effect.DELETING.value, Effect.REVERTING.value)
 
 

@@ -26,7 +26,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups import forecast
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
-from hawkfish_plugin.groups.views import GroupView, names_of
+from hawkfish_plugin.groups.views import REFUSE, GroupView, names_of
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
 from hawkfish_plugin.operations.create import (
@@ -41,9 +41,6 @@ from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
-
-REFUSE, LEAVE_ALONE = 'Refuse', 'LeaveAlone'
-ADDED_SYSTEMS = (REFUSE, LEAVE_ALONE)
 
 # How far it is when each phase begins and ends.
 _PHASES = {

@@ -56,7 +56,7 @@ class Checked:
 
 class Revert(Operation):
     name = contract.REVERT
-    title = 'Revert snapshot {snapshot}'
+    title = 'Revert to snapshot {snapshot}'
     steps = contract.STEPS[contract.REVERT]
     effect = Effect.REVERTING
     mends = True

@@ -12,7 +12,11 @@ from hawkfish_plugin.groups.forecast import (
     GroupPlan,
 )
 from hawkfish_plugin.groups.table import GroupSnapshot
-from hawkfish_plugin.groups.views import GroupView, PartView
+from hawkfish_plugin.groups.views import (
+    ADDED_SYSTEMS,
+    GroupView,
+    PartView,
+)
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -25,10 +29,9 @@ from hawkfish_plugin.redfish.common import (
 from hawkfish_plugin.redfish.snapshots import (
     STATUS,
     exclusive_size_bytes,
+    needs,
     size_bytes,
 )
-
-ADDED_SYSTEMS = ('Refuse', 'LeaveAlone')
 
 # Status.State and Status.Health of each SnapshotState.
 _STATUS = {
@@ -164,14 +167,7 @@ def preview(seen: GroupForecast, plan: GroupPlan) -> Resource:
                 for found in seen.forecasts
             ]
         ),
-        'Needs': [
-            {
-                'Folder': folder,
-                'NeededBytes': needed,
-                'AvailableBytes': available,
-            }
-            for folder, needed, available in seen.needs
-        ],
+        'Needs': needs(seen.needs),
         'Systems': [
             _system(system, found)
             for system, found in zip(seen.systems, seen.forecasts, strict=True)

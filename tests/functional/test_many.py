@@ -16,6 +16,7 @@ import requests
 from tests.functional.conftest import SMALL
 from tests.lab import domains
 from tests.served import message_ids
+from tests.waiting import wait_for
 
 
 def test_twenty_systems_at_once(make_system, emulator):
@@ -50,15 +51,17 @@ def test_two_creates_at_once_succeed_in_turn(make_system, emulator):
 
 def _writer_of_memory(root: pathlib.Path) -> int:
     """The process that writes a memory file for the libvirtd of *root*."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def find() -> int | None:
         for process in pathlib.Path('/proc').glob('[0-9]*'):
             with contextlib.suppress(OSError):
                 command = (process / 'cmdline').read_text()
                 ours = os.path.samefile(process / 'root', root)
                 if ours and 'libvirt_iohelper' in command:
                     return int(process.name)
-    raise AssertionError('no libvirt_iohelper in thirty seconds')
+        return None
+
+    return wait_for(find, 'a libvirt_iohelper') or 0
 
 
 def test_a_running_create_is_cancelled(make_system, emulator, external):
@@ -80,7 +83,9 @@ def test_a_running_create_is_cancelled(make_system, emulator, external):
     )
 
     cancelled = requests.delete(task)
-    time.sleep(0.5)
+    wait_for(
+        lambda: requests.get(task).json()['TaskState'] == 'Cancelling',
+    )
     os.kill(writer, signal.SIGCONT)
 
     assert cancelled.status_code == 202

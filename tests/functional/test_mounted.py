@@ -10,7 +10,6 @@ a look that starts it takes the disks away.
 import contextlib
 import os
 import pathlib
-import time
 
 import libvirt
 import pytest
@@ -19,6 +18,7 @@ import requests
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator
 from tests.lab.domains import Disk
+from tests.waiting import holds_for
 
 pytestmark = pytest.mark.once
 
@@ -79,10 +79,7 @@ def test_an_emulator_starts(share, make_system, host, folder):
     served = Emulator(folder, host.uri)
     served.start()
     try:
-        deadline = time.monotonic() + 10
-        while os.path.ismount(share) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert os.path.ismount(share)
+        assert holds_for(lambda: os.path.ismount(share), 10)
     finally:
         served.stop()
 

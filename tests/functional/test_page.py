@@ -50,7 +50,7 @@ def test_create_harm_revert_purge(make_system, emulator, browser, kind):
         expect(dialog).to_contain_text('The guest continues where it was')
         browsers.picture(page, 'page-revert')
         hand.press(button(page, 'Revert'))
-        done = page.get_by_text('Revert snapshot clean: Completed.')
+        done = page.get_by_text('Revert to snapshot clean: Completed.')
         expect(done).to_be_visible()
 
         # Its console begins anew with the process; the count does not.

@@ -184,19 +184,19 @@ SEAMS = {
     'RestoreBackup': (
         'operations/backup_restore.py',
         'RestoreBackup',
-        'RestoreBackup',
+        'restore',
         'api',
     ),
     'DeleteBackups': (
         'operations/backup_delete.py',
         'DeleteBackups',
-        'DeleteBackups',
+        'delete',
         'api',
     ),
     'VerifyBackup': (
         'operations/backup_verify.py',
         'VerifyBackup',
-        'VerifyBackup',
+        'verify',
         'api',
     ),
     'ExportNow': ('operations/export_now.py', 'ExportNow', 'ExportNow', 'api'),
@@ -209,8 +209,8 @@ SEAMS = {
     'GroupImport': (
         'operations/group_import.py',
         'GroupImport',
-        'GroupImport',
-        'api',
+        '_group',
+        'operations',
     ),
     'Prune': ('operations/prune.py', 'Prune', '_prune prune', ''),
     'GroupPrune': (

@@ -27,6 +27,7 @@ import hawkfish_plugin
 from hawkfish_plugin import operations, plugin
 from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.wiring import work
+from tests.waiting import wait_for
 
 PACKAGE = pathlib.Path(hawkfish_plugin.__file__).parent
 RECORDED = {
@@ -36,7 +37,6 @@ RECORDED = {
 SYSTEM = '27946b59-9e44-4fa7-8e91-f3527a1ef094'
 SNAPSHOTS = f'/redfish/v1/Systems/{SYSTEM}/Oem/HawkFish/Snapshots'
 TASKS = '/redfish/v1/TaskService/Tasks'
-PATIENCE = 60.0
 
 # What becomes of the last task, and of the snapshots.
 OUTCOMES = {
@@ -103,13 +103,14 @@ class Upgraded:
 
     def tasks(self):
         """All tasks, once they have ended."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = self.get(f'{TASKS}?$expand=.').json['Members']
-            if all('EndTime' in task for task in found):
-                return found
-            assert time.monotonic() < deadline, f'tasks go on: {found}'
-            time.sleep(0.02)
+        found = []
+
+        def have_ended():
+            found[:] = self.get(f'{TASKS}?$expand=.').json['Members']
+            return all('EndTime' in task for task in found)
+
+        wait_for(have_ended, lambda: f'the ends of {found}')
+        return found
 
     def snapshots(self):
         members = self.get(f'{SNAPSHOTS}?$expand=.').json['Members']
@@ -292,7 +293,7 @@ def test_ended_tasks_are_shown_as_they_were(upgraded):
         'Create snapshot a',
         'Create snapshot b',
         'Create snapshot c',
-        'Revert snapshot b',
+        'Revert to snapshot b',
         'Delete snapshot c',
     ]
     assert shown[0]['Links']['CreatedResources'] == [
