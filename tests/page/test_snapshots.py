@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from hawkfish_plugin.exports import Owner
 from tests.page.parts import button, go_to, label, row, snapshot, snapshots
 from tests.waiting import wait_for
 
@@ -198,8 +199,7 @@ def test_export(hand, emulator):
     hand.press(button(page, 'Delete'))
 
     expect(page.get_by_role('dialog')).to_contain_text('Deleted.')
-    system = emulator.driver.resolve('fake')
-    assert emulator.services.exports.list(system) == []
+    assert emulator.services.exports.list(Owner(emulator.system)) == []
 
 
 @pytest.mark.parametrize('refused', [409])
