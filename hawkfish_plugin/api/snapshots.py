@@ -16,7 +16,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import exceptions, names
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import queries, validation, verifications
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_system,
@@ -37,6 +37,7 @@ from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.redfish import snapshots, uris
 from hawkfish_plugin.redfish.tasks import payload
 
@@ -174,6 +175,8 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     system = find_system(identity)
     if action == uris.EXPORT_ACTION:
         return _export(system, name)
+    if action == uris.VERIFY_ACTION:
+        return _verify(system, name)
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
@@ -207,6 +210,15 @@ def _export(system: contract.System, name: str) -> flask.Response:
     memory = body.get('Memory', False)
     with _found():
         task = operation(Export).submit(system, name, memory, _payload(body))
+    return accepted(task)
+
+
+def _verify(system: contract.System, name: str) -> flask.Response:
+    body = read_body()
+    request = verifications.read(name, body)
+    check_if_match(lambda: _resource(system, name))
+    with _found():
+        task = operation(Verify).submit(system, request, _payload(body))
     return accepted(task)
 
 

@@ -197,6 +197,7 @@ NOT_RELEASED = {
     'restore',
     'verify-backup',
     'delete-backup',
+    'verify',
     *(name for name, kind in work.KINDS.items() if kind.of_group),
 }
 
