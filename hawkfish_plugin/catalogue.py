@@ -69,6 +69,12 @@ class View:
         record = self.record
         return record.damaged or record.overwritten or self.note.damaged
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether the last verification has passed."""
+        verification = self.note.verification
+        return verification is not None and verification.passed
+
 
 class Catalogue:
     """
@@ -329,6 +335,11 @@ class Catalogue:
             self._notes.update(system.uuid, view.record, changes)
             return self.get(system, name, measured=True)
 
+    def screenshot(self, system: contract.System, name: str) -> bytes | None:
+        """The picture of the last verification, a PNG file, if it has one."""
+        record = self.get(system, name).record
+        return self._notes.screenshot(system.uuid, name, record.created)
+
     def _check_settled(self, system: contract.System) -> None:
         task = self._tasks.unsettled(system.uuid)
         if task:
@@ -416,6 +427,7 @@ def _subject(view: View) -> rules.Subject:
         tuple(reason for reason, holds in reasons.items() if holds),
         pending=view.effect == Effect.CREATING,
         leaving=view.effect == Effect.DELETING,
+        verified=view.is_verified,
     )
 
 

@@ -219,6 +219,12 @@ retention_opts: list[cfg.Opt] = [
         'max_bytes. All options of this group can be set for a single '
         'system over HTTP, which overrides this file.',
     ),
+    cfg.BoolOpt(
+        'keep_verified',
+        default=False,
+        help='Whether the newest snapshot whose last verification has passed '
+        'is kept, whatever the limits are.',
+    ),
 ]
 
 revert_opts: list[cfg.Opt] = [

@@ -300,6 +300,33 @@ MIGRATIONS = (
     );
     CREATE INDEX backups_by_system ON backups (system);
     """,
+    # What the last verification of a snapshot has found, and its picture;
+    # what may have been left behind; and whether the policy keeps the newest
+    # snapshot that was proved.
+    """
+    CREATE TABLE verified (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        passed INTEGER NOT NULL,
+        found TEXT NOT NULL,
+        pictured INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE screenshots (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        picture BLOB NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    CREATE TABLE clones (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        journal TEXT NOT NULL
+    );
+    ALTER TABLE policies ADD COLUMN keep_verified INTEGER;
+    """,
 )
 
 

@@ -910,3 +910,14 @@ class CheckpointsPresent(Conflict):
 
 class CheckpointsLost(Conflict):
     """(system, checkpoints)"""
+
+
+# Verification --------------------------------------------------------------
+
+
+class VerifyNotPossible(Conflict):
+    """(snapshot, reason)"""
+
+
+class VerifyFailed(Conflict):
+    """(snapshot, check, what was found)"""

@@ -2,20 +2,41 @@
 """
 Notes about snapshots that the hypervisor has no place for.
 
-Owns the tables ``damaged``, ``quiesced``, ``memory``, ``locked`` and
-``expiry``, and their SQL.  A note is kept under the system, the name and the
-time of creation: a later snapshot of the same name has none of it, and one
-that another client renames is known by its time.
+Owns the tables ``damaged``, ``quiesced``, ``memory``, ``locked``, ``expiry``,
+``verified`` and ``screenshots``, and their SQL.  A note is kept under the
+system, the name and the time of creation: a later snapshot of the same name
+has none of it, and one that another client renames is known by its time.
 """
 
 import dataclasses
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from hawkfish_plugin import db
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers.verifying import Verified
 
-_TABLES = ('damaged', 'quiesced', 'memory', 'locked', 'expiry')
+_TABLES = (
+    *('damaged', 'quiesced', 'memory', 'locked', 'expiry'),
+    *('verified', 'screenshots'),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """
+    The last verification: its *time* in seconds since the epoch, and what was
+    *found*.
+
+    *pictured* says that there is a screenshot.
+    """
+
+    time: int
+    passed: bool
+    found: Verified
+    pictured: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +51,7 @@ class Note:
     memory_size: int | None = None
     locked: bool = False
     expires: int | None = None
+    verification: Verification | None = None
 
 
 NONE = Note()
@@ -85,6 +107,8 @@ class Notes:
         for row in self._rows('expiry', system):
             if isinstance(row['expires'], int):
                 add(row, expires=row['expires'])
+        for row in self._rows('verified', system):
+            add(row, verification=_verification(row))
         return found
 
     def _rows(self, table: str, system: str) -> list[sqlite3.Row]:
@@ -100,6 +124,39 @@ class Notes:
                 'INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)',
                 (system, name, created),
             )
+
+    def verify(
+        self, system: str, name: str, created: int, found: Verified, now: int
+    ) -> None:
+        """Note what was found of a snapshot, in the place of what was."""
+        key = system, name, created
+        picture = found.screenshot
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?, ?)',
+                (
+                    *key,
+                    now,
+                    found.failure is None,
+                    json.dumps(found.dump()),
+                    picture is not None,
+                ),
+            )
+            _clear(connection, 'screenshots', key)
+            if picture is not None:
+                connection.execute(
+                    'INSERT INTO screenshots VALUES (?, ?, ?, ?)',
+                    (*key, picture),
+                )
+
+    def screenshot(self, system: str, name: str, created: int) -> bytes | None:
+        """The PNG file of the last verification; None where there is none."""
+        rows = self._db.query(
+            'SELECT picture FROM screenshots '
+            'WHERE system = ? AND snapshot = ? AND created = ?',
+            *(system, name, created),
+        )
+        return bytes(rows[0]['picture']) if rows else None
 
     def create(
         self,
@@ -164,6 +221,14 @@ class Notes:
             'SELECT DISTINCT system FROM expiry WHERE expires <= ?', now
         )
         return {row['system'] for row in rows}
+
+
+def _verification(row: sqlite3.Row) -> Verification | None:
+    found, readable = db.decoded(row['found'], dict[str, Any]())
+    if not readable or not isinstance(row['time'], int):
+        return None
+    passed, pictured = bool(row['passed']), bool(row['pictured'])
+    return Verification(row['time'], passed, Verified.load(found), pictured)
 
 
 _Key = tuple[str, str, int]

@@ -84,6 +84,7 @@ class Plugin(Work):
         self.exports.periodic()
         self.receiving.periodic()
         self.backing_up.periodic()
+        self.verify.periodic()
 
     @functools.cached_property
     def _workers(self) -> Workers:

@@ -32,6 +32,7 @@ _COLUMNS = {
     'MaxAgeSeconds': 'max_age',
     'MaxBytes': 'max_bytes',
     'OnLimit': 'on_limit',
+    'KeepNewestVerified': 'keep_verified',
 }
 
 

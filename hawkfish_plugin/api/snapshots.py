@@ -13,7 +13,7 @@ import functools
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import queries, validation, verifications
 from hawkfish_plugin.api import snapshot_bodies as bodies
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -35,6 +35,7 @@ from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.redfish import snapshots, uris
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Snapshots'
@@ -150,6 +151,8 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
     system = find_system(identity)
     if action == uris.EXPORT_ACTION:
         return _export(system, name)
+    if action == uris.VERIFY_ACTION:
+        return _verify(system, name)
     if action not in REVERT_ACTIONS:
         raise missing()
     body = read_body()
@@ -183,6 +186,15 @@ def _export(system: contract.System, name: str) -> flask.Response:
     memory = body.get('Memory', False)
     with _found():
         task = operation(Export).submit(system, name, memory, payload(body))
+    return accepted(task)
+
+
+def _verify(system: contract.System, name: str) -> flask.Response:
+    body = read_body()
+    request = verifications.read(name, body)
+    check_if_match(lambda: _resource(system, name))
+    with _found():
+        task = operation(Verify).submit(system, request, payload(body))
     return accepted(task)
 
 

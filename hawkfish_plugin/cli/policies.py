@@ -58,6 +58,7 @@ def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
         'Max Age': policy.max_age_seconds,
         'Max Bytes': policy.max_bytes,
         'On Limit': policy.on_limit,
+        'Keep Verified': policy.keep_newest_verified,
         'Snapshots': policy.snapshot_count,
         'Size': policy.size_bytes,
         'Findings': [one['Message'] for one in policy.findings],
@@ -137,6 +138,9 @@ class ShowPolicy(OfSystem, base.ShowOne):
         return names, values
 
 
+_YES_NO = {'yes': True, 'no': False}
+
+
 class SetPolicy(OfSystem, base.ShowOne):
     """
     Set limits of a system.
@@ -170,6 +174,11 @@ class SetPolicy(OfSystem, base.ShowOne):
             choices=(*ON_LIMIT, DEFAULT),
             help='Whether to delete the oldest or to refuse a create.',
         )
+        parser.add_argument(
+            '--keep-verified',
+            choices=('yes', 'no', DEFAULT),
+            help='Whether to keep the newest verified snapshot.',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
@@ -178,6 +187,9 @@ class SetPolicy(OfSystem, base.ShowOne):
             'MaxAgeSeconds': parsed_args.max_age,
             'MaxBytes': parsed_args.max_bytes,
             'OnLimit': parsed_args.on_limit,
+            'KeepNewestVerified': _YES_NO.get(
+                parsed_args.keep_verified, parsed_args.keep_verified
+            ),
         }
         changes = {
             name: None if value == DEFAULT else value

@@ -44,6 +44,8 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
         'Locked': snapshot.locked,
         'Size': snapshot.size_bytes,
         'Exclusive Size': snapshot.exclusive_size_bytes,
+        'Last Verified': snapshot.last_verified,
+        'Verify Result': snapshot.verify_result,
         'Parent': snapshot.parent,
         'Children': snapshot.children,
         'Referenced By': [
@@ -67,6 +69,12 @@ def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
         snapshot.parent,
     )
 
+
+def _long(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    return snapshot.last_verified, snapshot.verify_result
+
+
+LONG = ('Last Verified', 'Verify Result')
 
 COLUMNS = (
     'Name',
@@ -93,23 +101,36 @@ class OfSnapshot(selection.OfSystems):
 class ListSnapshots(many.OnEach, base.Lister):
     """List the snapshots of systems, oldest first."""
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--long',
+            action='store_true',
+            help='Show the last verification as well.',
+        )
+        return parser
+
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
-        chosen = self.select(parsed_args)
+        chosen, long = self.select(parsed_args), parsed_args.long
+        columns = (*COLUMNS, *LONG) if long else COLUMNS
+
+        def rows(system: str) -> list[Any]:
+            return self._rows(system, long)
+
         if chosen.single:
-            return COLUMNS, self._rows(chosen.targets[0].identity)
-        found = self.try_each(chosen, self._rows)
-        rows = [
+            return columns, rows(chosen.targets[0].identity)
+        found = self.try_each(chosen, rows)
+        every = [
             (target.name, *row) for target in found for row in found[target]
         ]
         failed = len(chosen.targets) - len(found)
-        return ('System', *COLUMNS), base.Rows(rows, len(rows) + failed)
+        return ('System', *columns), base.Rows(every, len(every) + failed)
 
-    def _rows(self, system: str) -> list[Any]:
-        return [
-            _row(one) for one in self.client.snapshots(system).get_members()
-        ]
+    def _rows(self, system: str, long: bool) -> list[Any]:
+        members = self.client.snapshots(system).get_members()
+        return [_row(one) + (_long(one) if long else ()) for one in members]
 
 
 class ShowSnapshot(many.OnEach, OfSnapshot, base.ShowOne):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The snapshots of one system, and its policy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sushy.resources import base
@@ -10,6 +11,7 @@ from hawkfish_plugin.client.exports import Export
 
 REVERT = '#HawkFishSnapshot.Revert'
 EXPORT = '#HawkFishSnapshot.Export'
+VERIFY = '#HawkFishSnapshot.Verify'
 PURGE = '#HawkFishSnapshotCollection.Purge'
 REPAIR = '#HawkFishSnapshotCollection.Repair'
 PREVIEW = '#HawkFishSnapshotPolicy.PreviewCreate'
@@ -41,6 +43,16 @@ class Snapshot(shared.AnySnapshot):
 
     referenced_by_files: list[str] = base.Field('ReferencedByFiles')
     """Paths of the files that prevent it and belong to no system"""
+
+    last_verified: str | None = base.Field('LastVerified')
+    """When the snapshot was last verified, or None"""
+
+    verify_result: str | None = base.Field('VerifyResult')
+    """``Passed`` or ``Failed``, or None"""
+
+    verification: dict[str, Any] | None = base.Field('Verification')
+    """What was found: ``MemoryLoaded``, ``Checks``, ``LeftOut`` and
+    ``ScreenshotURI``, as in Redfish"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
 
@@ -101,6 +113,45 @@ class Snapshot(shared.AnySnapshot):
         """
         target = f'{self.path}/Actions/{EXPORT[1:]}'
         return tasks.post(self._conn, target, Memory=memory)
+
+    def verify(
+        self,
+        memory: bool | None = None,
+        run_seconds: int | None = None,
+        agent: bool | None = None,
+        console: str | None = None,
+        command: Sequence[str] | None = None,
+        screenshot: bool | None = None,
+        deadline: int | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Bring up an isolated clone of the snapshot, check it, throw it away.
+
+        The clone has to run for *run_seconds*. With *agent*, the guest agent
+        has to answer; *console* is what a line of the console has to contain,
+        where ``*`` is anything; *command* is a program of the guest and its
+        arguments, which has to return 0. Each has *deadline* seconds. The
+        task fails if a check does; read the snapshot again for what was found.
+        """
+        return tasks.post(
+            self._conn,
+            f'{self.path}/Actions/{VERIFY[1:]}',
+            Memory=memory,
+            RunSeconds=run_seconds,
+            Agent=agent,
+            ConsolePattern=console,
+            Command=None if command is None else list(command),
+            Screenshot=screenshot,
+            DeadlineSeconds=deadline,
+        )
+
+    def screenshot(self) -> bytes | None:
+        """Return the PNG file of the last verification, if there is one."""
+        uri = (self.verification or {}).get('ScreenshotURI')
+        if uri is None:
+            return None
+        found: bytes = self._conn.get(uri).content
+        return found
 
 
 class SnapshotCollection(shared.Snapshots[Snapshot]):
@@ -181,6 +232,9 @@ class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
     max_bytes = base.Field('MaxBytes')
     on_limit = base.Field('OnLimit')
     """``Prune`` or ``Refuse``"""
+
+    keep_newest_verified = base.Field('KeepNewestVerified')
+    """Whether the newest snapshot that has passed a verification is kept"""
 
     snapshot_count = base.Field(['Usage', 'SnapshotCount'])
     size_bytes = base.Field(['Usage', 'SizeBytes'])

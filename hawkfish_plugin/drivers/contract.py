@@ -24,6 +24,7 @@ R = TypeVar('R', bound=Record)
 CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
 EXPORT, IMPORT = 'export', 'import'
 BACKUP, RESTORE, VERIFY_BACKUP = 'backup', 'restore', 'verify-backup'
+VERIFY = 'verify'
 REPAIR = 'repair'
 
 ON, OFF, PAUSED = 'On', 'Off', 'Paused'
@@ -304,6 +305,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     IMPORT: ('prepare', 'define', 'finish'),
     BACKUP: ('prepare', 'freeze', 'copy', 'finish'),
     RESTORE: ('prepare', 'define', 'finish'),
+    VERIFY: ('prepare', 'start', 'check', 'finish'),
 }
 
 UNTOUCHED = ('', *STEPS[REVERT][:1])

@@ -30,6 +30,7 @@ from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.contract import Meeting
 from hawkfish_plugin.drivers.fake_backups import FakeBackups
 from hawkfish_plugin.drivers.fake_bundles import FakeBundles
+from hawkfish_plugin.drivers.fake_verifying import FakeVerifying
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
 
@@ -37,7 +38,7 @@ _TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
 _DISK_BYTES = 2**16
 
 
-class FakeDriver(FakeBundles, FakeBackups):
+class FakeDriver(FakeBundles, FakeBackups, FakeVerifying):
     """
     See ``contract.Driver``.
 
@@ -74,6 +75,7 @@ class FakeDriver(FakeBundles, FakeBackups):
             emulator, 'hawkfish-repository'
         )
         self._known = internals.persistent_dict(emulator, 'hawkfish-known')
+        self._clones = internals.persistent_dict(emulator, 'hawkfish-clones')
         self.target = internals.state_folder(emulator)
 
     def plant(self, uuid: str, snapshots: Sequence[contract.Snapshot]) -> None:

@@ -33,6 +33,32 @@ def reverted(system: System, name: str) -> Sequence[events.NewEvent]:
     ]
 
 
+def verified(
+    system: System, name: str, checks: Sequence[str]
+) -> Sequence[events.NewEvent]:
+    """*checks* are those that have passed."""
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_VERIFIED,
+            [name, system.name, ', '.join(checks)],
+            events.snapshot_origin(system, name),
+        )
+    ]
+
+
+def verify_failed(
+    system: System, error: exceptions.VerifyFailed
+) -> Sequence[events.NewEvent]:
+    name, check, found = map(str, error.args)
+    return [
+        events.NewEvent(
+            messages.SNAPSHOT_VERIFY_FAILED,
+            [name, system.name, check, found],
+            events.snapshot_origin(system, name),
+        )
+    ]
+
+
 def deleted(
     system: System, name: str, reason: str
 ) -> Sequence[events.NewEvent]:

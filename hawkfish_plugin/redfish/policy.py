@@ -37,6 +37,7 @@ def policy(
             'MaxBytes': limits.size,
             'OnLimit': limits.on_limit,
             'OnLimit@Redfish.AllowableValues': list(rules.ON_LIMIT),
+            'KeepNewestVerified': limits.keep_verified,
             'Usage': {
                 'SnapshotCount': len(subjects),
                 'SizeBytes': rules.total(subjects),

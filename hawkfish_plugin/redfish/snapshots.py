@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin import exceptions, messages, notes
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.redfish import schemas, uris
@@ -123,6 +123,7 @@ def snapshot(uuid: str, view: View) -> Resource:
             'Consistency': _consistency(record, note.quiesce),
             'QuiesceStatus': note.quiesce and note.quiesce.status,
             'QuiesceReason': note.quiesce and (note.quiesce.reason or None),
+            **_verification(uuid, record.name, note.verification),
             'Status': {'State': state, 'Health': health, **_conditions(view)},
             'Actions': _actions(uri),
             'ReferencedByFiles': [
@@ -145,8 +146,41 @@ def _conditions(view: View) -> Resource:
     return {'Health': 'Warning', 'Conditions': [condition(told, written)]}
 
 
+def _verification(
+    uuid: str, name: str, last: notes.Verification | None
+) -> Resource:
+    if last is None:
+        return {
+            'LastVerified': None,
+            'VerifyResult': None,
+            'Verification': None,
+        }
+    return {
+        'LastVerified': timestamp(last.time),
+        'VerifyResult': 'Passed' if last.passed else 'Failed',
+        'Verification': {
+            'MemoryLoaded': last.found.memory,
+            'Checks': [
+                {
+                    'Check': one.check,
+                    'Result': one.result,
+                    'Seconds': one.seconds,
+                    'Detail': one.detail,
+                }
+                for one in last.found.checks
+            ],
+            'LeftOut': list(last.found.left_out),
+            'ScreenshotURI': uris.screenshot_uri(uuid, name)
+            if last.pictured
+            else None,
+        },
+    }
+
+
 def _actions(uri: str) -> Resource:
-    found = actions(uri, [uris.REVERT_ACTION, uris.EXPORT_ACTION])
+    found = actions(
+        uri, [uris.REVERT_ACTION, uris.EXPORT_ACTION, uris.VERIFY_ACTION]
+    )
     found[f'#{uris.REVERT_ACTION}'][
         'TargetPowerState@Redfish.AllowableValues'
     ] = list(contract.TARGET_POWER_STATES)

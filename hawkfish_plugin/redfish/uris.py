@@ -26,6 +26,7 @@ REVERT_ACTION = 'HawkFishSnapshot.Revert'
 EXPORT_ACTION = 'HawkFishSnapshot.Export'
 VERIFY_BACKUP_ACTION = 'HawkFishBackup.Verify'
 RESTORE_BACKUP_ACTION = 'HawkFishBackup.Restore'
+VERIFY_ACTION = 'HawkFishSnapshot.Verify'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
@@ -54,6 +55,10 @@ def snapshots_uri(uuid: str) -> str:
 
 def snapshot_uri(uuid: str, name: str) -> str:
     return f'{snapshots_uri(uuid)}/{parse.quote(name, safe="")}'
+
+
+def screenshot_uri(uuid: str, name: str) -> str:
+    return f'{snapshot_uri(uuid, name)}/screenshot'
 
 
 def exports_uri(owner: str) -> str:

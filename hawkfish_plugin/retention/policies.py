@@ -16,7 +16,10 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.retention import rules
 
 # Of a policy, its column and its option, which have the same name.
-COLUMNS = ('max_snapshots', 'max_age', 'max_bytes', 'on_limit')
+COLUMNS = (
+    *('max_snapshots', 'max_age', 'max_bytes', 'on_limit'),
+    'keep_verified',
+)
 
 
 class Policies:
@@ -48,6 +51,7 @@ class Policies:
             age=chosen['max_age'],
             size=chosen['max_bytes'],
             on_limit=chosen['on_limit'].capitalize(),
+            keep_verified=bool(chosen['keep_verified']),
         )
 
     def change(

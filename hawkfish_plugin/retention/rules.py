@@ -25,6 +25,7 @@ MAX_SNAPSHOTS, MAX_BYTES = 'MaxSnapshots', 'MaxBytes'
 LOCKED, CLONED, BUSY, DAMAGED = 'Locked', 'Cloned', 'Busy', 'Damaged'
 GROUP = 'Group'
 NEWEST, REFERENCED, WITHIN_LIMITS = 'Newest', 'Referenced', 'WithinLimits'
+NEWEST_VERIFIED = 'NewestVerified'
 
 
 Referrers = Callable[
@@ -35,16 +36,21 @@ Referrers = Callable[
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Of one system; 0 is no limit, *age* in seconds, *size* in bytes."""
+    """
+    Of one system; 0 is no limit, *age* in seconds, *size* in bytes.
+
+    *keep_verified*: the newest snapshot that was proved stays.
+    """
 
     snapshots: int = 0
     age: int = 0
     size: int = 0
     on_limit: str = PRUNE
+    keep_verified: bool = False
 
     def of_time(self) -> 'Limits':
         """Those of them that act without a create."""
-        return Limits(age=self.age)
+        return Limits(age=self.age, keep_verified=self.keep_verified)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +60,8 @@ class Subject:
 
     *keep* are the reasons for which it stays whatever the limits say.  One
     that is still being created is *pending*, and counts for nothing; one that
-    is being deleted already is *leaving*.
+    is being deleted already is *leaving*.  *verified*: the last verification
+    has passed.
     """
 
     record: contract.Snapshot
@@ -63,6 +70,7 @@ class Subject:
     keep: tuple[str, ...] = ()
     pending: bool = False
     leaving: bool = False
+    verified: bool = False
 
     @property
     def name(self) -> str:
@@ -128,7 +136,7 @@ def plan(
         subject, reason = found
         pruned.append((subject.name, reason))
         left = _without(left, subject)
-    why = _obstacles(left, referrers)
+    why = _obstacles(left, limits, referrers)
     return Plan(
         tuple(pruned),
         {s.name: why[s.name] or (WITHIN_LIMITS,) for s in left},
@@ -177,7 +185,7 @@ def _next(
     left: Sequence[Subject], limits: Limits, now: float, referrers: Referrers
 ) -> tuple[Subject, str] | None:
     """The next to go, and why."""
-    obstacles = _obstacles(left, referrers)
+    obstacles = _obstacles(left, limits, referrers)
     free = [s for s in left if not obstacles[s.name]]
     for subject in free:
         reason = _due(subject, limits, now)
@@ -210,16 +218,20 @@ def _over(left: Sequence[Subject], limits: Limits) -> list[str]:
 
 
 def _obstacles(
-    left: Sequence[Subject], referrers: Referrers
+    left: Sequence[Subject], limits: Limits, referrers: Referrers
 ) -> dict[str, tuple[str, ...]]:
     """Why each of *left* must not go."""
     referenced = referrers([s.record for s in left])
     # A create that goes on may fail: what was made last is kept until then.
     newest = next((s for s in reversed(left) if not s.pending), None)
+    proved = None
+    if limits.keep_verified:
+        proved = next((s for s in reversed(left) if s.verified), None)
     return {
         s.name: (
             *s.keep,
             *([NEWEST] if s is newest else []),
+            *([NEWEST_VERIFIED] if s is proved else []),
             *([REFERENCED] if s.name in referenced else []),
         )
         for s in left

@@ -16,6 +16,7 @@ from hawkfish_plugin import (
     drivers,
 )
 from hawkfish_plugin.backups import Backups
+from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
 from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.drivers import contract
@@ -116,6 +117,10 @@ class Foundations:
     @functools.cached_property
     def _backup_table(self) -> Backups:
         return Backups(self._database)
+
+    @functools.cached_property
+    def _clones(self) -> Clones:
+        return Clones(self._database)
 
     @functools.cached_property
     def policies(self) -> Policies:

@@ -35,6 +35,7 @@ from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.wiring.access import Access
 
@@ -43,7 +44,7 @@ KINDS: Kinds = {
     kind.name: kind
     for kind in (
         *(Create, Revert, Delete, Purge, Repair, Export, Import),
-        *(ExportNow, ImportOver),
+        *(ExportNow, ImportOver, Verify),
         *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
         *(BackUp, RestoreBackup, VerifyBackup, DeleteBackups),
@@ -150,6 +151,16 @@ class Work(Access):
             self.importing,
             self.group_import,
             self.import_over,
+        )
+
+    @functools.cached_property
+    def verify(self) -> Verify:
+        return Verify(
+            self.driver,
+            self.tasks,
+            self.catalogue,
+            self._notes,
+            self._clones,
         )
 
     @functools.cached_property
@@ -281,6 +292,7 @@ class Work(Access):
                 self.backups,
                 self._backup_table,
             ),
+            self.verify,
             self.group_create,
             self.group_revert,
             self.group_delete,

@@ -14,6 +14,7 @@ from tests.contract.grouping import Grouping
 from tests.contract.interrupting import Interrupting
 from tests.contract.reading import Reading
 from tests.contract.unsafe import Mending
+from tests.contract.verifying import Verifying
 
 
 class DriverContract(
@@ -25,5 +26,6 @@ class DriverContract(
     Mending,
     Bundling,
     BackingUp,
+    Verifying,
 ):
     """Every promise."""

@@ -60,6 +60,14 @@ def test_backups(shell):
         shell.run(command)
 
 
+def test_verifying(shell):
+    """A snapshot is proved, as the page shows."""
+    sections = consoles.read(ROOT / 'doc/source/user/verifying.rst')
+
+    for command in itertools.chain(*sections.values()):
+        shell.run(command)
+
+
 def test_readme(shell):
     """What README has to try works; its installation is tested in the lab."""
     commands = consoles.read(ROOT / 'README.rst')['Try it']

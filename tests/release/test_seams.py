@@ -85,6 +85,12 @@ SEAMS = {
         'operations',
     ),
     'Backups': ('backups.py', 'Backups', '_backup_table', ''),
+    'verifying.Verifies': (
+        'drivers/verifying.py',
+        'Verifies',
+        'driver _verifying',
+        '',
+    ),
     'ExportCatalogue': (
         'export_catalogue.py',
         'ExportCatalogue',

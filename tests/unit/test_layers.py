@@ -45,6 +45,7 @@ LAYERS = {
     'hawkfish_plugin.exports': 3,
     'hawkfish_plugin.backups': 3,
     'hawkfish_plugin.uploads': 3,
+    'hawkfish_plugin.clones': 3,
     'hawkfish_plugin.attention': 3,
     'hawkfish_plugin.health': 3,
     'hawkfish_plugin.retention': 3,

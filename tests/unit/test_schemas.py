@@ -123,6 +123,12 @@ def resources(emulator):
             f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Export'
         )
     )
+    emulator.wait(
+        requests.post(
+            f'{emulator.snapshots_url}/a/Actions/HawkFishSnapshot.Verify',
+            json={'Screenshot': True},
+        )
+    )
     system = f'/redfish/v1/Systems/{emulator.system}'
     group = f'{emulator.url}/redfish/v1/AggregationService/Aggregates'
     requests.post(

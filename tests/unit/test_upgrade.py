@@ -198,6 +198,7 @@ NOT_RELEASED = {
     'restore',
     'verify-backup',
     'delete-backup',
+    'verify',
     *(name for name, kind in work.KINDS.items() if kind.of_group),
 }
 

@@ -4,7 +4,8 @@ The libvirt driver: the only place that imports libvirt.
 
 Owns the translation between the driver contract and libvirt's domains and
 snapshots.  Each part of the contract is in a module of its own: ``systems``,
-``listing``, ``safety``, ``changes``, ``transfers`` and ``backing_up``.
+``listing``, ``safety``, ``changes``, ``transfers``, ``backing_up`` and
+``verifications``.
 """
 
 from typing import TYPE_CHECKING
@@ -15,15 +16,19 @@ from hawkfish_plugin.drivers import (
     exporting,
     importing,
     sharing,
+    verifying,
 )
 from hawkfish_plugin.drivers.libvirt.backing_up import Backups
 from hawkfish_plugin.drivers.libvirt.changes import Changes
 from hawkfish_plugin.drivers.libvirt.listing import Snapshots
 from hawkfish_plugin.drivers.libvirt.systems import Systems
 from hawkfish_plugin.drivers.libvirt.transfers import Transfers
+from hawkfish_plugin.drivers.libvirt.verifications import Verifications
 
 
-class LibvirtDriver(Systems, Snapshots, Changes, Transfers, Backups):
+class LibvirtDriver(
+    Systems, Snapshots, Changes, Transfers, Backups, Verifications
+):
     """See ``contract.Driver``; serves the domains of the emulator's URI."""
 
 
@@ -36,3 +41,4 @@ if TYPE_CHECKING:
     _exports: type[exporting.Exports] = LibvirtDriver
     _imports: type[importing.Imports] = LibvirtDriver
     _backs_up: type[backups.BacksUp] = LibvirtDriver
+    _verifies: type[verifying.Verifies] = LibvirtDriver

@@ -85,8 +85,9 @@ def read(host: Host) -> Definitions:
     """The definitions of all domains of *host*."""
     found = {}
     for domain in domains.all_of(host):
-        # What merges the files of a system writes to them in its place.
-        if filenames.is_merger(domain.uuid):
+        # What merges the files of a system writes to them in its place; a
+        # clone only has overlays, and nothing is merged while it is there.
+        if filenames.is_own_domain(domain.uuid):
             continue
         with vanished():
             found[domain.uuid] = _read(domain)

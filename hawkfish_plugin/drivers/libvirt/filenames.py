@@ -20,19 +20,23 @@ _OVERLAY_ENDING = '.qcow2'
 _OWN_FOLDER = 'hawkfish-files'
 
 # The overlay of a disk, or libvirt's over it by a revert; the memory, the
-# state of a firmware; the folder of an export.
+# state of a firmware; the folder of an export, or of a clone.
 _OURS = re.compile(
     _TOKEN
-    + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz|\.export)'
+    + r'(-\w+\.(qcow2|\d{10})|\.mem|\.(nvram|varstore|tpm)\.gz'
+    + r'|\.export|\.verify)'
 )
 # "hawkfi", and a version of UUIDs that is anybody's to define.
 _MERGER = '6861776b6669'
+# "hawkfv", likewise; the token of its files is at the end.
+_CLONE = '6861776b6676-8000-8000'.replace('-', '')
 _TRANSIENT_POOL = re.compile(_PREFIX + '([0-9a-f]{32}|[0-9a-f]{12}-source)')
 _EXPORT_ENDING = '.export'
 _BACKUP = re.compile(
     r'hawkfish-backup-[0-9a-f]{12}'
     r'(-\w+\.qcow2|\.(nvram|varstore|tpm)\.gz|\.xml|\.json)'
 )
+_CLONE_ENDING = '.verify'
 
 
 def new_token() -> str:
@@ -100,10 +104,20 @@ def is_checkpoint(name: str) -> bool:
     return bool(re.fullmatch(_TOKEN, name))
 
 
+def clone_folder(folder: str, token: str) -> str:
+    """The folder of the files of one clone, in *folder*."""
+    return posixpath.join(folder, f'{_PREFIX}{token}{_CLONE_ENDING}')
+
+
+def token_of_folder(folder: str) -> str:
+    """The token in the name of a folder of ours."""
+    name = posixpath.splitext(posixpath.basename(folder))[0]
+    return name.removeprefix(_PREFIX)
+
+
 def source_pool(folder: str) -> str:
-    """The pool through which the export in *folder* looks at a disk."""
-    name = posixpath.basename(folder).removesuffix(_EXPORT_ENDING)
-    return f'{name}-source'
+    """The pool through which what fills *folder* looks at a disk."""
+    return f'{_PREFIX}{token_of_folder(folder)}-source'
 
 
 def transient_pool(identity: uuid.UUID) -> str:
@@ -148,6 +162,25 @@ def merger_uuid(system: str) -> str:
 def is_merger(domain: str) -> bool:
     """Whether a domain with this UUID is one that merges files."""
     return domain.replace('-', '').startswith(_MERGER + '8')
+
+
+def clone_uuid(token: str) -> str:
+    """The UUID of the clone whose files have *token*."""
+    return str(uuid.UUID(_CLONE + token))
+
+
+def clone_name(token: str) -> str:
+    return f'{_PREFIX}verify-{token}'
+
+
+def is_clone(domain: str) -> bool:
+    """Whether a domain with this UUID is a clone that is thrown away."""
+    return domain.replace('-', '').startswith(_CLONE)
+
+
+def is_own_domain(domain: str) -> bool:
+    """Whether a domain with this UUID is no system of anybody."""
+    return is_merger(domain) or is_clone(domain)
 
 
 def is_revert_overlay_of(base: str, path: str) -> bool:

@@ -23,7 +23,7 @@ from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 # The largest firmware of QEMU has 64 MiB of flash.
-_MOST_BYTES = 64 * 2**20
+MOST_BYTES = 64 * 2**20
 
 
 def files(
@@ -62,7 +62,7 @@ def capture(
     for kind, path in copies.items():
         # Of what nobody can tell where it is, an empty copy changes nothing.
         source = sources.get(kind)
-        data = (source and storage.read(source, _MOST_BYTES)) or b''
+        data = (source and storage.read(source, MOST_BYTES)) or b''
         storage.write(path, gzip.compress(data))
 
 
@@ -76,7 +76,7 @@ def keep(
     only now.
     """
     for kind in copies.keys() & taken.keys():
-        packed = storage.read(taken[kind], _MOST_BYTES)
+        packed = storage.read(taken[kind], MOST_BYTES)
         if packed is not None:
             storage.write(copies[kind], packed)
             storage.remove(taken[kind])
@@ -114,7 +114,7 @@ def check(storage: Storage, name: str, copies: Mapping[str, str]) -> None:
     That is SnapshotFileMissing or SnapshotFileDamaged.
     """
     for path in copies.values():
-        _read(storage, name, path)
+        read_copy(storage, name, path)
 
 
 def restore(
@@ -130,15 +130,16 @@ def restore(
     """
     targets = files(storage, domain, active=False)
     for kind in targets.keys() & copies.keys():
-        data = _read(storage, name, copies[kind])
+        data = read_copy(storage, name, copies[kind])
         if data:
             storage.write(targets[kind], data)
         else:
             storage.remove(targets[kind])
 
 
-def _read(storage: Storage, name: str, path: str) -> bytes:
-    packed = storage.read(path, _MOST_BYTES)
+def read_copy(storage: Storage, name: str, path: str) -> bytes:
+    """What the copy at *path* holds; raises what ``check`` does."""
+    packed = storage.read(path, MOST_BYTES)
     if packed is None:
         raise exceptions.SnapshotFileMissing(name, path)
     try:
@@ -150,8 +151,8 @@ def _read(storage: Storage, name: str, path: str) -> bytes:
 def _unpack(packed: bytes) -> bytes:
     """What ``gzip`` has made *packed* of; not more than there can be."""
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    data = unpacking.decompress(packed, _MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
+    data = unpacking.decompress(packed, MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
         raise OSError('it is too big')
     if not unpacking.eof:
         raise EOFError('it ends too early')

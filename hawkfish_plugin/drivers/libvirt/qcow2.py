@@ -19,6 +19,8 @@ _MAGIC = b'QFI\xfb'
 # Dirty, another compression, extended second tables: of no matter here.
 _KNOWN_FEATURES = 1 << 0 | 1 << 3 | 1 << 4
 _ENTRY_BYTES = 8
+# Of an entry of a first table.
+_OFFSET = 0x00FFFFFFFFFFFE00
 
 
 class Table(NamedTuple):
@@ -66,6 +68,40 @@ def stands_alone(header: bytes, capacity: int) -> bool:
     fields = _FIELDS.unpack_from(header)
     backing, size, encryption = fields[2], fields[5], fields[6]
     return not backing and not encryption and size == capacity
+
+
+def flaw(header: bytes, size: int) -> str | None:
+    """
+    What is wrong with a file of *size* bytes that begins with *header*.
+
+    As far as the header tells.
+    """
+    if len(header) < _FEATURES.size:
+        return 'it is too short for a header of qcow2'
+    fields = _FIELDS.unpack_from(header)
+    magic, version, entries, offset = *fields[:2], fields[7], fields[8]
+    if magic != _MAGIC or version not in (2, 3):
+        return 'it has no header of qcow2'
+    refcounts = fields[9]
+    if max(offset + entries * _ENTRY_BYTES, refcounts) > size:
+        return f'it was cut off: it has {size} bytes, and its tables are after'
+    return None
+
+
+def is_one(header: bytes) -> bool:
+    """Whether *header* is that of a qcow2 file."""
+    return header.startswith(_MAGIC)
+
+
+def has_backing_file(header: bytes) -> bool:
+    """Whether *header* names a file that this one is backed by."""
+    return bool(_FIELDS.unpack_from(header)[2])
+
+
+def reaches(table: bytes) -> int:
+    """The end of the farthest thing that a first *table* leads to."""
+    entries = struct.unpack(f'>{len(table) // _ENTRY_BYTES}Q', table)
+    return max((entry & _OFFSET for entry in entries), default=0)
 
 
 def is_empty(table: bytes, length: int) -> bool:

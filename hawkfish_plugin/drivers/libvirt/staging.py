@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Files on their way out of the host, in a folder of their own.
+Files that are made for one task, in a folder of their own.
 
 libvirt looks into a folder as a whole, and lets one pool of a kind have it:
 what takes minutes in the folder of the disks would keep all others from
-looking there.  So each export has a folder for itself, and a transient pool
-over it that stays for as long as the folder does: to read a part of a file
-is then three calls, and nothing of libvirt is held in between, however slow
-whoever wants the bytes may be.  A pool that is gone, as libvirtd was started
-again, is made anew.
+looking there.  So each export, and each clone that proves a snapshot, has a
+folder for itself, and a transient pool over it that stays for as long as the
+folder does: to read a part of a file is then three calls, and nothing of
+libvirt is held in between, however slow whoever wants the bytes may be.  A
+pool that is gone, as libvirtd was started again, is made anew.
 """
 
 import contextlib
@@ -37,20 +37,33 @@ _BUSY_SECONDS, _POLL_SECONDS = 600.0, 0.5
 
 
 class Staging:
-    """The folder *path* of staged files, as seen through one connection."""
+    """
+    The folder *path* of staged files, as seen through one connection.
 
-    def __init__(self, host: Host, path: str) -> None:
+    *operation* is what they are made for, and fails where a source is gone.
+    """
+
+    def __init__(
+        self, host: Host, path: str, operation: str = contract.EXPORT
+    ) -> None:
         self.path = path
+        self._operation = operation
         self._host = host
         self._connection = host.connection
 
     # What is put there -----------------------------------------------------
 
-    def make(self) -> None:
-        """Make the folder, which only its owner can read."""
+    def make(self, passable: bool = False) -> None:
+        """
+        Make the folder, which only its owner can read.
+
+        *passable*: whoever may read one of its files can get there, as QEMU
+        has to.
+        """
         self._host.check_active()
         build = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
-        self._connection.storagePoolCreateXML(self._describe(), build)
+        text = self._describe('0711' if passable else '0700')
+        self._connection.storagePoolCreateXML(text, build)
 
     def clone(self, name: str, source: str, kind: str, found: str) -> None:
         """
@@ -61,15 +74,34 @@ class Staging:
         """
         self._host.check_active()
         with self._beside(source) as origin:
-            volume = volumes.find_in(origin, posixpath.basename(source))
-            if volume is None:
-                raise exceptions.OperationFailed(
-                    contract.EXPORT, f'{source} is gone'
-                )
+            volume = self._source(origin, source)
             _check_format(volume, source, found)
             capacity = volumes.usage(volume)[0]
             text = volumes.copy_xml(name, kind, capacity)
             self._pool().createXMLFrom(text, volume, 0)
+
+    def _source(
+        self, pool: libvirt.virStoragePool, path: str
+    ) -> libvirt.virStorageVol:
+        volume = volumes.find_in(pool, posixpath.basename(path))
+        if volume is None:
+            raise exceptions.OperationFailed(
+                self._operation, f'{path} is gone'
+            )
+        return volume
+
+    def make_overlay(self, name: str, base: str, kind: str) -> None:
+        """Make an overlay over the disk in the file *base*, of *kind*."""
+        self._host.check_active()
+        with self._beside(base) as origin:
+            like = volumes.describe(self._source(origin, base))
+        text = volumes.overlay_xml(name, base, kind, like)
+        self._pool().createXML(text)
+
+    def overwrite(self, name: str, data: bytes) -> None:
+        """Let the file *name*, which is longer, begin with *data*."""
+        self._host.check_active()
+        self._host.storage.upload(self._find(name), data)
 
     def write(self, name: str, data: bytes) -> None:
         """Let the new file *name* hold *data*."""
@@ -164,6 +196,12 @@ class Staging:
     def _path(self, name: str) -> str:
         return posixpath.join(self.path, name)
 
+    def available(self) -> int:
+        """The bytes that are free there."""
+        pool = self._pool()
+        pool.refresh()
+        return int(pool.info()[3])
+
     # Its end ---------------------------------------------------------------
 
     def remove(self, patience: float = _BUSY_SECONDS) -> None:
@@ -235,9 +273,9 @@ class Staging:
         # The same each time, so that what was left behind is found.
         return uuid.uuid5(uuid.NAMESPACE_URL, self.path)
 
-    def _describe(self) -> str:
+    def _describe(self, mode: str = '0700') -> str:
         name = filenames.transient_pool(self._identity)
-        return _pool_xml(name, self._identity, self.path)
+        return _pool_xml(name, self._identity, self.path, mode)
 
 
 def _check_format(volume: libvirt.virStorageVol, path: str, said: str) -> None:
@@ -257,12 +295,14 @@ def _check_format(volume: libvirt.virStorageVol, path: str, said: str) -> None:
         )
 
 
-def _pool_xml(name: str, identity: uuid.UUID, path: str) -> str:
+def _pool_xml(
+    name: str, identity: uuid.UUID, path: str, mode: str = '0700'
+) -> str:
     root = ElementTree.Element('pool', type='dir')
     ElementTree.SubElement(root, 'name').text = name
     ElementTree.SubElement(root, 'uuid').text = str(identity)
     target = ElementTree.SubElement(root, 'target')
     ElementTree.SubElement(target, 'path').text = path
     permissions = ElementTree.SubElement(target, 'permissions')
-    ElementTree.SubElement(permissions, 'mode').text = '0700'
+    ElementTree.SubElement(permissions, 'mode').text = mode
     return xml.render(root)

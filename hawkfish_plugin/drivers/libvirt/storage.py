@@ -173,6 +173,14 @@ class Storage:
         """
         return self._usage(path) or (0, 0)
 
+    def file_size(self, path: str) -> int | None:
+        """The bytes of the file at *path* itself; None where it is gone."""
+
+        def measure(volume: libvirt.virStorageVol | None) -> int | None:
+            return None if volume is None else volumes.file_size(volume)
+
+        return self._with(path, measure)
+
     def overlay_size(self, base: str) -> int:
         """The most bytes that a new overlay over the file *base* takes."""
         like = None

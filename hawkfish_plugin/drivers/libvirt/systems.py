@@ -52,7 +52,7 @@ class Systems(Part):
         return not xml.has_emulator_defaults(definition)
 
     def is_own(self, uuid: str) -> bool:
-        return filenames.is_merger(uuid)
+        return filenames.is_own_domain(uuid)
 
     def removable_media(self, uuid: str) -> Mapping[str, str]:
         with self._hypervisor.domain(uuid, 'look-up') as domain:

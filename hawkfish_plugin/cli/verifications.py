@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish snapshot verify``: whether a snapshot can be brought up.
+"""
+
+import argparse
+import pathlib
+import shlex
+from typing import TYPE_CHECKING
+
+from hawkfish_plugin.cli import base, errors, options, tasks
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+
+class VerifySnapshot(base.OfSystem, base.ShowOne):
+    """
+    Bring up a clone of a snapshot, check it, and throw it away.
+
+    The clone has no network, and neither the system nor the snapshot is
+    touched. Fails if a check does.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_snapshot(parser)
+        parser.add_argument(
+            '--no-memory',
+            action='store_true',
+            help='Boot the clone, even if the snapshot has the memory.',
+        )
+        parser.add_argument(
+            '--run',
+            metavar='SECONDS',
+            type=_seconds,
+            help='How long the clone has to run; 5 if not given.',
+        )
+        parser.add_argument(
+            '--agent',
+            action='store_true',
+            default=None,
+            help='Require the guest agent to answer.',
+        )
+        parser.add_argument(
+            '--console',
+            metavar='PATTERN',
+            type=base.filled,
+            help='Require a line of the console to contain this text; * '
+            'stands for any text.',
+        )
+        parser.add_argument(
+            '--command',
+            metavar='COMMAND',
+            type=_words,
+            help='Require a program of the guest to return 0: its path and '
+            'its arguments, as one word for the shell.',
+        )
+        parser.add_argument(
+            '--screenshot',
+            metavar='FILE',
+            type=base.filled,
+            help='Write a screenshot of the clone to a file, as PNG.',
+        )
+        parser.add_argument(
+            '--deadline',
+            metavar='SECONDS',
+            type=_seconds,
+            help='Time for each check; 120 seconds if not given.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        snapshots = self.client.snapshots(parsed_args.system)
+        name = parsed_args.snapshot
+        handle = snapshots.get(name).verify(
+            False if parsed_args.no_memory else None,
+            parsed_args.run,
+            parsed_args.agent,
+            parsed_args.console,
+            parsed_args.command,
+            True if parsed_args.screenshot else None,
+            parsed_args.deadline,
+        )
+        try:
+            self.wait(handle, base.FOREVER)
+        finally:
+            # Also of one that has failed; that is what it is for.
+            if parsed_args.screenshot:
+                self._save(snapshots.get(name), parsed_args.screenshot)
+        return _fields(snapshots.get(name))
+
+    def _save(self, snapshot: 'client.Snapshot', target: str) -> None:
+        picture = snapshot.screenshot()
+        if picture is None:
+            self.app.LOG.warning('There is no screenshot')
+            return
+        try:
+            pathlib.Path(target).write_bytes(picture)
+        except OSError as error:
+            raise errors.CommandError(f'{target}: {error.strerror}') from None
+
+
+def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
+    found = snapshot.verification or {}
+    values = {
+        'Name': snapshot.name,
+        'Verify Result': snapshot.verify_result,
+        'Last Verified': snapshot.last_verified,
+        'Memory Loaded': found.get('MemoryLoaded'),
+        'Checks': [_line(check) for check in found.get('Checks', ())],
+        'Left Out': found.get('LeftOut'),
+    }
+    return tuple(values), tuple(values.values())
+
+
+def _line(check: dict[str, object]) -> str:
+    detail = f': {check["Detail"]}' if check['Detail'] else ''
+    return f'{check["Check"]} {check["Result"]}{detail}'
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of seconds of 1 or more'
+        )
+    return int(text)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not words:
+        raise argparse.ArgumentTypeError('it is empty')
+    return words
