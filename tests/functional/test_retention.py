@@ -8,7 +8,6 @@ Long, as all of retention is tried on one kind of system.
 import concurrent.futures
 import os
 import subprocess
-import time
 from xml.etree import ElementTree
 
 import libvirt
@@ -21,10 +20,13 @@ from tests.functional.conftest import SMALL
 from tests.lab.domains import IMAGES, Disk
 from tests.served import message_ids
 from tests.unit import trees
+from tests.waiting import holds_for, wait_for
 
 pytestmark = pytest.mark.once
 
 # The whole of it takes 50; what everybody runs has to be quick.
+# Who prunes after an operation has begun to by then.
+_QUIET_SECONDS = 0.3
 ROUNDS = int(os.environ.get('HAWKFISH_ROUNDS', '6'))
 
 
@@ -112,10 +114,8 @@ def names(emulator, system):
 
 def settle(emulator, system, wanted, seconds=60):
     """Wait until *wanted* are left, and until that is so for good."""
-    deadline = time.monotonic() + seconds
-    quiet = 0
-    while quiet < 3:
-        assert time.monotonic() < deadline, names(emulator, system)
+
+    def is_settled():
         active = [
             task
             for task in emulator.tasks()
@@ -124,9 +124,13 @@ def settle(emulator, system, wanted, seconds=60):
             )
             and task['TaskState'] in ('New', 'Running')
         ]
-        there = names(emulator, system) == wanted
-        quiet = quiet + 1 if there and not active else 0
-        time.sleep(0.15)
+        return not active and names(emulator, system) == wanted
+
+    wait_for(
+        lambda: is_settled() and holds_for(is_settled, _QUIET_SECONDS),
+        lambda: f'{wanted}: {names(emulator, system)}',
+        seconds,
+    )
 
 
 def purge(emulator, system, **body):
