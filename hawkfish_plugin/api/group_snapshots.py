@@ -192,9 +192,6 @@ def _options(body: Body, schema: validation.RequestBody) -> GroupOptions:
     schema.check(body, bodies.name_errors, bodies.expiry_errors)
     return GroupOptions(
         body.get('Name'),
-        body.get('Description', ''),
-        body.get('Consistency', contract.CONSISTENT),
-        body.get('Quiesce'),
-        body.get('Locked', False),
-        bodies.seconds_of(body.get('ExpiresTime')),
+        consistency=body.get('Consistency', contract.CONSISTENT),
+        **bodies.common_options(body),
     )

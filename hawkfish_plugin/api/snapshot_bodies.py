@@ -38,6 +38,16 @@ def of_change(kind: str) -> validation.RequestBody:
     )
 
 
+def common_options(body: Body) -> dict[str, Any]:
+    """The SnapshotOptions of a create in *body*, by their names."""
+    return {
+        'description': body.get('Description', ''),
+        'quiesce': body.get('Quiesce'),
+        'locked': body.get('Locked', False),
+        'expires': seconds_of(body.get('ExpiresTime')),
+    }
+
+
 def changes_of(body: Body) -> dict[str, Any]:
     """The columns that a PATCH sets, by their names."""
     changes = {_FIELDS[name]: value for name, value in body.items()}

@@ -217,9 +217,6 @@ def read_options(body: Body, schema: validation.RequestBody) -> CreateOptions:
     schema.check(body, bodies.name_errors, bodies.expiry_errors)
     return CreateOptions(
         body.get('Name'),
-        body.get('Description', ''),
-        body.get('IncludeMemory'),
-        body.get('Quiesce'),
-        body.get('Locked', False),
-        bodies.seconds_of(body.get('ExpiresTime')),
+        memory=body.get('IncludeMemory'),
+        **bodies.common_options(body),
     )

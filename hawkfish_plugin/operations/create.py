@@ -24,6 +24,7 @@ from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.group_prune import Pruned, Reach
 from hawkfish_plugin.operations.looks import Looks
+from hawkfish_plugin.operations.options import SnapshotOptions
 from hawkfish_plugin.operations.prune import Checked, Prune
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.redfish import uris
@@ -42,22 +43,19 @@ _TOO_MUCH = (exceptions.ChainTooDeep, exceptions.InsufficientSpace)
 
 
 @dataclasses.dataclass(frozen=True)
-class CreateOptions:
+class CreateOptions(SnapshotOptions):
     """
     What a client asks of a create; see also ``contract.CreateRequest``.
 
-    *name* None takes *stem* and the time; *expires* is in seconds since the
-    epoch.  *protect* is a snapshot that must not be pruned for this one.  One
-    that is *temporary* counts for no limit, and nothing is pruned for it; the
-    system may be half changed *before_revert*.
+    *name* None takes *stem* and the time.  *protect* is a snapshot that must
+    not be pruned for this one.  One that is *temporary* counts for no limit,
+    and nothing is pruned for it; the system may be half changed
+    *before_revert*.
     """
 
     name: str | None = None
-    description: str = ''
+    _: dataclasses.KW_ONLY
     memory: bool | None = None
-    quiesce: str | None = None
-    locked: bool = False
-    expires: int | None = None
     stem: str = 'snapshot'
     protect: str | None = None
     consistency: str | None = None
@@ -66,15 +64,12 @@ class CreateOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class CreateArguments(Record):
+class CreateArguments(SnapshotOptions, Record):
     """What a task keeps of CreateOptions, with the name that was chosen."""
 
     name: str
-    description: str = ''
+    _: dataclasses.KW_ONLY
     memory: bool | None = None
-    quiesce: str | None = None
-    locked: bool = False
-    expires: int | None = None
     protect: str | None = field(default=None, formerly='spare')
     consistency: str | None = None
     temporary: bool = False
@@ -236,12 +231,9 @@ class Create(Operation):
     ) -> Task:
         arguments = CreateArguments(
             name,
-            options.description,
-            options.memory,
-            options.quiesce,
-            options.locked,
-            options.expires,
-            options.protect,
+            memory=options.memory,
+            protect=options.protect,
+            **options.common,
         )
         return self._tasks.submit(
             self, [Subject(system, name)], arguments, payload

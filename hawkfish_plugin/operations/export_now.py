@@ -106,8 +106,8 @@ class ExportNow(Operation):
                     task.subjects,
                     CreateArguments(
                         task.one_snapshot,
-                        options.description,
-                        options.memory,
+                        description=options.description,
+                        memory=options.memory,
                         temporary=True,
                     ),
                 )
@@ -173,7 +173,9 @@ class ExportNow(Operation):
 
 
 def _options(name: str, memory: bool) -> CreateOptions:
-    return CreateOptions(name, _DESCRIPTION, memory, temporary=True)
+    return CreateOptions(
+        name, description=_DESCRIPTION, memory=memory, temporary=True
+    )
 
 
 def _obstacle(forecast: contract.Forecast, memory: bool) -> str | None:

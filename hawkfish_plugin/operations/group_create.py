@@ -35,6 +35,7 @@ from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.group_prune import GroupPrune, Reach
 from hawkfish_plugin.operations.group_room import GroupRoom
 from hawkfish_plugin.operations.looks import Looks
+from hawkfish_plugin.operations.options import SnapshotOptions
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import uris
@@ -64,7 +65,7 @@ _LEAST_PAUSE_MS = 500.0
 
 
 @dataclasses.dataclass(frozen=True)
-class GroupOptions:
+class GroupOptions(SnapshotOptions):
     """
     What a client asks of a group create.
 
@@ -73,27 +74,21 @@ class GroupOptions:
     """
 
     name: str | None = None
-    description: str = ''
+    _: dataclasses.KW_ONLY
     consistency: str = contract.CONSISTENT
-    quiesce: str | None = None
-    locked: bool = False
-    expires: int | None = None
 
     def of_member(self, name: str) -> CreateOptions:
         """What it asks of each system."""
         return CreateOptions(
             name,
-            self.description,
-            self.consistency != contract.DISKS_ONLY,
-            self.quiesce,
-            self.locked,
-            self.expires,
+            memory=self.consistency != contract.DISKS_ONLY,
             consistency=self.consistency,
+            **self.common,
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class GroupCreateArguments(Record):
+class GroupCreateArguments(SnapshotOptions, Record):
     """
     What a task keeps of GroupOptions, with the name that was chosen.
 
@@ -102,22 +97,14 @@ class GroupCreateArguments(Record):
 
     group: str
     snapshot: str
-    description: str = ''
+    _: dataclasses.KW_ONLY
     consistency: str = contract.CONSISTENT
-    quiesce: str | None = None
-    locked: bool = False
-    expires: int | None = None
     is_crowded: bool = False
 
     @property
     def options(self) -> GroupOptions:
         return GroupOptions(
-            self.snapshot,
-            self.description,
-            self.consistency,
-            self.quiesce,
-            self.locked,
-            self.expires,
+            self.snapshot, consistency=self.consistency, **self.common
         )
 
     @property
@@ -126,12 +113,9 @@ class GroupCreateArguments(Record):
         asked = self.options.of_member(self.snapshot)
         return CreateArguments(
             self.snapshot,
-            asked.description,
-            asked.memory,
-            asked.quiesce,
-            asked.locked,
-            asked.expires,
+            memory=asked.memory,
             consistency=asked.consistency,
+            **asked.common,
         )
 
 
@@ -192,12 +176,9 @@ class GroupCreate(Operation):
             arguments = GroupCreateArguments(
                 group.name,
                 seen.name,
-                options.description,
-                options.consistency,
-                options.quiesce,
-                options.locked,
-                options.expires,
-                is_crowded,
+                consistency=options.consistency,
+                is_crowded=is_crowded,
+                **options.common,
             )
             subjects = [Subject(system, seen.name) for system in seen.systems]
             return self._tasks.submit(self, subjects, arguments, payload)

@@ -285,8 +285,8 @@ class GroupRevert(Operation):
                     [Subject(system, safety)],
                     CreateArguments(
                         safety,
-                        options.description,
-                        options.memory,
+                        description=options.description,
+                        memory=options.memory,
                         consistency=options.consistency,
                         temporary=options.temporary,
                         before_revert=True,
@@ -466,7 +466,7 @@ class GroupRevert(Operation):
 def _safety_options(safety: str, name: str, kept: bool) -> CreateOptions:
     return CreateOptions(
         safety,
-        f'Safety snapshot before the revert to {name}',
+        description=f'Safety snapshot before the revert to {name}',
         memory=True,
         consistency=contract.CONSISTENT,
         temporary=not kept,

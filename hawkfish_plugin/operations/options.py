@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client may ask of every new snapshot, of a system or of a group."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SnapshotOptions:
+    """
+    *quiesce* is as in ``contract.CreateRequest``, *expires* in seconds since
+    the epoch.
+    """
+
+    description: str = ''
+    quiesce: str | None = None
+    locked: bool = False
+    expires: int | None = None
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """These alone, as keywords for another one that has them."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(SnapshotOptions)
+        }
