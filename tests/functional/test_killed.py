@@ -349,9 +349,10 @@ def test_connection_dropped(
         far = Emulator(folder, f'qemu+unix:///system?socket={folder}/socket')
         far.start()
         try:
-            far.order('sleep=1', operation, STEPS[operation][1])
+            far.order('sleep=0', operation, STEPS[operation][1])
             monitor = begin(far, survivor, operation).headers['Location']
-            time.sleep(1 + seconds)
+            far.wait_ordered()
+            time.sleep(seconds)
             proxy.drop()
 
             assert (
@@ -468,7 +469,6 @@ def test_somebody_was_faster(emulator, system, step):
     emulator.order('after', 'revert', step)
     monitor = begin(emulator, system, 'revert').headers['Location']
     emulator.wait_dead()
-    time.sleep(3)
     if system.domain.isActive():
         system.domain.destroy()
     system.boot()
