@@ -104,11 +104,15 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         *consistency* is Consistent (the default of the service), Live or
         DisksOnly. The service chooses what is None.
         """
-        body = _properties(
-            name, description, consistency, quiesce, locked, expires_time
-        )
-        return tasks.handle_of(
-            self._conn, self._conn.post(self.path, data=body)
+        return tasks.post(
+            self._conn,
+            self.path,
+            Name=name,
+            Description=description,
+            Consistency=consistency,
+            Quiesce=quiesce,
+            Locked=locked,
+            ExpiresTime=expires_time,
         )
 
     def preview(
@@ -121,8 +125,13 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         expires_time: str | None = None,
     ) -> dict[str, Any]:
         """Return what ``create`` would do, in the words of Redfish."""
-        body = _properties(
-            name, description, consistency, quiesce, locked, expires_time
+        body = common.given(
+            Name=name,
+            Description=description,
+            Consistency=consistency,
+            Quiesce=quiesce,
+            Locked=locked,
+            ExpiresTime=expires_time,
         )
         target = f'{self.path}/Actions/{PREVIEW[1:]}'
         seen: dict[str, Any] = self._conn.post(target, data=body).json()
@@ -143,24 +152,6 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         )
         adopted: list[dict[str, Any]] = response.json()['Adopted']
         return adopted
-
-
-def _properties(
-    name: str | None,
-    description: str | None,
-    consistency: str | None,
-    quiesce: str | None,
-    locked: bool | None,
-    expires_time: str | None,
-) -> dict[str, Any]:
-    return common.given(
-        Name=name,
-        Description=description,
-        Consistency=consistency,
-        Quiesce=quiesce,
-        Locked=locked,
-        ExpiresTime=expires_time,
-    )
 
 
 class Group(base.ResourceBase):  # type: ignore[misc]

@@ -59,6 +59,11 @@ class Snapshot(shared.AnySnapshot):
     def __repr__(self) -> str:
         return f'<Snapshot {self.name!r}: {self.snapshot_state}>'
 
+    @property
+    def _revert_uri(self) -> str:
+        # If there is no target, the service can explain why.
+        return self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
+
     def revert(
         self,
         target_power_state: str | None = None,
@@ -73,11 +78,9 @@ class Snapshot(shared.AnySnapshot):
         first. *force* leaves the firmware state unchanged if its copies
         cannot be used.
         """
-        # If there is no target, the service can explain why.
-        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
         return tasks.post(
             self._conn,
-            target,
+            self._revert_uri,
             TargetPowerState=target_power_state,
             SafetySnapshot=safety_snapshot,
             Force=force,
@@ -95,14 +98,15 @@ class Snapshot(shared.AnySnapshot):
         That has ``PowerState``, ``MemoryRestored``, ``DiscardedSince``,
         ``SafetySnapshot``, ``Pruned``, ``Needs`` and ``Warnings``.
         """
-        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
         body = common.given(
             TargetPowerState=target_power_state,
             SafetySnapshot=safety_snapshot,
             Force=force,
             DryRun=True,
         )
-        found: dict[str, Any] = self._conn.post(target, data=body).json()
+        found: dict[str, Any] = self._conn.post(
+            self._revert_uri, data=body
+        ).json()
         return found
 
     def export(self, memory: bool | None = None) -> tasks.TaskHandle[Export]:
