@@ -72,6 +72,12 @@ SEAMS = {
         'driver _importing',
         '',
     ),
+    'importing.ImportsOver': (
+        'drivers/importing.py',
+        'ImportsOver',
+        '_over',
+        'operations',
+    ),
     'backups.BacksUp': (
         'drivers/backups.py',
         'BacksUp',
@@ -216,6 +222,13 @@ SEAMS = {
         'operations/group_import.py',
         'GroupImport',
         '_group',
+        'operations',
+    ),
+    'Verify': ('operations/verify.py', 'Verify', 'Verify', 'api'),
+    'ImportOver': (
+        'operations/import_over.py',
+        'ImportOver',
+        '_over',
         'operations',
     ),
     'Prune': ('operations/prune.py', 'Prune', '_prune prune', ''),
