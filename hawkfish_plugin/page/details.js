@@ -81,6 +81,7 @@ function factsOf(one, task) {
       expires ? `${moment(expires)} (${fromNow(expires, now)})` : "never",
     ],
     ["Locked", one.Locked ? "yes" : "no"],
+    ["Verified", verified(one)],
     ["Grown from", named(links.ParentSnapshot)],
     ["Branches", (links.ChildSnapshots ?? []).map(named).join(", ")],
     ["Referred to by", words.referrersOf(one).join(", ")],
@@ -96,6 +97,12 @@ function factsOf(one, task) {
 function quiesced(one) {
   const reason = one.QuiesceReason ? `: ${one.QuiesceReason}` : "";
   return one.QuiesceStatus && one.QuiesceStatus + reason;
+}
+
+function verified(one) {
+  return (
+    one.LastVerified && `${one.VerifyResult}, ${moment(one.LastVerified)}`
+  );
 }
 
 function named(link) {

@@ -2,6 +2,7 @@
 /** <hawkfish-system>: the page of a system. */
 
 import * as actions from "./actions.js";
+import { openBackups } from "./backups.js";
 import { service } from "./context.js";
 import { field, fill, make } from "./dom.js";
 import { openExports, openPolicy } from "./policy.js";
@@ -28,6 +29,7 @@ class System extends Subject {
     return {
       create: () => actions.create(this.subject),
       policy: () => actions.attempt(() => openPolicy(this.subject)),
+      backups: () => actions.attempt(() => openBackups(this.subject)),
       exports: () => actions.attempt(() => openExports(this.subject)),
       purge: () => {
         const locked = this.snapshots.filter((one) => one.Locked).length;

@@ -202,6 +202,46 @@ def test_export(hand, emulator):
     assert emulator.services.exports.list(Owner(emulator.system)) == []
 
 
+@pytest.fixture
+def repository(emulator):
+    """Where backups go; none is left there."""
+    emulator.services.conf.set_override('repository', 'store', 'backup')
+    yield
+    emulator.services.conf.clear_override('repository', 'backup')
+    assert not emulator.driver.backup_files()
+
+
+def test_backup(hand, emulator, repository):
+    """A backup is made, verified with its result in the list, and deleted."""
+    page = hand.page
+    dialog = page.get_by_role('dialog')
+    go_to(hand, 'fake')
+
+    def show():
+        hand.press(button(page, 'Backups'))
+        expect(dialog).to_be_visible()
+
+    def close(name):
+        hand.press(button(page, name))
+        expect(dialog).to_have_count(0)
+        emulator.wait_idle()
+
+    show()
+    close('Create a backup')
+    show()
+    expect(dialog).to_contain_text('not verified')
+    hand.press(button(page, 'Verify'))
+    expect(dialog).to_contain_text('It is being verified.')
+    close('Cancel')
+    show()
+    expect(dialog).to_contain_text('Passed')
+    hand.press(button(page, 'Delete'))
+    expect(dialog).to_contain_text('It is being deleted.')
+    close('Cancel')
+    show()
+    expect(dialog).to_contain_text('There are none.')
+
+
 @pytest.mark.parametrize('refused', [409])
 def test_refusal_says_why(look, emulator, refused):
     """What is refused says so where it was asked for, with the way out."""
