@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ledger finds on a host, from one look to the next."""
+"""
+What the ledger finds on a host, from one look to the next.
+
+Long, as each change between two looks has its test.
+"""
 
 import pytest
 
