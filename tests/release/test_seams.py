@@ -4,6 +4,8 @@ The type checker sees through every seam, from HTTP down to the drivers.
 
 In a copy of the package every method of a seam gets another name where it is
 defined, and nowhere else: each use of it must then be an error.
+
+Long, as it lists every seam.
 """
 
 import ast
