@@ -87,6 +87,12 @@ def check(errors: Sequence[HawkFishError]) -> None:
         raise Refused(errors)
 
 
+def moment(seconds: float) -> str:
+    """*seconds* since the epoch as an argument of a message."""
+    found = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return f'{found:%Y-%m-%dT%H:%M:%SZ}'
+
+
 class InternalError(HawkFishError):
     registry = BASE
 
@@ -421,11 +427,7 @@ class DiskWrittenSince(Conflict):
 
 
 class SnapshotFileWritten(Conflict):
-    """*written* is when its file *path* was, in seconds since the epoch."""
-
-    def __init__(self, snapshot: str, path: str, written: float) -> None:
-        moment = datetime.datetime.fromtimestamp(int(written), datetime.UTC)
-        super().__init__(snapshot, path, f'{moment:%Y-%m-%dT%H:%M:%SZ}')
+    """(snapshot, its file, when)"""
 
 
 class SnapshotBusy(Conflict):

@@ -141,7 +141,9 @@ def _conditions(view: View) -> Resource:
     if view.written is None or view.state != 'Ready':
         return {}
     path, written = view.written
-    doubt = exceptions.SnapshotFileWritten(view.name, path, written)
+    doubt = exceptions.SnapshotFileWritten(
+        view.name, path, exceptions.moment(written)
+    )
     told = messages.of_error(doubt)[0]
     return {'Health': 'Warning', 'Conditions': [condition(told, written)]}
 

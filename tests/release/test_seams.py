@@ -3,7 +3,8 @@
 The type checker sees through every seam, from HTTP down to the drivers.
 
 In a copy of the package every method of a seam gets another name where it is
-defined, and nowhere else: each use of it must then be an error.
+defined, and nowhere else: each use of it must then be an error.  Long, as
+there is an entry for each seam.
 
 Long, as it lists every seam.
 """

@@ -57,7 +57,7 @@ def test_a_refused_request(safe, what):
             refused = REFUSED[what](safe)
             assert message_ids(refused) == ['DefinitionOnSnapshot']
         assert len(told(safe)) == before + 1
-        assert 'which snapshot \'s\' holds' in told(safe)[-1][1]
+        assert "which belongs to snapshot 's'" in told(safe)[-1][1]
         assert safe.wait(act(safe, REPAIR)).status_code == 200
     safe.behaviour.power_state = None
 

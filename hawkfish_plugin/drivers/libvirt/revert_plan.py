@@ -219,7 +219,7 @@ def _written_since(
     """What puts in doubt that the snapshot reads what it did."""
     name = target.record.name
     return [
-        exceptions.SnapshotFileWritten(name, path, written)
+        exceptions.SnapshotFileWritten(name, path, exceptions.moment(written))
         for path, written in ledger.written(
             domain, {disk: [path] for disk, path in paths.items()}
         ).values()
