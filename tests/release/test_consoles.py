@@ -47,6 +47,8 @@ def test_labs(shell):
 def test_bundles(shell):
     """A snapshot becomes a file, and that a system, as the page shows."""
     sections = consoles.read(ROOT / 'doc/source/user/backups.rst')
+    # It needs another host.
+    del sections['A whole lab']
 
     for command in itertools.chain(*sections.values()):
         shell.run(command)
