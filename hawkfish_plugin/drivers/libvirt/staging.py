@@ -34,6 +34,8 @@ WINDOW_BYTES = 4 * 2**20
 _SPELLINGS = range(3, 64)
 # How long a copy may take that goes on in libvirtd after its client died.
 _BUSY_SECONDS, _POLL_SECONDS = 600.0, 0.5
+# And how long one is waited for: no disk of a lab takes as long.
+_COPY_SECONDS = 4 * 3600.0
 
 
 class Staging:
@@ -78,7 +80,13 @@ class Staging:
             _check_format(volume, source, found)
             capacity = volumes.usage(volume)[0]
             text = volumes.copy_xml(name, kind, capacity)
-            self._pool().createXMLFrom(text, volume, 0)
+            pool = self._pool()
+            # A server that hangs must not keep the worker for ever.
+            self._host.change(
+                self._path(name),
+                lambda: pool.createXMLFrom(text, volume, 0),
+                _COPY_SECONDS,
+            )
 
     def _source(
         self, pool: libvirt.virStoragePool, path: str
@@ -159,6 +167,11 @@ class Staging:
         """Exactly these bytes of a file; raises ExportFileMissing."""
         if not length:
             return b''
+        return self._host.storage.ask(
+            self._path(name), lambda: self._read(name, offset, length)
+        )
+
+    def _read(self, name: str, offset: int, length: int) -> bytes:
         volume = self._find(name)
         if volumes.file_size(volume) < offset + length:
             raise exceptions.ExportFileMissing(self._path(name))
