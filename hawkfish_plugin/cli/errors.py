@@ -9,7 +9,7 @@ do about it. Printing and the exit status are left to cliff.
 
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import output
+from hawkfish_plugin.cli import missing, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -97,9 +97,10 @@ def _refusal(error: Any, service: 'client.HawkFish') -> str:
         if service.username:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
-    found = client.messages(error)
-    if found:
-        return '\n'.join(map(output.printable, found))
+    if told:
+        return missing.words(error, service) or '\n'.join(
+            map(output.printable, told)
+        )
     if error.status_code == 404:
         return NO_PLUGIN % url
     return f'{url} answered {error.status_code}: {reason}'

@@ -216,7 +216,7 @@ def test_commands_from_standard_input(emulator):
 
     assert (good.returncode, good.stdout.split()) == (0, ['a', 'a'])
     assert (bad.returncode, bad.stdout.split()) == (1, ['a'])
-    assert 'was not found' in bad.stderr
+    assert 'There is no snapshot' in bad.stderr
 
 
 def test_a_quoted_name_is_one(emulator):
