@@ -27,10 +27,10 @@ from hawkfish_plugin.drivers.libvirt import (
     domains,
     filenames,
     firmware,
+    image_heads,
     leftovers,
     received,
     revert_xml,
-    save_images,
     space,
     xml,
 )
@@ -191,7 +191,7 @@ def _load(
             element.text = wanted.findtext(tag)
     try:
         host.storage.write_at(path, 0, head.replaced(head.definition))
-    except save_images.Damaged as exc:
+    except image_heads.Damaged as exc:
         raise exceptions.BundleInvalid(f'its memory: {exc}') from exc
     domains.restore(host, path, xml.render(wanted))
 

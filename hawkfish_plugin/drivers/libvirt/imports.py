@@ -25,10 +25,10 @@ from hawkfish_plugin.drivers.libvirt import (
     errors,
     filenames,
     firmware,
+    image_heads,
     import_xml,
     leftovers,
     received,
-    save_images,
     space,
     xml,
 )
@@ -281,7 +281,7 @@ def _load(
     # libvirt takes no other name or UUID than those of the image.
     try:
         host.storage.write_at(path, 0, found.replaced(live.root))
-    except save_images.Damaged as exc:
+    except image_heads.Damaged as exc:
         raise exceptions.BundleInvalid(f'its memory: {exc}') from exc
     domains.restore(host, path, xml.render(live.root))
 

@@ -13,9 +13,9 @@ from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers.libvirt import (
     filenames,
+    image_heads,
     import_xml,
     qcow2,
-    save_images,
 )
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 
@@ -81,16 +81,16 @@ def check_file(host: Host, path: str, member: Member) -> None:
         )
 
 
-def head(host: Host, path: str) -> save_images.Head:
+def head(host: Host, path: str) -> image_heads.Head:
     """That of the memory image at *path*; raises BundleInvalid."""
     storage = host.storage
-    header = storage.read(path, save_images.HEADER_BYTES) or b''
+    header = storage.read(path, image_heads.HEADER_BYTES) or b''
     try:
-        size = save_images.length(header)
-        rest = storage.read(path, size, save_images.HEADER_BYTES) or b''
+        size = image_heads.length(header)
+        rest = storage.read(path, size, image_heads.HEADER_BYTES) or b''
         import_xml.check_plain(rest)
-        found = save_images.parse(header, rest)
-    except save_images.Damaged as exc:
+        found = image_heads.parse(header, rest)
+    except image_heads.Damaged as exc:
         raise exceptions.BundleInvalid(f'its memory: {exc}') from exc
     import_xml.check(found.definition)
     return found
