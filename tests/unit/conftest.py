@@ -238,3 +238,17 @@ def emulator(served_app: Emulator) -> Any:
     served_app.app.config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES', None)
     for group in served_app.services.group_table.all():
         served_app.services.group_table.delete(group.name)
+
+
+@pytest.fixture
+def policy(emulator):
+    """Where the policy is; it is the configuration's again afterwards."""
+    uri = emulator.snapshots_url.replace('Snapshots', 'SnapshotPolicy')
+    yield uri
+    requests.patch(
+        uri,
+        json=dict.fromkeys(
+            ('MaxSnapshots', 'MaxAgeSeconds', 'MaxBytes', 'OnLimit')
+        ),
+        timeout=60,
+    )

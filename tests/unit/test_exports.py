@@ -512,14 +512,10 @@ def test_a_system_is_exported_as_it_is_now(emulator):
     assert not snapshots(emulator)
 
 
-def test_an_export_now_counts_for_no_limit(emulator):
+def test_an_export_now_counts_for_no_limit(emulator, policy):
     """It prunes nothing, and others are as they were."""
     emulator.created(Name='a')
-    requests.patch(
-        f'{emulator.snapshots_url.rpartition("/")[0]}/SnapshotPolicy',
-        json={'MaxSnapshots': 1},
-        timeout=60,
-    )
+    requests.patch(policy, json={'MaxSnapshots': 1}, timeout=60)
 
     answer = emulator.wait(begin_now(emulator))
 
