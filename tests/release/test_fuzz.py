@@ -36,5 +36,5 @@ def test_no_request_is_answered_by_a_fault_of_ours(process):
 
     run()
 
-    # It gets past the first checks.
-    assert {200, 202, 400, 404, 405} <= set(report.ours)
+    # It gets past the first checks; how far, depends on the time.
+    assert {200, 400, 404, 405} <= set(report.ours)

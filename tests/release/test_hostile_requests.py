@@ -112,7 +112,11 @@ def test_every_write_is_known(target):
         if not route.bodies
     }
 
-    assert without == {'hawkfish.abandon_task', 'hawkfish.import_bundle'}
+    assert without == {
+        'hawkfish.abandon_task',
+        'hawkfish.import_bundle',
+        'hawkfish.verify_backup',
+    }
 
 
 def test_all_that_is_asked_for_is_there(target):
@@ -125,8 +129,11 @@ def test_all_that_is_asked_for_is_there(target):
         and target.ask(Request('GET', route.path)).status == 404
     }
 
-    # The names of files are not those of snapshots, and nothing is exported.
+    # The names of files are not those of snapshots, and nothing is exported,
+    # backed up or verified.
     assert missing == {
+        'hawkfish.show_backup',
+        'hawkfish.send_screenshot',
         'hawkfish.send_bundle',
         'hawkfish.show_export',
         'hawkfish.show_csdl',

@@ -417,7 +417,7 @@ def test_the_hook(run, pytester):
         ([], 'Which snapshot? Give --hawkfish-snapshot or name it.'),
         (
             ['--hawkfish-snapshot=none'],
-            'lab was not reverted to none: The resource at the URI *none*',
+            "lab was not reverted to none: There is no snapshot 'none' of *",
         ),
         (
             ['--hawkfish-snapshot=clean', '--hawkfish-url=http://127.0.0.1:1'],

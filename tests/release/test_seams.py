@@ -161,7 +161,7 @@ SEAMS = {
     'Import': (
         'operations/importing.py',
         'Import',
-        'Import importing',
+        'importing _single',
         '',
     ),
     'GroupCreate': (
