@@ -39,7 +39,8 @@ class Bundling:
     @pytest.fixture(autouse=True)
     def _makes_bundles(self, request):
         # Also a driver of releases that have no external snapshots.
-        needs = 'bundle' in request.node.name
+        words = 'bundle', 'import'
+        needs = any(word in request.node.name for word in words)
         if needs and not request.getfixturevalue('subject').has_bundles:
             pytest.skip('there are no bundles here')
 
