@@ -96,10 +96,10 @@ def test_what_the_service_refuses(hawkfish, lab):
         (('group', 'add', 'lab', 'node-0'), 'already a member'),
         (('group', 'remove', 'lab', 'node-7'), 'is not a member of group'),
         (('group', 'remove', 'lab', 'node-*'), 'at least one member'),
-        (('group', 'show', 'no'), 'was not found'),
-        (('group', 'delete', 'no'), 'was not found'),
-        (('group', 'snapshot', 'list', 'no'), 'was not found'),
-        (('snapshot', 'list', '--group', 'no'), 'was not found'),
+        (('group', 'show', 'no'), "There is no group 'no'"),
+        (('group', 'delete', 'no'), "There is no group 'no'"),
+        (('group', 'snapshot', 'list', 'no'), "There is no group 'no'"),
+        (('snapshot', 'list', '--group', 'no'), "There is no group 'no'"),
     ):
         status, out, err = hawkfish(*words)
 
