@@ -7,6 +7,8 @@ lets the system have the power state that was asked for and removes what is not
 needed any more.  Both may be interrupted, and run again.
 """
 
+import contextlib
+
 import libvirt
 from oslo_config import cfg
 
@@ -120,7 +122,15 @@ def _start(
 def _check_start(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
     """Raise where somebody has defined what would overwrite others' data."""
     fresh = revert.journal.created.values() if revert.is_ours else ()
-    unsafe.check_start(domain, ledger, contract.Freshness.LISTED, fresh=fresh)
+    listed = contract.Freshness.LISTED
+    # What the system is on was looked at before it was stopped.  A neighbour
+    # that does not answer by now is no reason to leave it so.
+    with contextlib.suppress(
+        exceptions.NotAnswering,
+        exceptions.FolderUnreadable,
+        exceptions.PoolNotActive,
+    ):
+        unsafe.check_start(domain, ledger, listed, fresh=fresh)
 
 
 def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:
