@@ -11,6 +11,7 @@ libvirt, however many operations need it.
 
 import concurrent.futures
 import dataclasses
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,10 @@ import libvirt
 from hawkfish_plugin import exceptions
 
 T = TypeVar('T')
+
+# What a thread is called; and how long it waits for the next call.
+_BUSY, _IDLE = 'hawkfish-call', 'hawkfish-idle'
+_IDLE_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Deadlines:
         self._lock = threading.RLock()
         self._turns: dict[str, threading.Lock] = {}
         self._late: dict[str, _Late] = {}
+        self._callers = _Callers()
         # Until when nobody is to ask about a thing.
         self._put_off: dict[str, float] = {}
 
@@ -71,12 +77,11 @@ class Deadlines:
             raise self._not_answering(thing, began)
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         outcome.add_done_callback(lambda _: turn.release())
-        threading.Thread(
-            target=_carry_out,
-            args=(call, outcome),
-            name='hawkfish-call',
-            daemon=True,
-        ).start()
+        try:
+            self._callers.carry_out(lambda: _carry_out(call, outcome))
+        except RuntimeError as exc:
+            # No thread can be had; the next one has its turn all the same.
+            outcome.set_exception(exc)
         concurrent.futures.wait([outcome], seconds + more)
         return self._in_time(connection, thing, began, outcome)
 
@@ -129,6 +134,51 @@ class Deadlines:
             return any(
                 one.connection is connection for one in self._late.values()
             )
+
+
+class _Callers:
+    """
+    Threads for calls; who is idle has the next one.
+
+    To start one takes as long as a call that libvirt answers at once.  Unlike
+    those of ``concurrent.futures`` they keep no process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[Callable[[], None]]] = []
+
+    def carry_out(self, call: Callable[[], None]) -> None:
+        """Have *call*, which raises nothing, carried out by a thread."""
+        with self._lock:
+            calls = self._idle.pop() if self._idle else None
+        if calls is None:
+            calls = queue.SimpleQueue()
+            threading.Thread(
+                target=self._serve,
+                args=(calls,),
+                name=_BUSY,
+                daemon=True,
+            ).start()
+        calls.put(call)
+
+    def _serve(self, calls: 'queue.SimpleQueue[Callable[[], None]]') -> None:
+        thread = threading.current_thread()
+        while True:
+            try:
+                call = calls.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    # Who was given one at this very moment has to stay.
+                    if calls in self._idle:
+                        self._idle.remove(calls)
+                        return
+                continue
+            thread.name = _BUSY
+            call()
+            thread.name = _IDLE
+            with self._lock:
+                self._idle.append(calls)
 
 
 def _carry_out(

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers.libvirt import deadlines as module
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from tests.waiting import wait_for
 
@@ -59,12 +60,12 @@ def test_a_call_that_may_take_longer(connection, go):
 
 def test_a_sick_thing_costs_one_thread(deadlines, connection):
     """Whoever asks about it again is told at once, and nothing is called."""
-    before = len(calls())
+    wait_for(lambda: len(calls()) == 1, 'others to have ended')
     for _ in range(5):
         with pytest.raises(exceptions.NotAnswering):
             deadlines.ask(connection, 'sick', lambda: pytest.fail('called'))
 
-    assert len(calls()) == before == 1
+    assert len(calls()) == 1
 
 
 def test_others_go_on(deadlines, connection):
@@ -105,8 +106,41 @@ def test_calls_take_turns(connection, go):
     for thread in threads:
         thread.start()
     wait_for(lambda: begun)
-    assert len(calls()) == 1
+    wait_for(lambda: len(calls()) == 1, 'others to have ended')
     go.set()
     for thread in threads:
         thread.join(PATIENCE)
     assert len(begun) == 2
+
+
+def test_a_thread_that_is_idle_has_the_next_call(connection):
+    deadlines, used = Deadlines(PATIENCE, PATIENCE), set()
+    for _ in range(10):
+        used.add(deadlines.ask(connection, 'well', threading.get_ident))
+        # It is idle right after its caller has the answer.
+        wait_for(lambda: deadlines._callers._idle, 'an idle thread')
+
+    assert len(used) == 1
+
+
+def test_a_thread_that_is_idle_for_long_ends(connection, monkeypatch):
+    monkeypatch.setattr(module, '_IDLE_SECONDS', 0.01)
+    deadlines = Deadlines(PATIENCE, PATIENCE)
+    thread = deadlines.ask(connection, 'well', threading.current_thread)
+    wait_for(lambda: not thread.is_alive(), 'its end')
+
+    assert deadlines.ask(connection, 'well', lambda: 1) == 1
+
+
+def test_no_thread_can_be_had(connection, monkeypatch):
+    """Whoever asks about the same thing next may have one."""
+    deadlines = Deadlines(PATIENCE, PATIENCE)
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, 'start', start)
+        with pytest.raises(RuntimeError):
+            deadlines.ask(connection, 'well', lambda: 1)
+    assert deadlines.ask(connection, 'well', lambda: 1) == 1
