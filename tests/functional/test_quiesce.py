@@ -229,9 +229,13 @@ def test_the_clock_is_set_after_a_revert(system, emulator):
     assert warnings(emulator, accepted) == []
 
 
-def test_a_clock_that_cannot_be_set_is_told(make_system, emulator):
+@pytest.mark.parametrize('channel', [True, False])
+def test_a_clock_that_cannot_be_set_is_told(make_system, emulator, channel):
     """Without an agent the revert takes place, with a warning."""
-    system = make_system(agent=False).boot()
+    system = make_system(agent=channel).boot()
+    if channel:
+        system.guest.wait_agent()
+        system.guest.run('killall qemu-ga')
     emulator.create(system.uuid, Name='s', Quiesce='Never')
 
     accepted = emulator.post_revert(system.uuid, 's')

@@ -33,9 +33,10 @@ _CODES = frozenset(
 # From here on libvirt has a code for whatever an agent answers.
 _CODED_SINCE = 11_003_000
 
-# Until the agent of a guest that has just been reverted is heard again.
-_RETURN_SECONDS = 5.0
-_POLL_SECONDS = 0.2
+# Until the agent of a guest that has just been reverted is heard again; and
+# how long it takes QEMU to tell that there is one after all.
+_RETURN_SECONDS, _NOTICE_SECONDS = 5.0, 0.1
+_POLL_SECONDS = 0.05
 
 
 class AgentError(Exception):
@@ -107,10 +108,19 @@ def thaw(domain: Domain, seconds: int, context: contract.TaskContext) -> None:
 
 
 def set_clock(
-    domain: Domain, seconds: int, context: contract.TaskContext
+    domain: Domain,
+    seconds: int,
+    context: contract.TaskContext,
+    expected: bool,
 ) -> None:
-    """Set the guest's clock to the present, or report that it is behind."""
-    deadline = time.monotonic() + _RETURN_SECONDS
+    """
+    Set the guest's clock to the present, or report that it is behind.
+
+    *seconds* is how long the agent may take to answer; it is not waited for
+    to come back where none is *expected*.
+    """
+    patience = _RETURN_SECONDS if expected else _NOTICE_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             with failures(domain):

@@ -138,7 +138,21 @@ def _set_clock(revert: Reverting, conf: cfg.ConfigOpts) -> None:
     running = domain.power_state == contract.ON
     if revert.memory and running and conf.revert.sync_guest_time:
         seconds = conf.snapshots.quiesce_timeout
-        agent.set_clock(domain, seconds, revert.context)
+        agent.set_clock(domain, seconds, revert.context, _has_agent(revert))
+
+
+def _has_agent(revert: Reverting) -> bool:
+    """
+    Whether the guest is taken to have an agent.
+
+    That was seen while it ran.  Whether it had one when it was captured QEMU
+    tells as soon as it runs again.
+    """
+    journal = revert.journal
+    return (
+        journal.power_state == contract.OFF
+        or xml.agent_state(xml.parse(journal.live_xml)) == 'connected'
+    )
 
 
 # Firmware --------------------------------------------------------------------
