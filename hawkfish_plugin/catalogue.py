@@ -118,7 +118,7 @@ class Catalogue:
     def deciding(self, *systems: contract.System) -> Iterator[None]:
         """Decide alone what is submitted for *systems*; see ``locks``."""
         uuids = [system.uuid for system in systems]
-        with self._locks.deciding(*uuids), self._driver.at_one_time():
+        with self._locks.deciding(*uuids), self._driver.at_one_time(*uuids):
             yield
 
     def check_whole(self, system: contract.System) -> None:

@@ -424,13 +424,25 @@ class ServesSystems(Protocol):
 class ListsSnapshots(Protocol):
     """The snapshots that a hypervisor has, and what can be had."""
 
-    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+    def at_one_time(
+        self, *systems: str
+    ) -> contextlib.AbstractContextManager[None]:
         """
-        A block in which what is asked is one decision.
+        A block in which what is asked is one decision, on *systems* if given.
 
         What this thread asks in it may be answered by one look, whatever
         freshness is asked for: one made in the block, and since what this
         thread has changed last.
+        """
+
+    def carrying_out(
+        self, system: str
+    ) -> contextlib.AbstractContextManager[None]:
+        """
+        The same for a task, which was decided on for *system*.
+
+        Where that was a moment ago, and this process has changed nothing
+        since, what it has seen of files may do for the task.
         """
 
     def snapshots(self, uuid: str) -> Sequence[Snapshot]:

@@ -119,8 +119,12 @@ class FakeDriver(FakeBundles, FakeBackups, FakeVerifying):
             for uuid in self._systems().systems
         }
 
-    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
+    def at_one_time(
+        self, *systems: str
+    ) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
+
+    carrying_out = at_one_time
 
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         self.resolve(uuid)

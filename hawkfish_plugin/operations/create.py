@@ -382,6 +382,10 @@ class Create(Operation):
     # The operation: what was true at the request need not be true any more -
 
     def run(self, context: Context) -> dict[str, Any]:
+        with self._driver.carrying_out(context.task.one_system.uuid):
+            return self._run(context)
+
+    def _run(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = CreateArguments.load(task.arguments)
         self._check_whole(task.one_system, arguments)
@@ -407,7 +411,7 @@ class Create(Operation):
         self, context: Context, arguments: CreateArguments
     ) -> contract.Created:
         system = context.task.one_system
-        with self._findings.changing(system):
+        with self._findings.telling(system):
             return self._driver.create(system.uuid, arguments.request, context)
 
     def _make_room(self, context: Context, arguments: CreateArguments) -> bool:
@@ -480,13 +484,16 @@ class Create(Operation):
         ]
         return Seen(arguments.request, forecast, lacking, others)
 
+    def look_after(self, task: Task) -> None:
+        self._findings.look(task.one_system)
+
     def settle(self, context: Context) -> dict[str, Any]:
         if context.last_step == _ROOM:
             # Nothing of its own was begun.
             return self.run(context)
         task = context.task
         request = CreateArguments.load(task.arguments).request
-        with self._findings.changing(task.one_system):
+        with self._findings.telling(task.one_system):
             made = self._driver.settle_create(
                 task.one_system.uuid, request, context
             )

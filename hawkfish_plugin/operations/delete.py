@@ -174,7 +174,7 @@ class Delete(Operation):
     ) -> None:
         """Let *call* of the driver delete a snapshot; its notes follow."""
         try:
-            with self._findings.changing(system):
+            with self._findings.telling(system):
                 call(system.uuid, name, context)
         except exceptions.HawkFishError:
             # In this try or in an earlier one, whatever stands in the way.
@@ -182,6 +182,9 @@ class Delete(Operation):
             self.note_damage(system.uuid, name, created, journal)
             raise
         self._notes.forget(system.uuid, name)
+
+    def look_after(self, task: Task) -> None:
+        self._findings.look(task.one_system)
 
     def check_again(
         self,

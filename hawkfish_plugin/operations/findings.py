@@ -93,31 +93,14 @@ class Findings:
         """Whether a task works on *system*, or will."""
         return bool(self._tasks.active(system.uuid))
 
-    @contextlib.contextmanager
-    def changing(self, system: contract.System) -> Iterator[None]:
-        """
-        The same; record besides what the block leaves *system* with.
-
-        It is the work of a task, or its settling.
-        """
-        with self.telling(system):
-            try:
-                yield
-            except exceptions.Unavailable:
-                # It goes on later.
-                raise
-            except exceptions.HawkFishError:
-                self._look(system)
-                raise
-            self._look(system)
-
     def mended(self, system: contract.System) -> None:
         """Whatever is found from now on is another finding."""
         with self._lock:
             for key in [key for key in self._told if key[0] == system.uuid]:
                 del self._told[key]
 
-    def _look(self, system: contract.System) -> None:
+    def look(self, system: contract.System) -> None:
+        """Record what a task has left *system* with, which it has locked."""
         if not isinstance(self._driver, sharing.FindsUnsafe):
             return
         # Who looks for it next finds it as well.

@@ -98,7 +98,7 @@ class ImportOver(Operation):
         task = context.task
         self._check_safety_snapshot(task)
         arguments = ImportOverArguments.load(task.arguments)
-        with self._findings.changing(task.one_system):
+        with self._findings.telling(task.one_system):
             _over(self._driver).import_over(
                 task.one_system.uuid,
                 OverRequest.load(arguments.request),
@@ -111,11 +111,14 @@ class ImportOver(Operation):
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
         arguments = ImportOverArguments.load(task.arguments)
-        with self._findings.changing(task.one_system):
+        with self._findings.telling(task.one_system):
             _over(self._driver).settle_over(
                 task.one_system.uuid, arguments.files, context
             )
         return self._done(task)
+
+    def look_after(self, task: Task) -> None:
+        self._findings.look(task.one_system)
 
     def _check_safety_snapshot(self, task: Task) -> None:
         """Raise where the safety snapshot has not been created."""

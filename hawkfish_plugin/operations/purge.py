@@ -173,6 +173,9 @@ class Purge(Operation):
         )
         context.step('purge', done)
 
+    def look_after(self, task: Task) -> None:
+        self._delete.look_after(task)
+
     def leave(self, task: Task) -> None:
         journal = PurgeJournal.load(task.journal)
         if journal.purging and journal.purging not in journal.deleted:

@@ -179,9 +179,12 @@ class Revert(Operation):
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
         self._check_safety_snapshot(task)
-        catalogue.check_intact(self._same(task))
         system = task.one_system
-        with self._driver.at_one_time(), self._findings.changing(system):
+        with (
+            self._driver.carrying_out(system.uuid),
+            self._findings.telling(system),
+        ):
+            catalogue.check_intact(self._same(task))
             self._driver.revert(system.uuid, _request(task), context)
             # It may have mended the definition.
             self._findings.mended(system)
@@ -190,9 +193,12 @@ class Revert(Operation):
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
         system = task.one_system
-        with self._findings.changing(system):
+        with self._findings.telling(system):
             self._driver.settle_revert(system.uuid, _request(task), context)
         return {'snapshot': task.one_snapshot}
+
+    def look_after(self, task: Task) -> None:
+        self._findings.look(task.one_system)
 
     def _same(self, task: Task) -> catalogue.View:
         created = RevertArguments.load(task.arguments).created

@@ -116,6 +116,8 @@ class Execution:
                     # not find a task that has begun and does not hold it.
                     state, outcome = self._outcome(turn, operation)
                     ended = self._finish(task, operation, state, outcome)
+                    if ended:
+                        _look_after(task, operation)
                 if (
                     ended
                     and state == COMPLETED
@@ -306,6 +308,13 @@ class Execution:
         except Exception:
             LOG.exception('What follows task %s failed', task.id)
         self._tasks.ends.followed(task)
+
+
+def _look_after(task: Task, operation: Operation) -> None:
+    try:
+        operation.look_after(task)
+    except Exception:
+        LOG.exception('The look after task %s failed', task.id)
 
 
 def _waiting(task: Task) -> str:

@@ -102,6 +102,14 @@ class Operation(abc.ABC):
         the process died, or if the hypervisor or the database was away.
         """
 
+    def look_after(self, task: 'Task') -> None:  # noqa: B027
+        """
+        See what *task*, which has ended, has left its systems with.
+
+        They are locked still, unless the process has died.
+        An error is logged and does not affect the task.
+        """
+
     def refusal(self, rival: 'Task') -> exceptions.HawkFishError:
         """The error where *rival* is active on the same subject already."""
         return exceptions.SnapshotBusy(

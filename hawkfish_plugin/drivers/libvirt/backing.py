@@ -77,19 +77,21 @@ def of_all(
     cannot be looked at, *former* is all that is known of it.
     """
     all_of = Volumes({}, {}, frozenset())
-    active = set()
-    for name, pool in _active(storage, all_of, former).items():
-        look = functools.partial(_of_pool, storage, pool, name, known)
-        found = _look(name, functools.partial(storage.ask, name, look))
-        if found is not None:
-            active.add(name)
-            _add(all_of, found, name, former)
+    active, seen = _active(storage, all_of, former), set[str]()
     for folder in folders:
         look = functools.partial(_of_folder, storage, folder, known)
         found = _look(folder, functools.partial(storage.look, folder, look))
         if found is not None:
             _add(all_of, found, folder, former)
-    return all_of._replace(active=frozenset(active))
+            if not found.unread:
+                seen |= found.active
+    for name in active.keys() - seen:
+        look = functools.partial(_of_pool, storage, active[name], name, known)
+        found = _look(name, functools.partial(storage.ask, name, look))
+        if found is not None:
+            seen.add(name)
+            _add(all_of, found, name, former)
+    return all_of._replace(active=frozenset(seen))
 
 
 def _active(
@@ -146,7 +148,19 @@ def _of_folder(
     found = _of_pool(storage, pool, folder, known)
     # Raises where another process has stopped it meanwhile.
     pool.numOfVolumes()
-    return found
+    theirs = pools.active_over(storage.connection, folder)
+    return found and _with_those_of(found, theirs)
+
+
+def _with_those_of(
+    found: Volumes, pool: libvirt.virStoragePool | None
+) -> Volumes:
+    """The same of somebody's *pool* over the same folder."""
+    if pool is None:
+        return found
+    name = pool.name()
+    theirs = {(name, place[1]): v for place, v in found.found.items()}
+    return Volumes(found.found | theirs, found.unread, frozenset([name]))
 
 
 def _of_pool(

@@ -120,9 +120,9 @@ class Changes(Safety):
         self, uuid: str, name: str, context: contract.TaskContext
     ) -> None:
         with self._changing(uuid):
-            self._check(uuid, backup_jobs.check_free)
-            self._check(uuid, self._check_safe)
             with self._hypervisor.domain(uuid, contract.DELETE) as domain:
+                backup_jobs.check_free(domain)
+                self._check_safe(domain)
                 self._find_firmware(domain, name)
             self._deletes.run(uuid, name, context)
 
@@ -183,11 +183,14 @@ class Changes(Safety):
     def _changing(self, uuid: str) -> Iterator[None]:
         """
         Remember nothing of the domain *uuid* from before the block's end.
+
+        What is looked at in it before the first change is one decision.
         """
         try:
-            yield
+            with self._hypervisor.moments.within():
+                yield
         finally:
-            self._sizes.forget(uuid)
+            self._ledger.outdate()
             self._orders.forget(uuid)
 
     def sweep(self, noted: Collection[str]) -> Sequence[str]:

@@ -17,7 +17,13 @@ from collections.abc import Callable, Iterator
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import domains, errors, hosts, opening
+from hawkfish_plugin.drivers.libvirt import (
+    domains,
+    errors,
+    hosts,
+    moments,
+    opening,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -67,9 +73,9 @@ class Hypervisor:
             elif not self._shared.is_used(connection):
                 self._idle.append(connection)
 
-    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
-        """See ``contract.ListsSnapshots``."""
-        return self._shared.moments.at_one_time()
+    @property
+    def moments(self) -> moments.Moments:
+        return self._shared.moments
 
     @contextlib.contextmanager
     def domain(

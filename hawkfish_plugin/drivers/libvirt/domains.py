@@ -9,7 +9,7 @@ snapshot is decided by whoever makes it.
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import libvirt
@@ -57,9 +57,18 @@ class Domain:
         """
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
         flags |= libvirt.VIR_DOMAIN_XML_SECURE if secure else 0
+        return self.once('definition', lambda: self._text(flags), flags)
+
+    def _text(self, flags: int) -> str:
         if self.id < 0:
             return self.handle.XMLDesc(flags)
         return self.asked(lambda: self.handle.XMLDesc(flags))
+
+    def once(
+        self, what: str, ask: Callable[[], T], more: Hashable = None
+    ) -> T:
+        """What *ask* says of *what*; see ``Moments.once``."""
+        return self.host.moments.once((self.uuid, what, more), ask)
 
     def definition(
         self, inactive: bool = False, secure: bool = False
@@ -96,7 +105,9 @@ class Domain:
 
     @property
     def is_persistent(self) -> bool:
-        return bool(self.handle.isPersistent())
+        return self.once(
+            'persistent', lambda: bool(self.handle.isPersistent())
+        )
 
     # What it does ----------------------------------------------------------
 

@@ -235,6 +235,29 @@ class HostFiles:
             return None
         return float(self._stamps[path].written)
 
+    def has_all(self, paths: Set[str]) -> bool:
+        """Whether each of *paths* was seen, where that could be looked at."""
+        return all(
+            path in self._allocations
+            or self.identities.seen(path) is not None
+            or posixpath.dirname(path) in self.unread
+            for path in paths
+        )
+
+    def allocation(self, path: str) -> int:
+        """The bytes that the file at *path* takes; none where it is gone."""
+        if path not in self._allocations:
+            path = self.identities.of(path)
+        return self._allocations.get(path, 0)
+
+    @functools.cached_property
+    def _allocations(self) -> Mapping[str, int]:
+        of = self.identities.of
+        found = {
+            path: int(s.allocation or 0) for path, s in self._stamps.items()
+        }
+        return {of(path): size for path, size in found.items()} | found
+
     @functools.cached_property
     def _stamps(self) -> Mapping[str, Stamp]:
         return {v.path: v.stamp for v in self.volumes.values() if v.stamp}
@@ -270,14 +293,21 @@ class HostFiles:
         paths: frozenset[str],
         freshness: contract.Freshness,
         asked: float,
+        oldest: float = 0.0,
     ) -> bool:
-        """Whether it has what was *asked* for of *paths* at that time."""
+        """
+        Whether it has what was *asked* for of *paths* at that time.
+
+        Nothing that was listed before *oldest* has.
+        """
         since = {
             contract.Freshness.CACHED: self.listed + _REMEMBERED_SECONDS,
             contract.Freshness.LISTED: self.listed,
             contract.Freshness.FULL: self.read,
         }[freshness]
-        if not folders_of(paths) <= self.folders or since <= asked:
+        if self.listed < oldest or since <= asked:
+            return False
+        if not folders_of(paths) <= self.folders:
             return False
         is_cached = freshness == contract.Freshness.CACHED
         return is_cached or self._carried.isdisjoint(self.chains(paths))

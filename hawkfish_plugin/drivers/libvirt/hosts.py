@@ -100,7 +100,7 @@ class Host:
             connection,
             shared.looks,
             self.check_active,
-            self.moments.changing,
+            self.moments,
         )
         self._queries = shared.queries
         self._changes = shared.changes

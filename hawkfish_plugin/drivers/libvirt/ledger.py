@@ -55,6 +55,7 @@ class Ledger:
             reads_all: threading.Lock() for reads_all in (False, True)
         }
         self._known: HostFiles | None = None
+        self._outdated = 0.0
 
     def of(
         self,
@@ -110,6 +111,18 @@ class Ledger:
         _, found = self._find(domain, seen, paths, freshness)
         return [dependent for dependent, _ in found]
 
+    def all_of(self, host: Host, paths: Set[str]) -> HostFiles:
+        """What is known of the host, with *paths* as far as they are there."""
+        known = self._look(host, frozenset(paths), contract.Freshness.CACHED)
+        if known.has_all(paths):
+            return known
+        # Another process may have made a snapshot.
+        return self._look(host, frozenset(paths), contract.Freshness.LISTED)
+
+    def outdate(self) -> None:
+        """Look again, as an operation may have changed what was seen."""
+        self._outdated = time.monotonic()
+
     def files(
         self,
         host: Host,
@@ -153,13 +166,14 @@ class Ledger:
         lock = self._locks[full]
         if freshness == contract.Freshness.CACHED and lock.locked():
             asked -= _WHILE_LOOKING_SECONDS
+        oldest = self._outdated
         known = self._known
-        if known and known.will_do(paths, freshness, asked):
+        if known and known.will_do(paths, freshness, asked, oldest):
             return known
         with _turn(lock):
             known = self._known
             # Another thread may have looked meanwhile.
-            if not known or not known.will_do(paths, freshness, asked):
+            if not known or not known.will_do(paths, freshness, asked, oldest):
                 known = _look(host, paths, known, full)
                 self._known = known
             return known

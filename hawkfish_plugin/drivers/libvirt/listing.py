@@ -33,8 +33,15 @@ LOG = logging.getLogger(__name__)
 class Snapshots(Part):
     """See ``contract.ListsSnapshots``."""
 
-    def at_one_time(self) -> contextlib.AbstractContextManager[None]:
-        return self._hypervisor.at_one_time()
+    def at_one_time(
+        self, *systems: str
+    ) -> contextlib.AbstractContextManager[None]:
+        return self._hypervisor.moments.at_one_time(*systems)
+
+    def carrying_out(
+        self, system: str
+    ) -> contextlib.AbstractContextManager[None]:
+        return self._hypervisor.moments.carrying_out(system)
 
     def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]:
         with self._hypervisor.domain(uuid, 'list') as domain:
@@ -53,7 +60,10 @@ class Snapshots(Part):
         uuid: str,
         freshness: contract.Freshness = contract.Freshness.CACHED,
     ) -> contract.Inventory:
-        with self._hypervisor.domain(uuid, 'list') as domain:
+        with (
+            self._hypervisor.moments.within(),
+            self._hypervisor.domain(uuid, 'list') as domain,
+        ):
             current = snapshots.current(domain)
             seen = snapshots.read_all(domain)
             written = snapshots.written(domain, seen)
@@ -61,10 +71,12 @@ class Snapshots(Part):
             disks = {
                 s.record.name: sizes.disk_files(domain.host, s) for s in seen
             }
+            # The freshest look first: it will do for the others.
+            dependents = self._find_dependents(domain, seen, disks, freshness)
             return contract.Inventory(
                 records,
                 self._measure(domain, seen, records, disks),
-                self._find_dependents(domain, seen, disks, freshness),
+                dependents,
                 self._find_written(domain, disks),
             )
 
@@ -75,10 +87,10 @@ class Snapshots(Part):
         records: Sequence[contract.Snapshot],
         disks: Mapping[str, Sequence[str]],
     ) -> Mapping[str, contract.Size]:
-        paths = [path for s in seen for path in s.own_files]
-        paths += [path for found in disks.values() for path in found]
+        paths = {path for s in seen for path in s.own_files}
+        paths = paths.union(*disks.values())
         try:
-            takes = self._sizes.of(domain.host.storage, domain.uuid, paths)
+            files = self._ledger.all_of(domain.host, paths)
         except exceptions.NotAnswering as exc:
             LOG.warning('Not measured: %s', messages.text(exc))
             return {}
@@ -87,7 +99,7 @@ class Snapshots(Part):
             domain.host.raise_if_lost(exc)
             LOG.warning('Not measured: %s', errors.text(exc))
             return {}
-        return sizes.measure(seen, records, disks, takes)
+        return sizes.measure(seen, records, disks, files.allocation)
 
     def _find_dependents(
         self,

@@ -51,4 +51,9 @@ def definition(domain: Domain, path: str) -> xml.Element:
     """The definition of the running system in the image at *path*."""
     secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
     connection = domain.host.connection
-    return xml.parse(connection.saveImageGetXMLDesc(path, secure))
+    text = domain.once(
+        'memory image',
+        lambda: connection.saveImageGetXMLDesc(path, secure),
+        path,
+    )
+    return xml.parse(text)

@@ -2,44 +2,144 @@
 """
 What may be decided by one look.
 
-A decision asks many questions about the files of a host, one after the other,
-and each look at these takes as long as the host is big.  Owns since when a
-look will do for who decides: the begin of the decision, or what the same
-thread has changed last.
+A decision asks many questions about a host, one after the other, and often
+the same one; and each look at its files takes as long as the host is big.
+Owns since when a look will do for who decides: the begin of the decision, or
+what the same thread has changed last; and the answers that a decision has.
+
+A request decides, and its task decides again, a moment later as a rule.  The
+task asks anew what its domain is and does.  What it may take from its request
+is what was seen of files, for ``_HANDED_SECONDS``, and only as long as this
+process changes nothing on the host: between any look and what is done after
+it others may change files, however short that is.  Before files are merged or
+removed they are read in any case.
 """
 
 import contextlib
+import dataclasses
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar, cast
+
+T = TypeVar('T')
 
 # Who waits in the middle of a decision looks again.
 _MOST_SECONDS = 5.0
+_HANDED_SECONDS = 0.5
+
+# Of each question, when it was asked, and the answer.
+_Answers = dict[Hashable, tuple[float, Any]]
 
 
-class Moments(threading.local):
-    """The decisions of each thread."""
+@dataclasses.dataclass
+class _Decision:
+    """What was asked since it *began*; *files* are the answers on these."""
 
-    _began: float | None = None
-    _changed = 0.0
+    began: float
+    answers: _Answers = dataclasses.field(default_factory=dict)
+    files: _Answers = dataclasses.field(default_factory=dict)
+
+
+class _Thread(threading.local):
+    decision: _Decision | None = None
+    changed = 0.0
+
+
+class Moments:
+    """The decisions of each thread about one host."""
+
+    def __init__(self) -> None:
+        self._here = _Thread()
+        self._changed = 0.0
+        self._handed: dict[str, _Decision] = {}
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def at_one_time(self) -> Iterator[None]:
-        """What is asked in the block is one decision, or part of one."""
-        outer, self._began = self._began, time.monotonic()
+    def at_one_time(self, *systems: str) -> Iterator[None]:
+        """
+        What is asked in the block is one decision, on *systems* if given.
+
+        Their tasks can take over what was seen; see ``carrying_out``.
+        """
+        decision = _Decision(time.monotonic())
+        with self._deciding(decision):
+            yield
+        with self._lock:
+            for system in systems:
+                self._handed[system] = decision
+
+    @contextlib.contextmanager
+    def carrying_out(self, system: str) -> Iterator[None]:
+        """The same of a task, which was decided on for *system*."""
+        now = time.monotonic()
+        with self._lock:
+            late = now - _HANDED_SECONDS
+            self._handed = {
+                uuid: each
+                for uuid, each in self._handed.items()
+                if each.began > max(late, self._changed)
+            }
+            handed = self._handed.pop(system, None)
+        decision = _Decision(now)
+        if handed:
+            decision = _Decision(handed.began, files=dict(handed.files))
+        with self._deciding(decision):
+            yield
+
+    @contextlib.contextmanager
+    def within(self) -> Iterator[None]:
+        """One decision, or part of the one that the thread is at already."""
+        if self._decision:
+            yield
+        else:
+            with self.at_one_time():
+                yield
+
+    @contextlib.contextmanager
+    def _deciding(self, decision: _Decision) -> Iterator[None]:
+        outer, self._here.decision = self._here.decision, decision
         try:
             yield
         finally:
-            self._began = outer
+            self._here.decision = outer
+
+    @property
+    def _decision(self) -> _Decision | None:
+        """That of this thread, until it changes something."""
+        decision = self._here.decision
+        if decision and self._here.changed <= decision.began:
+            return decision
+        return None
+
+    def once(
+        self, question: Hashable, ask: Callable[[], T], of_files: bool = False
+    ) -> T:
+        """
+        What *ask* says; in a decision, what it said to the same *question*.
+
+        Only until something is changed: what follows waits for things to
+        happen, and asks to see them.
+        """
+        decision = self._decision
+        if decision is None:
+            return ask()
+        answers = decision.files if of_files else decision.answers
+        asked, answer = answers.get(question, (0.0, None))
+        if asked < self.since:
+            asked = time.monotonic()
+            answer = ask()
+            answers[question] = asked, answer
+        return cast(T, answer)
 
     def changing(self) -> None:
         """Something is about to be changed, or was: no look of before does."""
-        self._changed = time.monotonic()
+        self._here.changed = self._changed = time.monotonic()
 
     @property
     def since(self) -> float:
         """When a look that will do for what is asked now may have begun."""
-        now = time.monotonic()
-        if self._began is None:
+        now, decision = time.monotonic(), self._here.decision
+        if decision is None:
             return now
-        return max(self._began, self._changed, now - _MOST_SECONDS)
+        return max(decision.began, self._here.changed, now - _MOST_SECONDS)

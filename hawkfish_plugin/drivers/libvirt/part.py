@@ -11,7 +11,6 @@ from oslo_config import cfg
 from hawkfish_plugin.drivers.libvirt import (
     connections,
     ledger,
-    sizes,
     snapshots,
 )
 from hawkfish_plugin.emulator import internals
@@ -23,8 +22,8 @@ class Part:
     """
     A part of a driver, which serves the domains of the emulator's URI.
 
-    Owned by all parts is what has been seen of the hypervisor: who stands on
-    which file, what each takes, and the order of the snapshots.
+    Owned by all parts is what has been seen of the hypervisor: its files, who
+    stands on which, and the order of the snapshots.
     """
 
     def __init__(
@@ -37,5 +36,4 @@ class Part:
         self._conf = conf
         self._hypervisor = connections.Hypervisor(self.target)
         self._ledger = ledger.Ledger()
-        self._sizes = sizes.Sizes()
         self._orders = snapshots.Orders()

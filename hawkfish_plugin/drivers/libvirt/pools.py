@@ -172,12 +172,21 @@ def _create(
 ) -> libvirt.virStoragePool:
     # libvirt allows one pool of a kind for each spelling of a folder, whether
     # it is active or not: the first may be somebody's.
+    if active_over(connection, folder):
+        return _create_beside(connection, folder)
     try:
         return connection.storagePoolCreateXML(_describe(folder))
     except libvirt.libvirtError as exc:
-        holder = _at(connection, folder) if _is_taken(exc) else None
-        if not _is_taken(exc) or _is_ours(holder):
+        # Another process looks into it, or somebody has a pool that is off.
+        if not _is_taken(exc) or _at(connection, folder) is not None:
             raise
+    return _create_beside(connection, folder)
+
+
+def _create_beside(
+    connection: libvirt.virConnect, folder: str
+) -> libvirt.virStoragePool:
+    """The same by another spelling, as the first is somebody's."""
     again = posixpath.join(folder, '.')
     return connection.storagePoolCreateXML(_describe(again))
 

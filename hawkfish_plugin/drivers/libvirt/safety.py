@@ -19,11 +19,17 @@ class Safety(Part):
     """See ``sharing.FindsUnsafe``."""
 
     def violations(self, uuid: str) -> Sequence[exceptions.Unsafe]:
-        with self._hypervisor.domain(uuid, 'look-up') as domain:
+        with (
+            self._hypervisor.moments.within(),
+            self._hypervisor.domain(uuid, 'look-up') as domain,
+        ):
             return unsafe.violations(domain, self._ledger, _LISTED)
 
     def check_start(self, uuid: str) -> None:
-        with self._hypervisor.domain(uuid, 'start') as domain:
+        with (
+            self._hypervisor.moments.within(),
+            self._hypervisor.domain(uuid, 'start') as domain,
+        ):
             unsafe.check_start(domain, self._ledger, _LISTED)
 
     def plan_repair(self, uuid: str) -> Sequence[sharing.Repair]:

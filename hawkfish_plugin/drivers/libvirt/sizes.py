@@ -9,12 +9,8 @@ after, and count for its children, or for the present state.  The first
 snapshot has the disks that the domain began with, which are not its own.
 """
 
-import math
-import posixpath
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import cachetools
 import libvirt
 
 from hawkfish_plugin import exceptions, tree
@@ -22,71 +18,26 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import parsed, plan, snapshots
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.hosts import Host
-from hawkfish_plugin.drivers.libvirt.storage import Storage
-
-# Each look costs a refresh of the pool that holds the files.
-_REMEMBERED_SECONDS = 10.0
-
-
-class Sizes:
-    """What the files of each domain take, as seen a few seconds ago."""
-
-    def __init__(self) -> None:
-        # By the UUID of the domain, the bytes by the path.
-        self._seen: cachetools.TTLCache[str, dict[str, int]] = (
-            cachetools.TTLCache(math.inf, _REMEMBERED_SECONDS)
-        )
-        self._lock = threading.Lock()
-
-    def forget(self, uuid: str) -> None:
-        """Look again, as an operation may have changed the domain's files."""
-        with self._lock:
-            self._seen.pop(uuid, None)
-
-    def of(
-        self, storage: Storage, uuid: str, paths: Sequence[str]
-    ) -> dict[str, int]:
-        """The bytes that *paths* take; those that are gone take none."""
-        with self._lock:
-            takes = self._seen.setdefault(uuid, {})
-            seen = dict(takes)
-        # Not under the lock: another domain need not wait for this look.
-        found = _look(storage, [path for path in paths if path not in seen])
-        with self._lock:
-            # Forgotten meanwhile, it is not remembered.
-            takes |= found
-        seen |= found
-        return {path: seen[path] for path in paths}
-
-
-def _look(storage: Storage, paths: Sequence[str]) -> dict[str, int]:
-    by_folder: dict[str, list[str]] = {}
-    for path in paths:
-        by_folder.setdefault(posixpath.dirname(path), []).append(path)
-    found = dict.fromkeys(paths, 0)
-    for folder, wanted in by_folder.items():
-        found |= storage.allocations(folder, wanted)
-    return found
 
 
 def measure(
     seen: Sequence[parsed.ParsedSnapshot],
     records: Sequence[contract.Snapshot],
     disks: Mapping[str, Sequence[str]],
-    takes: Mapping[str, int],
+    takes: Callable[[str], int],
 ) -> dict[str, contract.Size]:
     """
     The size of each external snapshot, by its name.
 
     *seen* and *records* are of all snapshots of a domain, *disks* the files
-    of each, and *takes* the bytes that every file takes.
+    of each, and *takes* tells how many bytes a file takes.
     """
     own = {s.record.name: s.own_files for s in seen}
     above, below = tree.ancestors(records), tree.children(records)
     return {
         s.name: contract.Size(
-            sum(takes[path] for path in own[s.name]),
-            sum(takes[path] for path in disks[s.name]) if s.parent else 0,
+            sum(map(takes, own[s.name])),
+            sum(map(takes, disks[s.name])) if s.parent else 0,
             not (s.current or s.name in above or s.name in below),
         )
         for s in records

@@ -49,11 +49,18 @@ def names(domain: Domain) -> set[str]:
 
 def describe(domain: Domain, name: str) -> xml.Element:
     """The XML of one snapshot, as it can be redefined."""
-    return xml.parse(find(domain, name).getXMLDesc(_SECURE))
+    text = domain.once(
+        'snapshot', lambda: find(domain, name).getXMLDesc(_SECURE), name
+    )
+    return xml.parse(text)
 
 
 def texts(domain: Domain) -> list[str]:
     """The XML of every snapshot, but of those that vanish meanwhile."""
+    return [*domain.once('snapshots', lambda: _texts(domain))]
+
+
+def _texts(domain: Domain) -> Sequence[str]:
     found = []
     for snapshot in domain.handle.listAllSnapshots():
         try:
@@ -71,6 +78,10 @@ def read_all(domain: Domain) -> list[parsed.ParsedSnapshot]:
 
 def current(domain: Domain) -> str | None:
     """The name of the current snapshot, which the domain grows from."""
+    return domain.once('current snapshot', lambda: _current(domain))
+
+
+def _current(domain: Domain) -> str | None:
     with contextlib.suppress(libvirt.libvirtError):
         if domain.handle.hasCurrentSnapshot():
             return domain.handle.snapshotCurrent().getName()

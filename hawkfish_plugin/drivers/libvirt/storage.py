@@ -13,13 +13,12 @@ needs more raises FolderUnreadable.  Whatever does not answer in time raises
 NotAnswering.  Long, as all that is done to files stands together.
 """
 
-import contextlib
 import dataclasses
 import functools
 import posixpath
 import time
-from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
 
 import libvirt
 
@@ -36,6 +35,7 @@ from hawkfish_plugin.drivers.libvirt import (
 )
 from hawkfish_plugin.drivers.libvirt.chains import Found, walk
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
+from hawkfish_plugin.drivers.libvirt.moments import Moments
 
 T = TypeVar('T')
 
@@ -49,8 +49,6 @@ _MOST_TABLE_BYTES = 16 * 2**20
 _PART_BYTES = 256 * 2**10
 # How long a volume is waited for that is being allocated.
 _ALLOCATING_SECONDS, _POLL_SECONDS = 10.0, 0.05
-# How many volumes of a list cost as much as to find one.
-_LISTED_WHILE_FOUND = 10
 
 
 def _deadlines() -> Deadlines:
@@ -71,13 +69,13 @@ class Storage:
         self,
         connection: libvirt.virConnect,
         looks: Looks,
-        check_active: Callable[[], None] = lambda: None,
-        changed: Callable[[], None] = lambda: None,
+        check_active: Callable[[], None],
+        moments: Moments,
     ) -> None:
         self.connection = connection
         self._looks = looks
         self._check_active = check_active
-        self._changed = changed
+        self._moments = moments
 
     def ask(self, folder: str, call: Callable[[], T]) -> T:
         """What *call* says of *folder*, or a pool; see ``Deadlines.ask``."""
@@ -136,13 +134,22 @@ class Storage:
 
         What cannot be found out counts as being there.
         """
+        return self._seen(path).is_there
+
+    def _seen(self, path: str) -> '_Seen':
+        return self._moments.once(
+            ('file', path), lambda: self._see(path), of_files=True
+        )
+
+    def _see(self, path: str) -> '_Seen':
         try:
-            return self._with(path, lambda volume: volume is not None)
+            return self._with(path, _seen)
         except exceptions.FolderUnreadable:
-            return self.ask(
+            is_there = self.ask(
                 posixpath.dirname(path),
                 lambda: pools.is_there(self.connection, path),
             )
+            return _Seen(is_there)
 
     def is_one_file(self, one: str, other: str) -> bool:
         """Whether two paths are of one file, as far as can be found out."""
@@ -151,10 +158,8 @@ class Storage:
         return stamps[1] is not None and stamps[1] in (stamps[0], stamps[2])
 
     def _stamp(self, path: str) -> identities.Stamp | None:
-        with contextlib.suppress(exceptions.FolderUnreadable):
-            described = self._with(path, _described)
-            return None if described is None else identities.stamp(described)
-        return None
+        described = self._see(path).described
+        return None if described is None else identities.stamp(described)
 
     def remove(self, path: str) -> None:
         """Remove the file at *path*, if there is one."""
@@ -171,7 +176,8 @@ class Storage:
 
         Neither has any where it is gone, or where that cannot be found out.
         """
-        return self._usage(path) or (0, 0)
+        described = self._seen(path).described
+        return (0, 0) if described is None else volumes.usage_in(described)
 
     def file_size(self, path: str) -> int | None:
         """The bytes of the file at *path* itself; None where it is gone."""
@@ -183,9 +189,7 @@ class Storage:
 
     def overlay_size(self, base: str) -> int:
         """The most bytes that a new overlay over the file *base* takes."""
-        like = None
-        with contextlib.suppress(exceptions.FolderUnreadable):
-            like = self._with(base, _described)
+        like = self._seen(base).described
         if like is None:
             return volumes.overlay_size(0)
         cluster = int(like.findtext('target/clusterSize') or 0)
@@ -214,12 +218,6 @@ class Storage:
             return not qcow2.is_empty(found, table.length)
         except exceptions.FolderUnreadable:
             return self.exists(path)
-
-    def _usage(self, path: str) -> tuple[int, int] | None:
-        try:
-            return self._with(path, _used)
-        except exceptions.FolderUnreadable:
-            return None
 
     def read(self, path: str, most: int, offset: int = 0) -> bytes | None:
         """
@@ -379,13 +377,11 @@ class Storage:
 
         Raises FolderMissing.
         """
-        like = None
         # Beside what cannot be read it is QEMU's owner who makes it his.
-        with contextlib.suppress(exceptions.FolderUnreadable):
-            like = self._with(base, _described)
-        if like is None and not self.exists(base):
+        seen = self._seen(base)
+        if not seen.is_there:
             raise exceptions.OperationFailed(operation, f'{base} is gone')
-        text = volumes.overlay_xml(path, base, base_format, like)
+        text = volumes.overlay_xml(path, base, base_format, seen.described)
         self._make(posixpath.dirname(path), text, lambda _: None)
 
     def _make(
@@ -423,7 +419,7 @@ class Storage:
             return call()
         finally:
             # What another thread has seen meanwhile is half of it.
-            self._changed()
+            self._moments.changing()
 
     # Many files ------------------------------------------------------------
 
@@ -472,8 +468,17 @@ class Storage:
         self, paths: Iterable[str], fresh: bool = False
     ) -> dict[str, Found]:
         """What is known of *paths*, and of their backing files."""
+        known = self._moments.once(
+            ('walk', fresh), dict[str, Found], of_files=True
+        )
         pending, seen = list(paths), dict[str, Found]()
         while pending:
+            if pending[0] in known:
+                path = pending.pop(0)
+                seen[path] = known[path]
+                base = known[path].below
+                pending += [base] if base and base not in seen else []
+                continue
             folder = posixpath.dirname(pending[0])
             here = [p for p in pending if posixpath.dirname(p) == folder]
             found, below = self.ask(
@@ -481,6 +486,7 @@ class Storage:
                 functools.partial(walk, self.connection, folder, here, fresh),
             )
             seen |= found
+            known |= found
             pending = [p for p in pending if p not in here]
             pending += [p for p in below if p not in seen]
         return seen
@@ -491,6 +497,13 @@ class Storage:
 
         None of either without it.
         """
+        return self._moments.once(
+            ('space', folder),
+            lambda: self._file_system(folder),
+            of_files=True,
+        )
+
+    def _file_system(self, folder: str) -> tuple[int, int]:
         try:
             return self.look(folder, lambda p: _space(p) if p else (0, 0))
         except exceptions.FolderUnreadable:
@@ -501,57 +514,23 @@ class Storage:
         with pools.over_own(self.connection, own) as pool:
             return _space(pool)
 
-    def allocations(self, folder: str, paths: Iterable[str]) -> dict[str, int]:
-        """
-        The bytes that *paths* in *folder* take, of those that are seen.
-        """
-        wanted = {posixpath.basename(path): path for path in paths}
-
-        def find() -> dict[str, int]:
-            theirs = pools.active_over(self.connection, folder)
-            found = {} if theirs is None else self._sizes(theirs, wanted)
-            left = wanted.keys() - found.keys()
-            if left:
-                with (
-                    contextlib.suppress(exceptions.FolderUnreadable),
-                    pools.over(self.connection, folder) as pool,
-                ):
-                    if pool is not None:
-                        found |= self._sizes(pool, left)
-            return found
-
-        return {wanted[k]: size for k, size in self.ask(folder, find).items()}
-
-    def _sizes(
-        self, pool: libvirt.virStoragePool, names: Collection[str]
-    ) -> dict[str, int]:
-        """The bytes that those of the volumes *names* in *pool* take."""
-        found, sizes = dict[str, libvirt.virStorageVol](), {}
-        # One call for each, or one call whose answer names every volume.
-        if len(names) * _LISTED_WHILE_FOUND > pool.numOfVolumes():
-            every = volumes.all_in(pool)
-            found = {name: every[name] for name in names if name in every}
-        else:
-            for name in names:
-                with errors.ignored(self.connection):
-                    found[name] = pool.storageVolLookupByName(name)
-        for name, volume in found.items():
-            with errors.ignored(self.connection):
-                sizes[name] = volumes.usage(volume)[1]
-        return sizes
-
 
 def _space(pool: libvirt.virStoragePool) -> tuple[int, int]:
     found = pool.info()
     return int(found[1]), int(found[3])
 
 
-def _used(volume: libvirt.virStorageVol | None) -> tuple[int, int]:
-    return (0, 0) if volume is None else volumes.usage(volume)
+class _Seen(NamedTuple):
+    """Whether a file is there, and its XML as far as it can be read."""
+
+    is_there: bool
+    described: xml.Element | None = None
 
 
-def _described(volume: libvirt.virStorageVol | None) -> xml.Element | None:
-    return None if volume is None else volumes.describe(volume)
+def _seen(volume: libvirt.virStorageVol | None) -> _Seen:
+    if volume is None:
+        return _Seen(False)
+    return _Seen(True, volumes.describe(volume))
 
 
 def _names(pool: libvirt.virStoragePool) -> list[str]:

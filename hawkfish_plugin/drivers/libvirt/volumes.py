@@ -77,6 +77,12 @@ def usage(volume: libvirt.virStorageVol) -> tuple[int, int]:
     return int(capacity), int(allocation)
 
 
+def usage_in(described: xml.Element) -> tuple[int, int]:
+    """The same, as its XML says."""
+    capacity = int(described.findtext('capacity') or 0)
+    return capacity, int(described.findtext('allocation') or 0)
+
+
 # libvirt-python's annotations of both are wrong.
 def _info(volume: libvirt.virStorageVol) -> list[int]:
     return cast(list[int], volume.info())

@@ -51,6 +51,9 @@ class Handle:
     def name(self):
         return 'node'
 
+    def UUIDString(self):
+        return 'a' * 36
+
     def ID(self):
         return 1
 

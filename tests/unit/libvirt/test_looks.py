@@ -437,3 +437,37 @@ def test_a_device_of_its_own(host, node):
     start(writer)
     start(node)
     assert dependents(host, node, FULL) == []
+
+
+def test_what_another_process_has_made(host):
+    """A file that is not known yet is looked for at once."""
+    book, made = ledger.Ledger(), '/images/hawkfish-ba9876543210-vda.qcow2'
+    host.file(BASE)
+    assert book.all_of(host.host, {BASE}).has_all({BASE})
+    host.file(made)
+
+    assert book.all_of(host.host, {BASE, made}).has_all({made})
+
+
+def test_what_an_operation_has_outdated(host):
+    """A list would do with what was seen some seconds ago."""
+    book = ledger.Ledger()
+    host.file(BASE)
+    book.all_of(host.host, {BASE})
+    host.read.clear()
+    book.all_of(host.host, {BASE})
+    assert not host.read
+
+    book.outdate()
+    book.all_of(host.host, {BASE})
+    assert BASE in host.read
+
+
+def test_a_folder_is_read_once(host, node):
+    """Not once more by the pool that somebody has over it."""
+    host.pool('images', '/images')
+    files = ledger.of_now(host.host, [BASE])
+
+    assert host.read.count(BASE) == 1
+    assert files.active == {'images'}
+    assert files.volumes['images', 'base.qcow2'].path == BASE

@@ -4,6 +4,9 @@
 import threading
 import time
 
+import pytest
+
+from hawkfish_plugin.drivers.libvirt import moments as module
 from hawkfish_plugin.drivers.libvirt.moments import Moments
 
 
@@ -50,3 +53,96 @@ def test_another_thread_decides_for_itself():
         thread.join()
 
     assert since[0] >= begun
+
+
+def asked(moments, question='q', of_files=False):
+    """Whether *question* is asked, and not answered by an earlier answer."""
+    called = []
+    moments.once(question, lambda: called.append(1), of_files)
+    return bool(called)
+
+
+def test_a_question_is_asked_once_in_a_decision():
+    """Outside of one, each time."""
+    moments = Moments()
+    assert asked(moments)
+    with moments.at_one_time():
+        assert asked(moments)
+        assert not asked(moments)
+        assert asked(moments, 'another')
+    with moments.at_one_time():
+        assert asked(moments)
+
+
+def test_after_a_change_each_question_is_asked():
+    """Who has changed something waits for what comes of it."""
+    moments = Moments()
+    with moments.at_one_time():
+        asked(moments)
+        moments.changing()
+        assert asked(moments)
+        assert asked(moments)
+        with moments.within():
+            assert asked(moments)
+            assert not asked(moments)
+
+
+def test_a_part_of_a_decision():
+    moments = Moments()
+    with moments.at_one_time():
+        asked(moments)
+        with moments.within():
+            assert not asked(moments)
+        with moments.at_one_time():
+            assert asked(moments)
+
+
+def decide(moments, change=lambda: None):
+    """A request about the system 'a', after which *change* is made."""
+    with moments.at_one_time('a'):
+        asked(moments, 'state')
+        asked(moments, 'file', of_files=True)
+    change()
+
+
+def test_a_task_takes_over_what_its_request_has_seen_of_files():
+    """And nothing else; nor does any other task, or the next one."""
+    moments = Moments()
+    decide(moments)
+    with moments.carrying_out('b'):
+        assert asked(moments, 'file', of_files=True)
+    with moments.carrying_out('a'):
+        assert not asked(moments, 'file', of_files=True)
+        assert asked(moments, 'state')
+    with moments.carrying_out('a'):
+        assert asked(moments, 'file', of_files=True)
+
+
+def test_a_task_whose_request_was_refused():
+    moments = Moments()
+    with pytest.raises(ValueError, match='no'), moments.at_one_time('a'):
+        asked(moments, 'file', of_files=True)
+        raise ValueError('no')
+    with moments.carrying_out('a'):
+        assert asked(moments, 'file', of_files=True)
+
+
+def test_a_task_before_which_another_thread_has_changed_something():
+    moments = Moments()
+
+    def change():
+        thread = threading.Thread(target=moments.changing)
+        thread.start()
+        thread.join()
+
+    decide(moments, change)
+    with moments.carrying_out('a'):
+        assert asked(moments, 'file', of_files=True)
+
+
+def test_a_task_that_comes_later(monkeypatch):
+    moments = Moments()
+    monkeypatch.setattr(module, '_HANDED_SECONDS', 0.0)
+    decide(moments)
+    with moments.carrying_out('a'):
+        assert asked(moments, 'file', of_files=True)
