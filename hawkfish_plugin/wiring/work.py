@@ -9,6 +9,7 @@ from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.operations.admission import Admission
 from hawkfish_plugin.operations.backup import BackUp
 from hawkfish_plugin.operations.backup_delete import DeleteBackups
 from hawkfish_plugin.operations.backup_restore import RestoreBackup
@@ -18,6 +19,7 @@ from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.group_admission import GroupAdmission
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_export import GroupExport
@@ -28,6 +30,8 @@ from hawkfish_plugin.operations.group_power import (
 )
 from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
+from hawkfish_plugin.operations.group_room import GroupRoom
+from hawkfish_plugin.operations.group_safety import GroupSafety
 from hawkfish_plugin.operations.import_over import ImportOver
 from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
@@ -35,6 +39,7 @@ from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.operations.room import CreateRoom
 from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.wiring.access import Access
@@ -136,6 +141,7 @@ class Work(Access):
             self.driver,
             self.tasks,
             self._uploads,
+            self._admission,
             self.create,
             self.findings,
         )
@@ -200,13 +206,24 @@ class Work(Access):
         )
 
     @functools.cached_property
+    def _admission(self) -> Admission:
+        return Admission(
+            self.driver, self.catalogue, self.policies, self.findings
+        )
+
+    @functools.cached_property
+    def _room(self) -> CreateRoom:
+        return CreateRoom(self._admission, self.catalogue, self.prune)
+
+    @functools.cached_property
     def create(self) -> Create:
         return Create(
             self.driver,
             self.tasks,
             self.catalogue,
             self._notes,
-            self.policies,
+            self._admission,
+            self._room,
             self.prune,
             self.findings,
         )
@@ -225,15 +242,21 @@ class Work(Access):
     @functools.cached_property
     def group_create(self) -> GroupCreate:
         return GroupCreate(
-            self.driver,
             self.tasks,
             self.groups,
             self.group_table,
+            GroupAdmission(
+                self.groups,
+                self.group_table,
+                self._admission,
+                self.prune,
+                self.group_prune,
+                self.conf,
+            ),
+            GroupRoom(self._room, self.prune, self.groups),
             self.create,
             self.delete,
             self.prune,
-            self.group_prune,
-            self.conf,
         )
 
     @functools.cached_property
@@ -242,10 +265,15 @@ class Work(Access):
             self.tasks,
             self.catalogue,
             self.groups,
-            self.group_table,
-            self.create,
             self.revert,
-            self.delete,
+            GroupSafety(
+                self.catalogue,
+                self.groups,
+                self.group_table,
+                self._admission,
+                self.create,
+                self.delete,
+            ),
             self.conf,
         )
 
@@ -271,6 +299,7 @@ class Work(Access):
             ExportNow(
                 self.tasks,
                 self.catalogue,
+                self._admission,
                 self.create,
                 self.export,
                 self.delete,
