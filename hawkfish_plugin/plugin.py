@@ -2,35 +2,43 @@
 """
 The way into the emulator.
 
-Owns ``setup(app)``, which every entry point calls, and the life of the
-services: when they are built, and what of them works in the background.
-Everything is lazy: the emulator evaluates its command line after it has
-executed its configuration file, so nothing is built before the first request.
+Owns ``setup(app)``, which every entry point calls, and what of the services a
+request may ask.  Everything is lazy: the emulator evaluates its command line
+after it has executed its configuration file, so nothing is built before the
+first request.
 """
 
-import functools
-import logging
-import os
 import sys
-import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import flask
+from oslo_config import cfg
 
-from hawkfish_plugin import (
-    services,
-)
-from hawkfish_plugin.drivers import behaviour, sharing
+from hawkfish_plugin import services
+from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.backup_catalogue import BackupCatalogue
+from hawkfish_plugin.catalogue import Catalogue
+from hawkfish_plugin.deadlines import Deadlines
+from hawkfish_plugin.drivers import behaviour, contract
 from hawkfish_plugin.emulator import hooks, internals
-from hawkfish_plugin.events.delivery import Delivery
-from hawkfish_plugin.health import Health
-from hawkfish_plugin.supervision import Failures
-from hawkfish_plugin.sweeping import Sweeping
-from hawkfish_plugin.tasks.workers import Workers
-from hawkfish_plugin.wiring.work import Work
-
-LOG = logging.getLogger(__name__)
+from hawkfish_plugin.events import Events
+from hawkfish_plugin.events.subscriptions import Subscriptions
+from hawkfish_plugin.export_catalogue import ExportCatalogue
+from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.groups.table import Groups
+from hawkfish_plugin.locks import Locks
+from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.receiving import Receiving
+from hawkfish_plugin.retention.policies import Policies
+from hawkfish_plugin.rooms import Rooms
+from hawkfish_plugin.sessions import Sessions
+from hawkfish_plugin.tasks.operation import Operations
+from hawkfish_plugin.tasks.table import Tasks
+from hawkfish_plugin.wiring.access import Access
+from hawkfish_plugin.wiring.background import Background
+from hawkfish_plugin.wiring.catalogues import Catalogues
+from hawkfish_plugin.wiring.foundations import Foundations
+from hawkfish_plugin.wiring.work import KINDS, Work
 
 
 def setup(app: flask.Flask) -> None:
@@ -62,89 +70,101 @@ def main() -> int:
     return status
 
 
-class Plugin(Work):
-    """The services of *app* (see ``services.Services``), and their life."""
+class Plugin:
+    """The services of *app*, as ``services.Services`` has them."""
 
     def __init__(self, app: flask.Flask) -> None:
-        super().__init__(app)
-        self._lock = threading.RLock()
-        self._started_in = 0
-        self._failures = Failures(LOG)
-
-    @functools.cached_property
-    def _health(self) -> Health:
-        return Health(self._database, self.events)
-
-    def health(self) -> tuple[str, str]:
-        return self._health.status(self._supervisor.failing())
-
-    def _periodic(self) -> None:
-        self._health.say(self._supervisor.failing())
-        self.prune.periodic()
-        self.exports.periodic()
-        self.receiving.periodic()
-        self.backing_up.periodic()
-        self.verify.periodic()
-
-    @functools.cached_property
-    def _workers(self) -> Workers:
-        return Workers(
-            self.tasks,
-            self.locks,
-            self.operations,
-            self.conf,
-            self._supervisor,
+        self._foundations = Foundations(app)
+        self._access = Access(app, self._foundations)
+        self._catalogues = Catalogues(self._foundations, self._access, KINDS)
+        self._work = Work(self._foundations, self._access, self._catalogues)
+        self._background = Background(
+            self._foundations, self._access, self._catalogues, self._work
         )
+        self.start = self._background.start
+        self.health = self._background.health
+        self.may_serve = self._access.may_serve
+        self.may_show = self._access.may_show
 
-    @functools.cached_property
-    def _delivery(self) -> Delivery:
-        return Delivery(
-            self.events,
-            self.subscriptions,
-            self.conf,
-            self._may_push,
-            self._supervisor,
-            self.deadlines,
-        )
+    @property
+    def conf(self) -> cfg.ConfigOpts:
+        return self._foundations.conf
+
+    @property
+    def driver(self) -> contract.Driver:
+        return self._foundations.driver
+
+    @property
+    def rooms(self) -> Rooms:
+        return self._foundations.rooms
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return self._foundations.deadlines
+
+    @property
+    def locks(self) -> Locks:
+        return self._foundations.locks
+
+    @property
+    def tasks(self) -> Tasks:
+        return self._foundations.tasks
+
+    @property
+    def events(self) -> Events:
+        return self._foundations.events
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        return self._foundations.subscriptions
+
+    @property
+    def sessions(self) -> Sessions:
+        return self._foundations.sessions
+
+    @property
+    def policies(self) -> Policies:
+        return self._foundations.policies
+
+    @property
+    def group_table(self) -> Groups:
+        return self._foundations.group_table
+
+    @property
+    def allowed(self) -> AllowLists:
+        return self._access.allowed
+
+    @property
+    def operations(self) -> Operations:
+        return self._work.operations
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._catalogues.snapshots
+
+    @property
+    def groups(self) -> GroupCatalogue:
+        return self._catalogues.groups
+
+    @property
+    def exports(self) -> ExportCatalogue:
+        return self._catalogues.exports
+
+    @property
+    def backups(self) -> BackupCatalogue:
+        return self._catalogues.backups
+
+    @property
+    def receiving(self) -> Receiving:
+        return self._work.receiving
+
+    @property
+    def findings(self) -> Findings:
+        return self._work.findings
 
     @property
     def started(self) -> bool:
-        return self._started_in == os.getpid()
-
-    def start(self) -> None:
-        """
-        Build everything and start the workers, once in each process.
-
-        A missing state folder or an invalid configuration is logged, and the
-        next request tries again: the emulator itself must keep working.
-        """
-        if self.started:
-            return
-        with self._lock:
-            if self.started:
-                return
-            try:
-                self.allowed.announce()
-                self._workers.start(
-                    self._delivery.start,
-                    *self._sweeping(),
-                    periodic=self._periodic,
-                )
-            except Exception as exc:
-                self._failures.tell('Starting the snapshot service', exc)
-            else:
-                self._started_in = os.getpid()
-
-    def _sweeping(self) -> Sequence[Callable[[threading.Event], None]]:
-        if not isinstance(self.driver, sharing.LeavesFiles):
-            return ()
-        sweeping = Sweeping(
-            self.driver,
-            self.tasks,
-            self._supervisor,
-            self._export_table.folders,
-        )
-        return (sweeping.start,)
+        return self._background.started
 
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 """
 What the layers above may ask of those below: the typed seam.
 
-``wiring`` builds them, each when it is first needed; ``plugin`` keeps them in
-the extensions of the application.  Whoever serves a request gets them by
-``of``, so that the type checker follows a call from HTTP down to a table or a
-driver.
+``wiring`` builds them, each when it is first needed; ``plugin``, an extension
+of the application, has them.  Whoever serves a request gets them by ``of``, so
+that the type checker follows a call from HTTP down to a table or a driver.
 """
 
 from typing import Protocol

@@ -30,7 +30,8 @@ from hawkfish_plugin.api.bodies import Body, read_body
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.groups.views import REFUSE, GroupView
-from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
+from hawkfish_plugin.operations.group_admission import GroupOptions
+from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_export import GroupExport
 from hawkfish_plugin.operations.group_revert import (
@@ -86,9 +87,7 @@ def create_group_snapshot(group: str) -> flask.Response:
 def preview_group_create(group: str) -> flask.Response:
     found = find_group(group)
     options = _options(read_body(), _PREVIEW)
-    create = operation(GroupCreate)
-    seen = create.preview(found, options)
-    plan = create.plan(found, options, seen)
+    seen, plan = operation(GroupCreate).preview(found, options)
     return answer(group_snapshots.preview(seen, plan))
 
 

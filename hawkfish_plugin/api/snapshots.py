@@ -29,7 +29,8 @@ from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body
 from hawkfish_plugin.catalogue import View
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.admission import CreateOptions
+from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.purge import Purge

@@ -16,11 +16,8 @@ from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
-from hawkfish_plugin.operations.create import (
-    Create,
-    CreateArguments,
-    CreateOptions,
-)
+from hawkfish_plugin.operations.admission import Admission, CreateOptions
+from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export, ExportArguments
 from hawkfish_plugin.records import Record
@@ -52,12 +49,14 @@ class ExportNow(Operation):
         self,
         task_table: Tasks,
         catalogue: Catalogue,
+        admission: Admission,
         create: Create,
         export: Export,
         delete: Delete,
     ) -> None:
         self._tasks = task_table
         self._catalogue = catalogue
+        self._admission = admission
         self._create = create
         self._export = export
         self._delete = delete
@@ -79,7 +78,7 @@ class ExportNow(Operation):
         with self._catalogue.deciding(system):
             self._export.check_room()
             name = names.of_now(_STEM, self._catalogue.names(system))
-            seen = self._create.check(system, _options(name, memory))
+            seen = self._admission.check(system, _options(name, memory))
             reason = _obstacle(seen.forecast, memory)
             if reason:
                 raise exceptions.ExportNotPossible(name, reason)
@@ -97,21 +96,11 @@ class ExportNow(Operation):
 
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
-        options = _options(task.one_snapshot, _memory(task))
+        name = task.one_snapshot
+        arguments = _options(name, _memory(task)).arguments(name)
         context.step('create')
         context.run_sub_tasks(
-            [
-                SubTask(
-                    self._create,
-                    task.subjects,
-                    CreateArguments(
-                        task.one_snapshot,
-                        description=options.description,
-                        memory=options.memory,
-                        temporary=True,
-                    ),
-                )
-            ]
+            [SubTask(self._create, task.subjects, arguments)]
         )
         return self.settle(context)
 

@@ -2,11 +2,9 @@
 """
 Group revert: all systems of a group go back to a group snapshot, or none.
 
-Owns what is checked of all of them before, the safety snapshot of all of them
-that is the way back, and the way back itself where one of them fails.  Each
-phase is noted before it begins; what an interrupted one has left is told by
-its sub-tasks, which have been settled by then: nobody is suspended any more.
-Long, as the way back is found by what the way there has noted.
+Owns what is checked of all of them before, and the phases, each of which is
+noted before it begins.  The way back of all of them is ``group_safety``'s, and
+which of them have to take it ``group_outcome``'s.
 """
 
 import dataclasses
@@ -15,32 +13,26 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import (
-    catalogue,
-    events,
-    exceptions,
-    messages,
-    names,
-)
+from hawkfish_plugin import catalogue, events, exceptions, messages
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups import forecast
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
-from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
+from hawkfish_plugin.groups.table import Group
 from hawkfish_plugin.groups.views import REFUSE, GroupView, names_of
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations import grouped
-from hawkfish_plugin.operations.create import (
-    Create,
-    CreateArguments,
-    CreateOptions,
+from hawkfish_plugin.operations.group_outcome import Outcome
+from hawkfish_plugin.operations.group_safety import GroupSafety
+from hawkfish_plugin.operations.revert import (
+    Checked,
+    Revert,
+    RevertArguments,
 )
-from hawkfish_plugin.operations.delete import Delete
-from hawkfish_plugin.operations.revert import Revert, RevertArguments
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.operation import Effect, Operation
 from hawkfish_plugin.tasks.table import Tasks
-from hawkfish_plugin.tasks.task import COMPLETED, Subject, Task
+from hawkfish_plugin.tasks.task import Subject, Task
 
 # How far it is when each phase begins and ends.
 _PHASES = {
@@ -103,19 +95,15 @@ class GroupRevert(Operation):
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         groups: GroupCatalogue,
-        group_table: Groups,
-        create: Create,
         revert: Revert,
-        delete: Delete,
+        safety: GroupSafety,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._tasks = task_table
         self._catalogue = snapshots
         self._groups = groups
-        self._table = group_table
-        self._create = create
         self._revert = revert
-        self._delete = delete
+        self._safety = safety
         self._conf = conf.revert
 
     # Requests -------------------------------------------------------------
@@ -172,57 +160,29 @@ class GroupRevert(Operation):
     def _check(
         self, view: GroupView, options: GroupRevertOptions
     ) -> Sequence[RevertArguments]:
-        also: list[exceptions.HawkFishError] = []
-        if view.missing and not options.partial:
-            also.append(
-                exceptions.GroupSnapshotIncomplete(
-                    view.name, names_of(view.missing)
-                )
-            )
-        if view.added and options.added == REFUSE:
-            also.append(
-                exceptions.GroupSystemsAdded(view.name, names_of(view.added))
-            )
         found = {part.system: part.view for part in view.parts if part.view}
+        systems = list(found)
         checked = grouped.ask_all(
-            list(found),
+            systems,
             lambda system: self._check_member(system, found[system], options),
-            *also,
+            *_obstacles(view, options),
         )
-        taken = self._groups.taken(found)
-        safety = _safety_options(
-            names.of_now('safety', taken), view.name, self._keeps(options)
-        )
-        before = grouped.ask_all(
-            list(found), lambda system: self._create.check(system, safety)
-        )
+        before = self._safety.check(systems, view.name, self._keeps(options))
         forecast.check_space(
-            [
-                *(seen.forecast for seen in before),
-                *(after for _, after in checked if after),
-            ]
+            [*before, *(one.forecast for one in checked if one.forecast)]
         )
-        return [arguments for arguments, _ in checked]
+        return [one.arguments for one in checked]
 
     def _check_member(
         self,
         system: contract.System,
         view: catalogue.View,
         options: GroupRevertOptions,
-    ) -> tuple[RevertArguments, contract.RevertForecast | None]:
+    ) -> Checked:
         request = contract.RevertRequest(
             view.name, options.power_state, options.force
         )
-        checked = self._revert.check(system, request, True)
-        request = checked.request
-        arguments = RevertArguments(
-            checked.created,
-            request.power_state,
-            request.force,
-            request.created_here,
-            request.memory_size,
-        )
-        return arguments, checked.forecast
+        return self._revert.check(system, request, True)
 
     def percent(self, task: Task, parts: Sequence[Task]) -> int:
         return grouped.percent(task, parts, _PHASES)
@@ -231,8 +191,7 @@ class GroupRevert(Operation):
 
     def run(self, context: Context) -> dict[str, Any]:
         self._check_again(context.task)
-        systems = _systems(context.task)
-        safety = names.of_now('safety', self._groups.taken(systems))
+        safety = self._safety.name(_systems(context.task))
         context.step('safety', GroupRevertJournal(safety))
         self._make_safety(context, safety)
         context.step('revert')
@@ -255,7 +214,7 @@ class GroupRevert(Operation):
         phase = phases.get(context.last_step)
         if phase:
             return phase(context)
-        self._drop_safety(context)
+        self._safety.drop(context, _arguments(context.task).group)
         raise exceptions.OperationInterrupted(
             self.name, 'no system was reverted'
         )
@@ -272,186 +231,65 @@ class GroupRevert(Operation):
             ),
         )
 
-    # The way back ---------------------------------------------------------
-
     def _make_safety(self, context: Context, safety: str) -> None:
         """Raise GroupRevertNotStarted where there is no way back."""
         arguments = _arguments(context.task)
-        options = _safety_options(safety, arguments.snapshot, arguments.keep)
-        ends = context.run_sub_tasks(
-            [
-                SubTask(
-                    self._create,
-                    [Subject(system, safety)],
-                    CreateArguments(
-                        safety,
-                        description=options.description,
-                        memory=options.memory,
-                        consistency=options.consistency,
-                        temporary=options.temporary,
-                        before_revert=True,
-                    ),
-                )
-                for system in _systems(context.task)
-            ],
-            meet=True,
-            called=self._groups.called,
+        failures = self._safety.make(
+            context, safety, arguments.snapshot, arguments.keep
         )
-        if grouped.failed(ends):
-            self._drop_safety(context)
+        if failures:
+            self._safety.drop(context, arguments.group)
             raise exceptions.Refused(
                 [
-                    exceptions.GroupRevertNotStarted(
-                        _arguments(context.task).snapshot
-                    ),
-                    *grouped.failures(ends),
+                    exceptions.GroupRevertNotStarted(arguments.snapshot),
+                    *failures,
                 ]
-            )
-
-    def _safety(self, context: Context) -> Sequence[grouped.Piece]:
-        """The safety snapshots that were created, and are still there."""
-        return [
-            grouped.Piece(task.one_system, task.one_snapshot, created)
-            for task in context.sub_tasks()
-            if task.operation == Create.name
-            and task.state == COMPLETED
-            and (created := (task.result or {}).get('created')) is not None
-            and self._catalogue.exists(task.one_system, task.one_snapshot)
-        ]
-
-    def _drop_safety(self, context: Context) -> None:
-        """Remove what there is of the safety snapshot; says what stays."""
-        pieces = self._safety(context)
-        left = grouped.remove(context, self._delete, pieces)
-        for task in left:
-            context.add_message(
-                messages.GROUP_SAFETY_LEFT,
-                task.one_snapshot,
-                task.one_system.name,
-                grouped.words(task),
-            )
-        if left:
-            self._keep_safety(context)
-
-    def _keep_safety(self, context: Context) -> None:
-        """Let it be a snapshot of the group."""
-        pieces = self._safety(context)
-        if pieces:
-            parts = tuple(Part(p.system, p.name, p.created) for p in pieces)
-            self._table.note(
-                _arguments(context.task).group,
-                GroupSnapshot(pieces[0].name, parts, contract.CONSISTENT),
             )
 
     # What became of it ----------------------------------------------------
 
     def _after_revert(self, context: Context) -> dict[str, Any]:
-        there = _ended(context, _to_snapshot)
-        if len(there) == len(context.task.subjects) and not grouped.failed(
-            there.values()
-        ):
-            for task in there.values():
-                context.add_message(
-                    messages.GROUP_MEMBER_REVERTED,
-                    task.one_system.name,
-                    task.one_snapshot,
-                )
-            context.step('cleanup')
-            return self._clean_up(context)
-        context.step('restore')
-        return self._restore(context)
+        outcome = _outcome(context)
+        if not outcome.is_complete:
+            context.step('restore')
+            return self._restore(context)
+        for task in outcome.there.values():
+            context.add_message(
+                messages.GROUP_MEMBER_REVERTED,
+                task.one_system.name,
+                task.one_snapshot,
+            )
+        context.step('cleanup')
+        return self._clean_up(context)
 
     def _restore(self, context: Context) -> dict[str, Any]:
-        """
-        Bring all of them back, where any has moved, or may have.
-
-        Those that have not would be ahead of the others.
-        """
-        there = _ended(context, _to_snapshot)
-        back = _ended(context, _to_safety)
-        again = [
-            system
-            for system in _systems(context.task)
-            if any(map(_has_moved, there.values()))
-            and not _is_back(back.get(system.uuid))
-        ]
-        by_uuid = {p.system.uuid: p for p in self._safety(context)}
         context.run_sub_tasks(
-            [
-                SubTask(
-                    self._revert,
-                    [Subject(system, by_uuid[system.uuid].name)],
-                    self._back(by_uuid[system.uuid]),
-                )
-                for system in again
-                if system.uuid in by_uuid
-            ]
+            self._safety.way_back(
+                context, _outcome(context).to_restore, self._revert
+            )
         )
         context.step('cleanup')
         return self._clean_up(context)
 
-    def _back(self, piece: grouped.Piece) -> RevertArguments:
-        view = self._catalogue.get(piece.system, piece.name)
-        return RevertArguments(
-            piece.created,
-            created_here=True,
-            memory_size=view.note.memory_size,
-        )
-
     def _clean_up(self, context: Context) -> dict[str, Any]:
         arguments = _arguments(context.task)
-        there = _ended(context, _to_snapshot)
-        back = _ended(context, _to_safety)
-        failed = grouped.failed(there.values())
-        lost = [
-            system
-            for system in _systems(context.task)
-            if failed
-            and not _is_back(back.get(system.uuid))
-            and any(
-                _has_moved(ends[system.uuid])
-                for ends in (there, back)
-                if system.uuid in ends
-            )
-        ]
-        if lost or (arguments.keep and not failed):
-            self._keep_safety(context)
+        outcome = _outcome(context)
+        if outcome.lost or (arguments.keep and not outcome.has_failed):
+            self._safety.keep(context, arguments.group)
         else:
-            self._drop_safety(context)
-        if not failed and len(there) == len(context.task.subjects):
+            self._safety.drop(context, arguments.group)
+        if outcome.is_complete:
             return {'snapshot': arguments.snapshot}
-        self._tell(context, there, back, lost)
+        safety = context.recall(GroupRevertJournal).safety
+        _tell(context, outcome, safety)
         told: exceptions.HawkFishError = exceptions.GroupRevertUndone(
             arguments.snapshot
         )
-        if lost:
+        if outcome.lost:
             told = exceptions.GroupRevertNotUndone(
-                arguments.snapshot,
-                names_of(lost),
-                context.recall(GroupRevertJournal).safety,
+                arguments.snapshot, names_of(outcome.lost), safety
             )
-        raise exceptions.Refused([told, *grouped.failures(there.values())])
-
-    def _tell(
-        self,
-        context: Context,
-        there: Mapping[str, Task],
-        back: Mapping[str, Task],
-        lost: Sequence[contract.System],
-    ) -> None:
-        """Say of each system what became of it."""
-        safety = context.recall(GroupRevertJournal).safety
-        for system in _systems(context.task):
-            if system in lost:
-                continue
-            if system.uuid in back:
-                context.add_message(
-                    messages.GROUP_MEMBER_RESTORED, system.name, safety
-                )
-            else:
-                context.add_message(
-                    messages.GROUP_MEMBER_UNTOUCHED, system.name
-                )
+        raise exceptions.Refused([told, *outcome.failures])
 
     def events(
         self, task: Task, error: exceptions.HawkFishError | None
@@ -463,15 +301,22 @@ class GroupRevert(Operation):
         return lifecycle.group_reverted(group, name, task.systems)
 
 
-def _safety_options(safety: str, name: str, kept: bool) -> CreateOptions:
-    return CreateOptions(
-        safety,
-        description=f'Safety snapshot before the revert to {name}',
-        memory=True,
-        consistency=contract.CONSISTENT,
-        temporary=not kept,
-        before_revert=True,
-    )
+def _obstacles(
+    view: GroupView, options: GroupRevertOptions
+) -> Sequence[exceptions.HawkFishError]:
+    """What stands in the way of all, as the group has changed since."""
+    found: list[exceptions.HawkFishError] = []
+    if view.missing and not options.partial:
+        found.append(
+            exceptions.GroupSnapshotIncomplete(
+                view.name, names_of(view.missing)
+            )
+        )
+    if view.added and options.added == REFUSE:
+        found.append(
+            exceptions.GroupSystemsAdded(view.name, names_of(view.added))
+        )
+    return found
 
 
 def _arguments(task: Task) -> GroupRevertArguments:
@@ -491,35 +336,19 @@ def _members(task: Task) -> Sequence[tuple[Subject, RevertArguments]]:
     ]
 
 
-def _to_snapshot(task: Task, safety: str) -> bool:
-    return task.one_snapshot != safety
-
-
-def _to_safety(task: Task, safety: str) -> bool:
-    return task.one_snapshot == safety
-
-
-def _ended(
-    context: Context, kind: Callable[[Task, str], bool]
-) -> dict[str, Task]:
-    """The last revert of that *kind* of each system, by its UUID."""
+def _outcome(context: Context) -> Outcome:
     safety = context.recall(GroupRevertJournal).safety
-    return {
-        task.one_system.uuid: task
-        for task in context.sub_tasks()
-        if task.operation == Revert.name and kind(task, safety)
-    }
+    return Outcome.of(_systems(context.task), context.sub_tasks(), safety)
 
 
-def _has_moved(task: Task) -> bool:
-    """Whether its system is, or may be, no more where it was."""
-    if task.state == COMPLETED:
-        return True
-    # One that was brought back by itself has lost its memory all the same.
-    return task.step not in contract.UNTOUCHED and (
-        not task.failed_with(exceptions.OperationInterrupted)
-    )
-
-
-def _is_back(task: Task | None) -> bool:
-    return task is not None and task.state == COMPLETED
+def _tell(context: Context, outcome: Outcome, safety: str) -> None:
+    """Say of each system that is not lost what became of it."""
+    for system in outcome.systems:
+        if system in outcome.lost:
+            continue
+        if system.uuid in outcome.back:
+            context.add_message(
+                messages.GROUP_MEMBER_RESTORED, system.name, safety
+            )
+        else:
+            context.add_message(messages.GROUP_MEMBER_UNTOUCHED, system.name)

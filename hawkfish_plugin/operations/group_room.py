@@ -16,37 +16,39 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.forecast import Going
 from hawkfish_plugin.operations import grouped
-from hawkfish_plugin.operations.create import Create, CreateArguments, Seen
+from hawkfish_plugin.operations.admission import CreateArguments, Seen
 from hawkfish_plugin.operations.prune import Prune
+from hawkfish_plugin.operations.room import STEP, CreateRoom
 from hawkfish_plugin.tasks.context import Context, SubTask
 from hawkfish_plugin.tasks.task import Task
 
 Work = TypeVar('Work', SubTask, Task)
 
-# The step in which it is made.
-STEP = 'room'
-
 
 class GroupRoom:
-    """Room for creates by *create*, as *prune* says."""
+    """*room* for each member of *groups*, as *prune* says."""
 
     def __init__(
-        self, create: Create, prune: Prune, groups: GroupCatalogue
+        self, room: CreateRoom, prune: Prune, groups: GroupCatalogue
     ) -> None:
-        self._create = create
+        self._room = room
         self._prune = prune
         self._groups = groups
 
-    def make(self, context: Context, member: CreateArguments) -> None:
+    def make(
+        self,
+        context: Context,
+        systems: Sequence[contract.System],
+        member: CreateArguments,
+    ) -> None:
         """
-        Delete what is in the way of *member* in any system of the task.
+        Delete what is in the way of *member* in any of the task's *systems*.
 
         Raises OperationCancelled.
         """
-        systems = [subject.system for subject in context.task.subjects]
         with self._groups.deciding(systems):
             rooms = grouped.ask_all(
-                systems, lambda system: self._create.room(system, member)
+                systems, lambda system: self._room.of_member(system, member)
             )
             # What goes from all of them is wanted gone by several.
             parts = {

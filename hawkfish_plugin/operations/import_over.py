@@ -16,7 +16,8 @@ from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.importing import ImportsOver, OverRequest
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.admission import Admission, CreateOptions
+from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
@@ -50,12 +51,14 @@ class ImportOver(Operation):
         driver: contract.Driver,
         task_table: Tasks,
         uploads: Uploads,
+        admission: Admission,
         create: Create,
         findings: Findings,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._uploads = uploads
+        self._admission = admission
         self._create = create
         self._findings = findings
 
@@ -68,7 +71,7 @@ class ImportOver(Operation):
         members: Sequence[Member],
     ) -> Mapping[str, str]:
         """Where the files go; raises what is in the way, of either task."""
-        seen = self._create.check(system, _SAFETY)
+        seen = self._admission.check(system, _SAFETY)
         if not seen.forecast.external:
             raise exceptions.ImportNotPossible(
                 'its safety snapshot would be within the files of its disks'

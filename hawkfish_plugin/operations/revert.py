@@ -16,7 +16,8 @@ from oslo_config import cfg
 from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.admission import CreateOptions
+from hawkfish_plugin.operations.create import Create
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record, field
 from hawkfish_plugin.retention import rules
@@ -52,6 +53,17 @@ class Checked:
     request: contract.RevertRequest
     created: int
     forecast: contract.RevertForecast | None
+
+    @property
+    def arguments(self) -> RevertArguments:
+        """What the task of it keeps."""
+        return RevertArguments(
+            self.created,
+            self.request.power_state,
+            self.request.force,
+            self.request.created_here,
+            self.request.memory_size,
+        )
 
 
 class Revert(Operation):
@@ -131,14 +143,7 @@ class Revert(Operation):
         payload: Mapping[str, Any],
     ) -> Task:
         checked = self.check(system, request, safety)
-        request = checked.request
-        arguments = RevertArguments(
-            checked.created,
-            request.power_state,
-            request.force,
-            request.created_here,
-            request.memory_size,
-        )
+        request, arguments = checked.request, checked.arguments
         subjects = [Subject(system, request.name)]
         if not request.has_safety_snapshot:
             return self._tasks.submit(self, subjects, arguments, payload)

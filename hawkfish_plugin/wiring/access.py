@@ -20,21 +20,30 @@ from hawkfish_plugin.events.subscriptions import Subscription
 from hawkfish_plugin.wiring.foundations import Foundations
 
 
-class Access(Foundations):
-    """What the allow lists let be seen; see ``allowed``."""
+class Access:
+    """What the allow lists of *app* let be seen; see ``allowed``."""
+
+    def __init__(self, app: flask.Flask, foundations: Foundations) -> None:
+        self._app = app
+        self._foundations = foundations
 
     @functools.cached_property
     def allowed(self) -> AllowLists:
         return AllowLists(
-            self._folder,
+            self._foundations.folder,
             lambda: internals.allowed_instances(self._app.config),
         )
 
     def may_serve(self, system: contract.System) -> bool:
+        """Whether this emulator's configuration lets *system* be served."""
         return permits(internals.allowed_instances(self._app.config), system)
 
-    def _may_tell(self, system: contract.System) -> bool:
-        """Under the name that it has now: it may be one of long ago."""
+    def may_tell(self, system: contract.System) -> bool:
+        """
+        Whether whoever asks may hear of *system*.
+
+        Under the name that it has now: it may be one of long ago.
+        """
         may = self.may_serve
         if not flask.has_request_context():
             # What a task keeps is read by the clients of all emulators.
@@ -44,14 +53,16 @@ class Access(Foundations):
 
     def _now(self, system: contract.System) -> contract.System:
         try:
-            return self.driver.resolve(system.uuid)
+            return self._foundations.driver.resolve(system.uuid)
         except exceptions.SystemNotFound:
             return system
 
     def may_show(self, event: Event) -> bool:
+        """Whether every system that *event* tells of may be served."""
         return all(map(self.may_serve, event.origin.systems))
 
-    def _may_push(self, event: Event, subscription: Subscription) -> bool:
+    def may_push(self, event: Event, subscription: Subscription) -> bool:
+        """Whether *event* may be sent to the receiver of *subscription*."""
         return all(
             permits(subscription.allowed, system)
             and self.allowed.is_served(system)

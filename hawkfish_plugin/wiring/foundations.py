@@ -11,10 +11,7 @@ from typing import Any
 import flask
 from oslo_config import cfg
 
-from hawkfish_plugin import (
-    conf,
-    drivers,
-)
+from hawkfish_plugin import conf, drivers
 from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
@@ -36,12 +33,12 @@ from hawkfish_plugin.uploads import Uploads
 
 
 class Foundations:
-    """Of *app*; see ``services.Services``."""
+    """Those of *app*, each built when it is first needed."""
 
     def __init__(self, app: flask.Flask) -> None:
         self._app = app
-        self._supervisor = Supervisor()
-        self.deadlines = Deadlines(self._supervisor)
+        self.supervisor = Supervisor()
+        self.deadlines = Deadlines(self.supervisor)
 
     @functools.cached_property
     def conf(self) -> cfg.ConfigOpts:
@@ -53,10 +50,10 @@ class Foundations:
             self._driver_name(),
             self.conf,
             self._app.config,
-            self._systems,
+            self.systems,
         )
 
-    def _systems(self) -> Any:
+    def systems(self) -> Any:
         """The emulator's own driver of systems."""
         return internals.systems(self._app)
 
@@ -65,7 +62,7 @@ class Foundations:
         return str(chosen or internals.driver_name(self._app.config))
 
     @functools.cached_property
-    def _folder(self) -> pathlib.Path:
+    def folder(self) -> pathlib.Path:
         # One for each hypervisor: the tasks of one are not for another.
         target = self.driver.target
         digest = hashlib.sha256(target.encode()).hexdigest()[:8]
@@ -74,7 +71,7 @@ class Foundations:
 
     @functools.cached_property
     def locks(self) -> Locks:
-        return Locks(self._folder, self.rooms)
+        return Locks(self.folder, self.rooms)
 
     @functools.cached_property
     def rooms(self) -> Rooms:
@@ -83,12 +80,12 @@ class Foundations:
         )
 
     @functools.cached_property
-    def _database(self) -> Database:
-        return Database(self._folder)
+    def database(self) -> Database:
+        return Database(self.folder)
 
     @functools.cached_property
     def tasks(self) -> Tasks:
-        return Tasks(self._database, self.locks, self.conf)
+        return Tasks(self.database, self.locks, self.conf)
 
     @property
     def events(self) -> Events:
@@ -96,36 +93,36 @@ class Foundations:
 
     @functools.cached_property
     def subscriptions(self) -> Subscriptions:
-        return Subscriptions(self._database, self.conf)
+        return Subscriptions(self.database, self.conf)
 
     @functools.cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self._database)
+        return Sessions(self.database)
 
     @functools.cached_property
-    def _notes(self) -> Notes:
-        return Notes(self._database)
+    def notes(self) -> Notes:
+        return Notes(self.database)
 
     @functools.cached_property
-    def _export_table(self) -> Exports:
-        return Exports(self._database)
+    def export_table(self) -> Exports:
+        return Exports(self.database)
 
     @functools.cached_property
-    def _uploads(self) -> Uploads:
-        return Uploads(self._database)
+    def uploads(self) -> Uploads:
+        return Uploads(self.database)
 
     @functools.cached_property
-    def _backup_table(self) -> Backups:
-        return Backups(self._database)
+    def backup_table(self) -> Backups:
+        return Backups(self.database)
 
     @functools.cached_property
-    def _clones(self) -> Clones:
-        return Clones(self._database)
+    def clones(self) -> Clones:
+        return Clones(self.database)
 
     @functools.cached_property
     def policies(self) -> Policies:
-        return Policies(self._database, self.locks, self.conf)
+        return Policies(self.database, self.locks, self.conf)
 
     @functools.cached_property
     def group_table(self) -> Groups:
-        return Groups(self._database)
+        return Groups(self.database)

@@ -5,10 +5,7 @@ What is done, and when it is refused: the operations, and what they ask.
 
 import functools
 
-from hawkfish_plugin.backup_catalogue import BackupCatalogue
-from hawkfish_plugin.catalogue import Catalogue
-from hawkfish_plugin.export_catalogue import ExportCatalogue
-from hawkfish_plugin.groups.catalogue import GroupCatalogue
+from hawkfish_plugin.operations.admission import Admission
 from hawkfish_plugin.operations.backup import BackUp
 from hawkfish_plugin.operations.backup_delete import DeleteBackups
 from hawkfish_plugin.operations.backup_restore import RestoreBackup
@@ -18,6 +15,7 @@ from hawkfish_plugin.operations.delete import Delete
 from hawkfish_plugin.operations.export import Export
 from hawkfish_plugin.operations.export_now import ExportNow
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.group_admission import GroupAdmission
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.operations.group_export import GroupExport
@@ -28,6 +26,8 @@ from hawkfish_plugin.operations.group_power import (
 )
 from hawkfish_plugin.operations.group_prune import GroupPrune
 from hawkfish_plugin.operations.group_revert import GroupRevert
+from hawkfish_plugin.operations.group_room import GroupRoom
+from hawkfish_plugin.operations.group_safety import GroupSafety
 from hawkfish_plugin.operations.import_over import ImportOver
 from hawkfish_plugin.operations.importing import Import
 from hawkfish_plugin.operations.prune import Prune
@@ -35,9 +35,12 @@ from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.revert import Revert
+from hawkfish_plugin.operations.room import CreateRoom
 from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.wiring.access import Access
+from hawkfish_plugin.wiring.catalogues import Catalogues
+from hawkfish_plugin.wiring.foundations import Foundations
 
 # Every operation that there is.
 KINDS: Kinds = {
@@ -52,90 +55,75 @@ KINDS: Kinds = {
 }
 
 
-class Work(Access):
-    """The catalogues, and every operation."""
+class Work:
+    """Every operation, and what they share; each built when first needed."""
 
-    @functools.cached_property
-    def catalogue(self) -> Catalogue:
-        return Catalogue(
-            self.driver,
-            self.tasks,
-            self.locks,
-            self._notes,
-            self.group_table,
-            KINDS,
-            self._may_tell,
-        )
-
-    @functools.cached_property
-    def groups(self) -> GroupCatalogue:
-        return GroupCatalogue(
-            self.catalogue,
-            self.group_table,
-            self.tasks,
-            self.locks,
-            KINDS,
-            self._may_tell,
-        )
-
-    @functools.cached_property
-    def exports(self) -> ExportCatalogue:
-        return ExportCatalogue(self.driver, self._export_table)
+    def __init__(
+        self,
+        foundations: Foundations,
+        access: Access,
+        catalogues: Catalogues,
+    ) -> None:
+        self._foundations = foundations
+        self._access = access
+        self._catalogues = catalogues
 
     @functools.cached_property
     def export(self) -> Export:
         return Export(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self._export_table,
-            self.conf,
-        )
-
-    @functools.cached_property
-    def backups(self) -> BackupCatalogue:
-        return BackupCatalogue(
-            self.driver, self._backup_table, self.tasks, self.conf
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._foundations.export_table,
+            self._foundations.conf,
         )
 
     @functools.cached_property
     def backing_up(self) -> BackUp:
         return BackUp(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self.backups,
-            self._backup_table,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._catalogues.backups,
+            self._foundations.backup_table,
             self._delete_backups,
-            self.conf,
+            self._foundations.conf,
         )
 
     @functools.cached_property
     def _delete_backups(self) -> DeleteBackups:
         return DeleteBackups(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self.backups,
-            self._backup_table,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._catalogues.backups,
+            self._foundations.backup_table,
         )
 
     @functools.cached_property
     def importing(self) -> Import:
-        return Import(self.driver, self.tasks, self._uploads)
+        return Import(
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._foundations.uploads,
+        )
 
     @functools.cached_property
     def group_import(self) -> GroupImport:
         return GroupImport(
-            self.tasks, self.group_table, self._uploads, self.importing
+            self._foundations.tasks,
+            self._foundations.group_table,
+            self._foundations.uploads,
+            self.importing,
         )
 
     @functools.cached_property
     def import_over(self) -> ImportOver:
         return ImportOver(
-            self.driver,
-            self.tasks,
-            self._uploads,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._foundations.uploads,
+            self._admission,
             self.create,
             self.findings,
         )
@@ -143,11 +131,11 @@ class Work(Access):
     @functools.cached_property
     def receiving(self) -> Receiving:
         return Receiving(
-            self.driver,
-            self.tasks,
-            self._uploads,
-            self._database,
-            self.locks,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._foundations.uploads,
+            self._foundations.database,
+            self._foundations.locks,
             self.importing,
             self.group_import,
             self.import_over,
@@ -156,57 +144,85 @@ class Work(Access):
     @functools.cached_property
     def verify(self) -> Verify:
         return Verify(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self._notes,
-            self._clones,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._foundations.notes,
+            self._foundations.clones,
         )
 
     @functools.cached_property
     def findings(self) -> Findings:
-        return Findings(self.driver, self.events, self.tasks)
+        return Findings(
+            self._foundations.driver,
+            self._foundations.events,
+            self._foundations.tasks,
+        )
 
     @functools.cached_property
     def delete(self) -> Delete:
         return Delete(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self._notes,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._foundations.notes,
             self.findings,
         )
 
     @functools.cached_property
     def purge(self) -> Purge:
-        return Purge(self.driver, self.tasks, self.catalogue, self.delete)
+        return Purge(
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self.delete,
+        )
 
     @functools.cached_property
     def prune(self) -> Prune:
         return Prune(
-            self.driver,
-            self.catalogue,
-            self._notes,
-            self.policies,
+            self._foundations.driver,
+            self._catalogues.snapshots,
+            self._foundations.notes,
+            self._foundations.policies,
             self.delete,
             self.group_prune,
-            self.allowed.is_served,
+            self._access.allowed.is_served,
         )
 
     @functools.cached_property
     def group_prune(self) -> GroupPrune:
         return GroupPrune(
-            self.catalogue, self.groups, self.group_table, self.group_delete
+            self._catalogues.snapshots,
+            self._catalogues.groups,
+            self._foundations.group_table,
+            self.group_delete,
+        )
+
+    @functools.cached_property
+    def _admission(self) -> Admission:
+        return Admission(
+            self._foundations.driver,
+            self._catalogues.snapshots,
+            self._foundations.policies,
+            self.findings,
+        )
+
+    @functools.cached_property
+    def _room(self) -> CreateRoom:
+        return CreateRoom(
+            self._admission, self._catalogues.snapshots, self.prune
         )
 
     @functools.cached_property
     def create(self) -> Create:
         return Create(
-            self.driver,
-            self.tasks,
-            self.catalogue,
-            self._notes,
-            self.policies,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._foundations.notes,
+            self._admission,
+            self._room,
             self.prune,
             self.findings,
         )
@@ -214,48 +230,59 @@ class Work(Access):
     @functools.cached_property
     def revert(self) -> Revert:
         return Revert(
-            self.driver,
-            self.tasks,
-            self.catalogue,
+            self._foundations.driver,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
             self.create,
             self.findings,
-            self.conf,
+            self._foundations.conf,
         )
 
     @functools.cached_property
     def group_create(self) -> GroupCreate:
         return GroupCreate(
-            self.driver,
-            self.tasks,
-            self.groups,
-            self.group_table,
+            self._foundations.tasks,
+            self._catalogues.groups,
+            self._foundations.group_table,
+            GroupAdmission(
+                self._catalogues.groups,
+                self._foundations.group_table,
+                self._admission,
+                self.prune,
+                self.group_prune,
+                self._foundations.conf,
+            ),
+            GroupRoom(self._room, self.prune, self._catalogues.groups),
             self.create,
             self.delete,
             self.prune,
-            self.group_prune,
-            self.conf,
         )
 
     @functools.cached_property
     def group_revert(self) -> GroupRevert:
         return GroupRevert(
-            self.tasks,
-            self.catalogue,
-            self.groups,
-            self.group_table,
-            self.create,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._catalogues.groups,
             self.revert,
-            self.delete,
-            self.conf,
+            GroupSafety(
+                self._catalogues.snapshots,
+                self._catalogues.groups,
+                self._foundations.group_table,
+                self._admission,
+                self.create,
+                self.delete,
+            ),
+            self._foundations.conf,
         )
 
     @functools.cached_property
     def group_delete(self) -> GroupDelete:
         return GroupDelete(
-            self.tasks,
-            self.catalogue,
-            self.groups,
-            self.group_table,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._catalogues.groups,
+            self._foundations.group_table,
             self.delete,
         )
 
@@ -266,11 +293,16 @@ class Work(Access):
             self.revert,
             self.delete,
             self.purge,
-            Repair(self.driver, self.tasks, self.findings),
+            Repair(
+                self._foundations.driver,
+                self._foundations.tasks,
+                self.findings,
+            ),
             self.export,
             ExportNow(
-                self.tasks,
-                self.catalogue,
+                self._foundations.tasks,
+                self._catalogues.snapshots,
+                self._admission,
                 self.create,
                 self.export,
                 self.delete,
@@ -279,34 +311,36 @@ class Work(Access):
             self.backing_up,
             self._delete_backups,
             RestoreBackup(
-                self.driver,
-                self.tasks,
-                self.catalogue,
-                self.backups,
-                self.locks,
+                self._foundations.driver,
+                self._foundations.tasks,
+                self._catalogues.snapshots,
+                self._catalogues.backups,
+                self._foundations.locks,
             ),
             VerifyBackup(
-                self.driver,
-                self.tasks,
-                self.catalogue,
-                self.backups,
-                self._backup_table,
+                self._foundations.driver,
+                self._foundations.tasks,
+                self._catalogues.snapshots,
+                self._catalogues.backups,
+                self._foundations.backup_table,
             ),
             self.verify,
             self.group_create,
             self.group_revert,
             self.group_delete,
-            GroupExport(self.tasks, self.groups, self.export),
+            GroupExport(
+                self._foundations.tasks, self._catalogues.groups, self.export
+            ),
             self.group_import,
             self.import_over,
             *(
                 kind(
                     self.findings,
-                    self.tasks,
-                    self.groups,
-                    self.locks,
-                    self.conf,
-                    self._systems,
+                    self._foundations.tasks,
+                    self._catalogues.groups,
+                    self._foundations.locks,
+                    self._foundations.conf,
+                    self._foundations.systems,
                 )
                 for kind in (GroupReset, GroupBootOrder)
             ),

@@ -8,6 +8,7 @@ driver slow or let it fail; nothing is mocked.
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import signal
@@ -79,7 +80,7 @@ class Emulator(Monitors):
         (folder,) = self.state.glob('fake-*')
         return folder
 
-    @property
+    @functools.cached_property
     def notes(self) -> notes.Notes:
         """The notes, as another process has them."""
         return notes.Notes(db.Database(self.folder))
@@ -224,7 +225,7 @@ def emulator(served_app: Emulator) -> Any:
     for system in served_app.driver.systems():
         # The next one may have the same name, and the same second.
         for name in served_app.driver.names(system.uuid):
-            served_app.services._notes.forget(system.uuid, name)
+            served_app.notes.forget(system.uuid, name)
     served_app.driver.clear()
     # A reset takes seconds, and may be in the middle.
     reset = {'power_state': 'Off', 'pending_power': None}

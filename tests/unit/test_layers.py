@@ -225,6 +225,49 @@ def test_a_cycle_is_seen():
     assert not cycle(sources, 5)
 
 
+def module_cycle(sources):
+    """Modules that import each other at run time, each the next one."""
+    found = {}
+    for module, source in sources.items():
+        ours = {i for i in imports(source, False) if i.startswith(PACKAGE)}
+        # A package is imported with any of its modules.
+        found[module] = {
+            target
+            for target in map(module_of, ours)
+            if not f'{module}.'.startswith(f'{target}.')
+        }
+    try:
+        graphlib.TopologicalSorter(found).prepare()
+    except graphlib.CycleError as exc:
+        return exc.args[1]
+    return None
+
+
+def test_modules_have_an_order():
+    """Within a package as well: whatever is imported is whole by then."""
+    sources = {name: path.read_text() for name, path in MODULES.items()}
+
+    assert not module_cycle(sources)
+
+
+def test_a_cycle_of_modules_is_seen():
+    sources = {
+        'hawkfish_plugin.wiring.access': (
+            'from hawkfish_plugin.wiring.work import Work'
+        ),
+        'hawkfish_plugin.wiring.work': (
+            'from hawkfish_plugin.wiring import foundations'
+        ),
+        'hawkfish_plugin.wiring.foundations': (
+            'def f():\n    import hawkfish_plugin.wiring.access'
+        ),
+    }
+
+    assert module_cycle(sources)
+    sources['hawkfish_plugin.wiring.foundations'] = ''
+    assert not module_cycle(sources)
+
+
 @pytest.mark.parametrize('module', MODULES)
 def test_every_module_has_a_layer(module):
     """No module but the package itself falls back on the package's layer."""

@@ -8,7 +8,10 @@ import requests
 
 from hawkfish_plugin import client, exceptions
 from hawkfish_plugin.cli import app
+from hawkfish_plugin.clones import Clones
+from hawkfish_plugin.db import Database
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.operations.verify import Verify
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -231,10 +234,10 @@ def test_the_clone_of_a_task_that_was_abandoned_goes(emulator):
     assert requests.delete(task, timeout=60).ok
     emulator.driver._clones[clone] = True
 
-    emulator.services.verify.periodic()
+    emulator.services.operations.get(Verify).periodic()
 
     assert not emulator.driver.clones()
-    assert not list(emulator.services._clones.all())
+    assert not list(Clones(Database(emulator.folder)).all())
 
 
 def test_the_newest_verified_snapshot_can_be_kept(emulator):

@@ -12,7 +12,8 @@ import requests
 import sushy
 
 from hawkfish_plugin.events import destinations
-from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.admission import CreateOptions
+from hawkfish_plugin.operations.create import Create
 from tests.unit.receiver import Receiver
 from tests.waiting import wait_for
 

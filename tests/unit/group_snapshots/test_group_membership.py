@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from hawkfish_plugin import exceptions, locks
-from hawkfish_plugin.operations.group_create import GroupCreate, GroupOptions
+from hawkfish_plugin.operations.group_admission import GroupOptions
+from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.tasks.task import COMPLETED
 from tests.served import message_ids
 from tests.unit.group_snapshots.labs import TRIO

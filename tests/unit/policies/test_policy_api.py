@@ -12,7 +12,8 @@ import requests
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.operations.create import Create, CreateOptions
+from hawkfish_plugin.operations.admission import CreateOptions
+from hawkfish_plugin.operations.create import Create
 from tests.served import message_ids
 from tests.unit.policies.limits import (
     names,
