@@ -6,6 +6,7 @@ Owns what stands in its way, and the note of a snapshot that an interrupted
 merge has damaged.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,31 @@ from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
 
 DriverDelete = Callable[[str, str, contract.TaskContext], None]
+
+# The name of a snapshot and its time: a later one may have the same name.
+Identity = tuple[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class PartJournal(contract.DeleteJournal):
+    """
+    What a task notes that deletes several snapshots, one after the other.
+
+    *purging* is the one being deleted, and *created* its time.
+    """
+
+    purging: str | None = None
+    created: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Noted(Record):
+    """The *journal* of another task, as it is stored."""
+
+    journal: Mapping[str, Any]
+
+    def dump(self) -> dict[str, Any]:
+        return dict(self.journal)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +122,45 @@ class Delete(Operation):
         self, system: contract.System, name: str, forced: bool = False
     ) -> None:
         """Raise what is known beforehand to prevent the delete of *name*."""
+        # It may have put the system on the files of the snapshot.
+        if any(left == name for left, _ in self.left(system)):
+            return
         with self._findings.telling_at_request(system):
             self._driver.check_delete(system.uuid, name, forced)
+
+    def left(self, system: contract.System) -> Mapping[Identity, Task]:
+        """
+        The tasks that were abandoned while they merged, by the snapshot.
+
+        Nothing but their journals tells which disks are merged.
+        """
+        found = {}
+        for unsettled in self._tasks.attention.of(system.uuid):
+            with contextlib.suppress(exceptions.TaskNotFound):
+                task = self._tasks.get(unsettled.task)
+                if contract.DeleteJournal.load(task.journal).merging:
+                    found[_merged_by(task)] = task
+        return found
+
+    def resume(
+        self,
+        system: contract.System,
+        snapshot: Identity,
+        own: contract.DeleteJournal,
+        context: contract.TaskContext,
+    ) -> DriverDelete:
+        """
+        What deletes *snapshot*.
+
+        Where one was abandoned in the middle, the task of *context*, which
+        has noted its *own*, goes on from there.
+        """
+        left = self.left(system).get(snapshot)
+        if left is None:
+            return self._driver.delete
+        noted = dataclasses.replace(own, merging=True).dump()
+        context.step(left.step, _Noted({**left.journal, **noted}))
+        return self._driver.settle_delete
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str
@@ -144,7 +207,13 @@ class Delete(Operation):
                 task.one_system.name,
                 arguments.pruned,
             )
-        return self._delete(context, self._driver.delete)
+        call = self.resume(
+            task.one_system,
+            (task.one_snapshot, arguments.created),
+            contract.DeleteJournal(),
+            context,
+        )
+        return self._delete(context, call)
 
     def settle(self, context: Context) -> dict[str, Any]:
         task = context.task
@@ -247,6 +316,15 @@ class Delete(Operation):
 
     def answer(self, task: Task) -> Answer:
         return Answer(204)
+
+
+def _merged_by(task: Task) -> Identity:
+    """The snapshot that *task* was merging."""
+    if task.operation == Delete.name:
+        created = DeleteArguments.load(task.arguments).created
+        return task.one_snapshot, created
+    journal = PartJournal.load(task.journal)
+    return (journal.purging or ''), journal.created
 
 
 def check_due(views: Sequence[catalogue.View], reason: str | None) -> None:

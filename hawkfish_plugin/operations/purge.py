@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hawkfish_plugin import catalogue, events, exceptions, tree
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
-from hawkfish_plugin.operations.delete import Delete, DriverDelete
+from hawkfish_plugin.operations.delete import Delete, DriverDelete, PartJournal
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Effect, Operation
@@ -32,18 +32,15 @@ class PurgeArguments(Record):
 
 
 @dataclasses.dataclass(frozen=True)
-class PurgeJournal(contract.DeleteJournal):
+class PurgeJournal(PartJournal):
     """
-    *deleted* are the snapshots that are gone; *purging* is the one being
-    deleted, and *created* its time; *total* were there in the beginning,
-    *left* before this one.
+    *deleted* are the snapshots that are gone; *total* were there in the
+    beginning, *left* before this one.
     """
 
     total: int = 0
     left: int = 0
     deleted: Sequence[str] = ()
-    purging: str | None = None
-    created: int = 0
 
 
 class Purge(Operation):
@@ -52,6 +49,7 @@ class Purge(Operation):
     # It has the driver delete one snapshot after the other.
     steps = ('purge', *contract.STEPS[contract.DELETE])
     effect = Effect.DELETING
+    mends = True
     cancellable = True
 
     def __init__(
@@ -81,7 +79,7 @@ class Purge(Operation):
             self._check(system, force, contract.Freshness.LISTED)
             records = self._driver.snapshots(system.uuid)
             if records:
-                name = self._next(records).name
+                name = self._next(system, records).name
                 self._delete.check(system, name, forced=True)
             return self._tasks.submit(
                 self, [Subject(system)], PurgeArguments(force), payload
@@ -143,10 +141,11 @@ class Purge(Operation):
         self._check(task.one_system, force, contract.Freshness.FULL)
 
     def _go_on(self, context: Context) -> dict[str, Any]:
-        while left := self._driver.snapshots(context.task.one_system.uuid):
+        system = context.task.one_system
+        while left := self._driver.snapshots(system.uuid):
             if context.cancelled:
                 raise exceptions.OperationCancelled(self.name)
-            record = self._next(left)
+            record = self._next(system, left)
             journal = dataclasses.replace(
                 context.recall(PurgeJournal),
                 purging=record.name,
@@ -155,7 +154,9 @@ class Purge(Operation):
                 merging=False,
             )
             context.step('purge', journal)
-            self._delete_one(context, self._driver.delete)
+            one = record.name, record.created
+            call = self._delete.resume(system, one, journal, context)
+            self._delete_one(context, call)
         return {'deleted': len(context.recall(PurgeJournal).deleted)}
 
     def _delete_one(self, context: Context, call: DriverDelete) -> None:
@@ -183,13 +184,20 @@ class Purge(Operation):
                 task.one_system.uuid, journal.purging, journal.created, journal
             )
 
-    def _next(self, records: Sequence[contract.Snapshot]) -> contract.Snapshot:
+    def _next(
+        self, system: contract.System, records: Sequence[contract.Snapshot]
+    ) -> contract.Snapshot:
         """
         The next of *records* to delete; there is always one.
 
-        Other branches first, from their tips, as nothing of them is merged;
-        then from the oldest on, so that no data is merged twice.
+        What was abandoned in the middle first; then other branches, from
+        their tips, as nothing of them is merged; then from the oldest on, so
+        that no data is merged twice.
         """
+        left = self._delete.left(system)
+        begun = [s for s in records if (s.name, s.created) in left]
+        if begun:
+            return begun[0]
         referenced = self._driver.referrers(records)
         above = tree.ancestors(records)
         free = [s for s in records if s.name not in referenced]

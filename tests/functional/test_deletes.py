@@ -356,6 +356,28 @@ def test_a_disk_that_virsh_left_out(make_system, emulator):
     system.host.path(overlay).unlink()
 
 
+def test_the_child_of_one_that_leaves_a_disk_out(make_system, emulator):
+    """libvirt does not let the snapshot be one of that disk then."""
+    system = make_system(**TWO_DISKS)
+    emulator.create(system.uuid, Name='s')
+    system.domain.snapshotCreateXML(
+        '<domainsnapshot><name>v</name><disks>'
+        "<disk name='vda' snapshot='no'/>"
+        "<disk name='vdb' snapshot='external'/></disks></domainsnapshot>",
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
+    )
+    emulator.create(system.uuid, Name='t')
+    emulator.revert(system.uuid, 'v', Force=True)
+
+    emulator.delete(system.uuid, 't')
+    emulator.delete(system.uuid, 's')
+
+    listed = system.domain.snapshotLookupByName('v').getXMLDesc()
+    assert "<disk name='vda' snapshot='no'/>" in listed.partition('</disks')[0]
+    assert purge(emulator, system).status_code == 200
+    system.domain.create()
+
+
 @pytest.mark.parametrize('drive', ['empty', 'medium is gone'])
 def test_a_drive_in_branches(make_system, emulator, host, drive):
     """An empty drive, or one without its medium, takes nobody's libvirtd."""
@@ -466,6 +488,16 @@ def check_whole(emulator, system, gone):
     system.domain.create()
 
 
+def abandon(emulator, accepted):
+    """Abandon the task of an accepted request."""
+    number = accepted.headers['Location'].rpartition('/')[2]
+    url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{number}'
+    actions = requests.get(url, timeout=60).json()['Actions']['Oem']
+    target = actions['#HawkFishTask.Abandon']['target']
+    abandoned = requests.post(emulator.url + target, timeout=60)
+    assert abandoned.status_code == 204, abandoned.text
+
+
 @pytest.mark.parametrize('power', ['off', 'running'])
 @pytest.mark.parametrize('name', ['two', 'three'])
 def test_cancelled(big, emulator, power, name):
@@ -494,14 +526,9 @@ def test_abandoned(big, emulator, power, name):
     if power == 'running':
         big.domain.create()
     accepted, qemu = begin(emulator, big, name)
-    number = accepted.headers['Location'].rpartition('/')[2]
 
-    url = f'{emulator.url}/redfish/v1/TaskService/Tasks/{number}'
-    actions = requests.get(url, timeout=60).json()['Actions']['Oem']
-    target = actions['#HawkFishTask.Abandon']['target']
-    abandoned = requests.post(emulator.url + target, timeout=60)
+    abandon(emulator, accepted)
 
-    assert abandoned.status_code == 204, abandoned.text
     assert state_of(emulator, big)[name] == 'Failed'
 
     def is_stopped():
@@ -667,6 +694,74 @@ def test_one_of_two_disks_is_merged(make_system, folder, host, power_off):
         failing.create(system.uuid, Name='t')
     finally:
         failing.stop()
+
+
+HOLD_BETWEEN = """
+import os
+import time
+import libvirt
+
+def _hold(flag, _real=libvirt.virDomain.blockJobAbort):
+    def abort(self, disk, flags=0):
+        done = _real(self, disk, flags)
+        if flags and os.path.exists(flag):
+            os.rename(flag, flag + '-reached')
+            while os.path.exists(flag + '-reached'):
+                time.sleep(0.05)
+        return done
+    libvirt.virDomain.blockJobAbort = abort
+
+_hold({flag!r})
+"""
+
+
+@pytest.mark.parametrize('power_off', [False, True])
+@pytest.mark.parametrize('way', ['delete', 'purge'])
+def test_abandoned_between_two_pivots(
+    make_system, folder, host, power_off, way
+):
+    """One disk is merged and the other is not; the next delete finishes."""
+    flag, reached = folder / 'flag', folder / 'flag-reached'
+    flag.touch()
+    holding = Emulator(folder, host.uri, HOLD_BETWEEN.format(flag=str(flag)))
+    holding.start()
+    try:
+        system = make_system(**TWO_DISKS)
+        holding.create(system.uuid, Name='s')
+        for number, path in enumerate(system.sources(), 7):
+            write(system, number, path)
+        system.domain.create()
+        accepted = holding.send_delete(system.uuid, 's')
+        wait_for(reached.exists, 'the first pivot')
+
+        abandon(holding, accepted)
+        reached.unlink()
+
+        wait_for(
+            lambda: not system.domain.blockJobInfo('vdb'),
+            'the end of the other merge',
+        )
+        assert state_of(holding, system) == {'s': 'Failed'}
+        if power_off:
+            system.domain.destroy()
+        if way == 'delete':
+            holding.delete(system.uuid, 's')
+        else:
+            assert purge(holding, system).status_code == 200
+        assert holding.snapshots(system.uuid) == []
+        assert system.leftovers() == []
+        if not power_off:
+            system.domain.destroy()
+        one, other = system.sources()
+        assert holds(system, 7, one) and holds(system, 8, other)
+        started = requests.post(
+            f'{holding.system(system.uuid)}/Actions/ComputerSystem.Reset',
+            json={'ResetType': 'On'},
+            timeout=60,
+        )
+        assert started.ok, started.text
+    finally:
+        holding.stop()
 
 
 def test_libvirtd_is_lost_twice(big, emulator, host):

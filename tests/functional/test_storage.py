@@ -20,6 +20,12 @@ VOLUME = """
   <target><format type='raw'/></target>
 </volume>"""
 
+SMALL_VOLUME = """
+<volume>
+  <name>{name}</name><capacity>0</capacity>
+  <target><format type='raw'/></target>
+</volume>"""
+
 
 def look(uri, folder, rounds):
     """Another process of the emulator: what it sees in each round."""
@@ -60,6 +66,32 @@ def test_processes_look_at_once(host, processes):
     seen = list(processes.map(look, [host.uri] * 3, [FOLDER] * 3, [40] * 3))
 
     assert seen == [[(True, True)] * 40] * 3
+    assert pools(host) == {'default'}
+
+
+def fill(uri, folder, names):
+    """Another process that makes files of ours, and removes them."""
+    import libvirt
+
+    from hawkfish_plugin.drivers.libvirt import filenames, pools
+
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    own = filenames.own_folder(folder)
+    with contextlib.closing(libvirt.open(uri)) as connection:
+        for name in names:
+            with pools.over_own(connection, own) as pool:
+                pool.createXML(SMALL_VOLUME.format(name=name)).delete()
+
+
+def test_processes_fill_a_folder_of_ours_at_once(host, processes):
+    """Each gets its turn, and none leaves the folder or a pool behind."""
+    folder = host.path(FOLDER)
+    folder.mkdir(exist_ok=True)
+    names = [[f'{who}-{at}' for at in range(40)] for who in 'abc']
+
+    list(processes.map(fill, [host.uri] * 3, [FOLDER] * 3, names))
+
+    assert not [one for one in folder.iterdir() if one.is_dir()]
     assert pools(host) == {'default'}
 
 

@@ -14,7 +14,7 @@ import errno
 import posixpath
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 
 import libvirt
@@ -24,6 +24,8 @@ from hawkfish_plugin.drivers.libvirt import errors, filenames, volumes, xml
 
 # How long another process may look into a folder before it is taken for dead.
 _BUSY_SECONDS, _BUSY_POLL_SECONDS = 10.0, 0.1
+_Create = Callable[[libvirt.virConnect, str], libvirt.virStoragePool]
+_BUILD = libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD
 # To read their files is to ask devices, processes and drivers.
 _NO_FILES = ('/dev', '/proc', '/sys')
 
@@ -38,7 +40,7 @@ def over(
     Its volumes may have paths that ``volumes.path`` has to tidy up.  Raises
     FolderUnreadable.
     """
-    pool = _start(connection, folder)
+    pool = _start(connection, folder, _create)
     try:
         yield pool
     finally:
@@ -53,27 +55,31 @@ def over_own(
     """
     A pool over *folder*, one for files of ours that is made if need be.
 
-    It is removed at the end if it is empty.
+    It is removed at the end if it is empty.  Who comes while another thread or
+    process has the pool waits for it.  Raises FolderUnreadable.
     """
-    # Of the same name each time, so that one that was left behind is found.
-    identity = uuid.uuid5(uuid.NAMESPACE_URL, folder)
-    pool = connection.storagePoolDefineXML(_describe(folder, identity))
-    with contextlib.ExitStack() as stack:
-        stack.callback(pool.undefine)
-        if not pool.isActive():
-            pool.build()
-            pool.create()
-        stack.callback(_remove_empty, pool)
+    pool = _start(connection, folder, _create_own)
+    if pool is None:
+        raise exceptions.FolderUnreadable(folder, 'it cannot be made')
+    try:
         yield pool
+    finally:
+        empty = not pool.numOfVolumes()
+        _stop(pool)
+        if empty:
+            _remove(connection, folder)
 
 
-def _remove_empty(pool: libvirt.virStoragePool) -> None:
-    empty = not pool.numOfVolumes()
-    pool.destroy()
-    if empty:
-        # Somebody may have been quicker to put something there.
-        with contextlib.suppress(libvirt.libvirtError):
+def _remove(connection: libvirt.virConnect, folder: str) -> None:
+    """Remove *folder*, which was empty."""
+    # Somebody may look into it by now, or have put something there.
+    with contextlib.suppress(libvirt.libvirtError):
+        # libvirt removes no folder of a transient pool.
+        pool = connection.storagePoolDefineXML(_describe(folder))
+        try:
             pool.delete()
+        finally:
+            pool.undefine()
 
 
 def active(
@@ -144,14 +150,14 @@ def is_there(connection: libvirt.virConnect, path: str) -> bool:
 
 
 def _start(
-    connection: libvirt.virConnect, folder: str
+    connection: libvirt.virConnect, folder: str, create: _Create
 ) -> libvirt.virStoragePool | None:
     if not _may_be_read(folder):
         raise exceptions.FolderUnreadable(folder, 'it is not for files')
     until = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
-            return _create(connection, folder)
+            return create(connection, folder)
         except libvirt.libvirtError as exc:
             if volumes.is_gone(exc):
                 return None
@@ -191,6 +197,13 @@ def _create_beside(
     return connection.storagePoolCreateXML(_describe(again))
 
 
+def _create_own(
+    connection: libvirt.virConnect, folder: str
+) -> libvirt.virStoragePool:
+    # No other spelling: who removes the folder must have it for himself.
+    return connection.storagePoolCreateXML(_describe(folder), _BUILD)
+
+
 def _is_taken(error: libvirt.libvirtError) -> bool:
     """Whether a pool of that kind has the folder already."""
     return bool(error.get_error_code() == libvirt.VIR_ERR_OPERATION_FAILED)
@@ -201,9 +214,9 @@ def _may_be_read(path: str) -> bool:
     return not any(f'{path}/'.startswith(f'{top}/') for top in _NO_FILES)
 
 
-def _describe(folder: str, identity: uuid.UUID | None = None) -> str:
+def _describe(folder: str) -> str:
     root = ElementTree.Element('pool', type='dir')
-    identity = identity or uuid.uuid4()
+    identity = uuid.uuid4()
     name = ElementTree.SubElement(root, 'name')
     name.text = filenames.transient_pool(identity)
     ElementTree.SubElement(root, 'uuid').text = str(identity)
@@ -213,12 +226,16 @@ def _describe(folder: str, identity: uuid.UUID | None = None) -> str:
 
 
 def _stop_left_behind(connection: libvirt.virConnect, folder: str) -> None:
-    every = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT
-    for pool in connection.listAllStoragePools(every):
+    for pool in connection.listAllStoragePools():
         if _is_ours(pool):
             path = xml.parse(pool.XMLDesc()).findtext('target/path', '')
             if volumes.tidy(path) == folder:
-                _stop(pool)
+                # Persistent, if its process has died as it removed the folder.
+                persistent = pool.isPersistent()
+                if pool.isActive():
+                    _stop(pool)
+                if persistent:
+                    pool.undefine()
 
 
 def _stop(pool: libvirt.virStoragePool) -> None:

@@ -9,7 +9,7 @@ branch's, and a revert would take them from it (seen with 11.3).
 """
 
 import posixpath
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from hawkfish_plugin.drivers.libvirt import (
     errors,
@@ -31,7 +31,8 @@ def unneeded(
     The files that nothing may need after a revert, the uppermost first.
 
     Those are what the next revert of *domain* removes, and the overlays of
-    ours below that no snapshot has captured.  *targets* are those of the disks
+    ours below, down to what a snapshot has captured: that needs all that it
+    stands on, which may be another system's.  *targets* are those of the disks
     that are meant, where not all are.
     """
     found = _look(domain)
@@ -41,14 +42,23 @@ def unneeded(
         for target, path in removed.items()
         if path and (targets is None or target in targets)
     ]
-    paths += [
-        path
-        for path in xml.files(domain.definition(), targets)
-        if filenames.is_ours(path)
-    ]
     captured = _captured(domain)
+    for target, chain in xml.chains(domain.definition()).items():
+        if targets is None or target in targets:
+            paths += _ours_above(chain, captured)
     # Each once.
-    return [p for p in dict.fromkeys(paths) if not _is_in(p, captured)]
+    return [*dict.fromkeys(paths)]
+
+
+def _ours_above(
+    chain: Iterable[xml.Source], captured: Collection[str]
+) -> Iterator[str]:
+    """The overlays of ours in *chain* above all that is *captured*."""
+    for source in chain:
+        if _is_in(source.path or (source.volume or ('', ''))[1], captured):
+            return
+        if source.path and filenames.is_ours(source.path):
+            yield source.path
 
 
 def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:

@@ -79,10 +79,14 @@ def leave_out(root: Element, targets: Container[str]) -> None:
             disk[:] = []
             disk.attrib.pop('type', None)
             disk.set('snapshot', 'no')
-    for reverted in root.findall('revertDisks'):
-        for disk in reverted.findall('disk'):
-            if disk.get('name') in targets:
-                reverted.remove(disk)
+    if root.find('revertDisks') is not None:
+        set_revert_disks(root, revert_disks(root))
+
+
+def _left_out(root: Element) -> list[str]:
+    """The targets of the disks that a snapshot is not one of."""
+    listed = root.findall("disks/disk[@snapshot='no']")
+    return [disk.get('name', '') for disk in listed]
 
 
 def revert_disks(root: Element) -> dict[str, str | None]:
@@ -94,9 +98,11 @@ def revert_disks(root: Element) -> dict[str, str | None]:
     reverted = root.find('revertDisks')
     if reverted is None:
         return external_disks(root)
+    left_out = _left_out(root)
     return {
-        disk.get('name', ''): _path_of(disk)
+        name: _path_of(disk)
         for disk in reverted.findall('disk')
+        if (name := disk.get('name', '')) not in left_out
     }
 
 
@@ -105,7 +111,9 @@ def set_revert_disks(root: Element, paths: Mapping[str, str | None]) -> None:
     for old in root.findall('revertDisks'):
         root.remove(old)
     reverted = ElementTree.SubElement(root, 'revertDisks')
-    for target, path in paths.items():
+    # libvirt makes ``<disks>`` of them where the child is deleted, and lets
+    # the snapshot be one of all disks that are missing there.
+    for target, path in {**dict.fromkeys(_left_out(root)), **paths}.items():
         disk = ElementTree.SubElement(reverted, 'disk', name=target)
         disk.set('snapshot', 'external' if path else 'no')
         if path:

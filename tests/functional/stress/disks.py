@@ -33,7 +33,9 @@ def _attach(
     again = [
         path
         for path in world.kept
-        if path not in held and not _stands_under(world, path)
+        if path not in held
+        and not _stands_under(world, path)
+        and world.may_borrow(system, path)
     ]
     if again and rng.random() < 0.5:
         path = rng.choice(again)
@@ -68,7 +70,7 @@ def detach(world: World, system: System, rng: random.Random) -> str | None:
     able = _detachable(world, system)
     if not able or len(system.disks) < 2:
         return None
-    return _detach(world, system, rng.choice(able))
+    return detach_disk(world, system, rng.choice(able))
 
 
 def _detachable(world: World, system: System) -> list[str]:
@@ -78,7 +80,7 @@ def _detachable(world: World, system: System) -> list[str]:
     )
 
 
-def _detach(world: World, system: System, target: str) -> str:
+def detach_disk(world: World, system: System, target: str) -> str:
     path = world.tops(system)[target]
     domain = world.domain(system)
     text = domain.XMLDesc(0 if domain.isActive() else _INACTIVE)
@@ -98,7 +100,7 @@ def swap(world: World, system: System, rng: random.Random) -> str | None:
     if not able:
         return None
     target = rng.choice(able)
-    first = _detach(world, system, target)
+    first = detach_disk(world, system, target)
     return f'{first}, {_attach(world, system, rng, target)}'
 
 

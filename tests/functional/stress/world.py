@@ -149,6 +149,49 @@ class World:
             for path in self.captured(system, name).values()
         )
 
+    # Disks that the other system had before -------------------------------
+
+    def borrowed(self, system: System) -> list[str]:
+        """The targets whose disks stand on what the other's snapshots hold."""
+        held = self._held_by_other(system)
+        return [
+            target
+            for target, path in self.tops(system).items()
+            if held.intersection(self.files.chain(path))
+        ]
+
+    def is_borrower(self, system: System) -> bool:
+        """Whether a disk or a snapshot of *system* stands there."""
+        own = self.files.below(
+            [*self.tops(system).values(), *self._held(system)]
+        )
+        return not own.isdisjoint(self._held_by_other(system))
+
+    def may_borrow(self, system: System, path: str) -> bool:
+        """
+        Whether *system* may have the disk at *path*.
+
+        Where each stood on what the other holds, neither could be purged.
+        """
+        other = self._other(system)
+        return not self.is_borrower(other) or self._held(other).isdisjoint(
+            self.files.chain(path)
+        )
+
+    def _other(self, system: System) -> System:
+        return next(one for one in self.systems if one is not system)
+
+    def _held_by_other(self, system: System) -> set[str]:
+        return self._held(self._other(system))
+
+    def _held(self, system: System) -> set[str]:
+        """The files that the snapshots of *system* hold."""
+        return {
+            path
+            for name in system.snapshots
+            for path in self.captured(system, name).values()
+        }
+
     def describe(self, system: System, name: str) -> str:
         domain = self.domain(system)
         return str(domain.snapshotLookupByName(name).getXMLDesc())

@@ -117,6 +117,23 @@ def test_what_a_revert_has_no_use_for():
         assert revert_disks.unneeded(node) == [top]
 
 
+def test_what_a_captured_file_stands_on():
+    """It is needed, whoever has made it."""
+    theirs, captured, top = (
+        f'/images/hawkfish-{digit * 12}-vda.qcow2' for digit in '012'
+    )
+    with hosted.libvirtd() as host:
+        chain = (
+            f"<backingStore><source file='{captured}'/><backingStore>"
+            f"<source file='{theirs}'/></backingStore></backingStore>"
+        )
+        disk = hosted.disk(top).replace('</disk>', f'{chain}</disk>')
+        node = host.domain('node', disk)
+        node.handle.capture('s', captured, top)
+
+        assert revert_disks.unneeded(node) == [top]
+
+
 @pytest.mark.parametrize('active', [True, False])
 def test_what_a_snapshot_has_captured_as_a_volume(active):
     """It is known by its path, which the definition may have."""
