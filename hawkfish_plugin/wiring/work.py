@@ -34,6 +34,7 @@ from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
+from hawkfish_plugin.operations.restore_over import RestoreOver
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.tasks.operation import Kinds, Operations
@@ -48,6 +49,7 @@ KINDS: Kinds = {
         *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
         *(BackUp, RestoreBackup, VerifyBackup, DeleteBackups),
+        RestoreOver,
     )
 }
 
@@ -284,6 +286,13 @@ class Work(Access):
                 self.catalogue,
                 self.backups,
                 self.locks,
+            ),
+            RestoreOver(
+                self.driver,
+                self.tasks,
+                self.backups,
+                self.create,
+                self.findings,
             ),
             VerifyBackup(
                 self.driver,
