@@ -24,7 +24,11 @@ from hawkfish_plugin.tasks.reading import TaskReader
 from hawkfish_plugin.tasks.task import Task
 
 # What reads a backup for as long as it takes, and locks nothing.
-_READING = (contract.RESTORE, contract.VERIFY_BACKUP)
+_READING = (
+    contract.RESTORE,
+    contract.RESTORE_OVER,
+    contract.VERIFY_BACKUP,
+)
 
 FIRST, ASKED = 'it is the first one', 'it was asked for'
 ENOUGH = 'as many incremental ones as there may be stand on the last full one'
@@ -185,7 +189,8 @@ class BackupCatalogue:
     def _check_unread(
         self, system: contract.System, task: Task, ids: Collection[int]
     ) -> None:
-        if task.one_system.uuid != system.uuid:
+        # A restore over a system may be of the backup of another one.
+        if task.arguments.get('system', task.one_system.uuid) != system.uuid:
             return
         chain = self.chain(system, task.arguments['backup'])
         if any(one.id in ids for one in chain):

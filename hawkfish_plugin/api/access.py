@@ -34,11 +34,20 @@ def find_system(identity: str) -> contract.System:
     Raises ResourceMissingAtURI, also for one that the emulator may not serve.
     """
     try:
-        system = services().catalogue.system(identity)
+        return named_system(identity)
     except exceptions.SystemNotFound:
         raise missing() from None
+
+
+def named_system(identity: str) -> contract.System:
+    """
+    The system that a parameter names, by UUID or name.
+
+    Raises SystemNotFound, also for one that the emulator may not serve.
+    """
+    system = services().catalogue.system(identity)
     if not services().may_serve(system):
-        raise missing()
+        raise exceptions.SystemNotFound(identity)
     return system
 
 

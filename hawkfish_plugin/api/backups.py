@@ -17,13 +17,14 @@ from hawkfish_plugin.api.access import (
     find_number,
     found_by_uri,
     missing,
+    named_system,
     operation,
     payload,
     services,
 )
 from hawkfish_plugin.api.answers import accepted, answer
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.api.bodies import read_body
+from hawkfish_plugin.api.bodies import Body, read_body
 from hawkfish_plugin.api.snapshot_bodies import TEXT
 from hawkfish_plugin.backup_catalogue import BackupView
 from hawkfish_plugin.drivers import contract
@@ -32,6 +33,7 @@ from hawkfish_plugin.operations.backup_delete import DeleteBackups
 from hawkfish_plugin.operations.backup_restore import RestoreBackup
 from hawkfish_plugin.operations.backup_verify import VerifyBackup
 from hawkfish_plugin.operations.receiving import ImportOptions
+from hawkfish_plugin.operations.restore_over import RestoreOver
 from hawkfish_plugin.redfish import backups, uris
 
 COLLECTION = '/Systems/<identity>/Oem/HawkFish/Backups'
@@ -111,13 +113,29 @@ def restore_backup(identity: str, backup_id: str) -> flask.Response:
     system = _find_system(identity)
     body = read_body()
     _RESTORE.check(body)
-    found = _find(system, backup_id)
+    number = _find(system, backup_id).stored.id
+    if 'Over' in body:
+        return _restore_over(system, number, body)
     options = ImportOptions(
         body.get('Name'), body.get('Pool'), body.get('Start', False)
     )
     restore = operation(RestoreBackup)
-    task = restore.submit(system, found.stored.id, options, payload(body))
+    task = restore.submit(system, number, options, payload(body))
     return accepted(task)
+
+
+def _restore_over(
+    system: contract.System, number: int, body: Body
+) -> flask.Response:
+    for name in ('Name', 'Pool'):
+        if name in body:
+            raise exceptions.PropertyValueConflict(name, 'Over')
+    over = named_system(body['Over'])
+    restore_over = operation(RestoreOver)
+    start = body.get('Start', False)
+    return accepted(
+        restore_over.submit(over, system, number, start, payload(body))
+    )
 
 
 def _find_system(identity: str) -> contract.System:

@@ -13,7 +13,7 @@ import time
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api.access import payload, services
+from hawkfish_plugin.api.access import named_system, payload, services
 from hawkfish_plugin.api.answers import accepted
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body
@@ -87,10 +87,7 @@ def _over() -> contract.System | None:
         return None
     if not _ONLY_NEW.isdisjoint(given):
         raise exceptions.QueryCombinationInvalid()
-    system = services().catalogue.system(given['Over'])
-    if not services().may_serve(system):
-        raise exceptions.SystemNotFound(given['Over'])
-    return system
+    return named_system(given['Over'])
 
 
 def _boolean(name: str) -> bool:

@@ -4,7 +4,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, options, tasks
+from hawkfish_plugin.cli import base, errors, options, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -123,10 +123,10 @@ class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
 
 class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
     """
-    Make a new system of a backup, and show the task.
+    Make a new system of a backup, or restore it over a system; show the task.
 
-    It gets a new UUID and new MAC addresses. The system that was backed up is
-    not touched, and may be gone.
+    A new system gets a new UUID and new MAC addresses. The system that was
+    backed up is not touched, and may be gone.
     """
 
     waits_by_default = True
@@ -149,13 +149,27 @@ class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
             '--start',
             action='store_true',
             default=None,
-            help='Start the new system.',
+            help='Start the system.',
+        )
+        parser.add_argument(
+            '--over',
+            metavar='SYSTEM',
+            type=base.name,
+            help='Make no new system, but put this one on the disks of the '
+            'backup; a safety snapshot keeps what it is now.',
         )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        if parsed_args.over and (parsed_args.name or parsed_args.pool):
+            raise errors.CommandError(
+                '--over leaves name and place of the system alone'
+            )
         handle = self.find(parsed_args).restore(
-            parsed_args.name, parsed_args.pool, parsed_args.start
+            parsed_args.name,
+            parsed_args.pool,
+            parsed_args.start,
+            parsed_args.over,
         )
         return tasks.fields(self.follow(handle, parsed_args)[1])
 

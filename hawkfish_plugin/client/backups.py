@@ -66,13 +66,15 @@ class Backup(base.ResourceBase):  # type: ignore[misc]
         name: str | None = None,
         pool: str | None = None,
         start: bool | None = None,
+        over: str | None = None,
     ) -> tasks.TaskHandle[None]:
         """
-        Make a new system of it.
+        Make a new system of it, or restore it over a system.
 
         *name* is by default that of the system, which must be gone then;
         *pool* is the storage pool of the disks, by default the configured
-        one.
+        one.  *over* is the UUID or name of a system that is put on the disks
+        of the backup instead, after a safety snapshot.
         """
         return tasks.post(
             self._conn,
@@ -80,6 +82,7 @@ class Backup(base.ResourceBase):  # type: ignore[misc]
             Name=name,
             Pool=pool,
             Start=start,
+            Over=over,
         )
 
     def delete(self) -> tasks.TaskHandle[None]:

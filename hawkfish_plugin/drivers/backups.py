@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
+from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import LeftOut, Member
 from hawkfish_plugin.drivers.contract import TaskContext
 from hawkfish_plugin.drivers.importing import ImportRequest
@@ -69,6 +70,27 @@ class BackupRequest:
     parent: Backup | None = None
     reason: str = ''
     quiesce: str | None = None
+
+
+def flattened(chain: Sequence[Backup]) -> list[Member]:
+    """What a bundle of the first of *chain* would have, by the same names."""
+    return [
+        dataclasses.replace(one, size=_flat_size(chain, one))
+        if one.role == manifest.DISK
+        else one
+        for one in chain[0].members
+    ]
+
+
+def _flat_size(chain: Sequence[Backup], disk: Member) -> int:
+    """What the copy of *disk* takes at the most, in bytes."""
+    taken = sum(
+        one.size
+        for backup in chain
+        for one in backup.members
+        if (one.role, one.target) == (manifest.DISK, disk.target)
+    )
+    return min(taken, (disk.capacity or taken) + disk.size)
 
 
 @runtime_checkable
@@ -133,6 +155,24 @@ class BacksUp(Protocol):
         self, request: ImportRequest, context: TaskContext
     ) -> None:
         """See ``contract.Driver`` for settling."""
+
+    def check_fetch(
+        self, chain: Sequence[Backup], files: Mapping[str, str]
+    ) -> None:
+        """Raise what stands in the way of ``fetch_backup``."""
+
+    def fetch_backup(
+        self,
+        chain: Sequence[Backup],
+        files: Mapping[str, str],
+        context: TaskContext,
+    ) -> None:
+        """
+        Make *files*, by the names of the members of the first of *chain*.
+
+        Each disk is whole in its own.  What fails leaves no file; what dies
+        may leave any.
+        """
 
     def remove_backup(self, backup: Backup) -> None:
         """Remove its files, those that are there."""

@@ -24,6 +24,7 @@ R = TypeVar('R', bound=Record)
 CREATE, REVERT, DELETE = 'create', 'revert', 'delete'
 EXPORT, IMPORT = 'export', 'import'
 BACKUP, RESTORE, VERIFY_BACKUP = 'backup', 'restore', 'verify-backup'
+RESTORE_OVER = 'restore-over'
 VERIFY = 'verify'
 REPAIR = 'repair'
 

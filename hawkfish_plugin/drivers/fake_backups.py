@@ -41,6 +41,8 @@ class FakeBackups:
     behaviour: Behaviour
     # By name, the files of the repository.
     _repository: MutableMapping[str, bytes]
+    # By path, the files of imports.
+    _files: MutableMapping[str, bytes]
     # By system, the token of the backup since which changes are known.
     _known: MutableMapping[str, str]
     _backup: cfg.ConfigOpts
@@ -195,6 +197,29 @@ class FakeBackups:
         raise exceptions.OperationInterrupted(
             contract.RESTORE, 'nothing of it was kept'
         )
+
+    def check_fetch(
+        self, chain: Sequence[Backup], files: Mapping[str, str]
+    ) -> None:
+        self.repository()
+
+    def fetch_backup(
+        self,
+        chain: Sequence[Backup],
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        run = Run(contract.RESTORE, context, self.behaviour, '')
+        try:
+            for one in chain[0].members:
+                data = self._read(one)
+                if one.name in files:
+                    self._files[files[one.name]] = data
+            run.pass_time()
+        except exceptions.HawkFishError:
+            for path in files.values():
+                self._files.pop(path, None)
+            raise
 
     def remove_backup(self, backup: Backup) -> None:
         for one in backup.members:

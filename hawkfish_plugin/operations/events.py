@@ -193,7 +193,7 @@ def backup_created(system: System, backup: int) -> Sequence[events.NewEvent]:
 def backup_restored(
     system: System, backup: int, name: str
 ) -> Sequence[events.NewEvent]:
-    """*name* is that of the new system."""
+    """*name* is that of the system that it is now."""
     return [
         events.NewEvent(
             messages.BACKUP_RESTORED,

@@ -34,6 +34,7 @@ from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.repair import Repair
+from hawkfish_plugin.operations.restore_over import RestoreOver
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.operations.room import CreateRoom
 from hawkfish_plugin.operations.verify import Verify
@@ -51,6 +52,7 @@ KINDS: Kinds = {
         *(GroupCreate, GroupRevert, GroupDelete, GroupExport, GroupImport),
         *(GroupReset, GroupBootOrder),
         *(BackUp, RestoreBackup, VerifyBackup, DeleteBackups),
+        RestoreOver,
     )
 }
 
@@ -316,6 +318,14 @@ class Work:
                 self._catalogues.snapshots,
                 self._catalogues.backups,
                 self._foundations.locks,
+            ),
+            RestoreOver(
+                self._foundations.driver,
+                self._foundations.tasks,
+                self._catalogues.backups,
+                self._admission,
+                self.create,
+                self.findings,
             ),
             VerifyBackup(
                 self._foundations.driver,

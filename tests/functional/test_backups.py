@@ -217,6 +217,36 @@ def test_a_chain_is_restored_as_the_guest_wrote_it(make_system, emulator):
     assert system.domain.isActive()
 
 
+def test_a_backup_goes_over_its_system(make_system, emulator):
+    """Any of a chain; its snapshots stay, and the next backup is full."""
+    model = small(make_system)
+    system = model.system
+    model.write(1, 0, 8)
+    emulator.create(system.uuid, Name='s', IncludeMemory=False)
+    back_up(emulator, system)
+    model.write(2, 9)
+    second, checksum = back_up(emulator, system), model.checksum()
+    model.write(3, 0)
+    present = model.checksum()
+
+    answer = emulator.wait(
+        act(emulator, second, 'Restore', Over=system.uuid, Start=True)
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert system.domain.isActive()
+    (safety,) = {*system.domain.snapshotListNames()} - {'s'}
+    after = back_up(emulator, system)
+    assert after['BackupType'] == 'Full'
+    system.domain.destroy()
+    assert content_of(system.host, system.sources()[0]) == checksum
+    assert restored(emulator, system, after) == checksum
+    assert not system.orphans()
+    emulator.revert(system.uuid, safety)
+    system.domain.destroy()
+    assert content_of(system.host, system.sources()[0]) == present
+
+
 def test_deleted_snapshots_keep_the_chain(make_system, emulator):
     """What is merged, on and off, is known to the next increment."""
     model = small(make_system)

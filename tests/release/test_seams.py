@@ -78,7 +78,7 @@ SEAMS = {
     'importing.ImportsOver': (
         'drivers/importing.py',
         'ImportsOver',
-        '_over',
+        'putting_over',
         'operations',
     ),
     'backups.BacksUp': (
@@ -200,6 +200,12 @@ SEAMS = {
         'operations/backup_restore.py',
         'RestoreBackup',
         'restore',
+        'api',
+    ),
+    'RestoreOver': (
+        'operations/restore_over.py',
+        'RestoreOver',
+        'restore_over',
         'api',
     ),
     'DeleteBackups': (

@@ -214,6 +214,94 @@ def test_a_restore_is_refused_beforehand(emulator, body, expected):
     assert message_ids(answer) == [expected]
 
 
+@pytest.fixture
+def _files(emulator):
+    """The disks of systems that were restored over are gone at the end."""
+    yield
+    emulator.wait_idle()
+    emulator.driver.remove_files(list(emulator.driver.received()))
+
+
+def names(emulator):
+    return emulator.driver.names(emulator.system)
+
+
+@pytest.mark.usefixtures('_files')
+@pytest.mark.parametrize(
+    'asked, state', [({}, 'Off'), ({'Start': True}, 'On')]
+)
+def test_a_backup_goes_over_its_system(emulator, asked, state):
+    """After a safety snapshot; there is no new system, and an event tells."""
+    emulator.created(Name='a')
+    first, _ = made(emulator), made(emulator)
+    before = set(emulator.driver.power_states())
+
+    answer = emulator.wait(
+        act(emulator, first, 'Restore', Over='fake', **asked)
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert set(emulator.driver.power_states()) == before
+    system = emulator.driver.resolve(emulator.system)
+    wait_for(
+        lambda: emulator.driver.power_states()[system] == state,
+        lambda: f'the power state {emulator.driver.power_states()[system]}',
+    )
+    assert names(emulator)[0] == 'a'
+    assert names(emulator)[1].startswith('safety-')
+    disk = next(f['Path'] for f in first['Files'] if f['Role'] == 'Disk')
+    assert [*emulator.driver.received().values()] == [
+        emulator.driver.backup_files()[disk]
+    ]
+    told = events_of(emulator, 'BackupRestored')
+    assert [first['Id'], 'fake', 'fake'] in told
+
+
+@pytest.mark.parametrize(
+    'body, status, expected',
+    [
+        ({'Name': 'b'}, 400, 'PropertyValueConflict'),
+        ({'Pool': 'default'}, 400, 'PropertyValueConflict'),
+        ({'Over': 'nothing'}, 404, 'ResourceNotFound'),
+        ({'Over': 1}, 400, 'ActionParameterValueTypeError'),
+    ],
+)
+def test_a_restore_over_a_system_is_refused(emulator, body, status, expected):
+    """Beforehand, and without a snapshot."""
+    asked = {'Over': 'fake', **body}
+
+    answer = act(emulator, made(emulator), 'Restore', **asked)
+
+    assert (answer.status_code, message_ids(answer)) == (status, [expected])
+    assert not names(emulator)
+
+
+def test_a_damaged_backup_goes_over_no_system(emulator):
+    """Its safety snapshot is all that was made."""
+    backup = made(emulator)
+    name = next(f['Path'] for f in backup['Files'] if f['Role'] == 'Disk')
+    emulator.driver.damage_backup(name)
+
+    answer = emulator.wait(act(emulator, backup, 'Restore', Over='fake'))
+
+    assert message_ids(answer) == ['BackupDamaged']
+    assert len(names(emulator)) == 1
+    assert not emulator.driver.received()
+
+
+@pytest.mark.usefixtures('_files')
+def test_what_goes_over_a_system_is_not_deleted(emulator):
+    """From the request on: the safety snapshot takes its time."""
+    emulator.behaviour.delay = 0.3
+    backup = made(emulator)
+    running = act(emulator, backup, 'Restore', Over='fake')
+
+    refused = delete(emulator, backup)
+
+    assert message_ids(refused) == ['BackupInUse']
+    assert emulator.wait(running).status_code == 200
+
+
 def test_a_damaged_file_is_found(emulator):
     """In what the backup stands on, too; then nothing else does any more."""
     first, second = made(emulator), made(emulator)
@@ -406,6 +494,7 @@ def run(emulator, capsys, *words):
     return status, capsys.readouterr().out
 
 
+@pytest.mark.usefixtures('_files')
 def test_command_line(emulator, capsys):
     """Each command, in the order of a life."""
     status, out = run(
@@ -418,11 +507,14 @@ def test_command_line(emulator, capsys):
         (('verify', 'fake', number), 'Completed'),
         (('show', 'fake', number), 'Passed'),
         (('restore', 'fake', number, '--name', 'again'), 'Completed'),
+        (('restore', 'fake', number, '--over', 'fake'), 'restore-over'),
         (('delete', 'fake', number, '--wait'), 'Completed'),
     ):
         status, out = run(emulator, capsys, 'backup', *words)
         assert status == 0, words
         assert expected in out
+    words = ('restore', 'fake', number, '--over', 'fake', '--name', 'b')
+    assert run(emulator, capsys, 'backup', *words)[0] == 1
     (uuid,) = (
         one.uuid
         for one in emulator.driver.power_states()

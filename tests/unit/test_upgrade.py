@@ -196,6 +196,7 @@ NOT_RELEASED = {
     'import-over',
     'backup',
     'restore',
+    'restore-over',
     'verify-backup',
     'delete-backup',
     'verify',

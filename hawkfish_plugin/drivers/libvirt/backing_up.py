@@ -5,7 +5,7 @@ What the driver does with backups; see ``drivers.backups``.
 A part of the driver, which has the connections and the options.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
@@ -76,6 +76,20 @@ class Backups(Part):
         self, request: ImportRequest, context: contract.TaskContext
     ) -> None:
         restore.settle(self._hypervisor, request, context)
+
+    def check_fetch(
+        self, chain: Sequence[Backup], files: Mapping[str, str]
+    ) -> None:
+        with self._hypervisor.host(contract.RESTORE) as host:
+            restore.check_fetch(host, chain, files)
+
+    def fetch_backup(
+        self,
+        chain: Sequence[Backup],
+        files: Mapping[str, str],
+        context: contract.TaskContext,
+    ) -> None:
+        restore.fetch(self._hypervisor, chain, files, context)
 
     def remove_backup(self, backup: Backup) -> None:
         with self._hypervisor.host(contract.DELETE) as host:

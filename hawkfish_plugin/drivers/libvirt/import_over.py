@@ -212,7 +212,11 @@ def settle(
             # Somebody may have let it run there; that is not lost.
             _tidy(domain, journal, files, context)
             return
-        _undo(domain, journal, files, context)
+        if not journal.domain_xml:
+            # Nothing of the system was changed yet.
+            leftovers.remove(domain.host, files.values(), context)
+        else:
+            _undo(domain, journal, files, context)
     raise exceptions.OperationInterrupted(_NAME, 'the system is as it was')
 
 

@@ -172,7 +172,9 @@ class _Planner:
                 self._check(merge)
                 merges.append(merge)
                 unneeded += self._made([merge.top])
-            elif self._on_branch and not self._has_gone_on(disk):
+            elif self._on_branch and not (
+                self._has_gone_on(disk) or self._was_discarded(disk)
+            ):
                 kept[disk.target] = [*self._after(disk), disk.base]
                 replaced += [disk.target] if disk.chain else []
             else:
@@ -321,6 +323,17 @@ class _Planner:
         """Whether the system stands on what came after the snapshot."""
         after = map(self._of, self._after(disk))
         return not set(map(self._of, disk.chain)).isdisjoint(after)
+
+    def _was_discarded(self, disk: _Disk) -> bool:
+        """
+        Whether another disk is there, and nothing of what came after.
+
+        As an import over the system leaves it.
+        """
+        after = self._after(disk)
+        if not disk.chain or not after:
+            return False
+        return not any(self._storage.exists(path) for path in after)
 
     def _after(self, disk: _Disk) -> list[str]:
         """The files that were written after the snapshot."""

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-New systems out of backups.
+Systems out of backups: new ones, and such that there are.
 
-Owns the way from the files of a chain to those that ``imports`` makes a
-system of: each disk is copied into one file that needs no other.
+Owns the way from the files of a chain to those that ``imports``, or
+``import_over``, puts a system on: each disk is copied into one file that needs
+no other.
 """
 
 import dataclasses
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +19,14 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup
+from hawkfish_plugin.drivers.backups import Backup, flattened
 from hawkfish_plugin.drivers.importing import ImportRequest
-from hawkfish_plugin.drivers.libvirt import connections, imports
+from hawkfish_plugin.drivers.libvirt import (
+    connections,
+    imports,
+    leftovers,
+    pools,
+)
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.repository import Repository
 from hawkfish_plugin.records import Record
@@ -35,27 +42,6 @@ class RestoreJournal(Record):
     members: Sequence[Mapping[str, Any]] = ()
 
 
-def members(chain: Sequence[Backup]) -> list[Member]:
-    """What a bundle of the first of *chain* would have, by the same names."""
-    return [
-        dataclasses.replace(one, size=_flat_size(chain, one))
-        if one.role == manifest.DISK
-        else one
-        for one in chain[0].members
-    ]
-
-
-def _flat_size(chain: Sequence[Backup], disk: Member) -> int:
-    """What the copy of *disk* takes at the most, in bytes."""
-    taken = sum(
-        one.size
-        for backup in chain
-        for one in backup.members
-        if (one.role, one.target) == (manifest.DISK, disk.target)
-    )
-    return min(taken, (disk.capacity or taken) + disk.size)
-
-
 def check(
     host: Host,
     request: ImportRequest,
@@ -65,7 +51,7 @@ def check(
     """See ``backups.BacksUp.check_restore``."""
     for backup in chain:
         Repository(host, backup.pool)
-    imports.plan(host, request, members(chain), conf)
+    imports.plan(host, request, flattened(chain), conf)
 
 
 def run(
@@ -77,7 +63,7 @@ def run(
 ) -> None:
     """See ``backups.BacksUp.restore_backup``."""
     with hypervisor.host(_NAME, context.check_active) as host:
-        wanted = members(chain)
+        wanted = flattened(chain)
         files = imports.plan(host, request, wanted, conf)
         journal = RestoreJournal(files, [one.dump() for one in wanted])
         context.step('prepare', journal)
@@ -128,3 +114,35 @@ def settle(
         imports.settle(hypervisor, request, journal.files, wanted, context)
     except exceptions.OperationInterrupted as exc:
         raise exceptions.OperationInterrupted(_NAME, exc.args[1]) from exc
+
+
+# Files for a system that there is ------------------------------------------
+
+
+def check_fetch(
+    host: Host, chain: Sequence[Backup], files: Mapping[str, str]
+) -> None:
+    """See ``backups.BacksUp.check_fetch``."""
+    for backup in chain:
+        Repository(host, backup.pool)
+    for folder in sorted({posixpath.dirname(path) for path in files.values()}):
+        if not pools.active_over(host.connection, folder):
+            raise exceptions.ImportNotPossible(
+                f'{folder} is not the folder of an active storage pool'
+            )
+
+
+def fetch(
+    hypervisor: connections.Hypervisor,
+    chain: Sequence[Backup],
+    files: Mapping[str, str],
+    context: contract.TaskContext,
+) -> None:
+    """See ``backups.BacksUp.fetch_backup``."""
+    with hypervisor.host(_NAME, context.check_active) as host:
+        try:
+            _copy(host, chain[0], files, context)
+        except (libvirt.libvirtError, exceptions.HawkFishError):
+            if host.is_alive:
+                leftovers.remove(host, files.values(), context)
+            raise
