@@ -23,10 +23,10 @@ EXAMPLES = [
 ]
 # What a type checker has to find, one mistake a line.
 MISTAKES = """\
-clean.nmae
+clean.title
 clean.update(Locked=False)
 clean.update(expires_time=7)
-snapshots.create('a', lockd=True)
+snapshots.create('a', lock=True)
 snapshots.create(5)
 snapshots['a'].created_time.endswith('Z')
 service.policy('a').max_age + 1
@@ -36,9 +36,9 @@ service.subscribe('http://127.0.0.1/', Context='a')
 clean.revert('On').wait(60).name
 service.systems()[0].snapshotcount
 service.backups('a').create().wait().name
-service.task('1').operaton
-errors.SnapshotLockt
-errors.SnapshotLocked.mesages
+service.task('1').verb
+errors.SnapshotBlocked
+errors.SnapshotLocked.advice
 """
 BEGIN = """\
 from hawkfish_plugin.client import HawkFish, errors

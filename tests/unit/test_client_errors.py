@@ -77,7 +77,7 @@ def test_an_error_with_several_messages_is_of_each(snapshots):
     for kind in (errors.PropertyUnknown, errors.PropertyValueTypeError):
         with pytest.raises(kind) as caught:
             snapshots._conn.post(
-                snapshots.path, data={'Nmae': 'a', 'Locked': 'yes'}
+                snapshots.path, data={'Title': 'a', 'Locked': 'yes'}
             )
         assert len(caught.value.messages) == 2
 
