@@ -22,7 +22,7 @@ HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release page pictures functional ironic lower bench
 .PHONY: bench-scale rounds kills flaws fuzz hostile soak stress demo lint docs
-.PHONY: genconfig genschemas clean distclean
+.PHONY: genconfig generrors genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -46,6 +46,7 @@ help:
 	@echo 'make lint        ruff, codespell, mypy; prettier and eslint'
 	@echo 'make docs        the documentation, into doc/build/html'
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
+	@echo 'make generrors   the exceptions of the SDK, from the registry'
 	@echo 'make genschemas  the JSON schemas, from the CSDL'
 	@echo 'make clean       remove build products; take the lab down'
 	@echo 'make distclean   the same, and remove what the lab has built'
@@ -149,6 +150,9 @@ docs: setup
 genconfig: setup
 	$(VENV)/bin/oslo-config-generator \
 		--config-file tools/config/hawkfish-config-generator.conf
+
+generrors: setup
+	$(PYTHON) tools/generrors
 
 genschemas: setup
 	$(PYTHON) tools/genschemas

@@ -7,6 +7,7 @@ waits for a task. Only data is written to standard output.
 """
 
 import argparse
+import datetime
 import functools
 import itertools
 import math
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cliff import command, lister, show
 
-from hawkfish_plugin.cli import connection, errors, output
+from hawkfish_plugin.cli import connection, errors, output, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +153,9 @@ class Command(command.Command):
                 created = work.wait(
                     timeout_sec, lambda task: self.show(progress, task)
                 )
+        except client.CreatedGone:
+            # It did succeed; the task tells what it was.
+            created = None
         except KeyboardInterrupt:
             self.app.LOG.error(
                 'task %s continues; %s', work.identity, self._hint(work)
@@ -345,9 +349,13 @@ class ShowOne(Command, show.ShowOne):
 
 
 def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
+    values = [
+        times.exact(one) if isinstance(one, datetime.datetime) else one
+        for one in values
+    ]
     # JSON and YAML do their own escaping, and represent null and lists.
     if formatter in ('json', 'yaml'):
-        return list(values)
+        return values
     separator = '\n' if formatter == 'table' else ', '
     return [output.cell(value, separator) for value in values]
 

@@ -11,14 +11,15 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, output
+from hawkfish_plugin.cli import base, output, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 
 def _line(event: 'client.Event') -> str:
-    words = [event.timestamp, event.severity, event.message_id, event.message]
+    when = times.exact(event.timestamp) if event.timestamp else ''
+    words = [when, event.severity, event.message_id, event.message]
     if event.message_id.startswith('ResourceEvent.'):
         # Its message does not say which resource.
         words.append(event.origin)

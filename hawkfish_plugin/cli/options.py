@@ -95,15 +95,15 @@ def add_changes(parser: argparse.ArgumentParser) -> None:
 
 
 def changes(parsed_args: argparse.Namespace) -> dict[str, Any]:
-    """Return what is to be changed, named as in Redfish."""
+    """Return what is to be changed, for ``update``."""
     given = {
-        'Description': parsed_args.description,
-        'Locked': parsed_args.locked,
-        'ExpiresTime': parsed_args.expires,
+        'description': parsed_args.description,
+        'locked': parsed_args.locked,
+        'expires_time': parsed_args.expires,
     }
-    found = {k: v for k, v in given.items() if v is not None}
+    found: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if parsed_args.no_expiry:
-        found['ExpiresTime'] = None
+        found['expires_time'] = None
     return found
 
 

@@ -32,12 +32,7 @@ def explain(
 ) -> tasks.Fields:
     """Return the columns and the values that show what a create would do."""
     seen = policy.preview(
-        Name=name,
-        Description=description,
-        IncludeMemory=include_memory,
-        Quiesce=quiesce,
-        Locked=locked,
-        ExpiresTime=expires_time,
+        name, description, include_memory, quiesce, locked, expires_time
     )
     values = {
         'Name': seen.name,
@@ -55,7 +50,7 @@ def explain(
 def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
     values = {
         'Max Snapshots': policy.max_snapshots,
-        'Max Age': policy.max_age_seconds,
+        'Max Age': int(policy.max_age.total_seconds()),
         'Max Bytes': policy.max_bytes,
         'On Limit': policy.on_limit,
         'Keep Verified': policy.keep_newest_verified,
@@ -183,15 +178,15 @@ class SetPolicy(OfSystem, base.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         given: dict[str, Any] = {
-            'MaxSnapshots': parsed_args.max_snapshots,
-            'MaxAgeSeconds': parsed_args.max_age,
-            'MaxBytes': parsed_args.max_bytes,
-            'OnLimit': parsed_args.on_limit,
-            'KeepNewestVerified': _YES_NO.get(
+            'max_snapshots': parsed_args.max_snapshots,
+            'max_age': parsed_args.max_age,
+            'max_bytes': parsed_args.max_bytes,
+            'on_limit': parsed_args.on_limit,
+            'keep_newest_verified': _YES_NO.get(
                 parsed_args.keep_verified, parsed_args.keep_verified
             ),
         }
-        changes = {
+        changes: dict[str, Any] = {
             name: None if value == DEFAULT else value
             for name, value in given.items()
             if value is not None

@@ -22,14 +22,20 @@ RETRY_POLICIES = (
     'RetryForever',
     'RetryForeverWithBackoff',
 )
-# The option, its property and its metavar; each can be repeated.
+# The option, its property, its argument of ``subscribe`` and its metavar; each
+# can be repeated.
 FILTERS = (
-    ('registry', 'RegistryPrefixes', 'PREFIX'),
-    ('exclude-registry', 'ExcludeRegistryPrefixes', 'PREFIX'),
-    ('message', 'MessageIds', 'ID'),
-    ('exclude-message', 'ExcludeMessageIds', 'ID'),
-    ('resource-type', 'ResourceTypes', 'TYPE'),
-    ('severity', 'Severities', 'SEVERITY'),
+    ('registry', 'RegistryPrefixes', 'registry_prefixes', 'PREFIX'),
+    (
+        'exclude-registry',
+        'ExcludeRegistryPrefixes',
+        'exclude_registry_prefixes',
+        'PREFIX',
+    ),
+    ('message', 'MessageIds', 'message_ids', 'ID'),
+    ('exclude-message', 'ExcludeMessageIds', 'exclude_message_ids', 'ID'),
+    ('resource-type', 'ResourceTypes', 'resource_types', 'TYPE'),
+    ('severity', 'Severities', 'severities', 'SEVERITY'),
 )
 
 
@@ -136,10 +142,10 @@ class CreateSubscription(base.ShowOne):
             metavar='HEADER',
             help='Header to send with the events, as "NAME: VALUE".',
         )
-        for option, name, value in FILTERS:
+        for option, name, argument, value in FILTERS:
             parser.add_argument(
                 f'--{option}',
-                dest=name,
+                dest=argument,
                 action='append',
                 metavar=value,
                 help=f'Filter on the property {name}.',
@@ -153,16 +159,14 @@ class CreateSubscription(base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
-        origins = [{'@odata.id': uri} for uri in parsed_args.origin or ()]
         created = self.client.subscribe(
             parsed_args.destination,
-            Context=parsed_args.context,
-            DeliveryRetryPolicy=parsed_args.retry_policy,
-            VerifyCertificate=parsed_args.verify,
-            HttpHeaders=parsed_args.header,
-            OriginResources=origins or None,
-            SubordinateResources=True if origins else None,
-            **{name: getattr(parsed_args, name) for _, name, _ in FILTERS},
+            context=parsed_args.context,
+            retry_policy=parsed_args.retry_policy,
+            verify_certificate=parsed_args.verify,
+            headers=parsed_args.header,
+            origins=parsed_args.origin,
+            **{one: getattr(parsed_args, one) for _, _, one, _ in FILTERS},
         )
         return _fields(created)
 

@@ -62,10 +62,14 @@ def span(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def ago(created: str, now: float) -> str:
-    """Return how long ago a Redfish time was, in its largest unit."""
-    moment = datetime.datetime.fromisoformat(created)
-    passed = max(0, int(now - moment.timestamp()))
+def exact(moment: datetime.datetime) -> str:
+    """Return *moment* as Redfish writes it."""
+    return f'{moment:%Y-%m-%dT%H:%M:%SZ}'
+
+
+def ago(created: datetime.datetime, now: float) -> str:
+    """Return how long ago *created* was, in its largest unit."""
+    passed = max(0, int(now - created.timestamp()))
     for unit in ('w', 'd', 'h', 'm'):
         if passed >= _UNITS[unit]:
             return f'{passed // _UNITS[unit]}{unit}'

@@ -73,7 +73,8 @@ def _describe(snapshot: 'Node', now: float) -> str:
         snapshot.created_time and times.ago(snapshot.created_time, now),
         _kind(snapshot),
         'locked' if snapshot.locked else None,
-        snapshot.expires_time and f'expires {snapshot.expires_time}',
+        snapshot.expires_time
+        and f'expires {times.exact(snapshot.expires_time)}',
     ]
     described = ', '.join(fact for fact in facts if fact)
     return (

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The backups of one system."""
 
-from typing import Any
+import datetime
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, tasks
+from hawkfish_plugin.client import common, tasks, typed
 
 VERIFY = 'HawkFishBackup.Verify'
 RESTORE = 'HawkFishBackup.Restore'
 
 
 @tasks.created_by_tasks
-class Backup(base.ResourceBase):  # type: ignore[misc]
+class Backup(typed.Resource):
     """A backup of a system, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
@@ -26,7 +26,9 @@ class Backup(base.ResourceBase):  # type: ignore[misc]
     state: str = base.Field('BackupState')
     """``Ready`` or ``Deleting``"""
 
-    created_time: str = base.Field('CreatedTime')
+    created_time: datetime.datetime = base.Field(
+        'CreatedTime', adapter=common.moment
+    )
     power_state: str = base.Field('PowerState')
     """Power state of the system when it was made: On, Off or Paused"""
 
@@ -39,7 +41,9 @@ class Backup(base.ResourceBase):  # type: ignore[misc]
     pool: str = base.Field('Pool')
     """Name of the storage pool that has its files"""
 
-    last_verified: str | None = base.Field('LastVerified')
+    last_verified: datetime.datetime | None = base.Field(
+        'LastVerified', adapter=common.moment
+    )
     verify_result: str | None = base.Field('VerifyResult')
     """``Passed``, ``Failed`` or None"""
 
@@ -90,23 +94,10 @@ class Backup(base.ResourceBase):  # type: ignore[misc]
         return tasks.handle_of(self._conn, self._conn.delete(self.path))
 
 
-class BackupCollection:
+class BackupCollection(common.Collection[Backup]):
     """The backups of one system; nothing is read before it is needed."""
 
-    def __init__(self, conn: Any, path: str) -> None:
-        self._conn = conn
-        self.path = path
-
-    def get_members(self) -> list[Backup]:
-        """Return all backups, oldest first, with one request."""
-        return [
-            Backup(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, self.path)
-        ]
-
-    def get(self, identity: str) -> Backup:
-        """Return the backup with the ID *identity*."""
-        return Backup(self._conn, common.below(self.path, identity))
+    _kind = Backup
 
     def create(
         self,
@@ -120,9 +111,10 @@ class BackupCollection:
         Unless *full*, only what has changed since the last backup is stored,
         where that is known.
         """
-        return tasks.post(
+        return tasks.create(
             self._conn,
             self.path,
+            Backup,
             BackupType='Full' if full else None,
             Description=description,
             Quiesce=quiesce,

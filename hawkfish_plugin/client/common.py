@@ -1,29 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the resources have in common: links, paths, collections and errors.
+What the resources have in common: links, paths, times and collections.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 from urllib import parse
 
-from sushy import exceptions
+from hawkfish_plugin.client import answers, typed
 
 SYSTEMS = '/redfish/v1/Systems'
 
+Seconds = float | datetime.timedelta
+"""A time span: seconds, or a timedelta"""
 
-def messages(error: exceptions.SushyError) -> list[str]:
+When = datetime.datetime | datetime.timedelta | str
+"""
+A moment: a datetime with its time zone, a time span from now, or the text of
+Redfish, such as ``2030-01-31T12:00:00Z``
+"""
+
+
+def messages(error: BaseException) -> list[str]:
     """
     Return the messages of *error* and their resolutions.
 
     Errors of the emulator itself have a MessageId only, so there are none.
     """
-    found = getattr(error, 'extended_info', None)
-    lines = []
-    for info in found if isinstance(found, list) else ():
-        if info.get('Message'):
-            lines += [info['Message'], info.get('Resolution', '')]
-    return [line for line in lines if line.rstrip('.') not in ('', 'None')]
+    return [
+        line
+        for one in answers.read(error)
+        for line in (one.text, one.resolution)
+        if line
+    ]
 
 
 def name_in(link: dict[str, str]) -> str:
@@ -36,9 +46,51 @@ def names_in(links: list[dict[str, str]]) -> list[str]:
     return [name_in(link) for link in links]
 
 
+def moment(text: str) -> datetime.datetime:
+    """Return the moment that *text* of Redfish is."""
+    return datetime.datetime.fromisoformat(text)
+
+
+def span(seconds: float) -> datetime.timedelta:
+    """Return a number of seconds as a timedelta."""
+    return datetime.timedelta(seconds=seconds)
+
+
+def seconds(given: Seconds) -> float:
+    """Return the seconds of a time span."""
+    if isinstance(given, datetime.timedelta):
+        return given.total_seconds()
+    return given
+
+
+def whole_seconds(given: Seconds | None) -> int | None:
+    """Return the seconds of a time span for the service; None stays None."""
+    return None if given is None else round(seconds(given))
+
+
+def stamp(when: When | None) -> str | None:
+    """
+    Return *when* as the text of Redfish; None stays None.
+
+    Raises ValueError if it is a datetime without a time zone.
+    """
+    if when is None or isinstance(when, str):
+        return when
+    if isinstance(when, datetime.timedelta):
+        when = datetime.datetime.now(datetime.UTC) + when
+    if when.tzinfo is None:
+        raise ValueError(f'{when} has no time zone')
+    return f'{when.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}'
+
+
 def system_path(system: str) -> str:
     """Return the path of *system*, a name or UUID."""
     return below(SYSTEMS, system)
+
+
+def of_system(system: str, what: str) -> str:
+    """Return the path of *what* the plugin has of *system*."""
+    return f'{system_path(system)}/Oem/HawkFish/{what}'
 
 
 def elements(systems: Iterable[str]) -> list[dict[str, str]]:
@@ -56,6 +108,28 @@ def given(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
+def as_given(value: Any) -> Any:
+    """Return *value*, of a property that is as in Redfish."""
+    return value
+
+
+Properties = Mapping[str, tuple[str, Callable[[Any], Any]]]
+"""Of each keyword its property, and how a value becomes that of Redfish"""
+
+
+def body_of(known: Properties, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of *changes*; raises TypeError for an unknown one."""
+    for name in changes:
+        if name not in known:
+            raise TypeError(
+                f'there is no {name!r} to change, but: {", ".join(known)}'
+            )
+    return {
+        known[name][0]: known[name][1](value)
+        for name, value in changes.items()
+    }
+
+
 def members(conn: Any, path: str) -> Iterator[Any]:
     """Yield the expanded members of a collection, one request per page."""
     page: str | None = f'{path}?$expand=.'
@@ -65,7 +139,7 @@ def members(conn: Any, path: str) -> Iterator[Any]:
         page = body.get('Members@odata.nextLink')
 
 
-def patch(resource: Any, changes: dict[str, Any]) -> Any:
+def patch(resource: typed.Resource, changes: dict[str, Any]) -> dict[str, Any]:
     """
     Change *resource*, and return its new content.
 
@@ -76,4 +150,56 @@ def patch(resource: Any, changes: dict[str, Any]) -> Any:
     response = resource._conn.patch(
         resource.path, data=changes, headers=headers
     )
-    return response.json()
+    content: dict[str, Any] = response.json()
+    return content
+
+
+R = TypeVar('R', bound=typed.Resource)
+
+
+def read_all(kind: type[R], conn: Any, path: str) -> list[R]:
+    """Return the members of the collection at *path*, with one request."""
+    return [
+        kind(conn, member['@odata.id'], json_doc=member)
+        for member in members(conn, path)
+    ]
+
+
+class Collection(Generic[R]):
+    """
+    A collection of resources; nothing is read before it is needed.
+
+    It can be iterated, its members have names (``collection['clean']``, and
+    ``'clean' in collection``), and it has a length. Each of these takes one
+    request.
+    """
+
+    _kind: type[R]
+
+    def __init__(self, conn: Any, path: str) -> None:
+        self._conn = conn
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} {parse.unquote(self.path)}>'
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.get_members())
+
+    def __len__(self) -> int:
+        count: int = self._conn.get(self.path).json()['Members@odata.count']
+        return count
+
+    def __getitem__(self, name: str) -> R:
+        return self.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == name_in({'@odata.id': one.path}) for one in self)
+
+    def get_members(self) -> list[R]:
+        """Return all members, oldest first, with one request."""
+        return read_all(self._kind, self._conn, self.path)
+
+    def get(self, name: str) -> R:
+        """Return the member *name*; raises NotFound if there is none."""
+        return self._kind(self._conn, below(self.path, name))

@@ -2,6 +2,7 @@
 """Events, their subscriptions, and the stream of them."""
 
 import dataclasses
+import datetime
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ import requests
 from sushy import exceptions
 from sushy.resources import base
 
+from hawkfish_plugin.client import common, typed
 from hawkfish_plugin.client.tasks import FIRST_PAUSE, LONGEST_PAUSE
 
 SUBSCRIPTIONS = '/redfish/v1/EventService/Subscriptions'
@@ -26,10 +28,14 @@ class Event:
     identity: str
     json: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f'<Event {self.identity}: {self.message_id}>'
+
     @property
-    def timestamp(self) -> str:
-        """When the event happened."""
-        return str(self.json.get('EventTimestamp', ''))
+    def timestamp(self) -> datetime.datetime | None:
+        """When the event happened, if it says so."""
+        text = self.json.get('EventTimestamp')
+        return common.moment(text) if text else None
 
     @property
     def severity(self) -> str:
@@ -53,23 +59,26 @@ class Event:
         return str(link.get('@odata.id', ''))
 
 
-class Subscription(base.ResourceBase):  # type: ignore[misc]
+class Subscription(typed.Resource):
     """One event subscription."""
 
-    identity = base.Field('Id', required=True)
-    type = base.Field('SubscriptionType')
+    identity: str = base.Field('Id', required=True)
+    type: str = base.Field('SubscriptionType')
     """``RedfishEvent`` for a destination, ``SSE`` for an open stream"""
 
-    destination = base.Field('Destination')
-    context = base.Field('Context')
+    destination: str | None = base.Field('Destination')
+    context: str | None = base.Field('Context')
     """Text that the subscriber chose to be sent with its events"""
 
-    retry_policy = base.Field('DeliveryRetryPolicy')
-    verify_certificate = base.Field('VerifyCertificate')
-    state = base.Field(['Status', 'State'])
+    retry_policy: str | None = base.Field('DeliveryRetryPolicy')
+    verify_certificate: bool | None = base.Field('VerifyCertificate')
+    state: str = base.Field(['Status', 'State'])
     """``Enabled``, or ``Disabled`` if it is suspended"""
 
-    health = base.Field(['Status', 'Health'])
+    health: str | None = base.Field(['Status', 'Health'])
+
+    def __repr__(self) -> str:
+        return f'<Subscription {self.identity}: {self.destination}>'
 
     def delete(self) -> None:
         """Delete the subscription and close its stream, if any."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports: snapshots that can be fetched as bundles."""
 
+import datetime
 import math
 import os
 import pathlib
@@ -11,7 +12,7 @@ import requests
 from sushy import exceptions
 from sushy.resources import base
 
-from hawkfish_plugin.client import tasks
+from hawkfish_plugin.client import common, tasks, typed
 
 Progress = Callable[[int, int], None]
 """Called with the bytes so far, and how many there are"""
@@ -26,15 +27,19 @@ CHUNK = 2**16
 
 
 @tasks.created_by_tasks
-class Export(base.ResourceBase):  # type: ignore[misc]
+class Export(typed.Resource):
     """A snapshot that can be fetched as a bundle, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
     snapshot: str = base.Field('SnapshotName')
     """Name of the snapshot that was exported"""
 
-    created_time: str = base.Field('CreatedTime')
-    expires_time: str = base.Field('ExpiresTime')
+    created_time: datetime.datetime = base.Field(
+        'CreatedTime', adapter=common.moment
+    )
+    expires_time: datetime.datetime = base.Field(
+        'ExpiresTime', adapter=common.moment
+    )
     """When the service deletes it"""
 
     state: str = base.Field('ExportState')

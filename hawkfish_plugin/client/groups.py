@@ -10,7 +10,7 @@ from typing import Any
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, shared, tasks
+from hawkfish_plugin.client import common, shared, tasks, typed
 from hawkfish_plugin.client.exports import Export
 
 GROUPS = '/redfish/v1/AggregationService/Aggregates'
@@ -81,10 +81,10 @@ class GroupSnapshot(shared.AnySnapshot):
         With *memory*, including the memory that they have.
         """
         target = f'{self.path}/Actions/{EXPORT[1:]}'
-        return tasks.post(self._conn, target, Memory=memory)
+        return tasks.create(self._conn, target, Export, Memory=memory)
 
 
-class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
+class GroupSnapshotCollection(common.Collection[GroupSnapshot]):
     """The snapshots of one group; nothing is read before it is needed."""
 
     _kind = GroupSnapshot
@@ -96,7 +96,7 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         consistency: str | None = None,
         quiesce: str | None = None,
         locked: bool | None = None,
-        expires_time: str | None = None,
+        expires_time: common.When | None = None,
     ) -> tasks.TaskHandle[GroupSnapshot]:
         """
         Create a snapshot of all members, or of none if one fails.
@@ -104,15 +104,16 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         *consistency* is Consistent (the default of the service), Live or
         DisksOnly. The service chooses what is None.
         """
-        return tasks.post(
+        return tasks.create(
             self._conn,
             self.path,
+            GroupSnapshot,
             Name=name,
             Description=description,
             Consistency=consistency,
             Quiesce=quiesce,
             Locked=locked,
-            ExpiresTime=expires_time,
+            ExpiresTime=common.stamp(expires_time),
         )
 
     def preview(
@@ -122,7 +123,7 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         consistency: str | None = None,
         quiesce: str | None = None,
         locked: bool | None = None,
-        expires_time: str | None = None,
+        expires_time: common.When | None = None,
     ) -> dict[str, Any]:
         """Return what ``create`` would do, in the words of Redfish."""
         body = common.given(
@@ -131,7 +132,7 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
             Consistency=consistency,
             Quiesce=quiesce,
             Locked=locked,
-            ExpiresTime=expires_time,
+            ExpiresTime=common.stamp(expires_time),
         )
         target = f'{self.path}/Actions/{PREVIEW[1:]}'
         seen: dict[str, Any] = self._conn.post(target, data=body).json()
@@ -154,7 +155,7 @@ class GroupSnapshotCollection(shared.Snapshots[GroupSnapshot]):
         return adopted
 
 
-class Group(base.ResourceBase):  # type: ignore[misc]
+class Group(typed.Resource):
     """One group of systems, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
@@ -166,6 +167,9 @@ class Group(base.ResourceBase):  # type: ignore[misc]
         ['Oem', 'HawkFish', 'Systems'], default=[]
     )
     """Of each member ``Name``, ``UUID`` and whether it is ``Present``"""
+
+    def __repr__(self) -> str:
+        return f'<Group {self.name!r}>'
 
     @property
     def snapshots(self) -> GroupSnapshotCollection:
@@ -189,7 +193,7 @@ class Group(base.ResourceBase):  # type: ignore[misc]
         self,
         reset_type: str,
         batch_size: int | None = None,
-        batch_delay_sec: int | None = None,
+        batch_delay: common.Seconds | None = None,
     ) -> tasks.TaskHandle[None]:
         """
         Reset all members, *batch_size* at a time with a delay in between.
@@ -201,7 +205,7 @@ class Group(base.ResourceBase):  # type: ignore[misc]
             self._target(RESET),
             ResetType=reset_type,
             BatchSize=batch_size,
-            DelayBetweenBatchesInSeconds=batch_delay_sec,
+            DelayBetweenBatchesInSeconds=common.whole_seconds(batch_delay),
         )
 
     def set_default_boot_order(self) -> tasks.TaskHandle[None]:
@@ -223,7 +227,4 @@ def snapshots_of(conn: Any, group: str) -> GroupSnapshotCollection:
 
 def groups_at(conn: Any) -> list[Group]:
     """Return all groups of the service at *conn*, with one request."""
-    return [
-        Group(conn, member['@odata.id'], json_doc=member)
-        for member in common.members(conn, GROUPS)
-    ]
+    return common.read_all(Group, conn, GROUPS)

@@ -8,7 +8,7 @@ from urllib import parse
 import requests
 from sushy import exceptions
 
-from hawkfish_plugin.client import common, tasks
+from hawkfish_plugin.client import answers, common, tasks
 from hawkfish_plugin.client.exports import Progress
 
 IMPORT = '/redfish/v1/Oem/HawkFish/Import'
@@ -48,7 +48,7 @@ def send(
     }
     target = f'{IMPORT}?{parse.urlencode(given)}'
     url = parse.urljoin(conn._url, target)
-    with open(path, 'rb') as file:
+    with open(path, 'rb') as file, answers.told():
         try:
             # sushy knows only bodies that are JSON.
             response = conn._session.request(
@@ -61,5 +61,5 @@ def send(
             )
         except requests.RequestException as error:
             raise exceptions.ConnectionError(url=url, error=error) from error
-    exceptions.raise_for_response('POST', url, response)
+        exceptions.raise_for_response('POST', url, response)
     return tasks.handle_of(conn, response)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service, from a URL or from a sushy System."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib import parse
 
 import requests
 from sushy import connector
 from sushy.resources import base
-from sushy.resources.oem import base as oem_base
 
-from hawkfish_plugin.client import common, events, imports, tasks
+from hawkfish_plugin.client import (
+    answers,
+    common,
+    events,
+    imports,
+    tasks,
+    typed,
+)
 from hawkfish_plugin.client.backups import BackupCollection
 from hawkfish_plugin.client.events import SUBSCRIPTIONS, Event, Subscription
 from hawkfish_plugin.client.exports import Export, Progress
@@ -27,7 +32,7 @@ from hawkfish_plugin.client.tasks import TASKS, Task, TaskHandle
 SUMMARIES = '/redfish/v1/Oem/HawkFish/SystemSummaries'
 
 
-class SystemSummary(base.ResourceBase):  # type: ignore[misc]
+class SystemSummary(typed.Resource):
     """A system in a list of all: what it is, and where it stands."""
 
     name: str = base.Field('Name')
@@ -46,22 +51,45 @@ class SystemSummary(base.ResourceBase):  # type: ignore[misc]
     )
     """Names of the groups that it belongs to"""
 
+    def __repr__(self) -> str:
+        return f'<SystemSummary {self.name!r}: {self.power_state}>'
 
-class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
+    @property
+    def snapshots(self) -> SnapshotCollection:
+        """The snapshots of this system."""
+        path = common.of_system(self.uuid, 'Snapshots')
+        return SnapshotCollection(self._conn, path)
+
+    @property
+    def policy(self) -> SnapshotPolicy:
+        """The limits of this system."""
+        path = common.of_system(self.uuid, 'SnapshotPolicy')
+        return SnapshotPolicy(self._conn, path)
+
+
+class HawkFishSystem(typed.OemResource):
     """The HawkFish extension of a sushy System."""
 
     _snapshots_path = base.Field(['Snapshots', '@odata.id'], required=True)
     _policy_path = base.Field(['SnapshotPolicy', '@odata.id'])
 
     @property
-    def snapshots(self) -> SnapshotCollection:
-        """The snapshots of this system."""
-        return SnapshotCollection(self._conn, self._snapshots_path)
+    def _connection(self) -> answers.Connection:
+        return answers.Connection(self._conn)
+
+    def __repr__(self) -> str:
+        system = self._snapshots_path.split('/Oem/')[0]
+        return f'<HawkFishSystem {common.name_in({"@odata.id": system})}>'
 
     @property
-    def snapshot_policy(self) -> SnapshotPolicy:
+    def snapshots(self) -> SnapshotCollection:
+        """The snapshots of this system."""
+        return SnapshotCollection(self._connection, self._snapshots_path)
+
+    @property
+    def policy(self) -> SnapshotPolicy:
         """The limits of this system."""
-        return SnapshotPolicy(self._conn, self._policy_path)
+        return SnapshotPolicy(self._connection, self._policy_path)
 
     @property
     def groups(self) -> list[Group]:
@@ -69,7 +97,7 @@ class HawkFishSystem(oem_base.OEMResourceBase):  # type: ignore[misc]
         system = self._snapshots_path.split('/Oem/')[0].rpartition('/')[2]
         return [
             group
-            for group in groups_at(self._conn)
+            for group in groups_at(self._connection)
             if parse.unquote(system) in group.elements
         ]
 
@@ -97,14 +125,16 @@ class HawkFish:
         self.url = url
         self.username = username
         # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.
-        self._conn = connector.Connector(
-            url, verify=verify, server_side_retries=1
-        )
+        conn = connector.Connector(url, verify=verify, server_side_retries=1)
         if username is not None:
             # requests would encode text as Latin-1.
-            self._conn.set_http_basic_auth(
+            conn.set_http_basic_auth(
                 username.encode(), (password or '').encode()
             )
+        self._conn = answers.Connection(conn)
+
+    def __repr__(self) -> str:
+        return f'<HawkFish {self.url}>'
 
     @property
     def proxy(self) -> str | None:
@@ -122,24 +152,19 @@ class HawkFish:
 
     def snapshots(self, system: str) -> SnapshotCollection:
         """Return the snapshots of *system*, a name or UUID."""
-        return SnapshotCollection(self._conn, _of_system(system, 'Snapshots'))
+        return SnapshotCollection(
+            self._conn, common.of_system(system, 'Snapshots')
+        )
 
     def exports(self, system: str) -> list[Export]:
         """Return the exports of *system*, oldest first, with one request."""
-        return [
-            Export(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(
-                self._conn, _of_system(system, 'Exports')
-            )
-        ]
+        path = common.of_system(system, 'Exports')
+        return common.read_all(Export, self._conn, path)
 
     def group_exports(self, group: str) -> list[Export]:
         """Return the exports of the group *group*, oldest first."""
         path = f'{common.below(GROUPS, group)}/Oem/HawkFish/Exports'
-        return [
-            Export(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, path)
-        ]
+        return common.read_all(Export, self._conn, path)
 
     def export_system(
         self, system: str, memory: bool | None = None
@@ -149,15 +174,16 @@ class HawkFish:
 
         With *memory*, including that of a running system.
         """
-        return tasks.post(
-            self._conn, _of_system(system, 'Exports'), IncludeMemory=memory
-        )
+        path = common.of_system(system, 'Exports')
+        return tasks.create(self._conn, path, Export, IncludeMemory=memory)
 
     def backups(self, system: str) -> BackupCollection:
         """
         Return the backups of *system*, a name or UUID; it may be gone.
         """
-        return BackupCollection(self._conn, _of_system(system, 'Backups'))
+        return BackupCollection(
+            self._conn, common.of_system(system, 'Backups')
+        )
 
     def import_system(
         self,
@@ -244,14 +270,13 @@ class HawkFish:
 
     def policy(self, system: str) -> SnapshotPolicy:
         """Return the limits of *system*, a name or UUID."""
-        return SnapshotPolicy(self._conn, _of_system(system, 'SnapshotPolicy'))
+        return SnapshotPolicy(
+            self._conn, common.of_system(system, 'SnapshotPolicy')
+        )
 
     def systems(self) -> list[SystemSummary]:
         """Return a summary of each system, by name, with one request."""
-        return [
-            SystemSummary(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, SUMMARIES)
-        ]
+        return common.read_all(SystemSummary, self._conn, SUMMARIES)
 
     def groups(self) -> list[Group]:
         """Return all groups of systems, with one request."""
@@ -280,10 +305,7 @@ class HawkFish:
 
     def tasks(self) -> list[Task]:
         """Return all tasks, in the order of the service, with one request."""
-        return [
-            Task(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, TASKS)
-        ]
+        return common.read_all(Task, self._conn, TASKS)
 
     def task(self, identity: str) -> Task:
         """Return the task with the ID *identity*."""
@@ -291,24 +313,53 @@ class HawkFish:
 
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions, with one request."""
-        return [
-            Subscription(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, SUBSCRIPTIONS)
-        ]
+        return common.read_all(Subscription, self._conn, SUBSCRIPTIONS)
 
     def subscription(self, identity: str) -> Subscription:
         """Return the subscription with the ID *identity*."""
         path = common.below(SUBSCRIPTIONS, identity)
         return Subscription(self._conn, path)
 
-    def subscribe(self, destination: str, **properties: Any) -> Subscription:
+    def subscribe(
+        self,
+        destination: str,
+        context: str | None = None,
+        retry_policy: str | None = None,
+        verify_certificate: bool | None = None,
+        headers: Sequence[Mapping[str, str]] | None = None,
+        registry_prefixes: Sequence[str] | None = None,
+        exclude_registry_prefixes: Sequence[str] | None = None,
+        message_ids: Sequence[str] | None = None,
+        exclude_message_ids: Sequence[str] | None = None,
+        resource_types: Sequence[str] | None = None,
+        severities: Sequence[str] | None = None,
+        origins: Sequence[str] | None = None,
+    ) -> Subscription:
         """
         Subscribe *destination*, an http or https URL, to events.
 
-        *properties* are other properties of the EventDestination.
+        *context* is sent with each event, as are the *headers*, each of
+        which is a name and a value. An event has to match one value of each
+        filter; *origins* are paths of resources, and what is below them
+        counts as well.
         """
-        given = common.given(**properties)
-        body = {'Destination': destination, 'Protocol': 'Redfish', **given}
+        body = common.given(
+            Destination=destination,
+            Protocol='Redfish',
+            Context=context,
+            DeliveryRetryPolicy=retry_policy,
+            VerifyCertificate=verify_certificate,
+            HttpHeaders=headers,
+            RegistryPrefixes=registry_prefixes,
+            ExcludeRegistryPrefixes=exclude_registry_prefixes,
+            MessageIds=message_ids,
+            ExcludeMessageIds=exclude_message_ids,
+            ResourceTypes=resource_types,
+            Severities=severities,
+        )
+        if origins:
+            body['OriginResources'] = [{'@odata.id': one} for one in origins]
+            body['SubordinateResources'] = True
         response = self._conn.post(SUBSCRIPTIONS, data=body)
         path = response.headers['Location']
         return Subscription(self._conn, path, json_doc=response.json())
@@ -328,7 +379,3 @@ class HawkFish:
         missing events.
         """
         return events.stream(self._conn, after, wanted, lost)
-
-
-def _of_system(system: str, what: str) -> str:
-    return f'{common.system_path(system)}/Oem/HawkFish/{what}'

@@ -1,20 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the snapshots of systems and those of groups have in common."""
 
-from typing import Any, Generic, Self, TypeVar
+import datetime
+from typing import Self, TypedDict, Unpack
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, tasks
+from hawkfish_plugin.client import common, tasks, typed
 
 
-class AnySnapshot(base.ResourceBase):  # type: ignore[misc]
+class Changes(TypedDict, total=False):
+    """What can be changed of a snapshot."""
+
+    description: str | None
+    locked: bool
+    expires_time: common.When | None
+    """None for one that does not expire"""
+
+
+_PROPERTIES: common.Properties = {
+    'description': ('Description', common.as_given),
+    'locked': ('Locked', common.as_given),
+    'expires_time': ('ExpiresTime', common.stamp),
+}
+
+
+class AnySnapshot(typed.Resource):
     """A snapshot of a system, or of a group, at the time it was read."""
 
     identity: str = base.Field('Id', required=True)
     name: str = base.Field('Name')
     description: str | None = base.Field('Description')
-    created_time: str | None = base.Field('CreatedTime')
+    created_time: datetime.datetime | None = base.Field(
+        'CreatedTime', adapter=common.moment
+    )
     snapshot_state: str = base.Field('SnapshotState')
     """
     ``Creating``, ``Ready``, ``Reverting``, ``Deleting`` or ``Failed``; that of
@@ -35,7 +54,9 @@ class AnySnapshot(base.ResourceBase):  # type: ignore[misc]
     locked: bool = base.Field('Locked')
     """Whether it is locked against deletion and pruning"""
 
-    expires_time: str | None = base.Field('ExpiresTime')
+    expires_time: datetime.datetime | None = base.Field(
+        'ExpiresTime', adapter=common.moment
+    )
     """When it can be pruned regardless of the limits, or None"""
 
     parent: str | None = base.Field(
@@ -48,40 +69,19 @@ class AnySnapshot(base.ResourceBase):  # type: ignore[misc]
     )
     """Names of the child snapshots"""
 
-    def update(self, **changes: Any) -> Self:
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} {self.name!r}: {self.snapshot_state}>'
+
+    def update(self, **changes: Unpack[Changes]) -> Self:
         """
-        Change ``Description``, ``Locked`` or ``ExpiresTime``.
+        Change ``description``, ``locked`` or ``expires_time``.
 
         Fails if the snapshot has changed since it was read. That of a group
         is changed in all members.
         """
-        body = common.patch(self, changes)
-        return type(self)(self._conn, self.path, json_doc=body)
+        content = common.patch(self, common.body_of(_PROPERTIES, changes))
+        return type(self)(self._conn, self.path, json_doc=content)
 
     def delete(self) -> tasks.TaskHandle[None]:
         """Delete the snapshot; each system keeps its current state."""
         return tasks.handle_of(self._conn, self._conn.delete(self.path))
-
-
-S = TypeVar('S', bound=AnySnapshot)
-
-
-class Snapshots(Generic[S]):
-    """A collection of them; nothing is read before it is needed."""
-
-    _kind: type[S]
-
-    def __init__(self, conn: Any, path: str) -> None:
-        self._conn = conn
-        self.path = path
-
-    def get_members(self) -> list[S]:
-        """Return all snapshots, oldest first, with one request."""
-        return [
-            self._kind(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, self.path)
-        ]
-
-    def get(self, name: str) -> S:
-        """Return the snapshot *name*."""
-        return self._kind(self._conn, common.below(self.path, name))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The snapshots of one system, and its policy."""
 
+import datetime
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, shared, tasks
+from hawkfish_plugin.client import common, shared, tasks, typed
 from hawkfish_plugin.client.exports import Export
 
 REVERT = '#HawkFishSnapshot.Revert'
@@ -44,7 +45,9 @@ class Snapshot(shared.AnySnapshot):
     referenced_by_files: list[str] = base.Field('ReferencedByFiles')
     """Paths of the files that prevent it and belong to no system"""
 
-    last_verified: str | None = base.Field('LastVerified')
+    last_verified: datetime.datetime | None = base.Field(
+        'LastVerified', adapter=common.moment
+    )
     """When the snapshot was last verified, or None"""
 
     verify_result: str | None = base.Field('VerifyResult')
@@ -55,9 +58,6 @@ class Snapshot(shared.AnySnapshot):
     ``ScreenshotURI``, as in Redfish"""
 
     _revert_target = base.Field(['Actions', REVERT, 'target'])
-
-    def __repr__(self) -> str:
-        return f'<Snapshot {self.name!r}: {self.snapshot_state}>'
 
     @property
     def _revert_uri(self) -> str:
@@ -116,37 +116,38 @@ class Snapshot(shared.AnySnapshot):
         With *memory*, including the memory that it has.
         """
         target = f'{self.path}/Actions/{EXPORT[1:]}'
-        return tasks.post(self._conn, target, Memory=memory)
+        return tasks.create(self._conn, target, Export, Memory=memory)
 
     def verify(
         self,
         memory: bool | None = None,
-        run_seconds: int | None = None,
+        run_time: common.Seconds | None = None,
         agent: bool | None = None,
         console: str | None = None,
         command: Sequence[str] | None = None,
         screenshot: bool | None = None,
-        deadline: int | None = None,
+        deadline: common.Seconds | None = None,
     ) -> tasks.TaskHandle[None]:
         """
         Bring up an isolated clone of the snapshot, check it, throw it away.
 
-        The clone has to run for *run_seconds*. With *agent*, the guest agent
+        The clone has to run for *run_time*. With *agent*, the guest agent
         has to answer; *console* is what a line of the console has to contain,
         where ``*`` is anything; *command* is a program of the guest and its
-        arguments, which has to return 0. Each has *deadline* seconds. The
-        task fails if a check does; read the snapshot again for what was found.
+        arguments, which has to return 0. *deadline* is the time for each
+        check. The task fails if a check does; read the snapshot again for
+        what was found.
         """
         return tasks.post(
             self._conn,
             f'{self.path}/Actions/{VERIFY[1:]}',
             Memory=memory,
-            RunSeconds=run_seconds,
+            RunSeconds=common.whole_seconds(run_time),
             Agent=agent,
             ConsolePattern=console,
             Command=None if command is None else list(command),
             Screenshot=screenshot,
-            DeadlineSeconds=deadline,
+            DeadlineSeconds=common.whole_seconds(deadline),
         )
 
     def screenshot(self) -> bytes | None:
@@ -158,7 +159,7 @@ class Snapshot(shared.AnySnapshot):
         return found
 
 
-class SnapshotCollection(shared.Snapshots[Snapshot]):
+class SnapshotCollection(common.Collection[Snapshot]):
     """The snapshots of one system; nothing is read before it is needed."""
 
     _kind = Snapshot
@@ -170,18 +171,19 @@ class SnapshotCollection(shared.Snapshots[Snapshot]):
         include_memory: bool | None = None,
         quiesce: str | None = None,
         locked: bool | None = None,
-        expires_time: str | None = None,
+        expires_time: common.When | None = None,
     ) -> tasks.TaskHandle[Snapshot]:
         """Create a snapshot; the service chooses what is None."""
-        return tasks.post(
+        return tasks.create(
             self._conn,
             self.path,
+            Snapshot,
             Name=name,
             Description=description,
             IncludeMemory=include_memory,
             Quiesce=quiesce,
             Locked=locked,
-            ExpiresTime=expires_time,
+            ExpiresTime=common.stamp(expires_time),
         )
 
     def purge(self, force: bool | None = None) -> tasks.TaskHandle[None]:
@@ -206,58 +208,106 @@ class SnapshotCollection(shared.Snapshots[Snapshot]):
         return tasks.post(self._conn, f'{self.path}/Actions/{REPAIR[1:]}')
 
 
-class Preview(base.ResourceBase):  # type: ignore[misc]
+class Preview(typed.Resource):
     """The result that a create would have had when it was requested."""
 
-    name = base.Field('Name')
-    snapshot_type = base.Field('SnapshotType')
-    storage_type = base.Field('StorageType')
-    size_bytes = base.Field('SizeBytes')
+    name: str = base.Field('Name')
+    snapshot_type: str = base.Field('SnapshotType')
+    storage_type: str = base.Field('StorageType')
+    size_bytes: int | None = base.Field('SizeBytes')
     """Maximum size of the snapshot in bytes, or None if unknown"""
 
-    needs = base.Field('Needs')
+    needs: list[dict[str, Any]] = base.Field('Needs')
     """Bytes needed and bytes available for each directory"""
 
-    pruned = base.Field('Pruned')
+    pruned: list[dict[str, Any]] = base.Field('Pruned')
     """Snapshots that would be deleted, in order, each with the reason"""
 
-    kept = base.Field('Kept')
+    kept: list[dict[str, Any]] = base.Field('Kept')
     """Snapshots that would be kept, each with the reasons"""
 
-    unmet_limits = base.Field('UnmetLimits')
+    unmet_limits: list[str] = base.Field('UnmetLimits')
     """Limits that would still be exceeded"""
 
+    def __repr__(self) -> str:
+        return f'<Preview of {self.name!r}>'
 
-class SnapshotPolicy(base.ResourceBase):  # type: ignore[misc]
-    """The limits of one system; 0 means no limit."""
 
-    max_snapshots = base.Field('MaxSnapshots')
-    max_age_seconds = base.Field('MaxAgeSeconds')
-    max_bytes = base.Field('MaxBytes')
-    on_limit = base.Field('OnLimit')
+class Limits(TypedDict, total=False):
+    """The limits that can be set; None means the configured value."""
+
+    max_snapshots: int | None
+    max_age: common.Seconds | None
+    max_bytes: int | None
+    on_limit: str | None
     """``Prune`` or ``Refuse``"""
 
-    keep_newest_verified = base.Field('KeepNewestVerified')
+    keep_newest_verified: bool | None
+
+
+_LIMITS: common.Properties = {
+    'max_snapshots': ('MaxSnapshots', common.as_given),
+    'max_age': ('MaxAgeSeconds', common.whole_seconds),
+    'max_bytes': ('MaxBytes', common.as_given),
+    'on_limit': ('OnLimit', common.as_given),
+    'keep_newest_verified': ('KeepNewestVerified', common.as_given),
+}
+
+
+class SnapshotPolicy(typed.Resource):
+    """The limits of one system; 0 means no limit."""
+
+    max_snapshots: int = base.Field('MaxSnapshots')
+    max_age: datetime.timedelta = base.Field(
+        'MaxAgeSeconds', adapter=common.span
+    )
+    max_bytes: int = base.Field('MaxBytes')
+    on_limit: str = base.Field('OnLimit')
+    """``Prune`` or ``Refuse``"""
+
+    keep_newest_verified: bool = base.Field('KeepNewestVerified')
     """Whether the newest snapshot that has passed a verification is kept"""
 
-    snapshot_count = base.Field(['Usage', 'SnapshotCount'])
-    size_bytes = base.Field(['Usage', 'SizeBytes'])
-    findings = base.Field(['Capabilities', 'Findings'], default=())
+    snapshot_count: int = base.Field(['Usage', 'SnapshotCount'])
+    size_bytes: int = base.Field(['Usage', 'SizeBytes'])
+    findings: Sequence[dict[str, Any]] = base.Field(
+        ['Capabilities', 'Findings'], default=()
+    )
     """What prevents a snapshot of the system, as messages of Redfish"""
 
     _preview_target = base.Field(['Actions', PREVIEW, 'target'], required=True)
 
-    def update(self, **changes: Any) -> 'SnapshotPolicy':
+    def __repr__(self) -> str:
+        system = common.name_in({'@odata.id': self.path.split('/Oem/')[0]})
+        return f'<SnapshotPolicy of {system}>'
+
+    def update(self, **changes: Unpack[Limits]) -> 'SnapshotPolicy':
         """
-        Set limits, named as in Redfish; None means the configured value.
+        Set limits; None means the configured value, 0 no limit.
 
         Fails if the policy has changed since it was read.
         """
-        body = common.patch(self, changes)
-        return SnapshotPolicy(self._conn, self.path, json_doc=body)
+        content = common.patch(self, common.body_of(_LIMITS, changes))
+        return SnapshotPolicy(self._conn, self.path, json_doc=content)
 
-    def preview(self, **properties: Any) -> Preview:
-        """Return what a create with the given *properties* would do."""
+    def preview(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        include_memory: bool | None = None,
+        quiesce: str | None = None,
+        locked: bool | None = None,
+        expires_time: common.When | None = None,
+    ) -> Preview:
+        """Return what ``SnapshotCollection.create`` would do."""
+        body = common.given(
+            Name=name,
+            Description=description,
+            IncludeMemory=include_memory,
+            Quiesce=quiesce,
+            Locked=locked,
+            ExpiresTime=common.stamp(expires_time),
+        )
         target = self._preview_target
-        response = self._conn.post(target, data=common.given(**properties))
+        response = self._conn.post(target, data=body)
         return Preview(self._conn, target, json_doc=response.json())

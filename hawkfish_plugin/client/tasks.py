@@ -6,17 +6,17 @@ Only the task monitor of the server determines when and how a task has ended.
 """
 
 import dataclasses
+import datetime
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import requests
-from sushy import exceptions, taskmonitor
+from sushy import exceptions
 from sushy.resources import base
-from sushy.resources.taskservice import task as sushy_task
 
-from hawkfish_plugin.client import common
+from hawkfish_plugin.client import common, typed
 
 TASKS = '/redfish/v1/TaskService/Tasks'
 
@@ -42,15 +42,27 @@ def created_by_tasks(kind: type[_Kind]) -> type[_Kind]:
 
 
 # The wait of sushy raises a ConnectionError, too.
-class TaskTimeout(exceptions.ConnectionError):  # type: ignore[misc]
+class TaskTimeout(typed.ConnectionError):
     """The task was still running when the timeout of the caller expired."""
 
     message = 'Task %(task)s is still running after %(timeout)g seconds'
 
 
-class Task(sushy_task.Task):  # type: ignore[misc]
+class CreatedGone(typed.SushyError):
+    """What the task has created was deleted before anybody looked."""
+
+    message = 'What task %(task)s has created is deleted again'
+
+
+class Task(typed.SushyTask):
     """A task of the service, with the HawkFish properties."""
 
+    start_time: datetime.datetime | None = base.Field(
+        'StartTime', adapter=common.moment
+    )
+    end_time: datetime.datetime | None = base.Field(
+        'EndTime', adapter=common.moment
+    )
     operation: str | None = base.Field(['Oem', 'HawkFish', 'Operation'])
     snapshot: str | None = base.Field(['Oem', 'HawkFish', 'Snapshot'])
     """Name of the snapshot that the task operates on"""
@@ -81,14 +93,11 @@ class Task(sushy_task.Task):  # type: ignore[misc]
     def sub_tasks(self) -> list['Task']:
         """Return the tasks that are part of this one, with one request."""
         path = f'{TASKS}/{self.identity}/SubTasks'
-        return [
-            Task(self._conn, member['@odata.id'], json_doc=member)
-            for member in common.members(self._conn, path)
-        ]
+        return common.read_all(Task, self._conn, path)
 
     def wait(
         self,
-        timeout_sec: float = math.inf,
+        timeout_sec: common.Seconds = math.inf,
         progress: Progress | None = None,
     ) -> Any:
         """Wait for the task to end, as :meth:`TaskHandle.wait` does."""
@@ -109,16 +118,20 @@ class Task(sushy_task.Task):  # type: ignore[misc]
         self._conn.post(actions['#HawkFishTask.Abandon']['target'], data={})
 
 
-class TaskHandle(
-    taskmonitor.TaskMonitor,  # type: ignore[misc]
-    Generic[Made],
-):
+class TaskHandle(typed.Monitor, Generic[Made]):
     """
     The sushy TaskMonitor of an operation, with a wait that reports progress.
 
     It supports the whole interface of TaskMonitor; its task is a
     :class:`Task`.
     """
+
+    makes: type[Made] | None = None
+    """What the operation creates, if anything"""
+
+    def __repr__(self) -> str:
+        state = 'running' if self.is_processing else 'ended'
+        return f'<TaskHandle {self.identity}: {state}>'
 
     @property
     def identity(self) -> str:
@@ -135,15 +148,16 @@ class TaskHandle(
 
     def wait(
         self,
-        timeout_sec: float = math.inf,
+        timeout_sec: common.Seconds = math.inf,
         progress: Progress | None = None,
-    ) -> Made | None:
+    ) -> Made:
         """
         Wait for the task to end, and return what it has created, if anything.
 
         *progress* is called with the task after each request. Raises the
-        error of the service if the task failed or was cancelled, and
-        TaskTimeout if it is still running after *timeout_sec* seconds.
+        error of the service if the task failed or was cancelled,
+        TaskTimeout if it is still running after *timeout_sec* (seconds, or a
+        timedelta), and CreatedGone if others have deleted it meanwhile.
         """
         polling = _Polling(self, timeout_sec)
         while self.is_processing:
@@ -151,7 +165,10 @@ class TaskHandle(
             if progress and task:
                 progress(task)
             polling.look()
-        return self.created()
+        created = self.created()
+        if self.makes and created is None:
+            raise CreatedGone(task=self.identity)
+        return cast(Made, created)
 
     def cancel(self) -> None:
         """Ask the service to stop the task; an ended one is forgotten."""
@@ -185,7 +202,7 @@ class Outcome(Generic[Made]):
 
 def wait_all(
     handles: Iterable[TaskHandle[Made]],
-    timeout_sec: float = math.inf,
+    timeout_sec: common.Seconds = math.inf,
     progress: Progress | None = None,
 ) -> Iterator[Outcome[Made]]:
     """
@@ -216,11 +233,13 @@ def wait_all(
 class _Polling(Generic[Made]):
     """When the monitor of *handle* is read next, and for how long at all."""
 
-    def __init__(self, handle: TaskHandle[Made], timeout_sec: float) -> None:
+    def __init__(
+        self, handle: TaskHandle[Made], timeout_sec: common.Seconds
+    ) -> None:
         self.handle = handle
-        self._timeout = timeout_sec
+        self._timeout = common.seconds(timeout_sec)
         self._last_seen = now = time.monotonic()
-        self._deadline = now + timeout_sec
+        self._deadline = now + self._timeout
         self._pause = FIRST_PAUSE
         # One that has ended already is due at once.
         self.due = now
@@ -254,3 +273,12 @@ def handle_of(conn: Any, response: requests.Response) -> TaskHandle[Any]:
 def post(conn: Any, path: str, **values: Any) -> TaskHandle[Any]:
     """Begin the operation at *path* with the *values* that are not None."""
     return handle_of(conn, conn.post(path, data=common.given(**values)))
+
+
+def create(
+    conn: Any, path: str, kind: type[Made], **values: Any
+) -> TaskHandle[Made]:
+    """As ``post``, of an operation that creates a *kind*."""
+    handle: TaskHandle[Made] = post(conn, path, **values)
+    handle.makes = kind
+    return handle

@@ -105,7 +105,7 @@ def listing(task: Any) -> list[dict[str, Any]]:
                 'type': snapshot.snapshot_type,
                 'power_state': snapshot.power_state,
                 'current': snapshot.is_current,
-                'created': snapshot.created_time,
+                'created': snapshot.json.get('CreatedTime'),
                 'parent': snapshot.parent,
             }
             for snapshot in _snapshots(task).get_members()

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import requests
 
-from hawkfish_plugin.client import FIRST_PAUSE, LONGEST_PAUSE
+from hawkfish_plugin.client.tasks import FIRST_PAUSE, LONGEST_PAUSE
 from tests.bench import operations, populate
 from tests.bench.measure import p99
 from tests.lab import roots

@@ -97,6 +97,34 @@ def test_html_has_no_warning(pages, build):
     assert (build('html') / 'index.html').exists()
 
 
+def test_html_is_of_this_project_alone(build):
+    """Version, release notes and search are ours; nothing is of others."""
+    folder = build('html')
+    first = (folder / 'index.html').read_text()
+    version = importlib.metadata.version('hawkfish-snapshots')
+
+    assert f'HawkFish Snapshots {version}' in first
+    assert 'href="release-notes.html"' in first
+    assert (folder / 'searchindex.js').exists()
+    assert 'copybutton.js' in first
+    for page in folder.rglob('*.html'):
+        text = page.read_text()
+        assert not re.search(r'<(?:script|link)[^>]+(?:src|href)="http', text)
+        foot = text[text.rfind('<footer') :]
+        assert 'licensed under Apache-2.0' in foot
+        assert 'OpenStack' not in foot
+        assert 'sushy.resources.base.Field object' not in text
+
+
+def test_the_first_page_shows_the_words(pages, build):
+    """There is a picture of the page, and a tree with its words."""
+    html = (build('html') / 'index.html').read_text()
+
+    assert 'page-system.png' in html
+    assert re.search(r'<svg class="tree" role="img".*</svg>', html, re.DOTALL)
+    assert 'the current snapshot: the system is based on it' in pages['index']
+
+
 def section(text, title):
     """What *text* has below the heading *title*."""
     found = re.search(
