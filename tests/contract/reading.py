@@ -96,6 +96,17 @@ class Reading:
             subject.delete('a')
             assert seen() == (['b'], external & {'b'})
 
+    def test_a_task_sees_what_was_changed_since_its_request(self, subject):
+        """What its request has seen is not all that it goes by."""
+        driver, uuid = subject.driver, subject.uuid
+        with driver.at_one_time(uuid):
+            assert driver.inventory(uuid).snapshots == []
+        subject.create('a')
+
+        with driver.carrying_out(uuid):
+            found = driver.inventory(uuid, contract.Freshness.LISTED)
+            assert [s.name for s in found.snapshots] == ['a']
+
     def test_all_lists_agree(self, subject):
         """Snapshots, names and inventory hold the same, oldest first."""
         driver, uuid = subject.driver, subject.uuid

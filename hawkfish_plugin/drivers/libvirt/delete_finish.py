@@ -185,8 +185,14 @@ def _needed(domain: Domain, but: str) -> set[str]:
 def remove_files(domain: Domain, context: contract.TaskContext) -> None:
     """Remove what was of the snapshot alone."""
     journal = context.recall(DeleteJournal)
-    leftovers.remove(domain.host, journal.files, context)
-    leftovers.discard(domain, journal.overlays, context)
+    host = domain.host
+    with host.moments.within():
+        removals = (
+            leftovers.removal(host, journal.files, context),
+            leftovers.discarding(domain, journal.overlays, context),
+        )
+    for remove in removals:
+        remove()
     # A revert does it again.
     with contextlib.suppress(
         libvirt.libvirtError, exceptions.SnapshotNotFound

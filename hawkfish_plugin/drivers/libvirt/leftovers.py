@@ -13,7 +13,7 @@ import contextlib
 import html
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import libvirt
 
@@ -38,16 +38,33 @@ def remove(
     host: Host, paths: Iterable[str], context: contract.TaskContext
 ) -> None:
     """Remove those of *paths* that nothing uses; report what cannot be."""
+    removal(host, paths, context)()
+
+
+def removal(
+    host: Host, paths: Iterable[str], context: contract.TaskContext
+) -> Callable[[], None]:
+    """
+    Look which of *paths* nothing uses; what is returned removes them.
+
+    So that who removes others too looks once, before either.
+    """
     paths, unused = [*paths], list[str]()
     with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
         unused = _unused(host, paths, [exceptions.NotAnswering])
     overlays = filenames.overlays(unused)
-    _remove(host, [p for p in unused if p not in overlays], None, context)
-    if not overlays:
-        return
-    with _reporting(host, context, overlays, messages.CLEANUP_UNDECIDED):
-        files = ledger.of_now(host, overlays)
-        _remove(host, overlays, _Guard(host, files, ()), context)
+    others = [path for path in unused if path not in overlays]
+    guard: _Guard | None = None
+    if overlays:
+        with _reporting(host, context, overlays, messages.CLEANUP_UNDECIDED):
+            guard = _Guard(host, ledger.of_now(host, overlays), ())
+
+    def act() -> None:
+        _remove(host, others, None, context)
+        if guard:
+            _remove(host, overlays, guard, context)
+
+    return act
 
 
 def remove_unused(host: Host, paths: Iterable[str]) -> None:
@@ -162,14 +179,28 @@ def discard(
 
     That a snapshot lists one as what came after it is no need of it.
     """
+    with domain.host.moments.within():
+        act = discarding(domain, paths, context)
+    act()
+
+
+def discarding(
+    domain: Domain, paths: Iterable[str], context: contract.TaskContext
+) -> Callable[[], None]:
+    """The same, as ``removal``."""
     host, paths = domain.host, [*paths]
-    if not paths:
-        return
-    with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
-        files = ledger.of_now(host, paths)
-        files.check_known(domain.uuid)
-        guard = _Guard(host, files, _held(host))
-        _remove(host, paths, guard, context)
+    guard: _Guard | None = None
+    if paths:
+        with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
+            files = ledger.of_now(host, paths)
+            files.check_known(domain.uuid)
+            guard = _Guard(host, files, _held(host))
+
+    def act() -> None:
+        if guard:
+            _remove(host, paths, guard, context)
+
+    return act
 
 
 def _held(host: Host) -> set[str]:
