@@ -22,6 +22,9 @@ def answer(
         headers,
         content_type='application/json',
     )
+    if body is None:
+        # redfishtool takes whatever has a type for JSON.
+        del response.headers['Content-Type']
     if (
         flask.request.method in ('GET', 'HEAD')
         and body
