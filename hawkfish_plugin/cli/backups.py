@@ -96,8 +96,6 @@ class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
     otherwise the backup is full.
     """
 
-    waits_by_default = True
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
@@ -106,6 +104,7 @@ class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
         parser.add_argument('--description', help='Description of the backup.')
         parser.add_argument(
             '--quiesce',
+            type=base.any_case(options.QUIESCE_MODES),
             choices=options.QUIESCE_MODES,
             help='Whether to quiesce the file systems through the guest '
             'agent: if possible (Preferred), or fail if not (Required), or '
@@ -128,8 +127,6 @@ class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
     A new system gets a new UUID and new MAC addresses. The system that was
     backed up is not touched, and may be gone.
     """
-
-    waits_by_default = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -180,8 +177,6 @@ class VerifyBackup(base.WaitOption, OfBackup, base.ShowOne):
 
     Also those of the backups that it stands on.
     """
-
-    waits_by_default = True
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         handle = self.find(parsed_args).verify()

@@ -7,12 +7,13 @@ waits for a task. Only data is written to standard output.
 """
 
 import argparse
+import contextlib
 import datetime
 import functools
 import itertools
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cliff import command, lister, show
@@ -20,13 +21,13 @@ from cliff import command, lister, show
 from hawkfish_plugin.cli import connection, errors, output, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     # The commands have a property called client.
     from hawkfish_plugin import client as sdk
     from hawkfish_plugin.cli import app
 
 T = TypeVar('T')
+Refuse = Callable[[str], None]
+"""Ends the program with a usage error"""
 
 FOREVER = math.inf
 NAME = 'hawkfish'
@@ -39,7 +40,7 @@ class Waitable(Protocol):
     def identity(self) -> str: ...
 
     def wait(
-        self, timeout_sec: float, progress: 'Callable[[Any], None]'
+        self, timeout_sec: float, progress: Callable[[Any], None]
     ) -> Any: ...
 
 
@@ -54,8 +55,21 @@ def name(text: str) -> str:
     """Refuse a name that would be a path to something else."""
     filled(text)
     if '/' in text or text in ('.', '..'):
-        raise argparse.ArgumentTypeError(f'nothing is named {text!r}')
+        raise argparse.ArgumentTypeError(
+            f'{text!r} cannot be a name: it would be a path'
+        )
     return text
+
+
+def any_case(choices: Sequence[str]) -> Callable[[str], str]:
+    """Return a parser of *choices*, which may be typed in any case."""
+    known = {choice.lower(): choice for choice in choices}
+
+    def choice(text: str) -> str:
+        # argparse tells what there is.
+        return known.get(text.lower(), text)
+
+    return choice
 
 
 def seconds(text: str) -> float:
@@ -64,11 +78,13 @@ def seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
+        with contextlib.suppress(argparse.ArgumentTypeError):
+            value = times.span(text)
     if value > 0:
         return value
     raise argparse.ArgumentTypeError(
-        f'{text!r} is not a number of seconds above 0 '
-        '(names come before this option)'
+        f'{text!r} is neither a number of seconds above 0 nor a span such as '
+        '5m (names come before this option)'
     )
 
 
@@ -79,6 +95,17 @@ class Command(command.Command):
 
     # Otherwise "openstack" would require Keystone credentials.
     auth_required = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        errors.tell_in_one_line(parser)
+        # Otherwise the words would have to come all before an option.
+        parse = functools.partial(_parse, parser, self.check)
+        parser.parse_args = parse
+        return parser
+
+    def check(self, parsed_args: argparse.Namespace, refuse: Refuse) -> None:
+        """Refuse a command line that says nothing, or two things."""
 
     @property
     def client(self) -> 'sdk.HawkFish':
@@ -94,9 +121,7 @@ class Command(command.Command):
         reason = self.explain(error)
         self.app.LOG.error('%s: %s', output.printable(name), reason)
 
-    def each(
-        self, names: Sequence[str], call: 'Callable[[str], T]'
-    ) -> list[T]:
+    def each(self, names: Sequence[str], call: Callable[[str], T]) -> list[T]:
         """
         Return what *call* returns for each of *names*, but for failures.
 
@@ -114,7 +139,7 @@ class Command(command.Command):
                 self.blame(name, error)
         return found
 
-    def all_of(self, names: Sequence[str], call: 'Callable[[str], T]') -> None:
+    def all_of(self, names: Sequence[str], call: Callable[[str], T]) -> None:
         """As ``each``; raises CommandError where some have failed."""
         failed = len(names) - len(self.each(names, call))
         if failed:
@@ -261,6 +286,17 @@ class OfSystem(Command):
         return parser
 
 
+def _parse(
+    parser: argparse.ArgumentParser,
+    check: Callable[[argparse.Namespace, Refuse], None],
+    args: Sequence[str] | None = None,
+    namespace: argparse.Namespace | None = None,
+) -> argparse.Namespace:
+    parsed = parser.parse_intermixed_args(args, namespace)
+    check(parsed, parser.error)
+    return parsed
+
+
 class Rows(list[Sequence[Any]]):
     """
     The rows of what was done to several items, *asked* in number.
@@ -361,9 +397,7 @@ def _cells(values: Iterable[Any], formatter: str) -> list[Any]:
 
 
 class WaitOption(Command):
-    """``--wait``: whether and how long to wait for the task to end."""
-
-    waits_by_default = False
+    """``--no-wait``: whether and how long to wait for the task to end."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -374,17 +408,17 @@ class WaitOption(Command):
             type=seconds,
             metavar='SECONDS',
             const=FOREVER,
-            default=FOREVER if self.waits_by_default else None,
-            help='Wait for the task to end, for at most SECONDS if given.',
+            default=FOREVER,
+            help='Wait for the task to end, as without it, but for at most '
+            'SECONDS.',
         )
-        if self.waits_by_default:
-            group.add_argument(
-                '--no-wait',
-                dest='wait',
-                action='store_const',
-                const=None,
-                help='Do not wait for the task to end.',
-            )
+        group.add_argument(
+            '--no-wait',
+            dest='wait',
+            action='store_const',
+            const=None,
+            help='Do not wait for the task to end; show the task.',
+        )
         return parser
 
     def follow(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish snapshot delete`` and ``snaps-rm``.
+``hawkfish snapshot delete``, or ``snaps-rm``.
 
 They take several snapshots, so the first word alone is a system, unless an
 option says which. Snapshots are deleted one after the other, in the order
@@ -8,7 +8,7 @@ that the user gives; systems work on each of them in parallel.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import base, many, selection, tasks
@@ -54,7 +54,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
         )
 
     def check(
-        self, parsed_args: argparse.Namespace, refuse: Callable[[str], None]
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
     ) -> None:
         first, named = parsed_args.systems, parsed_args.named
         if named or parsed_args.all_systems or parsed_args.group is not None:
@@ -97,17 +97,6 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
             return _row(name, task)
 
         return self.each(parsed_args.snapshots, delete)
-
-
-class SnapsRemove(DeleteSnapshots):
-    """
-    Delete snapshots, and wait for the tasks to end.
-
-    A system keeps its current state. If a snapshot cannot be deleted, the
-    command continues with the others. SECONDS apply to each snapshot.
-    """
-
-    waits_by_default = True
 
 
 def _row(name: str, task: 'client.Task') -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 ``hawkfish group snapshot``: snapshots of a whole group.
 
 Owns how one is shown. As with ``hawkfish snapshot``, a command that begins an
-operation shows its task, unless it is told to wait.
+operation waits for its end.
 """
 
 import argparse
@@ -133,16 +133,18 @@ class ShowSnapshot(OfSnapshot, base.ShowOne):
 
 class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
     """
-    Create a snapshot of all systems of a group; without --wait, show the task.
+    Create a snapshot of all systems of a group, and show it.
 
     If it fails for one of them, none has a snapshot.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        options.add_name(parser, dest='word')
         options.add_create_options(parser)
         parser.add_argument(
             '--consistency',
+            type=base.any_case(CONSISTENCIES),
             choices=CONSISTENCIES,
             help='Whether all systems are suspended while they are captured, '
             'so that it is one moment (Consistent, the default), or run '
@@ -150,6 +152,14 @@ class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
             '(DisksOnly).',
         )
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        if parsed_args.word is not None:
+            if parsed_args.name is not None:
+                refuse('argument NAME: not allowed with --name')
+            parsed_args.name = parsed_args.word
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         given = (
@@ -199,6 +209,12 @@ class SetSnapshot(OfSnapshot, base.ShowOne):
         parser = super().get_parser(prog_name)
         options.add_changes(parser)
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        options.check_changes(parsed_args, refuse)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         changes = options.changes(parsed_args)

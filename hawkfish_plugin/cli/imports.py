@@ -20,8 +20,6 @@ Show = Callable[[int, int], None]
 class _Importing(base.WaitOption, base.ShowOne):
     """Sends a bundle, and shows the task."""
 
-    waits_by_default = True
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('file', metavar='FILE', help='The bundle.')

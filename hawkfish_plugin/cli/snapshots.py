@@ -2,9 +2,9 @@
 """
 ``hawkfish snapshot`` and its short forms such as ``snaps-ls``.
 
-Owns how a snapshot is shown. The short forms are the same commands, but they
-wait for the task to end by default. The rows are in the order of the service,
-oldest first. Each command takes several systems.
+Owns how a snapshot is shown. The short forms are the same commands. The rows
+are in the order of the service, oldest first. Each command takes several
+systems.
 """
 
 import argparse
@@ -149,9 +149,10 @@ class ShowSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
 
 class CreateSnapshot(many.OperateOnEach, base.ShowOne):
     """
-    Create a snapshot of each system; without --wait, show the task.
+    Create a snapshot of each system, and show it.
 
-    The snapshots of several systems are of different moments; 'group snapshot
+    The last of several words is its name, unless a system is called so. The
+    snapshots of several systems are of different moments; 'group snapshot
     create' makes them of one.
     """
 
@@ -162,12 +163,30 @@ class CreateSnapshot(many.OperateOnEach, base.ShowOne):
             action='store_true',
             help='Do not save the memory of a running system.',
         )
+        # Only for the help: it is told from the systems when all are known.
+        options.add_name(parser, dest='_')
         options.add_create_options(parser)
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        words = parsed_args.systems
+        elsewhere = parsed_args.all_systems or parsed_args.group is not None
+        if elsewhere and parsed_args.name is None and len(words) == 1:
+            parsed_args.name = words.pop()
+        super().check(parsed_args, refuse)
+
+    def _take_name(self, parsed_args: argparse.Namespace) -> None:
+        words = parsed_args.systems
+        several = parsed_args.name is None and len(words) > 1
+        if several and not self.is_system(words[-1]):
+            parsed_args.name = words.pop()
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
+        self._take_name(parsed_args)
         given = (
             parsed_args.name,
             parsed_args.description,
@@ -198,6 +217,12 @@ class SetSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
         parser = super().get_parser(prog_name)
         options.add_changes(parser)
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        options.check_changes(parsed_args, refuse)
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -332,24 +357,3 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
         'Warnings': [warning['Message'] for warning in seen['Warnings']],
     }
     return tuple(values), tuple(values.values())
-
-
-class SnapsRevert(RevertSnapshot):
-    """
-    Revert systems to a snapshot, and wait for the tasks to end.
-
-    Everything a system has written since its current snapshot is lost.
-    """
-
-    waits_by_default = True
-
-
-class SnapsCreate(CreateSnapshot):
-    """
-    Create a snapshot of each system, wait until it is complete, and show it.
-
-    The snapshots of several systems are of different moments; 'group snapshot
-    create' makes them of one.
-    """
-
-    waits_by_default = True

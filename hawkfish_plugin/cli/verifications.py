@@ -8,7 +8,7 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, options, tasks
+from hawkfish_plugin.cli import base, errors, options, tasks, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -120,11 +120,10 @@ def _line(check: dict[str, object]) -> str:
 
 
 def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number of seconds of 1 or more'
-        )
-    return int(text)
+    seconds = times.span(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError('it has to be a second or more')
+    return seconds
 
 
 def _words(text: str) -> list[str]:
