@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, many, selection, tasks
+from hawkfish_plugin.cli import base, many, selection, tables, waiting
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ('Snapshot', 'Task', 'State')
 
 
-class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
+class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
     """
     Delete snapshots; list the tasks.
 
@@ -72,7 +72,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
         chosen, names = self.select(parsed_args), parsed_args.snapshots
         if chosen.single:
             rows = self._delete_each(chosen.targets[0].identity, parsed_args)
-            return COLUMNS, base.Rows(rows, len(names))
+            return COLUMNS, tables.Rows(rows, len(names))
         self.confirm(chosen, parsed_args, f'Delete {", ".join(names)} of')
         rows = []
         for name in names:
@@ -83,7 +83,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
                 for target, (_, task) in ended.items()
             ]
         asked = len(names) * len(chosen.targets)
-        return ('System', *COLUMNS), base.Rows(rows, asked)
+        return ('System', *COLUMNS), tables.Rows(rows, asked)
 
     def _submit(self, name: str) -> many.Submit:
         return lambda system: self.client.snapshots(system).get(name).delete()
@@ -100,4 +100,4 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
 
 
 def _row(name: str, task: 'client.Task') -> tuple[Any, ...]:
-    return name, task.identity, tasks.state(task)
+    return name, task.identity, waiting.state(task)

@@ -9,7 +9,7 @@ for ``snapshot create --dry-run`` as well.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, options, tasks, times
+from hawkfish_plugin.cli import base, cells, options, tables, tasks, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -37,7 +37,7 @@ def explain(
         'Name': seen.name,
         'Type': seen.snapshot_type,
         'Storage': seen.storage_type,
-        'Size': seen.size_bytes,
+        'Size': cells.size(seen.size_bytes),
         'Needs': options.needs(seen.needs),
         'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
         'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
@@ -48,13 +48,13 @@ def explain(
 
 def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
     values = {
-        'Max Snapshots': policy.max_snapshots,
-        'Max Age': int(policy.max_age.total_seconds()),
-        'Max Bytes': policy.max_bytes,
+        'Max Snapshots': cells.limit(policy.max_snapshots),
+        'Max Age': cells.span_limit(int(policy.max_age.total_seconds())),
+        'Max Bytes': cells.size_limit(policy.max_bytes),
         'On Limit': policy.on_limit,
         'Keep Verified': policy.keep_newest_verified,
         'Snapshots': policy.snapshot_count,
-        'Size': policy.size_bytes,
+        'Size': cells.size(policy.size_bytes),
         'Findings': [one['Message'] for one in policy.findings],
     }
     return tuple(values), tuple(values.values())
@@ -87,7 +87,7 @@ class OfSystem(base.OfSystem):
         return self.client.policy(parsed_args.system)
 
 
-class ShowPolicy(OfSystem, base.ShowOne):
+class ShowPolicy(OfSystem, tables.ShowOne):
     """
     Show the limits of a system and their usage; 0 means no limit.
 
@@ -125,7 +125,7 @@ class ShowPolicy(OfSystem, base.ShowOne):
         return names, values
 
 
-class SetPolicy(OfSystem, base.ShowOne):
+class SetPolicy(OfSystem, tables.ShowOne):
     """
     Set limits of a system.
 

@@ -87,10 +87,10 @@ def _of_iso(text: str) -> datetime.timedelta | None:
 
 
 def _of_words(text: str) -> datetime.timedelta | None:
-    import pytimeparse
+    from pytimeparse import timeparse
 
     try:
-        seconds = pytimeparse.parse(text)
+        seconds = timeparse.timeparse(text)
         return None if seconds is None else datetime.timedelta(0, seconds)
     except OverflowError:
         return None
@@ -120,7 +120,19 @@ def exact(moment: datetime.datetime) -> str:
 def ago(created: datetime.datetime, now: float) -> str:
     """Return how long ago *created* was, in its largest unit."""
     passed = max(0, int(now - created.timestamp()))
-    for unit in ('w', 'd', 'h', 'm'):
-        if passed >= _UNITS[unit]:
-            return f'{passed // _UNITS[unit]}{unit}'
-    return f'{passed}s'
+    return in_units(passed).partition(' ')[0]
+
+
+def ahead(moment: datetime.datetime, now: float) -> str | None:
+    """Return how far *moment* is ahead, as ``in 1d 3h``; None if it is not."""
+    left = int(moment.timestamp() - now)
+    return f'in {" ".join(in_units(left).split()[:2])}' if left > 0 else None
+
+
+def in_units(seconds: int) -> str:
+    """Return *seconds* in all the units that they need."""
+    words = []
+    for unit, size in reversed(_UNITS.items()):
+        count, seconds = divmod(seconds, size)
+        words += [f'{count}{unit}'] if count else []
+    return ' '.join(words) or '0s'

@@ -107,10 +107,13 @@ def test_table_is_the_default(hawkfish, emulator):
 
 def test_an_empty_table_is_no_output(hawkfish, emulator):
     """A script that counts lines finds none."""
-    assert hawkfish('snaps-ls', emulator.system) == (0, '', '')
+    for words in (('snaps-ls',), ('snaps-tree',)):
+        told = hawkfish(*words, emulator.system)
+        assert told == (0, '', 'There are no snapshots.\n')
     status, out, _ = hawkfish('snaps-ls', emulator.system, '--print-empty')
     assert (status, 'Name' in out) == (0, True)
-    assert hawkfish('snaps-ls', emulator.system, '-f', 'json')[1] == '[]\n'
+    empty = hawkfish('snaps-ls', emulator.system, '-f', 'json')
+    assert empty == (0, '[]\n', '')
 
 
 @pytest.mark.parametrize('verb', ['snapshot create', 'snaps-create'])
