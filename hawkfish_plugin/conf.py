@@ -458,6 +458,14 @@ def load() -> cfg.ConfigOpts:
     return conf
 
 
+def set_by_user(conf: cfg.ConfigOpts, name: str) -> str | None:
+    """The value of *name* in the group hawkfish; None for a default."""
+    location = conf.get_location(name, 'hawkfish')
+    if location is None or not location.location.is_user_controlled:
+        return None
+    return str(conf.hawkfish[name])
+
+
 def _read_all(conf: cfg.ConfigOpts) -> None:
     # oslo.config validates a value when it is read; a typo in the file must
     # be reported at startup, not in the middle of an operation.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import flask
 from oslo_config import cfg
 
-from hawkfish_plugin import services
+from hawkfish_plugin import program, services
 from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
@@ -60,11 +60,15 @@ def main() -> int:
 
     sys.argv[1:] = behaviour.take(sys.argv[1:], sushy_emulator.app.config)
     setup(sushy_emulator.app)
-    with internals.with_help(
-        sys.argv[1:],
-        behaviour.PROGRAM,
-        behaviour.usage(),
-        behaviour.options(),
+    program.prepare(sushy_emulator.app, behaviour.PROGRAM)
+    with (
+        internals.with_own_errors(sushy_emulator, behaviour.PROGRAM),
+        internals.with_help(
+            sys.argv[1:],
+            behaviour.PROGRAM,
+            behaviour.usage(),
+            behaviour.options(),
+        ),
     ):
         status: int = sushy_emulator.main()
     return status

@@ -165,6 +165,8 @@ def _plain(text: str) -> str:
     """*text* with all times and ages alike, and no blanks at an end."""
     text = re.sub(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', 'TIME', text)
     text = re.sub(r', \d+[smh](?=[,)])', ', AGE', text)
+    text = re.sub(r'\(\d+[smh] ago\)', '(AGE)', text)
+    text = re.sub(r'\| \d+[smh] +(?=\|)', '| AGE ', text)
     return ''.join(f'{line.rstrip()}\n' for line in text.strip().splitlines())
 
 

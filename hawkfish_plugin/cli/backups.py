@@ -4,7 +4,15 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, options, tasks
+from hawkfish_plugin.cli import (
+    base,
+    cells,
+    errors,
+    options,
+    tables,
+    tasks,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -16,14 +24,14 @@ def _fields(backup: 'client.Backup') -> tasks.Fields:
         'Description': backup.description,
         'Type': backup.backup_type,
         'Full Because': backup.full_reason,
-        'State': backup.state,
-        'Created': backup.created_time,
+        'State': cells.state(backup.state),
+        'Created': cells.moment(backup.created_time),
         'Power': backup.power_state,
         'Quiesce': backup.quiesce_status,
-        'Size': backup.size_bytes,
+        'Size': cells.size(backup.size_bytes),
         'Pool': backup.pool,
-        'Verified': backup.last_verified,
-        'Result': backup.verify_result,
+        'Verified': cells.moment(backup.last_verified),
+        'Result': cells.state(backup.verify_result),
         'Finding': backup.verify_finding,
         'Parent': backup.parent,
         'Children': backup.children,
@@ -50,7 +58,7 @@ class OfBackup(base.OfSystem):
         return found.get(parsed_args.backup)
 
 
-class ListBackups(base.OfSystem, base.Lister):
+class ListBackups(base.OfSystem, tables.Lister):
     """
     List the backups of a system, oldest first.
 
@@ -61,42 +69,33 @@ class ListBackups(base.OfSystem, base.Lister):
         *('ID', 'Type', 'State', 'Power', 'Created', 'Size', 'Parent'),
         *('Verified', 'Result'),
     )
+    brief = ('ID', 'Type', 'State', 'Created', 'Size', 'Result')
+    nothing = 'backups'
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[Any]]:
+        members = self.client.backups(parsed_args.system).get_members()
+        found = [dict(zip(*_fields(one), strict=True)) for one in members]
         return self.columns, [
-            (
-                one.identity,
-                one.backup_type,
-                one.state,
-                one.power_state,
-                one.created_time,
-                one.size_bytes,
-                one.parent,
-                one.last_verified,
-                one.verify_result,
-            )
-            for one in self.client.backups(parsed_args.system).get_members()
+            tuple(values[name] for name in self.columns) for values in found
         ]
 
 
-class ShowBackup(OfBackup, base.ShowOne):
+class ShowBackup(OfBackup, tables.ShowOne):
     """Show one backup."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         return _fields(self.find(parsed_args))
 
 
-class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
+class CreateBackup(waiting.WaitOption, base.OfSystem, tables.ShowOne):
     """
     Back up a system as it is at this moment, wait for it, and show it.
 
     Only what has changed since the last backup is stored, where that is known;
     otherwise the backup is full.
     """
-
-    waits_by_default = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -106,6 +105,7 @@ class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
         parser.add_argument('--description', help='Description of the backup.')
         parser.add_argument(
             '--quiesce',
+            type=base.any_case(options.QUIESCE_MODES),
             choices=options.QUIESCE_MODES,
             help='Whether to quiesce the file systems through the guest '
             'agent: if possible (Preferred), or fail if not (Required), or '
@@ -121,15 +121,13 @@ class CreateBackup(base.WaitOption, base.OfSystem, base.ShowOne):
         return _fields(made) if made else tasks.fields(task)
 
 
-class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
+class RestoreBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
     """
     Make a new system of a backup, or restore it over a system; show the task.
 
     A new system gets a new UUID and new MAC addresses. The system that was
     backed up is not touched, and may be gone.
     """
-
-    waits_by_default = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -174,21 +172,19 @@ class RestoreBackup(base.WaitOption, OfBackup, base.ShowOne):
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class VerifyBackup(base.WaitOption, OfBackup, base.ShowOne):
+class VerifyBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
     """
     Check that all files of a backup are whole, and show the task.
 
     Also those of the backups that it stands on.
     """
 
-    waits_by_default = True
-
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         handle = self.find(parsed_args).verify()
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class DeleteBackup(base.WaitOption, OfBackup, base.ShowOne):
+class DeleteBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
     """Delete a backup that no other one stands on; show the task."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish snapshot delete`` and ``snaps-rm``.
+``hawkfish snapshot delete``, or ``snaps-rm``.
 
 They take several snapshots, so the first word alone is a system, unless an
 option says which. Snapshots are deleted one after the other, in the order
@@ -8,10 +8,10 @@ that the user gives; systems work on each of them in parallel.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, many, selection, tasks
+from hawkfish_plugin.cli import base, many, selection, tables, waiting
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ('Snapshot', 'Task', 'State')
 
 
-class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
+class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
     """
     Delete snapshots; list the tasks.
 
@@ -54,7 +54,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
         )
 
     def check(
-        self, parsed_args: argparse.Namespace, refuse: Callable[[str], None]
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
     ) -> None:
         first, named = parsed_args.systems, parsed_args.named
         if named or parsed_args.all_systems or parsed_args.group is not None:
@@ -72,7 +72,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
         chosen, names = self.select(parsed_args), parsed_args.snapshots
         if chosen.single:
             rows = self._delete_each(chosen.targets[0].identity, parsed_args)
-            return COLUMNS, base.Rows(rows, len(names))
+            return COLUMNS, tables.Rows(rows, len(names))
         self.confirm(chosen, parsed_args, f'Delete {", ".join(names)} of')
         rows = []
         for name in names:
@@ -83,7 +83,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
                 for target, (_, task) in ended.items()
             ]
         asked = len(names) * len(chosen.targets)
-        return ('System', *COLUMNS), base.Rows(rows, asked)
+        return ('System', *COLUMNS), tables.Rows(rows, asked)
 
     def _submit(self, name: str) -> many.Submit:
         return lambda system: self.client.snapshots(system).get(name).delete()
@@ -99,16 +99,5 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
         return self.each(parsed_args.snapshots, delete)
 
 
-class SnapsRemove(DeleteSnapshots):
-    """
-    Delete snapshots, and wait for the tasks to end.
-
-    A system keeps its current state. If a snapshot cannot be deleted, the
-    command continues with the others. SECONDS apply to each snapshot.
-    """
-
-    waits_by_default = True
-
-
 def _row(name: str, task: 'client.Task') -> tuple[Any, ...]:
-    return name, task.identity, tasks.state(task)
+    return name, task.identity, waiting.state(task)

@@ -7,7 +7,8 @@ server. If there is no such message, it explains what went wrong and what to
 do about it. Printing and the exit status are left to cliff.
 """
 
-from typing import TYPE_CHECKING, Any
+import argparse
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hawkfish_plugin.cli import missing, output
 
@@ -51,6 +52,16 @@ otherwise check the proxy, and --url or HAWKFISH_URL."""
 
 class CommandError(Exception):
     """A command failed; the text tells the user why."""
+
+
+def tell_in_one_line(parser: argparse.ArgumentParser) -> None:
+    """Let usage errors of *parser* be a line, without the usage."""
+
+    def tell(message: str) -> NoReturn:
+        told = output.printable(' '.join(message.split()))
+        parser.exit(2, f'{parser.prog}: error: {told} (see --help)\n')
+
+    parser.error = tell  # type: ignore[method-assign]
 
 
 def explain(error: Exception, service: 'client.HawkFish') -> CommandError:

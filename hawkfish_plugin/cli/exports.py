@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from hawkfish_plugin.cli import base, errors, groups, options, output
+from hawkfish_plugin.cli import base, errors, groups, options, output, waiting
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -23,7 +23,7 @@ STDOUT = '-'
 _NO_NAME = re.compile(r'[^\w.-]')
 
 
-class _Exporting(base.Command):
+class _Exporting(waiting.Waiting):
     """Writes an export to a file, and deletes it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -50,7 +50,7 @@ class _Exporting(base.Command):
             raise errors.CommandError(
                 'a bundle is no text: use -o FILE, or a pipe'
             )
-        export, _ = self.wait(begin(), base.FOREVER)
+        export, _ = self.wait(begin(), waiting.FOREVER)
         with _deleted(export):
             self._fetch(export, target)
         if target != STDOUT:

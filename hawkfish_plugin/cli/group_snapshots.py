@@ -3,20 +3,24 @@
 ``hawkfish group snapshot``: snapshots of a whole group.
 
 Owns how one is shown. As with ``hawkfish snapshot``, a command that begins an
-operation shows its task, unless it is told to wait.
+operation waits for its end.
 """
 
 import argparse
+import datetime
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
+    cells,
     options,
     output,
+    tables,
     tasks,
     tree,
+    waiting,
 )
 from hawkfish_plugin.cli.groups import OfGroup
 
@@ -43,19 +47,19 @@ def _fields(snapshot: 'client.GroupSnapshot') -> tasks.Fields:
     values = {
         'Name': snapshot.name,
         'Description': snapshot.description,
-        'State': snapshot.snapshot_state,
-        'Health': snapshot.health,
+        'State': cells.state(snapshot.snapshot_state),
+        'Health': cells.state(snapshot.health),
         'Findings': [_finding(found) for found in snapshot.findings],
         'Systems': [_member(one) for one in snapshot.systems],
         'Consistency': snapshot.consistency,
         'Skew ms': snapshot.skew_ms,
         'Pause ms': snapshot.pause_ms,
         'Current': snapshot.is_current,
-        'Created': snapshot.created_time,
-        'Expires': snapshot.expires_time,
+        'Created': cells.moment(snapshot.created_time),
+        'Expires': cells.moment(snapshot.expires_time),
         'Locked': snapshot.locked,
-        'Size': snapshot.size_bytes,
-        'Exclusive Size': snapshot.exclusive_size_bytes,
+        'Size': cells.size(snapshot.size_bytes),
+        'Exclusive Size': cells.size(snapshot.exclusive_size_bytes),
         'Parent': snapshot.parent,
         'Children': snapshot.children,
     }
@@ -77,18 +81,8 @@ def _member(one: dict[str, Any]) -> str:
 
 
 def _row(snapshot: 'client.GroupSnapshot') -> tuple[Any, ...]:
-    return (
-        snapshot.name,
-        snapshot.snapshot_state,
-        snapshot.consistency,
-        snapshot.is_current,
-        snapshot.created_time,
-        snapshot.size_bytes,
-        snapshot.skew_ms,
-        snapshot.pause_ms,
-        snapshot.locked,
-        snapshot.parent,
-    )
+    values = dict(zip(*_fields(snapshot), strict=True))
+    return tuple(values[name] for name in COLUMNS)
 
 
 class OfSnapshots(OfGroup):
@@ -114,8 +108,11 @@ class OfSnapshot(OfSnapshots):
         return self.snapshots(parsed_args).get(parsed_args.snapshot)
 
 
-class ListSnapshots(OfSnapshots, base.Lister):
+class ListSnapshots(OfSnapshots, tables.Lister):
     """List the snapshots of a group, oldest first."""
+
+    brief = ('Name', 'State', 'Current', 'Created', 'Size')
+    nothing = 'snapshots'
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -124,25 +121,27 @@ class ListSnapshots(OfSnapshots, base.Lister):
         return COLUMNS, [_row(snapshot) for snapshot in members]
 
 
-class ShowSnapshot(OfSnapshot, base.ShowOne):
+class ShowSnapshot(OfSnapshot, tables.ShowOne):
     """Show one snapshot of a group, and what each system has of it."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         return _fields(self.snapshot(parsed_args))
 
 
-class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
+class CreateSnapshot(waiting.WaitOption, OfSnapshots, tables.ShowOne):
     """
-    Create a snapshot of all systems of a group; without --wait, show the task.
+    Create a snapshot of all systems of a group, and show it.
 
     If it fails for one of them, none has a snapshot.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        options.add_name(parser, dest='word')
         options.add_create_options(parser)
         parser.add_argument(
             '--consistency',
+            type=base.any_case(CONSISTENCIES),
             choices=CONSISTENCIES,
             help='Whether all systems are suspended while they are captured, '
             'so that it is one moment (Consistent, the default), or run '
@@ -150,6 +149,14 @@ class CreateSnapshot(base.WaitOption, OfSnapshots, base.ShowOne):
             '(DisksOnly).',
         )
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        if parsed_args.word is not None:
+            if parsed_args.name is not None:
+                refuse('argument NAME: not allowed with --name')
+            parsed_args.name = parsed_args.word
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         given = (
@@ -173,8 +180,8 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
         'Consistency': seen['Consistency'],
         'Pause ms': seen['PauseMilliseconds'],
         'Pause Limit ms': seen['PauseLimitMilliseconds'],
-        'Memory': seen['MemoryBytes'],
-        'Size': seen['SizeBytes'],
+        'Memory': cells.size(seen['MemoryBytes']),
+        'Size': cells.size(seen['SizeBytes']),
         'Needs': options.needs(seen['Needs']),
         'Systems': [
             f'{one["Name"]}: {one["SnapshotType"]}, {one["StorageType"]}'
@@ -192,7 +199,7 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
     return tuple(values), tuple(values.values())
 
 
-class SetSnapshot(OfSnapshot, base.ShowOne):
+class SetSnapshot(OfSnapshot, tables.ShowOne):
     """Change the description, the lock or the expiration in all systems."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -200,12 +207,18 @@ class SetSnapshot(OfSnapshot, base.ShowOne):
         options.add_changes(parser)
         return parser
 
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        options.check_changes(parsed_args, refuse)
+
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         changes = options.changes(parsed_args)
         return _fields(self.snapshot(parsed_args).update(**changes))
 
 
-class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
+class RevertSnapshot(waiting.WaitOption, OfSnapshot, tables.ShowOne):
     """
     Revert all systems of a group to a snapshot; show the task.
 
@@ -242,7 +255,7 @@ class RevertSnapshot(base.WaitOption, OfSnapshot, base.ShowOne):
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class DeleteSnapshots(base.WaitOption, OfSnapshots, base.Lister):
+class DeleteSnapshots(waiting.WaitOption, OfSnapshots, tables.Lister):
     """
     Delete snapshots of a group in all of its systems; list the tasks.
 
@@ -265,15 +278,15 @@ class DeleteSnapshots(base.WaitOption, OfSnapshots, base.Lister):
 
     def take_action(
         self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], base.Rows]:
+    ) -> tuple[Sequence[str], tables.Rows]:
         def delete(name: str) -> tuple[Any, ...]:
             handle = self.snapshots(parsed_args).get(name).delete()
             _, task = self.follow(handle, parsed_args)
-            return name, task.identity, tasks.state(task)
+            return name, task.identity, waiting.state(task)
 
         names = parsed_args.snapshots
         rows = self.each(names, delete)
-        return self.columns, base.Rows(rows, len(names))
+        return self.columns, tables.Rows(rows, len(names))
 
 
 class ShowTree(OfSnapshots):
@@ -281,7 +294,10 @@ class ShowTree(OfSnapshots):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         members = self.snapshots(parsed_args).get_members()
-        for line in tree.draw(members, time.time(), _here):
+        if not members:
+            self.app.LOG.info('There are no snapshots.')
+        width = output.width(self.app.stdout)
+        for line in tree.draw(members, time.time(), _here, width):
             self.app.stdout.write(f'{line}\n')
 
 
@@ -296,7 +312,7 @@ def _here(snapshot: 'client.GroupSnapshot') -> str | None:
     return f'* {names} {"is" if len(standing) == 1 else "are"} here'
 
 
-class AdoptSnapshots(OfSnapshots, base.Lister):
+class AdoptSnapshots(OfSnapshots, tables.Lister):
     """
     Make snapshots of a group of those that all of its systems have anyway.
 
@@ -325,5 +341,13 @@ class AdoptSnapshots(OfSnapshots, base.Lister):
         adopted = self.snapshots(parsed_args).adopt(
             parsed_args.name, parsed_args.dry_run
         )
-        rows = [(one['Name'], one['CreatedTime']) for one in adopted]
+        rows = [
+            (
+                one['Name'],
+                cells.moment(
+                    datetime.datetime.fromisoformat(one['CreatedTime'])
+                ),
+            )
+            for one in adopted
+        ]
         return ('Name', 'Created'), rows

@@ -10,7 +10,7 @@ import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, selection, tasks
+from hawkfish_plugin.cli import base, selection, tables, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -77,8 +77,10 @@ class ChosenSystems(selection.OfSystems):
         return [one.identity for one in self.select(parsed_args).targets]
 
 
-class ListGroups(base.Lister):
+class ListGroups(tables.Lister):
     """List the groups of systems."""
+
+    nothing = 'groups'
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -89,14 +91,14 @@ class ListGroups(base.Lister):
         ]
 
 
-class ShowGroup(OfGroup, base.ShowOne):
+class ShowGroup(OfGroup, tables.ShowOne):
     """Show one group."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         return _fields(self.group(parsed_args))
 
 
-class CreateGroup(ChosenSystems, base.ShowOne):
+class CreateGroup(ChosenSystems, tables.ShowOne):
     """
     Create a group of systems.
 
@@ -110,7 +112,7 @@ class CreateGroup(ChosenSystems, base.ShowOne):
         )
 
 
-class AddSystems(ChosenSystems, base.ShowOne):
+class AddSystems(ChosenSystems, tables.ShowOne):
     """
     Add systems to a group.
 
@@ -122,7 +124,7 @@ class AddSystems(ChosenSystems, base.ShowOne):
         return _fields(group.add(self.chosen(parsed_args)))
 
 
-class RemoveSystems(OfGroup, base.ShowOne):
+class RemoveSystems(OfGroup, tables.ShowOne):
     """Remove systems from a group; they keep their snapshots."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, output, tasks
+from hawkfish_plugin.cli import base, errors, output, tables, tasks, waiting
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 Show = Callable[[int, int], None]
 
 
-class _Importing(base.WaitOption, base.ShowOne):
+class _Importing(waiting.WaitOption, tables.ShowOne):
     """Sends a bundle, and shows the task."""
-
-    waits_by_default = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)

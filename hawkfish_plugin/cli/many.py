@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, tasks
+from hawkfish_plugin.cli import errors, tables, tasks, waiting
 from hawkfish_plugin.cli.selection import OfSystems, Selection, Target
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OnEach(OfSystems):
         chosen: Selection,
         results: Mapping[Target, tasks.Fields],
         brief: Sequence[str],
-    ) -> tuple[Sequence[str], base.Rows]:
+    ) -> tuple[Sequence[str], tables.Rows]:
         """Return a row for each result; those that are missing have failed."""
         found = {t: dict(zip(*results[t], strict=True)) for t in results}
         names = dict.fromkeys(
@@ -77,10 +77,10 @@ class OnEach(OfSystems):
         ]
         asked = len(chosen.targets)
         shown = ('System', *brief) if brief else ()
-        return ('System', *names), base.Rows(rows, asked, shown)
+        return ('System', *names), tables.Rows(rows, asked, shown)
 
 
-class OperateOnEach(base.WaitOption, OnEach):
+class OperateOnEach(waiting.WaitOption, OnEach):
     """A command that begins the same operation on each system."""
 
     def operate(

@@ -63,7 +63,7 @@ def _of_system(found: re.Match[str], service: 'client.HawkFish') -> str | None:
     system = _name(found, 'owner')
     known = service.systems()
     if not any(system in (one.name, one.uuid) for one in known):
-        return _none('system', system, [one.name for one in known])
+        return none('system', system, [one.name for one in known])
     return _of_snapshot(found, f'system {system!r}', service.snapshots(system))
 
 
@@ -71,7 +71,7 @@ def _of_group(found: re.Match[str], service: 'client.HawkFish') -> str | None:
     group = _name(found, 'owner')
     known = [one.name for one in service.groups()]
     if group not in known:
-        return _none('group', group, known)
+        return none('group', group, known)
     return _of_snapshot(
         found, f'group {group!r}', service.group_snapshots(group)
     )
@@ -86,10 +86,11 @@ def _of_snapshot(
     known = [one.name for one in snapshots.get_members()]
     if not name or name in known:
         return None
-    return _none(f'snapshot of {owner}', name, known)
+    return none(f'snapshot of {owner}', name, known)
 
 
-def _none(kind: str, name: str, known: Sequence[str]) -> str:
+def none(kind: str, name: str, known: Sequence[str]) -> str:
+    """Tell that no *kind* is called *name*, and which are *known*."""
     what, _, owner = kind.partition(' of ')
     of = f' of {owner}' if owner else ''
     text = f'There is no {what} {name!r}{of}.'

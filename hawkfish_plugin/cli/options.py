@@ -15,17 +15,29 @@ QUIESCE_MODES = ('Preferred', 'Required', 'Never')
 POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
 
 
+def add_name(parser: argparse.ArgumentParser, dest: str) -> None:
+    """Add the name of a new snapshot, as a word."""
+    parser.add_argument(
+        dest,
+        metavar='NAME',
+        # The service knows the rules of new names.
+        type=base.filled,
+        nargs='?',
+        help='Name of the snapshot; generated from the time if not given.',
+    )
+
+
 def add_create_options(parser: argparse.ArgumentParser) -> None:
     """Add what a create takes of one system and of a group."""
     parser.add_argument(
         '--name',
-        # The service knows the rules of new names.
         type=base.filled,
-        help='Name of the snapshot; generated from the time if not given.',
+        help='The same as NAME.',
     )
     parser.add_argument('--description', help='Description of the snapshot.')
     parser.add_argument(
         '--quiesce',
+        type=base.any_case(QUIESCE_MODES),
         choices=QUIESCE_MODES,
         help='Whether to quiesce the file systems through the guest '
         'agent: if possible (Preferred), or fail if not (Required), or '
@@ -50,6 +62,7 @@ def add_revert_options(parser: argparse.ArgumentParser) -> None:
     """Add what a revert takes of one system and of a group."""
     parser.add_argument(
         '--power',
+        type=base.any_case(POWER_STATES),
         choices=POWER_STATES,
         help='Power state after the revert; AsCaptured if not given.',
     )
@@ -92,6 +105,14 @@ def add_changes(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='Remove the expiration of the snapshot.',
     )
+
+
+def check_changes(
+    parsed_args: argparse.Namespace, refuse: base.Refuse
+) -> None:
+    """Refuse a change of nothing."""
+    if not changes(parsed_args):
+        refuse('there is nothing to change')
 
 
 def changes(parsed_args: argparse.Namespace) -> dict[str, Any]:

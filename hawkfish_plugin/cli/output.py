@@ -53,6 +53,13 @@ def size(count: int | None) -> str | None:
     return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'
 
 
+def width(stream: TextIO) -> int | None:
+    """Return how wide the terminal is that *stream* is; None if none."""
+    if not stream.isatty():
+        return None
+    return os.get_terminal_size(stream.fileno()).columns or 80
+
+
 def bar(task: 'task.Task', label: str = '') -> str:
     """Return a line with the progress of *task*, which *label* names."""
     steps = [message.message or '' for message in task.messages or ()]

@@ -7,18 +7,17 @@ for ``snapshot create --dry-run`` as well.
 """
 
 import argparse
-import re
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, options, tasks, times
+from hawkfish_plugin.cli import base, cells, options, tables, tasks, times
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 ON_LIMIT = ('Prune', 'Refuse')
 DEFAULT = 'default'
-_UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
-_SIZE = re.compile(r'(\d{1,20})([kmgt]?)', re.ASCII | re.IGNORECASE)
+_YES_NO = {'yes': True, 'no': False}
+_YES_NO_DEFAULT = (*_YES_NO, DEFAULT)
 
 
 def explain(
@@ -38,7 +37,7 @@ def explain(
         'Name': seen.name,
         'Type': seen.snapshot_type,
         'Storage': seen.storage_type,
-        'Size': seen.size_bytes,
+        'Size': cells.size(seen.size_bytes),
         'Needs': options.needs(seen.needs),
         'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
         'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
@@ -49,13 +48,13 @@ def explain(
 
 def _fields(policy: 'client.SnapshotPolicy') -> tasks.Fields:
     values = {
-        'Max Snapshots': policy.max_snapshots,
-        'Max Age': int(policy.max_age.total_seconds()),
-        'Max Bytes': policy.max_bytes,
+        'Max Snapshots': cells.limit(policy.max_snapshots),
+        'Max Age': cells.span_limit(int(policy.max_age.total_seconds())),
+        'Max Bytes': cells.size_limit(policy.max_bytes),
         'On Limit': policy.on_limit,
         'Keep Verified': policy.keep_newest_verified,
         'Snapshots': policy.snapshot_count,
-        'Size': policy.size_bytes,
+        'Size': cells.size(policy.size_bytes),
         'Findings': [one['Message'] for one in policy.findings],
     }
     return tuple(values), tuple(values.values())
@@ -76,14 +75,7 @@ def _span(text: str) -> int | str:
 
 
 def _bytes(text: str) -> int | str:
-    if text == DEFAULT:
-        return text
-    found = _SIZE.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a size such as 20G or 500M'
-        )
-    return int(found[1]) * _UNITS[found[2].upper()]
+    return text if text == DEFAULT else times.size(text)
 
 
 class OfSystem(base.OfSystem):
@@ -95,7 +87,7 @@ class OfSystem(base.OfSystem):
         return self.client.policy(parsed_args.system)
 
 
-class ShowPolicy(OfSystem, base.ShowOne):
+class ShowPolicy(OfSystem, tables.ShowOne):
     """
     Show the limits of a system and their usage; 0 means no limit.
 
@@ -133,10 +125,7 @@ class ShowPolicy(OfSystem, base.ShowOne):
         return names, values
 
 
-_YES_NO = {'yes': True, 'no': False}
-
-
-class SetPolicy(OfSystem, base.ShowOne):
+class SetPolicy(OfSystem, tables.ShowOne):
     """
     Set limits of a system.
 
@@ -156,39 +145,54 @@ class SetPolicy(OfSystem, base.ShowOne):
             '--max-age',
             metavar='SPAN',
             type=_span,
-            help='Maximum age of a snapshot: in seconds, or 12h, 7d, 4w.',
+            help='Maximum age of a snapshot: in seconds, or as 12h, 2d12h, '
+            '"4 weeks" or P2D.',
         )
         parser.add_argument(
             '--max-bytes',
             metavar='SIZE',
             type=_bytes,
-            help='Maximum size of all snapshots: in bytes, or 500M, 20G.',
+            help='Maximum size of all snapshots: in bytes, or as 500M, 1.5G '
+            'or 20GiB (powers of 1024), or 20GB (of 1000).',
         )
         parser.add_argument(
             '--on-limit',
+            type=base.any_case((*ON_LIMIT, DEFAULT)),
             choices=(*ON_LIMIT, DEFAULT),
             help='Whether to delete the oldest or to refuse a create.',
         )
         parser.add_argument(
             '--keep-verified',
-            choices=('yes', 'no', DEFAULT),
+            type=base.any_case(_YES_NO_DEFAULT),
+            choices=_YES_NO_DEFAULT,
             help='Whether to keep the newest verified snapshot.',
         )
         return parser
 
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        if not _changes(parsed_args):
+            refuse('there is no limit to set')
+
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        given: dict[str, Any] = {
-            'max_snapshots': parsed_args.max_snapshots,
-            'max_age': parsed_args.max_age,
-            'max_bytes': parsed_args.max_bytes,
-            'on_limit': parsed_args.on_limit,
-            'keep_newest_verified': _YES_NO.get(
-                parsed_args.keep_verified, parsed_args.keep_verified
-            ),
-        }
-        changes: dict[str, Any] = {
-            name: None if value == DEFAULT else value
-            for name, value in given.items()
-            if value is not None
-        }
+        changes = _changes(parsed_args)
         return _fields(self.policy(parsed_args).update(**changes))
+
+
+def _changes(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    """Return the limits that are given, for ``update``."""
+    given: dict[str, Any] = {
+        'max_snapshots': parsed_args.max_snapshots,
+        'max_age': parsed_args.max_age,
+        'max_bytes': parsed_args.max_bytes,
+        'on_limit': parsed_args.on_limit,
+        'keep_newest_verified': _YES_NO.get(
+            parsed_args.keep_verified, parsed_args.keep_verified
+        ),
+    }
+    return {
+        name: None if value == DEFAULT else value
+        for name, value in given.items()
+        if value is not None
+    }

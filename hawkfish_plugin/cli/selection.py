@@ -11,11 +11,10 @@ any is touched.
 import argparse
 import dataclasses
 import fnmatch
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, output
+from hawkfish_plugin.cli import base, errors, missing, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -72,9 +71,6 @@ class OfSystems(base.Command):
             'SYSTEM.',
         )
         self.add_systems(parser, chosen)
-        # Otherwise the systems would have to come all before an option.
-        parse = functools.partial(_parse, parser, self.check)
-        parser.parse_args = parse  # type: ignore[method-assign, assignment]
         return parser
 
     def add_systems(
@@ -90,9 +86,9 @@ class OfSystems(base.Command):
         )
 
     def check(
-        self, parsed_args: argparse.Namespace, refuse: Callable[[str], None]
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
     ) -> None:
-        """Refuse a command line that says nothing, or two things."""
+        super().check(parsed_args, refuse)
         other = parsed_args.all_systems or parsed_args.group is not None
         if other and parsed_args.systems:
             refuse('argument SYSTEM: not allowed with --all or --group')
@@ -112,7 +108,7 @@ class OfSystems(base.Command):
         is_one = len(words) == 1 and not _is_glob(words[0])
         if is_one and not self.looks_up_one:
             return Selection([Target(words[0], words[0])], single=True)
-        known = [Target(s.uuid, s.name) for s in self.client.systems()]
+        known = self._known()
         if parsed_args.all_systems:
             if not known:
                 raise errors.CommandError('There is no system.')
@@ -125,6 +121,13 @@ class OfSystems(base.Command):
             list(dict.fromkeys(chosen)),
             guessed=any(_is_glob(word) for word in words),
         )
+
+    def _known(self) -> list[Target]:
+        return [Target(s.uuid, s.name) for s in self.client.systems()]
+
+    def is_system(self, word: str) -> bool:
+        """Whether *word* names systems."""
+        return bool(_found(self._known(), word))
 
 
 class Confirmed(OfSystems):
@@ -166,17 +169,6 @@ class Confirmed(OfSystems):
             raise errors.CommandError('Nothing was changed.')
 
 
-def _parse(
-    parser: argparse.ArgumentParser,
-    check: Callable[[argparse.Namespace, Callable[[str], None]], None],
-    args: Sequence[str] | None = None,
-    namespace: argparse.Namespace | None = None,
-) -> argparse.Namespace:
-    parsed = parser.parse_intermixed_args(args, namespace)
-    check(parsed, parser.error)
-    return parsed
-
-
 def _is_glob(word: str) -> bool:
     return not _GLOB.isdisjoint(word)
 
@@ -187,14 +179,18 @@ def _named(known: Iterable[Target], word: str) -> list[Target]:
     ]
 
 
-def _matches(known: Iterable[Target], word: str) -> list[Target]:
+def _matches(known: Sequence[Target], word: str) -> list[Target]:
+    found = _found(known, word)
+    if not found:
+        told = missing.none('system', word, [target.name for target in known])
+        raise errors.CommandError(f'{told} Nothing was done.')
+    return found
+
+
+def _found(known: Iterable[Target], word: str) -> list[Target]:
     found = _named(known, word)
     if not found and _is_glob(word):
         found = [t for t in known if fnmatch.fnmatchcase(t.name, word)]
-    if not found:
-        raise errors.CommandError(
-            f'There is no system {output.printable(word)}; nothing was done.'
-        )
     return found
 
 

@@ -2,9 +2,9 @@
 """
 ``hawkfish snapshot`` and its short forms such as ``snaps-ls``.
 
-Owns how a snapshot is shown. The short forms are the same commands, but they
-wait for the task to end by default. The rows are in the order of the service,
-oldest first. Each command takes several systems.
+Owns how a snapshot is shown. The short forms are the same commands. The rows
+are in the order of the service, oldest first. Each command takes several
+systems.
 """
 
 import argparse
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
+    cells,
     many,
     options,
     output,
     policies,
     selection,
+    tables,
     tasks,
     tree,
 )
@@ -31,21 +33,21 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
     values = {
         'Name': snapshot.name,
         'Description': snapshot.description,
-        'State': snapshot.snapshot_state,
-        'Health': snapshot.health,
+        'State': cells.state(snapshot.snapshot_state),
+        'Health': cells.state(snapshot.health),
         'Type': snapshot.snapshot_type,
         'Storage': snapshot.storage_type,
         'Consistency': snapshot.consistency,
         'Quiesce': snapshot.quiesce_status,
         'Power': snapshot.power_state,
         'Current': snapshot.is_current,
-        'Created': snapshot.created_time,
-        'Expires': snapshot.expires_time,
+        'Created': cells.moment(snapshot.created_time),
+        'Expires': cells.moment(snapshot.expires_time),
         'Locked': snapshot.locked,
-        'Size': snapshot.size_bytes,
-        'Exclusive Size': snapshot.exclusive_size_bytes,
-        'Last Verified': snapshot.last_verified,
-        'Verify Result': snapshot.verify_result,
+        'Size': cells.size(snapshot.size_bytes),
+        'Exclusive Size': cells.size(snapshot.exclusive_size_bytes),
+        'Last Verified': cells.moment(snapshot.last_verified),
+        'Verify Result': cells.state(snapshot.verify_result),
         'Parent': snapshot.parent,
         'Children': snapshot.children,
         'Referenced By': [
@@ -55,26 +57,6 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
     }
     return tuple(values), tuple(values.values())
 
-
-def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
-    return (
-        snapshot.name,
-        snapshot.snapshot_state,
-        snapshot.snapshot_type,
-        snapshot.power_state,
-        snapshot.is_current,
-        snapshot.created_time,
-        snapshot.size_bytes,
-        snapshot.locked,
-        snapshot.parent,
-    )
-
-
-def _long(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
-    return snapshot.last_verified, snapshot.verify_result
-
-
-LONG = ('Last Verified', 'Verify Result')
 
 COLUMNS = (
     'Name',
@@ -86,7 +68,16 @@ COLUMNS = (
     'Size',
     'Locked',
     'Parent',
+    'Last Verified',
+    'Verify Result',
 )
+BRIEF = ('Name', 'State', 'Current', 'Created', 'Size')
+"""What a table of several snapshots shows"""
+
+
+def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    values = dict(zip(*_fields(snapshot), strict=True))
+    return tuple(values[name] for name in COLUMNS)
 
 
 class OfSnapshot(selection.OfSystems):
@@ -98,42 +89,31 @@ class OfSnapshot(selection.OfSystems):
         return parser
 
 
-class ListSnapshots(many.OnEach, base.Lister):
+class ListSnapshots(many.OnEach, tables.Lister):
     """List the snapshots of systems, oldest first."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--long',
-            action='store_true',
-            help='Show the last verification as well.',
-        )
-        return parser
+    brief = BRIEF
+    nothing = 'snapshots'
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
-        chosen, long = self.select(parsed_args), parsed_args.long
-        columns = (*COLUMNS, *LONG) if long else COLUMNS
-
-        def rows(system: str) -> list[Any]:
-            return self._rows(system, long)
-
+        chosen = self.select(parsed_args)
         if chosen.single:
-            return columns, rows(chosen.targets[0].identity)
-        found = self.try_each(chosen, rows)
+            return COLUMNS, self._rows(chosen.targets[0].identity)
+        found = self.try_each(chosen, self._rows)
         every = [
             (target.name, *row) for target in found for row in found[target]
         ]
         failed = len(chosen.targets) - len(found)
-        return ('System', *columns), base.Rows(every, len(every) + failed)
+        return ('System', *COLUMNS), tables.Rows(every, len(every) + failed)
 
-    def _rows(self, system: str, long: bool) -> list[Any]:
+    def _rows(self, system: str) -> list[Any]:
         members = self.client.snapshots(system).get_members()
-        return [_row(one) + (_long(one) if long else ()) for one in members]
+        return [_row(one) for one in members]
 
 
-class ShowSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
+class ShowSnapshot(many.OnEach, OfSnapshot, tables.ShowOne):
     """Show one snapshot, or that of the same name of each system."""
 
     def take_action(
@@ -143,15 +123,16 @@ class ShowSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
         return self.ask_each(
             parsed_args,
             lambda system: _fields(self.client.snapshots(system).get(name)),
-            COLUMNS,
+            BRIEF,
         )
 
 
-class CreateSnapshot(many.OperateOnEach, base.ShowOne):
+class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
     """
-    Create a snapshot of each system; without --wait, show the task.
+    Create a snapshot of each system, and show it.
 
-    The snapshots of several systems are of different moments; 'group snapshot
+    The last of several words is its name, unless a system is called so. The
+    snapshots of several systems are of different moments; 'group snapshot
     create' makes them of one.
     """
 
@@ -162,12 +143,30 @@ class CreateSnapshot(many.OperateOnEach, base.ShowOne):
             action='store_true',
             help='Do not save the memory of a running system.',
         )
+        # Only for the help: it is told from the systems when all are known.
+        options.add_name(parser, dest='_')
         options.add_create_options(parser)
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        words = parsed_args.systems
+        elsewhere = parsed_args.all_systems or parsed_args.group is not None
+        if elsewhere and parsed_args.name is None and len(words) == 1:
+            parsed_args.name = words.pop()
+        super().check(parsed_args, refuse)
+
+    def _take_name(self, parsed_args: argparse.Namespace) -> None:
+        words = parsed_args.systems
+        several = parsed_args.name is None and len(words) > 1
+        if several and not self.is_system(words[-1]):
+            parsed_args.name = words.pop()
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
+        self._take_name(parsed_args)
         given = (
             parsed_args.name,
             parsed_args.description,
@@ -187,17 +186,23 @@ class CreateSnapshot(many.OperateOnEach, base.ShowOne):
             parsed_args,
             lambda system: self.client.snapshots(system).create(*given),
             lambda made, task: _fields(made) if made else tasks.fields(task),
-            tasks.BRIEF if parsed_args.wait is None else COLUMNS,
+            tasks.BRIEF if parsed_args.wait is None else BRIEF,
         )
 
 
-class SetSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
+class SetSnapshot(many.OnEach, OfSnapshot, tables.ShowOne):
     """Change the description, the lock or the expiration of a snapshot."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         options.add_changes(parser)
         return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        options.check_changes(parsed_args, refuse)
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -208,11 +213,11 @@ class SetSnapshot(many.OnEach, OfSnapshot, base.ShowOne):
             lambda system: _fields(
                 self.client.snapshots(system).get(name).update(**wanted)
             ),
-            (*COLUMNS, 'Expires'),
+            (*BRIEF, 'Locked', 'Expires'),
         )
 
 
-class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, base.ShowOne):
+class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
     """
     Delete all snapshots of systems; show the tasks.
 
@@ -251,17 +256,21 @@ class ShowTree(many.OnEach):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         chosen = self.select(parsed_args)
         if chosen.single:
-            self._write(self._lines(chosen.targets[0].identity))
+            lines = self._lines(chosen.targets[0].identity)
+            self._write(lines)
+            if not lines:
+                self.app.LOG.info('There are no snapshots.')
             return
         found = self.try_each(chosen, self._lines)
         for target, lines in found.items():
             self._write([f'{output.printable(target.name)}:'])
             self._write(f'  {line}' for line in lines)
-        base.Rows([()] * len(found), len(chosen.targets)).raise_failures()
+        tables.Rows([()] * len(found), len(chosen.targets)).raise_failures()
 
     def _lines(self, system: str) -> list[str]:
         members = self.client.snapshots(system).get_members()
-        return list(tree.draw(members, time.time()))
+        width = output.width(self.app.stdout)
+        return list(tree.draw(members, time.time(), width=width))
 
     def _write(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -269,7 +278,7 @@ class ShowTree(many.OnEach):
 
 
 class RevertSnapshot(
-    many.OperateOnEach, OfSnapshot, selection.Confirmed, base.ShowOne
+    many.OperateOnEach, OfSnapshot, selection.Confirmed, tables.ShowOne
 ):
     """
     Revert systems to a snapshot; show the tasks.
@@ -332,24 +341,3 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
         'Warnings': [warning['Message'] for warning in seen['Warnings']],
     }
     return tuple(values), tuple(values.values())
-
-
-class SnapsRevert(RevertSnapshot):
-    """
-    Revert systems to a snapshot, and wait for the tasks to end.
-
-    Everything a system has written since its current snapshot is lost.
-    """
-
-    waits_by_default = True
-
-
-class SnapsCreate(CreateSnapshot):
-    """
-    Create a snapshot of each system, wait until it is complete, and show it.
-
-    The snapshots of several systems are of different moments; 'group snapshot
-    create' makes them of one.
-    """
-
-    waits_by_default = True

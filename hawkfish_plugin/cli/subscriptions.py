@@ -9,7 +9,7 @@ which values are valid.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base
+from hawkfish_plugin.cli import base, tables
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -76,8 +76,11 @@ def _word(value: Any) -> str:
     return str(value['@odata.id'] if isinstance(value, dict) else value)
 
 
-class ListSubscriptions(base.Lister):
+class ListSubscriptions(tables.Lister):
     """List the event subscriptions, including those of open streams."""
+
+    brief = ('ID', 'Type', 'Destination', 'State')
+    nothing = 'subscriptions'
 
     columns = ('ID', 'Type', 'Destination', 'Context', 'State', 'Health')
 
@@ -88,7 +91,7 @@ class ListSubscriptions(base.Lister):
         return self.columns, [_row(subscription) for subscription in found]
 
 
-class ShowSubscription(base.ShowOne):
+class ShowSubscription(tables.ShowOne):
     """Show one subscription."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -106,7 +109,7 @@ class ShowSubscription(base.ShowOne):
         return _fields(client.subscription(parsed_args.subscription))
 
 
-class CreateSubscription(base.ShowOne):
+class CreateSubscription(tables.ShowOne):
     """
     Subscribe a destination to events, and show the subscription.
 

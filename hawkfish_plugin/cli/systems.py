@@ -4,13 +4,15 @@
 import argparse
 from typing import Any
 
-from hawkfish_plugin.cli import base, tasks
+from hawkfish_plugin.cli import base, tables, tasks, waiting
 
 
-class ListSystems(base.Lister):
+class ListSystems(tables.Lister):
     """List the systems by name, with where each of them stands."""
 
     columns = ('Name', 'UUID', 'Power', 'Snapshots', 'Current', 'Groups')
+    brief = ('Name', 'Power', 'Snapshots', 'Current', 'Groups')
+    nothing = 'systems'
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -28,7 +30,7 @@ class ListSystems(base.Lister):
         ]
 
 
-class RepairSystem(base.WaitOption, base.OfSystem, base.ShowOne):
+class RepairSystem(waiting.WaitOption, base.OfSystem, tables.ShowOne):
     """
     Put an unsafe system back on the files that it was on.
 

@@ -10,7 +10,7 @@ acknowledges one that was abandoned.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors
+from hawkfish_plugin.cli import base, cells, errors, tables, waiting
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -20,24 +20,29 @@ Fields = tuple[tuple[str, ...], tuple[Any, ...]]
 BRIEF = ('ID', 'Operation', 'Snapshot', 'State', 'Percent', 'Started')
 """What a table shows of the tasks of several systems"""
 
-ENDED = ('Completed', 'Exception', 'Cancelled', 'Killed')
+COLUMNS = (
+    'ID',
+    'Operation',
+    'System',
+    'Snapshot',
+    'State',
+    'Percent',
+    'Started',
+)
 
 
-def fields(task: 'client.Task') -> Fields:
+def fields(task: 'client.Task', waits_for: str | None = None) -> Fields:
     """Return the columns and the values that show *task*."""
     values = {
-        **dict(zip(ListTasks.columns, _row(task), strict=True)),
-        'Ended': task.end_time,
+        **dict(zip(COLUMNS, _row(task), strict=True)),
+        'Ended': cells.moment(task.end_time),
         'Messages': [message.message for message in task.messages or ()],
     }
     if task.group:
         values['Group'] = task.group
+    if waits_for:
+        values['Waits For'] = waits_for
     return tuple(values), tuple(values.values())
-
-
-def state(task: 'client.Task') -> str | None:
-    """Return the TaskState property."""
-    return task.task_state.value if task.task_state else None
 
 
 def _row(task: 'client.Task') -> tuple[Any, ...]:
@@ -45,11 +50,11 @@ def _row(task: 'client.Task') -> tuple[Any, ...]:
         task.identity,
         task.operation,
         # A task of a group has several, and names one of them.
-        None if task.group else task.system,
+        None if task.group else cells.system(task.system),
         task.snapshot,
-        state(task),
+        cells.state(waiting.state(task)),
         task.percent_complete,
-        task.start_time,
+        cells.moment(task.start_time),
     )
 
 
@@ -60,32 +65,25 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
 
 
 def _refuse_ended(task: 'client.Task') -> None:
-    if state(task) in ENDED:
+    if waiting.state(task) in waiting.ENDED:
         raise errors.CommandError(
-            f'Task {task.identity} has already ended: {state(task)}.'
+            f'Task {task.identity} has already ended: {waiting.state(task)}.'
         )
 
 
-class ListTasks(base.Lister):
+class ListTasks(tables.Lister):
     """List the tasks of the service."""
 
-    columns = (
-        'ID',
-        'Operation',
-        'System',
-        'Snapshot',
-        'State',
-        'Percent',
-        'Started',
-    )
+    brief = ('ID', 'Operation', 'System', 'Snapshot', 'State', 'Started')
+    nothing = 'tasks'
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[Any]]:
-        return self.columns, [_row(task) for task in self.client.tasks()]
+        return COLUMNS, [_row(task) for task in self.client.tasks()]
 
 
-class ShowTask(base.ShowOne):
+class ShowTask(tables.ShowOne):
     """Show one task."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -94,10 +92,11 @@ class ShowTask(base.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
-        return fields(self.client.task(parsed_args.task))
+        task = self.client.task(parsed_args.task)
+        return fields(task, waiting.waits_for(task, self.client))
 
 
-class WaitTask(base.ShowOne):
+class WaitTask(waiting.Waiting, tables.ShowOne):
     """Wait for a task to end, and fail if the task failed."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -107,7 +106,7 @@ class WaitTask(base.ShowOne):
             '--timeout',
             type=base.seconds,
             metavar='SECONDS',
-            default=base.FOREVER,
+            default=waiting.FOREVER,
             help='Stop waiting after SECONDS; the task continues.',
         )
         return parser
@@ -170,11 +169,11 @@ class AcknowledgeTask(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         task = self.client.task(parsed_args.task)
-        if state(task) not in ENDED:
+        if waiting.state(task) not in waiting.ENDED:
             raise errors.CommandError(
-                f'Task {task.identity} has not ended: {state(task)}.'
+                f'Task {task.identity} has not ended: {waiting.state(task)}.'
             )
-        if state(task) == 'Completed':
+        if waiting.state(task) == 'Completed':
             raise errors.CommandError(
                 f'Task {task.identity} has completed; there is nothing to '
                 'acknowledge.'

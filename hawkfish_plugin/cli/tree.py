@@ -6,6 +6,8 @@ One line per snapshot: its name, followed by its state, size, age and flags.
 The snapshots are those of a system, or of a group.
 """
 
+import datetime
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +29,14 @@ def draw(
     members: 'Iterable[Node]',
     now: float,
     here: 'Callable[[Any], str | None]' = _here,
+    width: int | None = None,
 ) -> Iterator[str]:
     """
     Yield the lines; older snapshots come first.
 
-    *here* says who stands on a snapshot, or None.
+    *here* says who stands on a snapshot, or None. A line has *width*
+    characters, as far as the names leave room: facts are continued below, and
+    of a deep indentation the end is shown.
     """
     members = list(members)
     names = {snapshot.name for snapshot in members}
@@ -50,36 +55,63 @@ def draw(
         if id(snapshot) in drawn:
             continue
         drawn.add(id(snapshot))
-        yield f'{before}{branch}{_describe(snapshot, now)}'
         indent = before + after
+        standing = here(snapshot)
         grown = [
             (child, indent, '|-- ', '|   ')
             for child in below.get(snapshot.name, [])
             if id(child) not in drawn
         ]
+        name = output.printable(snapshot.name)
+        below_it = indent + ('|   ' if grown or standing else '    ')
+        yield from _lines(
+            before + branch, name, _facts(snapshot, now), below_it, width
+        )
         # The next snapshot becomes a child of the current one.
-        if standing := here(snapshot):
+        if standing:
             last = '`-- ' if not grown else '|-- '
-            yield f'{indent}{last}{standing}'
+            yield f'{_end(indent, width)}{last}{standing}'
         if grown:
             grown[-1] = (grown[-1][0], indent, '`-- ', '    ')
         waiting += reversed(grown)
 
 
-def _describe(snapshot: 'Node', now: float) -> str:
+def _lines(
+    lead: str, name: str, facts: str, indent: str, width: int | None
+) -> Iterator[str]:
+    """Yield the line of a snapshot, or the lines if one has no room."""
+    whole = f'{_end(lead, width)}{name}  ({facts})'
+    if width is None or len(whole) <= width:
+        yield whole
+        return
+    yield f'{_end(lead, width)}{name}'
+    indent = _end(indent, width)
+    for line in textwrap.wrap(f'({facts})', max(1, width - len(indent))):
+        yield f'{indent}{line}'
+
+
+def _end(indent: str, width: int | None) -> str:
+    """Return what is shown of an *indent*: the last half of a line."""
+    if width is None or len(indent) <= width // 2:
+        return indent
+    return f'~ {indent[-(width // 2 - 2) :]}'
+
+
+def _facts(snapshot: 'Node', now: float) -> str:
     facts = [
         snapshot.snapshot_state,
         output.size(snapshot.size_bytes),
         snapshot.created_time and times.ago(snapshot.created_time, now),
         _kind(snapshot),
         'locked' if snapshot.locked else None,
-        snapshot.expires_time
-        and f'expires {times.exact(snapshot.expires_time)}',
+        snapshot.expires_time and _expiry(snapshot.expires_time, now),
     ]
-    described = ', '.join(fact for fact in facts if fact)
-    return (
-        f'{output.printable(snapshot.name)}  ({output.printable(described)})'
-    )
+    return output.printable(', '.join(fact for fact in facts if fact))
+
+
+def _expiry(moment: datetime.datetime, now: float) -> str:
+    left = times.ahead(moment, now)
+    return f'expires {left}' if left else 'expired'
 
 
 def _kind(snapshot: 'Node') -> str | None:

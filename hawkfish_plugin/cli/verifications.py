@@ -8,13 +8,22 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, options, tasks
+from hawkfish_plugin.cli import (
+    base,
+    cells,
+    errors,
+    options,
+    tables,
+    tasks,
+    times,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 
-class VerifySnapshot(base.OfSystem, base.ShowOne):
+class VerifySnapshot(waiting.Waiting, base.OfSystem, tables.ShowOne):
     """
     Bring up a clone of a snapshot, check it, and throw it away.
 
@@ -83,7 +92,7 @@ class VerifySnapshot(base.OfSystem, base.ShowOne):
             parsed_args.deadline,
         )
         try:
-            self.wait(handle, base.FOREVER)
+            self.wait(handle, waiting.FOREVER)
         finally:
             # Also of one that has failed; that is what it is for.
             if parsed_args.screenshot:
@@ -105,8 +114,8 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
     found = snapshot.verification or {}
     values = {
         'Name': snapshot.name,
-        'Verify Result': snapshot.verify_result,
-        'Last Verified': snapshot.last_verified,
+        'Verify Result': cells.state(snapshot.verify_result),
+        'Last Verified': cells.moment(snapshot.last_verified),
         'Memory Loaded': found.get('MemoryLoaded'),
         'Checks': [_line(check) for check in found.get('Checks', ())],
         'Left Out': found.get('LeftOut'),
@@ -120,11 +129,10 @@ def _line(check: dict[str, object]) -> str:
 
 
 def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number of seconds of 1 or more'
-        )
-    return int(text)
+    seconds = times.span(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError('it has to be a second or more')
+    return seconds
 
 
 def _words(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from hawkfish_plugin.client import (
     common,
     events,
     imports,
+    patience,
     tasks,
     typed,
 )
@@ -112,7 +113,8 @@ class HawkFish:
     A HawkFish service at *url*, with Basic authentication if needed.
 
     *verify* is True, False or the path of a CA file. Only GET requests are
-    retried, so that no operation is executed twice.
+    retried, so that no operation is executed twice. A connection that is
+    refused is tried again for two seconds: the service may be starting.
     """
 
     def __init__(
@@ -126,6 +128,8 @@ class HawkFish:
         self.username = username
         # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.
         conn = connector.Connector(url, verify=verify, server_side_retries=1)
+        for scheme in ('http://', 'https://'):
+            conn._session.mount(scheme, patience.Patient())
         if username is not None:
             # requests would encode text as Latin-1.
             conn.set_http_basic_auth(

@@ -5,8 +5,8 @@ How the fake driver behaves, and the options that say so.
 Owns ``Behaviour``, by which a test makes an operation slow, lets it fail or
 kills the process in it, and the options of ``hawkfish-emulator`` by which a
 user does: ``--fake-seconds``, ``--fake-fail`` and ``--fake-die``.  Owns
-``--fake-systems`` as well, and what these systems are, and ``Run``, one run of
-an operation that goes as it is told.
+``--version`` and ``--fake-systems`` as well, and what these systems are, and
+``Run``, one run of an operation that goes as it is told.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from importlib import metadata
 from typing import Any
 
 from hawkfish_plugin import exceptions, records
@@ -161,6 +162,12 @@ def _parser(usage: str | None = argparse.SUPPRESS) -> argparse.ArgumentParser:
         usage=usage,
         add_help=False,
         allow_abbrev=False,
+    )
+    parser.add_argument(
+        '--version',
+        action='version',
+        version=f'%(prog)s {metadata.version("hawkfish-snapshots")}',
+        help='show the version and exit',
     )
     group = parser.add_argument_group(
         'options of the plugin, with --fake',

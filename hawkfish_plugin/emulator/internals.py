@@ -18,6 +18,7 @@ import io
 import json
 import pathlib
 import posixpath
+import re
 import sqlite3
 import sys
 import threading
@@ -189,6 +190,17 @@ def state_folder(config: Config) -> str:
     return str(
         config.get('SUSHY_EMULATOR_STATE_DIR') or memoize.PersistentDict.DBPATH
     )
+
+
+def keep_state(settings: MutableMapping[str, Any], folder: str) -> None:
+    """
+    Let the emulator's own state be in *folder*, unless *settings* say where.
+
+    Relies on SUSHY_EMULATOR_STATE_DIR, and on its making no folder.
+    """
+    if not settings.get('SUSHY_EMULATOR_STATE_DIR'):
+        pathlib.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings['SUSHY_EMULATOR_STATE_DIR'] = folder
 
 
 def persistent_dict(config: Config, name: str) -> MutableMapping[Any, Any]:
@@ -473,8 +485,39 @@ def with_help(
         print(text, end='')
 
 
+@contextlib.contextmanager
+def with_own_errors(emulator: Any, program: str) -> Iterator[None]:
+    """
+    Let a usage error of *emulator* be a line, and *program*'s.
+
+    Relies on its module having ``parse_args``, which prints the usage, and
+    then a line with its own name.
+    """
+    parse = emulator.parse_args
+
+    def parsed() -> Any:
+        told = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(told):
+                return parse()
+        except SystemExit as end:
+            if end.code:
+                line = told.getvalue().rstrip().rpartition('\n')[2]
+                line = line.replace(_EMULATOR, program, 1)
+                print(f'{line} (see --help)', file=sys.stderr)
+            raise
+
+    emulator.parse_args = parsed
+    try:
+        yield
+    finally:
+        emulator.parse_args = parse
+
+
 def _merged_help(text: str, program: str, usage: str, options: str) -> str:
     own, _, rest = text.partition('\n\n')
+    # It says so, and is not.
+    rest = re.sub(r'all\s+local\s+interfaces', '127.0.0.1', rest)
     own = own.replace(_EMULATOR, program).replace(
         '\n', '\n' + (len(program) - len(_EMULATOR)) * ' '
     )

@@ -11,6 +11,8 @@ from tests.bench.measure import Row
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
+# A hyphen would begin a list.
+NONE = '–'  # noqa: RUF001
 _COLOURS = ('#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee')
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 360, 60, 40
 
@@ -19,14 +21,14 @@ def table(rows: Sequence[Row]) -> str:
     """As the documentation has it too: a simple table of reStructuredText."""
     lines = [
         (
-            'what',
-            'ours',
-            'against',
-            'it',
-            'ratio',
-            'target',
-            'verdict',
-            'the host',
+            'Measurement',
+            'HawkFish',
+            'Compared with',
+            'The other',
+            'Ratio',
+            'Target',
+            'Verdict',
+            'The host',
         ),
         *(_cells(row) for row in rows),
     ]
@@ -47,17 +49,17 @@ def _cells(row: Row) -> tuple[str, ...]:
         _figure(row, row.ours),
         row.against,
         _figure(row, row.yardstick),
-        '-' if row.ratio is None else f'{row.ratio:.2f}',
-        '-' if row.target is None else f'{row.target}',
-        row.verdict or '-',
-        row.limit or '-',
+        NONE if row.ratio is None else f'{row.ratio:.2f}',
+        NONE if row.target is None else f'{row.target}',
+        row.verdict or NONE,
+        row.limit or NONE,
     )
 
 
 def _figure(row: Row, samples: Sequence[float]) -> str:
     """The median, and the least and the most."""
     if not samples:
-        return '-'
+        return NONE
     scale, unit = (1000, 'ms') if row.unit == 's' else (1, row.unit)
     figure = row.figure(samples) * scale
     if len(samples) == 1:

@@ -69,7 +69,8 @@ def test_every_command(
 
     # Create and look.
     task = hawkfish(
-        'snapshot', 'create', node, '--name', 'one', '-f', 'value', '-c', 'ID'
+        *('snapshot', 'create', node, 'one', '--no-wait'),
+        *('-f', 'value', '-c', 'ID'),
     )
     hawkfish('task', 'wait', task)
     assert 'Completed' in hawkfish('task', 'show', task)
@@ -86,7 +87,8 @@ def test_every_command(
     assert '9' in hawkfish('policy', 'show', node, '-c', 'Max Snapshots')
     emulator.order('sleep=5', 'create', 'prepare')
     late = hawkfish(
-        'snapshot', 'create', node, '--name', 'late', '-f', 'value', '-c', 'ID'
+        *('snapshot', 'create', node, 'late', '--no-wait'),
+        *('-f', 'value', '-c', 'ID'),
     )
     hawkfish('task', 'cancel', late)
     assert hawkfish.start('task', 'wait', late).wait(60) == 1
@@ -95,7 +97,8 @@ def test_every_command(
     hawkfish('system', 'repair', node, '--wait')
     emulator.order('sleep=5', 'create', 'prepare')
     left = hawkfish(
-        'snapshot', 'create', node, '--name', 'left', '-f', 'value', '-c', 'ID'
+        *('snapshot', 'create', node, 'left', '--no-wait'),
+        *('-f', 'value', '-c', 'ID'),
     )
     emulator.wait_ordered()
     hawkfish('task', 'abandon', left)

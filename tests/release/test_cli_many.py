@@ -115,14 +115,17 @@ def test_an_unknown_system(lab, hawkfish, words):
     status, out, err = hawkfish('snaps-create', *words, '--name', 'a')
 
     assert (status, out) == (1, '')
-    assert f'There is no system {words[-1]}; nothing was done.' in err
+    assert f'There is no system {words[-1]!r}. There are: fake, fake-1' in err
+    assert 'Nothing was done.' in err
     assert names(lab) == [[], [], []]
 
 
 def test_life_of_snapshots(lab, data, hawkfish):
     """Every command works on several systems."""
     data('snaps-create', '--all', '--name', 'a', '--description', 'one')
-    created = data('snapshot', 'create', 'fake', 'fake-1', '--name', 'b')
+    created = data(
+        *('snapshot', 'create', 'fake', 'fake-1', '--name', 'b', '--no-wait')
+    )
     assert {c['Operation'] for c in created} == {'create'}
     for task in created:
         data('task', 'wait', task['ID'])
@@ -332,7 +335,7 @@ def test_progress_shows_every_member(slow):
     assert (program.returncode, out) == (130, b'')
     assert '% fake-1' in shown
     ids = ', '.join(task['Id'] for task in slow.tasks())
-    assert f'tasks {ids} continue; watch them with: hawkfish' in shown
+    assert f'Tasks {ids} continue; watch them with: hawkfish' in shown
     assert {task['TaskState'] for task in slow.tasks()} == {'Running'}
 
 

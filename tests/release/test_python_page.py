@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples of the page about the SDK: they run, and their types hold."""
+"""The examples of the SDK in the guide: they run, and their types hold."""
 
 import os
 import pathlib
@@ -13,12 +13,14 @@ import pytest
 from tests.served import Served
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGE = ROOT / 'doc/source/user/python.rst'
+PAGES = ('python', 'backups', 'repository', 'verifying')
 URL = 'http://127.0.0.1:8000'
 EXAMPLES = [
     textwrap.dedent(block)
+    for page in PAGES
     for block in re.findall(
-        r'code-block:: python\n\n((?: {3}.*\n|\n)+)', PAGE.read_text()
+        r'code-block:: python\n\n((?: {3}.*\n|\n)+)',
+        (ROOT / f'doc/source/user/{page}.rst').read_text(),
     )
 ]
 # What a type checker has to find, one mistake a line.
@@ -51,7 +53,7 @@ clean = snapshots.create('clean').wait()
 
 @pytest.fixture
 def emulator(tmp_path):
-    served = Served(tmp_path, config='')
+    served = Served(tmp_path, OS_BACKUP__REPOSITORY='store')
     served.command[0] = 'hawkfish-emulator'
     yield served.start()
     served.stop()
@@ -75,10 +77,11 @@ def strict(folder: pathlib.Path) -> str:
 
 
 @pytest.mark.parametrize('example', EXAMPLES)
-def test_an_example_works_as_it_stands(emulator, example):
+def test_an_example_works_as_it_stands(emulator, tmp_path, example):
     """Each is run by itself, against an emulator that was just started."""
     done = subprocess.run(
         [sys.executable, '-c', example.replace(URL, emulator.url)],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=120,

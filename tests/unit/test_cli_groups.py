@@ -91,8 +91,8 @@ def test_what_the_service_refuses(hawkfish, lab):
     """Its words are told, and the exit status is 1."""
     for words, told in (
         (('group', 'create', 'lab', 'fake'), 'already exists'),
-        (('group', 'create', 'new', 'nosuch'), 'There is no system nosuch'),
-        (('group', 'add', 'lab', 'nosuch'), 'There is no system nosuch'),
+        (('group', 'create', 'new', 'nosuch'), "There is no system 'nosuch'"),
+        (('group', 'add', 'lab', 'nosuch'), "There is no system 'nosuch'"),
         (('group', 'add', 'lab', 'node-0'), 'already a member'),
         (('group', 'remove', 'lab', 'node-7'), 'is not a member of group'),
         (('group', 'remove', 'lab', 'node-*'), 'at least one member'),
@@ -157,8 +157,8 @@ def test_life_of_a_group_snapshot(data, hawkfish, lab):
 def test_options_of_a_create(data, emulator, lab):
     """What is asked for reaches the service, and nothing else."""
     task = data(
-        *('group', 'snapshot', 'create', lab, '--name', 'a'),
-        *('--consistency', 'DisksOnly', '--quiesce', 'Never', '--lock'),
+        *('group', 'snapshot', 'create', lab, 'a', '--no-wait'),
+        *('--consistency', 'disksonly', '--quiesce', 'Never', '--lock'),
     )
 
     assert task['Operation'] == 'group-create'

@@ -22,6 +22,7 @@ LAYERS = {
     'hawkfish_plugin': 9,
     'hawkfish_plugin.plugin': 8,
     'hawkfish_plugin.wiring': 8,
+    'hawkfish_plugin.program': 7,
     'hawkfish_plugin.wsgi': 8,
     'hawkfish_plugin.cli': 8,
     'hawkfish_plugin.ironic': 8,

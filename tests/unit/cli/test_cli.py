@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.cli import app, times
 from hawkfish_plugin.drivers import contract
 
 DISK_FULL = exceptions.OperationFailed('create', 'the disk is full')
@@ -44,7 +45,7 @@ def test_options_of_create_reach_the_service(data, emulator):
     """Name, description and memory are the user's, the rest is not sent."""
     task = data(
         *('snapshot', 'create', emulator.system_name, '--name', 'a'),
-        *('--description', 'as installed', '--no-memory'),
+        *('--description', 'as installed', '--no-memory', '--no-wait'),
     )
 
     shown = requests.get(
@@ -106,39 +107,69 @@ def test_table_is_the_default(hawkfish, emulator):
 
 def test_an_empty_table_is_no_output(hawkfish, emulator):
     """A script that counts lines finds none."""
-    assert hawkfish('snaps-ls', emulator.system) == (0, '', '')
+    for words in (('snaps-ls',), ('snaps-tree',)):
+        told = hawkfish(*words, emulator.system)
+        assert told == (0, '', 'There are no snapshots.\n')
     status, out, _ = hawkfish('snaps-ls', emulator.system, '--print-empty')
     assert (status, 'Name' in out) == (0, True)
-    assert hawkfish('snaps-ls', emulator.system, '-f', 'json')[1] == '[]\n'
+    empty = hawkfish('snaps-ls', emulator.system, '-f', 'json')
+    assert empty == (0, '[]\n', '')
 
 
-def test_snapshot_commands_do_not_wait(data, emulator):
-    """``snapshot create`` shows the task as soon as it is accepted."""
+@pytest.mark.parametrize('verb', ['snapshot create', 'snaps-create'])
+def test_a_command_need_not_wait(data, emulator, verb):
+    """``--no-wait`` shows the task as soon as it is accepted."""
     emulator.behaviour.seconds = 20
     begin = time.monotonic()
 
-    task = data('snapshot', 'create', emulator.system, '--name', 'a')
+    task = data(*verb.split(), emulator.system, 'a', '--no-wait')
 
     assert time.monotonic() - begin < 10
     assert (task['Operation'], task['Snapshot']) == ('create', 'a')
 
 
-def test_wait_shows_the_snapshot(data, emulator):
-    """``--wait`` returns at the real end, with the result."""
+@pytest.mark.parametrize('verb', ['snapshot create', 'snaps-create'])
+def test_a_command_waits(data, emulator, verb):
+    """It returns at the real end, with the result, as with ``--wait``."""
     emulator.behaviour.seconds = 0.3
 
-    snapshot = data('snapshot', 'create', emulator.system, '--wait')
+    plain = data(*verb.split(), emulator.system)
+    told = data(*verb.split(), emulator.system, '--wait')
 
-    assert snapshot['State'] == 'Ready'
+    assert plain['State'] == told['State'] == 'Ready'
 
 
-def test_short_forms_can_be_told_not_to_wait(data, emulator):
-    """``--no-wait`` makes a short form return at once."""
-    emulator.behaviour.seconds = 20
+def test_every_verb_has_a_short_form(run):
+    """``snapshot VERB`` and ``snaps-VERB`` are the same command."""
+    known = dict(app.Commands(app.COMMANDS))
+    short = {'list': 'ls', 'delete': 'rm'}
+    verbs = [n.split()[1] for n in known if n.startswith('snapshot ')]
 
-    task = data('snaps-create', emulator.system, '--no-wait')
+    assert len(verbs) > 8
+    for verb in verbs:
+        twin = known[f'snaps-{short.get(verb, verb)}']
+        assert twin.load() is known[f'snapshot {verb}'].load()
 
-    assert task['State'] in ('New', 'Running')
+
+@pytest.mark.parametrize(
+    'words, name',
+    [
+        (('fake', 'a'), 'a'),
+        (('a', '--group', 'lab'), 'a'),
+        (('fake', '--name', 'a'), 'a'),
+        (('fake', 'node-0'), None),
+    ],
+)
+def test_the_name_may_be_the_last_word(hawkfish, data, emulator, words, name):
+    """It is told from a system by there being none that is called so."""
+    data('group', 'create', 'lab', 'fake')
+    try:
+        data('snaps-create', *words)
+    finally:
+        hawkfish('group', 'delete', 'lab')
+
+    (made,) = data('snaps-ls', 'fake')
+    assert (made['Name'] == 'a') == (name == 'a')
 
 
 def test_wait_ends_in_time(hawkfish, emulator):
@@ -318,7 +349,7 @@ def test_purge_command(hawkfish, data, emulator):
     emulator.created(Name='a', Locked=True)
     emulator.created(Name='b')
 
-    status, out, err = hawkfish('snapshot', 'purge', emulator.system)
+    status, out, err = hawkfish('snaps-purge', emulator.system)
     assert (status, out) == (1, '')
     assert "Snapshot 'a' is locked" in err
     task = data('snapshot', 'purge', emulator.system, '--force', '--wait')
@@ -434,6 +465,11 @@ def test_policy_of_a_system_that_cannot_have_a_snapshot(hawkfish, emulator):
         ('policy', 'set', 's', '--max-snapshots', 'many'),
         ('policy', 'set', 's', '--max-age', '1y'),
         ('policy', 'set', 's', '--max-bytes', 'G'),
+        ('policy', 'set', 's', '--max-bytes', '1.2.3G'),
+        ('policy', 'set', 's', '--max-age', 'P1M'),
+        ('policy', 'set', 's'),
+        ('snapshot', 'set', 's', 'a'),
+        ('group', 'snapshot', 'set', 'g', 'a'),
         ('policy', 'set', 's', '--on-limit', 'Panic'),
     ],
 )
@@ -442,7 +478,51 @@ def test_bad_limits_and_times_are_usage_errors(hawkfish, args):
     status, out, err = hawkfish(*args)
 
     assert (status, out) == (2, '')
-    assert args[-1] in err or 'not allowed with' in err
+    assert err.count('\n') == 1
+    told = (args[-1], 'not allowed with', 'nothing to change', 'no limit')
+    assert any(word in err for word in told)
+
+
+@pytest.mark.parametrize(
+    'text, seconds',
+    [
+        ('2d12h', 216_000),
+        ('2 days', 172_800),
+        ('P2D', 172_800),
+        ('p1dt12h', 129_600),
+        ('4w', 2_419_200),
+        ('90', 90),
+    ],
+)
+def test_spans_as_people_write_them(text, seconds):
+    assert times.span(text) == seconds
+
+
+@pytest.mark.parametrize(
+    'text, count',
+    [
+        ('20GB', 20 * 10**9),
+        ('20GiB', 20 * 2**30),
+        ('20G', 20 * 2**30),
+        ('1.5g', 3 * 2**29),
+        ('500 mb', 5 * 10**8),
+        ('7', 7),
+    ],
+)
+def test_sizes_as_people_write_them(text, count):
+    assert times.size(text) == count
+
+
+def test_values_in_any_case(data, emulator):
+    """``--power off`` is Off."""
+    emulator.created(Name='a')
+
+    seen = data(
+        *('snapshot', 'revert', emulator.system, 'a', '--dry-run'),
+        *('--power', 'on'),
+    )
+
+    assert seen['Power State'] == 'On'
 
 
 # Tasks
@@ -450,7 +530,7 @@ def test_bad_limits_and_times_are_usage_errors(hawkfish, args):
 
 def test_tasks_are_listed_and_shown(data, emulator):
     """A task can be found by its snapshot and looked at."""
-    created = data('snapshot', 'create', emulator.system, '--name', 'a')
+    created = data('snapshot', 'create', emulator.system, 'a', '--no-wait')
 
     ended = data('task', 'wait', created['ID'])
     listed = [t for t in data('task', 'list') if t['ID'] == created['ID']]
@@ -466,7 +546,7 @@ def test_tasks_are_listed_and_shown(data, emulator):
 def test_task_wait_tells_why_it_failed(hawkfish, data, emulator):
     """Waiting for a task later tells the same error as waiting at once."""
     emulator.behaviour.fail_at = {'create:finish': DISK_FULL}
-    task = data('snapshot', 'create', emulator.system)
+    task = data('snapshot', 'create', emulator.system, '--no-wait')
 
     status, out, err = hawkfish('task', 'wait', task['ID'])
 
@@ -501,7 +581,7 @@ def test_task_abandon(hawkfish, data, emulator):
 def test_task_cancel(hawkfish, data, emulator):
     """A running create can be cancelled, and leaves nothing."""
     emulator.behaviour.seconds = 20
-    task = data('snapshot', 'create', emulator.system)
+    task = data('snapshot', 'create', emulator.system, '--no-wait')
 
     assert hawkfish('task', 'cancel', task['ID'])[:2] == (0, '')
 
@@ -513,7 +593,7 @@ def test_task_cancel(hawkfish, data, emulator):
 
 def test_ended_task_is_not_forgotten_by_cancel(hawkfish, data, emulator):
     """Cancelling too late fails, and the task's story is still there."""
-    task = data('snapshot', 'create', emulator.system)
+    task = data('snapshot', 'create', emulator.system, '--no-wait')
     data('task', 'wait', task['ID'])
 
     status, _, err = hawkfish('task', 'cancel', task['ID'])

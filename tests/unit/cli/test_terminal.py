@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+``hawkfish`` on a terminal of 80 columns, and where a terminal lacks things.
+"""
+
+import os
+import re
+
+import pexpect
+import pytest
+
+from hawkfish_plugin.drivers import contract
+from tests.unit.commands import PROGRAM
+
+WIDE = 80
+COLOUR = '\x1b['
+
+
+def spawn(emulator, *words, **environment):
+    """``hawkfish`` on a terminal."""
+    return pexpect.spawn(
+        PROGRAM[0],
+        [*PROGRAM[1:], '--url', emulator.url, *words],
+        env={**os.environ, 'TERM': 'xterm', **environment},
+        dimensions=(24, WIDE),
+        encoding='utf-8',
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def screen(emulator):
+    """Run ``hawkfish`` on a terminal; return its status and its lines."""
+
+    def run(*words, **environment):
+        program = spawn(emulator, *words, **environment)
+        program.expect(pexpect.EOF)
+        program.close()
+        return program.exitstatus, program.before.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def lab(emulator):
+    """A system with a long chain of snapshots of all kinds."""
+    names = ['clean', 'x' * 40, 'before-the-upgrade-of-everything']
+    names += [f'n{n}' for n in range(20)]
+    parents = [None, *names]
+    emulator.driver.plant(
+        emulator.system,
+        [
+            contract.Snapshot(
+                name,
+                'described at length',
+                1_000_000 + n,
+                'On',
+                True,
+                True,
+                parents[n],
+                n == len(names) - 1,
+            )
+            for n, name in enumerate(names)
+        ],
+    )
+    return emulator
+
+
+def plain(line):
+    return re.sub(r'\x1b\[\d*m', '', line)
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('snapshot', 'list', 'fake'),
+        ('snapshot', 'list', '--all'),
+        ('snapshot', 'tree', 'fake'),
+        ('snapshot', 'show', 'fake', 'clean'),
+        ('snapshot', 'create', 'fake', 'new', '--dry-run'),
+        ('task', 'list'),
+        ('system', 'list'),
+        ('group', 'list'),
+        ('policy', 'show', 'fake'),
+        ('subscription', 'list'),
+        ('backup', 'list', 'fake'),
+    ],
+)
+def test_80_columns(lab, screen, words):
+    """Nothing that is shown is wider than the terminal."""
+    lab.created(Name='y' * 40)
+
+    status, lines = screen(*words)
+
+    assert status == 0, lines
+    assert max(map(len, map(plain, lines))) <= WIDE
+
+
+def test_a_table_is_for_people(lab, screen):
+    """Ages and sizes with units; names of systems, not their UUIDs."""
+    lab.created(Name='fresh')
+
+    _, listed = screen('snaps-ls', 'fake')
+    _, tasks = screen('task', 'list')
+
+    row = next(line for line in listed if '| fresh' in line)
+    assert re.search(r'\| \d+[smh] ', row)
+    assert 'Z' not in row
+    assert re.search(r'\| 1\.1 MiB', '\n'.join(listed))
+    assert any('| fake ' in line for line in tasks)
+    assert lab.system not in '\n'.join(tasks)
+
+
+def test_all_columns(lab, screen):
+    """``--long`` and ``-c`` show what a table leaves out."""
+    _, brief = screen('snaps-ls', 'fake')
+    _, whole = screen('snaps-ls', 'fake', '--long')
+    _, one = screen('snaps-ls', 'fake', '-c', 'Type')
+
+    assert 'Type' not in brief[1]
+    assert 'Type' in whole[1]
+    assert one[1] == '| Type          |'
+
+
+@pytest.mark.parametrize(
+    'environment, coloured',
+    [({}, True), ({'NO_COLOR': '1'}, False), ({'TERM': 'dumb'}, False)],
+)
+def test_colours_of_states(emulator, screen, environment, coloured):
+    """A state has a colour on a terminal, if that is wanted."""
+    emulator.created(Name='a')
+
+    _, lines = screen('snaps-ls', 'fake', **environment)
+
+    assert (f'{COLOUR}32mReady' in '\n'.join(lines)) == coloured
+    assert len(set(map(len, map(plain, lines[:5])))) == 1
+
+
+def test_no_colours_in_a_pipe(hawkfish, emulator):
+    emulator.created(Name='a')
+
+    assert COLOUR not in hawkfish('snaps-ls', 'fake')[1]
+
+
+def test_a_queued_task_says_what_it_waits_for(data, hawkfish, emulator):
+    with emulator.slow():
+        first = data('snaps-create', 'fake', 'a', '--no-wait')
+        second = data('snaps-create', 'fake', 'b', '--no-wait')
+        terminal = pexpect.spawn(
+            PROGRAM[0],
+            [
+                *PROGRAM[1:],
+                '--url',
+                emulator.url,
+                'task',
+                'wait',
+                second['ID'],
+            ],
+            dimensions=(24, WIDE),
+            encoding='utf-8',
+            timeout=60,
+        )
+        terminal.expect(f'waits for task {first["ID"]}')
+        shown = data('task', 'show', second['ID'])
+        terminal.sendintr()
+        terminal.expect(f'task wait {second["ID"]}')
+        terminal.expect(f'task cancel {second["ID"]}')
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        hawkfish('task', 'cancel', second['ID'])
+
+    assert terminal.exitstatus == 130
+    assert shown['Waits For'].startswith(f'task {first["ID"]} (')
