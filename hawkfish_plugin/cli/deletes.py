@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, many, selection, tasks
+from hawkfish_plugin.cli import base, many, options, selection, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -45,13 +45,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, base.Lister):
             nargs='?',
             help='Name or UUID of the system, or a glob such as node-[0-4].',
         )
-        parser.add_argument(
-            'snapshots',
-            metavar='SNAPSHOT',
-            type=base.name,
-            nargs='+',
-            help='Names of the snapshots, in the order of deletion.',
-        )
+        options.add_snapshots(parser)
 
     def check(
         self, parsed_args: argparse.Namespace, refuse: Callable[[str], None]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, output, tasks
+from hawkfish_plugin.cli import base, errors, options, output, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -25,12 +25,7 @@ class _Importing(base.WaitOption, base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('file', metavar='FILE', help='The bundle.')
-        parser.add_argument(
-            '--pool',
-            type=base.filled,
-            help='Storage pool for the disks; by default the one that the '
-            'service is configured with.',
-        )
+        options.add_pool(parser)
         parser.add_argument(
             '--start',
             action='store_true',
