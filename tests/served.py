@@ -70,6 +70,13 @@ class Monitors:
 
     url: str
 
+    def wait_ended(self) -> None:
+        """Wait until no task waits or runs."""
+        wait_for(
+            lambda: all('EndTime' in task for task in self.tasks()),
+            lambda: f'the end of {self.tasks()}',
+        )
+
     def wait(
         self, accepted: requests.Response, seconds: float = 90
     ) -> requests.Response:
@@ -234,10 +241,10 @@ class Served(Client):
         ]
         return self
 
-    def start(self) -> Self:
+    def start(self, *options: str) -> Self:
         with (self.folder / 'log').open('ab') as log:
             self.process = subprocess.Popen(
-                [str(BIN / self.command[0]), *self.command[1:]],
+                [str(BIN / self.command[0]), *self.command[1:], *options],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -269,6 +276,11 @@ class Served(Client):
 
     def log(self) -> str:
         return (self.folder / 'log').read_text()[-4000:]
+
+    def restart(self, *options: str) -> None:
+        """Be stopped, and started with *options* more than its own."""
+        self.stop()
+        self.start(*options)
 
     def wait_dead(self) -> None:
         """Wait until it has been killed by itself."""

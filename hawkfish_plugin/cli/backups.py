@@ -137,12 +137,7 @@ class RestoreBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
             help='Name of the new system; by default that of the one that was '
             'backed up, if that is gone.',
         )
-        parser.add_argument(
-            '--pool',
-            type=base.filled,
-            help='Storage pool for the disks; by default the one that the '
-            'service is configured with.',
-        )
+        options.add_pool(parser)
         parser.add_argument(
             '--start',
             action='store_true',

@@ -11,7 +11,14 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, many, selection, tables, waiting
+from hawkfish_plugin.cli import (
+    base,
+    many,
+    options,
+    selection,
+    tables,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -45,13 +52,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
             nargs='?',
             help='Name or UUID of the system, or a glob such as node-[0-4].',
         )
-        parser.add_argument(
-            'snapshots',
-            metavar='SNAPSHOT',
-            type=base.name,
-            nargs='+',
-            help='Names of the snapshots, in the order of deletion.',
-        )
+        options.add_snapshots(parser)
 
     def check(
         self, parsed_args: argparse.Namespace, refuse: base.Refuse

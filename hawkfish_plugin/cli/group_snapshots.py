@@ -267,13 +267,7 @@ class DeleteSnapshots(waiting.WaitOption, OfSnapshots, tables.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'snapshots',
-            metavar='SNAPSHOT',
-            type=base.name,
-            nargs='+',
-            help='Names of the snapshots, in the order of deletion.',
-        )
+        options.add_snapshots(parser)
         return parser
 
     def take_action(

@@ -8,7 +8,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, output, tables, tasks, waiting
+from hawkfish_plugin.cli import (
+    base,
+    errors,
+    options,
+    output,
+    tables,
+    tasks,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -23,12 +31,7 @@ class _Importing(waiting.WaitOption, tables.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('file', metavar='FILE', help='The bundle.')
-        parser.add_argument(
-            '--pool',
-            type=base.filled,
-            help='Storage pool for the disks; by default the one that the '
-            'service is configured with.',
-        )
+        options.add_pool(parser)
         parser.add_argument(
             '--start',
             action='store_true',

@@ -58,6 +58,27 @@ def add_create_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_snapshots(parser: argparse.ArgumentParser) -> None:
+    """Add the names of the snapshots that are deleted."""
+    parser.add_argument(
+        'snapshots',
+        metavar='SNAPSHOT',
+        type=base.name,
+        nargs='+',
+        help='Names of the snapshots, in the order of deletion.',
+    )
+
+
+def add_pool(parser: argparse.ArgumentParser) -> None:
+    """Add where the disks of a new system go."""
+    parser.add_argument(
+        '--pool',
+        type=base.filled,
+        help='Storage pool for the disks; by default the one that the '
+        'service is configured with.',
+    )
+
+
 def add_revert_options(parser: argparse.ArgumentParser) -> None:
     """Add what a revert takes of one system and of a group."""
     parser.add_argument(

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hawkfish_plugin.client import errors
-    from hawkfish_plugin.client.answers import (
+    from hawkfish_plugin.client.backups import Backup, BackupCollection
+    from hawkfish_plugin.client.common import messages
+    from hawkfish_plugin.client.events import Event, Subscription
+    from hawkfish_plugin.client.exports import Export
+    from hawkfish_plugin.client.failures import (
         HawkFishError,
         Message,
         NotFound,
         Unavailable,
         Unreachable,
     )
-    from hawkfish_plugin.client.backups import Backup, BackupCollection
-    from hawkfish_plugin.client.common import messages
-    from hawkfish_plugin.client.events import Event, Subscription
-    from hawkfish_plugin.client.exports import Export
     from hawkfish_plugin.client.groups import (
         Group,
         GroupSnapshot,
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
     )
 
 _NAMES = {
-    'answers': (
-        *('HawkFishError', 'Message', 'NotFound', 'Unavailable'),
-        'Unreachable',
-    ),
     'backups': ('Backup', 'BackupCollection'),
     'common': ('messages',),
     'events': ('Event', 'Subscription'),
     'exports': ('Export',),
+    'failures': (
+        *('HawkFishError', 'Message', 'NotFound', 'Unavailable'),
+        'Unreachable',
+    ),
     'groups': ('Group', 'GroupSnapshot', 'GroupSnapshotCollection'),
     'service': (
         *('HawkFish', 'HawkFishSystem', 'SystemSummary', 'get_extension'),

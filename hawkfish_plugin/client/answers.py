@@ -7,82 +7,16 @@ Whatever a request of the SDK raises is an error of sushy, and of the class in
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sushy import exceptions
 
-from hawkfish_plugin.client import typed
-
-
-@dataclasses.dataclass(frozen=True)
-class Message:
-    """One message of an error."""
-
-    message_id: str
-    """For example ``HawkFish.1.0.SnapshotLocked``"""
-
-    text: str
-    resolution: str
-    """What can be done about it, or an empty text"""
-
-    args: tuple[str, ...]
-    """The arguments of the text, in the order of the registry"""
-
-
-def read(error: BaseException) -> list[Message]:
-    """
-    Return the messages of *error*.
-
-    Errors of the emulator itself have a MessageId only, so there are none.
-    """
-    found = getattr(error, 'extended_info', None)
-    return [
-        Message(
-            info.get('MessageId', ''),
-            info['Message'],
-            _advice(info.get('Resolution', '')),
-            tuple(info.get('MessageArgs', ())),
-        )
-        for info in (found if isinstance(found, list) else ())
-        if info.get('Message')
-    ]
-
-
-def _advice(text: str) -> str:
-    return '' if text.rstrip('.') == 'None' else text
-
-
-class HawkFishError(typed.HTTPError):
-    """
-    The service has refused a request, or its operation has failed.
-
-    The text has the messages and what can be done about each.
-    """
-
-    def __init__(self, error: typed.HTTPError) -> None:
-        self.__dict__.update(error.__dict__)
-        self.messages = read(error)
-        """The messages, of which there is at least one"""
-        Exception.__init__(self, str(self))
-
-    def __str__(self) -> str:
-        return '\n'.join(
-            f'{one.text} {one.resolution}'.rstrip() for one in self.messages
-        )
-
-
-class NotFound(HawkFishError, KeyError):
-    """What was asked for does not exist."""
-
-
-class Unavailable(HawkFishError):
-    """The same request can succeed later."""
-
-
-class Unreachable(typed.ConnectionError):
-    """There was no answer: the emulator is away, or the URL is wrong."""
+from hawkfish_plugin.client.failures import (
+    HawkFishError,
+    Unreachable,
+    read,
+)
 
 
 @contextlib.contextmanager
@@ -106,6 +40,7 @@ def told() -> Iterator[None]:
 
 def _kind(sushys: Any, ids: Iterable[str]) -> type[HawkFishError]:
     """The class of an error that is all of *ids*, and *sushys*."""
+    # When there is one: so many classes take their time.
     from hawkfish_plugin.client import errors
 
     keys = [one.rpartition('.')[2] for one in ids]

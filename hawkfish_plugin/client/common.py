@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from urllib import parse
 
-from hawkfish_plugin.client import answers, typed
+from hawkfish_plugin.client import failures, typed
 
 SYSTEMS = '/redfish/v1/Systems'
 
@@ -30,7 +30,7 @@ def messages(error: BaseException) -> list[str]:
     """
     return [
         line
-        for one in answers.read(error)
+        for one in failures.read(error)
         for line in (one.text, one.resolution)
         if line
     ]

@@ -6,7 +6,7 @@ Made by tools/generrors.  An error with several messages is of the class of
 each.  Long, as there are as many classes as messages.
 """
 
-from hawkfish_plugin.client.answers import (
+from hawkfish_plugin.client.failures import (
     HawkFishError,
     NotFound,
     Unavailable,

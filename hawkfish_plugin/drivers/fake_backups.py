@@ -20,6 +20,7 @@ from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.backups import Backup, BackupRequest
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
+from hawkfish_plugin.drivers.fake_bundles import member_of
 from hawkfish_plugin.drivers.importing import ImportRequest
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.records import Record
@@ -103,7 +104,7 @@ class FakeBackups:
             f'{begin}.xml': (manifest.DOMAIN, definition),
             f'{begin}-vda.raw': (manifest.DISK, disk),
         }
-        members = [_member(name, *what) for name, what in found.items()]
+        members = [member_of(name, *what) for name, what in found.items()]
         made = Backup(
             request.token,
             self.repository(),
@@ -232,16 +233,3 @@ class FakeBackups:
     def damage_backup(self, name: str) -> None:
         """Let a file of the repository have lost its end."""
         self._repository[name] = self._repository[name][:-1]
-
-
-def _member(name: str, role: str, data: bytes) -> Member:
-    is_disk = role == manifest.DISK
-    return Member(
-        name,
-        role,
-        len(data),
-        hashlib.sha256(data).hexdigest(),
-        'vda' if is_disk else None,
-        'raw' if is_disk else None,
-        len(data) if is_disk else None,
-    )

@@ -292,7 +292,7 @@ def _found(
     left_out = snapshot.memory and not request.memory
     return Staged(
         folder,
-        [_member(name, *found) for name, found in files.items()],
+        [member_of(name, *found) for name, found in files.items()],
         [LeftOut('memory', 'it was not asked for')] if left_out else [],
         {'fake': '1'},
     )
@@ -318,7 +318,8 @@ def _made_up(seed: str) -> bytes:
     return hashlib.shake_128(seed.encode()).digest(_BYTES + len(seed))
 
 
-def _member(name: str, role: str, data: bytes) -> Member:
+def member_of(name: str, role: str, data: bytes) -> Member:
+    """What a manifest says of a file of that content."""
     is_disk = role == manifest.DISK
     return Member(
         name,

@@ -572,15 +572,19 @@ def systems(app: flask.Flask) -> Any:
 
 def identity(driver: Any, uuid_or_name: str) -> tuple[str, str] | None:
     """
-    The UUID and the name of a system of the emulator's *driver*.
+    The UUID and the name of a system of the emulator's fake *driver*.
 
-    None where it has none.  Relies on ``uuid``, ``name`` and ``NotFound``.
+    None where it has none.  Relies on ``_get``, as ``uuid`` and ``name`` read
+    the whole system once each.
     """
     try:
-        found = driver.uuid(uuid_or_name)
-        return found, driver.name(found)
+        try:
+            found = driver._get(uuid_or_name)
+        except error.AliasAccessError as exc:
+            found = driver._get(str(exc))
     except error.NotFound:
         return None
+    return found['uuid'], found['name']
 
 
 def add_fake_system(

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What is kept of the end of a task: its error, its last messages, its journal.
+What is made of the end of a task.
+
+Owns its error, its last messages, what is kept of its journal, and the events
+that tell it; nothing of the database.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.records import Record
+from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION, Task
+
+LOG = logging.getLogger(__name__)
 
 Outcome = dict[str, Any] | exceptions.HawkFishError
 """The result of an operation, or its error."""
@@ -56,7 +63,56 @@ def is_unsettled(outcome: Outcome) -> bool:
     return isinstance(outcome, exceptions.HawkFishError) and outcome.unsettled
 
 
-def error(error: exceptions.HawkFishError) -> dict[str, Any]:
+def is_followed(task: Task, operation: Operation | None) -> bool:
+    """Whether something comes after it; after a part, what its parent does."""
+    return operation is not None and operation.follows and task.parent is None
+
+
+def ended(task: Task, state: str, outcome: Outcome) -> Task:
+    """*task* as it is when it has ended in *state*."""
+    result = error = None
+    if isinstance(outcome, exceptions.HawkFishError):
+        error = _error(outcome)
+    else:
+        result = outcome
+    return dataclasses.replace(
+        task,
+        state=state,
+        result=result,
+        error=error,
+        messages=[*task.messages, *_last_messages(task, state, error)],
+        percent=100 if state == COMPLETED else task.percent,
+    )
+
+
+def told(
+    task: Task, outcome: Outcome, operation: Operation | None
+) -> Sequence[events.NewEvent]:
+    """The events of *task*, which has ended: the operation's, and its own."""
+    origin = events.task_origin(task.id, task.systems)
+    return [
+        *(_happened(task, outcome, operation) if operation else ()),
+        events.NewEvent(*task.messages[-1], origin),
+    ]
+
+
+def _happened(
+    task: Task, outcome: Outcome, operation: Operation
+) -> Sequence[events.NewEvent]:
+    error = None
+    if isinstance(outcome, exceptions.HawkFishError):
+        error = outcome
+    try:
+        return operation.ended(task, error)
+    except exceptions.StateUnavailable:
+        raise
+    except Exception:
+        # A task that does not end would keep its snapshot busy for ever.
+        LOG.exception('The end of task %s has no events', task.id)
+        return ()
+
+
+def _error(error: exceptions.HawkFishError) -> dict[str, Any]:
     return {
         'status': error.status,
         'messages': [
@@ -65,7 +121,7 @@ def error(error: exceptions.HawkFishError) -> dict[str, Any]:
     }
 
 
-def last_messages(
+def _last_messages(
     task: Task, state: str, error: dict[str, Any] | None
 ) -> list[tuple[str, list[str]]]:
     """What an end adds to the messages of *task*."""

@@ -7,17 +7,17 @@ result or error, the events that tell it, and the system that it may have left
 in the middle; and how long an ended task is remembered.
 """
 
-import dataclasses
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import attention, db, events, exceptions
+from hawkfish_plugin import attention, db, events
 from hawkfish_plugin.tasks import ending
+from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import ACTIVE, COMPLETED, Task, read_tasks
 
 # An ended task, of which no parent has to know any more.
@@ -49,55 +49,35 @@ class Ends:
         task: Task,
         state: str,
         outcome: ending.Outcome,
+        operation: Operation | None = None,
         while_state: str | None = None,
-        mends: bool = False,
-        happened: Callable[[Task], Sequence[events.NewEvent]] | None = None,
-        followed: bool = False,
     ) -> bool:
         """
         Write the end of *task*, and the events that tell it.
 
-        *happened* gives those of its operation, from the task as it ended;
-        *mends* is that of the operation; what it is *followed* by is still to
-        be done, see ``TaskReader.to_follow``.
-        False where it was not *while_state*, or had ended already.
+        Where *operation* is given, those of its own as well; what follows it
+        is still to be done then, see ``TaskReader.to_follow``.  False where
+        the task was not *while_state*, or had ended already.
         """
-        error = result = None
-        if isinstance(outcome, exceptions.HawkFishError):
-            error = ending.error(outcome)
-        else:
-            result = outcome
+        states = ACTIVE if while_state is None else (while_state,)
         with self._db.transaction() as connection:
             row = connection.execute(
                 'SELECT * FROM tasks WHERE id = ?', (task.id,)
             ).fetchone()
-            if row is None or row['state'] not in (
-                ACTIVE if while_state is None else (while_state,)
-            ):
+            if row is None or row['state'] not in states:
                 return False
             now = read_tasks(connection, [row])[0]
-            ended = dataclasses.replace(
-                now,
-                state=state,
-                result=result,
-                error=error,
-                messages=[
-                    *now.messages,
-                    *ending.last_messages(now, state, error),
-                ],
-                percent=100 if state == COMPLETED else now.percent,
+            ended = ending.ended(now, state, outcome)
+            followed = state == COMPLETED and ending.is_followed(
+                now, operation
             )
             _write_end(
                 connection, ended, ending.journal(now, outcome, followed)
             )
+            mends = operation is not None and operation.mends
             _note_attention(connection, ended, outcome, mends)
-            origin = events.task_origin(ended.id, ended.systems)
             self._events.record(
-                connection,
-                [
-                    *(happened(ended) if happened else ()),
-                    events.NewEvent(*ended.messages[-1], origin),
-                ],
+                connection, ending.told(ended, outcome, operation)
             )
             self._forget_oldest(connection)
         return True

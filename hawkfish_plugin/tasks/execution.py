@@ -12,17 +12,16 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oslo_config import cfg
 
 from hawkfish_plugin import exceptions, locks, messages
 from hawkfish_plugin.drivers.contract import Abandoned
-from hawkfish_plugin.events import NewEvent
 from hawkfish_plugin.supervision import RETRY_SECONDS, Failures, Supervisor
 from hawkfish_plugin.tasks.context import Context, Relinquished
-from hawkfish_plugin.tasks.ending import Outcome
+from hawkfish_plugin.tasks.ending import Outcome, is_followed
 from hawkfish_plugin.tasks.operation import Lock, Operation, Operations
 from hawkfish_plugin.tasks.rendezvous import Rendezvous
 from hawkfish_plugin.tasks.sub_tasks import SubTasks
@@ -121,7 +120,7 @@ class Execution:
                 if (
                     ended
                     and state == COMPLETED
-                    and _is_followed(task, operation)
+                    and is_followed(task, operation)
                 ):
                     self.follow(task)
                 return
@@ -221,32 +220,9 @@ class Execution:
 
         False where it had ended already.
         """
-        error = None
-        if isinstance(outcome, exceptions.HawkFishError):
-            error = outcome
-
-        def happened(ended: Task) -> Sequence[NewEvent]:
-            try:
-                return operation.ended(ended, error)
-            except exceptions.StateUnavailable:
-                raise
-            except Exception:
-                # A task that does not end would keep its snapshot busy for
-                # ever.
-                LOG.exception('The end of task %s has no events', task.id)
-                return ()
-
         while True:
             try:
-                ended = self._tasks.ends.end(
-                    task,
-                    state,
-                    outcome,
-                    mends=operation.mends,
-                    happened=happened,
-                    followed=_is_followed(task, operation)
-                    and state == COMPLETED,
-                )
+                ended = self._tasks.ends.end(task, state, outcome, operation)
                 break
             except exceptions.StateUnavailable as exc:
                 self._suffer(exc)
@@ -320,11 +296,6 @@ def _look_after(task: Task, operation: Operation) -> None:
 def _waiting(task: Task) -> str:
     """What fails while *task* waits for its hypervisor, in the log."""
     return f'Task {task.id}, waiting,'
-
-
-def _is_followed(task: Task, operation: Operation) -> bool:
-    """Whether something comes after it; after a part, what its parent does."""
-    return operation.follows and task.parent is None
 
 
 def _check_wait(

@@ -124,23 +124,19 @@ class Tasks(TaskReader):
                 )
             for subject in subjects:
                 self._check_subject(connection, operation, subject, parent)
-            row = connection.execute(
-                'INSERT INTO tasks (operation, version, cancellable, parent, '
-                'above, after_task, arguments, payload, created, queued) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *',
-                (
-                    operation.name,
-                    operation.version,
-                    cancellable,
-                    parent,
-                    _above(connection, parent),
-                    after,
-                    json.dumps(arguments.dump()),
-                    json.dumps(payload),
-                    time.time(),
-                    self._db.steady(),
-                ),
-            ).fetchone()
+            row = _insert(
+                connection,
+                operation=operation.name,
+                version=operation.version,
+                cancellable=cancellable,
+                parent=parent,
+                above=_above(connection, parent),
+                after_task=after,
+                arguments=json.dumps(arguments.dump()),
+                payload=json.dumps(payload),
+                created=time.time(),
+                queued=self._db.steady(),
+            )
             _insert_subjects(connection, row, operation.lock, subjects)
             task = read_tasks(connection, [row])[0]
         self._call()
@@ -246,12 +242,7 @@ class Tasks(TaskReader):
         error = exceptions.OperationUnsettled(
             task.operation, task.step or 'start', 'it was abandoned'
         )
-        self.ends.end(
-            task,
-            EXCEPTION,
-            error,
-            happened=lambda ended: operations.of(ended).ended(ended, error),
-        )
+        self.ends.end(task, EXCEPTION, error, operations.of(task))
 
 
 def _check_parent(
@@ -287,6 +278,16 @@ def _check_parent(
                 f'Task {task_id} has not locked {subject.system.uuid}'
             )
     return bool(row['cancellable'])
+
+
+def _insert(connection: sqlite3.Connection, **columns: object) -> sqlite3.Row:
+    """Write a task with these *columns*; returns its row."""
+    names, places = ', '.join(columns), ', '.join('?' * len(columns))
+    row: sqlite3.Row = connection.execute(
+        f'INSERT INTO tasks ({names}) VALUES ({places}) RETURNING *',  # noqa: S608
+        tuple(columns.values()),
+    ).fetchone()
+    return row
 
 
 def _insert_subjects(

@@ -7,15 +7,13 @@ Long, as a bundle is followed from one host to another.
 
 import contextlib
 import hashlib
-import io
-import json
 import re
 import subprocess
-import tarfile
 
 import pytest
 import requests
 
+from tests import tars
 from tests.functional.conftest import SMALL, System
 from tests.lab import domains
 from tests.lab.host import IMAGES
@@ -79,11 +77,7 @@ class Exported:
         """The content of each file of the bundle, which is what it says."""
         content = self.fetch().content
         assert len(content) == self.resource['SizeBytes']
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            found = {
-                name: tar.extractfile(name).read() for name in tar.getnames()
-            }
-        manifest = json.loads(found.pop('manifest.json'))
+        manifest, found = tars.unpacked(content)
         for member in manifest['Systems'][0]['Members']:
             data = found[member['Name']]
             assert hashlib.sha256(data).hexdigest() == member['SHA256']
@@ -391,22 +385,13 @@ def test_a_memory_image_is_looked_at(host, emulator, send):
 
 def with_memory(content, change):
     """A bundle with another memory, whose checksum is right."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        files = {n: tar.extractfile(n).read() for n in tar.getnames()}
-    manifest = json.loads(files['manifest.json'])
+    manifest, files = tars.unpacked(content)
     for member in manifest['Systems'][0]['Members']:
         if member['Role'] == 'Memory':
             files[member['Name']] = data = change(files[member['Name']])
             member['Size'] = len(data)
             member['SHA256'] = hashlib.sha256(data).hexdigest()
-    files['manifest.json'] = json.dumps(manifest).encode()
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode='w') as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return made.getvalue()
+    return tars.packed(manifest, files)
 
 
 def evil_disk(host, options):
@@ -436,22 +421,13 @@ def packed(files, disk, definition):
         'Snapshot': {'Name': 's', 'Created': 1, 'PowerState': 'Off'},
         'Members': members,
     }
-    manifest = json.dumps(
-        {
-            'Format': 'HawkFishBundle',
-            'Version': 1,
-            'Created': 1,
-            'Systems': [system],
-        }
-    ).encode()
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode='w') as tar:
-        for name in ('manifest.json', *roles):
-            data = manifest if name == 'manifest.json' else found[name]
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return made.getvalue()
+    manifest = {
+        'Format': 'HawkFishBundle',
+        'Version': 1,
+        'Created': 1,
+        'Systems': [system],
+    }
+    return tars.packed(manifest, {name: found[name] for name in roles})
 
 
 def test_no_bundle_leads_to_files_of_the_host(make_system, emulator, send):

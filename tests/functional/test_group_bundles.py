@@ -3,15 +3,13 @@
 
 import contextlib
 import hashlib
-import io
-import json
 import re
-import tarfile
 
 import libvirt
 import pytest
 import requests
 
+from tests import tars
 from tests.functional.conftest import SMALL, System, _host_name
 from tests.functional.emulator import Emulator
 from tests.lab import domains
@@ -114,23 +112,14 @@ def definition(host, name):
 
 def changed(content, change):
     """The bundle with each definition as *change* makes it."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        files = {name: tar.extractfile(name).read() for name in tar.getnames()}
-    manifest = json.loads(files['manifest.json'])
+    manifest, files = tars.unpacked(content)
     for system in manifest['Systems']:
         member = system['Members'][0]
         text = change(files[member['Name']].decode()).encode()
         files[member['Name']] = text
         member['Size'] = len(text)
         member['SHA256'] = hashlib.sha256(text).hexdigest()
-    files['manifest.json'] = json.dumps(manifest).encode()
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode='w') as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return made.getvalue()
+    return tars.packed(manifest, files)
 
 
 def test_a_lab_comes_back_on_another_host(

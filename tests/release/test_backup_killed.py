@@ -9,7 +9,6 @@ import requests
 from hawkfish_plugin.drivers import behaviour
 from hawkfish_plugin.emulator import internals
 from tests.served import FAKE_UUID, Served
-from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -17,14 +16,6 @@ def served(tmp_path):
     """The emulator with one backup, which can be told where to die."""
     made = Served(tmp_path, OS_BACKUP__REPOSITORY='store')
     made.command[0] = 'hawkfish-emulator'
-    plain = list(made.command)
-
-    def restart(*options):
-        made.stop()
-        made.command = [*plain, *options]
-        made.start()
-
-    made.restart = restart
     made.start()
     answer = made.wait(requests.post(url_of(made), json={}, timeout=60))
     assert answer.status_code == 201, answer.text
@@ -53,13 +44,6 @@ def systems(served):
     return requests.get(url, timeout=60).json()['Members']
 
 
-def wait_idle(served):
-    wait_for(
-        lambda: all('EndTime' in task for task in served.tasks()),
-        lambda: f'the end of {served.tasks()}',
-    )
-
-
 @pytest.mark.parametrize('step', behaviour.STEPS['backup'])
 def test_a_killed_backup_is_whole_or_gone(served, step):
     """And so are its files; the next one stands on what is there."""
@@ -68,7 +52,7 @@ def test_a_killed_backup_is_whole_or_gone(served, step):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
     found = backups(served)
 
     assert len(found) == 1 + (step == 'finish')
@@ -92,6 +76,6 @@ def test_a_killed_restore_is_whole_or_gone(served, step):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
 
     assert len(systems(served)) == 1 + (step == 'finish')

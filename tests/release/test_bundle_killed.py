@@ -23,14 +23,6 @@ def served(tmp_path):
     """The emulator with one snapshot, which can be told where to die."""
     made = Served(tmp_path)
     made.command[0] = 'hawkfish-emulator'
-    plain = list(made.command)
-
-    def restart(*options):
-        made.stop()
-        made.command = [*plain, *options]
-        made.start()
-
-    made.restart = restart
     made.start()
     made.create(FAKE_UUID, Name='a')
     yield made
@@ -60,13 +52,6 @@ def systems(served):
     return requests.get(url, timeout=60).json()['Members']
 
 
-def wait_idle(served):
-    wait_for(
-        lambda: all('EndTime' in task for task in served.tasks()),
-        lambda: f'the end of {served.tasks()}',
-    )
-
-
 def bundle(served):
     made = served.wait(export(served)).json()
     content = requests.get(served.url + made['DataURI'], timeout=60).content
@@ -82,7 +67,7 @@ def test_a_killed_export_is_whole_or_gone(served, step):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
 
     found = exports(served)
     assert len(found) == len(kept(served, 'staged')) == (step == 'finish')
@@ -107,7 +92,7 @@ def test_a_killed_export_of_a_system_leaves_no_snapshot(served, place):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
 
     assert [one['Name'] for one in served.snapshots(FAKE_UUID)] == ['a']
     found = exports(served)
@@ -129,7 +114,7 @@ def test_a_killed_import_is_whole_or_gone(served, step):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
 
     made = step == 'finish'
     assert len(systems(served)) == 1 + made
@@ -173,7 +158,7 @@ def test_a_killed_import_over_a_system_is_whole_or_gone(served, step):
     served.wait_dead()
 
     served.restart()
-    wait_idle(served)
+    served.wait_ended()
 
     names = [one['Name'] for one in served.snapshots(FAKE_UUID)]
     assert [name.partition('-')[0] for name in names] == ['a', 'safety']

@@ -21,13 +21,11 @@ import pytest
 import requests
 from werkzeug import serving
 
-from hawkfish_plugin import db, notes, services
+from hawkfish_plugin import db, exports, notes, services
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.exports import Owner
-from hawkfish_plugin.operations.create import Create
-from hawkfish_plugin.operations.group_create import GroupCreate
-from hawkfish_plugin.tasks.operation import Operation
-from hawkfish_plugin.tasks.task import COMPLETED, Task
+from hawkfish_plugin.tasks.ending import IS_TO_FOLLOW
+from hawkfish_plugin.tasks.task import Task
 from tests.served import FAKE_UUID, Monitors, fake_system
 from tests.waiting import wait_for
 
@@ -48,18 +46,13 @@ _SLOW_SECONDS = 600.0
 
 @dataclasses.dataclass
 class Emulator(Monitors):
-    """
-    A served emulator: where it is, what it serves, its fake driver.
-
-    *followed* are the creates after which the policy has had its turn.
-    """
+    """A served emulator: where it is, what it serves, its fake driver."""
 
     url: str
     app: Any
     state: pathlib.Path
     system: str = FAKE_UUID
     system_name: str = 'fake'
-    followed: set[int] = dataclasses.field(default_factory=set, repr=False)
 
     @property
     def services(self) -> services.Services:
@@ -81,9 +74,13 @@ class Emulator(Monitors):
         return folder
 
     @functools.cached_property
+    def database(self) -> db.Database:
+        """The state, as another process has it."""
+        return db.Database(self.folder)
+
+    @property
     def notes(self) -> notes.Notes:
-        """The notes, as another process has them."""
-        return notes.Notes(db.Database(self.folder))
+        return notes.Notes(self.database)
 
     @property
     def snapshots_url(self) -> str:
@@ -153,36 +150,42 @@ class Emulator(Monitors):
             lambda: f'the end of {self._unfinished()}',
         )
 
-    def _unfinished(self) -> list[Task]:
-        # Before the tasks: what follows a create is then among them.
-        followed = frozenset(self.followed)
+    def _unfinished(self) -> list[tuple[int, str]]:
+        # At one moment, and nothing of those that have ended.
         return [
-            task
-            for task in self.services.tasks.list()
-            if task.active
-            or (
-                task.operation in (Create.name, GroupCreate.name)
-                and task.state == COMPLETED
-                and task.parent is None
-                and task.id not in followed
+            (row['id'], row['operation'])
+            for row in self.database.query(
+                'SELECT id, operation FROM tasks WHERE ended IS NULL OR CASE '
+                f'WHEN json_valid(journal) THEN {IS_TO_FOLLOW} END'
             )
         ]
 
-    def watch_follow(self) -> None:
-        """Keep account of what is in *followed*."""
-        for kind in (Create, GroupCreate):
-            self._watch_follow(self.services.operations.get(kind))
+    def clear(self) -> None:
+        """Let there be no snapshot, no export, and no system that is on."""
+        if exports.Exports(self.database).ids():
+            self._delete_exports()
+        for system in self.driver.systems():
+            # The next one may have the same name, and the same second.
+            for name in self.driver.names(system.uuid):
+                self.notes.forget(system.uuid, name)
+        self.driver.clear()
+        self._power_off()
 
-    def _watch_follow(self, create: Operation) -> None:
-        follow = create.follow
+    def _delete_exports(self) -> None:
+        for system in self.driver.power_states():
+            for export in self.services.exports.list(Owner(system.uuid)):
+                self.services.exports.delete(export)
 
-        def follow_and_tell(task: Task) -> None:
-            try:
-                follow(task)
-            finally:
-                self.followed.add(task.id)
-
-        create.follow = follow_and_tell  # type: ignore[method-assign]
+    def _power_off(self) -> None:
+        # A reset takes seconds, and may be in the middle.
+        off = {'power_state': 'Off', 'pending_power': None}
+        kept = self.app.systems._systems
+        # To read them one by one takes as long as many a test.
+        with kept.connection() as cursor:
+            rows = cursor.execute('SELECT value FROM cache').fetchall()
+        for found in (kept.decode(value) for (value,) in rows):
+            if not off.items() <= found.items():
+                self.app.systems._update(found['uuid'], **off)
 
 
 @pytest.fixture(scope='session')
@@ -201,38 +204,24 @@ def served_app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     main.app.config['SUSHY_EMULATOR_STATE_DIR'] = str(folder)
     with pytest.MonkeyPatch.context() as patch:
         # What a thousand tests leave would make the last of them slow.
-        patch.setenv('OS_TASKS__KEEP_COMPLETED', '100')
-        patch.setenv('OS_EVENTS__KEEP', '300')
+        patch.setenv('OS_TASKS__KEEP_COMPLETED', '50')
+        patch.setenv('OS_EVENTS__KEEP', '150')
         plugin.setup(main.app)
     server = serving.make_server('127.0.0.1', 0, main.app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    served = Emulator(
+    yield Emulator(
         f'http://127.0.0.1:{server.port}', main.app, folder / 'hawkfish'
     )
-    served.watch_follow()
-    yield served
     server.shutdown()
 
 
 @pytest.fixture
 def emulator(served_app: Emulator) -> Any:
     """The emulator, with no snapshots and a quick, healthy fake driver."""
+    served_app.services.start()
     served_app.wait_idle()
     served_app.driver.behaviour = Behaviour()
-    for system in served_app.driver.power_states():
-        for export in served_app.services.exports.list(Owner(system.uuid)):
-            served_app.services.exports.delete(export)
-    for system in served_app.driver.systems():
-        # The next one may have the same name, and the same second.
-        for name in served_app.driver.names(system.uuid):
-            served_app.notes.forget(system.uuid, name)
-    served_app.driver.clear()
-    # A reset takes seconds, and may be in the middle.
-    reset = {'power_state': 'Off', 'pending_power': None}
-    for uuid in (FAKE_UUID, *NODES.values()):
-        # A look is cheap beside a change.
-        if not reset.items() <= served_app.app.systems._get(uuid).items():
-            served_app.app.systems._update(uuid, **reset)
+    served_app.clear()
     yield served_app
     served_app.behaviour.seconds = 0.0
     served_app.driver.behaviour = Behaviour()

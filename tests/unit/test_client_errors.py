@@ -9,7 +9,7 @@ import pytest
 import sushy
 
 from hawkfish_plugin import client, exceptions, messages
-from hawkfish_plugin.client import answers, errors
+from hawkfish_plugin.client import answers, errors, failures, typed
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -28,9 +28,7 @@ def test_there_is_a_class_for_each_message(tmp_path):
 
     assert made.read_text() == pathlib.Path(errors.__file__).read_text()
     for error in (exceptions.SnapshotLocked, exceptions.BackupReferenced):
-        assert issubclass(
-            getattr(errors, error.__name__), answers.typed.HTTPError
-        )
+        assert issubclass(getattr(errors, error.__name__), typed.HTTPError)
 
 
 def test_an_error_is_of_its_message(snapshots):
@@ -99,7 +97,7 @@ def test_a_message_of_a_newer_service():
     )
 
     assert found.__mro__[1:3] == (
-        answers.HawkFishError,
+        failures.HawkFishError,
         sushy.exceptions.HTTPError,
     )
 

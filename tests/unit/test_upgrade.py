@@ -164,6 +164,9 @@ def noted(path):
 def noted_by(module, kinds):
     """The names of the steps that a module notes, whatever they come from."""
     for name in calls(inspect.getsource(module)):
+        # What another task has noted was declared for that one.
+        if getattr(name, 'attr', '') == 'step':
+            continue
         for kind in kinds:
             yield eval(ast.unparse(name), {**vars(module), 'self': kind})
 

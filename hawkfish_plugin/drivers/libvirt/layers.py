@@ -125,6 +125,7 @@ def _ended(
 def _find(
     of: Callable[[str], str], path: str, chain: Sequence[str]
 ) -> int | None:
+    """Where the file at *path* is in *chain*, by whatever path."""
     files = [of(one) for one in chain]
     return files.index(of(path)) if of(path) in files else None
 
@@ -197,10 +198,6 @@ class _Planner:
             and [*self._made([path])]
         }
 
-    def _find(self, path: str, chain: Sequence[str]) -> int | None:
-        """Where the file at *path* is in *chain*, by whatever path."""
-        return _find(self._of, path, chain)
-
     def _disks(self) -> Iterator[_Disk]:
         """The disks of the snapshot that a delete has to do with."""
         children = [
@@ -224,7 +221,7 @@ class _Planner:
                 disk.target,
                 base,
                 chain,
-                self._find(base, chain),
+                _find(self._of, base, chain),
                 captured[0] if captured else None,
             )
 
@@ -239,7 +236,7 @@ class _Planner:
         top = disk.chain[at - 1]
         if disk.child is not None:
             own = self._chain(disk.child)
-            place = self._find(disk.base, own)
+            place = _find(self._of, disk.base, own)
             # Of a merge that QEMU has ended and libvirt not noticed, the
             # system stands on the base without it.
             if place and self._of(own[place - 1]) != self._of(top):

@@ -7,10 +7,7 @@ Long, as each thing that can be wrong in such a bundle has its test.
 
 import copy
 import hashlib
-import io
 import itertools
-import json
-import tarfile
 
 import pytest
 import requests
@@ -21,6 +18,7 @@ from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.exports import Owner
 from tests.served import message_ids
+from tests.tars import packed, unpacked
 from tests.unit.conftest import NODES
 from tests.unit.group_snapshots.labs import TRIO
 
@@ -74,24 +72,6 @@ def bundle(lab):
     lab.made(Name='a')
     export = exported(lab)
     return export, fetch(lab, export).content
-
-
-def unpacked(content):
-    """The manifest, and the content of each other member, in their order."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        files = {name: tar.extractfile(name).read() for name in tar.getnames()}
-    return json.loads(files.pop('manifest.json')), files
-
-
-def packed(manifest, files):
-    made = io.BytesIO()
-    content = {'manifest.json': json.dumps(manifest).encode(), **files}
-    with tarfile.open(fileobj=made, mode='w') as tar:
-        for name, data in content.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return made.getvalue()
 
 
 # Out -----------------------------------------------------------------------

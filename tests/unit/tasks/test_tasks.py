@@ -114,11 +114,12 @@ def test_what_follows_survives_its_process(table, work):
     seen = []
     task = submit(table, 's', kind='silent')
     table.claims.claim()
-    table.ends.end(task, COMPLETED, {}, followed=True)
+    following = {'follow': lambda _, task: seen.append(task.snapshot)}
+    operations = work.operations(silent={**following, 'follows': True})
+    table.ends.end(task, COMPLETED, {}, operations.of(task))
     assert [t.id for t in table.to_follow()] == [task.id]
 
-    following = {'follow': lambda _, task: seen.append(task.snapshot)}
-    table.start(work.operations(silent={**following, 'follows': True}))
+    table.start(operations)
 
     wait_for(lambda: not table.to_follow())
     assert seen == ['s']

@@ -25,7 +25,7 @@ from hawkfish_plugin.tasks.task import (
     RUNNING,
     Subject,
 )
-from tests.unit.tasks.tables import A, B, Facts, Table, Work, ended
+from tests.unit.tasks.tables import A, B, Facts, Table, ended
 from tests.waiting import wait_for
 
 PATIENCE = 60.0
@@ -33,12 +33,12 @@ PATIENCE = 60.0
 # Works as the owner of the state in argv[1] until it is killed.
 OWNER = """
 import pathlib, sys, threading
-from tests.unit import test_sub_tasks
-from tests.unit.tasks import tables
+from tests.unit.tasks import tables, test_sub_tasks
 
 def run(context):
     context.step('half', tables.Facts())
-    print('half', flush=True)
+    # At once, as two may say it.
+    print('half\\n', end='', flush=True)
     threading.Event().wait()
 
 table = tables.Table(pathlib.Path(sys.argv[1]))
@@ -113,21 +113,6 @@ class Eager(Group):
     def run(self, context):
         context.run_sub_tasks([])
         return {}
-
-
-@pytest.fixture(autouse=True)
-def configured(monkeypatch):
-    for name in list(os.environ):
-        if name.startswith(('OS_', 'HAWKFISH_')):
-            monkeypatch.delenv(name)
-    return monkeypatch.setenv
-
-
-@pytest.fixture
-def work():
-    work = Work()
-    yield work
-    work.go.set()
 
 
 def begun(work, count):

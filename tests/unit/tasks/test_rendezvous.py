@@ -5,7 +5,6 @@ Sub-tasks that meet, on a real database.
 Each part is told by its test when to come to a point, to end, or to fail.
 """
 
-import os
 import threading
 
 import pytest
@@ -23,19 +22,12 @@ from hawkfish_plugin.tasks.task import (
     Subject,
 )
 from tests.unit.tasks.tables import A, B, Facts, Table, ended
-from tests.unit.test_sub_tasks import Part
+from tests.unit.tasks.test_sub_tasks import Part
 from tests.waiting import wait_for
 
 FLUSHED, PAUSED = Meeting.FLUSHED, Meeting.PAUSED
 PATIENCE = 60.0
 MISSED = 'HawkFish.1.0.MeetingMissed'
-
-
-@pytest.fixture(autouse=True)
-def configured(monkeypatch):
-    for name in list(os.environ):
-        if name.startswith(('OS_', 'HAWKFISH_')):
-            monkeypatch.delenv(name)
 
 
 class Lab(Operation):
