@@ -644,6 +644,27 @@ def test_a_copy_of_somebody_else(big, emulator, host):
     check_whole(emulator, big, 'three')
 
 
+def test_a_merge_of_somebody_else(big, emulator):
+    """Of other files of the disk; ours has ended meanwhile."""
+    big.domain.create()
+    accepted, _ = begin(emulator, big, 'two')
+    emulator.stop()
+    big.domain.blockJobAbort('vda')
+    top = captured(big, 'two')
+    big.domain.blockCommit('vda', captured(big, 'one'), top, 1, 0)
+    emulator.start()
+
+    ended = emulator.wait(accepted)
+
+    assert message_ids(ended) == ['BlockJobActive'], ended.text
+    kind = big.domain.blockJobInfo('vda')['type']
+    assert kind == libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
+    assert state_of(emulator, big)['two'] == 'Failed'
+    big.domain.blockJobAbort('vda')
+    emulator.delete(big.uuid, 'two')
+    assert content(big) == NOW
+
+
 FAIL_ONCE = """
 import os
 import libvirt

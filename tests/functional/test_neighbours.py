@@ -8,6 +8,7 @@ for that never ends; or a directory whose server is gone.
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import re
 import signal
@@ -24,6 +25,8 @@ from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
 from hawkfish_plugin.drivers.libvirt.storage import Looks
 from tests.functional.conftest import SMALL
 from tests.functional.test_dead_mount import check_all
+from tests.functional.test_deletes import inside
+from tests.lab.domains import Disk
 from tests.lab.host import IMAGES
 from tests.served import message_ids
 from tests.waiting import wait_for
@@ -148,6 +151,45 @@ def mount(folder):
             return closing.close
 
         yield make
+
+
+def test_one_that_hangs_as_a_system_starts(make_system, emulator, host, mount):
+    """What the system is on was looked at before: its revert is completed."""
+    folder, left = '/srv/late', 'hawkfish-0123456789ab-vdb.qcow2'
+    host.path(folder).mkdir(parents=True, exist_ok=True)
+    disk = Disk(size_mib=16, formatted=False)
+    make_system(
+        **SMALL | {'disks': (dataclasses.replace(disk, folder=folder),)}
+    )
+    system = make_system(**SMALL | {'disks': (disk, disk)})
+    # What it goes on with is looked at once more before it is started, and
+    # whether there is data in what stands on that.
+    system.domain.snapshotCreateXML(
+        '<domainsnapshot><name>s</name><disks>'
+        "<disk name='vda' snapshot='external'/>"
+        "<disk name='vdb' snapshot='no'/></disks></domainsnapshot>",
+        libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
+    )
+    below = system.sources()[1]
+    inside(
+        host,
+        *('qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2'),
+        *('-b', below, f'{IMAGES}/{left}'),
+    )
+    emulator.order('sleep=5', 'revert', 'start')
+    accepted = emulator.post_revert(
+        system.uuid, 's', Force=True, TargetPowerState='On'
+    )
+    assert accepted.ok, accepted.text
+    emulator.wait_ordered()
+
+    end = mount(host.path(f'{folder}/mount'))
+
+    wait_for(system.domain.isActive, 'the start', 180)
+    end()
+    ended = emulator.wait(accepted)
+    host.path(f'{IMAGES}/{left}').unlink()
+    assert ended.ok, ended.text
 
 
 def test_a_look_that_hangs(host, hung_folder):

@@ -4,10 +4,13 @@
 import concurrent.futures
 import contextlib
 import multiprocessing
+import os
+import stat
 
 import libvirt
 import pytest
 
+from hawkfish_plugin.drivers.libvirt import devices, hosts
 from tests.lab.host import IMAGES
 
 pytestmark = pytest.mark.once
@@ -93,6 +96,30 @@ def test_processes_fill_a_folder_of_ours_at_once(host, processes):
 
     assert not [one for one in folder.iterdir() if one.is_dir()]
     assert pools(host) == {'default'}
+
+
+@pytest.fixture
+def other_node():
+    """Another node of a device of this machine."""
+    path = '/dev/hawkfish-test'
+    os.mknod(path, stat.S_IFBLK | 0o600, os.stat('/dev/loop0').st_rdev)
+    yield path
+    os.unlink(path)
+
+
+def test_two_nodes_of_a_device(host, other_node):
+    """Its number tells."""
+    with contextlib.closing(host.connect()) as connection:
+        found = devices.names(
+            hosts.Host(connection, hosts.Shared()),
+            [other_node, '/dev/loop0', '/dev/loop1', '/dev/gone', IMAGES],
+        )
+    assert found == {
+        other_node: other_node,
+        '/dev/loop0': other_node,
+        '/dev/loop1': '/dev/loop1',
+        '/dev/gone': '/dev/gone',
+    }
 
 
 def test_a_volume_is_made_meanwhile(host, processes):

@@ -18,7 +18,7 @@ import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import errors, xml
+from hawkfish_plugin.drivers.libvirt import errors, qmp, xml
 from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.layers import Merge
 
@@ -32,21 +32,47 @@ _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.01, 0.25
 
 
 def check_job(
-    domain: Domain, target: str, job: Mapping[str, int], base: str | None
+    domain: Domain, target: str, job: Mapping[str, int], base: str
 ) -> None:
     """
     Raise BlockJobActive where *job*, that of a disk, is somebody else's.
 
     It may be a backup's copy, which must not be ended.  Ours merges what the
-    guest writes to into the file *base*; of what is merged further below,
-    where *base* is None, libvirt does not say into what.
+    guest writes to into the file *base*.
     """
-    if base is None and job['type'] == _COMMIT:
-        return
     mirror = xml.mirrors(domain.definition()).get(target)
     into = mirror and domain.host.storage.file_of(mirror)
-    if base is None or job['type'] != _ACTIVE_COMMIT or into != base:
+    if job['type'] != _ACTIVE_COMMIT or into != base:
         raise exceptions.BlockJobActive(target)
+
+
+def _check_job_below(
+    domain: Domain, merge: Merge, job: Mapping[str, int]
+) -> None:
+    """The same of one that merges below what the guest writes to."""
+    if job['type'] != _COMMIT or _top_of_job(domain, merge.target) != (
+        merge.top
+    ):
+        raise exceptions.BlockJobActive(merge.target)
+
+
+def _top_of_job(domain: Domain, target: str) -> str | None:
+    """The file that the commit of a disk merges; libvirt does not tell it."""
+    nodes = {
+        node['node-name']: qmp.plain(node['file'])
+        for node in qmp.listed(domain, 'query-named-block-nodes')
+    }
+    # libvirt names the job by the disk and by the node of that file.
+    prefix = f'commit-{target}-'
+    names = [job['device'] for job in qmp.listed(domain, 'query-block-jobs')]
+    return next(
+        (
+            nodes.get(name.removeprefix(prefix))
+            for name in names
+            if name.startswith(prefix)
+        ),
+        None,
+    )
 
 
 class Commits:
@@ -87,8 +113,10 @@ class Commits:
     def _begin(self, merge: Merge) -> None:
         job = self._domain.block_job(merge.target)
         if job:
-            into = None if merge.above else merge.base
-            check_job(self._domain, merge.target, job, into)
+            if merge.above:
+                _check_job_below(self._domain, merge, job)
+            else:
+                check_job(self._domain, merge.target, job, merge.base)
         else:
             base, top = self._indices(merge)
             self._domain.block_commit(
@@ -144,7 +172,7 @@ class Commits:
             if merge.above is None and self._may_pivot(merge, job):
                 return 1
             return min(0.99, job['cur'] / max(1, job['end']))
-        if merge.above is None or self._is_there(merge):
+        if merge.above is None or not self._is_merged(merge):
             raise exceptions.MergeFailed(
                 self._name, 'libvirt has ended its block job early'
             )
@@ -158,10 +186,11 @@ class Commits:
     def _may_pivot(self, merge: Merge, job: Mapping[str, int]) -> bool:
         return self._ask(lambda: self._domain.may_pivot(merge.target, job))
 
-    def _is_there(self, merge: Merge) -> bool:
-        """Whether the disk stands on the top of *merge* still."""
+    def _is_merged(self, merge: Merge) -> bool:
+        """Whether what was above *merge* stands on its base now."""
         chain = self._ask(lambda: self._chain(merge))
-        return any(path == merge.top for _, path in chain)
+        paths = [path for _, path in chain]
+        return (merge.above, merge.base) in itertools.pairwise(paths)
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Tell a QEMU that is gone from a hypervisor that is."""

@@ -39,7 +39,8 @@ class HostFiles:
     *definitions* has what each domain names, by its UUID.  *volumes* are what
     was read, of the *active* pools and of *folders*; they were last *listed*,
     and all *read*, then; those *carried* over were not read since.  *unread*
-    is why a pool, a folder or a file was not.
+    is why a pool, a folder or a file was not.  *device_paths* has one path
+    for all of each device.
     """
 
     folders: frozenset[str]
@@ -53,6 +54,7 @@ class HostFiles:
     )
     active: frozenset[str] = frozenset()
     carried: frozenset[backing.Place] = frozenset()
+    device_paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def certain(self) -> 'HostFiles':
@@ -62,7 +64,9 @@ class HostFiles:
     @functools.cached_property
     def identities(self) -> identities.Identities:
         stamps = ((v.path, v.stamp) for v in self.volumes.values())
-        return identities.Identities(stamps, self.is_certain)
+        return identities.Identities(
+            stamps, self.is_certain, self.device_paths
+        )
 
     @functools.cached_property
     def below(self) -> Mapping[str, str]:

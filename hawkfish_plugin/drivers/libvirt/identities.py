@@ -78,13 +78,15 @@ class Identities:
     """
     The files of a host; *volumes* are paths and stamps.
 
-    *certain*: two paths of a file that is fresh are two files.
+    *certain*: two paths of a file that is fresh are two files.  *devices* has
+    one path for all of each device.
     """
 
     def __init__(
         self,
         volumes: Iterable[tuple[str, Stamp | None]],
         certain: bool = False,
+        devices: Mapping[str, str] | None = None,
     ) -> None:
         # Folders may overlap by several spellings; one look at each will do.
         seen = {plain(path): found for path, found in volumes}
@@ -103,6 +105,7 @@ class Identities:
                 # But a copy may have it as well.
                 self._by_name.setdefault(name, file)
             self._by_path[path] = file
+        self._by_path |= devices or {}
 
     def of(self, path: str) -> str:
         """

@@ -24,6 +24,7 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
     definitions,
+    devices,
     domains,
     filenames,
     parsed,
@@ -229,7 +230,15 @@ def _look(
         unread=found.unread,
         active=found.active,
         carried=frozenset(known.keys() & found.found.keys()),
+        device_paths=devices.names(host, paths | named | _below(found.found)),
     )
+
+
+def _below(
+    volumes: Mapping[backing.Place, backing.Backed],
+) -> frozenset[str]:
+    """What is below any volume."""
+    return frozenset(v.below for v in volumes.values() if v.below)
 
 
 def _paths(

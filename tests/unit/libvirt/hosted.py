@@ -281,6 +281,8 @@ class Libvirtd:
         self.pools = {}
         self.domains = []
         self.hung, self.unreadable = set(), set()
+        self.uri = 'qemu+ssh://elsewhere/system'
+        self.device_links = {}
         self._waiting = False
         self.read = []
         self.released = threading.Event()
@@ -394,7 +396,12 @@ class Libvirtd:
             raise error(libvirt.VIR_ERR_SYSTEM_ERROR, errno.ENOENT)
         return Pool(self, root.findtext('name'), folder)
 
+    def getURI(self):
+        return self.uri
+
     def storageVolLookupByPath(self, path):
+        # It follows the links of devices.
+        path = self.device_links.get(path, path)
         folder, name = posixpath.split(path)
         for pool in self.listAllStoragePools():
             if pool.folder == folder:

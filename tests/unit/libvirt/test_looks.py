@@ -428,6 +428,24 @@ def test_who_writes_to_a_device(host):
         exceptions.check(unsafe.violations(node, ledger.Ledger(), LISTED))
 
 
+def test_who_writes_to_a_device_by_another_path(host):
+    """libvirt knows the volumes of its pools by all of them."""
+    host.pool('vg', '/dev/vg')
+    host.file(GOLDEN, kind='raw')
+    host.device_links['/dev/mapper/vg-golden'] = GOLDEN
+    host.file(BASE, GOLDEN, kind='raw')
+    host.file(OVERLAY, BASE)
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    linked = DEVICE.replace('/dev//vg/golden', '/dev/mapper/vg-golden')
+    writer = host.domain('writer', linked)
+
+    with pytest.raises(exceptions.DefinitionOnSnapshot):
+        start(writer)
+    with pytest.raises(exceptions.DiskOfTwoSystems):
+        exceptions.check(unsafe.violations(node, ledger.Ledger(), LISTED))
+
+
 def test_a_device_of_its_own(host, node):
     """Nobody minds it, and it keeps no look from knowing the rest."""
     writer = host.domain('writer', DEVICE)
