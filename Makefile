@@ -21,7 +21,8 @@ LAB_DIR := $(or $(HAWKFISH_LAB_DIR),/var/cache/hawkfish-lab)
 HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release page pictures functional ironic lower bench
-.PHONY: bench-scale rounds kills flaws fuzz hostile soak stress demo lint docs
+.PHONY: bench-scale rounds kills bundle-kills flaws fuzz hostile soak
+.PHONY: stress demo lint docs
 .PHONY: genconfig generrors genschemas clean distclean
 
 help:
@@ -36,6 +37,7 @@ help:
 	@echo 'make bench       how fast, beside virsh; nine minutes, in the lab'
 	@echo 'make rounds      a lab captured 100 times while its guests talk'
 	@echo 'make kills       200 kills over operations on a lab, in the lab'
+	@echo 'make bundle-kills  the same over exports, imports and backups'
 	@echo 'make bench-scale 500 systems and 50 clients, for ten minutes'
 	@echo 'make flaws       what libvirt does wrong, on versions of the lab'
 	@echo 'make fuzz        requests that nobody would think of, for an hour'
@@ -106,6 +108,9 @@ rounds: setup
 
 kills: setup
 	@$(IN_LAB) $(PYTHON) -m tests.functional.kills $(KILLS_OPTIONS)
+
+bundle-kills: setup
+	@$(IN_LAB) $(PYTHON) -m tests.functional.bundle_kills $(KILLS_OPTIONS)
 
 bench-scale: setup
 	@$(IN_LAB) $(PYTHON) -m tests.bench.scale $(BENCH_OPTIONS)

@@ -136,6 +136,7 @@ class BackupCatalogue:
         token: str,
         full: bool,
         quiesce: str | None,
+        description: str,
     ) -> BackupRequest:
         """What the next backup, *token*, would be made as."""
         found = [
@@ -146,7 +147,7 @@ class BackupCatalogue:
         parent = found[-1] if found else None
         reason = self._why_full(parent, found, full)
         base = parent.made if parent and not reason else None
-        return BackupRequest(token, base, reason, quiesce)
+        return BackupRequest(token, base, reason, quiesce, description)
 
     def _why_full(
         self,

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup
+from hawkfish_plugin.drivers.backups import Backup, Described
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +22,14 @@ class StoredBackup:
     """
     What the task *task* has *made* of *system*, under its name of then.
 
+    One without a task was found in the repository, and adopted.
     *created* and *verified* are in seconds since the epoch; *flaw* says what
     the last verification has found, empty that it found nothing.  One that is
     *deleting* is used no more.
     """
 
     id: int
-    task: int
+    task: int | None
     system: contract.System
     made: Backup
     description: str
@@ -72,6 +73,31 @@ class Backups:
             ).fetchone()
         return int(found)
 
+    def adopt(self, found: Described) -> None:
+        """Note one that was found; a second time changes nothing."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR IGNORE INTO backups (system, system_name, token, '
+                'made, description, created) VALUES (?, ?, ?, ?, ?, ?)',
+                (
+                    found.system.uuid,
+                    found.system.name,
+                    found.made.token,
+                    json.dumps(found.made.dump()),
+                    found.description,
+                    found.created,
+                ),
+            )
+
+    def all(self) -> Sequence[StoredBackup]:
+        """Those of all systems, oldest first."""
+        return [
+            _stored(row)
+            for row in self._db.query(
+                'SELECT * FROM backups ORDER BY created, id'
+            )
+        ]
+
     def get(self, uuid: str, backup_id: int) -> StoredBackup:
         """Raises BackupNotFound."""
         rows = self._db.query(
@@ -88,7 +114,8 @@ class Backups:
         return [
             _stored(row)
             for row in self._db.query(
-                'SELECT * FROM backups WHERE system = ? ORDER BY id', uuid
+                'SELECT * FROM backups WHERE system = ? ORDER BY created, id',
+                uuid,
             )
         ]
 

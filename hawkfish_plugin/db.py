@@ -327,6 +327,26 @@ MIGRATIONS = (
     );
     ALTER TABLE policies ADD COLUMN keep_verified INTEGER;
     """,
+    # Backups that were found in the repository are of no task here.
+    """
+    CREATE TABLE found_backups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        task INTEGER UNIQUE,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        made TEXT NOT NULL,
+        description TEXT NOT NULL DEFAULT '',
+        created REAL NOT NULL,
+        deleting INTEGER NOT NULL DEFAULT 0,
+        verified REAL,
+        flaw TEXT
+    );
+    INSERT INTO found_backups SELECT * FROM backups;
+    DROP TABLE backups;
+    ALTER TABLE found_backups RENAME TO backups;
+    CREATE INDEX backups_by_system ON backups (system);
+    """,
 )
 
 

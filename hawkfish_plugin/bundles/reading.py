@@ -177,7 +177,7 @@ def _checked(found: object) -> Bundle:
     except (KeyError, TypeError, IndexError, AttributeError):
         raise _invalid('its manifest is incomplete') from None
     for system in checked.systems:
-        _check_members(system.members)
+        check_members(system.members)
     if isinstance(checked, Lab):
         _check_lab(checked)
     return checked
@@ -214,7 +214,10 @@ def _check_lab(lab: Lab) -> None:
             raise _invalid('it has one name twice')
 
 
-def _check_members(members: Sequence[Member]) -> None:
+def check_members(members: Sequence[Member]) -> None:
+    """Raise BundleInvalid where they are not those of one system."""
+    if len(members) > _MOST_MEMBERS:
+        raise _invalid('it has too many members')
     for member in members:
         _check_member(member)
     names = [one.name.rpartition('/')[2] for one in members]

@@ -2,7 +2,7 @@
 """The snapshots of one system, and its policy."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from sushy.resources import base
@@ -127,6 +127,7 @@ class Snapshot(shared.AnySnapshot):
         command: Sequence[str] | None = None,
         screenshot: bool | None = None,
         deadline: common.Seconds | None = None,
+        deadlines: Mapping[str, common.Seconds] | None = None,
     ) -> tasks.TaskHandle[None]:
         """
         Bring up an isolated clone of the snapshot, check it, throw it away.
@@ -135,8 +136,9 @@ class Snapshot(shared.AnySnapshot):
         has to answer; *console* is what a line of the console has to contain,
         where ``*`` is anything; *command* is a program of the guest and its
         arguments, which has to return 0. *deadline* is the time for each
-        check. The task fails if a check does; read the snapshot again for
-        what was found.
+        check, unless *deadlines* has one for it: by ``Agent``, ``Console``
+        and ``Command``. The task fails if a check does; read the snapshot
+        again for what was found.
         """
         return tasks.post(
             self._conn,
@@ -148,6 +150,10 @@ class Snapshot(shared.AnySnapshot):
             Command=None if command is None else list(command),
             Screenshot=screenshot,
             DeadlineSeconds=common.whole_seconds(deadline),
+            **{
+                f'{check}DeadlineSeconds': common.whole_seconds(seconds)
+                for check, seconds in (deadlines or {}).items()
+            },
         )
 
     def screenshot(self) -> bytes | None:

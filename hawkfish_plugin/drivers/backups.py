@@ -9,12 +9,12 @@ since its parent, and stands on the files of that.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import LeftOut, Member
-from hawkfish_plugin.drivers.contract import TaskContext
+from hawkfish_plugin.drivers.contract import System, TaskContext
 from hawkfish_plugin.drivers.importing import ImportRequest
 from hawkfish_plugin.records import Record
 
@@ -57,19 +57,34 @@ class Backup(Record):
 
 
 @dataclasses.dataclass(frozen=True)
+class Described:
+    """
+    A backup that was *made* of *system*, under its name of then.
+
+    *created* is in seconds since the epoch.
+    """
+
+    system: System
+    made: Backup
+    description: str
+    created: float
+
+
+@dataclasses.dataclass(frozen=True)
 class BackupRequest:
     """
     A backup that will be called *token*.
 
     It stands on *parent* where what has changed since is known; where there
     is no parent, *reason* says why.  *quiesce* as in
-    ``contract.CreateRequest``.
+    ``contract.CreateRequest``; *description* is that of the backup.
     """
 
     token: str
     parent: Backup | None = None
     reason: str = ''
     quiesce: str | None = None
+    description: str = ''
 
 
 def flattened(chain: Sequence[Backup]) -> list[Member]:
@@ -176,3 +191,15 @@ class BacksUp(Protocol):
 
     def remove_backup(self, backup: Backup) -> None:
         """Remove its files, those that are there."""
+
+    # What is in the repository, whoever has put it there.
+
+    def stored_backups(self) -> Collection[str]:
+        """
+        The tokens of the backups whose manifests are in the repository.
+
+        Raises as ``repository``.
+        """
+
+    def read_manifest(self, token: str) -> Described:
+        """What the manifest of *token* says; raises BackupDamaged."""

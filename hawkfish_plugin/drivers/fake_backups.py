@@ -9,7 +9,15 @@ data, so what is in a file follows from the backup, the same each time.
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+import re
+import time
+from collections.abc import (
+    Callable,
+    Collection,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -17,8 +25,12 @@ from oslo_config import cfg
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
-from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup, BackupRequest
+from hawkfish_plugin.drivers import backup_manifest, contract
+from hawkfish_plugin.drivers.backups import (
+    Backup,
+    BackupRequest,
+    Described,
+)
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.fake_bundles import member_of
 from hawkfish_plugin.drivers.importing import ImportRequest
@@ -26,6 +38,7 @@ from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.records import Record
 
 _FULL_BYTES, _INCREMENTAL_BYTES = 2**16, 2**12
+_MANIFEST = re.compile(r'fake-backup-([0-9a-f]{12})\.json')
 _UNKNOWN = 'the system was reverted since'
 
 
@@ -98,7 +111,7 @@ class FakeBackups:
             quiesce = contract.NOT_REQUESTED if never else contract.QUIESCED
         size = _INCREMENTAL_BYTES if parent else _FULL_BYTES
         disk = hashlib.shake_128(request.token.encode()).digest(size)
-        begin = f'fake-backup-{request.token}'
+        begin = _begin(request.token)
         definition = b'<domain type="fake"/>\n'
         found = {
             f'{begin}.xml': (manifest.DOMAIN, definition),
@@ -115,7 +128,12 @@ class FakeBackups:
             members,
             hypervisor={'fake': '1'},
         )
-        return made, {name: data for name, (_, data) in found.items()}
+        described = Described(
+            self.resolve(uuid), made, request.description, time.time()
+        )
+        files = {name: data for name, (_, data) in found.items()}
+        files[_manifest(made.token)] = backup_manifest.render(described)
+        return made, files
 
     def settle_backup(
         self, uuid: str, context: contract.TaskContext
@@ -222,7 +240,25 @@ class FakeBackups:
                 self._files.pop(path, None)
             raise
 
+    def stored_backups(self) -> Collection[str]:
+        self.repository()
+        found = map(_MANIFEST.fullmatch, list(self._repository))
+        return {one[1] for one in found if one}
+
+    def read_manifest(self, token: str) -> Described:
+        name = _manifest(token)
+        try:
+            return backup_manifest.read(
+                self._repository.get(name, b''),
+                token,
+                self.repository(),
+                _begin(token),
+            )
+        except backup_manifest.Refused as exc:
+            raise exceptions.BackupDamaged(name, str(exc)) from exc
+
     def remove_backup(self, backup: Backup) -> None:
+        self._repository.pop(_manifest(backup.token), None)
         for one in backup.members:
             self._repository.pop(one.name, None)
 
@@ -230,6 +266,21 @@ class FakeBackups:
         """The files of the repository, by name."""
         return dict(self._repository)
 
+    def put_backup_file(self, name: str, data: bytes | None) -> None:
+        """Let somebody else have written a file, or removed it."""
+        self._repository.pop(name, None)
+        if data is not None:
+            self._repository[name] = data
+
     def damage_backup(self, name: str) -> None:
         """Let a file of the repository have lost its end."""
         self._repository[name] = self._repository[name][:-1]
+
+
+def _begin(token: str) -> str:
+    """What the names of the files of a backup begin with."""
+    return f'fake-backup-{token}'
+
+
+def _manifest(token: str) -> str:
+    return f'{_begin(token)}.json'

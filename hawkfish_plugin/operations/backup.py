@@ -122,7 +122,11 @@ class BackUp(Operation):
         self, system: contract.System, arguments: BackupArguments
     ) -> BackupRequest:
         return self._backups.next_request(
-            system, arguments.token, arguments.full, arguments.quiesce
+            system,
+            arguments.token,
+            arguments.full,
+            arguments.quiesce,
+            arguments.description,
         )
 
     def run(self, context: Context) -> dict[str, Any]:
@@ -170,6 +174,9 @@ class BackUp(Operation):
 
     def _retain(self, system: contract.System) -> None:
         found = self._backup_table.of_system(system.uuid)
+        if not self._is_here(system):
+            # Whose system is elsewhere is another service's to delete.
+            found = [o for o in found if o.task is not None or o.deleting]
         doomed = [(one, REQUEST) for one in found if one.deleting]
         doomed += chains.superfluous(
             found,
@@ -181,6 +188,13 @@ class BackUp(Operation):
             self._delete.submit_all(
                 system, [(one.id, reason) for one, reason in doomed], {}
             )
+
+    def _is_here(self, system: contract.System) -> bool:
+        try:
+            self._driver.resolve(system.uuid)
+        except exceptions.SystemNotFound:
+            return False
+        return True
 
     # What others are told -------------------------------------------------
 

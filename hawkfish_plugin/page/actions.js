@@ -209,3 +209,18 @@ export function exportSnapshot(snapshot) {
       start("POST", target, { Memory: elements.memory.checked }),
   });
 }
+
+export function verify(snapshot) {
+  const { target } = snapshot.Actions["#HawkFishSnapshot.Verify"];
+  openDialog({
+    title: `Verify “${snapshot.Name}”`,
+    fields: "verify",
+    submit: "Verify",
+    isLive: true,
+    preview: async () => [
+      "An isolated clone of it is started, checked and thrown away.",
+    ],
+    accept: ({ elements }) =>
+      start("POST", target, { Agent: elements.agent.checked }),
+  });
+}

@@ -5,7 +5,7 @@ import { copyOf, field, fill, make, onActions } from "./dom.js";
 import { ago, fromNow, moment, size } from "./formats.js";
 import * as words from "./words.js";
 
-/** Calls what *actions* has for revert, edit, lock, export and delete. */
+/** Calls what *actions* has for each of its buttons. */
 class Details extends HTMLElement {
   #actions = {};
   #shown = null;
@@ -19,10 +19,9 @@ class Details extends HTMLElement {
     const call = (name) => () => this.#actions[name]?.(this.#shown);
     onActions(this, {
       ...Object.fromEntries(
-        ["revert", "edit", "lock", "export", "delete"].map((name) => [
-          name,
-          call(name),
-        ]),
+        ["revert", "edit", "lock", "export", "verify", "delete"].map(
+          (name) => [name, call(name)],
+        ),
       ),
       cancel: () => this.#actions.cancel?.(this.#task),
     });
@@ -30,7 +29,9 @@ class Details extends HTMLElement {
 
   set actions(actions) {
     this.#actions = actions;
-    field(this, "export").hidden = !actions.export;
+    for (const name of ["export", "verify"]) {
+      field(this, name).hidden = !actions[name];
+    }
   }
 
   /** Show a snapshot or a place of a tree, and the task on it, if any. */
@@ -100,9 +101,12 @@ function quiesced(one) {
 }
 
 function verified(one) {
-  return (
-    one.LastVerified && `${one.VerifyResult}, ${moment(one.LastVerified)}`
-  );
+  if (!one.LastVerified) return "";
+  const failed = one.Verification?.Checks.filter(
+    ({ Result }) => Result === "Failed",
+  ).map(({ Check, Detail }) => `${Check}: ${Detail}`);
+  const result = [one.VerifyResult, ...(failed ?? [])].join(", ");
+  return `${result}, ${moment(one.LastVerified)}`;
 }
 
 function named(link) {

@@ -39,7 +39,8 @@ class System extends Subject {
   }
 
   get detailActions() {
-    return { ...super.detailActions, export: actions.exportSnapshot };
+    const { exportSnapshot, verify } = actions;
+    return { ...super.detailActions, export: exportSnapshot, verify };
   }
 
   async readAll() {

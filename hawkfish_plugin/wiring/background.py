@@ -118,5 +118,6 @@ class Background:
         self._work.prune.periodic()
         self._catalogues.exports.periodic()
         self._work.receiving.periodic()
+        self._work.adoption.periodic()
         self._work.backing_up.periodic()
         self._work.verify.periodic()

@@ -6,6 +6,7 @@ What is done, and when it is refused: the operations, and what they ask.
 import functools
 
 from hawkfish_plugin.operations.admission import Admission
+from hawkfish_plugin.operations.adopting import Adoption
 from hawkfish_plugin.operations.backup import BackUp
 from hawkfish_plugin.operations.backup_delete import DeleteBackups
 from hawkfish_plugin.operations.backup_restore import RestoreBackup
@@ -90,6 +91,14 @@ class Work:
             self._foundations.backup_table,
             self._delete_backups,
             self._foundations.conf,
+        )
+
+    @functools.cached_property
+    def adoption(self) -> Adoption:
+        return Adoption(
+            self._foundations.driver,
+            self._foundations.backup_table,
+            self._foundations.tasks,
         )
 
     @functools.cached_property

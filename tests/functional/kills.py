@@ -9,19 +9,13 @@ no group snapshot may be half, no file may belong to nothing, and each disk has
 to hold what it must.
 """
 
-import argparse
 import collections
 import contextlib
-import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import libvirt
@@ -30,24 +24,19 @@ import requests
 
 from tests.functional.conftest import SMALL, System
 from tests.functional.emulator import Emulator
+from tests.functional.killing import VICTIMS, Broken, killing, play
 from tests.functional.labs import ServedGroup
 from tests.lab import domains
 from tests.lab.host import Host
-from tests.lab.roots import default
-from tests.waiting import patience, wait_for
+from tests.waiting import wait_for
 
 MEMBERS = 3
 MOST_SNAPSHOTS = 3
-VICTIMS = ('emulator', 'libvirtd', 'qemu')
 _DEVICE = '/machine/peripheral/virtio-disk0/virtio-backend'
 # How long each operation takes, until one has been seen.
 _SECONDS = {'create': 1.0, 'revert': 3.0, 'delete': 1.0}
 # What says that a system is left in a state that its messages tell.
 _TOLD = {'GroupRevertNotUndone', 'GroupCreateNotUndone'}
-
-
-class Broken(Exception):
-    """What must hold does not."""
 
 
 class World:
@@ -82,7 +71,8 @@ class World:
         after = self.rng.uniform(0, 1.1 * self.seconds[kind])
         last = self._last_task()
         begin = time.monotonic()
-        with self._killing(victim, after):
+        target = self.rng.choice(self.systems).name
+        with killing(self.host, self.emulator, victim, target, after):
             with contextlib.suppress(requests.ConnectionError):
                 self._submit(kind, name)
         task = self._ended(kind, last)
@@ -133,31 +123,6 @@ class World:
         answer = call(name)
         if answer.status_code not in (202, 409, 503):
             raise Broken(f'{kind} {name}: {answer.status_code} {answer.text}')
-
-    @contextlib.contextmanager
-    def _killing(self, victim: str, after: float) -> Iterator[None]:
-        """Kill *victim* so long after the beginning of the block."""
-        emulator = self.emulator.process
-        assert emulator
-        pid = {
-            'emulator': emulator.pid,
-            'libvirtd': self.host.daemon_pid(),
-            'qemu': self.host.qemu_pid(self.rng.choice(self.systems).name),
-        }[victim]
-
-        def kill() -> None:
-            os.kill(pid, signal.SIGKILL)
-
-        timer = threading.Timer(after, kill)
-        timer.start()
-        yield
-        timer.join()
-        if victim == 'emulator':
-            emulator.wait(patience(60))
-            self.emulator.start()
-        elif victim == 'libvirtd':
-            wait_for(lambda: self.host.daemon_pid() != pid)
-            self.host.start_daemon()
 
     def _ended(self, kind: str, last: int) -> dict[str, Any] | None:
         """The task of the round, when all tasks have ended."""
@@ -238,7 +203,7 @@ class World:
         if found != self.now:
             raise Broken(f'the disks hold {found}, not {self.now}')
 
-    def check_snapshots(self) -> None:
+    def check_all(self) -> None:
         """Each snapshot brings back what it has captured."""
         for name in sorted(self.snapshots):
             self.group.revert(name)
@@ -291,40 +256,7 @@ class World:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--kills', type=int, default=200)
-    parser.add_argument('--minutes', type=float, help='end after so many')
-    parser.add_argument(
-        '--seed',
-        type=int,
-        default=random.SystemRandom().randrange(10**6),
-        help='what is chosen; by default a new one',
-    )
-    parser.add_argument('--release', default=default()[0])
-    arguments = parser.parse_args()
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    until = time.monotonic() + 60 * (arguments.minutes or 10**6)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Host('kills', arguments.release) as host,
-    ):
-        world = World(host, pathlib.Path(folder), arguments.seed)
-        played = 0
-        try:
-            while played < arguments.kills and time.monotonic() < until:
-                played += 1
-                print(f'{played}: {world.play()}', flush=True)
-            world.check_snapshots()
-        except (Broken, AssertionError) as exc:
-            print(f'seed {arguments.seed}, round {played}: {exc}')
-            print(world.emulator.log())
-            return 1
-        finally:
-            world.stop()
-    for what, count in sorted(world.counts.items()):
-        print(f'{count:5} {what}')
-    print(f'seed {arguments.seed}: all is well after {played} kills')
-    return 0
+    return play(World, 'kills', __doc__)
 
 
 if __name__ == '__main__':

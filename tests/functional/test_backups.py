@@ -247,6 +247,51 @@ def test_a_backup_goes_over_its_system(make_system, emulator):
     assert content_of(system.host, system.sources()[0]) == present
 
 
+def test_another_host_finds_the_backups(make_system, emulator, host, tmp_path):
+    """One that never saw them, as after the list of them was lost."""
+    model = small(make_system)
+    system = model.system
+    model.write(1, 0, 8)
+    back_up(emulator, system, Description='words')
+    model.write(2, 9)
+    second, checksum = back_up(emulator, system), model.checksum()
+    emulator.stop()
+    other = Emulator(tmp_path, host.uri, OS_BACKUP__REPOSITORY=POOL)
+    other.start()
+    try:
+        wait_for(lambda: len(listed(other, system)) == 2, 'the backups')
+        found = listed(other, system)
+        third = back_up(other, system)
+        assert restored(other, system, found[1]) == checksum
+    finally:
+        other.stop()
+        emulator.start()
+
+    assert found[0]['Description'] == 'words'
+    assert found[1]['Files'] == second['Files']
+    assert third['BackupType'] == 'Incremental'
+    assert third['Links']['Parent']['@odata.id'] == found[1]['@odata.id']
+
+
+def test_a_disk_that_leads_elsewhere_is_not_restored(
+    make_system, emulator, host, repository
+):
+    """Whoever writes to the repository does not read the host's files."""
+    system = small(make_system).system
+    backup = back_up(emulator, system)
+    (disk,) = (f for f in backup['Files'] if f['Role'] == 'Disk')
+    inside(
+        host,
+        f'cd {FOLDER}; qemu-img create -q -f qcow2 -F raw -b /etc/passwd '
+        f'{disk["Path"]} 32M',
+    )
+
+    answer = emulator.wait(act(emulator, backup, 'Restore', Name='leading'))
+
+    assert message_ids(answer) == ['BackupDamaged']
+    assert '/etc/passwd' in answer.text
+
+
 def test_deleted_snapshots_keep_the_chain(make_system, emulator):
     """What is merged, on and off, is known to the next increment."""
     model = small(make_system)

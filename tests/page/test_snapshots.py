@@ -202,6 +202,22 @@ def test_export(hand, emulator):
     assert emulator.services.exports.list(Owner(emulator.system)) == []
 
 
+def test_verify(hand, emulator):
+    """A verification is begun, and its result is among the details."""
+    emulator.created(Name='clean')
+    page = hand.page
+    go_to(hand, 'fake')
+    hand.stand_on(row(page, 'clean'))
+    hand.press(button(page, 'Verify'))
+    expect(page.get_by_role('dialog')).to_contain_text('isolated clone')
+    hand.press(button(page, 'Verify'))
+    expect(page.get_by_role('dialog')).to_have_count(0)
+
+    expect(page.get_by_role('region', name='Details')).to_contain_text(
+        'Passed,'
+    )
+
+
 @pytest.fixture
 def repository(emulator):
     """Where backups go; none is left there."""

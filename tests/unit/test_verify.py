@@ -325,3 +325,20 @@ def test_the_command_shows_what_was_found(emulator, hawkfish, tmp_path):
     assert picture.exists()
     _, out, _ = hawkfish('snapshot', 'list', 'fake', '--long')
     assert 'Verify Result' in out and 'Failed' in out
+
+
+def test_the_sdk_has_a_deadline_for_each_check(emulator):
+    """That of all is for those that have none of their own."""
+    emulator.created(Name='a')
+    found = client.HawkFish(emulator.url).snapshots('fake').get('a')
+
+    found.verify(
+        agent=True, deadline=9, deadlines={'Agent': 60.0, 'Console': 7}
+    ).wait(60)
+
+    task = max(emulator.services.tasks.list(), key=lambda one: one.id)
+    assert task.arguments['request']['deadlines'] == {
+        'Agent': 60,
+        'Console': 7,
+        'Command': 9,
+    }

@@ -5,11 +5,15 @@ What the driver does with backups; see ``drivers.backups``.
 A part of the driver, which has the connections and the options.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup, BackupRequest
+from hawkfish_plugin.drivers.backups import (
+    Backup,
+    BackupRequest,
+    Described,
+)
 from hawkfish_plugin.drivers.importing import ImportRequest
 from hawkfish_plugin.drivers.libvirt import (
     backup,
@@ -53,6 +57,16 @@ class Backups(Part):
 
         with self._hypervisor.host(contract.VERIFY_BACKUP) as host:
             repository.verify(host, chain, check)
+
+    def stored_backups(self) -> Collection[str]:
+        with self._hypervisor.host(contract.BACKUP) as host:
+            pool = repository.configured(host, self._conf)
+            return repository.Repository(host, pool).tokens()
+
+    def read_manifest(self, token: str) -> Described:
+        with self._hypervisor.host(contract.BACKUP) as host:
+            pool = repository.configured(host, self._conf)
+            return repository.Repository(host, pool).read_manifest(token)
 
     def definition_of(self, backup: Backup) -> str:
         with self._hypervisor.host(contract.RESTORE) as host:

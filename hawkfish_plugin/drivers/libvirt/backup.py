@@ -10,8 +10,8 @@ off is read by a QEMU that runs for that alone (see ``offline``).
 
 import contextlib
 import dataclasses
-import json
 import posixpath
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +22,11 @@ from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup, BackupRequest
+from hawkfish_plugin.drivers.backups import (
+    Backup,
+    BackupRequest,
+    Described,
+)
 from hawkfish_plugin.drivers.libvirt import (
     agent,
     backup_jobs,
@@ -277,9 +281,13 @@ class _Making:
     def _describe(self, made: Backup) -> None:
         """Leave beside the files what they are."""
         system = self.reader.system
-        known = {'System': system.name, 'UUID': system.uuid, **made.dump()}
-        data = json.dumps(known, indent=1).encode()
-        self.repository.write(f'{filenames.backup(made.token)}.json', data)
+        described = Described(
+            contract.System(system.uuid, system.name),
+            made,
+            self.request.description,
+            time.time(),
+        )
+        self.repository.write_manifest(described)
 
 
 def _tidy(domain: Domain, token: str, others: bool) -> None:

@@ -48,13 +48,12 @@ class Plan:
     memory: bool = False
 
     def files(self, token: str) -> list[str]:
-        begin = filenames.backup(token)
         disks = [self.repository.disk(token, t) for t in self.capacities]
         return [
             *disks,
             *self.copies.values(),
-            f'{begin}.xml',
-            f'{begin}.json',
+            f'{filenames.backup(token)}.xml',
+            filenames.manifest(token),
         ]
 
 

@@ -32,6 +32,7 @@ _MERGER = '6861776b6669'
 _CLONE = '6861776b6676-8000-8000'.replace('-', '')
 _TRANSIENT_POOL = re.compile(_PREFIX + '([0-9a-f]{32}|[0-9a-f]{12}-source)')
 _EXPORT_ENDING = '.export'
+_MANIFEST = re.compile(r'hawkfish-backup-([0-9a-f]{12})\.json')
 _BACKUP = re.compile(
     r'hawkfish-backup-[0-9a-f]{12}'
     r'(-\w+\.qcow2|\.(nvram|varstore|tpm)\.gz|\.xml|\.json)'
@@ -87,6 +88,17 @@ def export_folder(folder: str, token: str) -> str:
 def backup(token: str) -> str:
     """What the names of all files of a backup begin with."""
     return f'{_PREFIX}backup-{token}'
+
+
+def manifest(token: str) -> str:
+    """The manifest of a backup."""
+    return f'{backup(token)}.json'
+
+
+def token_of_manifest(path: str) -> str | None:
+    """The token of the backup whose manifest it is; None of another file."""
+    found = _MANIFEST.fullmatch(posixpath.basename(path))
+    return found and found[1]
 
 
 def is_of_backup(path: str) -> bool:

@@ -322,11 +322,7 @@ class _Planner:
         return not set(map(self._of, disk.chain)).isdisjoint(after)
 
     def _was_discarded(self, disk: _Disk) -> bool:
-        """
-        Whether another disk is there, and nothing of what came after.
-
-        As an import over the system leaves it.
-        """
+        """Whether nothing came after that is there, as after an import."""
         after = self._after(disk)
         if not disk.chain or not after:
             return False

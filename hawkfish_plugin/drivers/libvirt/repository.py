@@ -16,8 +16,8 @@ from oslo_config import cfg
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import Member
-from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.backups import Backup
+from hawkfish_plugin.drivers import backup_manifest, contract
+from hawkfish_plugin.drivers.backups import Backup, Described
 from hawkfish_plugin.drivers.libvirt import (
     filenames,
     imports,
@@ -75,6 +75,30 @@ class Repository:
         """Let the new file *name* hold *data*."""
         self._host.storage.make_file(self.path(name), len(data))
         self._host.storage.write_at(self.path(name), 0, data)
+
+    def write_manifest(self, described: Described) -> None:
+        """Leave beside the files of a backup what they are."""
+        name = filenames.manifest(described.made.token)
+        self.write(name, backup_manifest.render(described))
+
+    def tokens(self) -> set[str]:
+        """The tokens of the backups that have a manifest."""
+        found = map(
+            filenames.token_of_manifest,
+            self._host.storage.listing(self.folder),
+        )
+        return {token for token in found if token}
+
+    def read_manifest(self, token: str) -> Described:
+        """See ``backups.BacksUp.read_manifest``."""
+        name = filenames.manifest(token)
+        data = self.read(name, backup_manifest.MOST_BYTES + 1) or b''
+        try:
+            return backup_manifest.read(
+                data, token, self.pool, filenames.backup(token)
+            )
+        except backup_manifest.Refused as exc:
+            raise exceptions.BackupDamaged(self.path(name), str(exc)) from exc
 
     def has(self, name: str) -> bool:
         return self._host.storage.exists(self.path(name))
@@ -181,6 +205,23 @@ def _of(host: Host, backup: Backup) -> Repository:
     return Repository(host, backup.pool)
 
 
+def check_disks(host: Host, chain: Iterable[Backup]) -> None:
+    """
+    Raise BackupDamaged where a disk of *chain* leads to other files.
+
+    Whoever can write to the repository could have files of the host read.
+    """
+    for backup in chain:
+        repository = _of(host, backup)
+        for member in backup.members:
+            if member.role == manifest.DISK:
+                reason = _disk_flaw(repository, backup, member)
+                if reason:
+                    raise exceptions.BackupDamaged(
+                        repository.path(member.name), reason
+                    )
+
+
 def read_definition(host: Host, backup: Backup) -> str:
     """The definition in *backup*; raises BackupDamaged."""
     repository = _of(host, backup)
@@ -199,5 +240,6 @@ def read_definition(host: Host, backup: Backup) -> str:
 def remove(host: Host, backup: Backup) -> None:
     """Remove the files of *backup*, those that are there."""
     repository = _of(host, backup)
+    # Without its manifest it is none any more, for other hosts as well.
     names = [one.name for one in backup.members]
-    repository.remove([*names, f'{filenames.backup(backup.token)}.json'])
+    repository.remove([filenames.manifest(backup.token), *names])

@@ -28,7 +28,7 @@ from hawkfish_plugin.drivers.libvirt import (
     pools,
 )
 from hawkfish_plugin.drivers.libvirt.hosts import Host
-from hawkfish_plugin.drivers.libvirt.repository import Repository
+from hawkfish_plugin.drivers.libvirt.repository import Repository, check_disks
 from hawkfish_plugin.records import Record
 
 _NAME = contract.RESTORE
@@ -68,7 +68,7 @@ def run(
         journal = RestoreJournal(files, [one.dump() for one in wanted])
         context.step('prepare', journal)
         try:
-            _copy(host, chain[0], files, context)
+            _copy(host, chain, files, context)
             imports.make(host, request, files, wanted, context)
         except (libvirt.libvirtError, exceptions.HawkFishError):
             if host.is_alive:
@@ -78,10 +78,12 @@ def run(
 
 def _copy(
     host: Host,
-    backup: Backup,
+    chain: Sequence[Backup],
     files: Mapping[str, str],
     context: contract.TaskContext,
 ) -> None:
+    check_disks(host, chain)
+    backup = chain[0]
     repository = Repository(host, backup.pool)
     whole = sum(one.size for one in backup.members) or 1
     done = 0
@@ -141,7 +143,7 @@ def fetch(
     """See ``backups.BacksUp.fetch_backup``."""
     with hypervisor.host(_NAME, context.check_active) as host:
         try:
-            _copy(host, chain[0], files, context)
+            _copy(host, chain, files, context)
         except (libvirt.libvirtError, exceptions.HawkFishError):
             if host.is_alive:
                 leftovers.remove(host, files.values(), context)
