@@ -66,7 +66,7 @@ def test_a_refused_request(safe, what):
 def test_a_task_that_is_refused(safe, operation):
     """A task that meets it in its turn records it as well."""
     before = len(told(safe))
-    with safe.services.locks.system(safe.system, 0):
+    with safe.services.locks.system(safe.system, 10):
         answer = REFUSED[operation](safe)
         safe.driver.outdate(safe.system)
 
@@ -81,7 +81,7 @@ def test_a_request_while_a_task_changes_the_system(safe, what):
     """What a task is the cause of is over when their turn comes."""
     safe.behaviour.power_state = 'On'
     before = len(told(safe))
-    with safe.services.locks.system(safe.system, 0):
+    with safe.services.locks.system(safe.system, 10):
         first = safe.create(Name='first')
         safe.driver.outdate(safe.system)
         second = REFUSED[what](safe)
@@ -110,4 +110,5 @@ def test_a_settled_operation(safe):
     ended = safe.wait(answer)
 
     assert message_ids(ended) == ['OperationInterrupted']
-    assert len(told(safe)) == before + 1
+    # It is looked for after the end of the task.
+    wait_for(lambda: len(told(safe)) == before + 1, 'the event')

@@ -467,7 +467,7 @@ def test_systems_are_locked(emulator, monkeypatch):
         system: ('PATCH', {'IndicatorLED': 'Off'}),
         update: ('POST', {'ImageURI': 'http://a/b', 'Targets': [system]}),
     }
-    with emulator.app.extensions['hawkfish'].locks.system(UUID, 0):
+    with emulator.app.extensions['hawkfish'].locks.system(UUID, 10):
         for url, (method, body) in changes.items():
             refused = requests.request(method, url, json=body)
 

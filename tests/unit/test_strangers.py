@@ -127,7 +127,7 @@ def test_an_image_is_not_put_in_while_an_operation_runs(
     """The definition is changed under the lock, and nothing else is said."""
     monkeypatch.setattr(locks, 'REQUEST_TIMEOUT', 0.2)
     images.go_on.set()
-    with emulator.services.locks.system(emulator.system, 0):
+    with emulator.services.locks.system(emulator.system, 10):
         refused = insert(emulator, images)
     media = requests.get(
         f'{emulator.url}{ROOT}/Systems/{emulator.system}/VirtualMedia/Cd',
@@ -384,7 +384,9 @@ def test_a_hidden_system_looks_like_none(hidden, method, path, busy):
 
     with contextlib.ExitStack() as stack:
         if busy:
-            stack.enter_context(hidden.services.locks.system(hidden.system, 0))
+            stack.enter_context(
+                hidden.services.locks.system(hidden.system, 10)
+            )
         for name in (hidden.system, hidden.system_name):
             assert answer(name) == answer('nothing')
 
@@ -409,7 +411,7 @@ def test_no_list_names_a_hidden_system(hidden, path):
 
 def test_no_update_tells_of_a_hidden_system(hidden):
     """It is not there to be updated."""
-    with hidden.services.locks.system(hidden.system, 0):
+    with hidden.services.locks.system(hidden.system, 10):
         refused = requests.post(
             f'{hidden.url}{ROOT}/UpdateService/Actions/'
             'UpdateService.SimpleUpdate',
