@@ -34,8 +34,9 @@ class EndJournal(Record):
     to_follow: bool = False
 
 
-IS_TO_FOLLOW = "IFNULL(json_extract(journal, '$.to_follow'), 0)"
-"""The same in SQL."""
+IS_TO_FOLLOW = """IFNULL(CASE WHEN json_valid(journal)
+    THEN json_extract(journal, '$.to_follow') END, 0)"""
+"""The same in SQL; False of a row that is damaged."""
 
 
 def journal(task: Task, outcome: Outcome, followed: bool) -> Mapping[str, Any]:

@@ -155,8 +155,8 @@ class Emulator(Monitors):
         return [
             (row['id'], row['operation'])
             for row in self.database.query(
-                'SELECT id, operation FROM tasks WHERE ended IS NULL OR CASE '
-                f'WHEN json_valid(journal) THEN {IS_TO_FOLLOW} END'
+                'SELECT id, operation FROM tasks WHERE ended IS NULL '
+                f'OR {IS_TO_FOLLOW}'
             )
         ]
 

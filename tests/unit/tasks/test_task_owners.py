@@ -4,6 +4,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from hawkfish_plugin import db
 from hawkfish_plugin.tasks.task import (
     COMPLETED,
@@ -34,6 +36,24 @@ def test_the_oldest_ended_tasks_are_forgotten(tmp_path, configured, work):
 
     # The end of a task and the forgetting of others are one transaction.
     assert [task.snapshot for task in table.list()] == ['held', 's3', 's4']
+
+
+@pytest.mark.parametrize('journal', ['{broken', '[1]', b'\xff\xfe', '7'])
+def test_a_damaged_journal_lets_others_end(
+    tmp_path, configured, work, journal
+):
+    """It is forgotten in its turn; what follows others is found as well."""
+    configured('OS_TASKS__KEEP_COMPLETED', '1')
+    table = open_table(tmp_path)
+    table.start(work.operations())
+    damaged = ended(table, submit(table, 'a', kind='warn'))
+    with db.Database(tmp_path).transaction() as connection:
+        connection.execute('UPDATE tasks SET journal = ?', (journal,))
+
+    assert not table.to_follow()
+    last = ended(table, submit(table, 'b', kind='warn'))
+
+    assert [task.id for task in table.list()] == [last.id] != [damaged.id]
 
 
 def test_active_tasks_are_found_by_their_snapshot(table):
