@@ -198,8 +198,9 @@ def _purge(
 ) -> None:
     begun = service.purge(world, system, rng)
     ended = _end(world, begun, tell)
-    if 'DiskDataKept' in ended and 'SnapshotCloned' in ended:
-        # What it has kept stands on a file of the next snapshot.
+    if 'SnapshotCloned' in ended:
+        # What it has kept and named, or a layer of the operator's that was
+        # above what is deleted, stands on a file of the next snapshot.
         check_files(world)
         _clean_up(world)
         begun = service.purge(world, system, rng)
