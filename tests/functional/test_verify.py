@@ -492,6 +492,22 @@ def test_libvirtd_is_killed(proved, emulator, seconds, step, name):
     assert proved.read() == {'captured'}
 
 
+def test_libvirtd_is_killed_when_all_is_checked(proved, emulator):
+    """The result is known, and the clone is removed all the same."""
+    host = proved.host
+    with unharmed(proved, 'm'):
+        emulator.order('sleep=5', 'verify', 'finish')
+        accepted = begin(emulator, proved, 'm')
+        emulator.wait_ordered()
+        os.kill(host.daemon_pid(), signal.SIGKILL)
+        wait_for(lambda: not host.daemon_pid())
+        host.start_daemon()
+        answer = emulator.wait(accepted)
+        wait_for(lambda: not left(host), lambda: str(left(host)))
+    assert answer.status_code == 200, answer.text
+    assert snapshot(emulator, proved, 'm')['VerifyResult'] == 'Passed'
+
+
 @pytest.mark.parametrize('name', ['m', 'd'])
 def test_the_qemu_of_the_clone_is_killed(proved, emulator, name):
     """The check that it runs fails."""

@@ -280,18 +280,27 @@ def _removing(
     """Remove the clone at the end of the block; settle can do it later."""
     try:
         yield
-    finally:
+    except BaseException:
         # Also where the task was abandoned: it is ours alone.
         if host.is_alive:
-            try:
-                _remove(host, journal)
-            except libvirt.libvirtError as exc:
-                host.raise_if_lost(exc)
-                context.add_message(
-                    messages.CLONE_NOT_REMOVED,
-                    journal.folder,
-                    errors.text(exc).rstrip('.'),
-                )
+            _remove_or_tell(host, journal, context)
+        raise
+    # Without libvirtd it fails, and the task is settled.
+    _remove_or_tell(host, journal, context)
+
+
+def _remove_or_tell(
+    host: Host, journal: VerifyJournal, context: contract.TaskContext
+) -> None:
+    try:
+        _remove(host, journal)
+    except libvirt.libvirtError as exc:
+        host.raise_if_lost(exc)
+        context.add_message(
+            messages.CLONE_NOT_REMOVED,
+            journal.folder,
+            errors.text(exc).rstrip('.'),
+        )
 
 
 def remove(host: Host, journal: Mapping[str, Any]) -> None:

@@ -176,6 +176,15 @@ class Pool:
             raise error(libvirt.VIR_ERR_NO_STORAGE_VOL)
         return Volume(self._libvirtd, folder, name)
 
+    def createXMLFrom(self, text, volume, flags=0):
+        if volume.name() in self._libvirtd.endless:
+            self._libvirtd.released.wait()
+        path = posixpath.join(self.folder, xml.parse(text).findtext('name'))
+        return Volume(
+            self._libvirtd,
+            *posixpath.split(self._libvirtd.file(path, data=volume.file.data)),
+        )
+
     def destroy(self):
         self.active = False
 
@@ -272,7 +281,8 @@ class Libvirtd:
     *folders* are the files by name, by their folder: a folder that is there
     twice has two paths.  Who looks into one of *hung* waits for
     ``released``, and from then on whoever asks for all pools; one of
-    *unreadable* cannot be read.  *read* are the paths of the volumes that were
+    *unreadable* cannot be read, and the copy of a file in *endless* has no end
+    before that either.  *read* are the paths of the volumes that were
     read.
     """
 
@@ -280,7 +290,7 @@ class Libvirtd:
         self.folders = {}
         self.pools = {}
         self.domains = []
-        self.hung, self.unreadable = set(), set()
+        self.hung, self.unreadable, self.endless = set(), set(), set()
         self.uri = 'qemu+ssh://elsewhere/system'
         self.device_links = {}
         self._waiting = False
@@ -376,6 +386,9 @@ class Libvirtd:
         if name not in self.pools:
             raise error(libvirt.VIR_ERR_NO_STORAGE_POOL)
         return self.pools[name]
+
+    def storagePoolLookupByUUIDString(self, uuid):
+        raise error(libvirt.VIR_ERR_NO_STORAGE_POOL)
 
     def storagePoolLookupByTargetPath(self, folder):
         for pool in self.listAllStoragePools():
