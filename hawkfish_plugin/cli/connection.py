@@ -123,7 +123,14 @@ def connect(given: Mapping[str, Any]) -> Connection:
 def clouds_file() -> pathlib.Path:
     """Return the path of the file with the named services of this user."""
     home = os.environ.get('XDG_CONFIG_HOME') or '~/.config'
-    return pathlib.Path(home, 'hawkfish', 'clouds.yaml').expanduser()
+    path = pathlib.Path(home, 'hawkfish', 'clouds.yaml')
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise errors.CommandError(
+            f'{path}: this user has no home directory; set HOME or '
+            'XDG_CONFIG_HOME.'
+        ) from None
 
 
 def _dest(name: str) -> str:
