@@ -149,7 +149,8 @@ def _url_option(text: str) -> str:
     return text
 
 
-def _is_true(text: str) -> bool:
+def is_true(text: str) -> bool:
+    """Return whether *text*, of a variable, means yes."""
     return text.strip().lower() in ('1', 'true', 'yes', 'on')
 
 
@@ -159,7 +160,7 @@ def _from_environment() -> Connection:
         raise errors.CommandError(
             f'HAWKFISH_URL: {url!r} does not start with http:// or https://'
         )
-    insecure = _is_true(os.environ.get('HAWKFISH_INSECURE', ''))
+    insecure = is_true(os.environ.get('HAWKFISH_INSECURE', ''))
     return Connection(
         url,
         os.environ.get('HAWKFISH_USERNAME') or None,
