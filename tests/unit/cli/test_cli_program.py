@@ -181,6 +181,25 @@ def test_help_is_quick():
         assert name in done.stdout
 
 
+def test_a_list_loads_what_it_needs(emulator):
+    """What other commands and the emulator need costs a list no time."""
+    script = (
+        'import atexit, sys\n'
+        'from hawkfish_plugin.cli import app\n'
+        "others = {'cmd2', 'flask', 'humanfriendly', 'isodate',\n"
+        "    'jsonschema', 'oslo_config', 'pytimeparse', 'rich',\n"
+        "    'sushy_tools', 'yaml', 'hawkfish_plugin.plugin',\n"
+        "    'hawkfish_plugin.cli.completion'}\n"
+        'atexit.register(lambda: print(others & set(sys.modules)))\n'
+        f"app.main(['--url', '{emulator.url}', 'snaps-ls', 'fake'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True
+    )
+
+    assert done.stdout.endswith('set()\n'), done.stdout
+
+
 def test_help_of_a_command(run):
     """``--help`` after a command explains that command."""
     status, out, _ = run('snapshot', 'create', '--help')
