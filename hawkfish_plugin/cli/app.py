@@ -13,6 +13,8 @@ import difflib
 import functools
 import io
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
 DISTRIBUTION = 'hawkfish-snapshots'
 COMMANDS = 'openstack.hawkfish.v1'
 NAME = 'hawkfish'
+
+
+_INSIDES = ('sushy', 'stevedore', 'cliff', 'asyncio')
+
+
+def _is_request(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith('Starting new HTTP')
 
 
 class Commands(commandmanager.CommandManager):
@@ -90,6 +99,10 @@ class HawkFishApp(app.App):
             # Otherwise "hawkfish snapshot list --help" explains hawkfish.
             deferred_help=True,
         )
+        # That of cliff knows one shell, and no names.
+        self.command_manager.commands['complete'] = metadata.EntryPoint(
+            'complete', 'hawkfish_plugin.cli.completion:Complete', COMMANDS
+        )
         self._worst_status = 0
 
     def build_option_parser(
@@ -109,10 +122,18 @@ class HawkFishApp(app.App):
 
     def configure_logging(self) -> None:
         super().configure_logging()
-        if self.options.verbose_level < 2:
-            # They log each error that the command is about to report.
-            logging.getLogger('sushy').setLevel(logging.CRITICAL)
-            logging.getLogger('urllib3').setLevel(logging.CRITICAL)
+        # They log each error that the command is about to report.
+        quiet = {'sushy': logging.CRITICAL, 'urllib3': logging.CRITICAL}
+        if self.options.verbose_level == 2:
+            # It shows the requests, not what Python does for them.
+            quiet = dict.fromkeys(_INSIDES, logging.WARNING)
+            quiet['urllib3'] = logging.DEBUG
+            requests = logging.getLogger('urllib3.connectionpool')
+            requests.addFilter(_is_request)
+        elif self.options.verbose_level > 2:
+            quiet = {}
+        for name, level in quiet.items():
+            logging.getLogger(name).setLevel(level)
 
     def clean_up(
         self, cmd: Any, result: int, err: BaseException | None
@@ -179,6 +200,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write_anything(stream)
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
-        return HawkFishApp().run(arguments)
+        status = HawkFishApp().run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try it again at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     finally:
         root.handlers[:] = handlers
+    return status

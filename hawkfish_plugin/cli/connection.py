@@ -123,7 +123,14 @@ def connect(given: Mapping[str, Any]) -> Connection:
 def clouds_file() -> pathlib.Path:
     """Return the path of the file with the named services of this user."""
     home = os.environ.get('XDG_CONFIG_HOME') or '~/.config'
-    return pathlib.Path(home, 'hawkfish', 'clouds.yaml').expanduser()
+    path = pathlib.Path(home, 'hawkfish', 'clouds.yaml')
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise errors.CommandError(
+            f'{path}: this user has no home directory; set HOME or '
+            'XDG_CONFIG_HOME.'
+        ) from None
 
 
 def _dest(name: str) -> str:
@@ -142,7 +149,8 @@ def _url_option(text: str) -> str:
     return text
 
 
-def _is_true(text: str) -> bool:
+def is_true(text: str) -> bool:
+    """Return whether *text*, of a variable, means yes."""
     return text.strip().lower() in ('1', 'true', 'yes', 'on')
 
 
@@ -152,7 +160,7 @@ def _from_environment() -> Connection:
         raise errors.CommandError(
             f'HAWKFISH_URL: {url!r} does not start with http:// or https://'
         )
-    insecure = _is_true(os.environ.get('HAWKFISH_INSECURE', ''))
+    insecure = is_true(os.environ.get('HAWKFISH_INSECURE', ''))
     return Connection(
         url,
         os.environ.get('HAWKFISH_USERNAME') or None,

@@ -8,7 +8,7 @@ that the user gives; systems work on each of them in parallel.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
@@ -16,6 +16,7 @@ from hawkfish_plugin.cli import (
     many,
     options,
     selection,
+    snapshots,
     tables,
     waiting,
 )
@@ -33,6 +34,11 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
     A system keeps its current state. If a snapshot cannot be deleted, the
     command continues with the others. SECONDS apply to each snapshot.
     """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        options.add_dry_run(parser)
+        return parser
 
     def add_systems(
         self, parser: argparse.ArgumentParser, chosen: Any
@@ -71,10 +77,18 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         chosen, names = self.select(parsed_args), parsed_args.snapshots
+        if parsed_args.dry_run:
+            return snapshots.GOING, self._going(chosen, names)
+        self.confirm(
+            chosen,
+            parsed_args,
+            f'Delete {", ".join(names)} of',
+            '',
+            'The states that the snapshots hold are lost.',
+        )
         if chosen.single:
             rows = self._delete_each(chosen.targets[0].identity, parsed_args)
             return COLUMNS, tables.Rows(rows, len(names))
-        self.confirm(chosen, parsed_args, f'Delete {", ".join(names)} of')
         rows = []
         for name in names:
             handles = self.try_each(chosen, self._submit(name))
@@ -86,8 +100,23 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
         asked = len(names) * len(chosen.targets)
         return ('System', *COLUMNS), tables.Rows(rows, asked)
 
+    def _going(
+        self, chosen: selection.Selection, names: Sequence[str]
+    ) -> tables.Rows:
+        rows = []
+        for name in names:
+            found = self.try_each(chosen, self._find(name))
+            rows += [
+                (target.name, *snapshots.going(snapshot))
+                for target, snapshot in found.items()
+            ]
+        return tables.Rows(rows, len(names) * len(chosen.targets))
+
+    def _find(self, name: str) -> 'Callable[[str], client.Snapshot]':
+        return lambda system: self.client.snapshots(system).get(name)
+
     def _submit(self, name: str) -> many.Submit:
-        return lambda system: self.client.snapshots(system).get(name).delete()
+        return lambda system: self._find(name)(system).delete()
 
     def _delete_each(
         self, system: str, parsed_args: argparse.Namespace

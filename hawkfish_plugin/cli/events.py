@@ -9,7 +9,11 @@ is lost; this module only reports the loss.
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+import os
+import select
+import signal
+import threading
+from typing import TYPE_CHECKING, TextIO
 
 from hawkfish_plugin.cli import base, output, times
 
@@ -66,6 +70,7 @@ class WatchEvents(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         form = FORMATS[parsed_args.format]
+        _end_with_reader(self.app.stdout)
         stream = self.client.events(
             parsed_args.after, parsed_args.filter, self._tell_of_loss
         )
@@ -75,3 +80,23 @@ class WatchEvents(base.Command):
 
     def _tell_of_loss(self) -> None:
         self.app.LOG.warning('The event stream was lost; reconnecting.')
+
+
+def _end_with_reader(stream: TextIO) -> None:
+    """
+    End the program as soon as nobody reads *stream* any more.
+
+    A write would tell it as well, but there may be no event for hours.
+    """
+    try:
+        poll = select.poll()
+        poll.register(stream, 0)
+    except (OSError, ValueError):
+        # It is no file, as in a test.
+        return
+
+    def wait() -> None:
+        poll.poll()
+        os._exit(128 + signal.SIGPIPE)
+
+    threading.Thread(target=wait, daemon=True).start()

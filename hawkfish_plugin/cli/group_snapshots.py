@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
+    asking,
     base,
     cells,
     options,
@@ -218,7 +219,9 @@ class SetSnapshot(OfSnapshot, tables.ShowOne):
         return _fields(self.snapshot(parsed_args).update(**changes))
 
 
-class RevertSnapshot(waiting.WaitOption, OfSnapshot, tables.ShowOne):
+class RevertSnapshot(
+    waiting.WaitOption, OfSnapshot, asking.Asking, tables.ShowOne
+):
     """
     Revert all systems of a group to a snapshot; show the task.
 
@@ -245,6 +248,11 @@ class RevertSnapshot(waiting.WaitOption, OfSnapshot, tables.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        self.ask(
+            parsed_args,
+            f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',
+            'Everything that its systems have written since is lost.',
+        )
         handle = self.snapshot(parsed_args).revert(
             parsed_args.power,
             parsed_args.safety_snapshot,
@@ -255,7 +263,9 @@ class RevertSnapshot(waiting.WaitOption, OfSnapshot, tables.ShowOne):
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class DeleteSnapshots(waiting.WaitOption, OfSnapshots, tables.Lister):
+class DeleteSnapshots(
+    waiting.WaitOption, OfSnapshots, asking.Asking, tables.Lister
+):
     """
     Delete snapshots of a group in all of its systems; list the tasks.
 
@@ -279,6 +289,11 @@ class DeleteSnapshots(waiting.WaitOption, OfSnapshots, tables.Lister):
             return name, task.identity, waiting.state(task)
 
         names = parsed_args.snapshots
+        self.ask(
+            parsed_args,
+            f'Delete {", ".join(names)} of group {parsed_args.group_name}',
+            'The states that the snapshots hold are lost.',
+        )
         rows = self.each(names, delete)
         return self.columns, tables.Rows(rows, len(names))
 

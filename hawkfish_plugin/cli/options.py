@@ -159,6 +159,16 @@ def add_snapshot(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add what shows the snapshots that a command would delete."""
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='Delete nothing; show what would be deleted, how much space is '
+        'freed at least, and what stands in the way.',
+    )
+
+
 def needs(found: Iterable[dict[str, Any]]) -> list[str]:
     """Return how much of what each folder has would be needed."""
     return [

@@ -14,7 +14,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import base, errors, missing, output
+from hawkfish_plugin.cli import asking, base, errors, missing
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -130,43 +130,26 @@ class OfSystems(base.Command):
         return bool(_found(self._known(), word))
 
 
-class Confirmed(OfSystems):
+class Confirmed(OfSystems, asking.Asking):
     """A command that discards data; it asks, if systems were not named."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--yes',
-            action='store_true',
-            help='Do not ask before changing systems that --all or a glob '
-            'has selected.',
-        )
-        return parser
 
     def confirm(
         self,
         selection: Selection,
         parsed_args: argparse.Namespace,
         verb: str,
-        rest: str = '',
+        rest: str,
+        lost: str,
     ) -> None:
         """
         Ask whether to do it: *verb*, then the systems, then the *rest*.
 
-        Raises CommandError if the user does not agree, or if there is no
-        terminal to ask at.
+        *lost* is what is lost. Raises CommandError if the user does not
+        agree, or if there is no terminal to ask at.
         """
-        if not selection.guessed or parsed_args.yes:
-            return
         names = ', '.join(t.name for t in selection.targets)
-        question = output.printable(f'{verb} {names} {rest}'.rstrip())
-        stdin = self.app.stdin
-        if not stdin.isatty():
-            raise errors.CommandError(f'{question}: use --yes to confirm.')
-        self.app.stderr.write(f'{question}? [y/N] ')
-        self.app.stderr.flush()
-        if stdin.readline().strip().lower() not in ('y', 'yes'):
-            raise errors.CommandError('Nothing was changed.')
+        question = f'{verb} {names} {rest}'.rstrip()
+        self.ask(parsed_args, question, lost, selection.guessed)
 
 
 def _is_glob(word: str) -> bool:

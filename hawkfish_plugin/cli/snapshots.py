@@ -80,6 +80,17 @@ def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     return tuple(values[name] for name in COLUMNS)
 
 
+GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
+"""What is shown of a snapshot that would be deleted"""
+
+
+def going(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    """Return the values of ``GOING`` after the system."""
+    values = dict(zip(*_fields(snapshot), strict=True))
+    shown = ('Name', 'Created', 'Exclusive Size', 'Locked', 'Referenced By')
+    return tuple(values[name] for name in shown)
+
+
 class OfSnapshot(selection.OfSystems):
     """A command on one snapshot of each system."""
 
@@ -232,13 +243,32 @@ class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
             default=None,
             help='Delete locked snapshots as well.',
         )
+        options.add_dry_run(parser)
         return parser
+
+    def _going(self, chosen: selection.Selection) -> tables.Rows:
+        rows = [
+            (target.name, *going(snapshot))
+            for target in chosen.targets
+            for snapshot in self.client.snapshots(
+                target.identity
+            ).get_members()
+        ]
+        return tables.Rows(rows, len(rows))
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         chosen = self.select(parsed_args)
-        self.confirm(chosen, parsed_args, 'Delete all snapshots of')
+        if parsed_args.dry_run:
+            return GOING, self._going(chosen)
+        self.confirm(
+            chosen,
+            parsed_args,
+            'Delete all snapshots of',
+            '',
+            'All states that the snapshots hold are lost.',
+        )
         return self.operate_on(
             chosen,
             parsed_args,
@@ -317,7 +347,15 @@ class RevertSnapshot(
                 ),
             )
         chosen = self.select(parsed_args)
-        self.confirm(chosen, parsed_args, 'Revert', f'to {name}')
+        self.confirm(
+            chosen,
+            parsed_args,
+            'Revert',
+            f'to {name}',
+            'Everything written since the current snapshot is lost.'
+            if not parsed_args.safety_snapshot
+            else 'What is now is kept in a safety snapshot.',
+        )
         return self.operate_on(
             chosen,
             parsed_args,

@@ -113,6 +113,9 @@ class WaitTask(waiting.Waiting, tables.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Fields:
         task = self.client.task(parsed_args.task)
+        if task.operation is None and waiting.state(task) in waiting.ENDED:
+            # That of the emulator itself has no monitor.
+            return fields(task)
         _, ended = self.wait(task, parsed_args.timeout)
         return fields(ended)
 

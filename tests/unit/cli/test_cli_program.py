@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``hawkfish`` program: its words, its shell, its usage errors."""
+"""
+The ``hawkfish`` program: its words, its shell, its usage errors.
+
+Long, as whatever a terminal or a shell does to it stands together.
+"""
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 
 import bcrypt
+import pexpect
 import pytest
 from sushy_tools.emulator import auth_basic
 from werkzeug import serving
@@ -175,6 +181,25 @@ def test_help_is_quick():
         assert name in done.stdout
 
 
+def test_a_list_loads_what_it_needs(emulator):
+    """What other commands and the emulator need costs a list no time."""
+    script = (
+        'import atexit, sys\n'
+        'from hawkfish_plugin.cli import app\n'
+        "others = {'cmd2', 'flask', 'humanfriendly', 'isodate',\n"
+        "    'jsonschema', 'oslo_config', 'pytimeparse', 'rich',\n"
+        "    'sushy_tools', 'yaml', 'hawkfish_plugin.plugin',\n"
+        "    'hawkfish_plugin.cli.completion'}\n"
+        'atexit.register(lambda: print(others & set(sys.modules)))\n'
+        f"app.main(['--url', '{emulator.url}', 'snaps-ls', 'fake'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True
+    )
+
+    assert done.stdout.endswith('set()\n'), done.stdout
+
+
 def test_help_of_a_command(run):
     """``--help`` after a command explains that command."""
     status, out, _ = run('snapshot', 'create', '--help')
@@ -306,29 +331,137 @@ def test_shell_on_a_terminal(emulator):
     os.close(terminal)
 
 
-def test_completion(tmp_path):
-    """What ``hawkfish complete`` prints completes commands and options."""
-    done = subprocess.run(
-        [*PROGRAM, 'complete'], capture_output=True, text=True
-    )
-    script = """
-_get_comp_words_by_ref() {
-    words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
-    cur=${words[cword]} prev=${words[cword - 1]}
-}
-complete_line() {
-    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
-    _hawkfish
-    echo "${COMPREPLY[*]}"
-}
-complete_line hawkfish snapshot re
-complete_line hawkfish snapshot create --na
-"""
-    completed = subprocess.run(
-        ['bash', '-c', done.stdout + script], capture_output=True, text=True
+@pytest.mark.parametrize(
+    'line, offered',
+    [
+        ('snapshot re', ['revert']),
+        ('snapshot revert fak', ['fake']),
+        ('snapshot revert fake a', ['a one', 'ab']),
+        ('snapshot revert fake ab --power O', ['Off', 'On']),
+        ('snapshot create fake --na', ['--name']),
+        ('group sh', ['show']),
+        ('no such thing ', []),
+        ("snapshot revert 'fake", []),
+    ],
+)
+def test_completion(hawkfish, emulator, line, offered):
+    """Commands, options, their values, systems and snapshots are offered."""
+    for name in ('ab', 'a one'):
+        emulator.created(Name=name)
+    typed = f'hawkfish --url {emulator.url} {line}'
+
+    assert hawkfish('complete', '--line', typed) == (
+        0,
+        ''.join(f'{word}\n' for word in offered),
+        '',
     )
 
-    assert completed.stdout.split() == ['revert', '--name']
+
+def test_completion_in_bash(emulator):
+    """The script needs no other package, and quotes what it offers."""
+    emulator.created(Name='a one')
+    scripts = {
+        shell: subprocess.run(
+            [*PROGRAM, 'complete', '--shell', shell],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for shell in ('bash', 'zsh', 'fish')
+    }
+    line = f'hawkfish --url {emulator.url} snaps-revert fake a'
+    ask = (
+        f'hawkfish() {{ {shlex.join(PROGRAM)} "$@"; }}\n'
+        f'COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}\n'
+        '_hawkfish; printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    offered = subprocess.run(
+        ['bash', '-c', scripts['bash'] + ask], capture_output=True, text=True
+    )
+
+    assert offered.stdout == 'a\\ one\n', offered.stderr
+    assert all('complete --line' in script for script in scripts.values())
+
+
+def test_the_rest_of_verbose(hawkfish, emulator):
+    """``-v`` shows the requests, and nothing of Python."""
+    _, _, err = hawkfish('-v', 'snaps-ls', emulator.system)
+
+    (line,) = [x for x in err.splitlines() if not x.startswith('There are')]
+    assert '"GET /redfish/v1/Systems/' in line
+
+
+def test_no_home(emulator):
+    """A user without a home directory is told, if it is needed."""
+    program = PROGRAM[2].replace(
+        'import sys;',
+        'import sys, pwd;'
+        'pwd.getpwuid = lambda uid: (_ for _ in ()).throw(KeyError(uid));',
+    )
+    kept = {k: v for k, v in os.environ.items() if 'HOME' not in k}
+
+    def run_without(*words):
+        return subprocess.run(
+            [*PROGRAM[:2], program, *words],
+            capture_output=True,
+            text=True,
+            env=kept,
+        )
+
+    plain = run_without('--url', emulator.url, 'system', 'list')
+    named = run_without('--cloud', 'lab', 'system', 'list')
+
+    assert plain.returncode == 0, plain.stderr
+    assert (named.returncode, named.stderr.count('\n')) == (1, 1)
+    assert 'no home directory' in named.stderr
+
+
+@pytest.mark.parametrize(
+    'words', [('event', 'watch', '--after', '0'), ('system', 'list')]
+)
+def test_a_pipe_that_closes(emulator, words):
+    """The command ends without a word, and need not write to notice."""
+    emulator.created(Name='a')
+    program = subprocess.Popen(
+        [*PROGRAM, '--url', emulator.url, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    if words[0] == 'event':
+        program.stdout.readline()
+    program.stdout.close()
+
+    _, told = program.communicate(timeout=60)
+
+    assert (program.returncode, told) == (141, b'')
+
+
+def test_the_task_of_the_emulator_itself(hawkfish):
+    """It has ended, which is no sign of a missing plugin."""
+    status, out, err = hawkfish('task', 'wait', '42')
+
+    assert (status, 'Completed' in out, err) == (0, True, '')
+
+
+def test_tab_in_the_shell(emulator):
+    """TAB completes commands, systems and snapshots."""
+    emulator.created(Name='a-snapshot')
+    shell = pexpect.spawn(
+        PROGRAM[0],
+        [*PROGRAM[1:], '--url', emulator.url],
+        encoding='utf-8',
+        timeout=60,
+        dimensions=(24, 80),
+    )
+    shell.expect(r'\(hawkfish\)')
+    # What is shown is what is new on the screen.
+    shell.send('snaps-sho\t')
+    shell.expect('show|w')
+    shell.send(' fake a-sn\t')
+    shell.expect('snapshot|apshot')
+    shell.send('\r')
+    shell.expect('Consistency')
+    shell.close(force=True)
 
 
 @pytest.mark.parametrize(

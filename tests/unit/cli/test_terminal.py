@@ -171,3 +171,69 @@ def test_a_queued_task_says_what_it_waits_for(data, hawkfish, emulator):
 
     assert terminal.exitstatus == 130
     assert shown['Waits For'].startswith(f'task {first["ID"]} (')
+
+
+LOSSES = [
+    (('snaps-revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
+    (('snapshot', 'revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
+    (('snaps-rm', 'fake', 'a'), 'Delete a of fake? [y/N]'),
+    (('snaps-purge', 'fake'), 'Delete all snapshots of fake? [y/N]'),
+]
+
+
+@pytest.mark.parametrize('words, question', LOSSES)
+@pytest.mark.parametrize('answer', ['n', 'y'])
+def test_a_question_before_a_loss(emulator, words, question, answer):
+    """``-i`` says what is lost, and asks; nothing is done without a yes."""
+    emulator.created(Name='a')
+    before = len(emulator.services.tasks.list())
+    terminal = spawn(emulator, *words, '-i')
+
+    terminal.expect(' lost.')
+    terminal.expect_exact(question)
+    terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    begun = len(emulator.services.tasks.list()) - before
+    assert (terminal.exitstatus, begun) == (
+        (0, 1) if answer == 'y' else (1, 0)
+    )
+
+
+def test_the_environment_asks_as_well(emulator):
+    emulator.created(Name='a')
+    terminal = spawn(
+        emulator, *('snaps-rm', 'fake', 'a'), HAWKFISH_INTERACTIVE='1'
+    )
+
+    terminal.expect_exact('[y/N]')
+    terminal.sendline('n')
+    terminal.expect('Nothing was changed')
+    terminal.close(force=True)
+
+
+@pytest.mark.parametrize('words, question', LOSSES)
+def test_nobody_is_asked_without_it(hawkfish, emulator, words, question):
+    """A script is neither asked nor told; with ``-i`` it needs a yes."""
+    emulator.created(Name='a')
+
+    refused = hawkfish(*words, '-i')
+    done = hawkfish(*words)
+
+    assert (refused[0], 'use --yes' in refused[2]) == (1, True)
+    assert (done[0], done[2]) == (0, '')
+
+
+@pytest.mark.parametrize(
+    'words', [('snaps-rm', 'fake', 'a'), ('snapshot', 'purge', 'fake')]
+)
+def test_a_dry_run_of_a_delete(data, emulator, words):
+    """It shows what would go, and deletes nothing."""
+    emulator.created(Name='a', Locked=True)
+    before = len(emulator.services.tasks.list())
+
+    (row,) = data(*words, '--dry-run')
+
+    assert (row['Name'], row['Locked'], row['Frees']) == ('a', True, 0)
+    assert len(emulator.services.tasks.list()) == before

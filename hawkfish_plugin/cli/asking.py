@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Commands that discard data.
+
+Owns what they say is lost, to people at a terminal, and when they ask: only
+where ``-i`` or the environment says so, or where a command has reasons of its
+own.
+"""
+
+import argparse
+import os
+
+from hawkfish_plugin.cli import base, connection, errors, output
+
+_VARIABLE = 'HAWKFISH_INTERACTIVE'
+
+
+class Asking(base.Command):
+    """A command that discards data, and can ask first."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            '-i',
+            '--interactive',
+            action='store_true',
+            help='Say what would be lost, and ask before it is done '
+            f'({_VARIABLE}=1).',
+        )
+        group.add_argument(
+            '--yes',
+            action='store_true',
+            help='Never ask, as for systems that --all or a glob selects.',
+        )
+        return parser
+
+    def ask(
+        self,
+        parsed_args: argparse.Namespace,
+        question: str,
+        lost: str,
+        always: bool = False,
+    ) -> None:
+        """
+        Say what is *lost*, and ask the *question* if that is wanted.
+
+        Raises CommandError if the user does not agree, or if there is no
+        terminal to ask at.
+        """
+        wanted = parsed_args.interactive or connection.is_true(
+            os.environ.get(_VARIABLE, '')
+        )
+        asks = (wanted or always) and not parsed_args.yes
+        question = output.printable(question)
+        stdin, stderr = self.app.stdin, self.app.stderr
+        if asks and not stdin.isatty():
+            raise errors.CommandError(f'{question}: use --yes to confirm.')
+        if asks or stderr.isatty():
+            self.app.LOG.info('%s', output.printable(lost))
+        if not asks:
+            return
+        stderr.write(f'{question}? [y/N] ')
+        stderr.flush()
+        if stdin.readline().strip().lower() not in ('y', 'yes'):
+            raise errors.CommandError('Nothing was changed.')
