@@ -78,8 +78,7 @@ class Shell:
     """
     One shell for all commands of a page, in *folder*, which is its home.
 
-    State that would be elsewhere, root's say, is there as well.  *words* of
-    the page are others here; so is the port of its emulator.
+    *words* of the page are others here; so is the port of its emulator.
     """
 
     def __init__(
@@ -112,7 +111,6 @@ class Shell:
                 },
                 'HOME': str(folder),
                 'TMPDIR': str(folder),
-                'OS_HAWKFISH__STATE_DIR': str(folder / 'state'),
                 'no_proxy': '127.0.0.1',
                 **environment,
             },
@@ -128,14 +126,18 @@ class Shell:
 
     def run(self, command: Command) -> None:
         """Raise AssertionError where it is not as the page says."""
+        self.paste(command)
+        if command.in_background:
+            self._wait_up()
+
+    def paste(self, command: Command) -> None:
+        """As ``run``; what is started in the background is not waited for."""
         status, printed = self._ask(self._here(command.line))
         assert command.fails or not status, f'{command.line}\n{printed}'
         if command.output.strip():
             assert re.fullmatch(_pattern(command.output), _plain(printed)), (
                 f'{command.line}\n{printed}'
             )
-        if command.in_background:
-            self._wait_up()
 
     def _here(self, text: str) -> str:
         for word, other in self._words.items():

@@ -39,6 +39,7 @@ def test_readme(tmp_path, host, make_system):
         PIP_NO_INDEX='1',
         PIP_NO_DEPS='1',
         PIP_NO_BUILD_ISOLATION='0',
+        OS_HAWKFISH__STATE_DIR=str(tmp_path / 'state'),
     ) as shell:
         for command in sections['Try it'] + sections['Use it']:
             shell.run(command)
@@ -62,7 +63,12 @@ def test_tour(tmp_path, host, external, make_system):
         c for c in itertools.chain(*sections.values()) if not c.in_background
     ]
 
-    with consoles.Shell(tmp_path, words, PATH=PATH) as shell:
+    with consoles.Shell(
+        tmp_path,
+        words,
+        PATH=PATH,
+        OS_HAWKFISH__STATE_DIR=str(tmp_path / 'state'),
+    ) as shell:
         for command in start + rest:
             # Sizes are others here.
             command.output = ''

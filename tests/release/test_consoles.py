@@ -5,11 +5,14 @@ import itertools
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
+from hawkfish_plugin.client import patience
 from tests import consoles
 from tests.packages import ROOT
+from tests.served import Served
 
 BIN = pathlib.Path(sys.executable).parent
 
@@ -96,3 +99,30 @@ def test_command_that_fails_is_found(shell):
         shell.run(consoles.Command('false'))
     shell.run(consoles.Command('(exit 3)', fails=True))
     shell.run(consoles.Command('echo $?', '3\n'))
+
+
+def test_pasted(shell, tmp_path):
+    """README's "Try it" and then the tour, at once and without a pause."""
+    begin = time.monotonic()
+    Served(tmp_path).start().stop()
+    if time.monotonic() - begin > patience.SECONDS / 2:
+        pytest.skip('This machine is too busy to start an emulator in time.')
+    readme = consoles.read(ROOT / 'README.rst')['Try it']
+    start = next(n for n, c in enumerate(readme) if c.in_background)
+    tour = consoles.read(ROOT / 'doc/source/user/tour.rst')
+    del tour['With libvirt']
+
+    for command in itertools.chain(readme[start:], *tour.values()):
+        shell.paste(command)
+
+
+def test_in_any_order(shell):
+    """No page needs, or is disturbed by, what another one has left behind."""
+    pages = ('verifying', 'repository', 'trying', 'backups', 'labs', 'tour')
+
+    for page in pages:
+        sections = consoles.read(ROOT / f'doc/source/user/{page}.rst')
+        for other in ('With libvirt', 'A whole lab'):
+            sections.pop(other, None)
+        for command in itertools.chain(*sections.values()):
+            shell.run(command)
