@@ -23,7 +23,7 @@ HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 .PHONY: help setup test unit release page pictures functional ironic lower bench
 .PHONY: bench-scale rounds kills bundle-kills flaws fuzz hostile soak
 .PHONY: stress demo lint docs
-.PHONY: genconfig generrors genschemas clean distclean
+.PHONY: genconfig generrors genman genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -50,6 +50,7 @@ help:
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
 	@echo 'make generrors   the exceptions of the SDK, from the registry'
 	@echo 'make genschemas  the JSON schemas, from the CSDL'
+	@echo 'make genman      the manual pages, from the documentation'
 	@echo 'make clean       remove build products; take the lab down'
 	@echo 'make distclean   the same, and remove what the lab has built'
 
@@ -161,6 +162,9 @@ generrors: setup
 
 genschemas: setup
 	$(PYTHON) tools/genschemas
+
+genman: setup
+	$(PYTHON) -m sphinx -q -W -b man -d doc/build/doctrees-man doc/man man
 
 clean: lab-down
 	rm -rf build dist doc/build releasenotes/build cover *.egg-info .tox
