@@ -9,7 +9,7 @@ import pytest
 
 from tests import packages
 from tests.packages import ROOT, pip, run
-from tests.served import Served
+from tests.served import BIN, Served
 
 VERSION = '1.0.0'
 
@@ -70,7 +70,7 @@ def test_pypi_would_show_them_well(archives):
 def test_the_notes_are_those_of_the_release(clone):
     """reno finds a section of the version, with nothing left for later."""
     report = subprocess.run(
-        [sys.executable, '-m', 'reno.main', 'report', '--no-show-source', '.'],
+        [BIN / 'reno', 'report', '--no-show-source', '.'],
         cwd=clone,
         capture_output=True,
         text=True,
