@@ -114,9 +114,11 @@ def find(run, backups):
     identity, description = run.params['id'], run.params['description']
     # The newest one is the last.
     for backup in reversed(backups.get_members()):
-        if identity is None or backup.identity == identity:
-            if description in (None, backup.json.get('Description')):
-                return backup
+        if identity in (None, backup.identity) and description in (
+            None,
+            backup.json.get('Description'),
+        ):
+            return backup
     return None
 
 
