@@ -22,7 +22,7 @@ HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release page pictures functional ironic lower bench
 .PHONY: bench-scale rounds kills bundle-kills flaws fuzz hostile soak
-.PHONY: stress demo lint docs
+.PHONY: stress demo lint docs container
 .PHONY: genconfig generrors genman genschemas clean distclean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make release     the tests of what is released: packages, tour'
 	@echo 'make page        the tests of the page, in a browser'
 	@echo 'make pictures    the pictures of the page in the documentation'
+	@echo 'make container   the container image, built and started'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
@@ -78,6 +79,9 @@ pictures: setup
 	$(PICTURES) $(PYTEST) tests/page/test_looks.py tests/page/test_groups.py
 	@$(IN_LAB) $(PICTURES) HAWKFISH_LAB_RELEASES=debian12-backports \
 		$(PYTHON) -m pytest -p no:cacheprovider tests/functional/test_page.py
+
+container: setup
+	@$(IN_LAB) tools/container
 
 functional: setup run-functional
 
