@@ -22,8 +22,8 @@ HAS_LAB := [ -d "$(LAB_DIR)" ] && [ -x $(PYTHON) ]
 
 .PHONY: help setup test unit release page pictures functional ironic lower bench
 .PHONY: bench-scale rounds kills bundle-kills flaws fuzz hostile soak
-.PHONY: stress demo lint docs
-.PHONY: genconfig generrors genschemas clean distclean
+.PHONY: stress demo lint docs container
+.PHONY: genconfig generrors genman genschemas clean distclean
 
 help:
 	@echo 'make test        all tests; the functional ones need root or sudo'
@@ -31,6 +31,7 @@ help:
 	@echo 'make release     the tests of what is released: packages, tour'
 	@echo 'make page        the tests of the page, in a browser'
 	@echo 'make pictures    the pictures of the page in the documentation'
+	@echo 'make container   the container image, built and started'
 	@echo 'make functional  the tests against real hypervisors, in the lab'
 	@echo 'make ironic      the tests with Ironic and openstack, from PyPI'
 	@echo 'make lower       the unit tests with the oldest dependencies'
@@ -50,6 +51,7 @@ help:
 	@echo 'make genconfig   etc/hawkfish/hawkfish.conf.sample'
 	@echo 'make generrors   the exceptions of the SDK, from the registry'
 	@echo 'make genschemas  the JSON schemas, from the CSDL'
+	@echo 'make genman      the manual pages, from the documentation'
 	@echo 'make clean       remove build products; take the lab down'
 	@echo 'make distclean   the same, and remove what the lab has built'
 
@@ -77,6 +79,9 @@ pictures: setup
 	$(PICTURES) $(PYTEST) tests/page/test_looks.py tests/page/test_groups.py
 	@$(IN_LAB) $(PICTURES) HAWKFISH_LAB_RELEASES=debian12-backports \
 		$(PYTHON) -m pytest -p no:cacheprovider tests/functional/test_page.py
+
+container: setup
+	@$(IN_LAB) tools/container
 
 functional: setup run-functional
 
@@ -161,6 +166,9 @@ generrors: setup
 
 genschemas: setup
 	$(PYTHON) tools/genschemas
+
+genman: setup
+	$(PYTHON) -m sphinx -q -W -b man -d doc/build/doctrees-man doc/man man
 
 clean: lab-down
 	rm -rf build dist doc/build releasenotes/build cover *.egg-info .tox

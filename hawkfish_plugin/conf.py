@@ -415,6 +415,29 @@ events_opts: list[cfg.Opt] = [
     ),
 ]
 
+monitoring_opts: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        'healthz',
+        default=True,
+        help='Whether to serve /healthz, which says whether tasks are run. It '
+        'needs no authentication, and tells nothing of any system.',
+    ),
+    cfg.BoolOpt(
+        'metrics',
+        default=False,
+        help='Whether to serve /metrics for Prometheus. If the emulator has a '
+        'file of users, they are needed there as well, as the names of the '
+        'systems are told.',
+    ),
+    cfg.BoolOpt(
+        'json_logs',
+        default=False,
+        help='Whether to write all log messages of the process to standard '
+        'error as JSON objects, one a line, including those that tell of '
+        'each task.',
+    ),
+]
+
 GROUPS: dict[str, list[cfg.Opt]] = {
     'hawkfish': hawkfish_opts,
     'snapshots': snapshots_opts,
@@ -424,6 +447,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'backup': backup_opts,
     'tasks': tasks_opts,
     'events': events_opts,
+    'monitoring': monitoring_opts,
 }
 
 

@@ -347,6 +347,20 @@ MIGRATIONS = (
     ALTER TABLE found_backups RENAME TO backups;
     CREATE INDEX backups_by_system ON backups (system);
     """,
+    # What is counted and outlives the rows that it was counted by.
+    """
+    CREATE TABLE task_totals (
+        operation TEXT NOT NULL,
+        state TEXT NOT NULL,
+        tasks INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (operation, state)
+    );
+    CREATE TABLE push_totals (
+        outcome TEXT PRIMARY KEY,
+        pushes INTEGER NOT NULL
+    );
+    """,
 )
 
 

@@ -27,6 +27,7 @@ from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.locks import Locks
+from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.retention.policies import Policies
@@ -165,6 +166,10 @@ class Plugin:
     @property
     def findings(self) -> Findings:
         return self._work.findings
+
+    @property
+    def metrics(self) -> Metrics:
+        return self._background.metrics
 
     @property
     def started(self) -> bool:

@@ -23,6 +23,7 @@ from hawkfish_plugin.events.subscriptions import Subscriptions
 from hawkfish_plugin.export_catalogue import ExportCatalogue
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Groups
+from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.retention.policies import Policies
@@ -110,6 +111,9 @@ class ForApi(Shared, Protocol):
 
     @property
     def allowed(self) -> AllowLists: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
 
     def health(self) -> tuple[str, str]:
         """OK, Warning or Critical, and why, of what runs the tasks."""

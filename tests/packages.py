@@ -21,7 +21,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = (
     'LICENSE',
     'README.rst',
+    'etc',
     'hawkfish_plugin',
+    'man',
     'pyproject.toml',
     'requirements.txt',
     'setup.cfg',

@@ -15,6 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import exceptions, messages, sessions
+from hawkfish_plugin.api import monitoring
 from hawkfish_plugin.emulator import headers, internals, page, serving
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import ForEmulator
@@ -23,12 +24,15 @@ LOG = logging.getLogger(__name__)
 
 # DSP0266 requires access to them without authentication, as to what the
 # emulator leaves open itself; and nobody is authenticated before login.
+# A probe never is.
 OPEN = frozenset(
     (
         ('GET', schemas.ODATA),
         ('HEAD', schemas.ODATA),
         ('GET', schemas.METADATA),
         ('HEAD', schemas.METADATA),
+        ('GET', monitoring.HEALTH),
+        ('HEAD', monitoring.HEALTH),
         ('POST', uris.SESSIONS),
         ('POST', f'{uris.SESSIONS}/Members'),
         *((method, path) for method in ('GET', 'HEAD') for path in page.PATHS),

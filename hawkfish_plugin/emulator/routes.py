@@ -22,6 +22,7 @@ from hawkfish_plugin.api import (
     exports,  # noqa: F401
     group_snapshots,  # noqa: F401
     imports,  # noqa: F401
+    monitoring,
     policy,  # noqa: F401
     schemas,  # noqa: F401
     sessions,  # noqa: F401
@@ -33,7 +34,7 @@ from hawkfish_plugin.api import (
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.emulator import page
 
-BLUEPRINTS = (blueprint, page.blueprint)
+BLUEPRINTS = (blueprint, monitoring.blueprint, page.blueprint)
 
 _NAMES = frozenset(blueprint.name for blueprint in BLUEPRINTS)
 

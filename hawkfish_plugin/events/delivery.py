@@ -9,6 +9,7 @@ taken, and what was taken is noted afterwards.  The process that owns the
 workers delivers; no transaction is open while it waits for a destination.
 """
 
+import collections
 import json
 import logging
 import queue
@@ -18,7 +19,7 @@ from collections.abc import Callable
 
 from oslo_config import cfg
 
-from hawkfish_plugin import events, exceptions
+from hawkfish_plugin import events, exceptions, totals
 from hawkfish_plugin.deadlines import Deadlines
 from hawkfish_plugin.events import (
     destinations,
@@ -103,6 +104,8 @@ class Delivery:
         # Whose subscription is gone, and which still keep a thread.
         self._orphans: list[_Line] = []
         self._queue: queue.SimpleQueue[_Line] = queue.SimpleQueue()
+        # The outcomes of pushes that the database does not know yet.
+        self._pushes: collections.deque[str] = collections.deque()
 
     def start(self, over: threading.Event | None = None) -> None:
         """
@@ -177,8 +180,11 @@ class Delivery:
             for number, line in self._lines.items()
             if line.delivered > line.noted
         }
-        if delivered:
-            self._subscriptions.note_delivered(delivered)
+        pushes = collections.Counter(
+            self._pushes.popleft() for _ in range(len(self._pushes))
+        )
+        if delivered or pushes:
+            self._subscriptions.note_delivered(delivered, pushes)
             for number, last in delivered.items():
                 self._lines[number].noted = last
 
@@ -216,7 +222,9 @@ class Delivery:
         try:
             if entries:
                 self._push(subscription, entries, line.exchange)
+                self._pushes.append(totals.TAKEN)
         except pushing.NotTaken as exc:
+            self._pushes.append(totals.REFUSED)
             return last, self._note_failure(subscription, exc)
         if subscription.failures:
             self._subscriptions.update(number, failures=0)

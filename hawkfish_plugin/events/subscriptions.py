@@ -15,7 +15,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import db, events, exceptions
+from hawkfish_plugin import db, events, exceptions, totals
 
 PUSHED, STREAMED = 'RedfishEvent', 'SSE'
 
@@ -207,14 +207,21 @@ class Subscriptions:
                 'DELETE FROM subscriptions WHERE id = ?', (subscription_id,)
             )
 
-    def note_delivered(self, delivered: Mapping[int, int]) -> None:
-        """Remember, by subscription, the last event that was delivered."""
+    def note_delivered(
+        self, delivered: Mapping[int, int], pushes: Mapping[str, int]
+    ) -> None:
+        """
+        Remember, by subscription, the last event that was delivered.
+
+        *pushes* are how many were made since, by their outcomes.
+        """
         with self._db.transaction() as connection:
             connection.executemany(
                 'UPDATE subscriptions SET delivered = MAX(delivered, ?) '
                 'WHERE id = ?',
                 [(last, number) for number, last in delivered.items()],
             )
+            totals.count_pushes(connection, pushes)
 
     # Streams --------------------------------------------------------------
 

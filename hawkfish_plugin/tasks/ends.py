@@ -15,7 +15,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import attention, db, events
+from hawkfish_plugin import attention, db, events, totals
 from hawkfish_plugin.tasks import ending
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import ACTIVE, COMPLETED, Task, read_tasks
@@ -111,12 +111,13 @@ class Ends:
 def _write_end(
     connection: sqlite3.Connection, ended: Task, journal: Mapping[str, Any]
 ) -> None:
+    now = time.time()
     connection.execute(
         'UPDATE tasks SET state = ?, ended = ?, result = ?, error = ?, '
         'messages = ?, percent = ?, journal = ? WHERE id = ?',
         (
             ended.state,
-            time.time(),
+            now,
             _json(ended.result),
             _json(ended.error),
             json.dumps(ended.messages),
@@ -129,6 +130,10 @@ def _write_end(
     connection.execute(
         'UPDATE task_subjects SET active = 0 WHERE task = ?', (ended.id,)
     )
+    # A task that was never started took no time; nor did one whose clock was
+    # set back.
+    seconds = max(0.0, now - (ended.started or now))
+    totals.count_task(connection, ended.operation, ended.state, seconds)
 
 
 def _note_attention(

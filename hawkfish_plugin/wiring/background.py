@@ -11,12 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
+from hawkfish_plugin import json_logs, survey
 from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.events.delivery import Delivery
 from hawkfish_plugin.health import Health
+from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.supervision import Failures
+from hawkfish_plugin.survey import Survey
 from hawkfish_plugin.sweeping import Sweeping
 from hawkfish_plugin.tasks.workers import Workers
+from hawkfish_plugin.totals import Totals
 from hawkfish_plugin.wiring.access import Access
 from hawkfish_plugin.wiring.catalogues import Catalogues
 from hawkfish_plugin.wiring.foundations import Foundations
@@ -61,6 +65,8 @@ class Background:
             if self.started:
                 return
             try:
+                if self._foundations.conf.monitoring.json_logs:
+                    json_logs.install(self._foundations.app)
                 self._access.allowed.announce()
                 self._workers.start(
                     self._delivery.start,
@@ -75,6 +81,22 @@ class Background:
     def health(self) -> tuple[str, str]:
         """OK, Warning or Critical, and why, of what runs the tasks."""
         return self._health.status(self._foundations.supervisor.failing())
+
+    @functools.cached_property
+    def metrics(self) -> Metrics:
+        """What Prometheus is told."""
+        return Metrics(
+            Totals(self._foundations.database),
+            Survey(
+                lambda: survey.read(
+                    self._foundations.driver,
+                    self._catalogues.snapshots,
+                    self._access.may_serve,
+                ),
+                self._foundations.supervisor,
+            ),
+            self.health,
+        )
 
     @functools.cached_property
     def _health(self) -> Health:

@@ -36,7 +36,7 @@ class Foundations:
     """Those of *app*, each built when it is first needed."""
 
     def __init__(self, app: flask.Flask) -> None:
-        self._app = app
+        self.app = app
         self.supervisor = Supervisor()
         self.deadlines = Deadlines(self.supervisor)
 
@@ -49,17 +49,17 @@ class Foundations:
         return drivers.load(
             self._driver_name(),
             self.conf,
-            self._app.config,
+            self.app.config,
             self.systems,
         )
 
     def systems(self) -> Any:
         """The emulator's own driver of systems."""
-        return internals.systems(self._app)
+        return internals.systems(self.app)
 
     def _driver_name(self) -> str:
         chosen = self.conf.hawkfish.driver
-        return str(chosen or internals.driver_name(self._app.config))
+        return str(chosen or internals.driver_name(self.app.config))
 
     @functools.cached_property
     def folder(self) -> pathlib.Path:

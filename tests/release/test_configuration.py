@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An emulator whose configuration of the plugin is invalid."""
 
+import json
+
 import pytest
 import requests
 
@@ -32,3 +34,31 @@ def test_what_is_ours_tells_why(broken):
         503,
         ['ConfigurationInvalid'],
     )
+
+
+def test_a_probe_hears_that_nothing_can_be_done(broken):
+    """Without a valid configuration the service is not healthy."""
+    response = requests.get(f'{broken.url}/healthz', timeout=60)
+
+    assert (response.status_code, response.json()['status']) == (
+        503,
+        'Critical',
+    )
+
+
+def test_logs_are_json_where_wanted(tmp_path):
+    """Each line is an object: the server's, and those of our tasks."""
+    served = Served(tmp_path, OS_MONITORING__JSON_LOGS='true').start()
+    try:
+        served.create(FAKE_UUID, Name='logged')
+        lines = (tmp_path / 'log').read_text().splitlines()
+    finally:
+        served.stop()
+
+    entries = [json.loads(line) for line in lines if line[:1] == '{']
+    # The web server says where it listens before it serves anything.
+    assert len(entries) > len(lines) - 5, lines
+    assert {'hawkfish_plugin', 'werkzeug'} <= {
+        entry['logger'].partition('.')[0] for entry in entries
+    }
+    assert {'time', 'level', 'logger', 'process', 'message'} <= set(entries[0])

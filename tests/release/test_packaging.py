@@ -2,6 +2,7 @@
 """The wheel: what is in it, and that it works where nothing else is."""
 
 import importlib.metadata
+import re
 import zipfile
 
 import pytest
@@ -10,6 +11,9 @@ from tests import packages
 from tests.lab import prerequisites
 from tests.packages import ROOT, pip, run
 from tests.served import Served
+
+# What a wheel has besides the package.
+METADATA = re.compile(r'^[^/]+\.(dist-info|data)/')
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +60,22 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
     }
     held = zipfile.ZipFile(wheel).namelist()
 
-    assert {n for n in held if '.dist-info/' not in n} == wanted
+    assert {n for n in held if not METADATA.search(n)} == wanted
+
+
+def test_data_files_go_where_distributions_have_them(wheel):
+    """The manual pages, the unit, and the files to begin with."""
+    held = zipfile.ZipFile(wheel).namelist()
+
+    assert {
+        name.partition('.data/data/')[2] for name in held if '.data/' in name
+    } == {
+        'lib/systemd/system/hawkfish-emulator.service',
+        'share/doc/hawkfish-snapshots/emulator.conf.example',
+        'share/doc/hawkfish-snapshots/hawkfish.conf.sample',
+        'share/man/man1/hawkfish-emulator.1',
+        'share/man/man1/hawkfish.1',
+    }
 
 
 def test_source_distribution_builds_the_same(wheel, tmp_path):

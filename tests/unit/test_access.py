@@ -22,6 +22,8 @@ OPEN = {
     ('HEAD', f'{ROOT}/odata'),
     ('GET', f'{ROOT}/$metadata'),
     ('HEAD', f'{ROOT}/$metadata'),
+    ('GET', '/healthz'),
+    ('HEAD', '/healthz'),
     ('GET', '/hawkfish/'),
     ('HEAD', '/hawkfish/'),
     ('POST', f'{ROOT}/SessionService/Sessions'),

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Ansible collection: real runs of ansible-playbook, on fake systems."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.packages import ROOT
+from tests.served import BIN, Served
+
+COLLECTION = ROOT / 'ansible'
+MODULES = ('snapshot', 'group', 'policy', 'backup')
+
+
+@pytest.fixture(scope='module')
+def served(tmp_path_factory):
+    """An emulator of three fake systems with a repository for backups."""
+    folder = tmp_path_factory.mktemp('ansible')
+    served = Served(folder, OS_BACKUP__REPOSITORY='backups')
+    served.command = [
+        'hawkfish-emulator',
+        *('--config', str(served.config)),
+        *served.options(),
+        *('--fake-systems', '3'),
+    ]
+    yield served.start()
+    served.stop()
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory, served):
+    """Where Ansible finds the collection, and the modules the service."""
+    folder = tmp_path_factory.mktemp('collections')
+    place = folder / 'ansible_collections/hawkfish'
+    place.mkdir(parents=True)
+    (place / 'snapshots').symlink_to(COLLECTION)
+    return {
+        **os.environ,
+        'ANSIBLE_COLLECTIONS_PATH': str(folder),
+        'ANSIBLE_HOME': str(folder / 'home'),
+        'ANSIBLE_LOCALHOST_WARNING': 'false',
+        'ANSIBLE_STDOUT_CALLBACK': 'ansible.builtin.default',
+        'ANSIBLE_NOCOLOR': '1',
+        'HAWKFISH_URL': served.url,
+        'PYTHONDONTWRITEBYTECODE': '1',
+        'LC_ALL': 'C.UTF-8',
+    }
+
+
+@pytest.fixture
+def play(environment, tmp_path):
+    """Run tasks, each a module and its options; returns their results."""
+
+    def run(*tasks, options=(), fails=False):
+        play = {
+            'hosts': 'localhost',
+            'gather_facts': False,
+            'vars': {'ansible_python_interpreter': sys.executable},
+            'tasks': [],
+        }
+        for number, (module, arguments) in enumerate(tasks):
+            path = tmp_path / f'result-{number}'
+            play['tasks'] += [
+                {
+                    f'hawkfish.snapshots.{module}': arguments,
+                    'register': 'told',
+                    'ignore_errors': fails,
+                },
+                {
+                    'ansible.builtin.copy': {
+                        'content': '{{ told | to_json }}',
+                        'dest': str(path),
+                    },
+                    'check_mode': False,
+                    'diff': False,
+                },
+            ]
+        book = tmp_path / 'play.yml'
+        book.write_text(yaml.safe_dump([play]))
+        done = playbook(environment, book, *options)
+        results = [
+            json.loads((tmp_path / f'result-{number}').read_text())
+            for number in range(len(tasks))
+        ]
+        return (*results, done.stdout)
+
+    return run
+
+
+def playbook(environment, book, *options):
+    done = subprocess.run(
+        [
+            *(BIN / 'ansible-playbook', '-i', 'localhost,', '-c', 'local'),
+            *(book, *options),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def changed(results):
+    return [result['changed'] for result in results[:-1]]
+
+
+def test_a_snapshot_comes_changes_and_goes(play):
+    """What is there already is no change, in any of the states."""
+    wanted = {'system': 'fake', 'name': 'clean', 'locked': False}
+    gone = {'system': 'fake', 'name': 'clean', 'state': 'absent'}
+
+    results = play(
+        ('snapshot', wanted),
+        ('snapshot', wanted),
+        ('snapshot', {**wanted, 'description': 'as installed'}),
+        ('snapshot', {'system': 'fake', 'name': 'clean'}),
+        ('snapshot', gone),
+        ('snapshot', gone),
+    )
+
+    assert changed(results) == [True, False, True, False, True, False]
+    assert results[0]['snapshot']['SnapshotState'] == 'Ready'
+    assert results[2]['diff']['after'] == {
+        'Description': 'as installed',
+        'Locked': False,
+    }
+
+
+def test_check_mode_changes_nothing_and_shows_what_would(play, served):
+    """With the difference, as --diff prints it."""
+    *results, shown = play(
+        ('snapshot', {'system': 'fake', 'name': 'never'}),
+        ('group', {'name': 'never', 'systems': ['fake']}),
+        ('policy', {'system': 'fake', 'max_snapshots': 9}),
+        ('backup', {'system': 'fake', 'description': 'never'}),
+        options=['--check', '--diff'],
+    )
+
+    assert [result['changed'] for result in results] == [True] * 4
+    assert re.search(r'^\+\s+"Name": "never"', shown, re.MULTILINE)
+    assert re.search(r'^\+\s+"MaxSnapshots": 9', shown, re.MULTILINE)
+    assert not served.tasks() or 'never' not in json.dumps(served.tasks())
+
+
+def test_a_system_is_reverted(play):
+    """What the revert does is told, in check mode as well."""
+    made = {'system': 'fake-1', 'name': 'point'}
+    back = {**made, 'state': 'reverted', 'power_state': 'Off'}
+    play(('snapshot', made))
+
+    would, _ = play(('snapshot', back), options=['--check'])
+    did, _ = play(('snapshot', back))
+
+    assert would['changed'] and did['changed']
+    assert would['preview']['PowerState'] == 'Off'
+    assert did['snapshot']['SnapshotState'] == 'Ready'
+
+
+def test_a_group_and_its_snapshot(play):
+    """Its systems are exactly those that are named."""
+    lab = {'name': 'lab', 'systems': ['fake', 'fake-1']}
+    shot = {'group': 'lab', 'name': 'one-moment'}
+
+    results = play(
+        ('group', lab),
+        ('group', lab),
+        ('group', {'name': 'lab', 'systems': ['fake-1', 'fake-2']}),
+        ('group', lab),
+        ('snapshot', shot),
+        ('snapshot', shot),
+        ('snapshot', {**shot, 'state': 'reverted'}),
+        ('snapshot', {**shot, 'state': 'absent'}),
+        ('group', {'name': 'lab', 'state': 'absent'}),
+        ('group', {'name': 'lab', 'state': 'absent'}),
+    )
+
+    assert changed(results) == [
+        *(True, False, True, True),
+        *(True, False, True, True),
+        *(True, False),
+    ]
+    assert len(results[2]['group']['Elements']) == 2
+
+
+def test_a_policy_is_set_and_taken_back(play):
+    """Limits that are not named stay as they are."""
+    results = play(
+        ('policy', {'system': 'fake-2', 'max_snapshots': 7}),
+        ('policy', {'system': 'fake-2', 'max_snapshots': 7}),
+        ('policy', {'system': 'fake-2', 'on_limit': 'Refuse'}),
+        ('policy', {'system': 'fake-2', 'state': 'absent'}),
+        ('policy', {'system': 'fake-2', 'state': 'absent'}),
+    )
+
+    assert changed(results) == [True, False, True, True, False]
+    assert results[2]['policy']['MaxSnapshots'] == 7
+    assert results[3]['policy']['MaxSnapshots'] == 0
+
+
+def test_a_backup_is_made_restored_and_deleted(play):
+    """It is known by its description, and a restore by the new system."""
+    known = {'system': 'fake-2', 'description': 'nightly'}
+    again = {**known, 'state': 'restored', 'name': 'restored-2'}
+    gone = {**known, 'state': 'absent'}
+
+    results = play(
+        ('backup', known),
+        ('backup', known),
+        ('backup', again),
+        ('backup', again),
+        ('backup', gone),
+        ('backup', gone),
+    )
+
+    assert changed(results) == [True, False] * 3
+    assert results[0]['backup']['Description'] == 'nightly'
+
+
+def test_a_refusal_is_told_in_the_words_of_the_service(play):
+    """With what to do about it, and no traceback."""
+    locked = {'system': 'fake', 'name': 'kept', 'locked': True}
+
+    _, refused, missing, nobody, _ = play(
+        ('snapshot', locked),
+        ('snapshot', {'system': 'fake', 'name': 'kept', 'state': 'absent'}),
+        ('snapshot', {'system': 'fake', 'name': 'no', 'state': 'reverted'}),
+        ('snapshot', {'system': 'nope', 'name': 'clean'}),
+        fails=True,
+    )
+
+    assert refused['failed']
+    assert 'locked' in refused['msg']
+    assert missing['msg'] == "There is no snapshot 'no'"
+    assert nobody['failed']
+
+
+def test_the_example_can_be_run(environment, tmp_path):
+    """The playbook for metal3-dev-env, twice, and back."""
+    book = COLLECTION / 'examples/metal3.yml'
+    options = [
+        *('-e', f'ansible_python_interpreter={sys.executable}'),
+        *('-e', '{"nodes": ["fake", "fake-1"]}'),
+    ]
+
+    first = playbook(environment, book, *options)
+    second = playbook(environment, book, *options)
+    back = playbook(environment, book, *options, '-e', 'action=revert')
+
+    assert re.search(r'changed=3 ', first.stdout)
+    assert re.search(r'changed=0 ', second.stdout)
+    assert re.search(r'changed=1 ', back.stdout)
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_each_module_is_documented(environment, module):
+    """ansible-doc shows every option that the module takes."""
+    shown = subprocess.run(
+        [BIN / 'ansible-doc', '--json', f'hawkfish.snapshots.{module}'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    (told,) = json.loads(shown.stdout).values()
+    source = (COLLECTION / f'plugins/modules/{module}.py').read_text()
+    shared = (COLLECTION / 'plugins/module_utils/service.py').read_text()
+    taken = {
+        name
+        for text in (source, shared)
+        for name in re.findall(
+            r"^    '(\w+)': \{", text[text.index('SPEC') :], re.MULTILINE
+        )
+    }
+
+    assert set(told['doc']['options']) == taken
+    assert told['examples'] and told['return']
