@@ -120,6 +120,13 @@ class HawkFishApp(app.App):
     def initialize_app(self, argv: list[str]) -> None:
         self.client_manager = ClientManager(self.options)
 
+    def client_for(self, options: argparse.Namespace) -> 'client.HawkFish':
+        """Return the client for a line with the *options* of the program."""
+        if self.interactive_mode:
+            # Its lines have none.
+            return self.client_manager.hawkfish
+        return make_client(vars(options))
+
     def configure_logging(self) -> None:
         super().configure_logging()
         # They log each error that the command is about to report.
@@ -128,8 +135,8 @@ class HawkFishApp(app.App):
             # It shows the requests, not what Python does for them.
             quiet = dict.fromkeys(_INSIDES, logging.WARNING)
             quiet['urllib3'] = logging.DEBUG
-            requests = logging.getLogger('urllib3.connectionpool')
-            requests.addFilter(_is_request)
+            pool = logging.getLogger('urllib3.connectionpool')
+            pool.addFilter(_is_request)
         elif self.options.verbose_level > 2:
             quiet = {}
         for name, level in quiet.items():

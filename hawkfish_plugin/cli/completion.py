@@ -106,15 +106,7 @@ def _after(
     parser = factory(app, None).get_parser(name)
     if current.startswith('-'):
         return _flags(parser)
-    from hawkfish_plugin.cli import app as program
-
-    def service() -> 'client.HawkFish':
-        if app.interactive_mode:
-            # Its line has no options of the program.
-            return app.client_manager.hawkfish
-        return program.make_client(vars(options))
-
-    return _values(parser, typed, current, service)
+    return _values(parser, typed, current, lambda: app.client_for(options))
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[str]:
