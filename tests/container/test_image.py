@@ -44,7 +44,7 @@ exec buildah run --isolation chroot {container} -- sh -euc '
   echo healthy
   hawkfish --url http://127.0.0.1:8000 snaps-create fake --name first
   hawkfish --url http://127.0.0.1:8000 snaps-ls fake
-  stat -c "%u %a" {state}/state
+  stat -c "%u %a" {state}/state/fake-*
   kill $emulator
 '
 """
