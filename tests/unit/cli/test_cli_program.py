@@ -391,7 +391,7 @@ def test_the_rest_of_verbose(hawkfish, emulator):
     assert '"GET /redfish/v1/Systems/' in line
 
 
-def test_no_home(emulator):
+def test_no_home(emulator, tmp_path):
     """A user without a home directory is told, if it is needed."""
     program = PROGRAM[2].replace(
         'import sys;',
@@ -406,6 +406,8 @@ def test_no_home(emulator):
             capture_output=True,
             text=True,
             env=kept,
+            # stevedore takes "~" for the name of a folder then.
+            cwd=tmp_path,
         )
 
     plain = run_without('--url', emulator.url, 'system', 'list')
