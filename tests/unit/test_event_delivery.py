@@ -413,7 +413,7 @@ def test_events_are_kept_for_who_has_not_got_them(tmp_path, configured):
 
     service.happen(20)
     assert [e.id for e in service.events.after(5, 99)] == list(range(6, 26))
-    service.subscriptions.note_delivered({number: 10})
+    service.subscriptions.note_delivered({number: 10}, {})
     service.happen()
 
     assert [e.id for e in service.events.after(10, 99)] == list(range(11, 27))
