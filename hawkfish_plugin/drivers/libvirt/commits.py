@@ -101,6 +101,8 @@ class Commits:
         MergeFailed, OperationCancelled, OperationTimedOut, and libvirtError
         where none has begun.
         """
+        # From here on what is asked is what becomes of them.
+        self._domain.host.moments.changing()
         try:
             for merge in self._merges:
                 self._begin(merge)
@@ -119,8 +121,10 @@ class Commits:
                 check_job(self._domain, merge.target, job, merge.base)
         else:
             base, top = self._indices(merge)
+            # Also of what the guest writes to, so that libvirt refuses where
+            # somebody has made a snapshot since.
             self._domain.block_commit(
-                merge.target, base, top if merge.above else None
+                merge.target, base, top, active=merge.above is None
             )
         self._running.append(merge)
         self.begun = True

@@ -176,6 +176,8 @@ class _Callers:
                 continue
             thread.name = _BUSY
             call()
+            # It holds a connection.
+            del call
             thread.name = _IDLE
             with self._lock:
                 self._idle.append(calls)

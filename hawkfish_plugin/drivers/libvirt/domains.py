@@ -164,6 +164,18 @@ class Domain:
         """What *call* returns, which changes it; see ``Host.change``."""
         return self.host.change(self.name, call, more, always)
 
+    def interrupted(self, call: Callable[[], T]) -> T:
+        """
+        What *call* returns, which ends what a change has begun.
+
+        It does not wait for the turn of that, and is done though the task has
+        ended.
+        """
+        try:
+            return self.asked(call)
+        finally:
+            self.host.moments.changing()
+
     # Jobs of libvirt -------------------------------------------------------
 
     @property
@@ -176,7 +188,7 @@ class Domain:
         return cast(Mapping[str, Any], self.asked(self.handle.jobStats))
 
     def abort_job(self) -> None:
-        self.asked(self.handle.abortJob)
+        self.interrupted(self.handle.abortJob)
 
     def block_job(self, target: str) -> Mapping[str, int]:
         """The block job of a disk; empty where there is none."""
@@ -191,17 +203,23 @@ class Domain:
         )
 
     def block_commit(
-        self, target: str, base: str | None = None, top: str | None = None
+        self,
+        target: str,
+        base: str | None = None,
+        top: str | None = None,
+        active: bool = True,
     ) -> None:
         """
         Begin to merge *top* of the chain of a disk into *base*.
 
         Without *base* the file below; without *top* what the guest writes to.
+        Where that is *active*, libvirt refuses a *top* that it does not write
+        to any more.
         """
         flags = 0
         if base is None:
             flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_SHALLOW
-        if top is None:
+        if active:
             flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
         self.changed(
             lambda: self.handle.blockCommit(
@@ -215,7 +233,7 @@ class Domain:
 
         Also the job of a task that has ended.
         """
-        self.asked(lambda: self.handle.blockJobAbort(target))
+        self.interrupted(lambda: self.handle.blockJobAbort(target))
 
     def block_job_pivot(self, target: str) -> None:
         """End a block job that is ready: let the disk be the base again."""

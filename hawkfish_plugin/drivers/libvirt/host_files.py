@@ -239,13 +239,14 @@ class HostFiles:
             return None
         return float(self._stamps[path].written)
 
-    def has_all(self, paths: Set[str]) -> bool:
-        """Whether each of *paths* was seen, where that could be looked at."""
-        return all(
-            path in self._allocations
-            or self.identities.seen(path) is not None
-            or posixpath.dirname(path) in self.unread
+    def unseen(self, paths: Set[str]) -> frozenset[str]:
+        """Those of *paths* that were not seen, where that could be."""
+        return frozenset(
+            path
             for path in paths
+            if path not in self._allocations
+            and self.identities.seen(path) is None
+            and posixpath.dirname(path) not in self.unread
         )
 
     def allocation(self, path: str) -> int:

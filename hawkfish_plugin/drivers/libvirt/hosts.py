@@ -140,8 +140,16 @@ class Host:
         """
         if not always:
             self.check_active()
+
+        def change() -> T:
+            try:
+                return call()
+            finally:
+                # It may come to an end when nobody waits for it any more.
+                self.moments.changing()
+
         try:
-            return self._changes.ask(self.connection, thing, call, more)
+            return self._changes.ask(self.connection, thing, change, more)
         finally:
             self.moments.changing()
 

@@ -57,6 +57,10 @@ class Ledger:
         }
         self._known: HostFiles | None = None
         self._outdated = 0.0
+        self._missed: tuple[HostFiles | None, frozenset[str]] = (
+            None,
+            frozenset(),
+        )
 
     def of(
         self,
@@ -115,10 +119,17 @@ class Ledger:
     def all_of(self, host: Host, paths: Set[str]) -> HostFiles:
         """What is known of the host, with *paths* as far as they are there."""
         known = self._look(host, frozenset(paths), contract.Freshness.CACHED)
-        if known.has_all(paths):
-            return known
-        # Another process may have made a snapshot.
-        return self._look(host, frozenset(paths), contract.Freshness.LISTED)
+        if not known.unseen(paths) <= self._gone(known):
+            # Another process may have made a snapshot.
+            listed = contract.Freshness.LISTED
+            known = self._look(host, frozenset(paths), listed)
+            self._missed = known, known.unseen(paths)
+        return known
+
+    def _gone(self, known: HostFiles) -> frozenset[str]:
+        """What was looked for when *known* was found, and is not there."""
+        looked, missed = self._missed
+        return missed if looked is known else frozenset()
 
     def outdate(self) -> None:
         """Look again, as an operation may have changed what was seen."""
@@ -210,7 +221,10 @@ def _look(
     """
     listed = time.monotonic()
     former = before.volumes if before else {}
-    said = definitions.read(host)
+    # Others go by the record as of now: no definition may be as this thread
+    # has read it before.
+    with host.moments.at_one_time():
+        said = definitions.read(host)
     named = _named(said, former)
     asked = folders_of(paths | named)
     known: Mapping[backing.Place, backing.Backed] = {}

@@ -5,14 +5,13 @@ What may be decided by one look.
 A decision asks many questions about a host, one after the other, and often
 the same one; and each look at its files takes as long as the host is big.
 Owns since when a look will do for who decides: the begin of the decision, or
-what the same thread has changed last; and the answers that a decision has.
+what this process has changed last; and the answers that a decision has.
 
 A request decides, and its task decides again, a moment later as a rule.  The
 task asks anew what its domain is and does.  What it may take from its request
-is what was seen of files, for ``_HANDED_SECONDS``, and only as long as this
+is what was seen of files, for ``_ANSWER_SECONDS``, and only as long as this
 process changes nothing on the host: between any look and what is done after
-it others may change files, however short that is.  Before files are merged or
-removed they are read in any case.
+it others may change files, however short that is.  A delete takes nothing.
 """
 
 import contextlib
@@ -24,9 +23,9 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar('T')
 
-# Who waits in the middle of a decision looks again.
-_MOST_SECONDS = 5.0
-_HANDED_SECONDS = 0.5
+# Who waits in the middle of a decision looks again; what is asked of a domain
+# or a file is cheaper than a look at all.
+_MOST_SECONDS, _ANSWER_SECONDS = 5.0, 0.5
 
 # Of each question, when it was asked, and the answer.
 _Answers = dict[Hashable, tuple[float, Any]]
@@ -65,27 +64,27 @@ class Moments:
         decision = _Decision(time.monotonic())
         with self._deciding(decision):
             yield
+        handed = _Decision(decision.began, files=decision.files)
         with self._lock:
-            for system in systems:
-                self._handed[system] = decision
+            self._forget_old()
+            self._handed |= dict.fromkeys(systems, handed)
 
     @contextlib.contextmanager
     def carrying_out(self, system: str) -> Iterator[None]:
         """The same of a task, which was decided on for *system*."""
-        now = time.monotonic()
         with self._lock:
-            late = now - _HANDED_SECONDS
-            self._handed = {
-                uuid: each
-                for uuid, each in self._handed.items()
-                if each.began > max(late, self._changed)
-            }
+            self._forget_old()
             handed = self._handed.pop(system, None)
-        decision = _Decision(now)
-        if handed:
-            decision = _Decision(handed.began, files=dict(handed.files))
-        with self._deciding(decision):
+        with self._deciding(handed or _Decision(time.monotonic())):
             yield
+
+    def _forget_old(self) -> None:
+        oldest = max(time.monotonic() - _ANSWER_SECONDS, self._changed)
+        self._handed = {
+            system: each
+            for system, each in self._handed.items()
+            if each.began > oldest
+        }
 
     @contextlib.contextmanager
     def within(self) -> Iterator[None]:
@@ -126,9 +125,9 @@ class Moments:
             return ask()
         answers = decision.files if of_files else decision.answers
         asked, answer = answers.get(question, (0.0, None))
-        if asked < self.since:
-            asked = time.monotonic()
-            answer = ask()
+        now = time.monotonic()
+        if asked < max(self.since, now - _ANSWER_SECONDS):
+            asked, answer = now, ask()
             answers[question] = asked, answer
         return cast(T, answer)
 
@@ -142,4 +141,5 @@ class Moments:
         now, decision = time.monotonic(), self._here.decision
         if decision is None:
             return now
-        return max(decision.began, self._here.changed, now - _MOST_SECONDS)
+        # Whoever has changed something, as a sub-task that makes room.
+        return max(decision.began, self._changed, now - _MOST_SECONDS)

@@ -70,7 +70,7 @@ def stand_in(
         with contextlib.suppress(
             libvirt.libvirtError, exceptions.NotAnswering
         ):
-            domain.asked(handle.destroy)
+            domain.interrupted(handle.destroy)
 
 
 def end(domain: Domain) -> None:

@@ -450,8 +450,8 @@ class Storage:
         """
         The backing file of each of *paths*, and of these files in turn.
 
-        As the files themselves say right now; None where one has none, and
-        what is not there is left out.
+        As the files themselves say, and no pool of before; None where one has
+        none, and what is not there is left out.
         """
         found = self._walk(paths, fresh=True)
         return {path: f.below for path, f in found.items() if f.is_there}

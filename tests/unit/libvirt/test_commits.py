@@ -92,6 +92,19 @@ def test_a_merge_that_is_ready():
     assert run.aborted == [PIVOT]
 
 
+def test_a_merge_by_what_is_there_now():
+    """Whatever the decision to merge has read."""
+    handle = Handle(lambda: None)
+    host = hosts.Host(None, hosts.Shared())
+    domain = Domain(host, handle)
+    with host.moments.at_one_time():
+        domain.definition()
+        handle.chain = CHAIN.replace('2', '7').replace('1', '6')
+        commits.Commits(domain, 's', [MERGE]).run(Context(), 60)
+
+    assert handle.committed == ('vda[7]', 'vda[6]')
+
+
 def test_an_abandoned_merge_is_not_ended():
     """
     The disk stays as it was: no pivot.
@@ -124,7 +137,7 @@ def test_the_base_is_a_volume_of_a_pool():
 
         commits.Commits(domain, 's', merges).run(Context(), 60)
 
-    assert handle.committed == ('vda[1]', None)
+    assert handle.committed == ('vda[1]', 'vda[2]')
     assert handle.aborted == [PIVOT]
 
 

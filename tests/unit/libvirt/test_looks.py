@@ -461,10 +461,34 @@ def test_what_another_process_has_made(host):
     """A file that is not known yet is looked for at once."""
     book, made = ledger.Ledger(), '/images/hawkfish-ba9876543210-vda.qcow2'
     host.file(BASE)
-    assert book.all_of(host.host, {BASE}).has_all({BASE})
+    assert not book.all_of(host.host, {BASE}).unseen({BASE})
     host.file(made)
 
-    assert book.all_of(host.host, {BASE, made}).has_all({made})
+    assert not book.all_of(host.host, {BASE, made}).unseen({made})
+
+
+def test_a_file_that_is_gone(host):
+    """It is looked for once, and not by each list."""
+    book, gone = ledger.Ledger(), '/images/hawkfish-ba9876543210-vda.qcow2'
+    host.file(BASE)
+    assert book.all_of(host.host, {BASE, gone}).unseen({gone})
+    host.read.clear()
+    book.all_of(host.host, {BASE, gone})
+
+    assert not host.read
+
+
+def test_a_record_has_no_definition_of_before(host, node):
+    """Other threads go by it, whatever the one that looks has read before."""
+    book, clone = ledger.Ledger(), '/elsewhere/clone.qcow2'
+    other = host.domain('other', host.file('/images/other')).uuid
+    with host.host.moments.at_one_time():
+        book.files(host.host, [BASE], LISTED)
+        host.domain('other', host.file(clone, BASE))
+        # In a folder that was not looked into.
+        files = book.files(host.host, [host.file('/more/disk')], LISTED)
+
+    assert clone in files.definitions[other].files
 
 
 def test_what_an_operation_has_outdated(host):

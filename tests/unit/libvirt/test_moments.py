@@ -127,13 +127,49 @@ def test_a_task_whose_request_was_refused():
         assert asked(moments, 'file', of_files=True)
 
 
+def by_another_thread(change):
+    thread = threading.Thread(target=change)
+    thread.start()
+    thread.join()
+
+
+def test_what_another_thread_changes_in_the_middle():
+    """As a sub-task that makes room: what is asked is asked anew, once."""
+    moments = Moments()
+    with moments.at_one_time():
+        asked(moments)
+        before = moments.since
+        by_another_thread(moments.changing)
+
+        assert moments.since > before
+        assert asked(moments)
+        assert not asked(moments)
+
+
+def test_an_answer_is_soon_old(monkeypatch):
+    moments = Moments()
+    monkeypatch.setattr(module, '_ANSWER_SECONDS', 0.0)
+    with moments.at_one_time():
+        asked(moments)
+        assert asked(moments)
+
+
+def test_what_no_task_takes_over_is_forgotten(monkeypatch):
+    """At the latest when the next one decides."""
+    moments = Moments()
+    monkeypatch.setattr(module, '_ANSWER_SECONDS', 0.0)
+    for number in range(10):
+        with moments.at_one_time(f'system-{number}'):
+            pass
+
+    assert [*moments._handed] == ['system-9']
+
+
 def test_a_task_before_which_another_thread_has_changed_something():
     moments = Moments()
 
     def change():
-        thread = threading.Thread(target=moments.changing)
-        thread.start()
-        thread.join()
+        by_another_thread(moments.changing)
 
     decide(moments, change)
     with moments.carrying_out('a'):
@@ -142,7 +178,7 @@ def test_a_task_before_which_another_thread_has_changed_something():
 
 def test_a_task_that_comes_later(monkeypatch):
     moments = Moments()
-    monkeypatch.setattr(module, '_HANDED_SECONDS', 0.0)
+    monkeypatch.setattr(module, '_ANSWER_SECONDS', 0.0)
     decide(moments)
     with moments.carrying_out('a'):
         assert asked(moments, 'file', of_files=True)
