@@ -15,6 +15,7 @@ from hawkfish_plugin import catalogue, events, exceptions, tree
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import events as lifecycle
 from hawkfish_plugin.operations.delete import Delete, DriverDelete, PartJournal
+from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.records import Record
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Effect, Operation
@@ -58,11 +59,13 @@ class Purge(Operation):
         task_table: Tasks,
         snapshots: catalogue.Catalogue,
         delete: Delete,
+        findings: Findings,
     ) -> None:
         self._driver = driver
         self._tasks = task_table
         self._catalogue = snapshots
         self._delete = delete
+        self._findings = findings
 
     # Requests -------------------------------------------------------------
 
@@ -175,7 +178,7 @@ class Purge(Operation):
         context.step('purge', done)
 
     def look_after(self, task: Task) -> None:
-        self._delete.look_after(task)
+        self._findings.look(task.one_system)
 
     def leave(self, task: Task) -> None:
         journal = PurgeJournal.load(task.journal)

@@ -187,6 +187,7 @@ class Work:
             self._foundations.tasks,
             self._catalogues.snapshots,
             self.delete,
+            self.findings,
         )
 
     @functools.cached_property

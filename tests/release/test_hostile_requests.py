@@ -129,9 +129,10 @@ def test_all_that_is_asked_for_is_there(target):
         and target.ask(Request('GET', route.path)).status == 404
     }
 
-    # The names of files are not those of snapshots, and nothing is exported,
-    # backed up or verified.
+    # The names of files are not those of snapshots, nothing is exported,
+    # backed up or verified, and metrics are off.
     assert missing == {
+        'hawkfish-monitoring.show_metrics',
         'hawkfish.show_backup',
         'hawkfish.send_screenshot',
         'hawkfish.send_bundle',

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -28,11 +27,6 @@ from hawkfish_plugin.tasks.ending import IS_TO_FOLLOW
 from hawkfish_plugin.tasks.task import Task
 from tests.served import FAKE_UUID, Monitors, fake_system
 from tests.waiting import wait_for
-
-# Whoever runs the tests in the background may have it ignored, by what they
-# start as well.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What groups are made of, by name.
 NODES = {
