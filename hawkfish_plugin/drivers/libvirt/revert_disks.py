@@ -9,7 +9,14 @@ branch's, and a revert would take them from it (seen with 11.3).
 """
 
 import posixpath
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import (
+    Collection,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 
 from hawkfish_plugin.drivers.libvirt import (
     errors,
@@ -45,20 +52,34 @@ def unneeded(
     captured = _captured(domain)
     for target, chain in xml.chains(domain.definition()).items():
         if targets is None or target in targets:
-            paths += _ours_above(chain, captured)
+            paths += _ours_above(_files_of(domain, chain), captured)
     # Each once.
     return [*dict.fromkeys(paths)]
 
 
+def _files_of(domain: Domain, chain: Sequence[xml.Source]) -> Iterator[str]:
+    """The paths of *chain*, a disk's; the name of a volume without one."""
+    yield from (s.path or (s.volume or ('', ''))[1] for s in chain)
+    top = chain[0] if chain else None
+    # Of a disk without a guest the definition says no more.
+    if top and top.path and top.index is None:
+        below = domain.host.storage.backing([top.path])
+        path = below.get(top.path)
+        for _ in below:
+            if path:
+                yield path
+                path = below.get(path)
+
+
 def _ours_above(
-    chain: Iterable[xml.Source], captured: Collection[str]
+    chain: Iterable[str], captured: Collection[str]
 ) -> Iterator[str]:
     """The overlays of ours in *chain* above all that is *captured*."""
-    for source in chain:
-        if _is_in(source.path or (source.volume or ('', ''))[1], captured):
+    for path in chain:
+        if _is_in(path, captured):
             return
-        if source.path and filenames.is_ours(source.path):
-            yield source.path
+        if filenames.is_ours(path):
+            yield path
 
 
 def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:

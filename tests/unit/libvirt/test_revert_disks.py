@@ -134,6 +134,21 @@ def test_what_a_captured_file_stands_on():
         assert revert_disks.unneeded(node) == [top]
 
 
+def test_what_a_system_that_is_off_stands_on():
+    """Its definition names no more than the uppermost file."""
+    base, left, top = (
+        f'/images/{name}-vda.qcow2'
+        for name in ('node', 'hawkfish-' + 12 * '1', 'hawkfish-' + 12 * '2')
+    )
+    with hosted.libvirtd() as host:
+        host.file(base)
+        host.file(left, base)
+        node = host.domain('node', host.file(top, left))
+        node.handle.capture('s', base, left)
+
+        assert revert_disks.unneeded(node) == [top, left]
+
+
 @pytest.mark.parametrize('active', [True, False])
 def test_what_a_snapshot_has_captured_as_a_volume(active):
     """It is known by its path, which the definition may have."""
