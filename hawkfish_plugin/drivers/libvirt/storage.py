@@ -272,7 +272,12 @@ class Storage:
             with errors.ignored(self.connection):
                 volume = volumes.find(self.connection, path)
             if volume is not None:
-                return use(volume)
+                try:
+                    return use(volume)
+                except libvirt.libvirtError as exc:
+                    # It was of a pool that another process looked through.
+                    if exc.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                        raise
             with pools.over(self.connection, folder) as pool:
                 found = None if pool is None else volumes.find_in(pool, name)
                 return use(found)
