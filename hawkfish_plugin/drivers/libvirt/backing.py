@@ -155,7 +155,12 @@ def _of_folder(
 def _with_those_of(
     found: Volumes, pool: libvirt.virStoragePool | None
 ) -> Volumes:
-    """The same of somebody's *pool* over the same folder."""
+    """
+    What was *found* in a folder, also as the volumes of *pool*.
+
+    That is somebody's, over the same folder; None where there is none.  So it
+    need not be looked through as well.
+    """
     if pool is None:
         return found
     name = pool.name()

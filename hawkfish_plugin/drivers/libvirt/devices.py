@@ -3,9 +3,10 @@
 Which paths are of one block device.
 
 A device has a node, and links to it that udev, LVM and multipath make.  On
-this machine its number tells.  Of another host, libvirt knows the volumes of
-active pools by any of their paths; what is in no pool is told by its path
-alone.
+this machine its number tells, which libvirt does not: its node devices lack
+logical volumes and partitions.  Where the hypervisor may be another machine,
+libvirt knows the volumes of active pools by any of their paths; what is in no
+pool is told by its path alone.
 """
 
 import os
@@ -37,7 +38,13 @@ def names(host: Host, paths: Iterable[str]) -> Mapping[str, str]:
 
 
 def _is_local(host: Host) -> bool:
-    return not urllib.parse.urlsplit(host.connection.getURI()).hostname
+    """Whether the hypervisor is on this machine for sure."""
+    uri = urllib.parse.urlsplit(host.connection.getURI())
+    # A socket that is named may be forwarded to another machine.  A container
+    # with the host's socket in its usual place has the host's numbers too.
+    return not uri.hostname and 'socket' not in urllib.parse.parse_qs(
+        uri.query, keep_blank_values=True
+    )
 
 
 def _number(host: Host, path: str) -> str | None:

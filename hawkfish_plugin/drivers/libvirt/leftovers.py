@@ -47,7 +47,7 @@ def removal(
     """
     Look which of *paths* nothing uses; what is returned removes them.
 
-    So that who removes others too looks once, before either.
+    So that a caller with several sets looks once, before removing anything.
     """
     paths, unused = [*paths], list[str]()
     with _reporting(host, context, paths, messages.CLEANUP_UNDECIDED):
@@ -57,7 +57,9 @@ def removal(
     guard: _Guard | None = None
     if overlays:
         with _reporting(host, context, overlays, messages.CLEANUP_UNDECIDED):
-            guard = _Guard(host, ledger.of_now(host, overlays), ())
+            files = ledger.of_now(host, overlays)
+            files.check_known()
+            guard = _Guard(host, files, ())
 
     def act() -> None:
         _remove(host, others, None, context)

@@ -127,6 +127,16 @@ def test_what_a_failed_operation_has_made(host):
     assert told.messages == []
 
 
+def test_what_a_failed_operation_has_made_where_a_disk_is_unknown(host):
+    """An overlay stays: that disk may stand on it."""
+    host.domain('clone', hosted.volume_disk('clones', 'clone.qcow2'))
+    told = Told()
+    leftovers.remove(host.host, [OTHER], told)
+
+    assert OTHER in host.paths()
+    assert told.messages == [('CleanupUndecided', OTHER)]
+
+
 def test_at_a_start(host, node):
     """What was noted goes, where nothing stands on it."""
     clone = host.file('/images/clone.qcow2', OVERLAY)
