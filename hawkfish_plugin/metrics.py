@@ -112,11 +112,13 @@ class _Everything(Collector):
 
     def _hypervisor(self) -> Iterator[Metric]:
         reading = self._survey.latest(_PATIENCE_SECONDS)
-        yield GaugeMetricFamily(
-            'hawkfish_hypervisor_up',
-            'Whether the hypervisor answered when it was asked last.',
-            float(self._survey.works()),
-        )
+        works = self._survey.works()
+        if works is not None:
+            yield GaugeMetricFamily(
+                'hawkfish_hypervisor_up',
+                'Whether the hypervisor answered when it was asked last.',
+                float(works),
+            )
         if reading is not None:
             yield from _inventory(reading)
             yield GaugeMetricFamily(

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.supervision import Failures, Supervisor
 
@@ -25,6 +24,7 @@ _FRESH_SECONDS = 60.0
 # A reading that takes longer than this is one of a hypervisor in trouble.
 _SLOW_SECONDS = 60.0
 _THREAD = 'survey'
+_LOOKING = 'Looking at all systems'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +37,17 @@ class Holding:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """The systems by their power state, and what each holds."""
+    """
+    The systems by their power state, and what each holds.
+
+    *unread* is why a system could not be looked at.
+    """
 
     power_states: Mapping[contract.System, str]
     holdings: Mapping[contract.System, Holding]
+    unread: Mapping[contract.System, exceptions.HawkFishError] = (
+        dataclasses.field(default_factory=dict)
+    )
 
 
 class Survey:
@@ -70,20 +77,27 @@ class Survey:
         """
         with self._lock:
             if self._begun is None and self._is_old():
-                self._begun = time.monotonic()
-                self._done.clear()
-                self._supervisor.once(_THREAD, self._renew)
+                self._begin()
         self._done.wait(patience)
         return self._last
 
-    def works(self) -> bool:
-        """Whether the hypervisor answers, as far as is known."""
+    def _begin(self) -> None:
+        self._done.clear()
+        try:
+            self._supervisor.once(_THREAD, self._renew)
+        # There is no thread left: whoever asks next tries again.
+        except RuntimeError as exc:
+            self._failures.tell(_LOOKING, exc)
+            self._done.set()
+        else:
+            self._begun = time.monotonic()
+
+    def works(self) -> bool | None:
+        """Whether the hypervisor answers; None where that is not known yet."""
         with self._lock:
-            return (
-                self._last is not None
-                and not self._failed
-                and not (self._begun and _since(self._begun) > _SLOW_SECONDS)
-            )
+            if self._begun and _since(self._begun) > _SLOW_SECONDS:
+                return False
+            return None if self._ended is None else not self._failed
 
     def age(self) -> float:
         """The seconds since the last reading that succeeded."""
@@ -97,11 +111,20 @@ class Survey:
             found = self._read()
         # That it is away is what is asked for here, and no fault of ours.
         except Exception as exc:
-            self._failures.tell('Looking at all systems', exc)
+            self._failures.tell(_LOOKING, exc)
             self._end(None)
         else:
-            self._failures.forget('Looking at all systems')
+            self._failures.forget(_LOOKING)
+            self._tell(found)
             self._end(found)
+
+    def _tell(self, found: Reading) -> None:
+        for system in found.power_states:
+            looking = f'Looking at {system.name}'
+            if system in found.unread:
+                self._failures.tell(looking, found.unread[system])
+            else:
+                self._failures.forget(looking)
 
     def _end(self, found: Reading | None) -> None:
         with self._lock:
@@ -113,29 +136,38 @@ class Survey:
 
 
 def read(
-    driver: contract.Driver,
-    catalogue: Catalogue,
-    may_serve: Callable[[contract.System], bool],
+    driver: contract.Driver, may_serve: Callable[[contract.System], bool]
 ) -> Reading:
-    """Ask *driver* for every system that the emulator *may_serve*."""
+    """
+    Ask *driver* for every system that the emulator *may_serve*.
+
+    Nothing is noted of what is seen: no system is locked, and nobody has asked
+    for anything.
+    """
     states = {
         system: state
         for system, state in driver.power_states().items()
         if may_serve(system)
     }
-    holdings = {}
+    holdings: dict[contract.System, Holding] = {}
+    unread: dict[contract.System, exceptions.HawkFishError] = {}
     for system in states:
-        # One may be undefined meanwhile.
-        with contextlib.suppress(exceptions.SystemNotFound):
-            holdings[system] = _holding(catalogue, system)
-    return Reading(states, holdings)
+        try:
+            # One may be undefined meanwhile.
+            with contextlib.suppress(exceptions.SystemNotFound):
+                holdings[system] = _holding(driver, system)
+        except exceptions.HypervisorUnavailable:
+            raise
+        except exceptions.HawkFishError as exc:
+            unread[system] = exc
+    return Reading(states, holdings, unread)
 
 
 def _since(moment: float) -> float:
     return time.monotonic() - moment
 
 
-def _holding(catalogue: Catalogue, system: contract.System) -> Holding:
-    views = catalogue.list(system, measured=True)
-    sizes = [view.size for view in views if view.size is not None]
-    return Holding(len(views), sum(size.own + size.disks for size in sizes))
+def _holding(driver: contract.Driver, system: contract.System) -> Holding:
+    found = driver.inventory(system.uuid, contract.Freshness.CACHED)
+    size = sum(one.own + one.disks for one in found.sizes.values())
+    return Holding(len(found.snapshots), size)

@@ -89,9 +89,7 @@ class Background:
             Totals(self._foundations.database),
             Survey(
                 lambda: survey.read(
-                    self._foundations.driver,
-                    self._catalogues.snapshots,
-                    self._access.may_serve,
+                    self._foundations.driver, self._access.may_serve
                 ),
                 self._foundations.supervisor,
             ),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health and the metrics of the service, for programs that watch it."""
 
+import dataclasses
 import threading
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from hawkfish_plugin import survey
+from hawkfish_plugin import exceptions, survey
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.supervision import Supervisor
 from tests.unit.receiver import Receiver
@@ -173,7 +174,7 @@ def test_a_hypervisor_that_hangs_delays_nobody():
     try:
         assert watched.latest(0) is None
         assert watched.latest(0.01) is None
-        assert not watched.works()
+        assert watched.works() is None
         assert len(called) == 1
     finally:
         hangs.set()
@@ -196,7 +197,7 @@ def test_a_reading_that_hangs_after_a_good_one(monkeypatch):
     try:
         assert watched.latest(60) == READING
         assert watched.latest(0) == READING
-        wait_for(lambda: not watched.works(), 'the deadline')
+        wait_for(lambda: watched.works() is False, 'the deadline')
         assert watched.age() > 0
     finally:
         hangs.set()
@@ -212,5 +213,65 @@ def test_a_hypervisor_that_is_away_is_told():
     watched = survey.Survey(read, supervisor)
 
     assert watched.latest(60) is None
-    assert not watched.works()
+    assert watched.works() is False
     assert not supervisor.failing()
+
+
+def test_a_process_without_a_thread_left(monkeypatch):
+    """It looks as soon as it has one, and nobody is told a lie before."""
+
+    def none_left(_thread):
+        raise RuntimeError("can't start new thread")
+
+    watched = survey.Survey(lambda: READING, Supervisor())
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, 'start', none_left)
+        assert watched.latest(60) is None
+        assert watched.works() is None
+
+    assert watched.latest(60) == READING
+    assert watched.works() is True
+
+
+def test_one_system_that_cannot_be_read(emulator, monkeypatch, caplog):
+    """The others are told all the same, and the log says why it is not."""
+    driver = emulator.driver
+    whole, broken = driver.resolve('fake'), driver.resolve('node-0')
+
+    def inventory(uuid, *args, look=driver.inventory):
+        if uuid == broken.uuid:
+            raise exceptions.NotAnswering(broken.name, 30)
+        return look(uuid, *args)
+
+    monkeypatch.setattr(driver, 'inventory', inventory)
+    watched = survey.Survey(
+        lambda: survey.read(driver, lambda system: True), Supervisor()
+    )
+
+    reading = watched.latest(60)
+
+    assert watched.works() is True
+    assert broken in reading.power_states
+    assert broken not in reading.holdings
+    assert whole in reading.holdings
+    assert any(
+        f'Looking at {broken.name} failed' in text for text in caplog.messages
+    )
+
+
+def test_nothing_is_noted_of_what_is_looked_at(emulator):
+    """Nobody has asked for anything, and no system is locked."""
+    emulator.created(Name='old')
+    (before,) = emulator.driver.snapshots(emulator.system)
+    emulator.driver.plant(
+        emulator.system,
+        [dataclasses.replace(before, name='new', overwritten=True)],
+    )
+    noted = emulator.notes.read(emulator.system)
+    assert ('old', before.created) in noted
+
+    reading = survey.read(emulator.driver, lambda system: True)
+
+    system = emulator.driver.resolve(emulator.system)
+    assert reading.holdings[system].snapshots == 1
+    assert emulator.notes.read(emulator.system) == noted
