@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hawkfish_plugin import events, exceptions
+from hawkfish_plugin import catalogue, events, exceptions
 from hawkfish_plugin.backup_catalogue import BackupCatalogue, backing_up
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.backups import flattened
@@ -52,12 +52,14 @@ class RestoreOver(Over):
         self,
         driver: contract.Driver,
         task_table: Tasks,
+        systems: catalogue.Catalogue,
         backups: BackupCatalogue,
         admission: Admission,
         create: Create,
         findings: Findings,
     ) -> None:
         super().__init__(driver, task_table, admission, create, findings)
+        self._systems = systems
         self._backups = backups
 
     def submit(
@@ -71,25 +73,31 @@ class RestoreOver(Over):
         """
         Queue the safety snapshot of *over*, and the restore; returns that.
 
-        Raises BackupNotFound, and everything that is known beforehand to
-        stand in the way.
+        Raises BackupNotFound, SystemLocked, and everything that is known
+        beforehand to stand in the way.
         """
         request = OverRequest(start)
-        chain = [one.made for one in self._backups.chain(backed_up, backup_id)]
-        files = self.plan(over, request, flattened(chain))
-        backing_up(self._driver).check_fetch(chain, files)
-        arguments = RestoreOverArguments(
-            backed_up.uuid, backed_up.name, backup_id, request.dump(), files
-        )
-
-        def then(before: Task) -> Task:
-            # It may have been deleted since, but not from now on.
-            self._backups.chain(backed_up, backup_id)
-            return self._tasks.submit(
-                self, [Subject(over)], arguments, payload, after=before.id
+        # A delete of the backup is decided with what was backed up.
+        with self._systems.deciding(over, backed_up):
+            chain = [
+                one.made for one in self._backups.chain(backed_up, backup_id)
+            ]
+            files = self.plan(over, request, flattened(chain))
+            backing_up(self._driver).check_fetch(chain, files)
+            arguments = RestoreOverArguments(
+                backed_up.uuid,
+                backed_up.name,
+                backup_id,
+                request.dump(),
+                files,
             )
-
-        return self._submit_after_safety(over, payload, then)
+            return self._submit_after_safety(
+                over,
+                payload,
+                lambda before: self._tasks.submit(
+                    self, [Subject(over)], arguments, payload, after=before.id
+                ),
+            )
 
     # The operation --------------------------------------------------------
 

@@ -332,6 +332,7 @@ class Work:
             RestoreOver(
                 self._foundations.driver,
                 self._foundations.tasks,
+                self._catalogues.snapshots,
                 self._catalogues.backups,
                 self._admission,
                 self.create,

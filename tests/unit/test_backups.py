@@ -8,7 +8,7 @@ Long, as each request is made in all three ways.
 import pytest
 import requests
 
-from hawkfish_plugin import backups, client, exceptions
+from hawkfish_plugin import backups, client, exceptions, locks
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.drivers.backups import Backup
 from hawkfish_plugin.drivers.behaviour import Behaviour
@@ -300,6 +300,18 @@ def test_what_goes_over_a_system_is_not_deleted(emulator):
 
     assert message_ids(refused) == ['BackupInUse']
     assert emulator.wait(running).status_code == 200
+
+
+@pytest.mark.usefixtures('_files')
+def test_a_delete_is_decided_before_or_after_a_restore(emulator, monkeypatch):
+    """Also of a backup of another system than the one that it goes over."""
+    backup = made(emulator)
+    monkeypatch.setattr(locks, 'REQUEST_TIMEOUT', 0.1)
+    # As who decides to delete it.
+    with emulator.services._foundations.locks.deciding(emulator.system):
+        refused = act(emulator, backup, 'Restore', Over='node-0')
+
+    assert message_ids(refused) == ['SystemLocked']
 
 
 def test_a_damaged_file_is_found(emulator):
