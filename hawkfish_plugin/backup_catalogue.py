@@ -187,6 +187,40 @@ class BackupCatalogue:
             if task.active and task.operation in _READING:
                 self._check_unread(system, task, ids)
 
+    def check_unreferenced(self, doomed: Sequence[StoredBackup]) -> None:
+        """
+        Raise BackupReferenced where a backup of any host stands on *doomed*.
+
+        Another host that shares the repository may have made one that is not
+        listed here yet.  Raises BackupDamaged where it is not known of one
+        what it stands on, and PoolNotUsable.
+        """
+        ids = {one.made.token: one.id for one in doomed}
+        parents = {
+            one.made.token: one.made.parent for one in self._table.all()
+        }
+        for pool in {one.made.pool for one in doomed}:
+            strangers = (
+                set(backing_up(self._driver).stored_backups(pool))
+                - parents.keys()
+            )
+            parents |= {
+                token: self._parent_of(pool, token) for token in strangers
+            }
+        for token, parent in parents.items():
+            if parent in ids and token not in ids:
+                raise exceptions.BackupReferenced(ids[parent], token)
+
+    def _parent_of(self, pool: str, token: str) -> str | None:
+        driver = backing_up(self._driver)
+        try:
+            return driver.read_manifest(pool, token).made.parent
+        except exceptions.BackupDamaged:
+            # It may be one that was deleted meanwhile.
+            if token in driver.stored_backups(pool):
+                raise
+            return None
+
     def _check_unread(
         self, system: contract.System, task: Task, ids: Collection[int]
     ) -> None:

@@ -136,6 +136,14 @@ class Backups:
                 [(backup_id,) for backup_id in ids],
             )
 
+    def end_delete(self, ids: Collection[int]) -> None:
+        """Let them be used again: they are not deleted."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                'UPDATE backups SET deleting = 0 WHERE id = ?',
+                [(backup_id,) for backup_id in ids],
+            )
+
     def forget(self, backup_id: int) -> None:
         with self._db.transaction() as connection:
             connection.execute(

@@ -194,12 +194,12 @@ class BacksUp(Protocol):
 
     # What is in the repository, whoever has put it there.
 
-    def stored_backups(self) -> Collection[str]:
+    def stored_backups(self, pool: str) -> Collection[str]:
         """
-        The tokens of the backups whose manifests are in the repository.
+        The tokens of the backups whose manifests are in the repository *pool*.
 
-        Raises as ``repository``.
+        Raises PoolNotUsable.
         """
 
-    def read_manifest(self, token: str) -> Described:
+    def read_manifest(self, pool: str, token: str) -> Described:
         """What the manifest of *token* says; raises BackupDamaged."""

@@ -240,18 +240,17 @@ class FakeBackups:
                 self._files.pop(path, None)
             raise
 
-    def stored_backups(self) -> Collection[str]:
-        self.repository()
+    def stored_backups(self, pool: str) -> Collection[str]:
         found = map(_MANIFEST.fullmatch, list(self._repository))
         return {one[1] for one in found if one}
 
-    def read_manifest(self, token: str) -> Described:
+    def read_manifest(self, pool: str, token: str) -> Described:
         name = _manifest(token)
         try:
             return backup_manifest.read(
                 self._repository.get(name, b''),
                 token,
-                self.repository(),
+                pool,
                 _begin(token),
             )
         except backup_manifest.Refused as exc:

@@ -58,14 +58,15 @@ class Adoption:
         """
         # One that is deleted meanwhile was known before.
         known = {one.made.token for one in self._table.all()}
-        there = {*backing_up(self._driver).stored_backups()}
+        pool = backing_up(self._driver).repository()
+        there = {*backing_up(self._driver).stored_backups(pool)}
         known |= self._being_made()
         listed = self._table.all()
         known |= {one.made.token for one in listed}
-        self._adopt(there - known)
+        self._adopt(pool, there - known)
         # A file system that is not mounted has none of its backups.
         if there:
-            self._forget(there, listed)
+            self._forget(pool, there, listed)
 
     def _being_made(self) -> set[str]:
         """A backup is listed by its own task."""
@@ -75,8 +76,8 @@ class Adoption:
             if task.active and task.operation == contract.BACKUP
         }
 
-    def _adopt(self, tokens: Collection[str]) -> None:
-        found = [one for token in tokens if (one := self._read(token))]
+    def _adopt(self, pool: str, tokens: Collection[str]) -> None:
+        found = [one for token in tokens if (one := self._read(pool, token))]
         systems = {
             one.made.token: one.system.uuid for one in self._table.all()
         }
@@ -90,9 +91,9 @@ class Adoption:
             systems[token] = one.system.uuid
             LOG.info('The backup %s of %s is adopted', token, one.system.name)
 
-    def _read(self, token: str) -> Described | None:
+    def _read(self, pool: str, token: str) -> Described | None:
         try:
-            return backing_up(self._driver).read_manifest(token)
+            return backing_up(self._driver).read_manifest(pool, token)
         except exceptions.BackupDamaged as exc:
             self._refuse(token, messages.text(exc))
             return None
@@ -103,9 +104,11 @@ class Adoption:
         self._refused.add(token)
 
     def _forget(
-        self, there: Collection[str], listed: Collection[StoredBackup]
+        self,
+        pool: str,
+        there: Collection[str],
+        listed: Collection[StoredBackup],
     ) -> None:
-        pool = backing_up(self._driver).repository()
         gone = [
             one
             for one in listed

@@ -175,8 +175,9 @@ class BackUp(Operation):
     def _retain(self, system: contract.System) -> None:
         found = self._backup_table.of_system(system.uuid)
         if not self._is_here(system):
-            # Whose system is elsewhere is another service's to delete.
-            found = [o for o in found if o.task is not None or o.deleting]
+            # Those of a system that is elsewhere are for the service there to
+            # keep, also those that were made here: it makes more on them.
+            found = [one for one in found if one.deleting]
         doomed = [(one, REQUEST) for one in found if one.deleting]
         doomed += chains.superfluous(
             found,

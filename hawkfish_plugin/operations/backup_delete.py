@@ -7,7 +7,7 @@ one; interrupted, it goes on.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import catalogue, events, exceptions
@@ -70,7 +70,8 @@ class DeleteBackups(Operation):
         """
         Queue the delete of one backup and return its task.
 
-        Raises BackupNotFound, BackupReferenced and BackupInUse.
+        Raises BackupNotFound, BackupReferenced and BackupInUse, and as
+        ``BackupCatalogue.check_unreferenced``.
         """
         self._backup_table.get(system.uuid, backup_id)
         return self.submit_all(system, [(backup_id, REQUEST)], payload)
@@ -85,6 +86,7 @@ class DeleteBackups(Operation):
         ids = [number for number, _ in doomed]
         with self._systems.deciding(system):
             self._backups.check_free(system, ids)
+            self._check_unreferenced(system, ids)
             task = self._tasks.submit(
                 self,
                 [Subject(system)],
@@ -95,6 +97,19 @@ class DeleteBackups(Operation):
             self._backup_table.begin_delete(ids)
         return task
 
+    def _check_unreferenced(
+        self, system: contract.System, ids: Collection[int]
+    ) -> None:
+        found = self._backup_table.of_system(system.uuid)
+        try:
+            self._backups.check_unreferenced(
+                [one for one in found if one.id in ids]
+            )
+        except exceptions.BackupReferenced:
+            # What stands on it needs it to be there, and to be used.
+            self._backup_table.end_delete(ids)
+            raise
+
     def refusal(self, rival: Task) -> exceptions.HawkFishError:
         return exceptions.BackupInUse(
             rival.one_system.name, rival.operation, rival.id
@@ -104,6 +119,8 @@ class DeleteBackups(Operation):
         system = context.task.one_system
         driver = backing_up(self._driver)
         context.step('delete', DeleteBackupsJournal())
+        # Whoever shares the repository may have made one since the request.
+        self._check_unreferenced(system, _doomed(context.task))
         for number in _doomed(context.task):
             try:
                 backup = self._backup_table.get(system.uuid, number)

@@ -52,7 +52,7 @@ def manifest_of(emulator, token=TOKEN, **changed):
     """The manifest of a backup that was made, as JSON, with changes."""
     made(emulator)
     lose_the_list(emulator)
-    (found,) = emulator.driver.stored_backups()
+    (found,) = emulator.driver.stored_backups('store')
     (name,) = (n for n in emulator.driver.backup_files() if '.json' in n)
     text = emulator.driver.backup_files()[name].decode()
     emulator.driver.put_backup_file(name, None)
@@ -107,7 +107,8 @@ def test_what_is_known_is_not_adopted(emulator):
     with emulator.slow():
         pending = begin(emulator)
         wait_for(
-            lambda: len(emulator.driver.stored_backups()) == 2, 'the files'
+            lambda: len(emulator.driver.stored_backups('store')) == 2,
+            'the files',
         )
         emulator.services._work.adoption.adopt()
         during = len(listed(emulator))
@@ -159,6 +160,83 @@ def test_backups_of_another_host(emulator):
     emulator.services._work.adoption.adopt()
     gone = requests.get(emulator.url + found['@odata.id'], timeout=60)
     assert message_ids(gone) == ['ResourceMissingAtURI']
+
+
+def stands_on(emulator, backup):
+    """Another host has made TOKEN on *backup*, and nobody here knows."""
+    parents = emulator.services._foundations.backup_table.all()
+    (parent,) = (p.made.token for p in parents if str(p.id) == backup['Id'])
+    names = emulator.driver.backup_files()
+    text = names[f'fake-backup-{parent}.json'].decode()
+    manifest = json.loads(text.replace(parent, TOKEN))
+    manifest['Backup']['parent'] = parent
+    put(emulator, manifest)
+
+
+def test_what_another_host_has_made_more_on(emulator):
+    """It is not deleted, though nothing that is listed here stands on it."""
+    backup = made(emulator)
+    stands_on(emulator, backup)
+
+    refused = delete(emulator, backup)
+
+    assert message_ids(refused) == ['BackupReferenced']
+    assert TOKEN in refused.text
+    # What has gone there is no obstacle any more.
+    emulator.driver.put_backup_file(f'{BEGIN}.json', None)
+    assert emulator.wait(delete(emulator, backup)).status_code == 200
+
+
+def test_what_another_host_makes_more_on_meanwhile(emulator):
+    """The task finds it, leaves all of them, and they can be used again."""
+    first, second = made(emulator), made(emulator, BackupType='Full')
+    table = emulator.services._foundations.backup_table
+    with emulator.services.locks.system(emulator.system, 10):
+        pending = delete(emulator, second)
+        stands_on(emulator, second)
+    answer = emulator.wait(pending)
+
+    assert message_ids(answer) == ['BackupReferenced']
+    assert [one['Id'] for one in listed(emulator)] == [
+        first['Id'],
+        second['Id'],
+    ]
+    assert not any(one.deleting for one in table.all())
+    verified = emulator.wait(act(emulator, second, 'Verify'))
+    assert verified.status_code == 200, verified.text
+
+
+def test_what_is_not_known_to_stand_elsewhere(emulator):
+    """Nothing is deleted as long as a manifest cannot be read."""
+    backup = made(emulator)
+    emulator.driver.put_backup_file(f'{BEGIN}.json', b'{')
+
+    refused = delete(emulator, backup)
+
+    assert message_ids(refused) == ['BackupDamaged']
+    assert len(listed(emulator)) == 1
+
+
+def test_the_retention_of_a_system_that_has_moved(emulator):
+    """Also what was made here is the other host's to delete."""
+    made(emulator)
+    made(emulator, BackupType='Full')
+    conf = emulator.services.conf
+    systems = emulator.driver._systems()
+    kept = systems._systems.pop(emulator.system)
+    name = systems._by_name.pop('fake')
+    conf.set_override('max_backups', 1, 'backup')
+    try:
+        emulator.services._work.backing_up._retain(
+            System(emulator.system, 'fake')
+        )
+        emulator.wait_idle()
+    finally:
+        conf.clear_override('max_backups', 'backup')
+        systems._systems[emulator.system] = kept
+        systems._by_name['fake'] = name
+
+    assert len(listed(emulator)) == 2
 
 
 @pytest.mark.parametrize(

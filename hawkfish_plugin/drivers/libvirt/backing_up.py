@@ -58,14 +58,12 @@ class Backups(Part):
         with self._hypervisor.host(contract.VERIFY_BACKUP) as host:
             repository.verify(host, chain, check)
 
-    def stored_backups(self) -> Collection[str]:
+    def stored_backups(self, pool: str) -> Collection[str]:
         with self._hypervisor.host(contract.BACKUP) as host:
-            pool = repository.configured(host, self._conf)
             return repository.Repository(host, pool).tokens()
 
-    def read_manifest(self, token: str) -> Described:
+    def read_manifest(self, pool: str, token: str) -> Described:
         with self._hypervisor.host(contract.BACKUP) as host:
-            pool = repository.configured(host, self._conf)
             return repository.Repository(host, pool).read_manifest(token)
 
     def definition_of(self, backup: Backup) -> str:
