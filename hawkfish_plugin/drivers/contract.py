@@ -546,6 +546,16 @@ class ChangesSnapshots(Protocol):
         self, uuid: str, name: str, context: TaskContext
     ) -> None: ...
 
+    def resume_delete(
+        self, uuid: str, name: str, context: TaskContext
+    ) -> None:
+        """
+        Go on with the merge of a delete that was abandoned.
+
+        The journal in *context* is that delete's, which may be long ago.  So
+        what others do to the system by now is in the way, as of a new one.
+        """
+
 
 class Driver(ServesSystems, ListsSnapshots, ChangesSnapshots, Protocol):
     """A hypervisor that can snapshot its systems."""

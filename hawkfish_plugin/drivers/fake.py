@@ -456,6 +456,14 @@ class FakeDriver(FakeBundles, FakeBackups, FakeVerifying):
                 uuid, name, Run(contract.DELETE, context, Behaviour(), uuid)
             )
 
+    def resume_delete(
+        self, uuid: str, name: str, context: contract.TaskContext
+    ) -> None:
+        if self.exists(uuid, name):
+            self._delete(
+                uuid, name, Run(contract.DELETE, context, self.behaviour, uuid)
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class _CreateJournal(records.Record):

@@ -160,7 +160,7 @@ class Delete(Operation):
             return self._driver.delete
         noted = dataclasses.replace(own, merging=True).dump()
         context.step(left.step, _Noted({**left.journal, **noted}))
-        return self._driver.settle_delete
+        return self._driver.resume_delete
 
     def submit_pruned(
         self, system: contract.System, record: contract.Snapshot, reason: str

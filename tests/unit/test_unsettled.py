@@ -348,6 +348,37 @@ def test_an_abandoned_merge_has_damaged_its_snapshot(emulator, kind):
     )
 
 
+def test_a_delete_after_an_abandoned_one(emulator):
+    """It goes on from there, unless something is in the way by now."""
+    emulator.created(Name='s')
+    with emulator.slow():
+        accepted = delete(emulator, Delete)
+        emulator.wait_running(accepted)
+        wait_for(lambda: emulator.task(accepted).step == 'merge')
+        services = emulator.services
+        services.tasks.abandon(emulator.task(accepted).id, services.operations)
+    in_the_way = exceptions.BackupJobActive('fake', '/backups/x')
+    resumed = []
+
+    def resume(uuid, name, context, go_on=emulator.driver.resume_delete):
+        resumed.append(context.recall(contract.DeleteJournal).merging)
+        if len(resumed) == 1:
+            raise in_the_way
+        go_on(uuid, name, context)
+
+    emulator.driver.resume_delete = resume
+    try:
+        refused = emulator.wait(delete(emulator, Delete))
+        ended = emulator.wait(delete(emulator, Delete))
+    finally:
+        del emulator.driver.resume_delete
+
+    assert message_keys(refused) == ['BackupJobActive']
+    assert ended.status_code == 204, ended.text
+    assert resumed == [True, True]
+    assert not emulator.driver.names(emulator.system)
+
+
 class Meanwhile(dict):
     """Where a delete is interrupted, and what *happens* before it goes on."""
 

@@ -164,6 +164,12 @@ class Changes(Safety):
         with self._changing(uuid):
             self._deletes.settle(uuid, name, self._check_safe, context)
 
+    def resume_delete(
+        self, uuid: str, name: str, context: contract.TaskContext
+    ) -> None:
+        with self._changing(uuid):
+            self._deletes.resume(uuid, name, self._check_safe, context)
+
     def _check(self, uuid: str, check: Callable[[Domain], None]) -> None:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
             check(domain)

@@ -7,6 +7,7 @@ import pytest
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import delete, ledger
+from hawkfish_plugin.drivers.libvirt.journals import DeleteJournal
 from tests.contract.context import Context
 from tests.unit.libvirt.hypervisors import Hypervisor
 
@@ -66,3 +67,43 @@ def test_a_delete_that_fails(
         )
 
     assert context.recall(contract.DeleteJournal).merging is merging
+
+
+@pytest.fixture
+def left():
+    """The journal of a delete that was abandoned while it merged."""
+    context = Context()
+    context.step('merge', DeleteJournal(merging=True, losses=1))
+    return context
+
+
+def resume(hypervisor, domain, context):
+    delete.Deletes(hypervisor, ledger.Ledger(), 60).resume(
+        domain.uuid, 's', lambda domain: None, context
+    )
+
+
+def test_a_delete_goes_on_where_another_was_left(hypervisor, domain, left):
+    """How often libvirtd has left that one does not count."""
+    resume(hypervisor, domain, left)
+
+    assert not domain.handle.listAllSnapshots()
+    assert left.recall(DeleteJournal).losses == 0
+
+
+def test_a_delete_does_not_go_on_beside_a_backup(
+    hypervisor, domain, left, monkeypatch
+):
+    """As of a new delete: since then anybody may have begun one."""
+    domain.handle.create()
+    monkeypatch.setattr(
+        libvirt.virDomain,
+        'backupGetXMLDesc',
+        lambda _domain, _flags=0: '<domainbackup><disks/></domainbackup>',
+    )
+
+    with pytest.raises(exceptions.BackupJobActive):
+        resume(hypervisor, domain, left)
+
+    assert len(domain.handle.listAllSnapshots()) == 1
+    assert left.recall(DeleteJournal).merging
