@@ -51,9 +51,15 @@ def waits_for(task: 'sdk.Task', service: 'sdk.HawkFish') -> str | None:
 
 
 def _systems(task: 'sdk.Task', service: 'sdk.HawkFish') -> set[str]:
-    if task.group:
+    from sushy import exceptions
+
+    if not task.group:
+        return {task.system} if task.system else set()
+    try:
         return set(service.group(task.group).elements)
-    return {task.system} if task.system else set()
+    except exceptions.ResourceNotFoundError:
+        # The task is still making it, or has deleted it.
+        return set()
 
 
 class Waiting(base.Command):
@@ -93,20 +99,30 @@ class Waiting(base.Command):
 
     def show(self, progress: output.Progress, task: 'sdk.Task') -> None:
         """Show how far the *task* is that is waited for."""
+        from sushy import exceptions
+
         if not progress.is_shown:
             return
+        try:
+            lines = self._lines(task)
+        except exceptions.SushyError:
+            # The wait itself reports what matters.
+            lines = [output.bar(task)]
+        progress.draw(lines)
+
+    def _lines(self, task: 'sdk.Task') -> list[str]:
         queued = waits_for(task, self.client)
         lines = [output.bar(task, f'waits for {queued}:' if queued else '')]
         if task.group:
             # Of each member what is done last.
             latest = {sub.system: sub for sub in task.sub_tasks()}
-            names = self._names_in(task.group)
+            names = self._names_in(task.group) if latest else {}
             lines += [
                 output.bar(sub, names.get(system, system))
                 for system, sub in latest.items()
                 if system
             ]
-        progress.draw(lines)
+        return lines
 
     @functools.cache  # noqa: B019
     def _names_in(self, group: str) -> dict[str, str]:

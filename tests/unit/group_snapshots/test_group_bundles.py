@@ -9,6 +9,7 @@ import copy
 import hashlib
 import itertools
 
+import pexpect
 import pytest
 import requests
 
@@ -19,6 +20,7 @@ from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.exports import Owner
 from tests.served import message_ids
 from tests.tars import packed, unpacked
+from tests.unit.commands import PROGRAM
 from tests.unit.conftest import NODES
 from tests.unit.group_snapshots.labs import TRIO
 
@@ -428,6 +430,33 @@ def test_the_commands_move_a_lab(lab, tmp_path, capsys):
 
     assert 'new-node-2' in hawkfish('group', 'show', 'again')
     assert not listed(lab)
+
+
+def test_an_import_on_a_terminal(lab, tmp_path):
+    """Its progress is shown while there is no group yet."""
+    lab.made(Name='a')
+    path = tmp_path / 'lab.tar'
+    service = client.HawkFish(lab.emulator.url)
+    service.group_snapshots('lab').get('a').export().wait()
+    (export,) = service.group_exports('lab')
+    export.save(path)
+    export.delete()
+    words = ('group', 'import', str(path), '--name', 'again')
+
+    with lab.emulator.slow():
+        terminal = pexpect.spawn(
+            PROGRAM[0],
+            [*PROGRAM[1:], '--url', lab.emulator.url, *words]
+            + ['--name-prefix', 'new-'],
+            encoding='utf-8',
+            timeout=60,
+        )
+        terminal.expect(r'\d% [A-Z]|There is no')
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == 0, terminal.before
+    assert len(service.group('again').systems) == 3
 
 
 def test_the_sdk_moves_a_lab(lab, tmp_path):
