@@ -34,7 +34,7 @@ class Adoption:
         task_table: TaskReader,
     ) -> None:
         self._driver = driver
-        self._table = table
+        self._backup_table = table
         self._tasks = task_table
         self._next = 0.0
         self._refused = set[str]()
@@ -57,11 +57,11 @@ class Adoption:
         Raises BackupNotConfigured, PoolNotUsable and other errors.
         """
         # One that is deleted meanwhile was known before.
-        known = {one.made.token for one in self._table.all()}
+        known = {one.made.token for one in self._backup_table.all()}
         pool = backing_up(self._driver).repository()
         there = {*backing_up(self._driver).stored_backups(pool)}
         known |= self._being_made()
-        listed = self._table.all()
+        listed = self._backup_table.all()
         known |= {one.made.token for one in listed}
         self._adopt(pool, there - known)
         # A file system that is not mounted has none of its backups.
@@ -79,7 +79,7 @@ class Adoption:
     def _adopt(self, pool: str, tokens: Collection[str]) -> None:
         found = [one for token in tokens if (one := self._read(pool, token))]
         systems = {
-            one.made.token: one.system.uuid for one in self._table.all()
+            one.made.token: one.system.uuid for one in self._backup_table.all()
         }
         # Its parent comes before it.
         for one in sorted(found, key=lambda each: each.created):
@@ -87,7 +87,7 @@ class Adoption:
             if parent and systems.get(parent) != one.system.uuid:
                 self._refuse(token, f'what it stands on, {parent}, is missing')
                 continue
-            self._table.adopt(one)
+            self._backup_table.adopt(one)
             systems[token] = one.system.uuid
             LOG.info('The backup %s of %s is adopted', token, one.system.name)
 
@@ -120,4 +120,4 @@ class Adoption:
         needed = {o.made.parent for o in listed if o.id in stay}
         for one in gone:
             if one.made.token not in needed:
-                self._table.forget(one.id)
+                self._backup_table.forget(one.id)
