@@ -446,8 +446,10 @@ def test_an_import_on_a_terminal(lab, tmp_path):
     with lab.emulator.slow():
         terminal = pexpect.spawn(
             PROGRAM[0],
-            [*PROGRAM[1:], '--url', lab.emulator.url, *words]
-            + ['--name-prefix', 'new-'],
+            [
+                *(*PROGRAM[1:], '--url', lab.emulator.url),
+                *(*words, '--name-prefix', 'new-'),
+            ],
             encoding='utf-8',
             timeout=60,
         )
