@@ -21,6 +21,10 @@ _UNITS = {
 _LONGEST = datetime.timedelta(days=100 * 365)
 # Everybody who types G means what memory and disks are counted in.
 _LETTER = re.compile(r'[\d.]+\s*[kmgtp]', re.ASCII | re.IGNORECASE)
+# Of a limit, what is cut off would be no limit at all.
+_PART_OF_A_BYTE = re.compile(
+    r'\d*\.\d*\s*(b|bytes?)?', re.ASCII | re.IGNORECASE
+)
 _MOST_BYTES = 2**63 - 1
 
 
@@ -62,6 +66,10 @@ def span(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a span such as 90m, 2d12h, "2 days" or P2D'
+        )
+    if found.microseconds:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number of seconds'
         )
     return int(found.total_seconds())
 
@@ -108,6 +116,11 @@ def size(text: str) -> int:
     if not (text.isascii() and 0 <= found <= _MOST_BYTES):
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a size such as 500M, 1.5G, 20GiB or 20GB'
+        )
+    cut = not found and re.search('[1-9]', text)
+    if cut or _PART_OF_A_BYTE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number of bytes'
         )
     return found
 
