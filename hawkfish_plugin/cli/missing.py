@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 _KEY = '.ResourceMissingAtURI'
 _SNAPSHOT = r'(?:/Oem/HawkFish/Snapshots/(?P<snapshot>[^/]+))?'
-_SYSTEM = re.compile(rf'/redfish/v1/Systems/(?P<owner>[^/]+){_SNAPSHOT}')
+_BACKUP = r'(?:/Oem/HawkFish/Backups/(?P<backup>[^/]+))?'
+_SYSTEM = re.compile(
+    rf'/redfish/v1/Systems/(?P<owner>[^/]+){_SNAPSHOT}{_BACKUP}'
+)
 _GROUP = re.compile(
     '/redfish/v1/AggregationService/Aggregates/'
     rf'(?P<owner>[^/]+){_SNAPSHOT}'
 )
 _TASK = re.compile('/redfish/v1/TaskService/Tasks/(?P<owner>[^/]+)')
+_SUBSCRIPTION = re.compile(
+    '/redfish/v1/EventService/Subscriptions/(?P<owner>[^/]+)'
+)
 # More are a list of their own.
 _MOST = 20
 
@@ -38,6 +44,9 @@ def words(error: Any, service: 'client.HawkFish') -> str | None:
             return _of_system(found, service)
         if found := _GROUP.match(uri):
             return _of_group(found, service)
+        if found := _SUBSCRIPTION.match(uri):
+            known = [one.identity for one in service.subscriptions()]
+            return none('subscription', _name(found, 'owner'), known)
     except exceptions.SushyError:
         # What was asked for stays the answer.
         return None
@@ -62,9 +71,25 @@ def _name(found: re.Match[str], group: str) -> str:
 def _of_system(found: re.Match[str], service: 'client.HawkFish') -> str | None:
     system = _name(found, 'owner')
     known = service.systems()
-    if not any(system in (one.name, one.uuid) for one in known):
+    exists = any(system in (one.name, one.uuid) for one in known)
+    backup = _name(found, 'backup')
+    kept = _backups(system, service) if backup else []
+    # What is backed up may be gone.
+    if not exists and not kept:
         return none('system', system, [one.name for one in known])
+    if backup:
+        return none(f'backup of system {system!r}', backup, kept)
     return _of_snapshot(found, f'system {system!r}', service.snapshots(system))
+
+
+def _backups(system: str, service: 'client.HawkFish') -> list[str]:
+    from sushy import exceptions
+
+    try:
+        members = service.backups(system).get_members()
+    except exceptions.ResourceNotFoundError:
+        return []
+    return [one.identity for one in members]
 
 
 def _of_group(found: re.Match[str], service: 'client.HawkFish') -> str | None:

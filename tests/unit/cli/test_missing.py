@@ -25,6 +25,22 @@ import pytest
         ),
         (['group', 'show', 'lab'], "There is no group 'lab'."),
         (['task', 'show', '424242'], 'There is no task 424242.'),
+        (
+            ['backup', 'show', 'fake', '77'],
+            "There is no backup '77' of system 'fake'.",
+        ),
+        (
+            ['backup', 'delete', 'nosuch', '77'],
+            "There is no system 'nosuch'. There are: fake, node-0",
+        ),
+        (
+            ['subscription', 'show', 'nope'],
+            "There is no subscription 'nope'.",
+        ),
+        (
+            ['subscription', 'delete', 'nope'],
+            "There is no subscription 'nope'.",
+        ),
     ],
 )
 def test_a_name_that_nothing_has(hawkfish, emulator, words, told):
