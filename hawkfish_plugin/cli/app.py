@@ -33,6 +33,8 @@ COMMANDS = 'openstack.hawkfish.v1'
 NAME = 'hawkfish'
 
 
+# Who presses TAB would rather have nothing than wait.
+_COMPLETION_SEC = 1.0
 _INSIDES = ('sushy', 'stevedore', 'cliff', 'asyncio')
 
 
@@ -69,16 +71,21 @@ class ClientManager:
 
     @functools.cached_property
     def hawkfish(self) -> 'client.HawkFish':
-        return make_client(vars(self._options))
+        return make_client(self.connection)
+
+    @functools.cached_property
+    def connection(self) -> connection.Connection:
+        return connection.connect(vars(self._options))
 
 
-def make_client(options: dict[str, Any]) -> 'client.HawkFish':
-    """Return a client for the service that *options* select."""
+def make_client(
+    found: connection.Connection, timeout_sec: float | None = None
+) -> 'client.HawkFish':
+    """Return a client for the service that was *found*."""
     from hawkfish_plugin import client
 
-    found = connection.connect(options)
     return client.HawkFish(
-        found.url, found.username, found.password, found.verify
+        found.url, found.username, found.password, found.verify, timeout_sec
     )
 
 
@@ -121,11 +128,19 @@ class HawkFishApp(app.App):
         self.client_manager = ClientManager(self.options)
 
     def client_for(self, options: argparse.Namespace) -> 'client.HawkFish':
-        """Return the client for a line with the *options* of the program."""
+        """
+        Return a client to complete a line with the *options* of the program.
+
+        It does not wait for long. Raises CommandError where it would have to
+        prompt for a password.
+        """
+        found = None
         if self.interactive_mode:
-            # Its lines have none.
-            return self.client_manager.hawkfish
-        return make_client(vars(options))
+            # Its lines have no options; a command may have prompted already.
+            options = self.options
+            found = vars(self.client_manager).get('connection')
+        found = found or connection.connect(vars(options), prompts=False)
+        return make_client(found, _COMPLETION_SEC)
 
     def configure_logging(self) -> None:
         super().configure_logging()

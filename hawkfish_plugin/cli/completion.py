@@ -36,7 +36,8 @@ complete -F _hawkfish hawkfish
 #compdef hawkfish
 _hawkfish() {
     local -a found
-    found=("${(@f)$(hawkfish complete --line "$LBUFFER" 2>/dev/null)}")
+    local line="${(j: :)words[1,CURRENT]}"
+    found=("${(@f)$(hawkfish complete --line "$line" 2>/dev/null)}")
     compadd -- ${found:#}
 }
 compdef _hawkfish hawkfish

@@ -96,11 +96,12 @@ def words(options: argparse.Namespace, prefix: str = '') -> list[str]:
     return typed
 
 
-def connect(given: Mapping[str, Any]) -> Connection:
+def connect(given: Mapping[str, Any], prompts: bool = True) -> Connection:
     """
     Return how to connect to the service that the options *given* select.
 
-    Raises CommandError if the environment or the file is not valid.
+    Raises CommandError if the environment or the file is not valid, or if a
+    password is missing and *prompts* is false.
     """
     option = {name: given.get(_dest(name)) for name in OPTIONS}
     cloud = option['cloud']
@@ -117,7 +118,11 @@ def connect(given: Mapping[str, Any]) -> Connection:
         found = dataclasses.replace(found, verify=option['ca-file'])
     if option['insecure']:
         found = dataclasses.replace(found, verify=False)
-    return _with_password(found)
+    if found.username and found.password is None:
+        if not prompts:
+            raise errors.CommandError(f'{found.username} has no password.')
+        return _with_password(found)
+    return found
 
 
 def clouds_file() -> pathlib.Path:
@@ -185,8 +190,7 @@ def _as_user(found: Connection, username: str) -> Connection:
 
 def _with_password(found: Connection) -> Connection:
     """Prompt for a missing password if there is a terminal."""
-    asks = found.username and found.password is None
-    if not asks or not sys.stdin or not sys.stdin.isatty():
+    if not sys.stdin or not sys.stdin.isatty():
         return found
     import getpass
 

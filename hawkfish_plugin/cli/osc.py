@@ -31,4 +31,5 @@ def build_option_parser(
 
 def make_client(instance: Any) -> 'client.HawkFish':
     """Return the client that is ``client_manager.hawkfish``."""
-    return app.make_client(instance.get_configuration())
+    found = connection.connect(instance.get_configuration())
+    return app.make_client(found)

@@ -42,3 +42,14 @@ class Patient(adapters.HTTPAdapter):
         now = time.monotonic()
         self._refused_since = self._refused_since or now
         return now - self._refused_since < SECONDS
+
+
+class Impatient(adapters.HTTPAdapter):
+    """Sends a request once, and waits *timeout_sec* for its answer."""
+
+    def __init__(self, timeout_sec: float) -> None:
+        super().__init__()
+        self._timeout_sec = timeout_sec
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(*args, **{**kwargs, 'timeout': self._timeout_sec})

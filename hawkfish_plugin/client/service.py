@@ -114,7 +114,8 @@ class HawkFish:
 
     *verify* is True, False or the path of a CA file. Only GET requests are
     retried, so that no operation is executed twice. A connection that is
-    refused is tried again for two seconds: the service may be starting.
+    refused is tried again for two seconds: the service may be starting. With
+    *timeout_sec*, it is not, and no answer is waited for any longer.
     """
 
     def __init__(
@@ -123,13 +124,19 @@ class HawkFish:
         username: str | None = None,
         password: str | None = None,
         verify: bool | str = True,
+        timeout_sec: float | None = None,
     ) -> None:
         self.url = url
         self.username = username
         # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.
         conn = connector.Connector(url, verify=verify, server_side_retries=1)
         for scheme in ('http://', 'https://'):
-            conn._session.mount(scheme, patience.Patient())
+            conn._session.mount(
+                scheme,
+                patience.Patient()
+                if timeout_sec is None
+                else patience.Impatient(timeout_sec),
+            )
         if username is not None:
             # requests would encode text as Latin-1.
             conn.set_http_basic_auth(

@@ -8,10 +8,12 @@ Long, as whatever a terminal or a shell does to it stands together.
 import os
 import pty
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import bcrypt
 import pexpect
@@ -19,6 +21,7 @@ import pytest
 from sushy_tools.emulator import auth_basic
 from werkzeug import serving
 
+from hawkfish_plugin.client import patience
 from tests.served import Served, free_port
 from tests.unit.commands import PROGRAM, read_terminal
 
@@ -355,6 +358,72 @@ def test_completion(hawkfish, emulator, line, offered):
         ''.join(f'{word}\n' for word in offered),
         '',
     )
+
+
+def test_completion_never_prompts():
+    """Nor does it wait for a service that is not there."""
+    url = f'http://127.0.0.1:{free_port()}'
+    terminal = pexpect.spawn(
+        PROGRAM[0],
+        [
+            *PROGRAM[1:],
+            'complete',
+            '--line',
+            f'hawkfish --url {url} --username me snaps-ls ',
+        ],
+        encoding='utf-8',
+        timeout=60,
+    )
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert (terminal.exitstatus, terminal.before) == (0, '')
+
+
+def test_completion_does_not_wait(run):
+    """What refuses a connection may be starting, but TAB is pressed again."""
+    url = f'http://127.0.0.1:{free_port()}'
+    line = f'hawkfish --url {url} snaps-ls '
+    began = time.monotonic()
+
+    assert run('complete', '--line', line) == (0, '', '')
+    assert time.monotonic() - began < patience.SECONDS
+
+
+@pytest.mark.skipif(not shutil.which('zsh'), reason='zsh is not installed')
+@pytest.mark.parametrize('edited', ['{}', 'cd /tmp && {}', 'X=1 {}'])
+def test_completion_in_zsh(emulator, tmp_path, edited):
+    """The line that is edited may have more than the command."""
+    script = subprocess.run(
+        [*PROGRAM, 'complete', '--shell', 'zsh'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    emulator.created(Name='clean')
+    wrapper = tmp_path / 'hawkfish'
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    wrapper.chmod(0o755)
+    (tmp_path / 'script').write_text(script)
+    zsh = pexpect.spawn(
+        'zsh',
+        ['-f', '-i'],
+        env={
+            **os.environ,
+            'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+            'PS1': 'ready> ',
+            'TERM': 'dumb',
+        },
+        encoding='utf-8',
+        timeout=60,
+    )
+    zsh.expect_exact('ready> ')
+    zsh.sendline(f'autoload -U compinit; compinit -D; . {tmp_path}/script')
+    zsh.expect_exact('ready> ')
+    typed = f'hawkfish --url {emulator.url} snaps-revert fake cl'
+    zsh.send(f'{edited.format(typed)}\t')
+    zsh.expect_exact('fake clean')
+    zsh.close(force=True)
 
 
 def test_completion_in_bash(emulator):
