@@ -64,3 +64,12 @@ class Asking(base.Command):
         stderr.flush()
         if stdin.readline().strip().lower() not in ('y', 'yes'):
             raise errors.CommandError('Nothing was changed.')
+
+    def ask_over(self, parsed_args: argparse.Namespace, source: str) -> None:
+        """As ``ask``, before the disks of *source* replace a system's."""
+        self.ask(
+            parsed_args,
+            f'Put {parsed_args.over} on the disks of {source}',
+            f'Without its safety snapshot, what {parsed_args.over} holds now '
+            'is lost.',
+        )

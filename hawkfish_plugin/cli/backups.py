@@ -5,6 +5,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
+    asking,
     base,
     cells,
     errors,
@@ -121,7 +122,9 @@ class CreateBackup(waiting.WaitOption, base.OfSystem, tables.ShowOne):
         return _fields(made) if made else tasks.fields(task)
 
 
-class RestoreBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
+class RestoreBackup(
+    waiting.WaitOption, OfBackup, asking.Asking, tables.ShowOne
+):
     """
     Make a new system of a backup, or restore it over a system; show the task.
 
@@ -158,6 +161,8 @@ class RestoreBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
             raise errors.CommandError(
                 '--over leaves name and place of the system alone'
             )
+        if parsed_args.over:
+            self.ask_over(parsed_args, f'backup {parsed_args.backup}')
         handle = self.find(parsed_args).restore(
             parsed_args.name,
             parsed_args.pool,
@@ -179,9 +184,16 @@ class VerifyBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class DeleteBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
+class DeleteBackup(
+    waiting.WaitOption, OfBackup, asking.Asking, tables.ShowOne
+):
     """Delete a backup that no other one stands on; show the task."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        self.ask(
+            parsed_args,
+            f'Delete backup {parsed_args.backup} of {parsed_args.system}',
+            'The state that the backup holds is lost.',
+        )
         handle = self.find(parsed_args).delete()
         return tasks.fields(self.follow(handle, parsed_args)[1])

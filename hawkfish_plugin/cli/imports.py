@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hawkfish_plugin.cli import (
+    asking,
     base,
     errors,
     options,
@@ -78,7 +79,7 @@ class _Importing(waiting.WaitOption, tables.ShowOne):
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class ImportSystem(_Importing):
+class ImportSystem(_Importing, asking.Asking):
     """
     Make a new system of a bundle, and show the task.
 
@@ -125,6 +126,7 @@ class ImportSystem(_Importing):
             raise errors.CommandError(
                 '--over leaves name, identity and place of the system alone'
             )
+        self.ask_over(parsed_args, parsed_args.file)
         return self.send(
             parsed_args,
             lambda show: self.client.import_over(

@@ -167,12 +167,20 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
         if elsewhere and parsed_args.name is None and len(words) == 1:
             parsed_args.name = words.pop()
         super().check(parsed_args, refuse)
+        self._refuse = refuse
 
     def _take_name(self, parsed_args: argparse.Namespace) -> None:
         words = parsed_args.systems
-        several = parsed_args.name is None and len(words) > 1
-        if several and not self.is_system(words[-1]):
+        if len(words) > 1 and not self.is_system(words[-1]):
+            if parsed_args.name is not None:
+                self._refuse(
+                    'argument NAME: not allowed with --name, and no system '
+                    f'is called {words[-1]!r}'
+                )
             parsed_args.name = words.pop()
+            if self.app.stderr.isatty():
+                taken = output.printable(parsed_args.name)
+                self.app.LOG.info('No system: %s is the name.', taken)
 
     def take_action(
         self, parsed_args: argparse.Namespace

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 
-class VerifySnapshot(waiting.Waiting, base.OfSystem, tables.ShowOne):
+class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
     """
     Bring up a clone of a snapshot, check it, and throw it away.
 
@@ -79,6 +79,13 @@ class VerifySnapshot(waiting.Waiting, base.OfSystem, tables.ShowOne):
         )
         return parser
 
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        if parsed_args.screenshot and parsed_args.wait is None:
+            refuse('argument --screenshot: not allowed with --no-wait')
+
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         snapshots = self.client.snapshots(parsed_args.system)
         name = parsed_args.snapshot
@@ -92,11 +99,13 @@ class VerifySnapshot(waiting.Waiting, base.OfSystem, tables.ShowOne):
             parsed_args.deadline,
         )
         try:
-            self.wait(handle, waiting.FOREVER)
+            _, task = self.follow(handle, parsed_args)
         finally:
             # Also of one that has failed; that is what it is for.
             if parsed_args.screenshot:
                 self._save(snapshots.get(name), parsed_args.screenshot)
+        if parsed_args.wait is None:
+            return tasks.fields(task)
         return _fields(snapshots.get(name))
 
     def _save(self, snapshot: 'client.Snapshot', target: str) -> None:

@@ -533,3 +533,19 @@ def test_command_line(emulator, capsys):
         if one.name == 'again'
     )
     _remove(emulator, uuid)
+
+
+@pytest.mark.parametrize(
+    'words, question',
+    [
+        (('backup', 'delete', 'fake', '1'), 'Delete backup 1 of fake'),
+        (('backup', 'restore', 'fake', '1', '--over', 'fake'), 'Put fake on'),
+        (('system', 'import', 'no-file', '--over', 'fake'), 'Put fake on'),
+    ],
+)
+def test_what_discards_data_can_ask(emulator, capsys, words, question):
+    """Before anything else is done."""
+    assert app.main(('--url', emulator.url, *words, '-i')) == 1
+    told = capsys.readouterr().err
+    assert question in told
+    assert 'use --yes to confirm' in told

@@ -342,3 +342,16 @@ def test_the_sdk_has_a_deadline_for_each_check(emulator):
         'Console': 7,
         'Command': 9,
     }
+
+
+def test_a_command_need_not_wait(emulator, capsys):
+    """Though what it saves is made at the end."""
+    emulator.created(Name='a')
+    words = ('--url', emulator.url, 'snaps-verify', 'fake', 'a', '--no-wait')
+
+    with pytest.raises(SystemExit) as refused:
+        app.main((*words, '--screenshot', 'x.png'))
+    assert refused.value.code == 2
+    capsys.readouterr()
+    assert app.main((*words, '-c', 'Operation', '-f', 'value')) == 0
+    assert capsys.readouterr().out.strip() == 'verify'

@@ -172,6 +172,13 @@ def test_the_name_may_be_the_last_word(hawkfish, data, emulator, words, name):
     assert (made['Name'] == 'a') == (name == 'a')
 
 
+def test_two_names_are_a_usage_error(hawkfish, emulator):
+    status, out, err = hawkfish('snaps-create', 'fake', 'a', '--name', 'b')
+
+    assert (status, out) == (2, '')
+    assert 'not allowed with --name' in err
+
+
 def test_wait_ends_in_time(hawkfish, emulator):
     """A time-out fails the command, not the task, and says how to go on."""
     emulator.behaviour.seconds = 20

@@ -173,6 +173,13 @@ def test_a_queued_task_says_what_it_waits_for(data, hawkfish, emulator):
     assert shown['Waits For'].startswith(f'task {first["ID"]} (')
 
 
+def test_a_word_that_became_the_name(screen):
+    """It may be a system that was misspelt."""
+    _, lines = screen('snaps-create', 'fake', 'nodd-1')
+
+    assert any('nodd-1 is the name' in line for line in lines)
+
+
 LOSSES = [
     (('snaps-revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
     (('snapshot', 'revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
