@@ -188,13 +188,7 @@ def _preview(seen: dict[str, Any]) -> tasks.Fields:
             f'{one["Name"]}: {one["SnapshotType"]}, {one["StorageType"]}'
             for one in seen['Systems']
         ],
-        'Pruned': [
-            f'{p["Name"]}: {p["Reason"]}' for p in seen.get('Pruned', ())
-        ],
-        'Kept': [
-            f'{k["Name"]}: {", ".join(k["Reasons"])}'
-            for k in seen.get('Kept', ())
-        ],
+        **options.room(seen.get('Pruned', ()), seen.get('Kept', ())),
         'Unmet Limits': seen.get('UnmetLimits', []),
     }
     return tuple(values), tuple(values.values())

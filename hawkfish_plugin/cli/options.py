@@ -176,3 +176,15 @@ def needs(found: Iterable[dict[str, Any]]) -> list[str]:
         f'{output.size(need["AvailableBytes"])}'
         for need in found
     ]
+
+
+def room(
+    pruned: Iterable[dict[str, Any]], kept: Iterable[dict[str, Any]]
+) -> dict[str, list[str]]:
+    """Return what a create would prune, what it would keep, and why."""
+    return {
+        'Pruned': [f'{one["Name"]}: {one["Reason"]}' for one in pruned],
+        'Kept': [
+            f'{one["Name"]}: {", ".join(one["Reasons"])}' for one in kept
+        ],
+    }

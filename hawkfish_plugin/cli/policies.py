@@ -39,8 +39,7 @@ def explain(
         'Storage': seen.storage_type,
         'Size': cells.size(seen.size_bytes),
         'Needs': options.needs(seen.needs),
-        'Pruned': [f'{p["Name"]}: {p["Reason"]}' for p in seen.pruned],
-        'Kept': [f'{k["Name"]}: {", ".join(k["Reasons"])}' for k in seen.kept],
+        **options.room(seen.pruned, seen.kept),
         'Unmet Limits': seen.unmet_limits,
     }
     return tuple(values), tuple(values.values())

@@ -10,11 +10,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import base, tables
+from hawkfish_plugin.cli.tasks import Fields
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
-
-Fields = tuple[tuple[str, ...], tuple[Any, ...]]
 
 RETRY_POLICIES = (
     'TerminateAfterRetries',

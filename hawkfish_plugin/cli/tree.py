@@ -84,8 +84,13 @@ def _lines(
     if width is None or len(whole) <= width:
         yield whole
         return
-    yield f'{_end(lead, width)}{name}'
-    indent = _end(indent, width)
+    lead, indent = _end(lead, width), _end(indent, width)
+    # A name without spaces is broken where the line ends.
+    first = max(1, width - len(lead))
+    yield f'{lead}{name[:first]}'
+    below = max(1, width - len(indent))
+    for at in range(first, len(name), below):
+        yield f'{indent}{name[at : at + below]}'
     for line in textwrap.wrap(f'({facts})', max(1, width - len(indent))):
         yield f'{indent}{line}'
 

@@ -44,7 +44,7 @@ def screen(emulator):
 @pytest.fixture
 def lab(emulator):
     """A system with a long chain of snapshots of all kinds."""
-    names = ['clean', 'x' * 40, 'before-the-upgrade-of-everything']
+    names = ['clean', 'x' * 100, 'before-the-upgrade-of-everything']
     names += [f'n{n}' for n in range(20)]
     parents = [None, *names]
     emulator.driver.plant(
