@@ -3,8 +3,9 @@
 ``hawkfish-emulator`` as a program: what goes wrong before it serves anything.
 
 Owns the refusals, each of which is a line on standard error: a port that is
-none or is taken, bindings that are not installed. Owns the folder as well in
-which the fake driver keeps its state, unless one is configured.
+none or is taken, bindings that are not installed. Owns the end that SIGTERM
+asks for as well, and the folder in which the fake driver keeps its state,
+unless one is configured.
 """
 
 import contextlib
@@ -32,8 +33,23 @@ _NO_LIBVIRT = (
 )
 
 
+class _Terminated(SystemExit):
+    """SIGTERM has come."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated(0)
+
+
 def prepare(app: flask.Flask, name: str) -> None:
-    """Let ``app.run`` look first at what *name* needs, and end if it lacks."""
+    """
+    Let ``app.run`` look first at what *name* needs, and end if it lacks.
+
+    SIGTERM ends the process with 0 from now on. For the first process of a
+    container that takes a handler, as it is spared the default action.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     run = app.run
 
     @functools.wraps(run)
@@ -44,12 +60,17 @@ def prepare(app: flask.Flask, name: str) -> None:
         # The process that --debug starts has the socket of the first one.
         if not os.environ.get('WERKZEUG_RUN_MAIN'):
             _check_address(name, kwargs.get('host'), kwargs.get('port'))
-        with (
-            _state(app, name)
-            if driver == 'fake'
-            else (contextlib.nullcontext())
-        ):
-            return run(*args, **kwargs)
+        state = (
+            _state(app, name) if driver == 'fake' else contextlib.nullcontext()
+        )
+        try:
+            with state:
+                return run(*args, **kwargs)
+        except _Terminated:
+            # Operations are left as a kill leaves them, which the next start
+            # recovers. An exit of Python would let them fail, one by one, on
+            # what it has taken apart already, or wait for libvirt.
+            os._exit(0)
 
     app.run = checked  # type: ignore[method-assign]
 
@@ -90,8 +111,6 @@ def _state(app: flask.Flask, name: str) -> Iterator[None]:
         internals.keep_state(app.config, os.path.join(folder, 'fake'))
         yield
         return
-    # For a supervisor, too, the end is an exit.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = tempfile.mkdtemp(prefix='hawkfish-fake-')
     try:
         os.environ[_STATE_VARIABLE] = folder

@@ -8,12 +8,20 @@ import subprocess
 import sys
 
 import pytest
+import requests
 import yaml
 
 from tests.packages import ROOT
-from tests.served import BIN, Served
+from tests.served import BIN, FAKE_UUID, Served
 
 COLLECTION = ROOT / 'ansible'
+ALL_LIMITS = {
+    'max_snapshots': 3,
+    'max_age_seconds': 3600,
+    'max_bytes': 2**40,
+    'on_limit': 'Prune',
+    'keep_newest_verified': False,
+}
 MODULES = ('snapshot', 'group', 'policy', 'backup')
 
 
@@ -133,6 +141,76 @@ def test_a_snapshot_comes_changes_and_goes(play):
     }
 
 
+def test_the_same_time_in_another_zone_is_no_change(play):
+    """A time without a zone is refused."""
+    made = {'system': 'fake', 'name': 'until'}
+    times = ('2030-01-31T13:00:00+01:00', '2030-01-31T12:00:00Z')
+
+    *results, _ = play(
+        *(('snapshot', {**made, 'expires_time': one}) for one in times * 2),
+        ('snapshot', {**made, 'expires_time': '2030-01-31T13:00:00Z'}),
+        ('snapshot', {**made, 'expires_time': '2030-01-31T13:00:00'}),
+        fails=True,
+    )
+
+    assert [one['changed'] for one in results[:5]] == [
+        *(True, False, False, False),
+        True,
+    ]
+    assert 'time zone' in results[5]['msg']
+
+
+@pytest.fixture(scope='module')
+def slow(tmp_path_factory):
+    """An emulator whose operations take seconds."""
+    folder = tmp_path_factory.mktemp('slow')
+    served = Served(folder, OS_BACKUP__REPOSITORY='backups')
+    served.command = [
+        'hawkfish-emulator',
+        *('--config', str(served.config)),
+        *served.options(),
+        *('--fake-systems', '2', '--fake-seconds', '2'),
+    ]
+    yield served.start()
+    served.stop()
+
+
+def test_what_is_being_made_or_deleted_is_waited_for(play, slow):
+    """Then it is as if it had been there, or gone, before."""
+    there = {'url': slow.url, 'system': 'fake', 'name': 'slow'}
+    gone = {**there, 'state': 'absent'}
+    slow.post_create(FAKE_UUID, Name='slow')
+
+    would, _ = play(('snapshot', there), options=['--check'])
+    found, _ = play(('snapshot', there))
+    slow.send_delete(FAKE_UUID, 'slow')
+    away, _ = play(('snapshot', gone))
+    slow.create(FAKE_UUID, Name='slow')
+    slow.send_delete(FAKE_UUID, 'slow')
+    again, _ = play(('snapshot', there))
+
+    assert [one['changed'] for one in (would, found, away, again)] == [
+        *(False, False, False),
+        True,
+    ]
+    for ready in (found, again):
+        assert ready['snapshot']['SnapshotState'] == 'Ready'
+
+
+def test_a_backup_that_goes_is_none(play, slow):
+    """Another one is made instead."""
+    known = {'url': slow.url, 'system': 'fake-1', 'description': 'nightly'}
+    first, _ = play(('backup', known))
+    requests.delete(
+        slow.url + first['backup']['@odata.id'], timeout=60
+    ).raise_for_status()
+
+    second, _ = play(('backup', known))
+
+    assert second['changed']
+    assert second['backup']['Id'] != first['backup']['Id']
+
+
 def test_check_mode_changes_nothing_and_shows_what_would(play, served):
     """With the difference, as --diff prints it."""
     *results, shown = play(
@@ -197,10 +275,17 @@ def test_a_policy_is_set_and_taken_back(play):
         ('policy', {'system': 'fake-2', 'on_limit': 'Refuse'}),
         ('policy', {'system': 'fake-2', 'state': 'absent'}),
         ('policy', {'system': 'fake-2', 'state': 'absent'}),
+        ('policy', {'system': 'fake-2', **ALL_LIMITS}),
+        ('policy', {'system': 'fake-2', **ALL_LIMITS}),
+        ('policy', {'system': 'fake-2', 'state': 'absent'}),
     )
 
-    assert changed(results) == [True, False, True, True, False]
+    assert changed(results) == [
+        *(True, False, True, True, False),
+        *(True, False, True),
+    ]
     assert results[2]['policy']['MaxSnapshots'] == 7
+    assert results[5]['policy']['MaxAgeSeconds'] == 3600
     assert results[3]['policy']['MaxSnapshots'] == 0
 
 
@@ -251,7 +336,7 @@ def test_the_example_can_be_run(environment, tmp_path):
 
     first = playbook(environment, book, *options)
     second = playbook(environment, book, *options)
-    back = playbook(environment, book, *options, '-e', 'action=revert')
+    back = playbook(environment, book, *options, '-e', 'direction=back')
 
     assert re.search(r'changed=3 ', first.stdout)
     assert re.search(r'changed=0 ', second.stdout)

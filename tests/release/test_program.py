@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from tests.served import free_port, is_open
+from tests.served import FAKE_UUID, Served, free_port, is_open
 from tests.waiting import wait_for
 
 BIN = pathlib.Path(sys.executable).parent
@@ -124,3 +124,54 @@ def test_the_state_goes_with_the_process(tmp_path, end):
     emulator.wait(60)
 
     assert not folder.exists()
+
+
+# What a container's engine does: the program is the first of its processes,
+# and the signal comes from outside.
+FIRST = ('unshare', '--pid', '--fork', '--mount-proc', '--kill-child')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='namespaces are for root')
+@pytest.mark.parametrize('driver', ['fake', 'libvirt'])
+def test_sigterm_ends_the_first_process(tmp_path, driver):
+    """With status 0; what it was doing is recovered by the next start."""
+    served = Served(tmp_path, uri='' if driver == 'fake' else 'qemu:///system')
+    own = [
+        *('--config', str(served.config)),
+        *served.options(),
+    ]
+    served.command = ['hawkfish-emulator', *own]
+    if driver == 'fake':
+        own += ['--fake-seconds', '600']
+    shell = 'echo $$; exec "$@"'
+    first = subprocess.Popen(
+        [*FIRST, 'sh', '-c', shell, 'sh', EMULATOR, *own],
+        env=served.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert first.stdout.readline() == '1\n'
+        wait_for(lambda: is_open(served.port), 'the emulator to come up')
+        if driver == 'fake':
+            assert served.post_create(FAKE_UUID, Name='cut').status_code == 202
+            wait_for(
+                lambda: served.tasks()[0]['TaskState'] == 'Running',
+                'the operation to begin',
+            )
+        children = f'/proc/{first.pid}/task/{first.pid}/children'
+        (inner,) = pathlib.Path(children).read_text().split()
+
+        os.kill(int(inner), signal.SIGTERM)
+
+        assert first.wait(20) == 0
+    finally:
+        first.kill()
+        first.wait()
+    if driver == 'fake':
+        try:
+            served.start().wait_ended()
+            assert served.snapshots(FAKE_UUID) == []
+        finally:
+            served.stop()

@@ -7,8 +7,10 @@ module.
 """
 
 import contextlib
+import datetime
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.module_utils.basic import (
@@ -25,6 +27,10 @@ except ImportError:
     MISSING = traceback.format_exc()
 else:
     MISSING = ''
+
+# States in which something is still becoming what it will be, or nothing.
+PASSING = ('Creating', 'Deleting')
+LOOK_SECONDS = 0.5
 
 SPEC: dict[str, Any] = {
     'url': {'fallback': (env_fallback, ['HAWKFISH_URL'])},
@@ -73,6 +79,39 @@ class Run:
         """The result of the operation of *handle*."""
         return handle.wait(self.params['timeout'])
 
+    def settled(self, find: Callable[[], Any], state: str) -> Any:
+        """
+        What *find* finds, once it is neither being created nor deleted.
+
+        *state* is the property that tells. Check mode waits for nothing:
+        there, what is being deleted is gone.
+        """
+        deadline = time.monotonic() + self.params['timeout']
+        while (found := find()) and found.json[state] in PASSING:
+            if not self.changes:
+                return None if found.json[state] == 'Deleting' else found
+            if time.monotonic() > deadline:
+                self.module.fail_json(
+                    f'{found!r} is still in that state after '
+                    f'{self.params["timeout"]} seconds'
+                )
+            time.sleep(LOOK_SECONDS)
+        return found
+
+    def moment(self, name: str) -> datetime.datetime | None:
+        """The parameter *name*, a time with its zone, if it is given."""
+        text = self.params[name]
+        if text is None:
+            return None
+        with contextlib.suppress(ValueError):
+            found = datetime.datetime.fromisoformat(text)
+            if found.tzinfo:
+                return found
+        self.module.fail_json(
+            f'{name} is not a time with a time zone, such as '
+            f'2030-01-31T12:00:00Z: {text}'
+        )
+
     def given(self, **names: str) -> dict[str, Any]:
         """Of *names*, parameters by their Redfish names, those with values."""
         return {
@@ -99,6 +138,13 @@ class Run:
                 ' '.join(client.messages(exc)) or str(exc),
                 exception=traceback.format_exc(),
             )
+
+
+def stamp(when: datetime.datetime | None) -> str | None:
+    """*when* as text that is the same for the same second; None stays."""
+    if when is None:
+        return None
+    return f'{when.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}'
 
 
 def existing(read: Any) -> Any:

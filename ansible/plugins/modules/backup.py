@@ -19,7 +19,8 @@ options:
   description:
     description:
       - Description of the backup. With several of the same description, the
-        newest one is meant. Either this or O(id) is required.
+        newest one is meant, but one that is being deleted only if there is no
+        other. Either this or O(id) is required.
     type: str
   id:
     description: ID of an existing backup.
@@ -104,7 +105,7 @@ def main() -> None:
     )
     with run.errors():
         backups = run.service.backups(run.params['system'])
-        found = find(run, backups)
+        found = run.settled(lambda: find(run, backups), 'BackupState')
         {'present': present, 'absent': absent, 'restored': restored}[
             run.state
         ](run, backups, found)
@@ -112,14 +113,15 @@ def main() -> None:
 
 def find(run, backups):
     identity, description = run.params['id'], run.params['description']
-    # The newest one is the last.
-    for backup in reversed(backups.get_members()):
-        if identity in (None, backup.identity) and description in (
-            None,
-            backup.json.get('Description'),
-        ):
-            return backup
-    return None
+    meant = [
+        backup
+        for backup in backups
+        if identity in (None, backup.identity)
+        and description in (None, backup.description)
+    ]
+    # The newest one is the last, but one that stays is meant before that.
+    stay = [backup for backup in meant if backup.state != 'Deleting']
+    return (stay or meant or [None])[-1]
 
 
 def present(run, backups, found) -> None:

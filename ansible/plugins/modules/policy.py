@@ -67,6 +67,8 @@ LIMITS = {
     'OnLimit': 'on_limit',
     'KeepNewestVerified': 'keep_newest_verified',
 }
+# How the SDK calls what has another name here.
+KEYWORDS = {**LIMITS, 'MaxAgeSeconds': 'max_age'}
 SPEC = {
     'system': {'required': True},
     'state': {'choices': ['present', 'absent'], 'default': 'present'},
@@ -93,7 +95,9 @@ def main() -> None:
             run.module.warn('Check mode does not know the configured limits.')
             after = before
         if run.changes and after != before:
-            policy = policy.update(**wanted)
+            policy = policy.update(
+                **{KEYWORDS[name]: value for name, value in wanted.items()}
+            )
             after = limits(policy)
         run.end(before, after, policy=policy.json)
 

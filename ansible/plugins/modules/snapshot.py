@@ -29,7 +29,8 @@ options:
     description:
       - V(present) creates the snapshot unless it exists. An existing one is
         not made again, but gets the O(description), O(locked) and
-        O(expires_time) that are given.
+        O(expires_time) that are given. One that is being created or deleted
+        is waited for; one whose data is damaged is an error.
       - V(absent) deletes it; the system keeps its current state.
       - V(reverted) reverts the system or all systems of the group. What they
         have written since is lost, so this is always a change.
@@ -141,29 +142,39 @@ def main() -> None:
         else:
             snapshots = run.service.snapshots(run.params['system'])
         # A system or a group that does not exist is an error.
-        found = next(
-            (
-                s
-                for s in snapshots.get_members()
-                if s.name == run.params['name']
-            ),
-            None,
+        found = run.settled(
+            lambda: find(snapshots, run.params['name']), 'SnapshotState'
         )
         {'present': present, 'absent': absent, 'reverted': reverted}[
             run.state
         ](run, snapshots, found)
 
 
+def find(snapshots, name):
+    return next((s for s in snapshots if s.name == name), None)
+
+
 def present(run, snapshots, found) -> None:
+    expires = service.stamp(run.moment('expires_time'))
     wanted = run.given(**CHANGEABLE)
+    if expires:
+        wanted['ExpiresTime'] = expires
     if found is None:
         after = {'Name': run.params['name'], **wanted}
         if run.changes:
             found = run.wait(create(run, snapshots))
         run.end({}, after, snapshot=found.json if found else after)
-    before = {name: found.json.get(name) for name in wanted}
+    if found.snapshot_state == 'Failed':
+        run.module.fail_json(
+            f'The data of snapshot {found.name!r} is damaged. '
+            "Delete it with 'state: absent', then create it again."
+        )
+    now = {**found.json, 'ExpiresTime': service.stamp(found.expires_time)}
+    before = {name: now.get(name) for name in wanted}
     if run.changes and before != wanted:
-        found = found.update(**wanted)
+        found = found.update(
+            **{CHANGEABLE[name]: value for name, value in wanted.items()}
+        )
     run.end(before, wanted, snapshot=found.json)
 
 
