@@ -26,6 +26,7 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 
 # By the target of a disk, the file that goes; None where it stays.
 Removed = dict[str, str | None]
@@ -84,10 +85,12 @@ def _ours_above(
 
 def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:
     """
-    By target, the file of each disk of which no snapshot holds anything.
+    By target, the file of each disk that did not grow from the snapshots.
 
     Of *targets* alone.  It has taken the place of the disk that snapshots
-    hold, so that a revert discards nothing of it, whatever its name.
+    hold, or has come back after the current one was created without it: a
+    revert, which discards what was written since the current snapshot,
+    discards nothing of it, whatever its name.
     """
     storage, present = domain.host.storage, domain.definition()
     known, held = xml.chains(present), _held(domain)
@@ -104,16 +107,42 @@ def others(domain: Domain, targets: Collection[str]) -> dict[str, str]:
 
 
 def _held(domain: Domain) -> dict[str, list[str]]:
-    """By target, the files of disks that snapshots hold."""
-    found = dict[str, list[str]]()
-    for seen in snapshots.read_all(domain):
-        for disk in seen.disks:
+    """By target, the files that the present disks can have grown from."""
+    seen = {s.record.name: s for s in snapshots.read_all(domain)}
+    current, found = snapshots.current(domain), dict[str, list[str]]()
+    line = [*seen.values()] if current is None else _line(seen, current)
+    gone: set[str] = set()
+    for snapshot in line:
+        for disk in snapshot.disks:
             # The pool of a volume may be gone.
             with errors.ignored(domain.host.connection):
                 path = domain.host.storage.path_of(disk)
-                if path:
+                if path and disk.target not in gone:
                     found.setdefault(disk.target, []).append(path)
+        if current is not None:
+            gone |= _all_targets(seen) - _targets(snapshot)
     return found
+
+
+def _line(
+    seen: Mapping[str, ParsedSnapshot], current: str
+) -> list[ParsedSnapshot]:
+    """The snapshot *current* and those before it, the newest first."""
+    found, name = list[ParsedSnapshot](), current
+    while name in seen and seen[name] not in found:
+        found.append(seen[name])
+        name = seen[name].record.parent or ''
+    return found
+
+
+def _all_targets(seen: Mapping[str, ParsedSnapshot]) -> set[str]:
+    return set[str]().union(*map(_targets, seen.values()))
+
+
+def _targets(snapshot: ParsedSnapshot) -> set[str]:
+    """The targets of the disks that the system had then, or next."""
+    disks = (*snapshot.captured, *snapshot.configured)
+    return {disk.target for disk in disks}
 
 
 def is_based_on(chain: Collection[str | None], held: Collection[str]) -> bool:

@@ -134,6 +134,29 @@ def test_what_a_captured_file_stands_on():
         assert revert_disks.unneeded(node) == [top]
 
 
+def test_a_disk_that_has_come_back():
+    """
+    What it holds was not written since the current snapshot.
+
+    That is of another disk, and an old definition has this one.
+    """
+    base, back, other = (
+        f'/images/{name}.qcow2'
+        for name in ('node', 'hawkfish-' + 12 * '1' + '-vda', 'other')
+    )
+    with hosted.libvirtd() as host:
+        host.file(base)
+        node = host.domain('node', host.file(back, base))
+        node.handle.capture('first', base, back)
+        assert revert_disks.others(node, ['vda']) == {}
+
+        host.domain('node', host.file(other))
+        node.handle.capture('second', other, None)
+        host.domain('node', back)
+
+        assert revert_disks.others(node, ['vda']) == {'vda': back}
+
+
 def test_what_a_system_that_is_off_stands_on():
     """Its definition names no more than the uppermost file."""
     base, left, top = (
