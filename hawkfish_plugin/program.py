@@ -73,6 +73,22 @@ def prepare(app: flask.Flask, name: str) -> None:
             os._exit(0)
 
     app.run = checked  # type: ignore[method-assign]
+    _check_configuration(app, name)
+
+
+def _check_configuration(app: Any, name: str) -> None:
+    """Let *app* end where its configuration file cannot be read."""
+    configure = app.configure
+
+    @functools.wraps(configure)
+    def checked(*args: Any, **kwargs: Any) -> None:
+        try:
+            configure(*args, **kwargs)
+        except (OSError, SyntaxError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            _end(name, f'cannot read {error.filename}: {reason}')
+
+    app.configure = checked
 
 
 def _end(name: str, reason: str) -> NoReturn:

@@ -145,7 +145,7 @@ class HawkFish:
         self._conn = answers.Connection(conn)
 
     def __repr__(self) -> str:
-        return f'<HawkFish {self.url}>'
+        return f'<HawkFish {_without_credentials(self.url)}>'
 
     @property
     def proxy(self) -> str | None:
@@ -158,8 +158,7 @@ class HawkFish:
         found = requests.utils.select_proxy(self.url, proxies)
         if not found:
             return None
-        parts = parse.urlsplit(found)
-        return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()
+        return _without_credentials(found)
 
     def snapshots(self, system: str) -> SnapshotCollection:
         """Return the snapshots of *system*, a name or UUID."""
@@ -390,3 +389,8 @@ class HawkFish:
         missing events.
         """
         return events.stream(self._conn, after, wanted, lost)
+
+
+def _without_credentials(url: str) -> str:
+    parts = parse.urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()

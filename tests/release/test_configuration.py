@@ -51,6 +51,10 @@ def test_logs_are_json_where_wanted(tmp_path):
     served = Served(tmp_path, OS_MONITORING__JSON_LOGS='true').start()
     try:
         served.create(FAKE_UUID, Name='logged')
+        # Werkzeug prints what is not found in yellow.
+        assert (
+            requests.get(f'{served.url}/nope', timeout=60).status_code == 404
+        )
         lines = (tmp_path / 'log').read_text().splitlines()
     finally:
         served.stop()
@@ -62,3 +66,5 @@ def test_logs_are_json_where_wanted(tmp_path):
         entry['logger'].partition('.')[0] for entry in entries
     }
     assert {'time', 'level', 'logger', 'process', 'message'} <= set(entries[0])
+    assert any('GET /nope' in entry['message'] for entry in entries)
+    assert '\x1b' not in ''.join(entry['message'] for entry in entries)

@@ -44,6 +44,7 @@ def start(*options, **ours):
         (['--port', 'x'], "argument -p/--port: invalid int value: 'x'"),
         (['--interface', '192.0.2.1'], 'cannot listen at 192.0.2.1, port'),
         (['--nosuch'], 'unrecognized arguments: --nosuch'),
+        (['--config', '/nope'], 'cannot read /nope: '),
     ],
 )
 def test_what_cannot_be(options, told):
@@ -54,6 +55,16 @@ def test_what_cannot_be(options, told):
     assert (done.stdout, done.stderr.count('\n')) == ('', 1)
     assert done.stderr.startswith('hawkfish-emulator: ')
     assert told in done.stderr
+
+
+def test_a_configuration_that_is_no_python(tmp_path):
+    path = tmp_path / 'emulator.conf'
+    path.write_text('SUSHY_EMULATOR_LISTEN_PORT = = 1')
+
+    done = start('--fake', '--config', str(path))
+
+    assert (done.returncode, done.stderr.count('\n')) == (1, 1)
+    assert f'cannot read {path}: invalid syntax' in done.stderr
 
 
 def test_a_port_that_is_taken():

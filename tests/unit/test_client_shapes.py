@@ -44,6 +44,8 @@ def test_every_object_says_its_name(emulator, service, snapshots):
     subscription = service.subscribe('http://127.0.0.1:9/')
 
     assert repr(service) == f'<HawkFish {emulator.url}>'
+    secret = client.HawkFish('http://me:letmein@nowhere:8000')
+    assert repr(secret) == '<HawkFish http://nowhere:8000>'
     assert repr(snapshots).endswith('/fake/Oem/HawkFish/Snapshots>')
     assert repr(handle) == f'<TaskHandle {handle.identity}: ended>'
     assert repr(made) == "<Snapshot 'a': Ready>"
