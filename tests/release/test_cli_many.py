@@ -109,14 +109,23 @@ def test_a_uuid_and_a_name_of_one_system(lab, data):
     assert [m['System'] for m in made] == ['fake']
 
 
-@pytest.mark.parametrize('words', [('fake', 'nofake'), ('x*',)])
+@pytest.mark.parametrize('words', [('nofake', 'fake'), ('x*',)])
 def test_an_unknown_system(lab, hawkfish, words):
     """Nothing is done where one does not exist."""
     status, out, err = hawkfish('snaps-create', *words, '--name', 'a')
 
     assert (status, out) == (1, '')
-    assert f'There is no system {words[-1]!r}. There are: fake, fake-1' in err
+    assert f'There is no system {words[0]!r}. There are: fake, fake-1' in err
     assert 'Nothing was done.' in err
+    assert names(lab) == [[], [], []]
+
+
+def test_two_names(lab, hawkfish):
+    """The last word is a name where no system is called so."""
+    status, out, err = hawkfish('snaps-create', 'fake', 'no', '--name', 'a')
+
+    assert (status, out) == (2, '')
+    assert "no system is called 'no'" in err
     assert names(lab) == [[], [], []]
 
 

@@ -183,6 +183,8 @@ def test_sigterm_ends_the_first_process(tmp_path, driver):
     if driver == 'fake':
         try:
             served.start().wait_ended()
-            assert served.snapshots(FAKE_UUID) == []
+            # What had noted no step yet is done after all.
+            states = {s['SnapshotState'] for s in served.snapshots(FAKE_UUID)}
+            assert states <= {'Ready'}
         finally:
             served.stop()
