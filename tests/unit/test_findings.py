@@ -87,7 +87,8 @@ def test_a_request_while_a_task_changes_the_system(safe, what):
         second = REFUSED[what](safe)
         safe.driver.repair(safe.system)
 
-    assert safe.wait(first).status_code == 201
+    # What it has made a purge may have removed by now.
+    assert safe.wait(first).status_code in (200, 201)
     assert second.status_code == 202, second.text
     assert safe.wait(second).ok
     assert len(told(safe)) == before
