@@ -9,6 +9,7 @@ Somebody who defines an older definition again breaks them, and the next boot
 would ruin every snapshot.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import (
     Collection,
@@ -100,7 +101,10 @@ def check_start(
         for found in _overwritten(seen, target, path):
             raise found
         for uuid, name in _other_writers(seen, path, target in seen.shared):
-            other = domains.find(domain.host, uuid)
+            try:
+                other = domains.find(domain.host, uuid)
+            except exceptions.SystemNotFound:
+                continue
             if other.is_active or any(map(snapshots.names, (domain, other))):
                 raise exceptions.DiskOfTwoSystems(target, path, name)
 
@@ -222,11 +226,13 @@ def _with_snapshots(
     written = _written(files, tops)
     # Who stands on it, too.  To ask all others costs a call for every snapshot
     # of the host; so that is done before a start alone.
-    return [
-        domains.find(domain.host, uuid)
-        for uuid, definition in files.definitions.items()
-        if uuid != domain.uuid and files.chains(definition.files) & written
-    ]
+    found = []
+    for uuid, definition in files.definitions.items():
+        if uuid != domain.uuid and files.chains(definition.files) & written:
+            # It may have been undefined since it was looked at.
+            with contextlib.suppress(exceptions.SystemNotFound):
+                found.append(domains.find(domain.host, uuid))
+    return found
 
 
 def _written(files: HostFiles, tops: Iterable[Tops]) -> set[str]:

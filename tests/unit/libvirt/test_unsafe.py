@@ -176,3 +176,15 @@ def test_a_base_that_was_written_to_is_not_hidden(host):
         host.file(BASE)
     with pytest.raises(exceptions.DiskWrittenSince):
         unsafe.plan(node, ledger.Ledger())
+
+
+def test_a_system_that_was_undefined_since_the_last_look():
+    """A list goes by what was seen some seconds ago."""
+    cached = contract.Freshness.CACHED
+    with hosted.libvirtd() as host:
+        book, disk = ledger.Ledger(), host.file('/images/disk')
+        node, second = (host.domain(n, disk) for n in ('node', 'second'))
+        unsafe.violations(node, book, cached)
+        host.domains.remove(second.handle)
+
+        assert [type(found) for found in unsafe.violations(node, book, cached)]
