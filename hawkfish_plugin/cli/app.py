@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from cliff import app, commandmanager
 
-from hawkfish_plugin.cli import connection
+from hawkfish_plugin.cli import connection, helping, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -50,6 +50,10 @@ class Commands(commandmanager.CommandManager):
         self.commands = {
             name.removeprefix(f'{NAME} '): point for name, point in self
         }
+
+    def beginning(self, words: str) -> list[str]:
+        """Return the commands that have *words* and more."""
+        return [name for name, _ in self if name.startswith(f'{words} ')]
 
     def near(self, argv: Sequence[str]) -> list[str]:
         """Return the commands that *argv* may have been meant to be."""
@@ -106,6 +110,7 @@ class HawkFishApp(app.App):
             # Otherwise "hawkfish snapshot list --help" explains hawkfish.
             deferred_help=True,
         )
+        self.command_manager.add_command('help', helping.Help)
         # That of cliff knows one shell, and no names.
         self.command_manager.commands['complete'] = metadata.EntryPoint(
             'complete', 'hawkfish_plugin.cli.completion:Complete', COMMANDS
@@ -121,8 +126,14 @@ class HawkFishApp(app.App):
         parser = super().build_option_parser(
             description, version, argparse_kwargs
         )
+        parser.formatter_class = helping.Layout
         connection.add_options(parser)
         return parser
+
+    def print_help_if_requested(self) -> None:
+        if self.options.deferred_help:
+            helping.write(self)
+            raise SystemExit
 
     def initialize_app(self, argv: list[str]) -> None:
         self.client_manager = ClientManager(self.options)
@@ -171,17 +182,29 @@ class HawkFishApp(app.App):
             self.command_manager.find_command(argv)
         except ValueError:
             # cliff would print its own suggestions to stdout, among the data.
-            near = ', '.join(self.command_manager.near(argv))
-            self.LOG.error(
-                "'%s' is not a hawkfish command.%s See 'hawkfish --help'.",
-                ' '.join(argv),
-                f' Did you mean: {near}?' if near else '',
-            )
+            self._refuse(argv)
             status = 2
         else:
             status = super().run_subcommand(argv)
         self._worst_status = max(self._worst_status, status)
         return status
+
+    def _refuse(self, argv: Sequence[str]) -> None:
+        """Tell that *argv* is no command, and which there are."""
+        typed = ' '.join(argv)
+        beginning = self.command_manager.beginning(typed)
+        if beginning:
+            self.LOG.error("'%s' needs one more word:", typed)
+            width = output.width(self.stderr)
+            for line in helping.commands(self, beginning, width):
+                self.LOG.error('%s', line)
+            return
+        near = ', '.join(self.command_manager.near(argv))
+        self.LOG.error(
+            "'%s' is not a hawkfish command.%s See 'hawkfish --help'.",
+            typed,
+            f' Did you mean: {near}?' if near else '',
+        )
 
     def interact(self) -> None:
         # cmd2 would run the arguments of this process as commands.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cliff import command
 
-from hawkfish_plugin.cli import connection, errors, output, times
+from hawkfish_plugin.cli import connection, errors, helping, output, times
 
 if TYPE_CHECKING:
     # The commands have a property called client.
@@ -85,6 +85,7 @@ class Command(command.Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        parser.formatter_class = helping.Layout
         errors.tell_in_one_line(parser)
         # Otherwise the words would have to come all before an option.
         parse = functools.partial(_parse, parser, self.check)

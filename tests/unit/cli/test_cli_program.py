@@ -211,6 +211,16 @@ def test_help_of_a_command(run):
     assert '--no-memory' in out
 
 
+@pytest.mark.parametrize('words', ['snapshot', 'group snapshot'])
+def test_the_beginning_of_a_command(run, words):
+    """All that it may go on with is told, and it stays an error."""
+    status, out, err = run(*words.split())
+
+    assert (status, out) == (2, '')
+    for verb in ('create', 'delete', 'list', 'revert', 'set', 'show', 'tree'):
+        assert f'  {words} {verb}  ' in err
+
+
 def test_interrupted_wait_leaves_the_task(emulator):
     """Ctrl-C at a terminal ends the wait and says how to go on."""
     emulator.behaviour.seconds = 20
@@ -541,7 +551,6 @@ def test_tab_in_the_shell(emulator):
         (('snapshot', 'lst', 'x'), 'snapshot list'),
         (('snaphot', 'list'), 'snapshot list'),
         (('snapsls',), 'snaps-ls'),
-        (('task',), 'task wait'),
     ],
 )
 def test_did_you_mean(hawkfish, typed, meant):

@@ -96,6 +96,31 @@ def test_80_columns(lab, screen, words):
     assert max(map(len, map(plain, lines))) <= WIDE
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('--help',),
+        ('help',),
+        ('help', 'snapshot', 'create'),
+        ('snapshot', 'list', '--help'),
+        ('group', 'snapshot'),
+    ],
+)
+def test_help_in_80_columns(screen, words):
+    """It is what a pipe gets: colours do not move its columns."""
+    _, lines = screen(*words, PAGER='cat')
+
+    assert max(map(len, map(plain, lines))) <= WIDE
+    # Where the help of options and of commands begins.
+    for kind in (r'  --?\S.*?  ', r'  (?!-)\S.*?  '):
+        starts = {
+            re.match(rf'({kind}) *\S', plain(line)).end()
+            for line in lines
+            if re.match(rf'{kind} *\S', plain(line))
+        }
+        assert len(starts) <= 1, lines
+
+
 def test_a_table_is_for_people(lab, screen):
     """Ages and sizes with units; names of systems, not their UUIDs."""
     lab.created(Name='fresh')
