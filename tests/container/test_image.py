@@ -4,8 +4,8 @@ The container image, built from its Containerfile and started.
 
 It needs root, podman and buildah, and takes minutes; ``make container``.  What
 the base image is pulled from may not be in reach: then one of the same release
-is made with debootstrap.  A sandbox may forbid what a container engine needs,
-so the steps are run in a changed root, and so is the command of the image.
+is made with debootstrap.  The steps are run in a changed root, and so is the
+command of the image: that needs no namespaces, which not every host allows.
 """
 
 import json
@@ -24,7 +24,6 @@ from tests.packages import ROOT
 FOLDER = ROOT / 'etc/container'
 IMAGE = 'localhost/hawkfish-emulator:test'
 CONTAINER = 'hawkfish-emulator-test'
-MIRROR = 'http://deb.debian.org/debian'
 STATE = '/var/lib/hawkfish'
 
 # The image has a fixed port, so each run has a network of its own.
@@ -75,7 +74,7 @@ def make_base(folder: pathlib.Path) -> None:
             return
     release = base.partition(':')[2].removesuffix('-slim')
     root = folder / 'root'
-    run('debootstrap', '--variant=minbase', release, root, MIRROR)
+    run('debootstrap', '--variant=minbase', release, root)
     archive = folder / 'root.tar'
     run('tar', '-C', root, '-cf', archive, '.')
     shutil.rmtree(root)
@@ -83,7 +82,7 @@ def make_base(folder: pathlib.Path) -> None:
 
 
 def settings_of_pip() -> list[str]:
-    """How pip reaches its index on this machine, for the build."""
+    """What the user has told pip of its index, for the build."""
     options = []
     for name, value in os.environ.items():
         if name == 'PIP_CERT':

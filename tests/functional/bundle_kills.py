@@ -12,7 +12,6 @@ import collections
 import contextlib
 import pathlib
 import random
-import subprocess
 import sys
 import tarfile
 import time
@@ -24,7 +23,13 @@ import requests
 
 from tests.functional.conftest import SMALL, System
 from tests.functional.emulator import Emulator
-from tests.functional.killing import VICTIMS, Broken, killing, play
+from tests.functional.killing import (
+    VICTIMS,
+    Broken,
+    killing,
+    number_on,
+    play,
+)
 from tests.lab import domains
 from tests.lab.host import IMAGES, Host
 from tests.waiting import wait_for
@@ -196,7 +201,8 @@ class World:
     def _check(self) -> None:
         self._check_host()
         self._start()
-        if (found := self._read(self.system.sources()[0])) != self.value:
+        found = number_on(self.host, self.system.sources()[0])
+        if found != self.value:
             raise Broken(f'the disk holds {found}, not {self.value}')
         if self.system.domain.snapshotListNames() != ['s']:
             raise Broken('the snapshots are others')
@@ -243,7 +249,7 @@ class World:
                 return
             connection.lookupByName('imported').undefine()
         (path,) = self.host.path(IMAGES).glob('imported-*')
-        found = self._read(f'{IMAGES}/{path.name}')
+        found = number_on(self.host, f'{IMAGES}/{path.name}')
         path.unlink()
         if found != holds:
             raise Broken(f'what was made holds {found}, not {holds}')
@@ -266,7 +272,7 @@ class World:
             member = tar.extractfile(name)
             assert member
             disk.write_bytes(member.read())
-        found = self._read('/tmp/bundled.qcow2')
+        found = number_on(self.host, '/tmp/bundled.qcow2')
         disk.unlink()
         if found != self.captured:
             raise Broken(f'the bundle holds {found}, not {self.captured}')
@@ -280,7 +286,7 @@ class World:
                     raise Broken(f'{kind} {number}: {answer.text}')
             self._check_imported(True, holds)
         self.emulator.revert(self.system.uuid, 's')
-        found = self._read(self.system.sources()[0])
+        found = number_on(self.host, self.system.sources()[0])
         if found != self.captured:
             raise Broken(f'the snapshot holds {found}')
 
@@ -317,19 +323,8 @@ class World:
                 libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP,
             )
         self.value = value
-        if (found := self._read(self.system.sources()[0])) != value:
+        if (found := number_on(self.host, self.system.sources()[0])) != value:
             raise Broken(f'{value} was written, and {found} read')
-
-    def _read(self, path: str) -> int:
-        """The number that a disk holds."""
-        read = ['qemu-io', '-r', '-U', '-c', 'read -v 0 16', path]
-        done = subprocess.run(
-            ['chroot', str(self.host.root), *read],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(done.stdout.split(':')[1].split()[0], 16)
 
     def stop(self) -> None:
         self.emulator.stop()

@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -31,6 +32,18 @@ VICTIMS = ('emulator', 'libvirtd', 'qemu')
 
 class Broken(Exception):
     """What must hold does not."""
+
+
+def number_on(host: Host, path: str) -> int:
+    """The number that the disk at *path* holds."""
+    read = ['qemu-io', '-r', '-U', '-c', 'read -v 0 16', path]
+    done = subprocess.run(
+        ['chroot', str(host.root), *read],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout.split(':')[1].split()[0], 16)
 
 
 class World(Protocol):

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import pathlib
 import random
-import subprocess
 import sys
 import time
 from typing import Any
@@ -24,7 +23,13 @@ import requests
 
 from tests.functional.conftest import SMALL, System
 from tests.functional.emulator import Emulator
-from tests.functional.killing import VICTIMS, Broken, killing, play
+from tests.functional.killing import (
+    VICTIMS,
+    Broken,
+    killing,
+    number_on,
+    play,
+)
 from tests.functional.labs import ServedGroup
 from tests.lab import domains
 from tests.lab.host import Host
@@ -240,16 +245,9 @@ class World:
         )
 
     def _read(self, system: System) -> int:
-        """The number that a disk holds."""
+        """The number that its disk holds."""
         (path,) = system.sources()
-        read = ['qemu-io', '-r', '-U', '-c', 'read -v 0 16', path]
-        done = subprocess.run(
-            ['chroot', str(self.host.root), *read],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(done.stdout.split(':')[1].split()[0], 16)
+        return number_on(self.host, path)
 
     def stop(self) -> None:
         self.emulator.stop()

@@ -9,7 +9,14 @@ snapshot is decided by whoever makes it.
 
 import contextlib
 import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, TypeVar, cast
 
 import libvirt
@@ -279,6 +286,13 @@ def find(host: Host, uuid: str) -> Domain:
         if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
         raise exceptions.SystemNotFound(uuid) from exc
+
+
+def those_of(host: Host, uuids: Iterable[str]) -> Iterator[Domain]:
+    """The domains *uuids*, but for those that were undefined meanwhile."""
+    for each in uuids:
+        with contextlib.suppress(exceptions.SystemNotFound):
+            yield find(host, each)
 
 
 def find_any(host: Host, identity: str) -> Domain:

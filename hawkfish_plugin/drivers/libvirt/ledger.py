@@ -351,10 +351,8 @@ def _owner(host: Host, files: HostFiles, path: str) -> contract.Dependent:
     """Whose snapshot a file belongs to; the file itself where nobody's."""
     # Not by its name alone: it may be a copy.
     of = files.certain.identities
-    for uuid, definition in files.definitions.items():
-        with contextlib.suppress(exceptions.SystemNotFound):
-            domain = domains.find(host, uuid)
-            for seen in snapshots.read_all(domain):
-                if path in of.all_seen(seen.files):
-                    return contract.Dependent(definition.name, uuid)
+    for domain in domains.those_of(host, files.definitions):
+        for seen in snapshots.read_all(domain):
+            if path in of.all_seen(seen.files):
+                return contract.Dependent(domain.name, domain.uuid)
     return contract.Dependent(path)

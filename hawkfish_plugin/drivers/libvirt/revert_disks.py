@@ -120,7 +120,9 @@ def _held(domain: Domain) -> dict[str, list[str]]:
                 if path and disk.target not in gone:
                     found.setdefault(disk.target, []).append(path)
         if current is not None:
+            # It grew from the newest that holds it, as long as it was there.
             gone |= _all_targets(seen) - _targets(snapshot)
+            gone |= {disk.target for disk in snapshot.disks}
     return found
 
 

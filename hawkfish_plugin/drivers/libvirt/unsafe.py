@@ -9,7 +9,6 @@ Somebody who defines an older definition again breaks them, and the next boot
 would ruin every snapshot.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import (
     Collection,
@@ -100,12 +99,10 @@ def check_start(
     for target, path in checked.items():
         for found in _overwritten(seen, target, path):
             raise found
-        for uuid, name in _other_writers(seen, path, target in seen.shared):
-            try:
-                other = domains.find(domain.host, uuid)
-            except exceptions.SystemNotFound:
-                continue
+        writers = dict(_other_writers(seen, path, target in seen.shared))
+        for other in domains.those_of(domain.host, writers):
             if other.is_active or any(map(snapshots.names, (domain, other))):
+                name = writers[other.uuid]
                 raise exceptions.DiskOfTwoSystems(target, path, name)
 
 
@@ -226,13 +223,12 @@ def _with_snapshots(
     written = _written(files, tops)
     # Who stands on it, too.  To ask all others costs a call for every snapshot
     # of the host; so that is done before a start alone.
-    found = []
-    for uuid, definition in files.definitions.items():
-        if uuid != domain.uuid and files.chains(definition.files) & written:
-            # It may have been undefined since it was looked at.
-            with contextlib.suppress(exceptions.SystemNotFound):
-                found.append(domains.find(domain.host, uuid))
-    return found
+    wanted = [
+        uuid
+        for uuid, definition in files.definitions.items()
+        if uuid != domain.uuid and files.chains(definition.files) & written
+    ]
+    return [*domains.those_of(domain.host, wanted)]
 
 
 def _written(files: HostFiles, tops: Iterable[Tops]) -> set[str]:

@@ -134,11 +134,13 @@ def test_what_a_captured_file_stands_on():
         assert revert_disks.unneeded(node) == [top]
 
 
-def test_a_disk_that_has_come_back():
+@pytest.mark.parametrize('parent', ['', '<parent><name>first</name></parent>'])
+def test_a_disk_that_has_come_back(parent):
     """
     What it holds was not written since the current snapshot.
 
-    That is of another disk, and an old definition has this one.
+    That is of another disk, and an old definition has this one; whether or not
+    the current snapshot grew from the one that this disk grew from.
     """
     base, back, other = (
         f'/images/{name}.qcow2'
@@ -152,6 +154,10 @@ def test_a_disk_that_has_come_back():
 
         host.domain('node', host.file(other))
         node.handle.capture('second', other, None)
+        second = node.handle.snapshots['second']
+        node.handle.snapshots['second'] = second.replace(
+            '<state>', f'{parent}<state>'
+        )
         host.domain('node', back)
 
         assert revert_disks.others(node, ['vda']) == {'vda': back}
