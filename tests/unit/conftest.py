@@ -125,6 +125,19 @@ class Emulator(Monitors):
         number = accepted.headers['Location'].rpartition('/')[2]
         return self.services.tasks.get(int(number))
 
+    def tasks_after(self, before: int) -> list[Task]:
+        """
+        The tasks with a higher number than *before*, oldest first.
+
+        How many tasks there are tells nothing: old ones are removed.
+        """
+        return [t for t in self.services.tasks.list() if t.id > before]
+
+    @property
+    def newest_task(self) -> int:
+        """The number of the task that was accepted last, or 0."""
+        return max((t.id for t in self.services.tasks.list()), default=0)
+
     def wait_running(self, accepted: requests.Response) -> None:
         """Wait until an accepted operation has begun to change something."""
         wait_for(

@@ -64,7 +64,7 @@ def test_what_is_reverted_to_makes_no_room(limited):
 def test_the_limit_holds_after_a_safety_revert(limited):
     """It is the tree before the revert that is pruned, and before it."""
     limited.behaviour.depth = None
-    before = len(limited.services.tasks.list())
+    before = limited.newest_task
 
     reverted = limited.wait(revert(limited, 'a', **SAFETY))
     limited.wait_idle()
@@ -73,13 +73,13 @@ def test_the_limit_holds_after_a_safety_revert(limited):
     left = names(limited)
     assert left[:2] == ['a', 'c']
     assert len(left) == 3
-    tasks = limited.services.tasks.list()[before:]
+    tasks = limited.tasks_after(before)
     assert {task.state for task in tasks} == {'Completed'}
 
 
 def test_a_dry_run(limited):
     """It says what the revert would do, and changes nothing."""
-    before = len(limited.services.tasks.list())
+    before = limited.newest_task
 
     plain = revert(limited, 'b', DryRun=True).json()
     safe = revert(limited, 'b', DryRun=True, **SAFETY).json()
@@ -99,7 +99,7 @@ def test_a_dry_run(limited):
     assert safe['DiscardedSince'] is None
     assert power['PowerState'] == 'Paused'
     assert names(limited) == ['a', 'b', 'c']
-    assert len(limited.services.tasks.list()) == before
+    assert limited.tasks_after(before) == []
 
 
 def test_a_dry_run_is_refused_like_the_revert(emulator):

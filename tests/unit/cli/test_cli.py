@@ -241,7 +241,7 @@ def test_a_dry_run_of_a_revert(data, emulator, command):
     """It shows what would be, and reverts nothing."""
     for name in 'ab':
         emulator.created(Name=name)
-    before = len(emulator.services.tasks.list())
+    before = emulator.newest_task
 
     seen = data(
         *command.split(), emulator.system, 'a', '--dry-run', '--power', 'On'
@@ -250,7 +250,7 @@ def test_a_dry_run_of_a_revert(data, emulator, command):
     assert (seen['Power State'], seen['Discarded Since']) == ('On', 'b')
     assert seen['Memory Restored'] is False
     assert seen['Warnings'] == []
-    assert len(emulator.services.tasks.list()) == before
+    assert emulator.tasks_after(before) == []
 
 
 def test_bulk_delete_goes_on_after_an_error(hawkfish, emulator):

@@ -218,7 +218,7 @@ LOSSES = [
 def test_a_question_before_a_loss(emulator, words, question, answer):
     """``-i`` says what is lost, and asks; nothing is done without a yes."""
     emulator.created(Name='a')
-    before = len(emulator.services.tasks.list())
+    before = emulator.newest_task
     terminal = spawn(emulator, *words, '-i')
 
     terminal.expect(' lost.')
@@ -227,7 +227,7 @@ def test_a_question_before_a_loss(emulator, words, question, answer):
     terminal.expect(pexpect.EOF)
     terminal.close()
 
-    begun = len(emulator.services.tasks.list()) - before
+    begun = len(emulator.tasks_after(before))
     assert (terminal.exitstatus, begun) == (
         (0, 1) if answer == 'y' else (1, 0)
     )
@@ -263,9 +263,9 @@ def test_nobody_is_asked_without_it(hawkfish, emulator, words, question):
 def test_a_dry_run_of_a_delete(data, emulator, words):
     """It shows what would go, and deletes nothing."""
     emulator.created(Name='a', Locked=True)
-    before = len(emulator.services.tasks.list())
+    before = emulator.newest_task
 
     (row,) = data(*words, '--dry-run')
 
     assert (row['Name'], row['Locked'], row['Frees']) == ('a', True, 0)
-    assert len(emulator.services.tasks.list()) == before
+    assert emulator.tasks_after(before) == []

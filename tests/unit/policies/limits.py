@@ -39,11 +39,11 @@ def settle(emulator, wanted):
     )
 
 
-def pruned(emulator):
-    """The tasks that the policy has submitted, oldest first."""
+def pruned(emulator, before=0):
+    """The tasks that the policy has submitted after *before*, in order."""
     return [
         task
-        for task in emulator.services.tasks.list()
+        for task in emulator.tasks_after(before)
         if task.arguments.get('pruned')
     ]
 
