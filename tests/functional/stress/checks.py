@@ -169,14 +169,13 @@ def check_end(
         pass
     _clean_up(world)
     for system in world.systems:
-        names = [
-            s.name
-            for s in system.snapshots.values()
-            if not s.damaged and s.left_out <= system.disks.keys()
-        ]
-        rng.shuffle(names)
-        for name in names:
-            begun = service.revert(world, system, rng, name, 'Off')
+        snapshots = [s for s in system.snapshots.values() if not s.damaged]
+        rng.shuffle(snapshots)
+        for snapshot in snapshots:
+            if not snapshot.left_out <= system.disks.keys():
+                # An earlier revert has detached what this one leaves alone.
+                continue
+            begun = service.revert(world, system, rng, snapshot.name, 'Off')
             _complete(world, begun, tell)
             check(world)
     _clean_up(world)

@@ -10,7 +10,7 @@ import requests
 
 from tests.functional.stress.files import is_ours
 from tests.functional.stress.model import Snapshot, System
-from tests.functional.stress.world import Broken, World
+from tests.functional.stress.world import Broken, World, sources
 from tests.served import message_ids
 from tests.waiting import holds_for, patience, wait_for
 
@@ -317,7 +317,11 @@ def _resolve_revert(
         if not system.is_discarded(target, begun.name):
             world.keep(begun.tops[target], system.disks[target])
     system.revert(begun.name)
-    system.astray = None
+    if system.astray:
+        # Who had defined the old one has left these: no definition and no
+        # snapshot names them, and nothing removes what it does not know.
+        world.abandoned |= {*sources(system.astray).values()}
+        system.astray = None
     if not done or 'MemoryNotRestored' in keys or begun.power == 'Off':
         system.word = None
     # What an operator has made, or attached again, is not the service's.
