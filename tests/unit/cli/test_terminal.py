@@ -9,6 +9,7 @@ import re
 import pexpect
 import pytest
 
+from hawkfish_plugin import client
 from hawkfish_plugin.drivers import contract
 from tests.unit.commands import PROGRAM
 
@@ -216,12 +217,12 @@ LOSSES = [
 @pytest.mark.parametrize('words, question', LOSSES)
 @pytest.mark.parametrize('answer', ['n', 'y'])
 def test_a_question_before_a_loss(emulator, words, question, answer):
-    """``-i`` says what is lost, and asks; nothing is done without a yes."""
+    """``-i`` says what would be lost; nothing is done without a yes."""
     emulator.created(Name='a')
     before = emulator.newest_task
     terminal = spawn(emulator, *words, '-i')
 
-    terminal.expect(' lost.')
+    terminal.expect(' will be lost.')
     terminal.expect_exact(question)
     terminal.sendline(answer)
     terminal.expect(pexpect.EOF)
@@ -231,6 +232,64 @@ def test_a_question_before_a_loss(emulator, words, question, answer):
     assert (terminal.exitstatus, begun) == (
         (0, 1) if answer == 'y' else (1, 0)
     )
+
+
+@pytest.mark.parametrize(
+    'words, status, told',
+    [
+        (('snaps-rm', 'fake', 'nope'), 1, None),
+        (('snaps-rm', '-i', 'fake', 'nope'), 1, None),
+        (('snaps-revert', '-i', 'fake', 'nope'), 1, None),
+        (('snaps-rm', 'nope', 'a'), 1, None),
+        (('snaps-rm', 'fake', 'a'), 1, None),
+        (('snaps-purge', 'fake'), 1, None),
+        (
+            ('snaps-rm', 'fake', 'nope', 'b'),
+            1,
+            'The state that the snapshot holds will be lost.',
+        ),
+        (
+            ('snaps-purge', '--force', 'fake'),
+            0,
+            'The states that 2 snapshots hold will be lost.',
+        ),
+        (
+            ('snaps-revert', 'fake', 'a', '--safety-snapshot'),
+            0,
+            'What is now will be kept in a safety snapshot.',
+        ),
+        (
+            ('snaps-revert', 'fake', 'a'),
+            0,
+            'Everything written since the current snapshot will be lost.',
+        ),
+    ],
+)
+def test_only_what_will_be_lost_is_said_to_be(
+    emulator, screen, words, status, told
+):
+    """Not what does not exist, nor what the service keeps."""
+    emulator.created(Name='a', Locked=True)
+    emulator.created(Name='b')
+
+    ended, lines = screen(*words)
+
+    said = [line for line in lines if re.search(r'will be | lost\.', line)]
+    assert (ended, said) == (status, [told] if told else [])
+    assert not any('[y/N]' in line for line in lines)
+
+
+def test_what_a_group_loses(emulator, screen):
+    """A snapshot of a group that does not exist, or is locked, does not."""
+    service = client.HawkFish(emulator.url)
+    group = service.create_group(['fake'], 'lab')
+    for name in 'ab':
+        group.snapshots.create(name, locked=name == 'a').wait(60)
+    command = ('group', 'snapshot', 'delete', 'lab')
+
+    for names, told in (('a',), 0), (('nope',), 0), (('a', 'nope', 'b'), 1):
+        _, lines = screen(*command, *names)
+        assert sum(' lost.' in line for line in lines) == told, lines
 
 
 def test_the_environment_asks_as_well(emulator):

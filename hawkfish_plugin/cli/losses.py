@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What commands on snapshots would discard, and what keeps them from it.
+
+It is read before a person is told or asked: what does not exist is not lost,
+and neither is what the service would keep. The service itself decides in the
+end.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hawkfish_plugin.cli import cells
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+T = TypeVar('T')
+
+Find = Callable[[], str | None]
+"""
+Finds what will be lost, in a sentence: an empty one if that is nothing, or
+None if there is nothing that the command could be about
+"""
+
+
+GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
+"""What is shown of a snapshot that would be deleted"""
+
+
+def going(system: str, snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    """Return the values of ``GOING``."""
+    return (
+        system,
+        snapshot.name,
+        cells.moment(snapshot.created_time),
+        cells.size(snapshot.exclusive_size_bytes),
+        snapshot.locked,
+        _users(snapshot),
+    )
+
+
+def _users(snapshot: 'client.Snapshot') -> list[str]:
+    return [
+        *(snapshot.referenced_by or ()),
+        *(snapshot.referenced_by_files or ()),
+    ]
+
+
+def count(
+    reads: Iterable[Callable[[], T]], states: Callable[[T], int]
+) -> int | None:
+    """
+    Return how many states will be lost: *states* of what *reads* read.
+
+    None if none of it exists. What cannot be read counts as one, but where
+    that is all of it, the error of the first is raised.
+    """
+    from sushy import exceptions
+
+    from hawkfish_plugin import client
+
+    lost, unread = [], []
+    for read in reads:
+        try:
+            lost.append(states(read()))
+        except client.NotFound:
+            # The command itself reports it.
+            continue
+        except exceptions.SushyError as error:
+            unread.append(error)
+    if unread and not lost:
+        raise unread[0]
+    return sum(lost) + len(unread) if lost else None
+
+
+def hindrances(
+    snapshot: 'client.Snapshot', gone: Collection[str], forced: bool = False
+) -> list[str]:
+    """
+    Say what keeps *snapshot* from being deleted, once those *gone* are.
+
+    A *forced* delete minds no lock.
+    """
+    needing = ', '.join(user for user in _users(snapshot) if user not in gone)
+    found = []
+    if snapshot.locked and not forced:
+        found.append(f'{snapshot.name} is locked')
+    if needing:
+        found.append(f'{snapshot.name} is referenced by {needing}')
+    return found
+
+
+def of_purge(members: 'Sequence[client.Snapshot]', forced: bool) -> int:
+    """Return how many states a purge of a system discards: all, or none."""
+    names = [one.name for one in members]
+    kept = any(hindrances(one, names, forced) for one in members)
+    return 0 if kept else len(names)
+
+
+def of_deletes(number: int | None) -> str | None:
+    """Return what is lost with a *number* of snapshots, as ``Find`` does."""
+    if not number:
+        return None if number is None else ''
+    if number == 1:
+        return 'The state that the snapshot holds will be lost.'
+    return f'The states that {number} snapshots hold will be lost.'
+
+
+def of_reverts(number: int | None) -> str | None:
+    """
+    Return what is lost by reverts, as ``Find`` does.
+
+    The *number* is that of those without a safety snapshot.
+    """
+    if number is None:
+        return None
+    if not number:
+        return 'What is now will be kept in a safety snapshot.'
+    return 'Everything written since the current snapshot will be lost.'
