@@ -8,6 +8,7 @@ that the user gives; systems work on each of them in parallel.
 """
 
 import argparse
+import collections
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -105,12 +106,15 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
         self, chosen: selection.Selection, names: Sequence[str]
     ) -> tables.Rows:
         rows = []
+        gone: dict[selection.Target, list[str]] = collections.defaultdict(list)
         for name in names:
             found = self.try_each(chosen, self._find(name))
-            rows += [
-                losses.going(target.name, snapshot)
-                for target, snapshot in found.items()
-            ]
+            for target, snapshot in found.items():
+                rows.append(losses.going(target.name, snapshot))
+                hindrances = losses.hindrances(snapshot, gone[target])
+                self.foretell(target, 'delete', hindrances)
+                if not hindrances:
+                    gone[target].append(name)
         return tables.Rows(rows, len(names) * len(chosen.targets))
 
     def _loss(

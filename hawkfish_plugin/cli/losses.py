@@ -80,22 +80,35 @@ def hindrances(
     """
     Say what keeps *snapshot* from being deleted, once those *gone* are.
 
-    A *forced* delete minds no lock.
+    What only the service can tell is not said. A *forced* delete minds no
+    lock.
     """
-    needing = ', '.join(user for user in _users(snapshot) if user not in gone)
+    users = _users(snapshot)
+    needing = [user for user in users if user not in gone]
+    if len(needing) == 1 < len(users) and needing[0] in snapshot.children:
+        # It can do with one child, if the system is further on.
+        needing = []
     found = []
     if snapshot.locked and not forced:
         found.append(f'{snapshot.name} is locked')
     if needing:
-        found.append(f'{snapshot.name} is referenced by {needing}')
+        found.append(f'{snapshot.name} is referenced by {", ".join(needing)}')
     return found
 
 
-def of_purge(members: 'Sequence[client.Snapshot]', forced: bool) -> int:
-    """Return how many states a purge of a system discards: all, or none."""
+def hindering_all(
+    members: 'Sequence[client.Snapshot]', forced: bool
+) -> list[str]:
+    """Say what keeps all *members* of a system from being deleted at once."""
     names = [one.name for one in members]
-    kept = any(hindrances(one, names, forced) for one in members)
-    return 0 if kept else len(names)
+    return [
+        found for one in members for found in hindrances(one, names, forced)
+    ]
+
+
+def purged(members: 'Sequence[client.Snapshot]', forced: bool) -> int:
+    """Return how many of the *members* of a system a purge deletes."""
+    return 0 if hindering_all(members, forced) else len(members)
 
 
 def of_deletes(number: int | None) -> str | None:

@@ -245,40 +245,37 @@ class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
         options.add_dry_run(parser)
         return parser
 
-    def _going(self, chosen: selection.Selection) -> tables.Rows:
-        rows = [
-            losses.going(target.name, snapshot)
-            for target in chosen.targets
-            for snapshot in self.client.snapshots(
-                target.identity
-            ).get_members()
-        ]
+    def _going(self, chosen: selection.Selection, forced: bool) -> tables.Rows:
+        rows = []
+        for target in chosen.targets:
+            members = self.client.snapshots(target.identity).get_members()
+            rows += [losses.going(target.name, one) for one in members]
+            self.foretell(
+                target, 'purge', losses.hindering_all(members, forced)
+            )
         return tables.Rows(rows, len(rows))
 
-    def _loss(
-        self, chosen: selection.Selection, force: bool | None
-    ) -> str | None:
+    def _loss(self, chosen: selection.Selection, forced: bool) -> str | None:
         reads = (
             self.client.snapshots(target.identity).get_members
             for target in chosen.targets
         )
-        number = losses.count(
-            reads, lambda members: losses.of_purge(members, bool(force))
-        )
+        number = losses.count(reads, lambda one: losses.purged(one, forced))
         return losses.of_deletes(number)
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         chosen = self.select(parsed_args)
+        forced = bool(parsed_args.force)
         if parsed_args.dry_run:
-            return losses.GOING, self._going(chosen)
+            return losses.GOING, self._going(chosen, forced)
         self.confirm(
             chosen,
             parsed_args,
             'Delete all snapshots of',
             '',
-            lambda: self._loss(chosen, parsed_args.force),
+            lambda: self._loss(chosen, forced),
         )
         return self.operate_on(
             chosen,

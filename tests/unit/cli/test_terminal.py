@@ -3,6 +3,7 @@
 ``hawkfish`` on a terminal of 80 columns, and where a terminal lacks things.
 """
 
+import json
 import os
 import re
 
@@ -319,12 +320,64 @@ def test_nobody_is_asked_without_it(hawkfish, emulator, words, question):
 @pytest.mark.parametrize(
     'words', [('snaps-rm', 'fake', 'a'), ('snapshot', 'purge', 'fake')]
 )
-def test_a_dry_run_of_a_delete(data, emulator, words):
+def test_a_dry_run_of_a_delete(hawkfish, emulator, words):
     """It shows what would go, and deletes nothing."""
     emulator.created(Name='a', Locked=True)
     before = emulator.newest_task
 
-    (row,) = data(*words, '--dry-run')
+    status, out, err = hawkfish(*words, '--dry-run', '-f', 'json')
 
+    (row,) = json.loads(out)
     assert (row['Name'], row['Locked'], row['Frees']) == ('a', True, 0)
     assert emulator.tasks_after(before) == []
+    assert (status, err) == (
+        0,
+        f'fake: The {"purge" if "purge" in words else "delete"} would be '
+        'refused: a is locked.\n',
+    )
+
+
+@pytest.mark.parametrize(
+    'words, told',
+    [
+        (
+            ('snapshot', 'delete', 'fake', 'base', '--dry-run'),
+            'The delete would be refused: base is referenced by two, one.',
+        ),
+        (('snaps-rm', 'fake', 'two', 'base', '--dry-run'), None),
+        (
+            ('snaps-rm', 'fake', 'leaf', '--dry-run'),
+            'The delete would be refused: '
+            'leaf is referenced by /images/clone.qcow2.',
+        ),
+        (
+            ('snaps-purge', 'fake', '--dry-run'),
+            'The purge would be refused: one is locked; '
+            'leaf is referenced by /images/clone.qcow2.',
+        ),
+        (
+            ('snaps-purge', 'fake', '--dry-run', '--force'),
+            'The purge would be refused: '
+            'leaf is referenced by /images/clone.qcow2.',
+        ),
+    ],
+)
+def test_a_dry_run_says_what_would_be_refused(hawkfish, emulator, words, told):
+    """As the service would, for whoever does not read all columns."""
+    for name in ('base', 'two'):
+        emulator.created(Name=name)
+    snapshots = client.HawkFish(emulator.url).snapshots('fake')
+    snapshots['base'].revert().wait(60)
+    emulator.created(Name='one', Locked=True)
+    emulator.created(Name='leaf')
+    emulator.behaviour.dependents = {
+        'leaf': (contract.Dependent('/images/clone.qcow2'),)
+    }
+
+    status, _, err = hawkfish(*words)
+    really = hawkfish(*(word for word in words if word != '--dry-run'))
+
+    assert (status, err) == (0, f'fake: {told}\n' if told else '')
+    assert (really[0], 'cannot be deleted' in really[2]) == (
+        (1, True) if told else (0, False)
+    )
