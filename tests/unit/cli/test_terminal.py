@@ -151,6 +151,23 @@ def test_all_columns(lab, screen):
 
 
 @pytest.mark.parametrize(
+    'words, whole',
+    [
+        (('snapshot', 'list', 'fake', '--long'), True),
+        (('snaps-ls', '--all', '--long'), True),
+        (('snaps-ls', 'fake', '--long', '--fit-width'), False),
+        (('snaps-ls', 'fake', '--long', '--max-width', '90'), False),
+    ],
+)
+def test_all_columns_have_whole_names(lab, screen, words, whole):
+    """A table that is too wide anyway breaks none, unless one says so."""
+    _, lines = screen(*words)
+
+    for name in ('x' * 100, 'before-the-upgrade-of-everything'):
+        assert any(f'| {name} ' in line for line in lines) == whole
+
+
+@pytest.mark.parametrize(
     'environment, coloured',
     [({}, True), ({'NO_COLOR': '1'}, False), ({'TERM': 'dumb'}, False)],
 )
