@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cliff import app, commandmanager
 
@@ -40,6 +40,20 @@ _INSIDES = ('sushy', 'stevedore', 'cliff', 'asyncio')
 
 def _is_request(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith('Starting new HTTP')
+
+
+class _Console(logging.Formatter):
+    """What *stream* gets of the messages; those for people fit it."""
+
+    def __init__(self, layout: str, stream: TextIO) -> None:
+        super().__init__(layout)
+        self._stream = stream
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record)
+        if record.name != NAME:
+            return text
+        return output.wrapped(text, self._stream)
 
 
 class Commands(commandmanager.CommandManager):
@@ -155,6 +169,10 @@ class HawkFishApp(app.App):
 
     def configure_logging(self) -> None:
         super().configure_logging()
+        console = logging.getLogger().handlers[-1]
+        console.setFormatter(
+            _Console(self.CONSOLE_MESSAGE_FORMAT, self.stderr)
+        )
         # They log each error that the command is about to report.
         quiet = {'sushy': logging.CRITICAL, 'urllib3': logging.CRITICAL}
         if self.options.verbose_level == 2:

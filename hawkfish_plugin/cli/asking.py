@@ -2,15 +2,16 @@
 """
 Commands that discard data.
 
-Owns what they say is lost, to people at a terminal, and when they ask: only
-where ``-i`` or the environment says so, or where a command has reasons of its
-own.
+Owns when they say what will be lost, to people at a terminal, and when they
+ask: only where ``-i`` or the environment says so, or where a command has
+reasons of its own.
 """
 
 import argparse
 import os
+from collections.abc import Callable
 
-from hawkfish_plugin.cli import base, connection, errors, output
+from hawkfish_plugin.cli import base, connection, errors, losses, output
 
 _VARIABLE = 'HAWKFISH_INTERACTIVE'
 
@@ -39,11 +40,14 @@ class Asking(base.Command):
         self,
         parsed_args: argparse.Namespace,
         question: str,
-        lost: str,
+        find_loss: losses.Find,
         always: bool = False,
     ) -> None:
         """
-        Say what is *lost*, and ask the *question* if that is wanted.
+        Say what will be lost, and ask the *question* if that is wanted.
+
+        *find_loss* is called for people only. Where there is nothing to ask
+        about, the command goes on, and reports that itself.
 
         Raises CommandError if the user does not agree, or if there is no
         terminal to ask at.
@@ -56,20 +60,37 @@ class Asking(base.Command):
         stdin, stderr = self.app.stdin, self.app.stderr
         if asks and not stdin.isatty():
             raise errors.CommandError(f'{question}: use --yes to confirm.')
-        if asks or stderr.isatty():
+        lost = find_loss() if asks or stderr.isatty() else ''
+        if lost:
             self.app.LOG.info('%s', output.printable(lost))
-        if not asks:
+        if not asks or lost is None:
             return
         stderr.write(f'{question}? [y/N] ')
         stderr.flush()
         if stdin.readline().strip().lower() not in ('y', 'yes'):
             raise errors.CommandError('Nothing was changed.')
 
-    def ask_over(self, parsed_args: argparse.Namespace, source: str) -> None:
-        """As ``ask``, before the disks of *source* replace a system's."""
+    def ask_over(
+        self,
+        parsed_args: argparse.Namespace,
+        source: str,
+        find: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        As ``ask``, before the disks of *source* replace a system's.
+
+        *find* raises what says that there is no *source*.
+        """
+
+        def find_loss() -> str:
+            find()
+            return (
+                f'What {parsed_args.over} holds now will be kept in its '
+                'safety snapshot only.'
+            )
+
         self.ask(
             parsed_args,
             f'Put {parsed_args.over} on the disks of {source}',
-            f'Without its safety snapshot, what {parsed_args.over} holds now '
-            'is lost.',
+            find_loss,
         )

@@ -162,7 +162,11 @@ class RestoreBackup(
                 '--over leaves name and place of the system alone'
             )
         if parsed_args.over:
-            self.ask_over(parsed_args, f'backup {parsed_args.backup}')
+            self.ask_over(
+                parsed_args,
+                f'backup {parsed_args.backup}',
+                lambda: self.find(parsed_args),
+            )
         handle = self.find(parsed_args).restore(
             parsed_args.name,
             parsed_args.pool,
@@ -190,10 +194,14 @@ class DeleteBackup(
     """Delete a backup that no other one stands on; show the task."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        def find_loss() -> str:
+            self.find(parsed_args)
+            return 'The state that the backup holds will be lost.'
+
         self.ask(
             parsed_args,
             f'Delete backup {parsed_args.backup} of {parsed_args.system}',
-            'The state that the backup holds is lost.',
+            find_loss,
         )
         handle = self.find(parsed_args).delete()
         return tasks.fields(self.follow(handle, parsed_args)[1])

@@ -8,15 +8,17 @@ that the user gives; systems work on each of them in parallel.
 """
 
 import argparse
+import collections
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
+    losses,
     many,
     options,
     selection,
-    snapshots,
     tables,
     waiting,
 )
@@ -78,13 +80,13 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
     ) -> tuple[Sequence[str], Sequence[Any]]:
         chosen, names = self.select(parsed_args), parsed_args.snapshots
         if parsed_args.dry_run:
-            return snapshots.GOING, self._going(chosen, names)
+            return losses.GOING, self._going(chosen, names)
         self.confirm(
             chosen,
             parsed_args,
             f'Delete {", ".join(names)} of',
             '',
-            'The states that the snapshots hold are lost.',
+            lambda: self._loss(chosen, names),
         )
         if chosen.single:
             rows = self._delete_each(chosen.targets[0].identity, parsed_args)
@@ -104,13 +106,29 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
         self, chosen: selection.Selection, names: Sequence[str]
     ) -> tables.Rows:
         rows = []
+        gone: dict[selection.Target, list[str]] = collections.defaultdict(list)
         for name in names:
             found = self.try_each(chosen, self._find(name))
-            rows += [
-                (target.name, *snapshots.going(snapshot))
-                for target, snapshot in found.items()
-            ]
+            for target, snapshot in found.items():
+                rows.append(losses.going(target.name, snapshot))
+                hindrances = losses.hindrances(snapshot, gone[target])
+                self.foretell(target, 'delete', hindrances)
+                if not hindrances:
+                    gone[target].append(name)
         return tables.Rows(rows, len(names) * len(chosen.targets))
+
+    def _loss(
+        self, chosen: selection.Selection, names: Sequence[str]
+    ) -> str | None:
+        reads = (
+            functools.partial(self._find(name), target.identity)
+            for name in names
+            for target in chosen.targets
+        )
+        number = losses.count(
+            reads, lambda one: not losses.hindrances(one, names)
+        )
+        return losses.of_deletes(number)
 
     def _find(self, name: str) -> 'Callable[[str], client.Snapshot]':
         return lambda system: self.client.snapshots(system).get(name)

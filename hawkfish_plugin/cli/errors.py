@@ -8,6 +8,7 @@ do about it. Printing and the exit status are left to cliff.
 """
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hawkfish_plugin.cli import missing, output
@@ -55,11 +56,12 @@ class CommandError(Exception):
 
 
 def tell_in_one_line(parser: argparse.ArgumentParser) -> None:
-    """Let usage errors of *parser* be a line, without the usage."""
+    """Let usage errors of *parser* be a sentence, without the usage."""
 
     def tell(message: str) -> NoReturn:
         told = output.printable(' '.join(message.split()))
-        parser.exit(2, f'{parser.prog}: error: {told} (see --help)\n')
+        line = f'{parser.prog}: error: {told} (see --help)\n'
+        parser.exit(2, output.wrapped(line, sys.stderr))
 
     parser.error = tell  # type: ignore[method-assign]
 

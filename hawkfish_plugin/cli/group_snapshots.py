@@ -8,6 +8,7 @@ operation waits for its end.
 
 import argparse
 import datetime
+import functools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from hawkfish_plugin.cli import (
     asking,
     base,
     cells,
+    losses,
     options,
     output,
     tables,
@@ -242,12 +244,15 @@ class RevertSnapshot(
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
+        find = functools.partial(self.snapshot, parsed_args)
         self.ask(
             parsed_args,
             f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',
-            'Everything that its systems have written since is lost.',
+            lambda: losses.of_reverts(
+                losses.count([find], lambda _: not parsed_args.safety_snapshot)
+            ),
         )
-        handle = self.snapshot(parsed_args).revert(
+        handle = find().revert(
             parsed_args.power,
             parsed_args.safety_snapshot,
             parsed_args.force,
@@ -278,15 +283,21 @@ class DeleteSnapshots(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], tables.Rows]:
         def delete(name: str) -> tuple[Any, ...]:
-            handle = self.snapshots(parsed_args).get(name).delete()
+            handle = snapshots.get(name).delete()
             _, task = self.follow(handle, parsed_args)
             return name, task.identity, waiting.state(task)
 
-        names = parsed_args.snapshots
+        def find_loss() -> str | None:
+            reads = (functools.partial(snapshots.get, name) for name in names)
+            return losses.of_deletes(
+                losses.count(reads, lambda one: not one.locked)
+            )
+
+        names, snapshots = parsed_args.snapshots, self.snapshots(parsed_args)
         self.ask(
             parsed_args,
             f'Delete {", ".join(names)} of group {parsed_args.group_name}',
-            'The states that the snapshots hold are lost.',
+            find_loss,
         )
         rows = self.each(names, delete)
         return self.columns, tables.Rows(rows, len(names))

@@ -2,12 +2,15 @@
 """
 Output to the terminal of the user.
 
-Owns the escaping of text from a server, and the progress lines. Anyone who can
+Owns the escaping of text from a server, how messages fit a terminal, and the
+progress lines. Anyone who can
 create a snapshot chooses its name and description, so control characters in
 them are never printed unescaped.
 """
 
 import os
+import re
+import textwrap
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 TO_LINE_START = '\r\x1b[K'
 LINE_ABOVE = '\x1b[A\x1b[K'
 BAR_WIDTH = 20
+
+# What a message says to type next, which has to stay in one piece.
+_COMMAND = re.compile(r'(?<=: )hawkfish .*$', re.MULTILINE)
+_GLUE = '\0'
 
 
 def printable(text: str) -> str:
@@ -58,6 +65,25 @@ def width(stream: TextIO) -> int | None:
     if not stream.isatty():
         return None
     return os.get_terminal_size(stream.fileno()).columns or 80
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """
+    Return *text* with lines that end between words where *stream* ends.
+
+    Only on a terminal. A command at the end of a line is not broken.
+    """
+    columns = width(stream)
+    if columns is None:
+        return text
+    glued = _COMMAND.sub(lambda found: found[0].replace(' ', _GLUE), text)
+    lines = [
+        textwrap.fill(
+            line, columns, break_long_words=False, break_on_hyphens=False
+        )
+        for line in glued.split('\n')
+    ]
+    return '\n'.join(lines).replace(_GLUE, ' ')
 
 
 def bar(task: 'task.Task', label: str = '') -> str:

@@ -14,7 +14,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import asking, base, errors, missing
+from hawkfish_plugin.cli import asking, base, errors, losses, missing, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -139,17 +139,26 @@ class Confirmed(OfSystems, asking.Asking):
         parsed_args: argparse.Namespace,
         verb: str,
         rest: str,
-        lost: str,
+        find_loss: losses.Find,
     ) -> None:
         """
         Ask whether to do it: *verb*, then the systems, then the *rest*.
 
-        *lost* is what is lost. Raises CommandError if the user does not
-        agree, or if there is no terminal to ask at.
+        *find_loss* finds what will be lost. Raises CommandError if the user
+        does not agree, or if there is no terminal to ask at.
         """
         names = ', '.join(t.name for t in selection.targets)
         question = f'{verb} {names} {rest}'.rstrip()
-        self.ask(parsed_args, question, lost, selection.guessed)
+        self.ask(parsed_args, question, find_loss, selection.guessed)
+
+    def foretell(
+        self, target: Target, what: str, hindrances: Sequence[str]
+    ) -> None:
+        """Say that *what* would be refused for *target*, if any hinders it."""
+        if hindrances:
+            reasons = '; '.join(hindrances)
+            told = f'{target.name}: The {what} would be refused: {reasons}.'
+            self.app.LOG.warning('%s', output.printable(told))
 
 
 def _is_glob(word: str) -> bool:

@@ -8,6 +8,7 @@ systems.
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hawkfish_plugin.cli import (
     base,
     cells,
+    losses,
     many,
     options,
     output,
@@ -78,17 +80,6 @@ BRIEF = ('Name', 'State', 'Current', 'Created', 'Size')
 def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     values = dict(zip(*_fields(snapshot), strict=True))
     return tuple(values[name] for name in COLUMNS)
-
-
-GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
-"""What is shown of a snapshot that would be deleted"""
-
-
-def going(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
-    """Return the values of ``GOING`` after the system."""
-    values = dict(zip(*_fields(snapshot), strict=True))
-    shown = ('Name', 'Created', 'Exclusive Size', 'Locked', 'Referenced By')
-    return tuple(values[name] for name in shown)
 
 
 class OfSnapshot(selection.OfSystems):
@@ -254,28 +245,37 @@ class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
         options.add_dry_run(parser)
         return parser
 
-    def _going(self, chosen: selection.Selection) -> tables.Rows:
-        rows = [
-            (target.name, *going(snapshot))
-            for target in chosen.targets
-            for snapshot in self.client.snapshots(
-                target.identity
-            ).get_members()
-        ]
+    def _going(self, chosen: selection.Selection, forced: bool) -> tables.Rows:
+        rows = []
+        for target in chosen.targets:
+            members = self.client.snapshots(target.identity).get_members()
+            rows += [losses.going(target.name, one) for one in members]
+            self.foretell(
+                target, 'purge', losses.hindering_all(members, forced)
+            )
         return tables.Rows(rows, len(rows))
+
+    def _loss(self, chosen: selection.Selection, forced: bool) -> str | None:
+        reads = (
+            self.client.snapshots(target.identity).get_members
+            for target in chosen.targets
+        )
+        number = losses.count(reads, lambda one: losses.purged(one, forced))
+        return losses.of_deletes(number)
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         chosen = self.select(parsed_args)
+        forced = bool(parsed_args.force)
         if parsed_args.dry_run:
-            return GOING, self._going(chosen)
+            return losses.GOING, self._going(chosen, forced)
         self.confirm(
             chosen,
             parsed_args,
             'Delete all snapshots of',
             '',
-            'All states that the snapshots hold are lost.',
+            lambda: self._loss(chosen, forced),
         )
         return self.operate_on(
             chosen,
@@ -345,14 +345,14 @@ class RevertSnapshot(
             parsed_args.safety_snapshot,
             parsed_args.force,
         )
+
+        def preview(system: str) -> dict[str, Any]:
+            snapshot = self.client.snapshots(system).get(name)
+            return snapshot.preview_revert(*given)
+
         if parsed_args.dry_run:
             return self.ask_each(
-                parsed_args,
-                lambda system: _preview(
-                    self.client.snapshots(system)
-                    .get(name)
-                    .preview_revert(*given)
-                ),
+                parsed_args, lambda system: _preview(preview(system))
             )
         chosen = self.select(parsed_args)
         self.confirm(
@@ -360,9 +360,15 @@ class RevertSnapshot(
             parsed_args,
             'Revert',
             f'to {name}',
-            'Everything written since the current snapshot is lost.'
-            if not parsed_args.safety_snapshot
-            else 'What is now is kept in a safety snapshot.',
+            lambda: losses.of_reverts(
+                losses.count(
+                    (
+                        functools.partial(preview, target.identity)
+                        for target in chosen.targets
+                    ),
+                    lambda seen: not seen['SafetySnapshot'],
+                )
+            ),
         )
         return self.operate_on(
             chosen,

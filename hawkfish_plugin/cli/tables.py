@@ -10,6 +10,7 @@ exactly.
 import argparse
 import functools
 import itertools
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -115,6 +116,9 @@ class Lister(Printing, lister.Lister):
             parsed_args.columns = parsed_args.columns or [
                 name for name in wanted if name in column_names
             ]
+        elif is_table and self.brief and not _has_width(parsed_args):
+            # Otherwise cliff breaks the names, and it is too wide anyway.
+            parsed_args.max_width = sys.maxsize
         # cliff would print a blank line.
         if rows or not is_table or parsed_args.print_empty:
             super().produce_output(parsed_args, column_names, rows)
@@ -123,6 +127,11 @@ class Lister(Printing, lister.Lister):
         if isinstance(data, Rows):
             data.raise_failures()
         return 0
+
+
+def _has_width(parsed_args: argparse.Namespace) -> bool:
+    """Whether the user has said how wide a table is."""
+    return bool(parsed_args.max_width > 0 or parsed_args.fit_width)
 
 
 class ShowOne(Printing, show.ShowOne):

@@ -7,7 +7,8 @@ Whatever a request of the SDK raises is an error of sushy, and of the class in
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sushy import exceptions
@@ -27,21 +28,32 @@ def told() -> Iterator[None]:
     except (HawkFishError, Unreachable):
         raise
     except exceptions.HTTPError as error:
-        found = read(error)
-        if not found:
+        ids = tuple(one.message_id for one in read(error))
+        if not ids:
             raise
-        kind = _kind(type(error), [one.message_id for one in found])
-        raise kind(error) from error
+        raise _made(type(error), ids, error.__dict__) from error
     except exceptions.ConnectionError as error:
         if type(error) is not exceptions.ConnectionError:
             raise
         raise Unreachable(str(error)) from error
 
 
-def _kind(sushys: Any, ids: Iterable[str]) -> type[HawkFishError]:
+def _made(
+    sushys: Any, ids: tuple[str, ...], answer: Mapping[str, Any]
+) -> HawkFishError:
+    """The error that is all of *ids* and *sushys*, with its *answer*."""
+    return _kind(sushys, ids)(answer)
+
+
+@functools.cache
+def _kind(sushys: Any, ids: tuple[str, ...]) -> type[HawkFishError]:
     """The class of an error that is all of *ids*, and *sushys*."""
     # When there is one: so many classes take their time.
     from hawkfish_plugin.client import errors
+
+    def reduce(error: HawkFishError) -> tuple[Any, ...]:
+        # The class has no place where pickle could find it.
+        return _made, (sushys, ids, error.__dict__)
 
     keys = [one.rpartition('.')[2] for one in ids]
     kinds = [getattr(errors, key, HawkFishError) for key in keys]
@@ -49,7 +61,8 @@ def _kind(sushys: Any, ids: Iterable[str]) -> type[HawkFishError]:
     if len(ours) > 1 and HawkFishError in ours:
         ours.remove(HawkFishError)
     bases: Any = (*ours, sushys)
-    return type(ours[0].__name__, bases, {'__module__': ours[0].__module__})
+    body = {'__module__': ours[0].__module__, '__reduce__': reduce}
+    return type(ours[0].__name__, bases, body)
 
 
 class Connection:

@@ -4,7 +4,9 @@ What the resources have in common: links, paths, times and collections.
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import inspect
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from urllib import parse
 
@@ -165,6 +167,10 @@ def read_all(kind: type[R], conn: Any, path: str) -> list[R]:
     ]
 
 
+def _is_new(iterator: Generator[Any, None, None]) -> bool:
+    return inspect.getgeneratorstate(iterator) == inspect.GEN_CREATED
+
+
 class Collection(Generic[R]):
     """
     A collection of resources; nothing is read before it is needed.
@@ -179,14 +185,25 @@ class Collection(Generic[R]):
     def __init__(self, conn: Any, path: str) -> None:
         self._conn = conn
         self.path = path
+        self._begun: tuple[weakref.ref[Generator[R, None, None]], int] | None
+        self._begun = None
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} {parse.unquote(self.path)}>'
 
     def __iter__(self) -> Iterator[R]:
-        return iter(self.get_members())
+        found = self.get_members()
+        iterator = (one for one in found)
+        self._begun = weakref.ref(iterator), len(found)
+        return iterator
 
     def __len__(self) -> int:
+        # list() begins to iterate, asks for the length, and goes on.
+        if self._begun:
+            begun, known = self._begun
+            iterator = begun()
+            if iterator and _is_new(iterator):
+                return known
         count: int = self._conn.get(self.path).json()['Members@odata.count']
         return count
 

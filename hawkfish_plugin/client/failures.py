@@ -6,6 +6,8 @@ What an error of the SDK is, and the messages that it has.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from hawkfish_plugin.client import typed
 
@@ -52,12 +54,13 @@ class HawkFishError(typed.HTTPError):
     """
     The service has refused a request, or its operation has failed.
 
-    The text has the messages and what can be done about each.
+    The text has the messages and what can be done about each. *answer* is
+    what sushy's error has of the answer.
     """
 
-    def __init__(self, error: typed.HTTPError) -> None:
-        self.__dict__.update(error.__dict__)
-        self.messages = read(error)
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.__dict__.update(answer)
+        self.messages = read(self)
         """The messages, of which there is at least one"""
         Exception.__init__(self, str(self))
 

@@ -344,7 +344,8 @@ def test_progress_shows_every_member(slow):
     assert (program.returncode, out) == (130, b'')
     assert '% fake-1' in shown
     ids = ', '.join(task['Id'] for task in slow.tasks())
-    assert f'Tasks {ids} continue; watch them with: hawkfish' in shown
+    words = ' '.join(shown.split())
+    assert f'Tasks {ids} continue; watch them with: hawkfish' in words
     assert {task['TaskState'] for task in slow.tasks()} == {'Running'}
 
 

@@ -7,6 +7,8 @@ import select
 import sys
 import time
 
+import pexpect
+
 from hawkfish_plugin.cli import app
 
 PROGRAM = (
@@ -14,6 +16,19 @@ PROGRAM = (
     '-c',
     'import sys; from hawkfish_plugin.cli import app; sys.exit(app.main())',
 )
+WIDE = 80
+
+
+def spawn(emulator, *words, **environment):
+    """``hawkfish`` on a terminal."""
+    return pexpect.spawn(
+        PROGRAM[0],
+        [*PROGRAM[1:], '--url', emulator.url, *words],
+        env={**os.environ, 'TERM': 'xterm', **environment},
+        dimensions=(24, WIDE),
+        encoding='utf-8',
+        timeout=60,
+    )
 
 
 class Command:

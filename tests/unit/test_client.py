@@ -167,6 +167,27 @@ def test_listing_takes_one_request(snapshots, requested):
     assert len(requested) == 1
 
 
+def test_a_list_of_a_collection_takes_one_request(snapshots, requested):
+    """Python asks for its length meanwhile; a later ``len`` is a new one."""
+    for name in 'ab':
+        snapshots.create(name).wait(20)
+
+    for read in (list, tuple, sorted_by_name, lambda some: [*some]):
+        requested.clear()
+        assert [one.name for one in read(snapshots)] == ['a', 'b']
+        assert len(requested) == 1
+
+    read = iter(snapshots)
+    next(read)
+    snapshots.create('c').wait(20)
+    assert len(snapshots) == 3
+    assert [one.name for one in read] == ['b']
+
+
+def sorted_by_name(some):
+    return sorted(some, key=lambda one: one.name)
+
+
 def test_create_takes_no_other_request(snapshots, requested):
     """Neither the root, nor the System, nor the collection is loaded."""
     handle = snapshots.create('a')

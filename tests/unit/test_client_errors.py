@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors of the SDK: a class for each message, with its advice."""
 
+import copy
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -93,7 +95,7 @@ def test_errors_of_sushys_own_connection(emulator):
 def test_a_message_of_a_newer_service():
     """What this release does not know is an error like any other."""
     found = answers._kind(
-        sushy.exceptions.HTTPError, ['HawkFish.1.7.MoonTooFull']
+        sushy.exceptions.HTTPError, ('HawkFish.1.7.MoonTooFull',)
     )
 
     assert found.__mro__[1:3] == (
@@ -109,3 +111,42 @@ def test_an_emulator_that_is_away():
 
     assert isinstance(caught.value, sushy.exceptions.ConnectionError)
     assert client.messages(caught.value) == []
+
+
+@pytest.mark.parametrize(
+    'clone',
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda error: pickle.loads(pickle.dumps(error)),
+    ],
+)
+def test_an_error_goes_to_another_process(snapshots, clone):
+    """A copy is caught by the same names, and has all that the error has."""
+    with pytest.raises(errors.SnapshotNameInvalid) as caught:
+        snapshots.create('a/b')
+    caught.value.add_note('of the test')
+
+    copied = clone(caught.value)
+
+    assert isinstance(copied, errors.SnapshotNameInvalid)
+    assert isinstance(copied, sushy.exceptions.BadRequestError)
+    assert type(copied) is type(caught.value)
+    assert copied.__dict__ == caught.value.__dict__
+    assert copied.args == caught.value.args
+    assert str(copied) == str(caught.value)
+
+
+def test_errors_without_a_message_go_to_another_process():
+    """So do those that the service has not sent."""
+    with pytest.raises(client.Unreachable) as caught:
+        client.HawkFish('http://127.0.0.1:1/%7E%s').tasks()
+
+    for error in (
+        caught.value,
+        client.TaskTimeout(task='1', timeout=2.5),
+        client.CreatedGone(task='1'),
+    ):
+        copied = pickle.loads(pickle.dumps(error))
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)

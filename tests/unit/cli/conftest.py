@@ -5,9 +5,11 @@ import json
 import logging
 import os
 
+import pexpect
 import pytest
 
 from hawkfish_plugin.cli import app
+from tests.unit.commands import spawn
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +59,16 @@ def data(hawkfish):
         return json.loads(out)
 
     return run_for_data
+
+
+@pytest.fixture
+def screen(emulator):
+    """Run ``hawkfish`` on a terminal; return its status and its lines."""
+
+    def run(*words, **environment):
+        program = spawn(emulator, *words, **environment)
+        program.expect(pexpect.EOF)
+        program.close()
+        return program.exitstatus, program.before.splitlines()
+
+    return run

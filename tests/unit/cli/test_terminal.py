@@ -3,42 +3,15 @@
 ``hawkfish`` on a terminal of 80 columns, and where a terminal lacks things.
 """
 
-import os
 import re
 
 import pexpect
 import pytest
 
 from hawkfish_plugin.drivers import contract
-from tests.unit.commands import PROGRAM
+from tests.unit.commands import PROGRAM, WIDE
 
-WIDE = 80
 COLOUR = '\x1b['
-
-
-def spawn(emulator, *words, **environment):
-    """``hawkfish`` on a terminal."""
-    return pexpect.spawn(
-        PROGRAM[0],
-        [*PROGRAM[1:], '--url', emulator.url, *words],
-        env={**os.environ, 'TERM': 'xterm', **environment},
-        dimensions=(24, WIDE),
-        encoding='utf-8',
-        timeout=60,
-    )
-
-
-@pytest.fixture
-def screen(emulator):
-    """Run ``hawkfish`` on a terminal; return its status and its lines."""
-
-    def run(*words, **environment):
-        program = spawn(emulator, *words, **environment)
-        program.expect(pexpect.EOF)
-        program.close()
-        return program.exitstatus, program.before.splitlines()
-
-    return run
 
 
 @pytest.fixture
@@ -121,6 +94,36 @@ def test_help_in_80_columns(screen, words):
         assert len(starts) <= 1, lines
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('snaps-rm', 'fake', 'a'),
+        ('snaps-rm', 'fake', 'a', 'nope'),
+        ('snapshot', 'create', 'fake', '--expires', 'a-year-and-a-day' * 4),
+    ],
+)
+def test_errors_in_80_columns(emulator, hawkfish, screen, words):
+    """They break between words; a pipe gets each in one line."""
+    emulator.created(Name='a', Locked=True)
+
+    status, lines = screen(*words)
+    piped = hawkfish(*words)
+
+    assert (status, ' '.join(lines).split()) == (piped[0], piped[2].split())
+    assert all(len(line) <= WIDE or ' ' not in line for line in lines)
+    assert max(map(len, piped[2].splitlines())) > WIDE
+
+
+def test_a_command_to_copy_stays_in_one_line(emulator, screen):
+    """Half of it would be run when it is pasted."""
+    with emulator.slow():
+        _, lines = screen('snaps-create', 'fake', 'a', '--wait', '0.2')
+
+    (command,) = [line for line in lines if line.startswith('hawkfish ')]
+    assert re.fullmatch(r'hawkfish --url \S+ task wait \d+', command)
+    assert max(map(len, map(plain, lines[:-1]))) <= WIDE
+
+
 def test_a_table_is_for_people(lab, screen):
     """Ages and sizes with units; names of systems, not their UUIDs."""
     lab.created(Name='fresh')
@@ -145,6 +148,23 @@ def test_all_columns(lab, screen):
     assert 'Type' not in brief[1]
     assert 'Type' in whole[1]
     assert one[1] == '| Type          |'
+
+
+@pytest.mark.parametrize(
+    'words, whole',
+    [
+        (('snapshot', 'list', 'fake', '--long'), True),
+        (('snaps-ls', '--all', '--long'), True),
+        (('snaps-ls', 'fake', '--long', '--fit-width'), False),
+        (('snaps-ls', 'fake', '--long', '--max-width', '90'), False),
+    ],
+)
+def test_all_columns_have_whole_names(lab, screen, words, whole):
+    """A table that is too wide anyway breaks none, unless one says so."""
+    _, lines = screen(*words)
+
+    for name in ('x' * 100, 'before-the-upgrade-of-everything'):
+        assert any(f'| {name} ' in line for line in lines) == whole
 
 
 @pytest.mark.parametrize(
@@ -203,69 +223,3 @@ def test_a_word_that_became_the_name(screen):
     _, lines = screen('snaps-create', 'fake', 'nodd-1')
 
     assert any('nodd-1 is the name' in line for line in lines)
-
-
-LOSSES = [
-    (('snaps-revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
-    (('snapshot', 'revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
-    (('snaps-rm', 'fake', 'a'), 'Delete a of fake? [y/N]'),
-    (('snaps-purge', 'fake'), 'Delete all snapshots of fake? [y/N]'),
-]
-
-
-@pytest.mark.parametrize('words, question', LOSSES)
-@pytest.mark.parametrize('answer', ['n', 'y'])
-def test_a_question_before_a_loss(emulator, words, question, answer):
-    """``-i`` says what is lost, and asks; nothing is done without a yes."""
-    emulator.created(Name='a')
-    before = emulator.newest_task
-    terminal = spawn(emulator, *words, '-i')
-
-    terminal.expect(' lost.')
-    terminal.expect_exact(question)
-    terminal.sendline(answer)
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-
-    begun = len(emulator.tasks_after(before))
-    assert (terminal.exitstatus, begun) == (
-        (0, 1) if answer == 'y' else (1, 0)
-    )
-
-
-def test_the_environment_asks_as_well(emulator):
-    emulator.created(Name='a')
-    terminal = spawn(
-        emulator, *('snaps-rm', 'fake', 'a'), HAWKFISH_INTERACTIVE='1'
-    )
-
-    terminal.expect_exact('[y/N]')
-    terminal.sendline('n')
-    terminal.expect('Nothing was changed')
-    terminal.close(force=True)
-
-
-@pytest.mark.parametrize('words, question', LOSSES)
-def test_nobody_is_asked_without_it(hawkfish, emulator, words, question):
-    """A script is neither asked nor told; with ``-i`` it needs a yes."""
-    emulator.created(Name='a')
-
-    refused = hawkfish(*words, '-i')
-    done = hawkfish(*words)
-
-    assert (refused[0], 'use --yes' in refused[2]) == (1, True)
-    assert (done[0], done[2]) == (0, '')
-
-
-@pytest.mark.parametrize(
-    'words', [('snaps-rm', 'fake', 'a'), ('snapshot', 'purge', 'fake')]
-)
-def test_a_dry_run_of_a_delete(data, emulator, words):
-    """It shows what would go, and deletes nothing."""
-    emulator.created(Name='a', Locked=True)
-    before = emulator.newest_task
-
-    (row,) = data(*words, '--dry-run')
-
-    assert (row['Name'], row['Locked'], row['Frees']) == ('a', True, 0)
-    assert emulator.tasks_after(before) == []

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What commands on snapshots would discard, and what keeps them from it.
+
+It is read before a person is told or asked: what does not exist is not lost,
+and neither is what the service would keep. The service itself decides in the
+end.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hawkfish_plugin.cli import cells
+
+if TYPE_CHECKING:
+    from hawkfish_plugin import client
+
+T = TypeVar('T')
+
+Find = Callable[[], str | None]
+"""
+Finds what will be lost, in a sentence: an empty one if that is nothing, or
+None if there is nothing that the command could be about
+"""
+
+
+GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
+"""What is shown of a snapshot that would be deleted"""
+
+
+def going(system: str, snapshot: 'client.Snapshot') -> tuple[Any, ...]:
+    """Return the values of ``GOING``."""
+    return (
+        system,
+        snapshot.name,
+        cells.moment(snapshot.created_time),
+        cells.size(snapshot.exclusive_size_bytes),
+        snapshot.locked,
+        _users(snapshot),
+    )
+
+
+def _users(snapshot: 'client.Snapshot') -> list[str]:
+    return [
+        *(snapshot.referenced_by or ()),
+        *(snapshot.referenced_by_files or ()),
+    ]
+
+
+def count(
+    reads: Iterable[Callable[[], T]], states: Callable[[T], int]
+) -> int | None:
+    """
+    Return how many states will be lost: *states* of what *reads* read.
+
+    None if none of it exists. What cannot be read counts as one, but where
+    that is all of it, the error of the first is raised.
+    """
+    from sushy import exceptions
+
+    from hawkfish_plugin import client
+
+    lost, unread = [], []
+    for read in reads:
+        try:
+            lost.append(states(read()))
+        except client.NotFound:
+            # The command itself reports it.
+            continue
+        except exceptions.SushyError as error:
+            unread.append(error)
+    if unread and not lost:
+        raise unread[0]
+    return sum(lost) + len(unread) if lost else None
+
+
+def hindrances(
+    snapshot: 'client.Snapshot', gone: Collection[str], forced: bool = False
+) -> list[str]:
+    """
+    Say what keeps *snapshot* from being deleted, once those *gone* are.
+
+    What only the service can tell is not said. A *forced* delete minds no
+    lock.
+    """
+    users = _users(snapshot)
+    needing = [user for user in users if user not in gone]
+    if len(needing) == 1 < len(users) and needing[0] in snapshot.children:
+        # It can do with one child, if the system is further on.
+        needing = []
+    found = []
+    if snapshot.locked and not forced:
+        found.append(f'{snapshot.name} is locked')
+    if needing:
+        found.append(f'{snapshot.name} is referenced by {", ".join(needing)}')
+    return found
+
+
+def hindering_all(
+    members: 'Sequence[client.Snapshot]', forced: bool
+) -> list[str]:
+    """Say what keeps all *members* of a system from being deleted at once."""
+    names = [one.name for one in members]
+    return [
+        found for one in members for found in hindrances(one, names, forced)
+    ]
+
+
+def purged(members: 'Sequence[client.Snapshot]', forced: bool) -> int:
+    """Return how many of the *members* of a system a purge deletes."""
+    return 0 if hindering_all(members, forced) else len(members)
+
+
+def of_deletes(number: int | None) -> str | None:
+    """Return what is lost with a *number* of snapshots, as ``Find`` does."""
+    if not number:
+        return None if number is None else ''
+    if number == 1:
+        return 'The state that the snapshot holds will be lost.'
+    return f'The states that {number} snapshots hold will be lost.'
+
+
+def of_reverts(number: int | None) -> str | None:
+    """
+    Return what is lost by reverts, as ``Find`` does.
+
+    The *number* is that of those without a safety snapshot.
+    """
+    if number is None:
+        return None
+    if not number:
+        return 'What is now will be kept in a safety snapshot.'
+    return 'Everything written since the current snapshot will be lost.'
