@@ -105,11 +105,7 @@ def published() -> dict[str, dict[str, Any]]:
     client without a way to the Internet can read those.
     """
     made = {name: _excerpt(name, keys) for name, keys in _standard().items()}
-    messages = {
-        key: without_deprecated(message)
-        for key, message in _own()['Messages'].items()
-    }
-    made[exceptions.HAWKFISH] = {**_own(), 'Messages': messages}
+    made[exceptions.HAWKFISH] = _own()
     return made
 
 
@@ -144,6 +140,8 @@ def _excerpt(name: str, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:
             key: {
                 'Description': message['Message'],
                 'NumberOfArgs': _number_of_args(message['Message']),
+                # Deprecated, but required; sushy reads no other.
+                'Severity': message['MessageSeverity'],
                 **message,
             }
             for key, message in keys.items()
@@ -180,8 +178,9 @@ def without_deprecated(message: dict[str, Any]) -> dict[str, Any]:
     """
     *message* for a resource, where nobody needs its ``Severity``.
 
-    In an error it stays, as sushy looks for it there; here it would be no
-    more than a warning of the DMTF's validator.
+    In an error it stays, as sushy looks for it there; that of a task it takes
+    from the registry, so here it would be no more than a warning of the
+    DMTF's validator.
     """
     return {k: v for k, v in message.items() if k != 'Severity'}
 

@@ -343,6 +343,21 @@ def test_sushy_reads_our_registries(emulator, monkeypatch):
     assert not asked
 
 
+def test_sushy_knows_how_severe_a_message_is(emulator, caplog):
+    """The deprecated property, which is required, is what sushy reads."""
+    service = sushy.Sushy(f'{emulator.url}/redfish/v1', verify=False)
+
+    known = {name: service.registries[name] for name in messages.published()}
+
+    assert not [r for r in caplog.records if 'Severity' in r.getMessage()]
+    completed = known['TaskEvent.1.0'].messages['TaskCompletedOK']
+    assert completed.severity is sushy.SEVERITY_OK
+    for message_id, message in messages.registry().items():
+        name, _, key = message_id.rpartition('.')
+        read = known[name].messages[key].severity
+        assert read.value == message['MessageSeverity']
+
+
 @pytest.mark.parametrize('features', ['vmedia', 'minimum'])
 def test_registries_are_there_in_every_feature_set(emulator, features):
     """Where the emulator has no registries, ours are listed alone."""

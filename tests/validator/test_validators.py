@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from hawkfish_plugin import messages
 from tests.validator import dmtf
 from tests.validator.conftest import URL
 
@@ -29,7 +30,11 @@ def results(service, tmp_path_factory):
 
 
 def test_nothing_to_say_about_what_is_ours(results):
-    """The service validator neither fails nor warns in what we serve."""
+    """
+    The service validator neither fails nor warns in what we serve.
+
+    But in the registries it warns of each ``Severity``: see the page.
+    """
     ours = dmtf.of_ours(results)
 
     for part in (
@@ -40,7 +45,15 @@ def test_nothing_to_say_about_what_is_ours(results):
         'Registries/HawkFish',
     ):
         assert any(part in uri for uri in ours), part
-    assert not {u: r for u, r in ours.items() if r != (0, 0)}
+    assert not {u: r for u, r in ours.items() if r != (_deprecated(u), 0)}
+
+
+def _deprecated(uri: str) -> int:
+    """How often a resource has the ``Severity`` that registries must have."""
+    for registry in messages.published().values():
+        if uri.endswith(f'/Registries/{registry["Id"]}.json'):
+            return len(registry['Messages'])
+    return 0
 
 
 @pytest.mark.skipif(bool(URL), reason='there is nothing to compare it with')
