@@ -177,7 +177,8 @@ def _without_unknown_registries(body: Body) -> Body:
     """
     Leave out what is no registry of the service, beside one that is.
 
-    Clients list all that they understand, whatever the service.
+    Clients list all that they understand, whatever the service.  Without one
+    that is, nothing is excluded; but to ask for nothing would be all events.
     """
     changed = dict(body)
     for name in ('RegistryPrefixes', 'ExcludeRegistryPrefixes'):
@@ -186,7 +187,8 @@ def _without_unknown_registries(body: Body) -> Body:
             isinstance(i, str) for i in listed
         ):
             known = [i for i in listed if i in events.REGISTRY_PREFIXES]
-            changed[name] = known or listed
+            excluded = name == 'ExcludeRegistryPrefixes'
+            changed[name] = known if excluded else known or listed
     return changed
 
 

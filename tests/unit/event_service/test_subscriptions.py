@@ -542,6 +542,13 @@ def test_registries_that_are_not_there(api, receiver, name, given, kept):
     assert api.get(location).json()[name] == kept
 
 
+def test_what_is_not_there_need_not_be_excluded(api, receiver):
+    """To exclude only what the service never sends changes nothing."""
+    location = api.subscribe(receiver.url, ExcludeRegistryPrefixes=['IPMI'])
+
+    assert not api.get(location).json().get('ExcludeRegistryPrefixes')
+
+
 def test_sushy_subscribes(api, emulator, receiver):
     """sushy's own client creates, finds and deletes a subscription."""
     service = sushy.Sushy(f'{emulator.url}/redfish/v1').get_event_service()
