@@ -26,10 +26,14 @@ def _wait(response: flask.Response) -> flask.Response:
     # What watches a task, or cancels one, has its answer.
     if flask.request.method in ('GET', 'HEAD') or task.state == CANCELLING:
         return response
-    ended = _ended(task, min(seconds, bounds.PREFER_SECONDS))
-    if ended is None:
+    try:
+        ended = _ended(task, min(seconds, bounds.PREFER_SECONDS))
+        if ended is None:
+            return response
+        answered = final(ended)
+    except exceptions.HawkFishError:
+        # It is accepted; what cannot be read now, its monitor tells later.
         return response
-    answered = final(ended)
     answered.headers['Preference-Applied'] = f'wait={seconds}'
     return answered
 
@@ -54,9 +58,6 @@ def _ended(task: Task, seconds: float) -> Task | None:
         return None
     try:
         found = services().tasks.await_end(task.id, time.monotonic() + seconds)
-    except exceptions.HawkFishError:
-        # It is accepted; whatever keeps us from reading it, the monitor tells.
-        return None
     finally:
         room.leave()
     return None if found.active else found

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """``Prefer: wait=N``: the final answer instead of a 202."""
 
+import concurrent.futures
+
 import pytest
 import requests
 
+from hawkfish_plugin.tasks import table
 from tests.served import message_ids
+from tests.waiting import wait_for
 
 APPLIED = 'Preference-Applied'
 WAIT = {'Prefer': 'wait=20'}
@@ -17,6 +21,13 @@ def create(emulator, prefer, **body):
         headers={'Prefer': prefer},
         timeout=60,
     )
+
+
+def create_later(emulator):
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    waiting = pool.submit(create, emulator, 'wait=20', Name='b')
+    pool.shutdown(wait=False)
+    return waiting
 
 
 def test_each_operation_has_its_final_answer(emulator):
@@ -40,6 +51,47 @@ def test_each_operation_has_its_final_answer(emulator):
     assert deleted.status_code == 204
     assert deleted.headers[APPLIED] == 'wait=20'
     assert requests.get(uri).status_code == 404
+
+
+def test_a_failure_has_the_answer_of_its_monitor(emulator):
+    """The status and the body of an error are those that a poll finds."""
+    with emulator.slow():
+        accepted = create(emulator, 'wait=0', Name='a')
+        emulator.wait_running(accepted)
+        waiting = create_later(emulator)
+        first = emulator.task(accepted).id
+        wait_for(lambda: emulator.newest_task > first)
+        last = emulator.newest_task
+        emulator.services.tasks.cancel(last)
+        response = waiting.result(timeout=60)
+
+    polled = requests.get(
+        f'{emulator.url}/redfish/v1/TaskService/TaskMonitors/{last}'
+    )
+    assert response.status_code == polled.status_code == 404
+    assert response.json() == polled.json()
+    assert response.headers[APPLIED] == 'wait=20'
+
+
+def test_the_end_wakes_who_waits(emulator, monkeypatch):
+    """It is not found by looking."""
+    monkeypatch.setattr(table, '_LOOK_SECONDS', 30)
+
+    assert create(emulator, 'wait=20').status_code == 201
+
+
+def test_cancelling_has_its_own_answer(emulator):
+    """A DELETE of a task is not answered by what its monitor says."""
+    with emulator.slow():
+        accepted = create(emulator, 'wait=0', Name='a')
+        emulator.wait_running(accepted)
+        response = requests.delete(
+            emulator.url + accepted.headers['Location'], headers=WAIT
+        )
+
+    assert response.status_code == 202
+    assert APPLIED not in response.headers
+    emulator.wait(accepted)
 
 
 def test_a_slow_task_is_accepted(emulator):
