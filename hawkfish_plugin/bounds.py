@@ -70,10 +70,24 @@ SEND_SECONDS = _bound(
 _option(
     'Requests that wait, per process of a server with few threads',
     'of eight web_threads, seven: three for streams, two for locks of '
-    'systems, one for a download, one for a bundle, and four for others that '
-    'decide about the same system',
+    'systems, one for a download, one for a bundle, two for those with '
+    'Prefer: wait, and four for others that decide about the same system',
     'EventSubscriptionLimitExceeded, SystemLocked, TooManyDownloads, or '
-    'TooManyTransfers; for a decision, after two seconds',
+    'TooManyTransfers; for a decision, after two seconds; with Prefer: wait, '
+    '202 at once',
+)
+PREFER_SECONDS = _bound(
+    'Time that a request with Prefer: wait waits for its task',
+    # Half of what common proxies and clients wait for an answer.
+    30,
+    'seconds',
+    '202',
+)
+PREFERRING_REQUESTS = _bound(
+    'Requests with Prefer: wait that wait at the same time, per process',
+    64,
+    '',
+    '202 at once',
 )
 LOCK_SECONDS = _bound(
     'Time that a request waits for a system or a group that is being changed',

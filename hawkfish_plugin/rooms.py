@@ -8,12 +8,15 @@ threads, such as gunicorn, must have some left for everybody else.
 
 import threading
 
+from hawkfish_plugin import bounds
+
 # Of eight threads; not all of them can be full at the same time.
 _SHARES = {
     'streams': 3,
     'locks': 2,
     'downloads': 1,
     'transfers': 1,
+    'answers': 2,
     'decisions': 4,
 }
 _ALL = 7
@@ -88,6 +91,9 @@ class Rooms:
         self.locks = Room(shares['locks'], house)
         self.downloads = Room(shares['downloads'], house)
         self.transfers = Room(shares['transfers'], house, transfers)
+        self.answers = Room(
+            shares['answers'], house, bounds.PREFERRING_REQUESTS
+        )
         self.decisions = Room(shares['decisions'], house)
 
     def bound(self, is_bounded: bool) -> None:
@@ -97,6 +103,7 @@ class Rooms:
             self.locks,
             self.downloads,
             self.transfers,
+            self.answers,
             self.decisions,
         ):
             room.is_bounded = is_bounded

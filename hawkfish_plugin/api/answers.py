@@ -46,9 +46,17 @@ def answer(
 
 def accepted(task: Task) -> flask.Response:
     """The 202 that names the monitor of *task*."""
+    # Those who prefer to wait need it, see ``prefer``.
+    flask.g.hawkfish_accepted = task
     # No Retry-After: sushy cannot sleep for a number of seconds.
     return answer(
         task_accepted(task, services().operations.title(task)),
         202,
         Location=uris.monitor_uri(task.id),
     )
+
+
+def accepted_task() -> Task | None:
+    """What this request was told to be ``accepted``."""
+    task: Task | None = flask.g.get('hawkfish_accepted')
+    return task

@@ -140,6 +140,11 @@ def watch_task(task_id: str) -> flask.Response:
             _CANCELLABLE if task.may_cancel else _NOT_CANCELLABLE
         )
         return response
+    return final(task)
+
+
+def final(task: Task) -> flask.Response:
+    """What the monitor of *task*, which has ended, answers."""
     if task.error:
         return answer(
             errors.error_of_task(task.error['messages']), _final_status(task)

@@ -24,6 +24,7 @@ from hawkfish_plugin.api import (
     imports,  # noqa: F401
     monitoring,
     policy,  # noqa: F401
+    prefer,  # noqa: F401
     schemas,  # noqa: F401
     sessions,  # noqa: F401
     snapshots,  # noqa: F401

@@ -9,6 +9,7 @@ in the middle; and how long an ended task is remembered.
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -43,6 +44,23 @@ class Ends:
         self._db = database
         self._events = event_table
         self._conf = conf.tasks
+        self._told = threading.Condition()
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many tasks this process has ended."""
+        return self._count
+
+    def wait(self, count: int, seconds: float) -> None:
+        """Until there were more ends than *count*, *seconds* at most."""
+        with self._told:
+            self._told.wait_for(lambda: self._count > count, seconds)
+
+    def _tell(self) -> None:
+        with self._told:
+            self._count += 1
+            self._told.notify_all()
 
     def end(
         self,
@@ -80,6 +98,7 @@ class Ends:
                 connection, ending.told(ended, outcome, operation)
             )
             self._forget_oldest(connection)
+        self._tell()
         return True
 
     def followed(self, task: Task) -> None:

@@ -46,6 +46,9 @@ from hawkfish_plugin.tasks.task import (
     read_tasks,
 )
 
+# Ends in other processes are found by looking.
+_LOOK_SECONDS = 0.5
+
 # Who is active on a subject, but for the task ?4 and those above it.
 _RIVAL = """
     WITH RECURSIVE above (id) AS (
@@ -141,6 +144,21 @@ class Tasks(TaskReader):
             task = read_tasks(connection, [row])[0]
         self._call()
         return task
+
+    def await_end(self, task_id: int, until: float) -> Task:
+        """
+        The task when it has ended, or as it is *until* then (monotonic).
+
+        Raises TaskNotFound.
+        """
+        while True:
+            # Counted first: an end between the two lines is not missed.
+            count = self.ends.count
+            task = self.get(task_id)
+            left = until - time.monotonic()
+            if not task.active or left <= 0:
+                return task
+            self.ends.wait(count, min(left, _LOOK_SECONDS))
 
     def _call(self) -> None:
         self.wake.set()
