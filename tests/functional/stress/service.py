@@ -3,7 +3,7 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import requests
@@ -313,8 +313,13 @@ def _resolve_revert(
         if 'RevertNotUndone' in keys:
             raise Broken('a revert was not undone')
         return
+    # With a safety snapshot, its files are the former tops, and what is
+    # detached is an empty overlay that the task names.
+    captured = _saved(begun)
     for target in system.parted(begun.name):
-        if not system.is_discarded(target, begun.name):
+        if target not in captured and not system.is_discarded(
+            target, begun.name
+        ):
             world.keep(begun.tops[target], system.disks[target])
     system.revert(begun.name)
     if system.astray:
@@ -330,6 +335,14 @@ def _resolve_revert(
         for path in begun.chains
         if path in world.attached_again or not is_ours(path)
     }
+
+
+def _saved(begun: Begun) -> Collection[str]:
+    """The targets of which a safety snapshot has been made."""
+    safety = begun.safety
+    if safety is None or safety.name not in begun.system.snapshots:
+        return ()
+    return safety.disks
 
 
 def _resolve_repair(world: World, begun: Begun, done: bool) -> None:
