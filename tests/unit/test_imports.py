@@ -406,9 +406,8 @@ def test_the_command_imports_a_file(emulator, tmp_path, capsys):
 
     assert status == 0, capsys.readouterr().err
     assert 'n' in {s.name for s in emulator.driver.power_states()}
-    assert (
-        app.main(['--url', emulator.url, 'system', 'import', '/nowhere']) == 1
-    )
+    missing = str(tmp_path / 'nowhere')
+    assert app.main(['--url', emulator.url, 'system', 'import', missing]) == 1
     assert 'No such file' in capsys.readouterr().err
 
 
