@@ -70,7 +70,7 @@ SEND_SECONDS = _bound(
 _option(
     'Requests that wait, per process of a server with few threads',
     'of eight web_threads, seven: three for streams, two for locks of '
-    'systems, one for a download, one for a bundle, two for those with '
+    'systems, one for a download, one for a bundle, one for one with '
     'Prefer: wait, and four for others that decide about the same system',
     'EventSubscriptionLimitExceeded, SystemLocked, TooManyDownloads, or '
     'TooManyTransfers; for a decision, after two seconds; with Prefer: wait, '
@@ -78,8 +78,8 @@ _option(
 )
 PREFER_SECONDS = _bound(
     'Time that a request with Prefer: wait waits for its task',
-    # Half of what common proxies and clients wait for an answer.
-    30,
+    # Below the 30 seconds after which gunicorn takes a worker for dead.
+    20,
     'seconds',
     '202',
 )

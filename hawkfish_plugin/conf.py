@@ -83,8 +83,8 @@ hawkfish_opts: list[cfg.Opt] = [
         help='Number of threads that each process of the web server has, as '
         'with "--threads" of gunicorn. Requests that wait occupy seven of '
         'eight at most: three for streams of events, two for the locks of '
-        'systems, one for a download of virtual media, one for a bundle, two '
-        'for operations that a client prefers to wait for, and four for the '
+        'systems, one for a download of virtual media, one for a bundle, one '
+        'for an operation that a client prefers to wait for, and four for the '
         'decisions of others about the same system; a decision that finds no '
         'place is waited for no longer than two seconds. The server of '
         'sushy-emulator has a thread for each connection and ignores this.',

@@ -16,7 +16,7 @@ _SHARES = {
     'locks': 2,
     'downloads': 1,
     'transfers': 1,
-    'answers': 2,
+    'answers': 1,
     'decisions': 4,
 }
 _ALL = 7
@@ -87,6 +87,9 @@ class Rooms:
             name: max(1, threads * share // _OF)
             for name, share in _SHARES.items()
         }
+        # Nobody has to be waited with: of few threads none does it.
+        if threads < _OF:
+            shares['answers'] = 0
         self.streams = Room(shares['streams'], house)
         self.locks = Room(shares['locks'], house)
         self.downloads = Room(shares['downloads'], house)

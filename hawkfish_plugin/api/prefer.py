@@ -5,17 +5,20 @@
 Owns which requests wait for their task, and for how long.
 """
 
+import logging
 import time
 
 import flask
 from werkzeug import http
 
-from hawkfish_plugin import bounds, exceptions
+from hawkfish_plugin import bounds
 from hawkfish_plugin.api.access import services
 from hawkfish_plugin.api.answers import accepted_task
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.tasks import final
 from hawkfish_plugin.tasks.task import CANCELLING, Task
+
+LOG = logging.getLogger(__name__)
 
 
 @blueprint.after_request
@@ -31,9 +34,13 @@ def _wait(response: flask.Response) -> flask.Response:
         if ended is None:
             return response
         answered = final(ended)
-    except exceptions.HawkFishError:
-        # It is accepted; what cannot be read now, its monitor tells later.
+    except Exception:
+        # It is accepted; what cannot be told now, its monitor tells later.
+        LOG.exception('The end of task %d', task.id)
         return response
+    if answered.status_code == 404:
+        # A monitor of what was cancelled is gone; the resource is not.
+        answered.status_code = 409
     answered.headers['Preference-Applied'] = f'wait={seconds}'
     return answered
 

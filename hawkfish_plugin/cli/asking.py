@@ -46,8 +46,8 @@ class Asking(base.Command):
         """
         Say what will be lost, and ask the *question* if that is wanted.
 
-        *find_loss* is called for people only. Where there is nothing to ask
-        about, the command goes on, and reports that itself.
+        *find_loss* is called for people only. What it raises is raised where
+        there is a question; else the command goes on without a word.
 
         Raises CommandError if the user does not agree, or if there is no
         terminal to ask at.
@@ -60,10 +60,14 @@ class Asking(base.Command):
         stdin, stderr = self.app.stdin, self.app.stderr
         if asks and not stdin.isatty():
             raise errors.CommandError(f'{question}: use --yes to confirm.')
-        lost = find_loss() if asks or stderr.isatty() else ''
+        if asks:
+            lost = find_loss()
+        else:
+            told = stderr.isatty() and not parsed_args.yes
+            lost = losses.found(find_loss) if told else ''
         if lost:
             self.app.LOG.info('%s', output.printable(lost))
-        if not asks or lost is None:
+        if not asks:
             return
         stderr.write(f'{question}? [y/N] ')
         stderr.flush()

@@ -117,9 +117,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
                     gone[target].append(name)
         return tables.Rows(rows, len(names) * len(chosen.targets))
 
-    def _loss(
-        self, chosen: selection.Selection, names: Sequence[str]
-    ) -> str | None:
+    def _loss(self, chosen: selection.Selection, names: Sequence[str]) -> str:
         reads = (
             functools.partial(self._find(name), target.identity)
             for name in names

@@ -245,12 +245,12 @@ class RevertSnapshot(
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         find = functools.partial(self.snapshot, parsed_args)
+        # Without the option the service decides: no promise.
+        unsafe = not parsed_args.safety_snapshot
         self.ask(
             parsed_args,
             f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',
-            lambda: losses.of_reverts(
-                losses.count([find], lambda _: not parsed_args.safety_snapshot)
-            ),
+            lambda: losses.of_present(losses.count([find], lambda _: unsafe)),
         )
         handle = find().revert(
             parsed_args.power,
@@ -287,7 +287,7 @@ class DeleteSnapshots(
             _, task = self.follow(handle, parsed_args)
             return name, task.identity, waiting.state(task)
 
-        def find_loss() -> str | None:
+        def find_loss() -> str:
             reads = (functools.partial(snapshots.get, name) for name in names)
             return losses.of_deletes(
                 losses.count(reads, lambda one: not one.locked)

@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
-Find = Callable[[], str | None]
-"""
-Finds what will be lost, in a sentence: an empty one if that is nothing, or
-None if there is nothing that the command could be about
-"""
+Find = Callable[[], str]
+"""Finds what will be lost, in a sentence: an empty one if that is nothing"""
 
 
 GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
@@ -47,31 +44,40 @@ def _users(snapshot: 'client.Snapshot') -> list[str]:
     ]
 
 
-def count(
-    reads: Iterable[Callable[[], T]], states: Callable[[T], int]
-) -> int | None:
+def count(reads: Iterable[Callable[[], T]], states: Callable[[T], int]) -> int:
     """
     Return how many states will be lost: *states* of what *reads* read.
 
-    None if none of it exists. What cannot be read counts as one, but where
-    that is all of it, the error of the first is raised.
+    What does not exist is none, and what cannot be read counts as one. Where
+    nothing can be read, the error of the first is raised.
     """
     from sushy import exceptions
 
     from hawkfish_plugin import client
 
-    lost, unread = [], []
+    lost, failures = [], []
     for read in reads:
         try:
             lost.append(states(read()))
-        except client.NotFound:
-            # The command itself reports it.
-            continue
         except exceptions.SushyError as error:
-            unread.append(error)
-    if unread and not lost:
-        raise unread[0]
-    return sum(lost) + len(unread) if lost else None
+            failures.append(error)
+    if failures and not lost:
+        raise failures[0]
+    unread = [e for e in failures if not isinstance(e, client.NotFound)]
+    return sum(lost) + len(unread)
+
+
+def found(find: Find) -> str:
+    """Return what *find* finds, or nothing where it cannot look."""
+    from sushy import exceptions
+
+    from hawkfish_plugin.cli import errors
+
+    try:
+        return find()
+    except (exceptions.SushyError, errors.CommandError):
+        # The command itself reports it, if it meets it as well.
+        return ''
 
 
 def hindrances(
@@ -86,7 +92,7 @@ def hindrances(
     users = _users(snapshot)
     needing = [user for user in users if user not in gone]
     if len(needing) == 1 < len(users) and needing[0] in snapshot.children:
-        # It can do with one child, if the system is further on.
+        # One child is no hindrance, unless the system stands on it.
         needing = []
     found = []
     if snapshot.locked and not forced:
@@ -111,23 +117,36 @@ def purged(members: 'Sequence[client.Snapshot]', forced: bool) -> int:
     return 0 if hindering_all(members, forced) else len(members)
 
 
-def of_deletes(number: int | None) -> str | None:
+def of_deletes(number: int) -> str:
     """Return what is lost with a *number* of snapshots, as ``Find`` does."""
     if not number:
-        return None if number is None else ''
+        return ''
     if number == 1:
         return 'The state that the snapshot holds will be lost.'
     return f'The states that {number} snapshots hold will be lost.'
 
 
-def of_reverts(number: int | None) -> str | None:
-    """
-    Return what is lost by reverts, as ``Find`` does.
+def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
+    """Return what is lost by reverts with these *previews*, as ``Find``."""
+    pruned: list[str] = []
 
-    The *number* is that of those without a safety snapshot.
+    def lost(seen: dict[str, Any]) -> int:
+        pruned.extend(seen['Pruned'])
+        return not seen['SafetySnapshot']
+
+    said = of_present(count(previews, lost))
+    if pruned:
+        names = ', '.join(dict.fromkeys(pruned))
+        said += f' Lost to make room for a safety snapshot: {names}.'
+    return said
+
+
+def of_present(number: int) -> str:
     """
-    if number is None:
-        return None
-    if not number:
-        return 'What is now will be kept in a safety snapshot.'
-    return 'Everything written since the current snapshot will be lost.'
+    Return what is lost of the present state, as ``Find`` does.
+
+    The *number* is that of reverts without a safety snapshot.
+    """
+    if number:
+        return 'Everything written since the current snapshot will be lost.'
+    return 'What is now will be kept in a safety snapshot.'

@@ -255,7 +255,7 @@ class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
             )
         return tables.Rows(rows, len(rows))
 
-    def _loss(self, chosen: selection.Selection, forced: bool) -> str | None:
+    def _loss(self, chosen: selection.Selection, forced: bool) -> str:
         reads = (
             self.client.snapshots(target.identity).get_members
             for target in chosen.targets
@@ -361,13 +361,8 @@ class RevertSnapshot(
             'Revert',
             f'to {name}',
             lambda: losses.of_reverts(
-                losses.count(
-                    (
-                        functools.partial(preview, target.identity)
-                        for target in chosen.targets
-                    ),
-                    lambda seen: not seen['SafetySnapshot'],
-                )
+                functools.partial(preview, target.identity)
+                for target in chosen.targets
             ),
         )
         return self.operate_on(

@@ -45,7 +45,16 @@ def _made(
     return _kind(sushys, ids)(answer)
 
 
-@functools.cache
+def _named(errors: Any, key: str) -> type[HawkFishError]:
+    """The class in *errors* for a message; *key* is what a service sends."""
+    found = vars(errors).get(key)
+    # Other names of the module are no messages.
+    if isinstance(found, type) and found.__module__ == errors.__name__:
+        return found
+    return HawkFishError
+
+
+@functools.lru_cache(256)
 def _kind(sushys: Any, ids: tuple[str, ...]) -> type[HawkFishError]:
     """The class of an error that is all of *ids*, and *sushys*."""
     # When there is one: so many classes take their time.
@@ -56,7 +65,7 @@ def _kind(sushys: Any, ids: tuple[str, ...]) -> type[HawkFishError]:
         return _made, (sushys, ids, error.__dict__)
 
     keys = [one.rpartition('.')[2] for one in ids]
-    kinds = [getattr(errors, key, HawkFishError) for key in keys]
+    kinds = [_named(errors, key) for key in keys]
     ours = [*dict.fromkeys(kinds)]
     if len(ours) > 1 and HawkFishError in ours:
         ours.remove(HawkFishError)

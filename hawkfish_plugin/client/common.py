@@ -199,11 +199,11 @@ class Collection(Generic[R]):
 
     def __len__(self) -> int:
         # list() begins to iterate, asks for the length, and goes on.
-        if self._begun:
-            begun, known = self._begun
-            iterator = begun()
+        begun, self._begun = self._begun, None
+        if begun:
+            iterator = begun[0]()
             if iterator and _is_new(iterator):
-                return known
+                return begun[1]
         count: int = self._conn.get(self.path).json()['Members@odata.count']
         return count
 

@@ -150,3 +150,13 @@ def test_errors_without_a_message_go_to_another_process():
         copied = pickle.loads(pickle.dumps(error))
         assert type(copied) is type(error)
         assert str(copied) == str(error)
+
+
+def test_a_service_names_no_class_but_of_a_message():
+    """What else the module has does not become an error."""
+    ids = ('x.__doc__', 'x.Unavailable', 'x.NotFound', 'x.ResourceNotFound')
+
+    kind = answers._kind(sushy.exceptions.HTTPError, ids)
+
+    assert kind.__name__ == 'ResourceNotFound'
+    assert issubclass(kind, failures.NotFound)

@@ -6,6 +6,7 @@ import concurrent.futures
 import pytest
 import requests
 
+from hawkfish_plugin import rooms
 from hawkfish_plugin.tasks import table
 from tests.served import message_ids
 from tests.waiting import wait_for
@@ -68,7 +69,8 @@ def test_a_failure_has_the_answer_of_its_monitor(emulator):
     polled = requests.get(
         f'{emulator.url}/redfish/v1/TaskService/TaskMonitors/{last}'
     )
-    assert response.status_code == polled.status_code == 404
+    # The monitor is gone, and the collection is not.
+    assert (response.status_code, polled.status_code) == (409, 404)
     assert response.json() == polled.json()
     assert response.headers[APPLIED] == 'wait=20'
 
@@ -154,3 +156,12 @@ def test_without_room_it_is_accepted_at_once(emulator):
     assert taken > 0
     assert response.status_code == 202
     assert emulator.wait(response).status_code == 201
+
+
+@pytest.mark.parametrize('threads, places', [(2, 0), (7, 0), (8, 1), (16, 2)])
+def test_few_threads_wait_with_nobody(threads, places):
+    """A client can do without; locks and streams cannot."""
+    room = rooms.Rooms(threads).answers
+    room.is_bounded = True
+
+    assert sum(room.enter() for _ in range(threads)) == places

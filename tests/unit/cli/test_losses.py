@@ -6,10 +6,13 @@ import re
 
 import pexpect
 import pytest
+import sushy
 
 from hawkfish_plugin import client
+from hawkfish_plugin.cli import losses
 from hawkfish_plugin.drivers import contract
 from tests.unit.commands import spawn
+from tests.unit.policies import limits
 
 LOSSES = [
     (('snaps-revert', 'fake', 'a'), 'Revert fake to a? [y/N]'),
@@ -82,6 +85,31 @@ def test_only_what_will_be_lost_is_said_to_be(
     said = [line for line in lines if re.search(r'will be | lost\.', line)]
     assert (ended, said) == (status, [told] if told else [])
     assert not any('[y/N]' in line for line in lines)
+
+
+def test_what_makes_room_for_a_safety_snapshot_is_lost(
+    emulator, policy, screen
+):
+    for name in 'abc':
+        emulator.created(Name=name)
+    limits.set_policy(policy, MaxSnapshots=3)
+
+    status, lines = screen('snaps-revert', 'fake', 'b', '--safety-snapshot')
+    emulator.wait_idle()
+
+    assert status == 0
+    shown = ' '.join(lines)
+    assert 'Lost to make room for a safety snapshot: a.' in shown
+    assert 'a' not in limits.names(emulator)
+
+
+def test_a_look_that_fails_says_nothing():
+    """Who is not asked gets what the command makes of it."""
+
+    def find():
+        raise sushy.exceptions.ConnectionError(url='/', error='busy')
+
+    assert losses.found(find) == ''
 
 
 def test_what_a_group_loses(emulator, screen):
