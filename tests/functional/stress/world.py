@@ -16,7 +16,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.functional.emulator import Emulator
-from tests.functional.stress.files import Files, is_overlay
+from tests.functional.stress.files import MOVED, Files, is_overlay
 from tests.functional.stress.model import (
     CELL,
     STRIDE,
@@ -329,9 +329,12 @@ class World:
         Let nobody touch the file of a disk that is detached.
 
         An empty overlay of the service's is one that nobody needs: what it
-        stands on goes with its snapshot.
+        stands on goes with its snapshot. An image in a folder that no pool and
+        no definition leads to is known to nobody, and has to stand alone.
         """
-        if disk.written or not is_overlay(path):
+        if path.startswith(f'{MOVED}/') and self.files.backing(path):
+            self.abandoned.add(path)
+        elif disk.written or not is_overlay(path):
             self.kept[path] = disk
         else:
             self.abandoned.add(path)
