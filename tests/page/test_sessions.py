@@ -34,8 +34,9 @@ def guarded(emulator, tmp_path):
 
 
 @pytest.fixture
-def watched(look, guarded):
+def watched(guarded, look):
     """The page before a login, and the requests that it makes."""
+    # In this order: the page is closed before the file of users goes.
     page = look(refused=[401])
     asked = []
     page.on('request', lambda request: asked.append(request))
