@@ -127,7 +127,7 @@ def of_deletes(number: int) -> str:
 
 
 def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
-    """Return what is lost by reverts with these *previews*, as ``Find``."""
+    """Return what is lost by reverts that have these *previews*."""
     pruned: list[str] = []
 
     def lost(seen: dict[str, Any]) -> int:

@@ -3,9 +3,8 @@
 Output to the terminal of the user.
 
 Owns the escaping of text from a server, how messages fit a terminal, and the
-progress lines. Anyone who can
-create a snapshot chooses its name and description, so control characters in
-them are never printed unescaped.
+progress lines. Anyone who can create a snapshot chooses its name and
+description, so control characters in them are never printed unescaped.
 """
 
 import os
