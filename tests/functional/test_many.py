@@ -106,6 +106,8 @@ def test_a_create_is_cancelled_before_libvirt_has_it(
 ):
     """A create cancelled in its first steps leaves nothing either."""
     system = make_system().boot()
+    # Without an agent nothing is frozen.
+    system.guest.wait_agent()
     emulator.order('sleep=2', 'create', step)
     accepted = emulator.post_create(system.uuid, Name='s')
     task = emulator.url + accepted.json()['TaskMonitor'].replace(
