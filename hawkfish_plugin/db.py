@@ -361,6 +361,14 @@ MIGRATIONS = (
         pushes INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE far_images (
+        path TEXT NOT NULL,
+        base TEXT NOT NULL,
+        seen INTEGER NOT NULL,
+        PRIMARY KEY (path, base)
+    );
+    """,
 )
 
 

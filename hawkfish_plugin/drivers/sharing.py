@@ -8,8 +8,8 @@ interrupted lies about among the files of others.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hawkfish_plugin import exceptions
 
@@ -77,6 +77,38 @@ class FindsUnsafe(Protocol):
 
     def repair(self, uuid: str) -> None:
         """Do that; may be interrupted, and called again."""
+
+
+class FarImage(NamedTuple):
+    """
+    An image at *path* that stands on the file *base* of another directory.
+
+    It was last *seen* then, in seconds since the epoch.
+    """
+
+    path: str
+    base: str
+    seen: int
+
+
+class FarImageNotes(Protocol):
+    """Where a driver writes down such images."""
+
+    def all(self) -> Sequence[FarImage]:
+        """All that are noted."""
+
+    def change(
+        self, seen: Collection[FarImage], gone: Collection[FarImage]
+    ) -> None:
+        """Note those *seen*, in the place of former ones; forget *gone*."""
+
+
+@runtime_checkable
+class RemembersImages(Protocol):
+    """A driver whose hypervisor does not lead it to all images of disks."""
+
+    def remember_images(self, notes: Callable[[], FarImageNotes]) -> None:
+        """Write down in what *notes* returns what is not to be forgotten."""
 
 
 @runtime_checkable

@@ -16,11 +16,12 @@ from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
 from hawkfish_plugin.deadlines import Deadlines
-from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.events import Events
 from hawkfish_plugin.events.subscriptions import Subscriptions
 from hawkfish_plugin.exports import Exports
+from hawkfish_plugin.far_images import FarImages
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
@@ -46,12 +47,16 @@ class Foundations:
 
     @functools.cached_property
     def driver(self) -> contract.Driver:
-        return drivers.load(
+        driver = drivers.load(
             self._driver_name(),
             self.conf,
             self.app.config,
             self.systems,
         )
+        if isinstance(driver, sharing.RemembersImages):
+            # The database is in a folder that the driver gives its name.
+            driver.remember_images(lambda: self.far_images)
+        return driver
 
     def systems(self) -> Any:
         """The emulator's own driver of systems."""
@@ -118,6 +123,10 @@ class Foundations:
     @functools.cached_property
     def clones(self) -> Clones:
         return Clones(self.database)
+
+    @functools.cached_property
+    def far_images(self) -> FarImages:
+        return FarImages(self.database)
 
     @functools.cached_property
     def policies(self) -> Policies:

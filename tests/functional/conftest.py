@@ -10,6 +10,7 @@ next one gets a new host.
 """
 
 import contextlib
+import ctypes
 import itertools
 import os
 import pathlib
@@ -32,6 +33,8 @@ _numbers = itertools.count(1)
 # Before pytest gives up a test, see pyproject.toml.
 _WEDGED_SECONDS = 540.0
 _ANSWER_SECONDS = 60.0
+# As umount2(2) has it.
+_DETACH_MOUNT = 2
 
 # A domain that costs nearly nothing: it sits in its firmware when started.
 SMALL: dict[str, Any] = {
@@ -264,3 +267,32 @@ def driver(host: Host) -> LibvirtDriver:
     # libvirt's events reach this process from now on.
     made.systems()
     return made
+
+
+@pytest.fixture
+def mount(folder):
+    """Mount a FUSE that nobody serves; its *owner* alone could look."""
+    with contextlib.ExitStack() as stack:
+        libc = ctypes.CDLL(None, use_errno=True)
+        node = folder / 'fuse'
+        os.mknod(node, 0o020600, os.makedev(10, 229))
+
+        def make(target, owner):
+            target.mkdir()
+            stack.callback(target.rmdir)
+            device = os.open(node, os.O_RDWR)
+            options = (
+                f'fd={device},rootmode=40000,user_id={owner},group_id={owner}'
+            )
+            failed = libc.mount(
+                b'sshfs', bytes(target), b'fuse.sshfs', 0, options.encode()
+            )
+            assert not failed, os.strerror(ctypes.get_errno())
+            stack.callback(libc.umount2, bytes(target), _DETACH_MOUNT)
+            if owner:
+                stack.callback(os.close, device)
+            else:
+                # Its process has died.
+                os.close(device)
+
+        yield make

@@ -7,8 +7,6 @@ to read the folder that it is in, and stop the pool that somebody has over it.
 """
 
 import contextlib
-import ctypes
-import os
 
 import pytest
 import requests
@@ -21,36 +19,6 @@ from tests.served import message_ids
 pytestmark = pytest.mark.once
 
 FOLDER = '/srv/home'
-_DETACH = 2
-
-
-@pytest.fixture
-def mount(folder):
-    """Mount a FUSE that nobody serves; its *owner* alone could look."""
-    with contextlib.ExitStack() as stack:
-        libc = ctypes.CDLL(None, use_errno=True)
-        node = folder / 'fuse'
-        os.mknod(node, 0o020600, os.makedev(10, 229))
-
-        def make(target, owner):
-            target.mkdir()
-            stack.callback(target.rmdir)
-            device = os.open(node, os.O_RDWR)
-            options = (
-                f'fd={device},rootmode=40000,user_id={owner},group_id={owner}'
-            )
-            failed = libc.mount(
-                b'sshfs', bytes(target), b'fuse.sshfs', 0, options.encode()
-            )
-            assert not failed, os.strerror(ctypes.get_errno())
-            stack.callback(libc.umount2, bytes(target), _DETACH)
-            if owner:
-                stack.callback(os.close, device)
-            else:
-                # Its process has died.
-                os.close(device)
-
-        yield make
 
 
 def in_folder(make_system, host):

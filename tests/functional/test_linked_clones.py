@@ -14,7 +14,7 @@ import libvirt
 import pytest
 
 from tests.functional.conftest import SMALL
-from tests.functional.test_unsafe import reset
+from tests.functional.test_unsafe import repair, reset
 from tests.lab.domains import Disk
 from tests.lab.host import IMAGES
 from tests.served import message_ids
@@ -154,6 +154,74 @@ def test_a_system_that_is_off_elsewhere(
 
     check_delete_refused(emulator, system, clone)
     name_disk(other, clone, own)
+
+
+def detached(emulator, system, other, clone):
+    """Let *other* have had *clone* as its disk while somebody looked."""
+    (own,) = other.sources()
+    name_disk(other, own, clone)
+    assert repair(emulator, system, DryRun=True).json()['Repairs'] == []
+    name_disk(other, clone, own)
+
+
+@pytest.mark.parametrize('is_known', [False, True], ids=['restart', 'on'])
+def test_the_only_disk_of_a_folder_was_detached(
+    make_system, emulator, make_clone, is_known
+):
+    """
+    A clone is remembered that nothing leads to any more.
+
+    Once it is removed nobody asks for it, whatever else is there.
+    """
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/elsewhere')
+    detached(emulator, system, other, clone)
+    if not is_known:
+        emulator.restart()
+
+    check_delete_refused(emulator, system, clone)
+
+    inside(system.host, f'rm {clone}; touch /srv/elsewhere/other')
+    emulator.delete(system.uuid, 's')
+    inside(system.host, 'rm /srv/elsewhere/other')
+
+
+def test_a_disk_of_a_folder_that_cannot_be_read(
+    make_system, emulator, make_clone, host, mount
+):
+    """A clone that was seen there is one for as long as nobody can tell."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/elsewhere')
+    detached(emulator, system, other, clone)
+    emulator.restart()
+    mount(host.path('/srv/elsewhere/mount'), 0)
+
+    check_delete_refused(emulator, system, clone)
+
+
+def test_a_revert_detaches_the_only_disk_of_a_folder(
+    make_system, emulator, make_clone
+):
+    """What it leaves alone keeps what it stands on."""
+    system, base = make_system(**SMALL), make_system(**SMALL)
+    (below,) = base.sources()
+    emulator.create(base.uuid, Name='s')
+    emulator.create(system.uuid, Name='before')
+    clone = make_clone(below, 'clone.qcow2', '/srv/elsewhere')
+    system.domain.attachDeviceFlags(
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        f"<source file='{clone}'/><target dev='vdx' bus='virtio'/></disk>",
+        libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+    )
+    emulator.revert(system.uuid, 'before')
+    assert clone not in system.sources()
+    emulator.restart()
+
+    check_delete_refused(emulator, base, clone)
 
 
 def test_the_present_state_by_another_path(

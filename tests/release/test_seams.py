@@ -51,6 +51,18 @@ SEAMS = {
         'driver',
         'emulator',
     ),
+    'sharing.RemembersImages': (
+        'drivers/sharing.py',
+        'RemembersImages',
+        'driver',
+        '',
+    ),
+    'sharing.FarImageNotes': (
+        'drivers/sharing.py',
+        'FarImageNotes',
+        'notes',
+        '',
+    ),
     'sharing.FindsUnsafe': (
         'drivers/sharing.py',
         'FindsUnsafe',

@@ -50,6 +50,7 @@ LAYERS = {
     'hawkfish_plugin.backups': 3,
     'hawkfish_plugin.uploads': 3,
     'hawkfish_plugin.clones': 3,
+    'hawkfish_plugin.far_images': 3,
     'hawkfish_plugin.attention': 3,
     'hawkfish_plugin.health': 3,
     'hawkfish_plugin.totals': 3,

@@ -20,6 +20,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers.libvirt import (
     domains,
     errors,
+    far_images,
     hosts,
     moments,
     opening,
@@ -76,6 +77,10 @@ class Hypervisor:
     @property
     def moments(self) -> moments.Moments:
         return self._shared.moments
+
+    @property
+    def far_images(self) -> far_images.FarImages:
+        return self._shared.far_images
 
     @contextlib.contextmanager
     def domain(

@@ -267,6 +267,49 @@ class HostFiles:
     def _stamps(self) -> Mapping[str, Stamp]:
         return {v.path: v.stamp for v in self.volumes.values() if v.stamp}
 
+    @functools.cached_property
+    def far(self) -> Set[tuple[str, str]]:
+        """
+        The images in directories without a pool that stand on other ones'.
+
+        Each with the path of its backing file.
+        """
+        of, below = self.identities.of, self.below
+        found = {
+            (volume.path, volume.below)
+            for volume in self.volumes.values()
+            if volume.below
+            and folders_of([volume.path]) != folders_of([volume.below])
+            # What a guest has written leads nowhere.
+            and of(volume.path) in below
+        }
+        pooled = {
+            posixpath.dirname(volume.path)
+            for place, volume in (self.volumes.items() if found else ())
+            if not posixpath.isabs(place[0])
+        }
+        return {
+            (path, base)
+            for path, base in found
+            if posixpath.dirname(path) not in pooled
+        }
+
+    def is_there(self, path: str) -> bool | None:
+        """
+        Whether a file is at *path*; None where that was not to be seen.
+
+        A directory without files may be one that is mounted later.
+        """
+        if self.identities.seen(path) is not None:
+            return True
+        folder = posixpath.dirname(path)
+        if self.unread.keys() & {folder, path} or not any(
+            posixpath.dirname(volume.path) == folder
+            for volume in self.volumes.values()
+        ):
+            return None
+        return False
+
     def named(self) -> set[str]:
         """What any definition names, in terms of ``identities``."""
         return set[str]().union(

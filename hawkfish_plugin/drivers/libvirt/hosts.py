@@ -15,6 +15,7 @@ import libvirt
 
 from hawkfish_plugin.drivers.libvirt import errors
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
+from hawkfish_plugin.drivers.libvirt.far_images import FarImages
 from hawkfish_plugin.drivers.libvirt.moments import Moments
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshots
 from hawkfish_plugin.drivers.libvirt.storage import Looks, Storage
@@ -69,6 +70,7 @@ class Shared:
         default_factory=ParsedSnapshots
     )
     moments: Moments = dataclasses.field(default_factory=Moments)
+    far_images: FarImages = dataclasses.field(default_factory=FarImages)
 
     def is_used(self, connection: libvirt.virConnect) -> bool:
         """Whether a call that does not return has *connection*."""
@@ -96,6 +98,7 @@ class Host:
         self._check_active = check_active
         self.parsed = shared.parsed
         self.moments = shared.moments
+        self.far_images = shared.far_images
         self.storage = Storage(
             connection,
             shared.looks,

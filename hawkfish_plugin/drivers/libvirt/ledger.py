@@ -4,9 +4,10 @@ The files of a host: who names them, and what stands on them.
 
 All checks that compare files ask this.  It is computed from what libvirt says
 now: the definitions of all domains, live and for the next start, and the
-volumes of all active pools and of every folder that anything names.  Files are
-told apart by what they are, not by how their paths are spelled
-(``identities``).
+volumes of all active pools, of every folder that anything names, and of those
+in which an image was seen before that stands on another folder's
+(``far_images``).  Files are told apart by what they are, not by how their
+paths are spelled (``identities``).
 
 What was found is kept in one record, with the times when it was listed and
 when all of it was read.  The caller decides how old either may be, so this is
@@ -37,6 +38,7 @@ from hawkfish_plugin.drivers.libvirt.host_files import (
     folders_of,
 )
 from hawkfish_plugin.drivers.libvirt.hosts import Host
+from hawkfish_plugin.drivers.sharing import FarImage
 
 # How much older it may be for a list while another thread looks anew.
 _WHILE_LOOKING_SECONDS = 20.0
@@ -226,16 +228,18 @@ def _look(
     with host.moments.at_one_time():
         said = definitions.read(host)
     named = _named(said, former)
-    asked = folders_of(paths | named)
+    remembered = host.far_images.all()
+    asked = folders_of(paths | named | {i.path for i in remembered})
+    former = {**_as_volumes(remembered), **former}
     known: Mapping[backing.Place, backing.Backed] = {}
     if before and not full:
         asked |= before.folders
         known = _unnamed(before, paths, named)
     found, folders = _read(host, said, asked, known, former)
-    if known and _has_strange(found.found, former):
+    if known and before and _has_strange(found.found, before.volumes):
         known = {}
         found, folders = _read(host, said, asked, known, former)
-    return HostFiles(
+    files = HostFiles(
         folders=folders,
         volumes=found.found,
         definitions=said.files(_paths(found.found)),
@@ -246,6 +250,18 @@ def _look(
         carried=frozenset(known.keys() & found.found.keys()),
         device_paths=devices.names(host, paths | named | _below(found.found)),
     )
+    host.far_images.note(files.far, remembered, files.is_there)
+    return files
+
+
+def _as_volumes(
+    images: Iterable[FarImage],
+) -> Mapping[backing.Place, backing.Backed]:
+    """What is known of them where they cannot be looked at."""
+    return {
+        posixpath.split(image.path): backing.Backed(image.path, image.base)
+        for image in images
+    }
 
 
 def _below(

@@ -3,7 +3,7 @@
 The systems of a hypervisor, as the emulator has them too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -16,7 +16,10 @@ _DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
 
 
 class Systems(Part):
-    """See ``contract.ServesSystems`` and ``sharing.SharesDefinitions``."""
+    """
+    See ``contract.ServesSystems``, ``sharing.SharesDefinitions`` and
+    ``sharing.RemembersImages``.
+    """
 
     def resolve(self, identity: str) -> contract.System:
         with self._hypervisor.host('look-up') as host:
@@ -51,6 +54,11 @@ class Systems(Part):
             definition = domain.definition(inactive=True)
         return not xml.has_emulator_defaults(definition)
 
+    def remember_images(
+        self, notes: Callable[[], sharing.FarImageNotes]
+    ) -> None:
+        self._hypervisor.far_images.keep_in(notes)
+
     def is_own(self, uuid: str) -> bool:
         return filenames.is_own_domain(uuid)
 
@@ -67,3 +75,4 @@ class Systems(Part):
 if TYPE_CHECKING:
     _serves: type[contract.ServesSystems] = Systems
     _shares: type[sharing.SharesDefinitions] = Systems
+    _remembers: type[sharing.RemembersImages] = Systems

@@ -65,6 +65,8 @@ def move(world: World, system: System, rng: random.Random) -> str | None:
     new = f'{folder}/moved-{next(world.numbers)}.qcow2'
     world.files.move(path, new)
     world.define(world.definition(system).replace(path, new))
+    if not service.look(world, system):
+        world.unseen.add(new)
     return f'move {path} to {new}'
 
 

@@ -164,6 +164,14 @@ def repair(world: World, system: System, rng: random.Random) -> Begun | None:
     return Begun('repair', system, '', response, world.tops(system))
 
 
+def look(world: World, system: System) -> bool:
+    """Let the service look at the files of the host; whether it has."""
+    try:
+        return _act(world, system, 'Repair', DryRun=True).status_code == 200
+    except requests.RequestException:
+        return False
+
+
 def _act(
     world: World, system: System, action: str, **body: object
 ) -> requests.Response:

@@ -16,7 +16,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.functional.emulator import Emulator
-from tests.functional.stress.files import MOVED, Files, is_overlay
+from tests.functional.stress.files import Files, is_overlay
 from tests.functional.stress.model import (
     CELL,
     STRIDE,
@@ -46,7 +46,8 @@ class World:
 
     *kept* are files of disks that were detached, *clones* images on top of a
     snapshot's file.  *away* is a file and where an operator has put it.
-    *abandoned* are files that somebody else than the service has to remove.
+    *abandoned* are files that somebody else than the service has to remove,
+    *unseen* those that it has not seen yet.
     """
 
     def __init__(self, host: Host, folder: pathlib.Path) -> None:
@@ -58,6 +59,7 @@ class World:
         self.clones: dict[str, Content] = {}
         self.away: tuple[str, str] | None = None
         self.abandoned: set[str] = set()
+        self.unseen: set[str] = set()
         self.attached_again: set[str] = set()
         self.saved: dict[str, list[str]] = collections.defaultdict(list)
         self.counts: collections.Counter[str] = collections.Counter()
@@ -329,12 +331,11 @@ class World:
         Let nobody touch the file of a disk that is detached.
 
         An empty overlay of the service's is one that nobody needs: what it
-        stands on goes with its snapshot. An image in a folder that no pool and
-        no definition leads to is known to nobody, and has to stand alone.
+        stands on goes with its snapshot. An image in a folder without a pool
+        that the service has not looked into is known to nobody.
         """
-        if path.startswith(f'{MOVED}/') and self.files.backing(path):
-            self.abandoned.add(path)
-        elif disk.written or not is_overlay(path):
+        is_known = self.unseen.isdisjoint(self.files.chain(path))
+        if is_known and (disk.written or not is_overlay(path)):
             self.kept[path] = disk
         else:
             self.abandoned.add(path)

@@ -3,10 +3,12 @@
 
 import pytest
 
+from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
     definitions,
+    far_images,
     host_files,
     identities,
     xml,
@@ -283,3 +285,88 @@ def test_a_file_on_which_nothing_stands():
     files = files_of(('/images/base', None, stamp(40)))
 
     assert files.written_since('/images/base') is None
+
+
+# Images of other directories ------------------------------------------------
+
+CLONE, BASE = '/srv/clones/c.qcow2', f'{IMAGES}/base.qcow2'
+
+
+def host_with(*images, unread=()):
+    """A host whose *images*, by folder or pool, stand on what is given."""
+    found = {
+        (where, path.rpartition('/')[2]): backing.Backed(path, below)
+        for where, path, below in images
+    }
+    return host_files.HostFiles(
+        frozenset(),
+        found,
+        {},
+        0.0,
+        0.0,
+        unread=dict.fromkeys(unread, exceptions.FolderUnreadable('f', 'r')),
+    )
+
+
+def test_images_of_other_directories():
+    """Those in a pool, and those beside what they stand on, are none."""
+    files = host_with(
+        (IMAGES, BASE, None),
+        (IMAGES, f'{IMAGES}/top.qcow2', BASE),
+        ('/srv/clones', CLONE, BASE),
+        ('clones', '/srv/pool/d.qcow2', BASE),
+        ('/srv/pool', '/srv/pool/d.qcow2', BASE),
+    )
+
+    assert files.far == {(CLONE, BASE)}
+
+
+@pytest.mark.parametrize(
+    'others, unread, is_there',
+    [
+        ([], [], None),
+        (['/srv/clones/other'], [], False),
+        ([CLONE], [], True),
+        (['/srv/clones/other'], ['/srv/clones'], None),
+        (['/srv/clones/other'], [CLONE], None),
+    ],
+)
+def test_whether_a_file_is_there(others, unread, is_there):
+    """An empty directory may be a mount point."""
+    files = host_with(
+        *(('/srv/clones', path, None) for path in others), unread=unread
+    )
+
+    assert files.is_there(CLONE) is is_there
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    'found, days, there, kept',
+    [
+        # As it was, and after more than a day.
+        ([(CLONE, BASE)], 0, {}, 1000 * DAY),
+        ([(CLONE, BASE)], 2, {}, 1002 * DAY),
+        # Gone, or what it stands on is.
+        ([], 0, {CLONE: False, BASE: True}, None),
+        ([], 0, {CLONE: None, BASE: False}, None),
+        # Nobody can tell.
+        ([], 89, {CLONE: None, BASE: None}, 1000 * DAY),
+        ([], 91, {CLONE: None, BASE: None}, None),
+        ([], 91, {CLONE: None, BASE: True}, 1000 * DAY),
+        # It has been detached, and is there.
+        ([], 0, {CLONE: True, BASE: True}, 1000 * DAY),
+    ],
+)
+def test_what_is_remembered(monkeypatch, found, days, there, kept):
+    """An image, until it or its backing file is gone for good."""
+    known = far_images.FarImages()
+    monkeypatch.setattr('time.time', lambda: 1000 * DAY)
+    known.note({(CLONE, BASE)}, [], {}.get)
+    monkeypatch.setattr('time.time', lambda: (1000 + days) * DAY)
+
+    known.note(found, known.all(), there.get)
+
+    assert [image.seen for image in known.all()] == ([kept] if kept else [])

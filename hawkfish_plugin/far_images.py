@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Images that stand on files of another directory, as they were last seen.
+
+Owns the table ``far_images`` and its SQL.  Nothing of the hypervisor leads to
+an image that no system has any more, unless its directory is in a pool.
+"""
+
+from collections.abc import Collection, Sequence
+
+from hawkfish_plugin import db
+from hawkfish_plugin.drivers.sharing import FarImage
+
+
+class FarImages:
+    """Those in *database*."""
+
+    def __init__(self, database: db.Database) -> None:
+        self._db = database
+
+    def all(self) -> Sequence[FarImage]:
+        rows = self._db.query('SELECT path, base, seen FROM far_images')
+        return [FarImage(r['path'], r['base'], r['seen']) for r in rows]
+
+    def change(
+        self, seen: Collection[FarImage], gone: Collection[FarImage]
+    ) -> None:
+        """Remember those *seen*, and forget those *gone*."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                'DELETE FROM far_images WHERE path = ? AND base = ?',
+                [(image.path, image.base) for image in gone],
+            )
+            connection.executemany(
+                'INSERT OR REPLACE INTO far_images VALUES (?, ?, ?)',
+                [(image.path, image.base, image.seen) for image in seen],
+            )
