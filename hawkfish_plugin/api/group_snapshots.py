@@ -159,6 +159,10 @@ def act_on_group_snapshot(
         body.get('AddedSystems', REFUSE),
         body.get('Partial', False),
     )
+    if body.get('DryRun'):
+        check_if_match(lambda: _resource(found, name))
+        preview = operation(GroupRevert).preview(found, options)
+        return answer(group_snapshots.revert_preview(preview))
     task = operation(GroupRevert).submit(
         found,
         options,

@@ -9,7 +9,7 @@ reasons of its own.
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hawkfish_plugin.cli import base, connection, errors, losses, output
 
@@ -73,6 +73,15 @@ class Asking(base.Command):
         stderr.flush()
         if stdin.readline().strip().lower() not in ('y', 'yes'):
             raise errors.CommandError('Nothing was changed.')
+
+    def foretell(
+        self, name: str, what: str, hindrances: Sequence[str]
+    ) -> None:
+        """Say that *what* would be refused for *name*, if any hinders it."""
+        if hindrances:
+            reasons = '; '.join(hindrances)
+            told = f'{name}: The {what} would be refused: {reasons}.'
+            self.app.LOG.warning('%s', output.printable(told))
 
     def ask_over(
         self,

@@ -112,7 +112,7 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
             for target, snapshot in found.items():
                 rows.append(losses.going(target.name, snapshot))
                 hindrances = losses.hindrances(snapshot, gone[target])
-                self.foretell(target, 'delete', hindrances)
+                self.foretell(target.name, 'delete', hindrances)
                 if not hindrances:
                     gone[target].append(name)
         return tables.Rows(rows, len(names) * len(chosen.targets))

@@ -8,7 +8,6 @@ operation waits for its end.
 
 import argparse
 import datetime
-import functools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -241,66 +240,55 @@ class RevertSnapshot(
             help='Revert the systems that have the snapshot, though others '
             'have it no more.',
         )
+        options.add_revert_dry_run(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        find = functools.partial(self.snapshot, parsed_args)
-        # Without the option the service decides: no promise.
-        unsafe = not parsed_args.safety_snapshot
-        self.ask(
-            parsed_args,
-            f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',
-            lambda: losses.of_present(losses.count([find], lambda _: unsafe)),
-        )
-        handle = find().revert(
+        given = (
             parsed_args.power,
             parsed_args.safety_snapshot,
             parsed_args.force,
             'LeaveAlone' if parsed_args.leave_added else None,
             parsed_args.partial,
         )
+
+        def preview() -> dict[str, Any]:
+            return self.snapshot(parsed_args).preview_revert(*given)
+
+        if parsed_args.dry_run:
+            return _revert_preview(preview())
+        self.ask(
+            parsed_args,
+            f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',
+            lambda: losses.of_reverts([preview]),
+        )
+        handle = self.snapshot(parsed_args).revert(*given)
         return tasks.fields(self.follow(handle, parsed_args)[1])
 
 
-class DeleteSnapshots(
-    waiting.WaitOption, OfSnapshots, asking.Asking, tables.Lister
-):
-    """
-    Delete snapshots of a group in all of its systems; list the tasks.
+def _revert_preview(seen: dict[str, Any]) -> tasks.Fields:
+    values = {
+        'Systems': [_reverted(one) for one in seen['Systems']],
+        'Left Alone': seen['LeftAlone'],
+        'Safety Snapshot': seen['SafetySnapshot'],
+        'Needs': options.needs(seen['Needs']),
+        'Warnings': [
+            f'{one["Name"]}: {warning["Message"]}'
+            for one in seen['Systems']
+            for warning in one['Warnings']
+        ],
+    }
+    return tuple(values), tuple(values.values())
 
-    The systems keep their current state. If a snapshot cannot be deleted, the
-    command continues with the others. SECONDS apply to each snapshot.
-    """
 
-    columns = ('Snapshot', 'Task', 'State')
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        options.add_snapshots(parser)
-        return parser
-
-    def take_action(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], tables.Rows]:
-        def delete(name: str) -> tuple[Any, ...]:
-            handle = snapshots.get(name).delete()
-            _, task = self.follow(handle, parsed_args)
-            return name, task.identity, waiting.state(task)
-
-        def find_loss() -> str:
-            reads = (functools.partial(snapshots.get, name) for name in names)
-            return losses.of_deletes(
-                losses.count(reads, lambda one: not one.locked)
-            )
-
-        names, snapshots = parsed_args.snapshots, self.snapshots(parsed_args)
-        self.ask(
-            parsed_args,
-            f'Delete {", ".join(names)} of group {parsed_args.group_name}',
-            find_loss,
-        )
-        rows = self.each(names, delete)
-        return self.columns, tables.Rows(rows, len(names))
+def _reverted(one: dict[str, Any]) -> str:
+    memory = 'with its memory' if one['MemoryRestored'] else 'from its disks'
+    facts = [one['PowerState']]
+    if one['PowerState'] != 'Off':
+        facts.append(memory)
+    if one['DiscardedSince']:
+        facts.append(f'loses what it wrote since {one["DiscardedSince"]}')
+    return f'{one["Name"]}: {", ".join(facts)}'
 
 
 class ShowTree(OfSnapshots):

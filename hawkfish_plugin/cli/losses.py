@@ -131,7 +131,8 @@ def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
     pruned: list[str] = []
 
     def lost(seen: dict[str, Any]) -> int:
-        pruned.extend(seen['Pruned'])
+        # What a group loses to its safety snapshot, a later create says.
+        pruned.extend(seen.get('Pruned', ()))
         return not seen['SafetySnapshot']
 
     said = of_present(count(previews, lost))

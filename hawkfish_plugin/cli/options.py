@@ -169,6 +169,17 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_revert_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add what shows what a revert would do."""
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='Revert nothing; show the power state after the revert, what '
+        'would be discarded, what it needs, and which disks were attached '
+        'or detached since.',
+    )
+
+
 def needs(found: Iterable[dict[str, Any]]) -> list[str]:
     """Return how much of what each folder has would be needed."""
     return [

@@ -14,7 +14,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hawkfish_plugin.cli import asking, base, errors, losses, missing, output
+from hawkfish_plugin.cli import asking, base, errors, losses, missing
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -150,15 +150,6 @@ class Confirmed(OfSystems, asking.Asking):
         names = ', '.join(t.name for t in selection.targets)
         question = f'{verb} {names} {rest}'.rstrip()
         self.ask(parsed_args, question, find_loss, selection.guessed)
-
-    def foretell(
-        self, target: Target, what: str, hindrances: Sequence[str]
-    ) -> None:
-        """Say that *what* would be refused for *target*, if any hinders it."""
-        if hindrances:
-            reasons = '; '.join(hindrances)
-            told = f'{target.name}: The {what} would be refused: {reasons}.'
-            self.app.LOG.warning('%s', output.printable(told))
 
 
 def _is_glob(word: str) -> bool:

@@ -251,7 +251,7 @@ class PurgeSnapshots(many.OperateOnEach, selection.Confirmed, tables.ShowOne):
             members = self.client.snapshots(target.identity).get_members()
             rows += [losses.going(target.name, one) for one in members]
             self.foretell(
-                target, 'purge', losses.hindering_all(members, forced)
+                target.name, 'purge', losses.hindering_all(members, forced)
             )
         return tables.Rows(rows, len(rows))
 
@@ -327,13 +327,7 @@ class RevertSnapshot(
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         options.add_revert_options(parser)
-        parser.add_argument(
-            '--dry-run',
-            action='store_true',
-            help='Revert nothing; show the power state after the revert, what '
-            'would be discarded, what it needs, and which disks were attached '
-            'or detached since.',
-        )
+        options.add_revert_dry_run(parser)
         return parser
 
     def take_action(

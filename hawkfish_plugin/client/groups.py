@@ -62,17 +62,48 @@ class GroupSnapshot(shared.AnySnapshot):
         for systems that the group has gained since. *partial* reverts an
         incomplete snapshot on the members that have it.
         """
-        # If there is no target, the service can explain why.
-        target = self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
         return tasks.post(
             self._conn,
-            target,
+            self._revert_uri,
             TargetPowerState=target_power_state,
             SafetySnapshot=safety_snapshot,
             Force=force,
             AddedSystems=added_systems,
             Partial=partial,
         )
+
+    def preview_revert(
+        self,
+        target_power_state: str | None = None,
+        safety_snapshot: bool | None = None,
+        force: bool | None = None,
+        added_systems: str | None = None,
+        partial: bool | None = None,
+    ) -> dict[str, Any]:
+        """
+        Return what a revert would do, without changing anything.
+
+        That has ``SafetySnapshot``, ``Systems``, ``LeftAlone`` and ``Needs``.
+        Each of ``Systems`` has ``Name``, ``PowerState``, ``MemoryRestored``,
+        ``DiscardedSince`` and ``Warnings``.
+        """
+        body = common.given(
+            TargetPowerState=target_power_state,
+            SafetySnapshot=safety_snapshot,
+            Force=force,
+            AddedSystems=added_systems,
+            Partial=partial,
+            DryRun=True,
+        )
+        found: dict[str, Any] = self._conn.post(
+            self._revert_uri, data=body
+        ).json()
+        return found
+
+    @property
+    def _revert_uri(self) -> str:
+        # If there is no target, the service can explain why.
+        return self._revert_target or f'{self.path}/Actions/{REVERT[1:]}'
 
     def export(self, memory: bool | None = None) -> tasks.TaskHandle[Export]:
         """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a group create would make and need, of all systems together.
+What a group create or revert would do and need, of all systems together.
 
 Pure: it is given what is forecast of each system.
 """
@@ -45,6 +45,42 @@ class GroupForecast:
     @property
     def needs(self) -> Sequence[Need]:
         return total_needs(self.forecasts)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberRevert:
+    """
+    What a group revert would do to *system*.
+
+    *current* is its current snapshot.
+    """
+
+    system: contract.System
+    forecast: contract.RevertForecast
+    current: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupRevertForecast:
+    """
+    What a group revert to *name* would do to each of *members*.
+
+    *kept*: the snapshot of their present state stays; *safety* is what each of
+    these would be.  *alone* are the systems of the group that stay as they
+    are.
+    """
+
+    name: str
+    members: Sequence[MemberRevert]
+    kept: bool
+    safety: Sequence[contract.Forecast]
+    alone: Sequence[contract.System]
+
+    @property
+    def needs(self) -> Sequence[Need]:
+        return total_needs(
+            [*self.safety, *(one.forecast for one in self.members)]
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,6 +108,34 @@ class GroupRevert(Operation):
 
     # Requests -------------------------------------------------------------
 
+    def preview(
+        self,
+        group: Group,
+        options: GroupRevertOptions,
+    ) -> forecast.GroupRevertForecast:
+        """What a revert would do; raises what it would raise."""
+        whole = self._groups.free(group, options.name)
+        checked, before = self._check(whole, options)
+        members = grouped.ask_all(
+            list(checked), lambda system: self._member(system, checked[system])
+        )
+        return forecast.GroupRevertForecast(
+            whole.name,
+            members,
+            self._keeps(options),
+            before,
+            [*whole.missing, *whole.added],
+        )
+
+    def _member(
+        self, system: contract.System, checked: Checked
+    ) -> forecast.MemberRevert:
+        return forecast.MemberRevert(
+            system,
+            self._revert.forecast(system, checked),
+            self._groups.current(system),
+        )
+
     def submit(
         self,
         group: Group,
@@ -138,11 +166,11 @@ class GroupRevert(Operation):
         payload: Mapping[str, Any],
     ) -> Task:
         whole = self._groups.free(group, options.name)
-        members = self._check(whole, options)
+        checked, _ = self._check(whole, options)
         arguments = GroupRevertArguments(
             group.name,
             whole.name,
-            [member.dump() for member in members],
+            [one.arguments.dump() for one in checked.values()],
             self._keeps(options),
         )
         subjects = [
@@ -159,7 +187,8 @@ class GroupRevert(Operation):
 
     def _check(
         self, view: GroupView, options: GroupRevertOptions
-    ) -> Sequence[RevertArguments]:
+    ) -> tuple[Mapping[contract.System, Checked], Sequence[contract.Forecast]]:
+        """What was found of each system, and what the safety snapshot is."""
         found = {part.system: part.view for part in view.parts if part.view}
         systems = list(found)
         checked = grouped.ask_all(
@@ -171,7 +200,7 @@ class GroupRevert(Operation):
         forecast.check_space(
             [*before, *(one.forecast for one in checked if one.forecast)]
         )
-        return [one.arguments for one in checked]
+        return dict(zip(systems, checked, strict=True)), before
 
     def _check_member(
         self,

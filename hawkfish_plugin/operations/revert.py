@@ -99,18 +99,24 @@ class Revert(Operation):
     ) -> rules.RevertPreview:
         """What a revert would do; raises what it would raise."""
         checked = self.check(system, request, safety)
-        forecast = checked.forecast
-        if forecast is None:
-            forecast = self._driver.check_revert(system.uuid, checked.request)
         before = None
         if checked.request.has_safety_snapshot:
             options = _safety_options(request.name)
             before = self._create.preview(system, options)
-        current = next(
-            (v.name for v in self._catalogue.list(system) if v.record.current),
-            None,
+        views = self._catalogue.list(system)
+        return rules.RevertPreview(
+            self.forecast(system, checked),
+            next((v.name for v in views if v.record.current), None),
+            before,
         )
-        return rules.RevertPreview(forecast, current, before)
+
+    def forecast(
+        self, system: contract.System, checked: Checked
+    ) -> contract.RevertForecast:
+        """What a revert would leave that was *checked*; raises the same."""
+        if checked.forecast is None:
+            return self._driver.check_revert(system.uuid, checked.request)
+        return checked.forecast
 
     def submit(
         self,

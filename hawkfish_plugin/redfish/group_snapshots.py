@@ -10,6 +10,8 @@ from hawkfish_plugin.groups.forecast import (
     Going,
     GroupForecast,
     GroupPlan,
+    GroupRevertForecast,
+    MemberRevert,
 )
 from hawkfish_plugin.groups.table import GroupSnapshot
 from hawkfish_plugin.groups.views import (
@@ -29,6 +31,7 @@ from hawkfish_plugin.redfish.common import (
 from hawkfish_plugin.redfish.snapshots import (
     STATUS,
     exclusive_size_bytes,
+    finding,
     needs,
     size_bytes,
 )
@@ -148,6 +151,29 @@ def _links(view: GroupView) -> Resource:
             link(uris.group_snapshot_uri(group, child))
             for child in view.children
         ],
+    }
+
+
+def revert_preview(seen: GroupRevertForecast) -> Resource:
+    """What a group revert would do."""
+    return {
+        '@odata.type': '#HawkFishGroupSnapshot.v1_0_0.RevertPreview',
+        'Name': seen.name,
+        'SafetySnapshot': seen.kept,
+        'Systems': [_reverted(one, seen.kept) for one in seen.members],
+        'LeftAlone': [system.name for system in seen.alone],
+        'Needs': needs(seen.needs),
+    }
+
+
+def _reverted(one: MemberRevert, kept: bool) -> Resource:
+    return {
+        'System': link(uris.system_uri(one.system.uuid)),
+        'Name': one.system.name,
+        'PowerState': one.forecast.power_state,
+        'MemoryRestored': one.forecast.memory,
+        'DiscardedSince': None if kept else one.current,
+        'Warnings': [finding(warning) for warning in one.forecast.warnings],
     }
 
 

@@ -205,6 +205,42 @@ def test_a_dry_run_of_a_create(data, lab):
     assert data('group', 'snapshot', 'list', lab) == []
 
 
+def test_a_dry_run_of_a_revert(data, lab):
+    """It says what would become of each system, and changes nothing."""
+    for name in ('a', 'b'):
+        data('group', 'snapshot', 'create', lab, name)
+    revert = ('group', 'snapshot', 'revert', lab, 'a', '--dry-run')
+
+    lossy, safe = data(*revert), data(*revert, '--safety-snapshot')
+
+    assert lossy['Systems'] == [
+        f'{s}: Off, loses what it wrote since b' for s in LAB
+    ]
+    assert safe['Systems'] == [f'{s}: Off' for s in LAB]
+    assert (lossy['Safety Snapshot'], safe['Safety Snapshot']) == (False, True)
+    assert lossy['Left Alone'] == lossy['Warnings'] == []
+    listed = data('group', 'snapshot', 'list', lab)
+    assert [s['Current'] for s in listed] == [False, True]
+
+
+def test_a_dry_run_of_deletes(hawkfish, data, lab):
+    """It shows what would go in each system, and what would be refused."""
+    data('group', 'snapshot', 'create', lab, 'a', '--lock')
+    data('group', 'snapshot', 'create', lab, 'b')
+
+    status, out, err = hawkfish(
+        *('group', 'snapshot', 'delete', lab, 'a', 'b', '--dry-run'),
+        *('-f', 'value', '-c', 'System', '-c', 'Name'),
+    )
+
+    assert status == 0
+    assert out.split() == [w for n in 'ab' for s in LAB for w in (s, n)]
+    assert 'a: The delete would be refused: ' in err
+    assert f'{LAB[0]}: a is locked' in err
+    assert 'b: ' not in err.replace('a is referenced by b', '')
+    assert len(data('group', 'snapshot', 'list', lab)) == 2
+
+
 def test_a_failure_names_the_member(emulator, hawkfish, lab):
     """The command fails, and says for which system; nothing is left."""
     emulator.behaviour.only = [NODES['node-1']]

@@ -140,7 +140,10 @@ def check_files(world: World) -> None:
 def _needed(world: World) -> set[str]:
     """All that somebody stands on."""
     tops = {p for s in world.systems for p in world.tops(s).values()}
-    others = world.files.below({GOLDEN, *tops, *world.kept, *world.clones})
+    away = world.away[1:] if world.away else ()
+    others = world.files.below(
+        {GOLDEN, *tops, *world.kept, *world.clones, *away}
+    )
     return others | world.captured_by_all()
 
 

@@ -35,6 +35,8 @@ def snapshot(world: World, system: System, rng: random.Random) -> str | None:
         flags,
     )
     system.add(snapshot)
+    # Its definition names that file, so that no revert discards it.
+    world.abandoned |= {world.tops(system)[target] for target in without}
     return f'snapshot-create-as {name}{part} without {without or "none"}'
 
 

@@ -343,3 +343,44 @@ def test_snapshots_of_a_system_that_left_are_its_own(lab):
     ]
     own = requests.get(f'{lab.of("node-1")}/a').json()
     assert own['Links']['GroupSnapshots'] == []
+
+
+# Dry runs -----------------------------------------------------------------
+
+
+def previewed(lab, name, **body):
+    return lab.post_revert(name, DryRun=True, **body)
+
+
+def test_a_dry_run_changes_nothing(lab):
+    """It says of each system what a revert would do to it."""
+    lab.made(Name='a')
+    lab.made(Name='b')
+
+    seen = previewed(lab, 'a').json()
+
+    assert (seen['Name'], seen['SafetySnapshot']) == ('a', False)
+    assert [one['Name'] for one in seen['Systems']] == [*TRIO]
+    assert {one['DiscardedSince'] for one in seen['Systems']} == {'b'}
+    assert {one['PowerState'] for one in seen['Systems']} == {'Off'}
+    assert seen['LeftAlone'] == []
+    assert [lab.current_of(name) for name in TRIO] == [['b']] * 3
+    kept = previewed(lab, 'a', SafetySnapshot=True).json()
+    assert {one['DiscardedSince'] for one in kept['Systems']} == {None}
+
+
+def test_a_dry_run_refuses_what_the_revert_would(lab):
+    """With the same errors, and names what is left alone if that is asked."""
+    lab.made(Name='a')
+    lab.act('lab', 'AddElements', Elements=lab.elements('node-3'))
+
+    refused = previewed(lab, 'a')
+    assert (refused.status_code, message_ids(refused)) == (
+        409,
+        message_ids(lab.post_revert('a')),
+    )
+
+    seen = previewed(lab, 'a', AddedSystems='LeaveAlone').json()
+    assert seen['LeftAlone'] == ['node-3']
+    missing = previewed(lab, 'nothing')
+    assert missing.status_code == 404
