@@ -87,13 +87,13 @@ export function revert(snapshot) {
     isDanger: true,
     isLive: true,
     preview: async (form) => {
-      const body = reversion(form);
-      if (isGroup) {
-        return words.groupRevertSentences(snapshot, body.SafetySnapshot);
-      }
-      return words.revertSentences(
-        await service.send("POST", target, { ...body, DryRun: true }),
-      );
+      const seen = await service.send("POST", target, {
+        ...reversion(form),
+        DryRun: true,
+      });
+      return isGroup
+        ? words.groupRevertSentences(seen)
+        : words.revertSentences(seen);
     },
     accept: (form) => start("POST", target, reversion(form)),
   });

@@ -98,25 +98,26 @@ function loss(preview) {
         `snapshot “${preview.DiscardedSince}”.`;
 }
 
-/** What a group revert does: the API has no preview of it. */
-export function groupRevertSentences(snapshot, keepsSafety) {
-  const names = snapshot.Systems.map((part) => part.Name);
-  const there = snapshot.Systems.filter((part) => part.Snapshot);
-  const missing = snapshot.Systems.filter((part) => !part.Snapshot);
+/** What a group revert does and loses, of its RevertPreview. */
+export function groupRevertSentences(preview) {
   const said = [
-    `Reverted together: ${quoted(there.map((part) => part.Name))}.`,
-    keepsSafety
+    `Reverted together: ${quoted(preview.Systems.map((one) => one.Name))}.`,
+    preview.SafetySnapshot
       ? "Nothing is lost: a safety snapshot keeps the present state."
       : "Lost for good: everything that these systems have written since " +
         "their last snapshots.",
   ];
-  if (missing.length) {
-    said.push(
-      `${quoted(missing.map((part) => part.Name))} of ${names.length} ` +
-        "systems no longer have it.",
-    );
+  if (preview.LeftAlone.length) {
+    said.push(`These stay as they are: ${quoted(preview.LeftAlone)}.`);
   }
-  return said;
+  return [
+    ...said,
+    ...preview.Systems.map((one) => `${one.Name}: ${outcome(one)}`),
+    ...needs(preview.Needs),
+    ...preview.Systems.flatMap((one) =>
+      one.Warnings.map((warning) => `${one.Name}: ${advice(warning)}`),
+    ),
+  ];
 }
 
 /** What a delete frees, and what stands in its way. */

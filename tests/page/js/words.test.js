@@ -75,6 +75,37 @@ test("a revert says what it needs, prunes and warns of", () => {
   }
 });
 
+test("a revert of a group says what becomes of each system", () => {
+  const preview = {
+    SafetySnapshot: false,
+    LeftAlone: ["node-3"],
+    Needs: [{ Folder: "/f", NeededBytes: 1024, AvailableBytes: 2048 }],
+    Systems: [
+      { ...PREVIEW, Name: "node-1" },
+      {
+        ...PREVIEW,
+        Name: "node-2",
+        PowerState: "Off",
+        Warnings: [{ Message: "Disk gone.", Resolution: "Attach it." }],
+      },
+    ],
+  };
+  const said = words.groupRevertSentences(preview).join("\n");
+  for (const part of [
+    "Reverted together: “node-1”, “node-2”.",
+    "Lost for good",
+    "stay as they are: “node-3”",
+    "node-1: The system will be on.",
+    "node-2: The system will be off.",
+    "1.0 KiB in /f",
+    "node-2: Disk gone. Attach it.",
+  ]) {
+    assert.ok(said.includes(part), part);
+  }
+  const kept = words.groupRevertSentences({ ...preview, SafetySnapshot: true });
+  assert.match(kept[1], /^Nothing is lost/);
+});
+
 test("a delete says what it frees, and what is in its way", () => {
   const said = words.deleteSentences({ ...CLEAN, Locked: true }).join("\n");
   assert.match(said, /locked/);
