@@ -102,7 +102,10 @@ test("a revert of a group says what becomes of each system", () => {
   ]) {
     assert.ok(said.includes(part), part);
   }
-  const kept = words.groupRevertSentences({ ...preview, SafetySnapshot: true });
+  const kept = words.groupRevertSentences({
+    ...preview,
+    SafetySnapshot: true,
+  });
   assert.match(kept[1], /^Nothing is lost/);
 });
 
