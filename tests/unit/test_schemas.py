@@ -18,6 +18,7 @@ from sushy.resources import base as sushy_base
 
 import hawkfish_plugin
 from hawkfish_plugin import messages
+from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.redfish import schemas
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -113,9 +114,18 @@ def links(value):
             yield from links(item)
 
 
-@pytest.fixture
-def resources(emulator):
-    """Every resource that can be reached from the root, by its URI."""
+@pytest.fixture(scope='module')
+def resources(served_app):
+    """
+    Every resource that can be reached from the root, by its URI.
+
+    As they were once: the first test that asks for them has them read.
+    """
+    emulator = served_app
+    emulator.services.start()
+    emulator.wait_idle()
+    emulator.driver.behaviour = Behaviour()
+    emulator.clear()
     emulator.created(Name='a', Description='d')
     emulator.created(Name='b')
     emulator.wait(
@@ -146,6 +156,7 @@ def resources(emulator):
         # Links of the emulator that lead nowhere are its own.
         found[uri] = response.json() if response.ok else {}
         waiting += links(found[uri])
+    requests.delete(f'{group}/g').raise_for_status()
     return found
 
 
