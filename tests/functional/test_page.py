@@ -12,6 +12,10 @@ from tests.page.parts import button, go_to, label, row
 from tests.waiting import patience, wait_for
 
 
+# The page speaks HTTP, and never to a libvirt.
+pytestmark = pytest.mark.once
+
+
 @pytest.fixture(scope='module')
 def browser():
     expect.set_options(timeout=1000 * patience(60))
