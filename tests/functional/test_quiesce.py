@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.served import message_ids
-from tests.waiting import wait_for
+from tests.waiting import patience, wait_for
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_without_an_answer(make_system, emulator, external, fault, memory):
         )
     )
 
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < patience(8)
     assert refused.status_code == 409
     assert message_ids(refused) == ['QuiesceFailed']
     assert system.domain.snapshotListNames() == []
