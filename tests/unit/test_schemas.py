@@ -18,7 +18,6 @@ from sushy.resources import base as sushy_base
 
 import hawkfish_plugin
 from hawkfish_plugin import messages
-from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.redfish import schemas
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -116,15 +115,10 @@ def links(value):
 
 @pytest.fixture(scope='module')
 def resources(served_app):
-    """
-    Every resource that can be reached from the root, by its URI.
-
-    As they were once: the first test that asks for them has them read.
-    """
+    """Every resource that can be reached from the root, by its URI, once."""
     emulator = served_app
     emulator.services.start()
     emulator.wait_idle()
-    emulator.driver.behaviour = Behaviour()
     emulator.clear()
     emulator.created(Name='a', Description='d')
     emulator.created(Name='b')
