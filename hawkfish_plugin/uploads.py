@@ -30,7 +30,7 @@ class Uploads:
         self._db = database
 
     def begin(self) -> int:
-        """A new one, which has no file yet."""
+        """A new one, without a file; for who locks it before others see it."""
         with self._db.transaction() as connection:
             (found,) = connection.execute(
                 "INSERT INTO uploads (files) VALUES ('[]') RETURNING id"
@@ -40,11 +40,9 @@ class Uploads:
     def note(self, upload: int, files: Sequence[str]) -> None:
         """Note *files* before they are made."""
         with self._db.transaction() as connection:
-            # Somebody may have taken it for a dead one, before it was locked.
             connection.execute(
-                'INSERT INTO uploads (id, files) VALUES (?, ?) '
-                'ON CONFLICT (id) DO UPDATE SET files = excluded.files',
-                (upload, json.dumps(list(files))),
+                'UPDATE uploads SET files = ? WHERE id = ?',
+                (json.dumps(list(files)), upload),
             )
 
     def hand_over(self, upload: int, task: int) -> None:

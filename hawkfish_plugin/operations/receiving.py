@@ -214,8 +214,11 @@ class Receiving:
     @contextlib.contextmanager
     def _uploading(self) -> Iterator[int]:
         """Note an upload, whose files go where the block fails."""
-        upload = self._uploads.begin()
-        with self._locks.upload(upload):
+        with contextlib.ExitStack() as held:
+            with self._db.transaction():
+                upload = self._uploads.begin()
+                # Before it is seen: one that nobody holds is removed.
+                held.enter_context(self._locks.upload(upload))
             try:
                 yield upload
             except BaseException:

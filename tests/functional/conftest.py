@@ -25,7 +25,7 @@ import pytest
 from hawkfish_plugin import conf
 from hawkfish_plugin.drivers.libvirt import LibvirtDriver
 from tests.functional.emulator import Emulator
-from tests.lab import domains, roots
+from tests.lab import booted, domains, roots
 from tests.lab.host import IMAGES, Host
 from tests.lab.shell import Guest
 
@@ -137,6 +137,7 @@ class System:
         self.name = domain.name
         self.uuid = domains.define(host, domain)
         self.guest = Guest(host, domain.name)
+        self._start = booted.Start(host, domain)
         self._connection: Any = None
 
     @property
@@ -148,8 +149,7 @@ class System:
         return self._connection.lookupByName(self.name)
 
     def boot(self) -> 'System':
-        self.domain.create()
-        self.guest.wait_booted()
+        self._start.run()
         return self
 
     def sources(self) -> list[str]:

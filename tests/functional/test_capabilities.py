@@ -99,14 +99,14 @@ def test_the_agent_decides_about_quiescing(make_system, emulator):
     assert capabilities(emulator, without)['QuiesceSupported'] is False
 
 
-def test_a_part_of_a_file(make_system, emulator, host, external):
+# A raw disk has no internal snapshot.
+@pytest.mark.once
+def test_a_part_of_a_file(make_system, emulator, host):
     """
     Neither a create nor a revert lets the guest read the whole file.
 
     A snapshot of such a disk is one of virsh.
     """
-    if not external:
-        pytest.skip('a raw disk has no internal snapshot')
     system = make_system(**SMALL | {'disks': (Disk(**small(format='raw')),)})
     text = system.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
     (path,) = system.sources()

@@ -87,10 +87,10 @@ def test_media_go_back(emulator, system, web, external):
     emulator.delete(system.uuid, 'empty')
 
 
-def test_settings_go_back(emulator, system, external):
+# UEFI systems have no internal snapshots here.
+@pytest.mark.once
+def test_settings_go_back(emulator, system):
     """Boot device, BIOS attributes and secure boot are the snapshot's."""
-    if not external:
-        pytest.skip('UEFI systems have no internal snapshots here')
     uri = emulator.system(system.uuid)
 
     def state():

@@ -127,10 +127,10 @@ def test_killed(emulator, survivor, external, when, operation, step):
     check_end(emulator, survivor, operation, monitor, external)
 
 
-def test_a_disk_of_an_odd_name(emulator, make_system, external):
+# An internal snapshot has no files of its own.
+@pytest.mark.once
+def test_a_disk_of_an_odd_name(emulator, make_system):
     """What XML has to write in other words is known all the same."""
-    if not external:
-        pytest.skip('an internal snapshot has no files of its own')
     system = make_system(**SMALL)
     disk = system.host.path(system.sources()[0])
     odd = disk.rename(disk.with_name(f"{system.name}-R&D's.qcow2"))
@@ -161,13 +161,13 @@ LIBVIRTD_MOMENTS = [
 ]
 
 
+# QEMU 7.2 ends internal snapshots without its libvirtd.
+@pytest.mark.once
 @pytest.mark.parametrize('operation, step, seconds', LIBVIRTD_MOMENTS)
 def test_libvirtd_killed(
     emulator, host, system, external, operation, step, seconds
 ):
     """When libvirtd comes back, what it left is cleaned up or finished."""
-    if not external:
-        pytest.skip('QEMU 7.2 ends internal snapshots without its libvirtd')
     emulator.order(f'kill={seconds}', operation, step, host.daemon_pid())
     monitor = begin(emulator, system, operation).headers['Location']
     wait_for(lambda: not host.daemon_pid())
@@ -183,6 +183,8 @@ def test_libvirtd_killed(
     assert left == []
 
 
+# An internal snapshot changes no disk.
+@pytest.mark.once
 @pytest.mark.parametrize('seconds', [0.004, 0.008, 0.01, 0.012])
 def test_libvirtd_killed_as_disks_change(
     emulator, host, system, external, seconds
@@ -193,8 +195,6 @@ def test_libvirtd_killed_as_disks_change(
     libvirtd lets QEMU do so before it notes the new disk anywhere; the
     *seconds* are from the moment when that is seen.
     """
-    if not external:
-        pytest.skip('an internal snapshot changes no disk')
     folder = host.path(IMAGES)
     before = set(folder.glob('*-vda.qcow2'))
     victim = host.daemon_pid()
@@ -275,10 +275,10 @@ def change_over(emulator, system):
     return monitor, system.host.path(overlay)
 
 
-def test_qemu_alone_changed_its_disk(emulator, system, external):
+# An internal snapshot changes no disk.
+@pytest.mark.once
+def test_qemu_alone_changed_its_disk(emulator, system):
     """What the guest writes to a disk that libvirt does not know is kept."""
-    if not external:
-        pytest.skip('an internal snapshot changes no disk')
     monitor, overlay = change_over(emulator, system)
     emulator.start()
 
@@ -290,10 +290,10 @@ def test_qemu_alone_changed_its_disk(emulator, system, external):
     assert system.read() == {'since'}
 
 
-def test_qemu_alone_changed_its_disk_and_is_gone(emulator, system, external):
+# An internal snapshot changes no disk.
+@pytest.mark.once
+def test_qemu_alone_changed_its_disk_and_is_gone(emulator, system):
     """A file that alone has what the guest has written is kept, and told."""
-    if not external:
-        pytest.skip('an internal snapshot changes no disk')
     monitor, overlay = change_over(emulator, system)
     system.domain.destroy()
     emulator.start()
@@ -308,15 +308,15 @@ def test_qemu_alone_changed_its_disk_and_is_gone(emulator, system, external):
     assert system.read() == {'since'}
 
 
-def test_libvirtd_killed_in_a_merge(emulator, host, system, external):
+# QEMU 7.2 ends internal snapshots without its libvirtd.
+@pytest.mark.once
+def test_libvirtd_killed_in_a_merge(emulator, host, system):
     """
     A merge that broke off is begun again; nothing that was written is lost.
 
     The guest is killed as well: libvirtd 11.3 crashes at every start until
     the QEMU has ended whose merge it does not remember.
     """
-    if not external:
-        pytest.skip('QEMU 7.2 ends internal snapshots without its libvirtd')
     system.guest.run(
         'dd if=/dev/urandom of=/mnt/big bs=1M count=30 2>/dev/null; sync',
         timeout=60,

@@ -346,10 +346,9 @@ def test_a_start_that_fails_after_a_revert(make_system, emulator, external):
     assert system.leftovers() == []
 
 
-def test_a_revert_that_fails_is_undone(make_system, emulator, external):
+@pytest.mark.once
+def test_a_revert_that_fails_is_undone(make_system, emulator):
     """A damaged memory file costs the guest its memory, and no data."""
-    if not external:
-        return
     system = make_system().boot()
     system.write('one')
     emulator.create(system.uuid, Name='s')

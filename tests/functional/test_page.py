@@ -11,6 +11,9 @@ from tests.page.hands import HANDS
 from tests.page.parts import button, go_to, label, row
 from tests.waiting import patience, wait_for
 
+# The page speaks HTTP, and never to a libvirt.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope='module')
 def browser():

@@ -12,6 +12,9 @@ import pytest
 from tests import consoles, packages
 from tests.functional.conftest import SMALL
 
+# What is typed is the same for each libvirt.
+pytestmark = pytest.mark.once
+
 BIN = pathlib.Path(sys.executable).parent
 PATH = f'{BIN}{os.pathsep}{os.environ["PATH"]}'
 
@@ -46,10 +49,8 @@ def test_readme(tmp_path, host, make_system):
     assert not system.domain.snapshotNum()
 
 
-def test_tour(tmp_path, host, external, make_system):
+def test_tour(tmp_path, host, make_system):
     """The tour can be followed with libvirt as well, as it says."""
-    if not external:
-        pytest.skip('Internal snapshots refer to nothing; the tour differs.')
     system = make_system(**SMALL)
     words = {
         'qemu:///system': f"'{host.uri}'",

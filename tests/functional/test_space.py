@@ -96,10 +96,10 @@ def test_the_estimate_is_in_the_task(system, emulator, folder, host):
         roomy.stop()
 
 
-def test_space_that_runs_out_meanwhile(system, small, folder, host, external):
+# QEMU 7.2 stops the guest.
+@pytest.mark.once
+def test_space_that_runs_out_meanwhile(system, small, folder, host):
     """A memory file that finds no room leaves the guest, and nothing else."""
-    if not external:
-        pytest.skip('QEMU 7.2 stops the guest')
     roomy = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='0')
     roomy.start()
     try:
@@ -119,12 +119,10 @@ def test_space_that_runs_out_meanwhile(system, small, folder, host, external):
         roomy.stop()
 
 
-def test_a_merge_without_space_is_refused(
-    system, small, folder, host, external
-):
+# An internal snapshot is merged into nothing.
+@pytest.mark.once
+def test_a_merge_without_space_is_refused(system, small, folder, host):
     """A delete whose data would not fit below is refused beforehand."""
-    if not external:
-        pytest.skip('an internal snapshot is merged into nothing')
     roomy = Emulator(folder, host.uri, OS_SNAPSHOTS__SPACE_HEADROOM='0')
     roomy.start()
     try:
@@ -164,14 +162,14 @@ def write_much(system, name, mib):
     return system.guest.checksum(f'/mnt/{name}')
 
 
-def test_an_overlay_that_fills_up(system, small, roomy, external):
+# An internal snapshot has no overlay.
+@pytest.mark.once
+def test_an_overlay_that_fills_up(system, small, roomy):
     """
     A guest that finds no room is paused by QEMU and loses nothing.
 
     What cannot be done meanwhile is refused; with room it all goes on.
     """
-    if not external:
-        pytest.skip('an internal snapshot has no overlay')
     system.write('one')
     roomy.create(system.uuid, Name='s', IncludeMemory=False)
     ballast = fill(small, 8)
@@ -196,13 +194,13 @@ def test_an_overlay_that_fills_up(system, small, roomy, external):
     assert system.read() == {'one'}
 
 
-def test_a_merge_that_fills_the_disk(system, small, roomy, external):
+# An internal snapshot is merged into nothing.
+@pytest.mark.once
+def test_a_merge_that_fills_the_disk(system, small, roomy):
     """
     A snapshot whose merge broke off is Failed: it is never reverted to, but
     can be deleted again, and the present state is whole all the time.
     """
-    if not external:
-        pytest.skip('an internal snapshot is merged into nothing')
     roomy.create(system.uuid, Name='s', IncludeMemory=False)
     checksum = write_much(system, 'big', 30)
     roomy.order('sleep=2', 'delete', 'merge')
@@ -226,12 +224,10 @@ def test_a_merge_that_fills_the_disk(system, small, roomy, external):
     assert system.guest.checksum('/mnt/big') == checksum
 
 
-def test_a_merge_of_a_disk_that_was_made_bigger(
-    make_system, small, roomy, external
-):
+# An internal snapshot is merged into nothing.
+@pytest.mark.once
+def test_a_merge_of_a_disk_that_was_made_bigger(make_system, small, roomy):
     """The base can grow to what the disk is now, and that counts."""
-    if not external:
-        pytest.skip('an internal snapshot is merged into nothing')
     system = make_system(
         disks=(
             Disk(),

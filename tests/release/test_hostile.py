@@ -182,7 +182,7 @@ def test_idle_connections_keep_out_nobody(process):
 
     process.create(FAKE_UUID, Name='a')
 
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < patience(15)
     assert len(idle) > 500
     assert len(descriptors(process)) < 700
 
@@ -281,7 +281,7 @@ def test_waits_leave_threads_to_others(gunicorn):
         served = requests.get(f'{gunicorn.url}/redfish/v1', timeout=60)
 
         assert served.ok
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < patience(5)
     assert {one.result() for one in waiting} <= {200, 503}
 
 

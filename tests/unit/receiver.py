@@ -7,6 +7,8 @@ import ssl
 import threading
 import time
 
+from tests.waiting import patience
+
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
@@ -97,7 +99,8 @@ class Receiver:
     def wait(self, condition, seconds=20):
         """Wait until *condition* of this receiver is true; return it."""
         with self.changed:
-            assert self.changed.wait_for(lambda: condition(self), seconds), (
+            longest = patience(seconds)
+            assert self.changed.wait_for(lambda: condition(self), longest), (
                 self.pushes
             )
             return condition(self)

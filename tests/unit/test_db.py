@@ -2,7 +2,7 @@
 """The state database: its files, its versions, its transactions."""
 
 import contextlib
-import pathlib
+import os
 import sqlite3
 import stat
 import threading
@@ -243,10 +243,11 @@ def test_a_burst_leaves_few_connections(folder):
 
 def open_files(path):
     found = []
-    for entry in pathlib.Path('/proc/self/fd').iterdir():
+    # A path of pathlib for each would take longer than all else here.
+    for name in os.listdir('/proc/self/fd'):
         with contextlib.suppress(OSError):
-            if str(entry.readlink()).startswith(str(path)):
-                found.append(entry)
+            if os.readlink(f'/proc/self/fd/{name}').startswith(str(path)):
+                found.append(name)
     return found
 
 

@@ -472,7 +472,7 @@ def rate_of_operations(service, count):
 
 def test_dead_subscribers_hold_up_nobody(service):
     """
-    1,000 events, 20 subscribers, 5 of them dead in different ways.
+    300 events, 10 subscribers, 5 of them dead in different ways.
 
     The living get all of them in order, and operations go on: none waits for
     the dead, which are waited for by seconds.
@@ -487,7 +487,7 @@ def test_dead_subscribers_hold_up_nobody(service):
     ).start(service.delivery.start)
     # One operation has two events: it started, and it ended.
     alone = rate_of_operations(service, 50)
-    living = [Receiver() for _ in range(15)]
+    living = [Receiver() for _ in range(5)]
     hanging, failing = Receiver(), Receiver()
     hanging.delay, failing.status = 30, 500
     dead = [f'http://127.0.0.1:{free_port()}/' for _ in range(3)]
@@ -496,11 +496,11 @@ def test_dead_subscribers_hold_up_nobody(service):
     for receiver in living:
         service.subscribe(receiver.url)
 
-    accompanied = rate_of_operations(service, 500)
+    accompanied = rate_of_operations(service, 150)
 
     for receiver in living:
-        receiver.wait(lambda r: len(r.ids) >= 1000)
-        assert receiver.ids == list(range(101, 1101))
+        receiver.wait(lambda r: len(r.ids) >= 300)
+        assert receiver.ids == list(range(101, 401))
     # The receivers take their share of the same process.
     assert accompanied > alone / 20
     for receiver in [*living, failing]:
@@ -509,7 +509,7 @@ def test_dead_subscribers_hold_up_nobody(service):
 
 def test_nothing_is_open_while_a_receiver_is_slow(service, receiver):
     """Others write to the database while a push takes its time."""
-    receiver.delay = 3
+    receiver.delay = slow = patience(3)
     service.subscribe(receiver.url)
     service.delivery.start()
     service.happen()
@@ -518,7 +518,7 @@ def test_nothing_is_open_while_a_receiver_is_slow(service, receiver):
     begin = time.monotonic()
     service.happen(20)
 
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < slow / 2
     assert not receiver.pushes
 
 

@@ -5,12 +5,14 @@ Bundles that become systems, and those that do not.
 Long, as each thing that can be wrong in a bundle has its test.
 """
 
+import contextlib
 import copy
 import hashlib
 import io
 import json
 import socket
 import tarfile
+import threading
 
 import pytest
 import requests
@@ -376,14 +378,17 @@ def test_a_failed_import_leaves_nothing(emulator, step):
 def test_what_a_dead_process_has_received_is_removed(emulator):
     """By whichever process looks next."""
     uploads = emulator.services.receiving._uploads
-    alive = uploads.begin()
-    with emulator.services.locks.upload(alive):
-        for path, upload in (
-            ('/fake/alive', alive),
-            ('/fake/dead', uploads.begin()),
-        ):
-            emulator.driver.make_file(path, 1)
-            uploads.note(upload, [path])
+    with contextlib.ExitStack() as held:
+        # Nobody sees one before it is locked, or has its file.
+        with emulator.services.receiving._db.transaction():
+            alive = uploads.begin()
+            held.enter_context(emulator.services.locks.upload(alive))
+            for path, upload in (
+                ('/fake/alive', alive),
+                ('/fake/dead', uploads.begin()),
+            ):
+                emulator.driver.make_file(path, 1)
+                uploads.note(upload, [path])
         wait_for(
             lambda: list(emulator.driver.received()) == ['/fake/alive'],
             lambda: f'the end of {emulator.driver.received()}',
@@ -393,6 +398,27 @@ def test_what_a_dead_process_has_received_is_removed(emulator):
         lambda: not emulator.driver.received() and not uploads.all(),
         lambda: f'the end of {emulator.driver.received()}',
     )
+
+
+def test_what_is_being_received_is_no_dead_one(emulator):
+    """However often somebody looks for what dead processes have left."""
+    ended = threading.Event()
+
+    def look():
+        while not ended.is_set():
+            emulator.services.receiving.periodic()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        answers = [
+            send(emulator, altered(Made()), Over='fake') for _ in range(20)
+        ]
+    finally:
+        ended.set()
+        looking.join()
+
+    assert {answer.status_code for answer in answers} == {400}
 
 
 def test_the_command_imports_a_file(emulator, tmp_path, capsys):

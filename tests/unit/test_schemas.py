@@ -113,9 +113,13 @@ def links(value):
             yield from links(item)
 
 
-@pytest.fixture
-def resources(emulator):
-    """Every resource that can be reached from the root, by its URI."""
+@pytest.fixture(scope='module')
+def resources(served_app):
+    """Every resource that can be reached from the root, by its URI, once."""
+    emulator = served_app
+    emulator.services.start()
+    emulator.wait_idle()
+    emulator.clear()
     emulator.created(Name='a', Description='d')
     emulator.created(Name='b')
     emulator.wait(
@@ -146,6 +150,7 @@ def resources(emulator):
         # Links of the emulator that lead nowhere are its own.
         found[uri] = response.json() if response.ok else {}
         waiting += links(found[uri])
+    requests.delete(f'{group}/g').raise_for_status()
     return found
 
 
