@@ -106,7 +106,8 @@ def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
         # libvirt lists a snapshot before it has captured anything.  Where no
         # job goes on after the list, the next look is at what came of it.
         if _written(domain, seen) and not domain.has_job:
-            return _written(domain, seen)
+            with domain.host.moments.at_one_time():
+                return _written(domain, seen)
     return set()
 
 
