@@ -33,12 +33,13 @@ AT_ONCE = 3
 SETTLE_SECONDS = 1.2
 MEMORY_MIB = 256
 POLL_SECONDS = 0.01
+PREFER = {'Prefer': 'wait=60'}
 
 Samples = dict[str, list[float]]
 
 
 class Ours:
-    """What a client of the emulator does, that looks often for the end."""
+    """What a client of the emulator does, that waits for the end."""
 
     action = 'HawkFishSnapshot.Revert'
     pause = POLL_SECONDS
@@ -64,10 +65,11 @@ class Ours:
         self._do('DELETE', f'{self._uri}/{name}')
 
     def _do(self, method: str, uri: str, body: object = None) -> None:
-        accepted = self._session.request(method, uri, json=body, timeout=60)
-        assert accepted.status_code == 202, accepted.text
-        monitor = self._emulator.url + accepted.headers['Location']
-        answer = self._session.get(monitor, timeout=60)
+        answer = self._session.request(
+            method, uri, json=body, timeout=60, headers=PREFER
+        )
+        # A long operation takes more than a request may.
+        monitor = self._emulator.url + answer.headers.get('Location', '')
         while answer.status_code == 202:
             time.sleep(self.pause)
             answer = self._session.get(monitor, timeout=60)

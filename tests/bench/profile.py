@@ -54,10 +54,12 @@ def _trace(path):
             # These ask the daemon nothing.
             if callable(call) and not name.startswith('_') and name not in (
                 'connect', 'domain', 'name', 'getName', 'UUIDString', 'ID',
+                'isAlive', 'getURI',
             ):
                 setattr(kind, name, timed(f'{kind.__name__}.{name}', call))
     _libvirt.open = timed('libvirt.open', _libvirt.open)
     _qemu.qemuAgentCommand = timed('agent', _qemu.qemuAgentCommand)
+    _qemu.qemuMonitorCommand = timed('monitor', _qemu.qemuMonitorCommand)
     transaction = _db.Database.transaction
     class Timed:
         def __init__(self, inner):

@@ -6,9 +6,11 @@ libvirt reads that from the files themselves when it refreshes their pool, so
 files that no domain names are found as well.
 """
 
+import dataclasses
 import functools
 import logging
 import posixpath
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from hawkfish_plugin.drivers.libvirt import (
     volumes,
     xml,
 )
+from hawkfish_plugin.drivers.libvirt.looked import Looked
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 
 LOG = logging.getLogger(__name__)
@@ -56,12 +59,13 @@ class Volumes(NamedTuple):
 
     *unread* is why a pool, a folder or a file, by its name or its path, could
     not be looked at; ``POOLS``, where libvirt does not even tell which pools
-    there are.
+    there are.  *looked* is what else was told of the files of a folder.
     """
 
     found: dict[Place, Backed]
     unread: dict[str, exceptions.HawkFishError]
     active: frozenset[str] = frozenset()
+    looked: Looked | None = None
 
 
 def of_all(
@@ -79,12 +83,15 @@ def of_all(
     all_of = Volumes({}, {}, frozenset())
     active, seen = _active(storage, all_of, former), set[str]()
     for folder in folders:
+        asked = time.monotonic()
         look = functools.partial(_of_folder, storage, folder, known)
         found = _look(folder, functools.partial(storage.look, folder, look))
         if found is not None:
             _add(all_of, found, folder, former)
             if not found.unread:
                 seen |= found.active
+            if found.looked:
+                storage.learn(folder, found.looked, asked)
     for name in active.keys() - seen:
         look = functools.partial(_of_pool, storage, active[name], name, known)
         found = _look(name, functools.partial(storage.ask, name, look))
@@ -149,7 +156,10 @@ def _of_folder(
     # Raises where another process has stopped it meanwhile.
     pool.numOfVolumes()
     theirs = pools.active_over(storage.connection, folder)
-    return found and _with_those_of(found, theirs)
+    if found is None or found.looked is None:
+        return found
+    looked = dataclasses.replace(found.looked, space=pools.space(pool))
+    return _with_those_of(found._replace(looked=looked), theirs)
 
 
 def _with_those_of(
@@ -165,7 +175,7 @@ def _with_those_of(
         return found
     name = pool.name()
     theirs = {(name, place[1]): v for place, v in found.found.items()}
-    return Volumes(found.found | theirs, found.unread, frozenset([name]))
+    return found._replace(found=found.found | theirs, active=frozenset([name]))
 
 
 def _of_pool(
@@ -174,17 +184,18 @@ def _of_pool(
     where: str,
     known: Mapping[Place, Backed],
 ) -> Volumes | None:
-    found = Volumes({}, {})
     try:
         listed = volumes.all_in(pool)
     except libvirt.libvirtError as exc:
         if exc.get_error_code() not in _STOPPED:
             raise
         return None
+    texts = dict[str, str]()
+    found = Volumes({}, {}, looked=Looked(frozenset(listed), texts))
     for name, volume in listed.items():
         place = where, name
         try:
-            seen = known.get(place) or _read(volume)
+            seen = known.get(place) or _read(name, volume, texts)
         except libvirt.libvirtError as exc:
             errors.raise_if_lost(storage.connection, exc)
             if not volumes.is_gone(exc):
@@ -197,10 +208,15 @@ def _of_pool(
     return found
 
 
-def _read(volume: libvirt.virStorageVol) -> Backed | None:
-    root = volumes.describe(volume)
-    if root is None:
+def _read(
+    name: str, volume: libvirt.virStorageVol, texts: dict[str, str]
+) -> Backed | None:
+    """What tells the volume *name*; its XML is added to *texts*."""
+    text = volumes.text(volume)
+    if text is None:
         return None
+    texts[name] = text
+    root = xml.parse(text)
     path = volumes.path(root)
     return Backed(
         path,

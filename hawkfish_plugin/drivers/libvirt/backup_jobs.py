@@ -71,7 +71,7 @@ def files_of_job(domain: Domain) -> list[str] | None:
 
 def check_free(domain: Domain) -> None:
     """Raise BackupJobActive, for which libvirt would wait half a minute."""
-    if domain.is_active:
+    if domain.was_active:
         files = files_of_job(domain)
         if files is not None:
             raise exceptions.BackupJobActive(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import libvirt
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.drivers.libvirt import errors, pools, volumes
+from hawkfish_plugin.drivers.libvirt import errors, pools, volumes, xml
 
 
 class Found(NamedTuple):
@@ -44,12 +44,16 @@ def walk(
                 others.append(path)
                 continue
             is_there, below = entered.look(path)
-            # What is on the network has no path.
-            if below and not posixpath.isabs(below):
-                below = None
             found[path] = Found(is_there, below)
             pending += [below] if below else []
     return found, others
+
+
+def backing_file(described: xml.Element) -> str | None:
+    """What a volume names that has this XML; None where it has no path."""
+    below = volumes.backing_file(described)
+    # What is on the network has none.
+    return below if below and posixpath.isabs(below) else None
 
 
 class _Folder(contextlib.ExitStack):
@@ -81,9 +85,7 @@ class _Folder(contextlib.ExitStack):
         if volume is None:
             return False, None
         described = volumes.describe(volume)
-        if described is None:
-            return True, None
-        return True, volumes.backing_file(described)
+        return True, None if described is None else backing_file(described)
 
     def _enter(self) -> None:
         if self._entered:

@@ -21,7 +21,6 @@ from hawkfish_plugin.drivers.libvirt import (
     delete,
     firmware,
     leftovers,
-    parsed,
     plan,
     revert,
     revert_plan,
@@ -176,7 +175,7 @@ class Changes(Safety):
 
     def _find_firmware(self, domain: Domain, name: str) -> None:
         """Let the copies of the firmware's state be where they belong."""
-        copies = parsed.parse(snapshots.describe(domain, name)).copies
+        copies = snapshots.read(domain, name).copies
         if not copies:
             return
         files = xml.files(domain.definition())

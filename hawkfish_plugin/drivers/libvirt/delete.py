@@ -62,7 +62,7 @@ def check(domain: Domain, name: str, forced: bool, ledger: Ledger) -> None:
 
 
 def _check_system(domain: Domain, name: str) -> parsed.ParsedSnapshot:
-    snapshot = parsed.parse(snapshots.describe(domain, name))
+    snapshot = snapshots.read(domain, name)
     domain.check_no_managed_save()
     if domain.is_paused:
         raise exceptions.SystemPaused(domain.name)
@@ -77,7 +77,7 @@ def _check_merges(domain: Domain, planned: layers.Plan, again: bool) -> None:
     storage = domain.host.storage
     merges = [(merge.base, merge.top) for merge in planned.merges]
     space.check(space.for_delete(storage, merges))
-    for merge in planned.merges if domain.is_active and not again else ():
+    for merge in planned.merges if domain.was_active and not again else ():
         if domain.block_job(merge.target):
             raise exceptions.BlockJobActive(merge.target)
 
@@ -174,7 +174,8 @@ class Deletes:
             former=_together(noted.former, former, merged),
             losses=noted.losses if noted.merging else 0,
         )
-        context.step('prepare', journal)
+        # Where anything is to be merged, that is noted before all else.
+        context.step('prepare', journal, durable=not planned.merges)
         if context.cancelled:
             raise exceptions.OperationCancelled(contract.DELETE)
         if planned.merges:

@@ -187,12 +187,11 @@ def remove_files(domain: Domain, context: contract.TaskContext) -> None:
     journal = context.recall(DeleteJournal)
     host = domain.host
     with host.moments.within():
-        removals = (
-            leftovers.removal(host, journal.files, context),
-            leftovers.discarding(domain, journal.overlays, context),
-        )
-    for remove in removals:
-        remove()
+        # This look tells what the definitions are, too.
+        discard = leftovers.discarding(domain, journal.overlays, context)
+        remove = leftovers.removal(host, journal.files, context)
+    remove()
+    discard()
     # A revert does it again.
     with contextlib.suppress(
         libvirt.libvirtError, exceptions.SnapshotNotFound

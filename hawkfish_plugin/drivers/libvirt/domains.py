@@ -122,6 +122,11 @@ class Domain:
     def is_active(self) -> bool:
         return bool(self.handle.isActive())
 
+    @property
+    def was_active(self) -> bool:
+        """The same, as of this decision; not for who changes it then."""
+        return self.once('active', lambda: self.is_active)
+
     # libvirt-python's annotations are wrong for all that is no plain value.
     def state(self) -> tuple[int, int]:
         """The virDomainState, and the reason for it."""
@@ -313,8 +318,11 @@ def find_any(host: Host, identity: str) -> Domain:
 def all_of(host: Host, flags: int = 0) -> Sequence[Domain]:
     """Every domain of *host*; see virConnectListAllDomains for *flags*."""
     # libvirt waits for each of them that somebody starts at this moment.
-    found = host.ask(
-        'all systems', lambda: host.connection.listAllDomains(flags)
+    found = host.moments.once(
+        ('all systems', host.connection, flags),
+        lambda: host.ask(
+            'all systems', lambda: host.connection.listAllDomains(flags)
+        ),
     )
     return [Domain(host, handle) for handle in found]
 

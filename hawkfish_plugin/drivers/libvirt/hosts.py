@@ -8,6 +8,7 @@ is able to do.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -165,7 +166,7 @@ class Host:
         """Raise *error* again where it came of a connection that is lost."""
         errors.raise_if_lost(self.connection, error)
 
-    @property
+    @functools.cached_property
     def version_number(self) -> int:
         """As libvirt counts: 11_003_000 is 11.3.0."""
         return self.connection.getLibVersion()

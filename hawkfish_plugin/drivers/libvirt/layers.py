@@ -370,7 +370,7 @@ def _files(
         for disk in s.disks
         if (path := storage.file_of(disk))
     }
-    if not domain.is_active:
+    if not domain.was_active:
         # libvirt may have noted none, or another one than there is.
         below = storage.backing(
             captured.union(*(chain[:1] for chain in chains.values()))

@@ -155,9 +155,10 @@ class Ledger:
     ) -> tuple[HostFiles, list[Found]]:
         """All others that are backed by a file of *wanted*."""
         seen, uuid = [*seen], domain.uuid
+        # A look tells what the definitions are, too.
+        files = self.files(domain.host, wanted, freshness)
         own = wanted | definitions.files_of(domain)
         own = own.union(*(s.files for s in seen))
-        files = self.files(domain.host, wanted, freshness)
         if freshness != contract.Freshness.CACHED:
             files.check_known(uuid)
         found, loose = files.dependents(uuid, own, wanted)

@@ -66,13 +66,14 @@ class Snapshots(Part):
         ):
             current = snapshots.current(domain)
             seen = snapshots.read_all(domain)
-            written = snapshots.written(domain, seen)
-            records = snapshots.records(seen, current, written)
             disks = {
                 s.record.name: sizes.disk_files(domain.host, s) for s in seen
             }
-            # The freshest look first: it will do for the others.
+            # The freshest look first: it will do for the others, and tells
+            # what the definition is.
             dependents = self._find_dependents(domain, seen, disks, freshness)
+            written = snapshots.written(domain, seen)
+            records = snapshots.records(seen, current, written)
             return contract.Inventory(
                 records,
                 self._measure(domain, seen, records, disks),

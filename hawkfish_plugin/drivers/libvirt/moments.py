@@ -64,6 +64,10 @@ class Moments:
         decision = _Decision(time.monotonic())
         with self._deciding(decision):
             yield
+        # Whoever looks anew in the middle of a decision knows better.
+        if self._here.decision:
+            self._here.decision.answers |= decision.answers
+            self._here.decision.files |= decision.files
         handed = _Decision(decision.began, files=decision.files)
         with self._lock:
             self._forget_old()
@@ -125,15 +129,40 @@ class Moments:
             return ask()
         answers = decision.files if of_files else decision.answers
         asked, answer = answers.get(question, (0.0, None))
-        now = time.monotonic()
-        if asked < max(self.since, now - _ANSWER_SECONDS):
-            asked, answer = now, ask()
+        if not self._holds(asked):
+            asked, answer = time.monotonic(), ask()
             answers[question] = asked, answer
         return cast(T, answer)
+
+    def _holds(self, asked: float) -> bool:
+        """Whether an answer that was *asked* for then still does."""
+        return asked >= max(self.since, time.monotonic() - _ANSWER_SECONDS)
+
+    def note(self, question: Hashable, answer: object, asked: float) -> None:
+        """
+        Remember what was told of files beside what was *asked*, at that time.
+
+        For ``noted``, as long as an answer holds.
+        """
+        if self._decision:
+            self._decision.files[question] = asked, answer
+
+    def noted(self, question: Hashable, kind: type[T]) -> T | None:
+        """The answer that was noted, and still holds; it is of *kind*."""
+        decision = self._decision
+        if decision is None:
+            return None
+        asked, answer = decision.files.get(question, (0.0, None))
+        holds = isinstance(answer, kind) and self._holds(asked)
+        return answer if holds else None
 
     def changing(self) -> None:
         """Something is about to be changed, or was: no look of before does."""
         self._here.changed = self._changed = time.monotonic()
+        # Those of a host of many files take space, and a merge may take long.
+        if self._here.decision:
+            self._here.decision.answers.clear()
+            self._here.decision.files.clear()
 
     @property
     def since(self) -> float:

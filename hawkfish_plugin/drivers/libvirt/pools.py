@@ -103,6 +103,12 @@ def active_over(
     return None if _is_ours(pool) else pool
 
 
+def space(pool: libvirt.virStoragePool) -> tuple[int, int]:
+    """The capacity and the free bytes of the file system of *pool*."""
+    found = pool.info()
+    return int(found[1]), int(found[3])
+
+
 def folder_of(connection: libvirt.virConnect, name: str) -> str | None:
     """The folder of the pool *name*, active or not; None without one."""
     try:

@@ -76,6 +76,14 @@ def read_all(domain: Domain) -> list[parsed.ParsedSnapshot]:
     return [domain.host.parsed.read(text) for text in texts(domain)]
 
 
+def read(domain: Domain, name: str) -> parsed.ParsedSnapshot:
+    """The same of the snapshot *name*; raises SnapshotNotFound."""
+    for snapshot in read_all(domain):
+        if snapshot.record.name == name:
+            return snapshot
+    raise exceptions.SnapshotNotFound(name)
+
+
 def current(domain: Domain) -> str | None:
     """The name of the current snapshot, which the domain grows from."""
     return domain.once('current snapshot', lambda: _current(domain))
@@ -100,13 +108,14 @@ def written(domain: Domain, seen: Sequence[parsed.ParsedSnapshot]) -> set[str]:
 
     That is so where somebody has started it with an old definition.
     """
-    if not any(s.disks for s in seen) or not domain.is_active:
+    if not any(s.disks for s in seen) or not domain.was_active:
         return set()
     with contextlib.suppress(exceptions.NotAnswering, libvirt.libvirtError):
         # libvirt lists a snapshot before it has captured anything.  Where no
         # job goes on after the list, the next look is at what came of it.
         if _written(domain, seen) and not domain.has_job:
-            return _written(domain, seen)
+            with domain.host.moments.at_one_time():
+                return _written(domain, seen)
     return set()
 
 

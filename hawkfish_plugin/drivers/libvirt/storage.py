@@ -18,7 +18,7 @@ import functools
 import posixpath
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import libvirt
 
@@ -33,8 +33,9 @@ from hawkfish_plugin.drivers.libvirt import (
     volumes,
     xml,
 )
-from hawkfish_plugin.drivers.libvirt.chains import Found, walk
+from hawkfish_plugin.drivers.libvirt.chains import Found, backing_file, walk
 from hawkfish_plugin.drivers.libvirt.deadlines import Deadlines
+from hawkfish_plugin.drivers.libvirt.looked import Looked, Seen
 from hawkfish_plugin.drivers.libvirt.moments import Moments
 
 T = TypeVar('T')
@@ -134,14 +135,31 @@ class Storage:
 
         What cannot be found out counts as being there.
         """
+        folder, name = posixpath.split(path)
+        looked = self._looked(folder)
+        if looked:
+            return name in looked.names
         return self._seen(path).is_there
 
-    def _seen(self, path: str) -> '_Seen':
-        return self._moments.once(
+    def _seen(self, path: str) -> Seen:
+        return self._told(path) or self._moments.once(
             ('file', path), lambda: self._see(path), of_files=True
         )
 
-    def _see(self, path: str) -> '_Seen':
+    def learn(self, folder: str, looked: Looked, asked: float) -> None:
+        """Remember what a look into *folder* has told, *asked* for then."""
+        self._moments.note(('looked', folder), looked, asked)
+
+    def _looked(self, folder: str) -> Looked | None:
+        return self._moments.noted(('looked', folder), Looked)
+
+    def _told(self, path: str) -> Seen | None:
+        """What a look into its folder has told, in this decision."""
+        folder, name = posixpath.split(path)
+        looked = self._looked(folder)
+        return None if looked is None else looked.of(name)
+
+    def _see(self, path: str) -> Seen:
         try:
             return self._with(path, _seen)
         except exceptions.FolderUnreadable:
@@ -149,7 +167,7 @@ class Storage:
                 posixpath.dirname(path),
                 lambda: pools.is_there(self.connection, path),
             )
-            return _Seen(is_there)
+            return Seen(is_there)
 
     def is_one_file(self, one: str, other: str) -> bool:
         """Whether two paths are of one file, as far as can be found out."""
@@ -478,10 +496,11 @@ class Storage:
         )
         pending, seen = list(paths), dict[str, Found]()
         while pending:
-            if pending[0] in known:
+            told = known.get(pending[0]) or self._link(pending[0])
+            if told:
                 path = pending.pop(0)
-                seen[path] = known[path]
-                base = known[path].below
+                seen[path] = told
+                base = told.below
                 pending += [base] if base and base not in seen else []
                 continue
             folder = posixpath.dirname(pending[0])
@@ -496,46 +515,50 @@ class Storage:
             pending += [p for p in below if p not in seen]
         return seen
 
+    def _link(self, path: str) -> Found | None:
+        """A link of a chain, as ``_told``."""
+        told = self._told(path)
+        if told is None:
+            return None
+        described = told.described
+        below = None if described is None else backing_file(described)
+        return Found(told.is_there, below)
+
     def file_system(self, folder: str) -> tuple[int, int]:
         """
         The capacity and the free bytes of the file system of *folder*.
 
         None of either without it.
         """
-        return self._moments.once(
-            ('space', folder),
-            lambda: self._file_system(folder),
-            of_files=True,
+        looked = self._looked(folder)
+        return (
+            looked.space
+            if looked
+            else self._moments.once(
+                ('space', folder),
+                lambda: self._file_system(folder),
+                of_files=True,
+            )
         )
 
     def _file_system(self, folder: str) -> tuple[int, int]:
         try:
-            return self.look(folder, lambda p: _space(p) if p else (0, 0))
+            return self.look(
+                folder, lambda pool: pools.space(pool) if pool else (0, 0)
+            )
         except exceptions.FolderUnreadable:
             return self.ask(folder, lambda: self._space_within(folder))
 
     def _space_within(self, folder: str) -> tuple[int, int]:
         own = filenames.own_folder(folder)
         with pools.over_own(self.connection, own) as pool:
-            return _space(pool)
+            return pools.space(pool)
 
 
-def _space(pool: libvirt.virStoragePool) -> tuple[int, int]:
-    found = pool.info()
-    return int(found[1]), int(found[3])
-
-
-class _Seen(NamedTuple):
-    """Whether a file is there, and its XML as far as it can be read."""
-
-    is_there: bool
-    described: xml.Element | None = None
-
-
-def _seen(volume: libvirt.virStorageVol | None) -> _Seen:
+def _seen(volume: libvirt.virStorageVol | None) -> Seen:
     if volume is None:
-        return _Seen(False)
-    return _Seen(True, volumes.describe(volume))
+        return Seen(False)
+    return Seen(True, volumes.text(volume))
 
 
 def _names(pool: libvirt.virStoragePool) -> list[str]:

@@ -94,15 +94,21 @@ def file_size(volume: libvirt.virStorageVol) -> int:
     return int(cast(list[int], volume.infoFlags(flag))[2])
 
 
-def describe(volume: libvirt.virStorageVol) -> xml.Element | None:
+def text(volume: libvirt.virStorageVol) -> str | None:
     """
     Its XML, as libvirt finds the file now; None where it cannot be read.
 
     Raises where it is gone.
     """
     with contextlib.suppress(UnicodeDecodeError):
-        return xml.parse(volume.XMLDesc())
+        return volume.XMLDesc()
     return None
+
+
+def describe(volume: libvirt.virStorageVol) -> xml.Element | None:
+    """The same, parsed."""
+    found = text(volume)
+    return None if found is None else xml.parse(found)
 
 
 def path(described: xml.Element) -> str:

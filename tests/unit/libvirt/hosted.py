@@ -170,6 +170,9 @@ class Pool:
     def numOfVolumes(self):
         return len(self._look()[1])
 
+    def info(self):
+        return [libvirt.VIR_STORAGE_POOL_RUNNING, 2**40, 2**30, 2**40 - 2**30]
+
     def storageVolLookupByName(self, name):
         folder, names = self._look()
         if name not in names:

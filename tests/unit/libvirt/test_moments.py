@@ -97,6 +97,56 @@ def test_a_part_of_a_decision():
             assert asked(moments)
 
 
+def test_what_a_part_has_asked_is_known_from_then_on():
+    """It is newer than what was asked before it began."""
+    moments = Moments()
+    with moments.at_one_time():
+        assert moments.once('q', lambda: 'before') == 'before'
+        with moments.at_one_time():
+            moments.once('q', lambda: 'within')
+            asked(moments, 'file', of_files=True)
+        assert moments.once('q', lambda: 'after') == 'within'
+        assert not asked(moments, 'file', of_files=True)
+
+
+def test_what_a_part_has_asked_before_it_changed_something():
+    moments = Moments()
+    with moments.at_one_time():
+        with moments.at_one_time():
+            asked(moments)
+            moments.changing()
+        assert asked(moments)
+
+
+def test_what_was_told_beside_an_answer(monkeypatch):
+    """For as long as an answer, from the time when that was asked for."""
+    moments, now = Moments(), time.monotonic()
+    moments.note('folder', 'outside', now)
+    with moments.at_one_time():
+        assert moments.noted('folder', str) is None
+        moments.note('folder', 'told', time.monotonic())
+        assert moments.noted('folder', str) == 'told'
+        assert moments.noted('folder', int) is None
+        moments.note('folder', 'before it began', now)
+        assert moments.noted('folder', str) is None
+        moments.note('folder', 'told', time.monotonic())
+        monkeypatch.setattr(module, '_ANSWER_SECONDS', 0.0)
+        assert moments.noted('folder', str) is None
+
+
+@pytest.mark.parametrize('elsewhere', [False, True])
+def test_what_was_told_before_a_change(elsewhere):
+    """By whatever thread the change is made."""
+    moments = Moments()
+    with moments.at_one_time():
+        moments.note('folder', 'told', time.monotonic())
+        if elsewhere:
+            by_another_thread(moments.changing)
+        else:
+            moments.changing()
+        assert moments.noted('folder', str) is None
+
+
 def decide(moments, change=lambda: None):
     """A request about the system 'a', after which *change* is made."""
     with moments.at_one_time('a'):
