@@ -6,10 +6,8 @@ Long, as it is a whole resource, and each byte of its bundle.
 """
 
 import contextlib
-import hashlib
 import io
 import itertools
-import json
 import sys
 import tarfile
 import threading
@@ -17,11 +15,13 @@ import threading
 import pytest
 import requests
 
-from hawkfish_plugin import client, exceptions, export_catalogue
+from hawkfish_plugin import client, exceptions, sending
+from hawkfish_plugin.bundles import checksums
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.exports import Owner
+from tests import tars
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -82,26 +82,21 @@ def test_a_bundle_is_a_tar_that_describes_itself(emulator, bundle):
     """The manifest comes first, and all that it lists follows unharmed."""
     export, content = bundle
 
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        names = tar.getnames()
-        manifest = json.load(tar.extractfile('manifest.json'))
-        (system,) = manifest['Systems']
-        for member in system['Members']:
-            data = tar.extractfile(member['Name']).read()
-            assert len(data) == member['Size']
-            assert hashlib.sha256(data).hexdigest() == member['SHA256']
+    manifest, files = tars.unpacked(content)
+    (system,) = manifest['Systems']
+    tars.check(system['Members'], files)
 
-    assert names == [
-        'manifest.json',
+    assert [*files] == [
         *(member['Name'] for member in system['Members']),
+        'checksums.json',
     ]
-    assert (manifest['Format'], manifest['Version']) == ('HawkFishBundle', 1)
+    assert (manifest['Format'], manifest['Version']) == ('HawkFishBundle', 3)
     assert (system['Name'], system['UUID']) == ('fake', emulator.system)
     assert system['Snapshot']['Name'] == 'a'
     assert system['Snapshot']['Description'] == 'words'
     assert export['SizeBytes'] == len(content)
-    assert {m['Name']: m['SHA256'] for m in system['Members']} == {
-        f['Path']: f['SHA256'] for f in export['Files']
+    assert {m['Name']: m.get('SHA256') for m in system['Members']} == {
+        f['Path']: f.get('SHA256') for f in export['Files']
     }
 
 
@@ -165,6 +160,78 @@ def test_the_ranges_of_a_bundle_make_the_bundle(emulator, bundle):
     ]
 
     assert b''.join(parts) == content
+
+
+@pytest.fixture
+def reads(emulator, monkeypatch):
+    """The bytes of each read of a disk, whose checksums have small parts."""
+    read, seen = emulator.driver.read_staged, []
+
+    def note(folder, name, offset, length):
+        if name == 'vda.qcow2':
+            seen.append(length)
+        return read(folder, name, offset, length)
+
+    monkeypatch.setattr(emulator.driver, 'read_staged', note)
+    monkeypatch.setattr(sending, '_WINDOW_BYTES', 2**14)
+    for module in (checksums, tars):
+        monkeypatch.setattr(module, 'PART_BYTES', 2**16)
+    return seen
+
+
+def disk_of(content):
+    return tars.unpacked(content)[1]['disks/vda.qcow2']
+
+
+def test_each_byte_is_read_once(emulator, reads):
+    """By the first one; the checksums are known to whoever follows."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+
+    content = fetch(emulator, export).content
+
+    manifest, files = tars.unpacked(content)
+    tars.check(manifest['Systems'][0]['Members'], files)
+    assert sum(reads) == len(disk_of(content))
+    reads.clear()
+    assert (
+        fetch(emulator, export, Range='bytes=-1500').content
+        == (content[-1500:])
+    )
+    assert not reads
+
+
+def test_the_end_is_fetched_first(emulator, reads):
+    """What its checksums are of is read for them, and but once."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+
+    ends = [
+        fetch(emulator, export, Range='bytes=-1500').content for _ in range(2)
+    ]
+
+    size = sum(reads)
+    content = fetch(emulator, export).content
+    assert ends == [content[-1500:]] * 2
+    assert size == len(disk_of(content))
+
+
+def test_a_part_that_broke_is_read_again(emulator, reads):
+    """And no other, wherever the next download begins."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+    half = export['SizeBytes'] // 2 + 5000
+
+    with requests.get(
+        emulator.url + export['DataURI'],
+        headers={'Range': f'bytes=0-{half - 1}'},
+    ) as answer:
+        first = answer.content
+    content = first + fetch(emulator, export, Range=f'bytes={half}-').content
+
+    manifest, files = tars.unpacked(content)
+    tars.check(manifest['Systems'][0]['Members'], files)
+    assert sum(reads) <= len(disk_of(content)) + 2**16
 
 
 def test_a_range_beyond_the_end_is_refused(emulator, bundle):
@@ -262,8 +329,10 @@ def test_two_exports_of_one_snapshot(emulator):
 
     assert len(emulator.driver.staged()) == 2
     assert len({one['@odata.id'] for one in made}) == 2
-    sums = [[f['SHA256'] for f in one['Files']] for one in made]
-    assert sums[0] == sums[1]
+    first, second = (
+        tars.unpacked(fetch(emulator, one).content) for one in made
+    )
+    assert first[1] == second[1]
 
 
 def test_nothing_of_the_chain_goes_while_it_is_staged(emulator):
@@ -392,16 +461,16 @@ def hawkfish(emulator, capfdbinary):
 
 @pytest.fixture
 def breaking(emulator, monkeypatch):
-    """Every download breaks, again and again, until it is whole."""
+    """A download breaks again and again until it is whole."""
     read = emulator.driver.read_staged
     places = itertools.count()
 
     def break_sometimes(folder, name, offset, length):
-        if name == 'vda.qcow2' and next(places) % 2:
+        if name == 'vda.qcow2' and next(places) in (1, 3, 5, 7):
             raise exceptions.HypervisorUnavailable('fake', 'it is away')
         return read(folder, name, offset, min(length, 100_000))
 
-    monkeypatch.setattr(export_catalogue, '_WINDOW_BYTES', 100_000)
+    monkeypatch.setattr(sending, '_WINDOW_BYTES', 100_000)
     monkeypatch.setattr(exports, 'PAUSE', 0.01)
     monkeypatch.setattr(emulator.driver, 'read_staged', break_sometimes)
 
