@@ -14,12 +14,14 @@ import threading
 
 import pytest
 import requests
+import zstandard
 
 from hawkfish_plugin import client, exceptions, sending
 from hawkfish_plugin.bundles import checksums
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.exports import Owner
 from tests import tars
 from tests.served import message_ids
@@ -505,6 +507,76 @@ def test_the_command_writes_to_a_pipe(emulator, hawkfish, monkeypatch):
     assert status == 0
     assert whole(written.getvalue())
     assert not listed(emulator)
+
+
+def test_a_compressed_bundle_is_imported_as_it_is(
+    emulator, hawkfish, tmp_path, breaking
+):
+    """It is smaller, and the download goes on where it broke here too."""
+    emulator.created(Name='a')
+    path = tmp_path / 'lab.tar.zst'
+    export = exported(emulator)
+
+    status, _, err = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '--compress', '-o', path)
+    )
+
+    assert status == 0, err
+    packed = path.read_bytes()
+    content = zstandard.decompress(packed)
+    assert len(packed) < len(content) == export['SizeBytes']
+    assert whole(content)
+    status, _, err = hawkfish('system', 'import', path, '--name', 'again')
+    assert status == 0, err
+    made = emulator.driver.resolve('again')
+    internals.remove_fake_system(emulator.app.systems, made.uuid)
+    emulator.driver.remove_files(list(emulator.driver.received()))
+
+
+def test_a_compressed_bundle_in_a_pipe(emulator, hawkfish, monkeypatch):
+    """It is compressed as well."""
+    emulator.created(Name='a')
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(written))
+
+    status, _, _ = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '--compress', '-o', '-')
+    )
+    sys.stdout.flush()
+
+    assert status == 0
+    assert whole(zstandard.decompress(written.getvalue()))
+
+
+def of_a_pipe(content):
+    writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return writer.compress(content) + writer.flush()
+
+
+@pytest.mark.parametrize(
+    'change, said',
+    [
+        (of_a_pipe, 'without its size'),
+        (lambda c: zstandard.compress(c)[:5], 'damaged'),
+        (lambda c: zstandard.compress(c)[:-2000], 'ends too early'),
+        (lambda c: zstandard.compress(c)[:100] + b'!' * 5000, 'damaged'),
+        (lambda c: zstandard.compress(bytes(2**28)), 'no tar'),
+        (lambda c: zstandard.compress(c + bytes(2**28)), 'more than its'),
+    ],
+)
+def test_a_compressed_bundle_that_is_none(
+    emulator, hawkfish, bundle, tmp_path, change, said
+):
+    """It is told as that, and nothing is made."""
+    path = tmp_path / 'lab.tar.zst'
+    path.write_bytes(change(bundle[1]))
+    before = {*emulator.driver.received()}
+
+    status, _, err = hawkfish('system', 'import', path, '--name', 'never')
+
+    assert status == 1
+    assert said in ' '.join(err.decode().split())
+    assert {*emulator.driver.received()} == before
 
 
 def test_a_download_goes_on_where_it_broke(
