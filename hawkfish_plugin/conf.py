@@ -325,8 +325,9 @@ backup_opts: list[cfg.Opt] = [
         min=1,
         max=1000,
         help='Maximum number of bundles that each process of the web server '
-        'sends or receives at the same time. Each occupies a thread: with '
-        'few threads (see web_threads) it is one of eight at most.',
+        'sends or receives at the same time. Each occupies a thread, and one '
+        'that is sent up to 24 MiB of memory: with few threads (see '
+        'web_threads) it is one of eight at most.',
     ),
 ]
 

@@ -369,6 +369,16 @@ MIGRATIONS = (
         PRIMARY KEY (path, base)
     );
     """,
+    # The SHA-256 of each part of a staged file that was sent.
+    """
+    CREATE TABLE export_parts (
+        export INTEGER NOT NULL REFERENCES exports (id) ON DELETE CASCADE,
+        file TEXT NOT NULL,
+        begin INTEGER NOT NULL,
+        sha256 BLOB NOT NULL,
+        PRIMARY KEY (export, file, begin)
+    );
+    """,
 )
 
 

@@ -2,7 +2,8 @@
 """
 Exports as their users see them: list, get, read, delete.
 
-Owns the end of each: by a delete, or when its time has come.
+Owns the end of each: by a delete, or when its time has come; ``sending`` owns
+how one is read.
 """
 
 import logging
@@ -10,15 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.bundles.archive import Archive
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.exporting import Exports as ExportsBundles
 from hawkfish_plugin.exports import Export, Exports, Owner
+from hawkfish_plugin.sending import Sending
 
 LOG = logging.getLogger(__name__)
 
-# What is read at once, and held in memory while the client takes it.
-_WINDOW_BYTES = 4 * 2**20
 # How long one whose files cannot be removed is left alone.
 _PATIENCE_SECONDS = 60.0
 
@@ -46,16 +45,7 @@ class ExportCatalogue:
         Nothing of the hypervisor is held between two parts.
         """
         driver = bundling(self._driver)
-        for piece in Archive(export.bundle).pieces(begin, end):
-            if piece.member is None:
-                yield piece.data[piece.offset : piece.offset + piece.length]
-                continue
-            name = piece.member.name.rpartition('/')[2]
-            folder = export.folders[export.bundle.owner(piece.member)]
-            last = piece.offset + piece.length
-            for offset in range(piece.offset, last, _WINDOW_BYTES):
-                length = min(_WINDOW_BYTES, last - offset)
-                yield driver.read_staged(folder, name, offset, length)
+        return Sending(driver, self._table, export).parts(begin, end)
 
     def delete(self, export: Export) -> None:
         """Remove its files, and forget it; what fails is done later."""

@@ -2,15 +2,16 @@
 """
 The table of exports.
 
-Owns the table ``exports`` and its SQL: which folders of the hypervisor's host
-hold a snapshot of a system or of a group that can be fetched as a bundle, what
-is in each, and until when it is kept.
+Owns the tables ``exports`` and ``export_parts`` and their SQL: which folders
+of the hypervisor's host hold a snapshot of a system or of a group that can be
+fetched as a bundle, what is in each, and until when it is kept; and what is
+known of the checksums of its files.
 """
 
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.bundles import manifest
@@ -42,6 +43,10 @@ class Export:
     bundle: Bundle
     expires: float
     deleting: bool
+
+
+Part = tuple[str, int]
+"""A part of a file of a bundle: the name of that, and where it begins"""
 
 
 class Exports:
@@ -121,6 +126,22 @@ class Exports:
                 'SELECT * FROM exports WHERE expires <= ? OR deleting', now
             )
         ]
+
+    def digests(self, export_id: int) -> Mapping[Part, bytes]:
+        """The SHA-256 of the parts that were read of it so far."""
+        rows = self._db.query(
+            'SELECT * FROM export_parts WHERE export = ?', export_id
+        )
+        return {(row['file'], row['begin']): row['sha256'] for row in rows}
+
+    def note_digest(self, export_id: int, part: Part, digest: bytes) -> None:
+        """Let it be known, unless the export is gone by now."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'INSERT OR IGNORE INTO export_parts SELECT id, ?, ?, ? '
+                'FROM exports WHERE id = ?',
+                (*part, digest, export_id),
+            )
 
     def begin_delete(self, export_id: int) -> None:
         """Let nobody fetch it any more."""

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles as tests take them apart and put them together again."""
 
+import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, cast
 
-MANIFEST = 'manifest.json'
+MANIFEST, CHECKSUMS = 'manifest.json', 'checksums.json'
+# As the documentation of the format has it.
+PART_BYTES = 64 * 2**20
 
 
 def unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -18,6 +21,30 @@ def unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
             for name in tar.getnames()
         }
     return json.loads(files.pop(MANIFEST)), files
+
+
+def check(
+    members: Iterable[Mapping[str, Any]], files: Mapping[str, bytes]
+) -> None:
+    """Assert that each of *members* is in *files* as it is said to be."""
+    late = json.loads(files.get(CHECKSUMS, b'{}'))
+    for member in members:
+        data = files[member['Name']]
+        assert len(data) == member['Size']
+        if 'SHA256' in member:
+            assert hashlib.sha256(data).hexdigest() == member['SHA256']
+        else:
+            assert parted(data) == late.pop(member['Name'])
+    assert not late
+
+
+def parted(data: bytes) -> str:
+    """The checksum that follows the files of a bundle."""
+    digests = [
+        hashlib.sha256(data[begin : begin + PART_BYTES]).digest()
+        for begin in range(0, len(data), PART_BYTES)
+    ]
+    return hashlib.sha256(b''.join(digests)).hexdigest()
 
 
 def packed(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:

@@ -4,14 +4,15 @@ The tar of a bundle.
 
 Owns where each byte of it comes from, so that any range of it can be made
 without the ones before: the headers depend on names and sizes alone, and a
-bundle is the same byte for byte each time.
+bundle is the same byte for byte each time.  Only the checksums at its end
+follow from what its files hold.
 """
 
 import dataclasses
 import tarfile
 from collections.abc import Iterator
 
-from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles import checksums, manifest
 from hawkfish_plugin.bundles.manifest import Bundle, Member
 
 BLOCK = tarfile.BLOCKSIZE
@@ -23,12 +24,13 @@ class Piece:
     """
     *length* bytes of a bundle, from *offset* on of what they are of.
 
-    That is the content of *member*, or *data* where that is None.
+    That is the content of *member*, or *data*, or if neither is given, what
+    ``checksums.render`` makes of those that are late.
     """
 
     offset: int
     length: int
-    data: bytes = b''
+    data: bytes | None = None
     member: Member | None = None
 
     def cut(self, begin: int, end: int) -> 'Piece':
@@ -64,6 +66,12 @@ def _pieces(described: Bundle) -> Iterator[Piece]:
         yield _data(_header(member.name, member.size, described.created))
         yield Piece(0, member.size, member=member)
         yield _data(_padding(member.size))
+    late = manifest.late(described.members)
+    if late:
+        size = checksums.size(late)
+        yield _data(_header(checksums.NAME, size, described.created))
+        yield Piece(0, size)
+        yield _data(_padding(size))
     yield _data(_END)
 
 

@@ -4,8 +4,10 @@ The manifest of a bundle: what is in it, what is not, and where it came from.
 
 Owns the format and its versions.  A bundle has systems, each of a snapshot
 with its members: version 1 has exactly one, and what needs no more is written
-as such; version 2 has those of a group, see ``Lab``.  A reader ignores what it
-does not know within a version, and refuses a newer version as a whole.
+as such; version 2 has those of a group, see ``Lab``.  In version 3, of either,
+the checksums of some members follow all of them, see ``late``.  A reader
+ignores what it does not know within a version, and refuses a newer version as
+a whole.
 """
 
 import dataclasses
@@ -18,11 +20,13 @@ from typing import Any
 from hawkfish_plugin.records import Record
 
 NAME = 'manifest.json'
-FORMAT, VERSION = 'HawkFishBundle', 2
-_ONE_SYSTEM, _GROUP = 1, 2
+FORMAT, VERSION = 'HawkFishBundle', 3
+_ONE_SYSTEM, _GROUP, LATE = 1, 2, 3
 
 DOMAIN, SNAPSHOT, DISK = 'Domain', 'Snapshot', 'Disk'
 FIRMWARE, MEMORY = 'Firmware', 'Memory'
+# Those whose checksums may be late.
+LARGE = DISK, MEMORY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +37,14 @@ class Member(Record):
     *name* is its path in the tar, whose last part no other member has.
     *role* is one of the constants above.  A disk has its *target*, its
     *format* and the *capacity* that the guest sees, in bytes; what is of the
-    firmware has its kind as *target*.
+    firmware has its kind as *target*.  *sha256* is None where it is late, see
+    ``late``.
     """
 
     name: str
     role: str
     size: int
-    sha256: str
+    sha256: str | None
     target: str | None = None
     format: str | None = None
     capacity: int | None = None
@@ -104,7 +109,7 @@ class Manifest:
 
     def dump(self) -> dict[str, Any]:
         """The manifest as JSON has it."""
-        return _dump(_ONE_SYSTEM, self)
+        return _dump(LATE if late(self.members) else _ONE_SYSTEM, self)
 
     def render(self) -> bytes:
         """The bytes of ``manifest.json``; the same each time."""
@@ -190,7 +195,8 @@ class Lab:
         }
 
     def dump(self) -> dict[str, Any]:
-        return {**_dump(_GROUP, *self.systems), 'Group': self.group}
+        version = LATE if late(self.members) else _GROUP
+        return {**_dump(version, *self.systems), 'Group': self.group}
 
     def render(self) -> bytes:
         return _render(self.dump())
@@ -207,8 +213,22 @@ Bundle = Manifest | Lab
 
 def load(found: Mapping[str, Any]) -> Bundle:
     """What ``dump`` of either gave."""
-    is_lab = found['Version'] >= _GROUP
-    return Lab.load(found) if is_lab else Manifest.load(found)
+    return Lab.load(found) if is_lab(found) else Manifest.load(found)
+
+
+def is_lab(found: Mapping[str, Any]) -> bool:
+    """Whether a manifest, as JSON has it, is that of a group."""
+    version = found['Version']
+    return bool(version == _GROUP or (version > _GROUP and 'Group' in found))
+
+
+def late(members: Sequence[Member]) -> Sequence[Member]:
+    """
+    Those of *members* whose checksums follow the last one, see ``checksums``.
+
+    To know them before the first byte is sent, all would be read twice.
+    """
+    return [one for one in members if one.sha256 is None]
 
 
 def _render(dumped: Mapping[str, Any]) -> bytes:
@@ -282,7 +302,7 @@ def _read_member(found: Mapping[str, Any]) -> Member:
         found['Name'],
         found['Role'],
         found['Size'],
-        found['SHA256'],
+        found.get('SHA256'),
         found.get('Target'),
         found.get('Format'),
         found.get('Capacity'),

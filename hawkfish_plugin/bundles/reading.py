@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles import checksums, manifest
 from hawkfish_plugin.bundles.archive import BLOCK
 from hawkfish_plugin.bundles.manifest import Bundle, Lab, Member
 
@@ -64,11 +64,7 @@ class Reader:
             raise _invalid('its manifest is too big')
         text = self._take(size)
         self._skip(-size % BLOCK)
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            raise _invalid('its manifest is not JSON') from None
-        checked = _checked(found)
+        checked = _checked(_json(text, 'its manifest is'))
         if sum(one.size for one in checked.members) > self._left:
             raise _invalid('it is shorter than its manifest says')
         return checked
@@ -80,24 +76,49 @@ class Reader:
         Each member that is *described*, with its content in parts.
 
         Those have to be taken; what is not as described raises BundleInvalid,
-        after the last part at the latest.
+        after the last member at the latest.
         """
+        sums = dict[str, str]()
         for member in described.members:
             if self._header(member.name) != member.size:
                 raise _invalid(f'{member.name} is not as big as it says')
-            yield member, self._content(member)
+            yield member, self._content(member, sums)
             self._skip(-member.size % BLOCK)
+        if sums:
+            self._check(sums)
         self._end()
 
-    def _content(self, member: Member) -> Iterator[bytes]:
-        left, digest = member.size, hashlib.sha256()
+    def _content(
+        self, member: Member, sums: dict[str, str]
+    ) -> Iterator[bytes]:
+        """The content of *member*; what cannot be checked yet is in *sums*."""
+        is_late = member.sha256 is None
+        digest = checksums.Parted() if is_late else hashlib.sha256()
+        left = member.size
         while left:
             part = self._take(min(left, PART_BYTES))
             digest.update(part)
             left -= len(part)
             yield part
-        if digest.hexdigest() != member.sha256:
-            raise _invalid(f'the checksum of {member.name} is wrong')
+        if is_late:
+            sums[member.name] = digest.hexdigest()
+        elif digest.hexdigest() != member.sha256:
+            raise _wrong(member.name)
+
+    def _check(self, sums: Mapping[str, str]) -> None:
+        """Take the checksums that are late, and compare them with *sums*."""
+        expected = checksums.render(sums)
+        size = self._header(checksums.NAME)
+        if size > _MANIFEST_BYTES:
+            raise _invalid('its checksums are too big')
+        text = self._take(size)
+        self._skip(-size % BLOCK)
+        if text == expected:
+            return
+        found = _json(text, 'its checksums are')
+        for name, checksum in sums.items():
+            if not isinstance(found, dict) or found.get(name) != checksum:
+                raise _wrong(name)
 
     def _header(self, wanted: str) -> int:
         """The size of the next member, which has to be the file *wanted*."""
@@ -162,6 +183,17 @@ def _invalid(reason: str) -> exceptions.HawkFishError:
     return exceptions.BundleInvalid(reason)
 
 
+def _wrong(name: str) -> exceptions.HawkFishError:
+    return _invalid(f'the checksum of {name} is wrong')
+
+
+def _json(text: bytes, what: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _invalid(f'{what} not JSON') from None
+
+
 def _checked(found: object) -> Bundle:
     """What *found* says, if all of it makes sense."""
     if not isinstance(found, dict) or found.get('Format') != manifest.FORMAT:
@@ -172,20 +204,20 @@ def _checked(found: object) -> Bundle:
     if version > manifest.VERSION:
         raise exceptions.BundleTooNew(version, manifest.VERSION)
     try:
-        _check_systems(found, version)
+        _check_systems(found)
         checked = manifest.load(found)
     except (KeyError, TypeError, IndexError, AttributeError):
         raise _invalid('its manifest is incomplete') from None
     for system in checked.systems:
-        check_members(system.members)
+        check_members(system.members, version >= manifest.LATE)
     if isinstance(checked, Lab):
         _check_lab(checked)
     return checked
 
 
-def _check_systems(found: Mapping[str, Any], version: int) -> None:
+def _check_systems(found: Mapping[str, Any]) -> None:
     systems = found['Systems']
-    most = 1 if version == 1 else _MOST_SYSTEMS
+    most = _MOST_SYSTEMS if manifest.is_lab(found) else 1
     if not isinstance(systems, list) or not 1 <= len(systems) <= most:
         raise _invalid('it does not have as many systems as it may')
     if type(found['Created']) is not int:
@@ -214,12 +246,18 @@ def _check_lab(lab: Lab) -> None:
             raise _invalid('it has one name twice')
 
 
-def check_members(members: Sequence[Member]) -> None:
-    """Raise BundleInvalid where they are not those of one system."""
+def check_members(members: Sequence[Member], late: bool = False) -> None:
+    """
+    Raise BundleInvalid where they are not those of one system.
+
+    Checksums may be *late*, see ``manifest.late``.
+    """
     if len(members) > _MOST_MEMBERS:
         raise _invalid('it has too many members')
     for member in members:
         _check_member(member)
+        if not _has_checksum(member, late):
+            raise _invalid(f'the checksum of {member.name} is none')
     names = [one.name.rpartition('/')[2] for one in members]
     targets = [(one.role, one.target) for one in members if one.target]
     roles = [one.role for one in members]
@@ -237,8 +275,7 @@ def check_members(members: Sequence[Member]) -> None:
 
 def _check_member(member: Member) -> None:
     if not all(
-        isinstance(text, str)
-        for text in (member.name, member.role, member.sha256)
+        isinstance(text, str) for text in (member.name, member.role)
     ) or not _NAME.fullmatch(member.name):
         raise _invalid('it has a name that is not allowed')
     limit = _LIMITS.get(member.role)
@@ -246,10 +283,16 @@ def _check_member(member: Member) -> None:
         raise _invalid(f'the role of {member.name} is not known')
     if type(member.size) is not int or not 0 <= member.size <= limit:
         raise _invalid(f'the size of {member.name} is not possible')
-    if not _DIGEST.fullmatch(member.sha256):
-        raise _invalid(f'the checksum of {member.name} is none')
     if member.role in (manifest.DISK, manifest.FIRMWARE):
         _check_target(member)
+
+
+def _has_checksum(member: Member, late: bool) -> bool:
+    if member.sha256 is None:
+        return late and member.role in manifest.LARGE
+    return isinstance(member.sha256, str) and bool(
+        _DIGEST.fullmatch(member.sha256)
+    )
 
 
 def _check_target(member: Member) -> None:

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from hawkfish_plugin.cli import base, errors, groups, options, output, waiting
 
@@ -36,6 +36,12 @@ class _Exporting(waiting.Waiting):
             help=f'File to write; - is standard output. By default, '
             f'{self.file_name}.',
         )
+        parser.add_argument(
+            '--compress',
+            action='store_true',
+            help='Compress the file with zstd, while it is written; by '
+            'default its name ends in .zst then. An import takes it as it is.',
+        )
         return parser
 
     file_name = 'SYSTEM.tar'
@@ -43,21 +49,30 @@ class _Exporting(waiting.Waiting):
     def export(
         self,
         begin: 'Callable[[], client.TaskHandle[client.Export]]',
-        target: str,
+        parsed_args: argparse.Namespace,
+        *names: str,
     ) -> None:
-        """Make an export by *begin*, and write it to the file *target*."""
+        """
+        Make an export by *begin*, and write it to the file that was given.
+
+        By default it is called after *names*.
+        """
+        compress = parsed_args.compress
+        target = parsed_args.output or _file_name(compress, *names)
         if target == STDOUT and sys.stdout.isatty():
             raise errors.CommandError(
                 'a bundle is no text: use -o FILE, or a pipe'
             )
         export, _ = self.wait(begin(), waiting.FOREVER)
         with _deleted(export):
-            self._fetch(export, target)
+            self._fetch(export, target, compress)
         if target != STDOUT:
             size = output.size(export.size_bytes)
             self.app.LOG.info('%s: %s', output.printable(target), size)
 
-    def _fetch(self, export: 'client.Export', target: str) -> None:
+    def _fetch(
+        self, export: 'client.Export', target: str, compress: bool
+    ) -> None:
         begin = time.monotonic()
         with self.progress() as progress:
 
@@ -67,9 +82,10 @@ class _Exporting(waiting.Waiting):
 
             try:
                 if target == STDOUT:
-                    _write(export, sys.stdout.buffer)
+                    export.write(sys.stdout.buffer, compress=compress)
+                    sys.stdout.buffer.flush()
                 else:
-                    export.save(target, show)
+                    export.save(target, show, compress)
             except OSError as error:
                 # Those of requests are of this kind as well.
                 if error.filename is None and error.strerror is None:
@@ -105,7 +121,9 @@ class ExportSnapshot(_Exporting, base.OfSystem):
         snapshot = self.client.snapshots(system).get(name)
         self.export(
             lambda: snapshot.export(parsed_args.memory),
-            parsed_args.output or _file_name(system, name),
+            parsed_args,
+            system,
+            name,
         )
 
 
@@ -131,7 +149,8 @@ class ExportSystem(_Exporting, base.OfSystem):
         system = parsed_args.system
         self.export(
             lambda: self.client.export_system(system, parsed_args.memory),
-            parsed_args.output or _file_name(system),
+            parsed_args,
+            system,
         )
 
 
@@ -166,18 +185,15 @@ class ExportGroup(_Exporting, groups.OfGroup):
         snapshot = self.client.group_snapshots(group).get(name)
         self.export(
             lambda: snapshot.export(parsed_args.memory),
-            parsed_args.output or _file_name(group, name),
+            parsed_args,
+            group,
+            name,
         )
 
 
-def _file_name(*names: str) -> str:
-    return _NO_NAME.sub('_', '-'.join(names)) + '.tar'
-
-
-def _write(export: 'client.Export', stream: BinaryIO) -> None:
-    for part in export.read():
-        stream.write(part)
-    stream.flush()
+def _file_name(compress: bool, *names: str) -> str:
+    ending = '.tar.zst' if compress else '.tar'
+    return _NO_NAME.sub('_', '-'.join(names)) + ending
 
 
 @contextlib.contextmanager

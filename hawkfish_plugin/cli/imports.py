@@ -61,6 +61,8 @@ class _Importing(waiting.WaitOption, tables.ShowOne):
         begin: 'Callable[[Show], client.TaskHandle[None]]',
     ) -> tasks.Fields:
         """Send the bundle by *begin*, which is given what shows progress."""
+        from hawkfish_plugin.client import compression
+
         started = time.monotonic()
         with self.progress() as progress:
 
@@ -70,6 +72,10 @@ class _Importing(waiting.WaitOption, tables.ShowOne):
 
             try:
                 handle = begin(show)
+            except compression.Damaged as error:
+                raise errors.CommandError(
+                    f'{parsed_args.file}: {error}'
+                ) from None
             except OSError as error:
                 if error.filename is None:
                     raise

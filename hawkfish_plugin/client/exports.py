@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports: snapshots that can be fetched as bundles."""
 
+import contextlib
 import datetime
 import math
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import requests
 from sushy import exceptions
@@ -90,28 +92,54 @@ class Export(typed.Resource):
                 )
             yield from response.iter_content(CHUNK)
 
-    def save(self, path: str, progress: Progress | None = None) -> None:
+    def save(
+        self,
+        path: str,
+        progress: Progress | None = None,
+        compress: bool = False,
+    ) -> None:
         """
         Write the bundle to the file *path*, which is there when it is whole.
 
         Until then it has the ending ``.part``; a download that fails leaves
-        neither.
+        neither. To *compress* it by zstd is up to this process, and whoever
+        imports the file need not know.
         """
         unfinished = pathlib.Path(f'{path}.part')
         try:
             with unfinished.open('wb') as file:
-                done = 0
-                for part in self.read():
-                    file.write(part)
-                    done += len(part)
-                    if progress:
-                        progress(done, self.size_bytes)
+                self.write(file, progress, compress)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+
+    def write(
+        self,
+        file: BinaryIO,
+        progress: Progress | None = None,
+        compress: bool = False,
+    ) -> None:
+        """Write the bundle to *file*, such as a pipe; see ``save``."""
+        done = 0
+        with self._into(file, compress) as target:
+            for part in self.read():
+                target.write(part)
+                done += len(part)
+                if progress:
+                    progress(done, self.size_bytes)
+
+    def _into(
+        self, file: BinaryIO, compress: bool
+    ) -> contextlib.AbstractContextManager[BinaryIO]:
+        if not compress:
+            return contextlib.nullcontext(file)
+        # What lists and the like need not load.
+        from hawkfish_plugin.client import compression
+
+        return compression.compressed(file, self.size_bytes)
 
     def delete(self) -> None:
         """Delete the export and its files; the snapshot stays."""

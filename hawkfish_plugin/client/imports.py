@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Imports: bundles that become systems."""
 
-import os
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib import parse
 
 import requests
@@ -10,6 +9,9 @@ from sushy import exceptions
 
 from hawkfish_plugin.client import answers, common, tasks
 from hawkfish_plugin.client.exports import Progress
+
+if TYPE_CHECKING:
+    from hawkfish_plugin.client import compression
 
 IMPORT = '/redfish/v1/Oem/HawkFish/Import'
 # The service checks each part of the bundle, and makes the files.
@@ -19,18 +21,21 @@ SILENCE = 120.0
 class _Body:
     """*file* as the body of a request; *progress* hears of each part."""
 
-    def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
+    def __init__(
+        self, file: 'compression.Decompressed', progress: Progress | None
+    ) -> None:
         self._file = file
-        self._size = os.fstat(file.fileno()).st_size
+        self._done = 0
         self._progress = progress
 
     def __len__(self) -> int:
-        return self._size
+        return self._file.size
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         data = self._file.read(count)
+        self._done += len(data)
         if self._progress:
-            self._progress(self._file.tell(), self._size)
+            self._progress(self._done, self._file.size)
         return data
 
 
@@ -41,6 +46,9 @@ def send(
     **asked: Any,
 ) -> tasks.TaskHandle[None]:
     """See ``HawkFish.import_system``."""
+    # What lists and the like need not load.
+    from hawkfish_plugin.client import compression
+
     given = {
         key: 'true' if value is True else value
         for key, value in common.given(**asked).items()
@@ -54,7 +62,7 @@ def send(
             response = conn._session.request(
                 'POST',
                 url,
-                data=_Body(file, progress),
+                data=_Body(compression.Decompressed(file), progress),
                 headers={'Content-Type': 'application/x-tar'},
                 verify=conn._verify,
                 timeout=SILENCE,

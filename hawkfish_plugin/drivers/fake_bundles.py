@@ -292,7 +292,7 @@ def _found(
     left_out = snapshot.memory and not request.memory
     return Staged(
         folder,
-        [member_of(name, *found) for name, found in files.items()],
+        [_late(member_of(name, *found)) for name, found in files.items()],
         [LeftOut('memory', 'it was not asked for')] if left_out else [],
         {'fake': '1'},
     )
@@ -316,6 +316,13 @@ def _files(
 
 def _made_up(seed: str) -> bytes:
     return hashlib.shake_128(seed.encode()).digest(_BYTES + len(seed))
+
+
+def _late(member: Member) -> Member:
+    """*member*, whose checksum is made when it is fetched, if it is large."""
+    if member.role not in manifest.LARGE:
+        return member
+    return dataclasses.replace(member, sha256=None)
 
 
 def member_of(name: str, role: str, data: bytes) -> Member:

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from hawkfish_plugin.bundles.archive import Archive
+from hawkfish_plugin.bundles.manifest import Member
 from hawkfish_plugin.exports import Export, Owner
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
@@ -34,6 +35,18 @@ def export_collection(
     )
 
 
+def _file(member: Member) -> Resource:
+    found: Resource = {
+        'Path': member.name,
+        'Role': member.role,
+        'SizeBytes': member.size,
+    }
+    # The resource stays the same when one is known that is late.
+    return (
+        found if member.sha256 is None else {**found, 'SHA256': member.sha256}
+    )
+
+
 def export(found: Export) -> Resource:
     """One HawkFishExport, with its ETag."""
     bundle, uri = found.bundle, place(found.owner)
@@ -50,15 +63,7 @@ def export(found: Export) -> Resource:
             'ExportState': 'Deleting' if found.deleting else 'Ready',
             'SizeBytes': Archive(bundle).size,
             'DataURI': uris.bundle_uri(uri, found.id),
-            'Files': [
-                {
-                    'Path': one.name,
-                    'Role': one.role,
-                    'SizeBytes': one.size,
-                    'SHA256': one.sha256,
-                }
-                for one in bundle.members
-            ],
+            'Files': [_file(one) for one in bundle.members],
             'LeftOut': [
                 {'Part': one.what, 'Reason': one.reason}
                 for one in bundle.left_out

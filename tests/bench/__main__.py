@@ -62,7 +62,7 @@ def _measure(
     curves: dict[str, report.Curves] = {}
     with tempfile.TemporaryDirectory() as name, Host('bench', release) as host:
         folder = pathlib.Path(name)
-        for part in ('ours', 'stock', 'bare'):
+        for part in ('ours', 'stock', 'bare', 'near'):
             (folder / part).mkdir()
         ours = Served(folder / 'ours', host.uri)
         stock = Served(folder / 'stock', host.uri, preamble='')
@@ -83,7 +83,7 @@ def _measure(
             if 'groups' in parts:
                 rows += groups.measure(host, ours, bare)
             if 'bundles' in parts:
-                rows += bundles.measure(host, ours)
+                rows += bundles.measure(host, ours, folder / 'near')
             if 'overlays' in parts:
                 curves['overlays'] = operations.overlays(host, ours)
             # The last ones, as they leave many files to the others.

@@ -3,7 +3,10 @@
 The export of a snapshot, against qemu-img and curl.
 
 Both sides copy the disk of the snapshot to one flat file, and send that over
-the loopback to curl.  What the emulator's memory grows by is seen meanwhile.
+the loopback to curl.  One emulator can read the files of the host, as if it
+ran there; the other one gets them by libvirt's streams, whose own share is
+what virsh takes for the same.  What the memory of the emulators grows by is
+seen meanwhile.
 """
 
 import contextlib
@@ -15,7 +18,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
-from tests.bench.measure import Row, in_turn
+from tests.bench.measure import Row, Virsh, in_turn
 from tests.bench.operations import Ours
 from tests.lab import domains
 from tests.lab.host import IMAGES, Host
@@ -62,6 +65,22 @@ class Plain:
         self._host.path(_COPY).unlink()
 
 
+class Streamed:
+    """libvirt's copy and download of the volume *source*, by virsh."""
+
+    def __init__(self, host: Host, source: str) -> None:
+        self._virsh = Virsh(host)
+        self._source = pathlib.Path(source).name
+        self._pool = ('--pool', 'default')
+
+    def fetch(self) -> None:
+        name = pathlib.Path(_COPY).name
+        self._virsh('pool-refresh', 'default')
+        self._virsh('vol-clone', *self._pool, self._source, name)
+        self._virsh('vol-download', *self._pool, name, '/dev/null')
+        self._virsh('vol-delete', *self._pool, name)
+
+
 def _qemu_img(host: Host, *words: str) -> None:
     subprocess.run(['chroot', str(host.root), 'qemu-img', *words], check=True)
 
@@ -86,12 +105,15 @@ def _serving(folder: pathlib.Path) -> Iterator[str]:
 class _Memory(threading.Thread):
     """The most that a process grows by, in MiB, until it is told to end."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, emulator: Served) -> None:
         super().__init__(daemon=True)
-        self._status = pathlib.Path(f'/proc/{pid}/status')
+        process = emulator.process
+        assert process is not None
+        self._status = pathlib.Path(f'/proc/{process.pid}/status')
         self._over = threading.Event()
         self._idle = self._now()
         self.most = 0.0
+        self.start()
 
     def _now(self) -> float:
         for line in self._status.read_text().splitlines():
@@ -109,34 +131,60 @@ class _Memory(threading.Thread):
         return self.most
 
 
-def measure(host: Host, emulator: Served) -> list[Row]:
+@contextlib.contextmanager
+def beside(host: Host, folder: pathlib.Path) -> Iterator[Served]:
+    """
+    An emulator that can read the exports of *host*, as both know their place.
+
+    Its state is in *folder*.
+    """
+    shared = folder / 'shared'
+    host.path(str(shared)).mkdir(parents=True)
+    shared.symlink_to(host.path(str(shared)))
+    emulator = Served(folder, host.uri, OS_BACKUP__EXPORT_DIR=str(shared))
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+def measure(host: Host, emulator: Served, folder: pathlib.Path) -> list[Row]:
     disk = domains.Disk(size_mib=_MIB + 1024, formatted=False)
     domain = domains.Domain(
         _NAME, boot_guest=False, agent=False, memory_mib=32, disks=(disk,)
     )
     uuid = domains.define(host, domain)
-    _fill(host, domains.disk_path(domain, 1))
-    ours = Exporting.of(emulator, uuid)
-    ours.create('s')
-    process = emulator.process
-    assert process is not None
-    memory = _Memory(process.pid)
-    memory.start()
-    with _serving(host.path(IMAGES)) as url:
-        plain = Plain(host, domains.disk_path(domain, 1), url)
-        taken = in_turn(ROUNDS, lambda: ours.fetch('s'), plain.fetch)
-    grown = memory.end()
-    ours.delete('s')
+    path = domains.disk_path(domain, 1)
+    _fill(host, path)
+    streaming = Exporting.of(emulator, uuid)
+    streaming.create('s')
+    with beside(host, folder) as near, _serving(host.path(IMAGES)) as url:
+        reading = Exporting.of(near, uuid)
+        growing = [_Memory(one) for one in (emulator, near)]
+        taken = in_turn(
+            ROUNDS,
+            lambda: reading.fetch('s'),
+            lambda: streaming.fetch('s'),
+            Plain(host, path, url).fetch,
+            Streamed(host, path).fetch,
+        )
+        grown = max(one.end() for one in growing)
+    streaming.delete('s')
     with contextlib.closing(host.connect()) as connection:
         connection.lookupByName(_NAME).undefine()
     for path in host.path(IMAGES).glob(f'{_NAME}-*'):
         path.unlink()
+    read, streamed, plain, virsh = taken
+    export, other = f'export of {_MIB} MiB', 'qemu-img convert, and curl'
     return [
+        Row(export, other, read, plain, _MOST_RATIO),
+        Row(f'{export}, by streams', other, streamed, plain, _MOST_RATIO),
         Row(
-            f'export of {_MIB} MiB',
-            'qemu-img convert, and curl',
-            *taken,
-            _MOST_RATIO,
+            f'{export}, by streams',
+            'virsh vol-clone, vol-download',
+            streamed,
+            virsh,
         ),
         Row(
             'memory of the emulator meanwhile',

@@ -311,17 +311,29 @@ class World:
     # The disk ----------------------------------------------------------------
 
     def _start(self) -> None:
+        """Let it run, as soon as libvirt knows that its QEMU was killed."""
+        wait_for(self._runs, 'the system to run')
+
+    def _runs(self) -> bool:
         with contextlib.suppress(libvirt.libvirtError):
             self.system.domain.create()
+        with contextlib.suppress(libvirt.libvirtError):
+            self._tell('info status')
+            return True
+        return False
+
+    def _tell(self, command: str) -> None:
+        """Give an order to QEMU."""
+        libvirt_qemu.qemuMonitorCommand(
+            self.system.domain,
+            command,
+            libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP,
+        )
 
     def _write(self, value: int) -> None:
         """Let the disk hold a number."""
         for command in (f'write -P {value} 0 64k', 'flush'):
-            libvirt_qemu.qemuMonitorCommand(
-                self.system.domain,
-                f'qemu-io -d {_DEVICE} "{command}"',
-                libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP,
-            )
+            self._tell(f'qemu-io -d {_DEVICE} "{command}"')
         self.value = value
         if (found := number_on(self.host, self.system.sources()[0])) != value:
             raise Broken(f'{value} was written, and {found} read')

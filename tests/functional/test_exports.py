@@ -7,6 +7,7 @@ Long, as a bundle is followed from one host to another.
 
 import contextlib
 import hashlib
+import pathlib
 import re
 import subprocess
 
@@ -15,6 +16,7 @@ import requests
 
 from tests import tars
 from tests.functional.conftest import SMALL, System
+from tests.functional.emulator import Emulator
 from tests.lab import domains
 from tests.lab.host import IMAGES
 from tests.lab.shell import Guest
@@ -78,10 +80,7 @@ class Exported:
         content = self.fetch().content
         assert len(content) == self.resource['SizeBytes']
         manifest, found = tars.unpacked(content)
-        for member in manifest['Systems'][0]['Members']:
-            data = found[member['Name']]
-            assert hashlib.sha256(data).hexdigest() == member['SHA256']
-            assert len(data) == member['Size']
+        tars.check(manifest['Systems'][0]['Members'], found)
         return found
 
 
@@ -239,6 +238,50 @@ def test_a_system_that_is_off_is_exported_as_it_is(make_system, emulator):
     assert content_of_bytes(system.host, files['disks/vda.qcow2']) == expected
     assert content_of(system.host, system.sources()[0]) == expected
     assert not system.domain.snapshotNum()
+
+
+@pytest.fixture
+def beside(host, folder):
+    """An emulator that can read the exports of the host by their paths."""
+    shared = folder / 'shared'
+    host.path(str(shared)).mkdir(parents=True)
+    shared.symlink_to(host.path(str(shared)))
+    made = Emulator(folder, host.uri, OS_BACKUP__EXPORT_DIR=str(shared))
+    yield made.start()
+    made.stop()
+
+
+def read_by(host):
+    """The bytes that libvirtd has read so far."""
+    text = pathlib.Path(f'/proc/{host.daemon_pid()}/io').read_text()
+    return int(text.split()[1])
+
+
+@pytest.mark.parametrize('is_beside', [True, False])
+def test_what_the_emulator_can_read_it_reads(
+    make_system, request, host, is_beside
+):
+    """By itself; it is the same bundle, with the same checksums."""
+    name = 'beside' if is_beside else 'served'
+    emulator = request.getfixturevalue(name)
+    system = make_system(
+        boot_guest=False, disks=(domains.Disk(size_mib=256, formatted=False),)
+    )
+    for disk in system.sources():
+        inside(host, f"qemu-io -c 'write -P 7 0 130M' {disk}")
+    emulator.create(system.uuid, Name='s')
+    with Exported(emulator, system, 's') as exported:
+        before = read_by(host)
+        files = exported.files()
+        taken = read_by(host) - before
+
+    size = len(files['disks/vda.qcow2'])
+    assert size > 130 * 2**20
+    assert taken < size // 10 if is_beside else taken >= size
+    assert content_of_bytes(host, files['disks/vda.qcow2']) == content_of(
+        host, captured(system, 's')
+    )
+    emulator.delete(system.uuid, 's')
 
 
 # Back in -------------------------------------------------------------------

@@ -6,22 +6,24 @@ Long, as it is a whole resource, and each byte of its bundle.
 """
 
 import contextlib
-import hashlib
 import io
 import itertools
-import json
 import sys
 import tarfile
 import threading
 
 import pytest
 import requests
+import zstandard
 
-from hawkfish_plugin import client, exceptions, export_catalogue
+from hawkfish_plugin import client, exceptions, sending
+from hawkfish_plugin.bundles import checksums
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
 from hawkfish_plugin.drivers.behaviour import Behaviour
+from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.exports import Owner
+from tests import tars
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -82,26 +84,21 @@ def test_a_bundle_is_a_tar_that_describes_itself(emulator, bundle):
     """The manifest comes first, and all that it lists follows unharmed."""
     export, content = bundle
 
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        names = tar.getnames()
-        manifest = json.load(tar.extractfile('manifest.json'))
-        (system,) = manifest['Systems']
-        for member in system['Members']:
-            data = tar.extractfile(member['Name']).read()
-            assert len(data) == member['Size']
-            assert hashlib.sha256(data).hexdigest() == member['SHA256']
+    manifest, files = tars.unpacked(content)
+    (system,) = manifest['Systems']
+    tars.check(system['Members'], files)
 
-    assert names == [
-        'manifest.json',
+    assert [*files] == [
         *(member['Name'] for member in system['Members']),
+        'checksums.json',
     ]
-    assert (manifest['Format'], manifest['Version']) == ('HawkFishBundle', 1)
+    assert (manifest['Format'], manifest['Version']) == ('HawkFishBundle', 3)
     assert (system['Name'], system['UUID']) == ('fake', emulator.system)
     assert system['Snapshot']['Name'] == 'a'
     assert system['Snapshot']['Description'] == 'words'
     assert export['SizeBytes'] == len(content)
-    assert {m['Name']: m['SHA256'] for m in system['Members']} == {
-        f['Path']: f['SHA256'] for f in export['Files']
+    assert {m['Name']: m.get('SHA256') for m in system['Members']} == {
+        f['Path']: f.get('SHA256') for f in export['Files']
     }
 
 
@@ -165,6 +162,78 @@ def test_the_ranges_of_a_bundle_make_the_bundle(emulator, bundle):
     ]
 
     assert b''.join(parts) == content
+
+
+@pytest.fixture
+def reads(emulator, monkeypatch):
+    """The bytes of each read of a disk, whose checksums have small parts."""
+    read, seen = emulator.driver.read_staged, []
+
+    def note(folder, name, offset, length):
+        if name == 'vda.qcow2':
+            seen.append(length)
+        return read(folder, name, offset, length)
+
+    monkeypatch.setattr(emulator.driver, 'read_staged', note)
+    monkeypatch.setattr(sending, '_WINDOW_BYTES', 2**14)
+    for module in (checksums, tars):
+        monkeypatch.setattr(module, 'PART_BYTES', 2**16)
+    return seen
+
+
+def disk_of(content):
+    return tars.unpacked(content)[1]['disks/vda.qcow2']
+
+
+def test_each_byte_is_read_once(emulator, reads):
+    """By the first one; the checksums are known to whoever follows."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+
+    content = fetch(emulator, export).content
+
+    manifest, files = tars.unpacked(content)
+    tars.check(manifest['Systems'][0]['Members'], files)
+    assert sum(reads) == len(disk_of(content))
+    reads.clear()
+    assert (
+        fetch(emulator, export, Range='bytes=-1500').content
+        == (content[-1500:])
+    )
+    assert not reads
+
+
+def test_the_end_is_fetched_first(emulator, reads):
+    """What its checksums are of is read for them, and but once."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+
+    ends = [
+        fetch(emulator, export, Range='bytes=-1500').content for _ in range(2)
+    ]
+
+    size = sum(reads)
+    content = fetch(emulator, export).content
+    assert ends == [content[-1500:]] * 2
+    assert size == len(disk_of(content))
+
+
+def test_a_part_that_broke_is_read_again(emulator, reads):
+    """And no other, wherever the next download begins."""
+    emulator.created(Name='a')
+    export = exported(emulator)
+    half = export['SizeBytes'] // 2 + 5000
+
+    with requests.get(
+        emulator.url + export['DataURI'],
+        headers={'Range': f'bytes=0-{half - 1}'},
+    ) as answer:
+        first = answer.content
+    content = first + fetch(emulator, export, Range=f'bytes={half}-').content
+
+    manifest, files = tars.unpacked(content)
+    tars.check(manifest['Systems'][0]['Members'], files)
+    assert sum(reads) <= len(disk_of(content)) + 2**16
 
 
 def test_a_range_beyond_the_end_is_refused(emulator, bundle):
@@ -262,8 +331,10 @@ def test_two_exports_of_one_snapshot(emulator):
 
     assert len(emulator.driver.staged()) == 2
     assert len({one['@odata.id'] for one in made}) == 2
-    sums = [[f['SHA256'] for f in one['Files']] for one in made]
-    assert sums[0] == sums[1]
+    first, second = (
+        tars.unpacked(fetch(emulator, one).content) for one in made
+    )
+    assert first[1] == second[1]
 
 
 def test_nothing_of_the_chain_goes_while_it_is_staged(emulator):
@@ -392,16 +463,16 @@ def hawkfish(emulator, capfdbinary):
 
 @pytest.fixture
 def breaking(emulator, monkeypatch):
-    """Every download breaks, again and again, until it is whole."""
+    """A download breaks again and again until it is whole."""
     read = emulator.driver.read_staged
     places = itertools.count()
 
     def break_sometimes(folder, name, offset, length):
-        if name == 'vda.qcow2' and next(places) % 2:
+        if name == 'vda.qcow2' and next(places) in (1, 3, 5, 7):
             raise exceptions.HypervisorUnavailable('fake', 'it is away')
         return read(folder, name, offset, min(length, 100_000))
 
-    monkeypatch.setattr(export_catalogue, '_WINDOW_BYTES', 100_000)
+    monkeypatch.setattr(sending, '_WINDOW_BYTES', 100_000)
     monkeypatch.setattr(exports, 'PAUSE', 0.01)
     monkeypatch.setattr(emulator.driver, 'read_staged', break_sometimes)
 
@@ -436,6 +507,76 @@ def test_the_command_writes_to_a_pipe(emulator, hawkfish, monkeypatch):
     assert status == 0
     assert whole(written.getvalue())
     assert not listed(emulator)
+
+
+def test_a_compressed_bundle_is_imported_as_it_is(
+    emulator, hawkfish, tmp_path, breaking
+):
+    """It is smaller, and the download goes on where it broke here too."""
+    emulator.created(Name='a')
+    path = tmp_path / 'lab.tar.zst'
+    export = exported(emulator)
+
+    status, _, err = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '--compress', '-o', path)
+    )
+
+    assert status == 0, err
+    packed = path.read_bytes()
+    content = zstandard.decompress(packed)
+    assert len(packed) < len(content) == export['SizeBytes']
+    assert whole(content)
+    status, _, err = hawkfish('system', 'import', path, '--name', 'again')
+    assert status == 0, err
+    made = emulator.driver.resolve('again')
+    internals.remove_fake_system(emulator.app.systems, made.uuid)
+    emulator.driver.remove_files(list(emulator.driver.received()))
+
+
+def test_a_compressed_bundle_in_a_pipe(emulator, hawkfish, monkeypatch):
+    """It is compressed as well."""
+    emulator.created(Name='a')
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(written))
+
+    status, _, _ = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '--compress', '-o', '-')
+    )
+    sys.stdout.flush()
+
+    assert status == 0
+    assert whole(zstandard.decompress(written.getvalue()))
+
+
+def of_a_pipe(content):
+    writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    return writer.compress(content) + writer.flush()
+
+
+@pytest.mark.parametrize(
+    'change, said',
+    [
+        (of_a_pipe, 'without its size'),
+        (lambda c: zstandard.compress(c)[:5], 'damaged'),
+        (lambda c: zstandard.compress(c)[:-2000], 'ends too early'),
+        (lambda c: zstandard.compress(c)[:100] + b'!' * 5000, 'damaged'),
+        (lambda c: zstandard.compress(bytes(2**28)), 'no tar'),
+        (lambda c: zstandard.compress(c + bytes(2**28)), 'more than its'),
+    ],
+)
+def test_a_compressed_bundle_that_is_none(
+    emulator, hawkfish, bundle, tmp_path, change, said
+):
+    """It is told as that, and nothing is made."""
+    path = tmp_path / 'lab.tar.zst'
+    path.write_bytes(change(bundle[1]))
+    before = {*emulator.driver.received()}
+
+    status, _, err = hawkfish('system', 'import', path, '--name', 'never')
+
+    assert status == 1
+    assert said in ' '.join(err.decode().split())
+    assert {*emulator.driver.received()} == before
 
 
 def test_a_download_goes_on_where_it_broke(

@@ -21,6 +21,7 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.emulator import internals
+from tests import tars
 from tests.served import message_ids
 from tests.waiting import wait_for
 
@@ -235,7 +236,46 @@ def a_bomb(made):
     return made.tar()
 
 
+def late(change):
+    """A bundle whose checksums come last, as *change* makes them."""
+
+    def spoil(made):
+        del made.disk['SHA256']
+        made.manifest['Version'] = 3
+        sums = {'disks/vda.qcow2': tars.parted(DISK)}
+        made.files[tars.CHECKSUMS] = change(sums)
+        return made.tar()
+
+    return spoil
+
+
+def without_late(made):
+    late(lambda sums: b'')(made)
+    del made.files[tars.CHECKSUMS]
+    return made.tar()
+
+
+def of_definition_late(made):
+    content = late(lambda sums: json.dumps(sums).encode())
+    del made.members[0]['SHA256']
+    return content(made)
+
+
+def late_in_an_old_version(made):
+    late(lambda sums: json.dumps(sums).encode())(made)
+    made.manifest['Version'] = 1
+    return made.tar()
+
+
 BAD = {
+    'late: wrong': late(lambda sums: b'{"disks/vda.qcow2": "%064d"}' % 0),
+    'late: another one': late(lambda sums: b'{"a": "b"}'),
+    'late: a list': late(lambda sums: b'[]'),
+    'late: no JSON': late(lambda sums: b'{{'),
+    'late: too big': late(lambda sums: b' ' * 2**21),
+    'late: missing': without_late,
+    'late: of a definition': of_definition_late,
+    'late: too old': late_in_an_old_version,
     'nothing': lambda made: b'',
     'no tar': lambda made: b'x' * 4096,
     'zeros': lambda made: bytes(10240),
@@ -289,10 +329,19 @@ def test_a_bundle_that_is_none_is_refused(emulator, name):
     assert set(emulator.driver.power_states()) == before
 
 
+def test_checksums_may_come_last(emulator):
+    """However they are written, and with what is not known."""
+    content = late(lambda sums: json.dumps({**sums, 'new': 1}).encode())
+
+    answer = emulator.wait(send(emulator, content(Made())))
+
+    assert answer.status_code == 201, answer.text
+
+
 def test_a_newer_bundle_is_refused(emulator):
     """It could hold what this release does not know."""
     made = Made()
-    made.manifest['Version'] = 3
+    made.manifest['Version'] = 4
 
     answer = send(emulator, made.tar())
 

@@ -47,6 +47,7 @@ LAYERS = {
     'hawkfish_plugin.groups.table': 3,
     'hawkfish_plugin.groups.forecast': 1,
     'hawkfish_plugin.exports': 3,
+    'hawkfish_plugin.sending': 4,
     'hawkfish_plugin.backups': 3,
     'hawkfish_plugin.uploads': 3,
     'hawkfish_plugin.clones': 3,

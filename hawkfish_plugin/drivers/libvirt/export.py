@@ -314,12 +314,12 @@ def _member(
 ) -> Member:
     name = posixpath.basename(part.name)
     size = staging.size(name)
-    is_disk = part.role == manifest.DISK
+    is_disk, is_late = part.role == manifest.DISK, part.role in manifest.LARGE
     return Member(
         part.name,
         part.role,
         size,
-        staging.sha256(name, size, check),
+        None if is_late else staging.sha256(name, size, check),
         part.target,
         'qcow2' if is_disk else None,
         staging.capacity(name) if is_disk else None,

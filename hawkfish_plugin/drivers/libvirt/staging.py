@@ -13,6 +13,7 @@ pool that is gone, as libvirtd was started again, is made anew.
 
 import contextlib
 import hashlib
+import os
 import posixpath
 import time
 import uuid
@@ -167,11 +168,36 @@ class Staging:
         """Exactly these bytes of a file; raises ExportFileMissing."""
         if not length:
             return b''
-        return self._host.storage.ask(
-            self._path(name), lambda: self._read(name, offset, length)
-        )
 
-    def _read(self, name: str, offset: int, length: int) -> bytes:
+        def read() -> bytes:
+            data = self._read_here(name, offset, length)
+            if len(data) == length:
+                return data
+            return self._receive(name, offset, length)
+
+        return self._host.storage.ask(self._path(name), read)
+
+    def _read_here(self, name: str, offset: int, length: int) -> bytes:
+        """
+        The same where this process can read the file; else fewer, or none.
+
+        libvirt's streams take several times as long.  What is in a folder
+        with such a token in its name is what libvirt has put there, as no
+        other host made one of that name.
+        """
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(self._path(name), flags)
+        except OSError:
+            return b''
+        try:
+            return os.pread(file, length, offset)
+        except OSError:
+            return b''
+        finally:
+            os.close(file)
+
+    def _receive(self, name: str, offset: int, length: int) -> bytes:
         volume = self._find(name)
         if volumes.file_size(volume) < offset + length:
             raise exceptions.ExportFileMissing(self._path(name))

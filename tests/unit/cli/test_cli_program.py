@@ -191,7 +191,7 @@ def test_a_list_loads_what_it_needs(emulator):
         'from hawkfish_plugin.cli import app\n'
         "others = {'cmd2', 'flask', 'humanfriendly', 'isodate',\n"
         "    'jsonschema', 'oslo_config', 'pytimeparse', 'rich',\n"
-        "    'sushy_tools', 'yaml', 'hawkfish_plugin.plugin',\n"
+        "    'sushy_tools', 'yaml', 'zstandard', 'hawkfish_plugin.plugin',\n"
         "    'hawkfish_plugin.cli.completion'}\n"
         'atexit.register(lambda: print(others & set(sys.modules)))\n'
         f"app.main(['--url', '{emulator.url}', 'snaps-ls', 'fake'])\n"

@@ -6,7 +6,6 @@ Long, as each thing that can be wrong in such a bundle has its test.
 """
 
 import copy
-import hashlib
 import itertools
 
 import pexpect
@@ -18,6 +17,7 @@ from hawkfish_plugin.cli import app
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.exports import Owner
+from tests import tars
 from tests.served import message_ids
 from tests.tars import packed, unpacked
 from tests.unit.commands import PROGRAM
@@ -85,17 +85,15 @@ def test_a_lab_is_one_bundle(lab, bundle):
 
     manifest, files = unpacked(content)
 
-    assert manifest['Version'] == 2
+    assert manifest['Version'] == 3
     assert manifest['Group'] == 'lab'
     assert [one['Name'] for one in manifest['Systems']] == [*TRIO]
     assert {one['UUID'] for one in manifest['Systems']} == {
         NODES[name] for name in TRIO
     }
     members = [m for one in manifest['Systems'] for m in one['Members']]
-    assert {m['Name'] for m in members} == {*files}
-    for member in members:
-        data = files[member['Name']]
-        assert hashlib.sha256(data).hexdigest() == member['SHA256']
+    assert {m['Name'] for m in members} | {tars.CHECKSUMS} == {*files}
+    tars.check(members, files)
     assert [name.rpartition('/')[2] for name in list(files)[:3]] == (
         ['domain.xml'] * 3
     )
