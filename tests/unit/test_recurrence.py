@@ -259,9 +259,7 @@ def test_what_stays_stays_when_the_others_have_gone():
     left = []
     for moment in days(*range(200)):
         left.append(moment)
-        left = [
-            m for m, r in zip(left, classes.kept(left), strict=True) if r
-        ]
+        left = [m for m, r in zip(left, classes.kept(left), strict=True) if r]
         assert None not in classes.kept(left)
 
     # From below: three months, four weeks, five days, and the last three.
