@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypedDict, Unpack
 
-import isodate
 from sushy.resources import base
 
 from hawkfish_plugin.client import common, typed
@@ -17,11 +16,16 @@ JOBS = '/redfish/v1/JobService/Jobs'
 def _duration(seconds: common.Seconds | None) -> str | None:
     if seconds is None:
         return None
+    # Lists of other things load this module as well.
+    import isodate
+
     span = datetime.timedelta(seconds=common.seconds(seconds))
     return str(isodate.duration_isoformat(span))
 
 
 def _span(text: str) -> datetime.timedelta:
+    import isodate
+
     found: datetime.timedelta = isodate.parse_duration(text)
     return found
 
