@@ -20,7 +20,7 @@ from hawkfish_plugin.api import (
     snapshots,
     verifications,
 )
-from hawkfish_plugin.api.access import find_number, named_system, services
+from hawkfish_plugin.api.access import named_system, services
 from hawkfish_plugin.api.bodies import Body, unquoted
 from hawkfish_plugin.api.bodies import parse as parse_json
 from hawkfish_plugin.drivers import contract
@@ -174,7 +174,7 @@ def _verify_backup(
 ) -> tuple[Target, str]:
     system = _system(identity, uris.backups_uri(identity))
     try:
-        backup = services().backups.get(system, find_number(number)).stored.id
+        backup = services().backups.get(system, int(number)).stored.id
     except exceptions.NotFound:
         raise _invalid(f'{uris.backups_uri(identity)}/{number}') from None
     exceptions.check([exceptions.PropertyUnknown(name) for name in body])
@@ -204,7 +204,8 @@ _READERS: Sequence[tuple[re.Pattern[str], _Reader]] = [
             _verify,
         ),
         (
-            f'{_SYSTEM}/Backups/{_NAME}/Actions/{uris.VERIFY_BACKUP_ACTION}',
+            rf'{_SYSTEM}/Backups/([0-9]{{1,18}})/Actions/'
+            f'{uris.VERIFY_BACKUP_ACTION}',
             _verify_backup,
         ),
     )

@@ -73,7 +73,6 @@ def _object(properties: Mapping[str, Schema], *required: str) -> Schema:
 _DURATION = {'type': ['string', 'null'], 'format': 'duration'}
 _SCHEDULE = _object(
     {
-        'Name': {'type': ['string', 'null'], 'maxLength': 64},
         'InitialStartTime': {
             'type': ['string', 'null'],
             'format': 'date-time',

@@ -148,7 +148,7 @@ class Schedules:
     def classes(self) -> dict[int, Classes]:
         """The retention classes of those that have any, by their ids."""
         found = {
-            row['id']: Classes.load(db.decoded(row['classes'], {})[0])
+            row['id']: _classes(row)
             for row in self._db.query('SELECT id, classes FROM schedules')
         }
         return {number: kept for number, kept in found.items() if kept}
@@ -310,12 +310,35 @@ def _read(rows: Sequence[sqlite3.Row]) -> Found:
         nothing: dict[str, Any] = {}
         rule, is_sound = db.decoded(row['recurrence'], nothing)
         # Of what cannot be read, nothing is done.
-        if is_sound and {'start'} <= rule.keys():
-            found.append(_schedule(row, rule))
+        if is_sound and _is_rule(rule):
+            found.append(_schedule(row, Recurrence.load(rule)))
     return found
 
 
-def _schedule(row: sqlite3.Row, rule: Mapping[str, Any]) -> Schedule:
+def _is_rule(stored: Mapping[str, Any]) -> bool:
+    """Whether *stored* has numbers, and lists of them, where they belong."""
+    numbers = ('interval', 'offset', 'most', 'ends')
+    lists = ('weekdays', 'days', 'months')
+    return (
+        isinstance(stored.get('start'), int)
+        and all(isinstance(stored.get(n), int | None) for n in numbers)
+        and all(
+            isinstance(found := stored.get(n, []), list)
+            and all(isinstance(one, int) for one in found)
+            for n in lists
+        )
+    )
+
+
+def _classes(row: sqlite3.Row) -> Classes:
+    """Where they cannot be read, none: what there is stays."""
+    nothing: dict[str, Any] = {}
+    found, _ = db.decoded(row['classes'], nothing)
+    sound = all(isinstance(value, int) for value in found.values())
+    return Classes.load(found) if sound else Classes()
+
+
+def _schedule(row: sqlite3.Row, rule: Recurrence) -> Schedule:
     nothing: dict[str, Any] = {}
     no_list: list[Any] = []
     everything = row['allowed'] == 'null'
@@ -325,8 +348,8 @@ def _schedule(row: sqlite3.Row, rule: Mapping[str, Any]) -> Schedule:
         row['aggregate'],
         db.decoded(row['options'], nothing)[0],
         db.decoded(row['payload'], nothing)[0],
-        Recurrence.load(rule),
-        Classes.load(db.decoded(row['classes'], nothing)[0]),
+        rule,
+        _classes(row),
         None if everything else db.decoded(row['allowed'], no_list)[0],
         row['id'],
         row['name'],

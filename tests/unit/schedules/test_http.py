@@ -201,6 +201,22 @@ def test_bad_schedules(api, schedule, key, related):
             'ScheduleTargetInvalid',
             'TargetUri',
         ),
+        (
+            {
+                'TargetUri': f'{ROOT}/Systems/fake/Oem/HawkFish/Backups/9'
+                '/Actions/HawkFishBackup.Verify'
+            },
+            'ScheduleTargetInvalid',
+            'TargetUri',
+        ),
+        (
+            {
+                'TargetUri': f'{ROOT}/Systems/fake/Oem/HawkFish/Snapshots/no'
+                '/Actions/HawkFishSnapshot.Verify'
+            },
+            'ScheduleTargetInvalid',
+            'TargetUri',
+        ),
         ({'JsonBody': '{'}, 'MalformedJSON', 'JsonBody'),
         ({'JsonBody': '[]'}, 'MalformedJSON', 'JsonBody'),
         ({'JsonBody': {'Name': 'x'}}, 'ScheduleBodyInvalid', 'JsonBody'),

@@ -74,6 +74,17 @@ def test_what_a_deleted_schedule_has_made_stays(service):
     assert len(service.names()) == 2
 
 
+@pytest.mark.parametrize('classes', ['x', '[]', '{"last": "x"}'])
+def test_classes_that_cannot_be_read_delete_nothing(service, classes):
+    service.create(keep={'KeepLast': 1})
+    service.at(0)
+    with service.emulator.database.transaction() as connection:
+        connection.execute('UPDATE schedules SET classes = ?', (classes,))
+    service.at(DAY)
+
+    assert len(service.names()) == 2
+
+
 @pytest.fixture
 def pair(service):
     names = ('node-1', 'node-2')

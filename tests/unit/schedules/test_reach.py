@@ -90,18 +90,37 @@ def test_a_system_that_is_gone(service):
     assert service.show()['Oem']['HawkFish']['System'] is None
 
 
-def test_a_damaged_row_keeps_no_other_from_its_run(service):
+@pytest.mark.parametrize(
+    'rule',
+    ['x', '[]', '{}', '{"start": "x"}', '{"start": 0, "weekdays": ["x"]}'],
+)
+def test_a_damaged_row_keeps_no_other_from_its_run(service, rule):
     service.create('a')
     service.create('b')
-    with service.emulator.database.transaction() as connection:
+    database = service.emulator.database
+    with database.transaction() as connection:
         connection.execute(
-            "UPDATE schedules SET recurrence = 'x' WHERE name = 'a'"
+            "UPDATE schedules SET recurrence = ? WHERE name = 'a'", (rule,)
         )
     service.at(0)
 
     assert [n.partition('-')[0] for n in service.names()] == ['b']
-    with service.emulator.database.transaction() as connection:
+    members = requests.get(f'{service.url}?$expand=.').json()['Members']
+    assert [one['Id'] for one in members] == ['b']
+    with database.transaction() as connection:
         connection.execute("DELETE FROM schedules WHERE name = 'a'")
+
+
+def test_a_run_that_fails_unexpectedly_keeps_no_other_from_its_own(service):
+    service.create('a')
+    service.create('b')
+    with service.emulator.database.transaction() as connection:
+        connection.execute(
+            "UPDATE schedules SET options = ? WHERE name = 'a'", ('{"x": 1}',)
+        )
+    service.at(0)
+
+    assert [n.partition('-')[0] for n in service.names()] == ['b']
 
 
 # What else can be asked for -----------------------------------------------
