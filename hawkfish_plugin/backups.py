@@ -23,6 +23,7 @@ class StoredBackup:
     What the task *task* has *made* of *system*, under its name of then.
 
     One without a task was found in the repository, and adopted.
+    *schedule* is the one that has asked for it, if any.
     *created* and *verified* are in seconds since the epoch; *flaw* says what
     the last verification has found, empty that it found nothing.  One that is
     *deleting* is used no more.
@@ -37,6 +38,7 @@ class StoredBackup:
     deleting: bool
     verified: float | None
     flaw: str | None
+    schedule: int | None = None
 
 
 class Backups:
@@ -51,13 +53,14 @@ class Backups:
         system: contract.System,
         made: Backup,
         description: str,
+        schedule: int | None = None,
     ) -> int:
         """Note what a task has made; a second time changes nothing."""
         with self._db.transaction() as connection:
             connection.execute(
                 'INSERT OR IGNORE INTO backups (task, system, system_name, '
-                'token, made, description, created) '
-                'VALUES (?, ?, ?, ?, ?, ?, ?)',
+                'token, made, description, created, schedule) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
                 (
                     task,
                     system.uuid,
@@ -66,6 +69,7 @@ class Backups:
                     json.dumps(made.dump()),
                     description,
                     time.time(),
+                    schedule,
                 ),
             )
             (found,) = connection.execute(
@@ -198,4 +202,5 @@ def _stored(row: sqlite3.Row) -> StoredBackup:
         bool(row['deleting']),
         row['verified'],
         row['flaw'],
+        row['schedule'],
     )

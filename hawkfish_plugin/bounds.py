@@ -125,6 +125,13 @@ _option(
 )
 AGGREGATES = _bound('Groups', 1000, '', 'CreateLimitReachedForResource')
 ELEMENTS = _bound('Systems of a group', 500, '', 'ArraySizeTooLong')
+SCHEDULES = _bound('Schedules', 256, '', 'CreateLimitReachedForResource')
+SCHEDULE_SECONDS = _bound(
+    'Time between two runs of a schedule, at the least',
+    60,
+    'seconds',
+    'PropertyValueOutOfRange',
+)
 _option(
     'Notes of group snapshots',
     'as many as the systems of the group have snapshots for',

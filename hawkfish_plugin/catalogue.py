@@ -428,6 +428,7 @@ def _subject(view: View) -> rules.Subject:
         pending=view.effect == Effect.CREATING,
         leaving=view.effect == Effect.DELETING,
         verified=view.is_verified,
+        scheduled=view.note.scheduled,
     )
 
 

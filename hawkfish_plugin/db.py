@@ -379,6 +379,41 @@ MIGRATIONS = (
         PRIMARY KEY (export, file, begin)
     );
     """,
+    # Schedules, and which snapshots and backups they have made.
+    """
+    CREATE TABLE schedules (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        systems TEXT NOT NULL,
+        aggregate TEXT,
+        options TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        recurrence TEXT NOT NULL,
+        classes TEXT NOT NULL,
+        allowed TEXT NOT NULL,
+        created REAL NOT NULL,
+        suspended INTEGER NOT NULL DEFAULT 0,
+        runs INTEGER NOT NULL DEFAULT 0,
+        due REAL,
+        due_steady REAL,
+        last_due REAL,
+        last_run REAL,
+        outcome TEXT,
+        task INTEGER,
+        messages TEXT NOT NULL DEFAULT '[]'
+    );
+    CREATE INDEX schedules_by_due ON schedules (due);
+    CREATE TABLE scheduled (
+        system TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        schedule INTEGER NOT NULL,
+        moment INTEGER NOT NULL,
+        PRIMARY KEY (system, snapshot, created)
+    );
+    ALTER TABLE backups ADD COLUMN schedule INTEGER;
+    """,
 )
 
 

@@ -214,6 +214,24 @@ class CreateLimitReachedForResource(BadRequest):
     """()"""
 
 
+class ScheduleNeverRuns(BadRequest):
+    """()"""
+
+    registry = HAWKFISH
+
+
+class ScheduleTargetInvalid(BadRequest):
+    """(URI)"""
+
+    registry = HAWKFISH
+
+
+class ScheduleBodyInvalid(BadRequest):
+    """(property)"""
+
+    registry = HAWKFISH
+
+
 class SnapshotLimitReached(BadRequest):
     """(system, limit, value of the limit, deletable snapshots)"""
 
@@ -374,6 +392,20 @@ class TaskNotFound(NotFound):
 class SubscriptionNotFound(NotFound):
     def __init__(self, subscription_id: object) -> None:
         super().__init__('EventDestination', subscription_id)
+
+
+class ScheduleNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__('Job', name)
+
+
+class ScheduleExists(HawkFishError):
+    status = 409
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('Job', 'Name', name, related=['#/Name'])
 
 
 class GroupNotFound(NotFound):

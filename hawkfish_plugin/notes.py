@@ -3,9 +3,10 @@
 Notes about snapshots that the hypervisor has no place for.
 
 Owns the tables ``damaged``, ``quiesced``, ``memory``, ``locked``, ``expiry``,
-``verified`` and ``screenshots``, and their SQL.  A note is kept under the
-system, the name and the time of creation: a later snapshot of the same name
-has none of it, and one that another client renames is known by its time.
+``verified``, ``screenshots`` and ``scheduled``, and their SQL.  A note is kept
+under the system, the name and the time of creation: a later snapshot of the
+same name has none of it, and one that another client renames is known by its
+time.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from hawkfish_plugin.drivers.verifying import Verified
 
 _TABLES = (
     *('damaged', 'quiesced', 'memory', 'locked', 'expiry'),
-    *('verified', 'screenshots'),
+    *('verified', 'screenshots', 'scheduled'),
 )
 
 
@@ -43,7 +44,8 @@ class Verification:
 class Note:
     """
     *expires* is in seconds since the epoch, *memory_size* in bytes; *quiesce*
-    None is not known.
+    None is not known.  *scheduled* is the schedule that has made it, and the
+    moment of its run; None: somebody has.
     """
 
     damaged: bool = False
@@ -52,6 +54,7 @@ class Note:
     locked: bool = False
     expires: int | None = None
     verification: Verification | None = None
+    scheduled: tuple[int, int] | None = None
 
 
 NONE = Note()
@@ -109,6 +112,9 @@ class Notes:
                 add(row, expires=row['expires'])
         for row in self._rows('verified', system):
             add(row, verification=_verification(row))
+        for row in self._rows('scheduled', system):
+            if all(isinstance(row[n], int) for n in ('schedule', 'moment')):
+                add(row, scheduled=(row['schedule'], row['moment']))
         return found
 
     def _rows(self, table: str, system: str) -> list[sqlite3.Row]:
@@ -165,6 +171,7 @@ class Notes:
         made: contract.Created,
         locked: bool,
         expires: int | None,
+        scheduled: tuple[int, int] | None = None,
     ) -> None:
         """Note what is to be known of a new snapshot, before its task ends."""
         key = system, name, made.created
@@ -180,6 +187,11 @@ class Notes:
                 )
             _set_locked(connection, key, locked)
             _set_expiry(connection, key, expires)
+            if scheduled:
+                connection.execute(
+                    'INSERT OR REPLACE INTO scheduled VALUES (?, ?, ?, ?, ?)',
+                    (*key, *scheduled),
+                )
 
     def update(
         self,

@@ -30,8 +30,10 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.receiving import Receiving
+from hawkfish_plugin.operations.scheduling import Scheduling
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
+from hawkfish_plugin.schedules.table import Schedules
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -126,6 +128,14 @@ class Plugin:
     @property
     def sessions(self) -> Sessions:
         return self._foundations.sessions
+
+    @property
+    def schedules(self) -> Schedules:
+        return self._foundations.schedules
+
+    @property
+    def scheduling(self) -> Scheduling:
+        return self._work.scheduling
 
     @property
     def policies(self) -> Policies:

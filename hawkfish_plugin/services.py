@@ -26,8 +26,10 @@ from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
 from hawkfish_plugin.operations.receiving import Receiving
+from hawkfish_plugin.operations.scheduling import Scheduling
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
+from hawkfish_plugin.schedules.table import Schedules
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
 
@@ -99,6 +101,12 @@ class ForApi(Shared, Protocol):
 
     @property
     def backups(self) -> BackupCatalogue: ...
+
+    @property
+    def schedules(self) -> Schedules: ...
+
+    @property
+    def scheduling(self) -> Scheduling: ...
 
     @property
     def policies(self) -> Policies: ...

@@ -73,13 +73,18 @@ def list_backups(identity: str) -> flask.Response:
 def create_backup(identity: str) -> flask.Response:
     system = _find_system(identity)
     body = read_body()
+    options = read_options(body)
+    return accepted(operation(BackUp).submit(system, options, payload(body)))
+
+
+def read_options(body: Body) -> BackupOptions:
+    """The options of a backup in *body*."""
     _CREATE.check(body)
-    options = BackupOptions(
+    return BackupOptions(
         body.get('BackupType') == backups.FULL,
         body.get('Description', ''),
         body.get('Quiesce'),
     )
-    return accepted(operation(BackUp).submit(system, options, payload(body)))
 
 
 @blueprint.get(MEMBER)

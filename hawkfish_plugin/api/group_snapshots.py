@@ -50,7 +50,7 @@ REVERT_ACTIONS = (
 )
 
 _PREVIEW = bodies.of_create(uris.GROUP_PREVIEW_ACTION)
-_CREATE = dataclasses.replace(_PREVIEW, action=None)
+CREATE = dataclasses.replace(_PREVIEW, action=None)
 _CHANGE = bodies.of_change('HawkFishGroupSnapshot')
 _REVERT = validation.parameters(uris.GROUP_REVERT_ACTION)
 _EXPORT = validation.parameters(uris.GROUP_EXPORT_ACTION)
@@ -77,7 +77,7 @@ def list_group_snapshots(group: str) -> flask.Response:
 def create_group_snapshot(group: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
-    options = _options(body, _CREATE)
+    options = read_options(body, CREATE)
     return accepted(
         operation(GroupCreate).submit(found, options, payload(body))
     )
@@ -86,7 +86,7 @@ def create_group_snapshot(group: str) -> flask.Response:
 @blueprint.post(f'{COLLECTION}/Actions/{uris.GROUP_PREVIEW_ACTION}')
 def preview_group_create(group: str) -> flask.Response:
     found = find_group(group)
-    options = _options(read_body(), _PREVIEW)
+    options = read_options(read_body(), _PREVIEW)
     seen, plan = operation(GroupCreate).preview(found, options)
     return answer(group_snapshots.preview(seen, plan))
 
@@ -190,7 +190,7 @@ def _resource(group: Group, name: str) -> Body:
     return group_snapshots.group_snapshot(_find(group, name))
 
 
-def _options(body: Body, schema: validation.RequestBody) -> GroupOptions:
+def read_options(body: Body, schema: validation.RequestBody) -> GroupOptions:
     """The options of a create in *body*, which has to fit *schema*."""
     schema.check(body, bodies.name_errors, bodies.expiry_errors)
     return GroupOptions(

@@ -49,7 +49,7 @@ REVERT_ACTIONS = (uris.REVERT_ACTION, 'Oem.HawkFish.Snapshot.Revert')
 PREVIEW = bodies.of_create(uris.PREVIEW_ACTION)
 """The parameters of a preview are the properties of a create."""
 
-_CREATE = dataclasses.replace(PREVIEW, action=None)
+CREATE = dataclasses.replace(PREVIEW, action=None)
 _CHANGE = bodies.of_change('HawkFishSnapshot')
 _REVERT = validation.parameters(uris.REVERT_ACTION)
 _EXPORT = validation.parameters(uris.EXPORT_ACTION)
@@ -86,7 +86,7 @@ def list_snapshots(identity: str) -> flask.Response:
 def create_snapshot(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
-    options = read_options(body, _CREATE)
+    options = read_options(body, CREATE)
     return accepted(operation(Create).submit(system, options, payload(body)))
 
 
@@ -110,6 +110,16 @@ def repair_system(identity: str) -> flask.Response:
     if body.get('DryRun'):
         return answer(snapshots.repairs(repair.plan(system)))
     return accepted(repair.submit(system, payload(body)))
+
+
+@blueprint.post(f'{COLLECTION}/Actions/{uris.VERIFY_NEWEST_ACTION}')
+def verify_newest(identity: str) -> flask.Response:
+    system = find_system(identity)
+    body = read_body()
+    request = verifications.read('', body)
+    verify = operation(Verify)
+    request = dataclasses.replace(request, name=verify.newest(system))
+    return accepted(verify.submit(system, request, payload(body)))
 
 
 @blueprint.get(MEMBER)

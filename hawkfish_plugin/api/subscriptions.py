@@ -28,7 +28,7 @@ from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody, Schema, read_nothing
 from hawkfish_plugin.events import destinations, subscriptions
-from hawkfish_plugin.redfish import events, uris
+from hawkfish_plugin.redfish import durations, events, uris
 
 COLLECTION = '/EventService/Subscriptions'
 MEMBER = f'{COLLECTION}/<subscription_id>'
@@ -37,11 +37,6 @@ _MAX_MEMBERS = 64
 _MAX_MEMBER_CHARACTERS = 512
 
 _MESSAGE_ID = re.compile(r'\w+\.(\d+\.\d+\.(\d+\.)?)?\w+', re.ASCII)
-_DURATION = re.compile(
-    r'P(?:(\d{1,5})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,7})M)?'
-    r'(?:(\d{1,9}(?:\.\d{1,6})?)S)?)?',
-    re.ASCII,
-)
 
 
 # What may be in a body ----------------------------------------------------
@@ -57,14 +52,10 @@ def _is_resource(text: str) -> bool:
     return len(text) <= _MAX_MEMBER_CHARACTERS and text.startswith(uris.ROOT)
 
 
-def _is_duration(text: str) -> bool:
-    return bool(_DURATION.fullmatch(text)) and not text.endswith(('P', 'T'))
-
-
 validation.add_format('destination', destinations.is_valid)
 validation.add_format('message-id', _is_message_id)
 validation.add_format('resource-uri', _is_resource)
-validation.add_format('duration', _is_duration)
+validation.add_format('duration', durations.is_valid)
 
 
 def _choice(*values: str) -> Schema:
@@ -314,8 +305,5 @@ def _filters(body: Body) -> Body:
 
 def _duration(body: Body) -> float | None:
     """The age in seconds that events may have, where one is given."""
-    match = _DURATION.fullmatch(body.get('DeliverBufferedEventDuration') or '')
-    if match is None:
-        return None
-    days, hours, minutes, seconds = (float(n or 0) for n in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    text = body.get('DeliverBufferedEventDuration')
+    return None if text is None else durations.seconds(text)

@@ -177,6 +177,8 @@ def _of_action(
         return [one.name for one in service().systems()]
     if kind == 'GROUP':
         return [one.name for one in service().groups()]
+    if kind == 'SCHEDULE':
+        return [one.name for one in service().schedules()]
     if kind == 'TASK':
         return [
             task.identity

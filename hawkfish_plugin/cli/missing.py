@@ -30,6 +30,7 @@ _TASK = re.compile('/redfish/v1/TaskService/Tasks/(?P<owner>[^/]+)')
 _SUBSCRIPTION = re.compile(
     '/redfish/v1/EventService/Subscriptions/(?P<owner>[^/]+)'
 )
+_SCHEDULE = re.compile('/redfish/v1/JobService/Jobs/(?P<owner>[^/]+)')
 # More are a list of their own.
 _MOST = 20
 
@@ -47,6 +48,9 @@ def words(error: Any, service: 'client.HawkFish') -> str | None:
         if found := _SUBSCRIPTION.match(uri):
             known = [one.identity for one in service.subscriptions()]
             return none('subscription', _name(found, 'owner'), known)
+        if found := _SCHEDULE.match(uri):
+            known = [one.name for one in service.schedules()]
+            return none('schedule', _name(found, 'owner'), known)
     except exceptions.SushyError:
         # What was asked for stays the answer.
         return None

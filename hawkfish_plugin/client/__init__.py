@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         GroupSnapshot,
         GroupSnapshotCollection,
     )
+    from hawkfish_plugin.client.schedules import Schedule, ScheduleCollection
     from hawkfish_plugin.client.service import (
         HawkFish,
         HawkFishSystem,
-        SystemSummary,
         get_extension,
     )
     from hawkfish_plugin.client.snapshots import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SnapshotCollection,
         SnapshotPolicy,
     )
+    from hawkfish_plugin.client.systems import SystemSummary
     from hawkfish_plugin.client.tasks import (
         CreatedGone,
         Outcome,
@@ -64,12 +65,12 @@ _NAMES = {
         'Unreachable',
     ),
     'groups': ('Group', 'GroupSnapshot', 'GroupSnapshotCollection'),
-    'service': (
-        *('HawkFish', 'HawkFishSystem', 'SystemSummary', 'get_extension'),
-    ),
+    'schedules': ('Schedule', 'ScheduleCollection'),
+    'service': (*('HawkFish', 'HawkFishSystem', 'get_extension'),),
     'snapshots': (
         *('Preview', 'Snapshot', 'SnapshotCollection', 'SnapshotPolicy'),
     ),
+    'systems': ('SystemSummary',),
     'tasks': (
         *('CreatedGone', 'Outcome', 'Task', 'TaskHandle', 'TaskTimeout'),
         'wait_all',
@@ -93,6 +94,8 @@ __all__ = [
     'NotFound',
     'Outcome',
     'Preview',
+    'Schedule',
+    'ScheduleCollection',
     'Snapshot',
     'SnapshotCollection',
     'SnapshotPolicy',

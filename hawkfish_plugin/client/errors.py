@@ -652,6 +652,21 @@ class SafetySnapshotFailed(HawkFishError):
     """
 
 
+class ScheduleBodyInvalid(HawkFishError):
+    """
+    The request of a schedule has a property that cannot be the same for
+    each run.
+    """
+
+
+class ScheduleNeverRuns(HawkFishError):
+    """A schedule would never run."""
+
+
+class ScheduleTargetInvalid(HawkFishError):
+    """A schedule cannot have a request to this URI."""
+
+
 class SnapshotBusy(HawkFishError):
     """Another operation on a snapshot is waiting or running."""
 

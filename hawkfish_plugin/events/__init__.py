@@ -98,6 +98,10 @@ def task_origin(task_id: int, systems: Sequence[contract.System]) -> Origin:
     return _of_all(uris.task_uri(task_id), 'Task', systems)
 
 
+def job_origin(name: str, systems: Sequence[contract.System]) -> Origin:
+    return _of_all(uris.job_uri(name), 'Job', systems)
+
+
 def _of_all(
     uri: str, kind: str, systems: Sequence[contract.System], gone: bool = False
 ) -> Origin:

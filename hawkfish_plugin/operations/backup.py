@@ -26,6 +26,7 @@ from hawkfish_plugin.records import Record
 from hawkfish_plugin.redfish import backups as rendering
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.retention import chains
+from hawkfish_plugin.schedules.table import Schedules
 from hawkfish_plugin.tasks.context import Context
 from hawkfish_plugin.tasks.operation import Answer, Operation
 from hawkfish_plugin.tasks.table import Tasks
@@ -42,12 +43,14 @@ class BackupOptions:
     """
     What is asked for: a *full* one, or one that is as small as it can be.
 
-    *quiesce* as in ``contract.CreateRequest``.
+    *quiesce* as in ``contract.CreateRequest``, *schedule* is the one that
+    asks for it.
     """
 
     full: bool = False
     description: str = ''
     quiesce: str | None = None
+    schedule: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,7 @@ class BackupArguments(Record):
     full: bool = False
     description: str = ''
     quiesce: str | None = None
+    schedule: int | None = None
 
 
 class BackUp(Operation):
@@ -75,6 +79,7 @@ class BackUp(Operation):
         backups: BackupCatalogue,
         table: Backups,
         delete: DeleteBackups,
+        schedules: Schedules,
         conf: cfg.ConfigOpts,
     ) -> None:
         self._driver = driver
@@ -83,6 +88,7 @@ class BackUp(Operation):
         self._backups = backups
         self._backup_table = table
         self._delete = delete
+        self._schedules = schedules
         self._conf = conf.backup
         self._tried: dict[str, float] = {}
 
@@ -103,6 +109,7 @@ class BackUp(Operation):
             options.full,
             options.description,
             options.quiesce,
+            options.schedule,
         )
         with self._systems.deciding(system):
             self._systems.check_whole(system)
@@ -151,7 +158,11 @@ class BackUp(Operation):
         self, task: Task, arguments: BackupArguments, made: Backup
     ) -> dict[str, Any]:
         found = self._backup_table.add(
-            task.id, task.one_system, made, arguments.description
+            task.id,
+            task.one_system,
+            made,
+            arguments.description,
+            arguments.schedule,
         )
         return {'backup': found}
 
@@ -184,6 +195,7 @@ class BackUp(Operation):
             time.time(),
             self._conf.max_backups,
             self._conf.max_backup_days,
+            self._schedules.classes(),
         )
         if doomed:
             self._delete.submit_all(

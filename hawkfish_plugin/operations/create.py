@@ -188,6 +188,7 @@ class Create(Operation):
             made,
             arguments.locked,
             arguments.expires,
+            arguments.scheduled,
         )
         measured: dict[str, Any] = {}
         if made.capture:

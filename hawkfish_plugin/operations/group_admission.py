@@ -179,7 +179,13 @@ class GroupAdmission:
         keep = (rules.LOCKED,) if options.locked else ()
         return self._prune.plan_with(
             system,
-            rules.Subject(coming, planned.size, options.expires, keep),
+            rules.Subject(
+                coming,
+                planned.size,
+                options.expires,
+                keep,
+                scheduled=options.scheduled,
+            ),
             None,
             Reach.NEWER,
         )

@@ -10,7 +10,8 @@ systems are in several groups, all of these go, or none.
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hawkfish_plugin import catalogue
 from hawkfish_plugin.catalogue import Catalogue, View
@@ -21,6 +22,7 @@ from hawkfish_plugin.groups.table import Group, Groups
 from hawkfish_plugin.groups.views import GroupView
 from hawkfish_plugin.operations.group_delete import GroupDelete
 from hawkfish_plugin.retention import rules
+from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.tasks.context import SubTask
 
 Pruned = Sequence[tuple[str, str]]
@@ -46,11 +48,13 @@ class GroupPrune:
         snapshots: Catalogue,
         groups: GroupCatalogue,
         group_table: Groups,
+        policies: Policies,
         delete: GroupDelete,
     ) -> None:
         self._catalogue = snapshots
         self._groups = groups
         self._table = group_table
+        self._policies = policies
         self._group_delete = delete
 
     def holding(
@@ -69,10 +73,13 @@ class GroupPrune:
         records = [subject.record for subject in subjects]
         if not self._sharing(system, [r for r in records if r.name in going]):
             return subjects
+        scheduled = {n for n, reason in pruned if reason == rules.SCHEDULE}
+        marks = functools.cache(self._marks)
         held = {
             name
             for name, wholes in self.wholes(system, records).items()
             if self._is_held(wholes, system, reach)
+            or (name in scheduled and _is_kept(wholes, system, marks))
         }
         return [
             dataclasses.replace(s, keep=(*s.keep, rules.GROUP))
@@ -144,6 +151,12 @@ class GroupPrune:
             or (reach == Reach.GROUP and self._is_newest(system, view))
         )
 
+    def _marks(self, system: contract.System) -> Mapping[str, str | None]:
+        return rules.of_schedules(
+            self._catalogue.subjects(system, measured=False),
+            self._policies.get(system.uuid),
+        )
+
     def _is_newest(self, system: contract.System, view: View) -> bool:
         newest = self._catalogue.list(system)[-1:]
         return [other.name for other in newest] == [view.name]
@@ -202,6 +215,24 @@ class GroupPrune:
         return self._group_delete.pruned(views, reason)
 
 
+def _is_kept(
+    views: Iterable[GroupView],
+    asking: contract.System,
+    marks: Callable[[contract.System], Mapping[str, str | None]],
+) -> bool:
+    """
+    Whether a class of their schedule keeps them in another system.
+
+    Which may have lost others of them, or have been added later.
+    """
+    return any(
+        marks(part.system).get(part.view.name)
+        for view in views
+        for part in view.parts
+        if part.view and part.system.uuid != asking.uuid
+    )
+
+
 def _kept(
     view: GroupView, plans: Mapping[contract.System, rules.Plan]
 ) -> Sequence[str]:
@@ -211,5 +242,5 @@ def _kept(
         for part in view.parts
         if part.view and part.system in plans
         for reason in plans[part.system].kept.get(part.view.name, ())
-        if reason not in (rules.GROUP, rules.WITHIN_LIMITS)
+        if reason not in rules.NOTHING_ELSE
     ]

@@ -120,7 +120,7 @@ class Prune:
         """Submit the deletes that the limits ask for, where there are any."""
         limits = self._policies.get(system.uuid)
         # What has expired goes in any case, at its time.
-        if limits.snapshots or limits.age or limits.size:
+        if limits.snapshots or limits.age or limits.size or limits.schedules:
             self._prune(system, limits)
 
     def periodic(self) -> None:

@@ -78,7 +78,11 @@ class CreateRoom:
         return self._prune.plan_with(
             system,
             rules.Subject(
-                seen.record, seen.forecast.size, options.expires, keep
+                seen.record,
+                seen.forecast.size,
+                options.expires,
+                keep,
+                scheduled=options.scheduled,
             ),
             options.protect,
             reach,

@@ -101,6 +101,21 @@ class Verify(Operation):
                 payload,
             )
 
+    def newest(self, system: contract.System) -> str:
+        """
+        The name of the newest snapshot of *system* that can be verified.
+
+        Raises SnapshotNotFound.
+        """
+        whole = [
+            view.name
+            for view in self._catalogue.list(system)
+            if not view.task and not view.is_damaged
+        ]
+        if not whole:
+            raise exceptions.SnapshotNotFound('newest')
+        return whole[-1]
+
     def run(self, context: Context) -> dict[str, Any]:
         task = context.task
         view = self._same(task)

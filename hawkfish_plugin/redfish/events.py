@@ -23,6 +23,7 @@ RESOURCE_TYPES = (
     'HawkFishGroupSnapshot',
     'HawkFishSnapshot',
     'HawkFishSnapshotCollection',
+    'Job',
     'Task',
 )
 SEVERITIES = ('OK', 'Warning', 'Critical')

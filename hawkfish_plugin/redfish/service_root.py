@@ -16,6 +16,7 @@ def service_root(root: Resource) -> Resource:
     added = {
         'Tasks': link(uris.TASK_SERVICE),
         'AggregationService': link(uris.AGGREGATION_SERVICE),
+        'JobService': link(uris.JOB_SERVICE),
         'EventService': link(uris.EVENT_SERVICE),
         'SessionService': link(uris.SESSION_SERVICE),
         'Registries': link(f'{uris.ROOT}/Registries'),

@@ -167,7 +167,7 @@ def _verification(
                     'Check': one.check,
                     'Result': one.result,
                     'Seconds': one.seconds,
-                    'Detail': one.detail,
+                    'Detail': one.detail or None,
                 }
                 for one in last.found.checks
             ],

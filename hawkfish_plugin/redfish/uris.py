@@ -20,6 +20,8 @@ IMPORT = f'{ROOT}/Oem/HawkFish/Import'
 
 AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
 AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
+JOB_SERVICE = f'{ROOT}/JobService'
+JOBS = f'{JOB_SERVICE}/Jobs'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
 
 REVERT_ACTION = 'HawkFishSnapshot.Revert'
@@ -28,6 +30,7 @@ VERIFY_BACKUP_ACTION = 'HawkFishBackup.Verify'
 RESTORE_BACKUP_ACTION = 'HawkFishBackup.Restore'
 VERIFY_ACTION = 'HawkFishSnapshot.Verify'
 PURGE_ACTION = 'HawkFishSnapshotCollection.Purge'
+VERIFY_NEWEST_ACTION = 'HawkFishSnapshotCollection.VerifyNewest'
 REPAIR_ACTION = 'HawkFishSnapshotCollection.Repair'
 PREVIEW_ACTION = 'HawkFishSnapshotPolicy.PreviewCreate'
 GROUP_REVERT_ACTION = 'HawkFishGroupSnapshot.Revert'
@@ -39,6 +42,8 @@ REMOVE_ELEMENTS_ACTION = 'Aggregate.RemoveElements'
 RESET_ACTION = 'Aggregate.Reset'
 BOOT_ORDER_ACTION = 'Aggregate.SetDefaultBootOrder'
 ABANDON_ACTION = 'HawkFishTask.Abandon'
+SUSPEND_JOB_ACTION = 'Job.Suspend'
+RESUME_JOB_ACTION = 'Job.Resume'
 SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'
 SUSPEND_ACTION = 'EventDestination.SuspendSubscription'
@@ -100,6 +105,10 @@ def group_snapshots_uri(group: str) -> str:
 
 def group_snapshot_uri(group: str, name: str) -> str:
     return f'{group_snapshots_uri(group)}/{parse.quote(name, safe="")}'
+
+
+def job_uri(name: str) -> str:
+    return f'{JOBS}/{parse.quote(name, safe="")}'
 
 
 def task_uri(task_id: int) -> str:

@@ -6,9 +6,11 @@ Pure.  A backup is worth nothing without those that it stands on, so one goes
 only when none of those to keep stands on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hawkfish_plugin.backups import StoredBackup, chain_of
+from hawkfish_plugin.retention.classes import Classes
+from hawkfish_plugin.retention.rules import SCHEDULE
 
 COUNT, AGE = 'MaxBackups', 'MaxBackupDays'
 
@@ -20,21 +22,26 @@ def superfluous(
     now: float,
     most: int,
     days: int,
+    schedules: Mapping[int, Classes],
 ) -> list[tuple[StoredBackup, str]]:
     """
     Those of one system that can go, in the order to delete them, and why.
 
     *backups* are oldest first; *most* and *days* 0 are no limit.  The newest
-    one always stays.
+    one always stays.  *schedules* are the classes of those that have any, by
+    their ids.
     """
     whole = [one for one in backups if not one.deleting]
     kept, reasons = set[int](), dict[int, str]()
+    unwanted = _of_no_class(whole, schedules)
     for rank, one in enumerate(reversed(whole)):
         reason = ''
         if rank and most and rank >= most:
             reason = COUNT
         elif rank and days and now - one.created > days * _DAY_SECONDS:
             reason = AGE
+        elif rank and one.id in unwanted:
+            reason = SCHEDULE
         if reason:
             reasons[one.id] = reason
         else:
@@ -44,3 +51,17 @@ def superfluous(
         for one in reversed(whole)
         if one.id in reasons and one.id not in kept
     ]
+
+
+def _of_no_class(
+    backups: Sequence[StoredBackup], schedules: Mapping[int, Classes]
+) -> set[int]:
+    """What no class of the schedule that has made it keeps."""
+    found = set[int]()
+    for schedule, classes in schedules.items():
+        made = [one for one in backups if one.schedule == schedule]
+        marks = classes.kept([one.created for one in made])
+        found |= {
+            one.id for one, mark in zip(made, marks, strict=True) if not mark
+        }
+    return found

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from hawkfish_plugin import db, locks
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.retention import rules
+from hawkfish_plugin.schedules.table import Schedules
 
 # Of a policy, its column and its option, which have the same name.
 COLUMNS = (
@@ -30,10 +31,12 @@ class Policies:
         database: db.Database,
         lock_files: locks.Locks,
         conf: cfg.ConfigOpts,
+        schedules: Schedules,
     ) -> None:
         self._db = database
         self._locks = lock_files
         self._conf = conf
+        self._schedules = schedules
 
     def get(self, system: str) -> rules.Limits:
         """The limits that hold for one system."""
@@ -52,6 +55,7 @@ class Policies:
             size=chosen['max_bytes'],
             on_limit=chosen['on_limit'].capitalize(),
             keep_verified=bool(chosen['keep_verified']),
+            schedules=self._schedules.classes(),
         )
 
     def change(

@@ -13,6 +13,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.retention import classes
+from hawkfish_plugin.retention.classes import Classes
 
 PRUNE, REFUSE = 'Prune', 'Refuse'
 ON_LIMIT = (PRUNE, REFUSE)
@@ -20,12 +22,16 @@ ON_LIMIT = (PRUNE, REFUSE)
 # Why a snapshot goes.
 EXPIRED, MAX_AGE = 'Expired', 'MaxAge'
 MAX_SNAPSHOTS, MAX_BYTES = 'MaxSnapshots', 'MaxBytes'
+SCHEDULE = 'Schedule'
 
 # Why one stays.
 LOCKED, CLONED, BUSY, DAMAGED = 'Locked', 'Cloned', 'Busy', 'Damaged'
 GROUP = 'Group'
 NEWEST, REFERENCED, WITHIN_LIMITS = 'Newest', 'Referenced', 'WithinLimits'
 NEWEST_VERIFIED = 'NewestVerified'
+
+NOTHING_ELSE = (GROUP, WITHIN_LIMITS, *classes.REASONS)
+"""Those of what no limit wants gone, or others hold"""
 
 
 Referrers = Callable[
@@ -34,12 +40,18 @@ Referrers = Callable[
 """Which snapshots keep which from being deleted; see ``contract.Driver``."""
 
 
+_Marks = Mapping[str, str | None]
+"""As ``of_schedules`` has them"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """
     Of one system; 0 is no limit, *age* in seconds, *size* in bytes.
 
-    *keep_verified*: the newest snapshot that was proved stays.
+    *keep_verified*: the newest snapshot that was proved stays.  *schedules*
+    are the classes of those that have any, by their ids: they are of what each
+    has made, and of nothing else.
     """
 
     snapshots: int = 0
@@ -47,6 +59,7 @@ class Limits:
     size: int = 0
     on_limit: str = PRUNE
     keep_verified: bool = False
+    schedules: Mapping[int, Classes] = dataclasses.field(default_factory=dict)
 
     def of_time(self) -> 'Limits':
         """Those of them that act without a create."""
@@ -61,7 +74,7 @@ class Subject:
     *keep* are the reasons for which it stays whatever the limits say.  One
     that is still being created is *pending*, and counts for nothing; one that
     is being deleted already is *leaving*.  *verified*: the last verification
-    has passed.
+    has passed.  *scheduled*: the schedule that has made it, and when.
     """
 
     record: contract.Snapshot
@@ -71,6 +84,7 @@ class Subject:
     pending: bool = False
     leaving: bool = False
     verified: bool = False
+    scheduled: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -131,24 +145,56 @@ def plan(
     that may go goes, again and again.
     """
     left = _without_leaving(subjects)
+    # What goes changes nothing of it.
+    marks = of_schedules(left, limits)
     pruned: list[tuple[str, str]] = []
-    while found := _next(left, limits, now, referrers):
+    while found := _next(left, limits, marks, now, referrers):
         subject, reason = found
         pruned.append((subject.name, reason))
         left = _without(left, subject)
     why = _obstacles(left, limits, referrers)
     return Plan(
         tuple(pruned),
-        {s.name: why[s.name] or (WITHIN_LIMITS,) for s in left},
+        {
+            s.name: why[s.name] or (marks.get(s.name) or WITHIN_LIMITS,)
+            for s in left
+        },
         tuple(
             dict.fromkeys(
                 (
-                    *(due for s in left if (due := _due(s, limits, now))),
+                    *(
+                        due
+                        for s in left
+                        if (due := _due(s, limits, marks, now))
+                    ),
                     *_over(left, limits),
                 )
             )
         ),
     )
+
+
+def of_schedules(
+    subjects: Sequence[Subject], limits: Limits
+) -> Mapping[str, str | None]:
+    """
+    Of what schedules with classes have made, the class that keeps each.
+
+    By its name; None where none does, and without what is not of any.  What
+    is still being created may fail, and what is being deleted is gone.
+    """
+    found: dict[str, str | None] = {}
+    for schedule, kept in limits.schedules.items():
+        made = {
+            s.name: s.scheduled[1]
+            for s in subjects
+            if s.scheduled
+            and s.scheduled[0] == schedule
+            and not s.pending
+            and not s.leaving
+        }
+        found |= dict(zip(made, kept.kept([*made.values()]), strict=True))
+    return found
 
 
 def exceeded(
@@ -182,27 +228,35 @@ def total(subjects: Sequence[Subject]) -> int:
 
 
 def _next(
-    left: Sequence[Subject], limits: Limits, now: float, referrers: Referrers
+    left: Sequence[Subject],
+    limits: Limits,
+    marks: _Marks,
+    now: float,
+    referrers: Referrers,
 ) -> tuple[Subject, str] | None:
     """The next to go, and why."""
     obstacles = _obstacles(left, limits, referrers)
     free = [s for s in left if not obstacles[s.name]]
     for subject in free:
-        reason = _due(subject, limits, now)
+        reason = _due(subject, limits, marks, now)
         if reason:
             return subject, reason
     broken = _over(left, limits) if limits.on_limit == PRUNE else []
     return (free[0], broken[0]) if free and broken else None
 
 
-def _due(subject: Subject, limits: Limits, now: float) -> str | None:
-    """Which limit of time *subject* has passed."""
+def _due(
+    subject: Subject, limits: Limits, marks: _Marks, now: float
+) -> str | None:
+    """Which limit of its own *subject* has passed."""
     if subject.pending:
         return None
     if subject.expires is not None and subject.expires <= now:
         return EXPIRED
     if limits.age and subject.record.created + limits.age <= now:
         return MAX_AGE
+    if marks.get(subject.name, SCHEDULE) is None:
+        return SCHEDULE
     return None
 
 

@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import (
+    Callable,
     Iterator,
     Mapping,
     Sequence,
@@ -61,6 +62,12 @@ _RIVAL = """
 """
 
 
+class _Listener(threading.local):
+    """Who is told of what the thread queues."""
+
+    tell: Callable[[Task], None] | None = None
+
+
 class Tasks(TaskReader):
     """
     The tasks in *database*, and the calls to those who work on them.
@@ -79,6 +86,7 @@ class Tasks(TaskReader):
         self._locks = lock_files
         self._conf = conf.tasks
         self.wake = threading.Event()
+        self._listener = _Listener()
         self.events = events.Events(database, conf)
         self.claims = Claims(database, self.events)
         self.ends = Ends(database, self.events, conf)
@@ -89,6 +97,20 @@ class Tasks(TaskReader):
         with self._db.transaction():
             yield
         self._call()
+
+    @contextlib.contextmanager
+    def telling(self, tell: Callable[[Task], None]) -> Iterator[None]:
+        """
+        *tell* the request's own task that this thread queues in the block.
+
+        In the transaction that queues it: where that raises, none is queued.
+        What is queued with it, and has no request, is not told.
+        """
+        self._listener.tell = tell
+        try:
+            yield
+        finally:
+            self._listener.tell = None
 
     def submit(
         self,
@@ -142,6 +164,8 @@ class Tasks(TaskReader):
             )
             _insert_subjects(connection, row, operation.lock, subjects)
             task = read_tasks(connection, [row])[0]
+            if self._listener.tell and payload:
+                self._listener.tell(task)
         self._call()
         return task
 

@@ -7,17 +7,26 @@ subscription by that of the emulator that it was made with, and what a task
 keeps, by all lists.
 """
 
+import contextlib
 import functools
+import threading
+from collections.abc import Callable, Iterator
 
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.allowed import AllowLists, permits
+from hawkfish_plugin.allowed import Allowed, AllowLists, permits
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.events import Event
 from hawkfish_plugin.events.subscriptions import Subscription
 from hawkfish_plugin.wiring.foundations import Foundations
+
+
+class _Maker(threading.local):
+    """For whom the thread asks, which has no request."""
+
+    may: Callable[[contract.System], bool] | None = None
 
 
 class Access:
@@ -26,6 +35,7 @@ class Access:
     def __init__(self, app: flask.Flask, foundations: Foundations) -> None:
         self._app = app
         self._foundations = foundations
+        self._maker = _Maker()
 
     @functools.cached_property
     def allowed(self) -> AllowLists:
@@ -44,12 +54,27 @@ class Access:
 
         Under the name that it has now: it may be one of long ago.
         """
-        may = self.may_serve
+        may: Callable[[contract.System], bool] = self.may_serve
         if not flask.has_request_context():
             # What a task keeps is read by the clients of all emulators.
-            may = self.allowed.is_served_by_all
+            may = self._maker.may or self.allowed.is_served_by_all
         # Where the lists have UUIDs, no hypervisor has to be asked.
         return may(contract.System(system.uuid, '')) or may(self._now(system))
+
+    @contextlib.contextmanager
+    def acting_for(self, maker: Allowed) -> Iterator[None]:
+        """
+        This thread asks, in the block, for who could reach *maker*'s systems.
+
+        What no emulator serves any more is out of its reach as well.
+        """
+        self._maker.may = lambda system: (
+            permits(maker, system) and self.allowed.is_served(system)
+        )
+        try:
+            yield
+        finally:
+            self._maker.may = None
 
     def _now(self, system: contract.System) -> contract.System:
         try:

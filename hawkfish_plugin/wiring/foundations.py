@@ -27,6 +27,7 @@ from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.notes import Notes
 from hawkfish_plugin.retention.policies import Policies
 from hawkfish_plugin.rooms import Rooms
+from hawkfish_plugin.schedules.table import Schedules
 from hawkfish_plugin.sessions import Sessions
 from hawkfish_plugin.supervision import Supervisor
 from hawkfish_plugin.tasks.table import Tasks
@@ -130,7 +131,11 @@ class Foundations:
 
     @functools.cached_property
     def policies(self) -> Policies:
-        return Policies(self.database, self.locks, self.conf)
+        return Policies(self.database, self.locks, self.conf, self.schedules)
+
+    @functools.cached_property
+    def schedules(self) -> Schedules:
+        return Schedules(self.database)
 
     @functools.cached_property
     def group_table(self) -> Groups:

@@ -38,6 +38,7 @@ from hawkfish_plugin.operations.repair import Repair
 from hawkfish_plugin.operations.restore_over import RestoreOver
 from hawkfish_plugin.operations.revert import Revert
 from hawkfish_plugin.operations.room import CreateRoom
+from hawkfish_plugin.operations.scheduling import Scheduling
 from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.tasks.operation import Kinds, Operations
 from hawkfish_plugin.wiring.access import Access
@@ -90,6 +91,7 @@ class Work:
             self._catalogues.backups,
             self._foundations.backup_table,
             self._delete_backups,
+            self._foundations.schedules,
             self._foundations.conf,
         )
 
@@ -208,6 +210,7 @@ class Work:
             self._catalogues.snapshots,
             self._catalogues.groups,
             self._foundations.group_table,
+            self._foundations.policies,
             self.group_delete,
         )
 
@@ -296,6 +299,19 @@ class Work:
             self._catalogues.groups,
             self._foundations.group_table,
             self.delete,
+        )
+
+    @functools.cached_property
+    def scheduling(self) -> Scheduling:
+        return Scheduling(
+            self._foundations.schedules,
+            self._foundations.tasks,
+            self._catalogues.snapshots,
+            self._catalogues.groups,
+            self._foundations.group_table,
+            self.operations,
+            self._access.acting_for,
+            self._access.may_tell,
         )
 
     @functools.cached_property

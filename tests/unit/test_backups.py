@@ -419,10 +419,12 @@ def stored(number, parent=None, created=0.0, deleting=False):
     )
 
 
-def superfluous(found, now=0.0, most=0, days=0):
+def superfluous(found, now=0.0, most=0, days=0, schedules=None):
     return [
         (one.id, reason)
-        for one, reason in chains.superfluous(found, now, most, days)
+        for one, reason in chains.superfluous(
+            found, now, most, days, schedules or {}
+        )
     ]
 
 

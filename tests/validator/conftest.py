@@ -128,6 +128,7 @@ def _fill(service: Service) -> None:
         _wait(service, service.request('POST', uri, json={'Name': name}))
     # A group snapshot that is not whole.
     _wait(service, service.request('DELETE', f'{base}/clean'))
+    _schedule(service, base, group)
     subscription = {
         'Destination': 'https://127.0.0.1:9/',
         'Protocol': 'Redfish',
@@ -136,6 +137,42 @@ def _fill(service: Service) -> None:
     service.request(
         'POST', '/redfish/v1/EventService/Subscriptions', json=subscription
     )
+
+
+def _schedule(service: Service, snapshots: str, group: str) -> None:
+    """Schedules: one that has run, one that was refused, one for later."""
+    now = {'RecurrenceInterval': 'P1D', 'EnabledDaysOfWeek': ['Every']}
+    later = {
+        'InitialStartTime': '2037-01-01T02:00:00+01:00',
+        'RecurrenceInterval': 'PT12H',
+        'EnabledDaysOfWeek': ['Monday'],
+        'EnabledDaysOfMonth': [1, 2, 3, 4, 5, 6, 7],
+        'EnabledMonthsOfYear': ['March'],
+        'MaxOccurrences': 9,
+        'Lifetime': 'P9999D',
+    }
+    verify = f'{snapshots}/left/Actions/HawkFishSnapshot.Verify'
+    for name, schedule, uri in (
+        ('done', now, snapshots),
+        ('refused', now, f'{snapshots.rpartition("/")[0]}/Backups'),
+        ('later', later, f'{group}/Oem/HawkFish/Snapshots'),
+        ('once', {}, verify),
+    ):
+        payload = {'TargetUri': uri, 'JsonBody': '{}'}
+        made = service.request(
+            'POST',
+            '/redfish/v1/JobService/Jobs',
+            json={'Name': name, 'Schedule': schedule, 'Payload': payload},
+        )
+        assert made.status_code == 201, made.text
+    for name in ('done', 'refused', 'once'):
+        uri = f'/redfish/v1/JobService/Jobs/{name}'
+        wait_for(
+            lambda uri=uri: service.request('GET', uri).json()['Oem'][
+                'HawkFish'
+            ]['LastRun'],
+            f'a run of {name}',
+        )
 
 
 def _wait(service: Service, accepted: requests.Response) -> None:

@@ -40,6 +40,7 @@ def test_nothing_to_say_about_what_is_ours(results):
     for part in (
         'Snapshots',
         'TaskService/Tasks',
+        'JobService/Jobs',
         'SessionService',
         'JsonSchemas',
         'Registries/HawkFish',

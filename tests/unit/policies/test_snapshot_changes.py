@@ -44,6 +44,7 @@ def prune_of(emulator, serves=None):
             services.catalogue,
             services.groups,
             services.group_table,
+            services.policies,
             services.operations.get(GroupDelete),
         ),
         serves or services.may_serve,
