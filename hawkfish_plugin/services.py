@@ -38,6 +38,9 @@ class Shared(Protocol):
     """What all requests need."""
 
     @property
+    def conf(self) -> cfg.ConfigOpts: ...
+
+    @property
     def rooms(self) -> Rooms: ...
 
     @property
@@ -75,9 +78,6 @@ class ForEmulator(Shared, Protocol):
 
 class ForApi(Shared, Protocol):
     """What the requests for our own resources need."""
-
-    @property
-    def conf(self) -> cfg.ConfigOpts: ...
 
     @property
     def operations(self) -> Operations: ...
