@@ -89,6 +89,14 @@ hawkfish_opts: list[cfg.Opt] = [
         'place is waited for no longer than two seconds. The server of '
         'sushy-emulator has a thread for each connection and ignores this.',
     ),
+    cfg.BoolOpt(
+        'mend_emulator',
+        default=True,
+        help="Whether to correct what the emulator's own resources have "
+        'against the Redfish standard: links that lead nowhere, properties '
+        'of another type or spelling, and errors without a message of a '
+        'registry. If false, they are served as the emulator renders them.',
+    ),
 ]
 
 snapshots_opts: list[cfg.Opt] = [

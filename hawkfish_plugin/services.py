@@ -40,6 +40,9 @@ class Shared(Protocol):
     """What all requests need."""
 
     @property
+    def conf(self) -> cfg.ConfigOpts: ...
+
+    @property
     def rooms(self) -> Rooms: ...
 
     @property
@@ -77,9 +80,6 @@ class ForEmulator(Shared, Protocol):
 
 class ForApi(Shared, Protocol):
     """What the requests for our own resources need."""
-
-    @property
-    def conf(self) -> cfg.ConfigOpts: ...
 
     @property
     def operations(self) -> Operations: ...

@@ -21,8 +21,8 @@ from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody
 from hawkfish_plugin.events import filters, streams
+from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import events as rendering
-from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import link
 
 _MESSAGE_ID = re.compile(r'\w+\.\d+\.\d+\.\w+', re.ASCII)
@@ -81,36 +81,55 @@ def act_on_event_service(action: str) -> flask.Response:
     if action not in (uris.SUBMIT_TEST_ACTION, uris.TEST_ACTION):
         raise missing()
     body = read_body(bounds.TEST_EVENT_BYTES)
+    left_out: list[exceptions.HawkFishError] = []
     if action == uris.SUBMIT_TEST_ACTION:
-        body = _as_standard(body)
+        body, left_out = _as_standard(body)
         _SUBMIT_TEST.check(body)
         event = _test_event(body)
     else:
         _TEST.check(body)
         event = _test_event({'MessageId': messages.TEST_MESSAGE})
     services().events.submit(event)
+    if left_out:
+        return answer(errors.success(*left_out))
     return answer(None, 204)
 
 
-def _as_standard(body: Body) -> Body:
+def _as_standard(body: Body) -> tuple[Body, list[exceptions.HawkFishError]]:
     """
-    The test event of gofish, with the types of the standard.
+    A test event with the types of the standard, and what is left out of it.
 
-    It always sends the same one, and alone has a string as EventGroupId: all
-    that no other event may have is left out, or told in our words.
+    Clients send what no other event may have, gofish always.  A parameter
+    that is null is not given.  Where there is no such message, the text is
+    that of the client.  The string of gofish as EventGroupId comes with a time
+    in no format; any other wrong parameter is an error.
     """
-    if not isinstance(body.get('EventGroupId'), str):
-        return body
-    kept = {
-        name: value
-        for name, value in body.items()
-        if name not in ('EventGroupId', 'EventTimestamp', 'MessageArgs')
-    }
-    if kept.get('Severity') == 'Informational':
-        kept['Severity'] = 'OK'
-    if not _MESSAGE_ID.fullmatch(str(kept.get('MessageId'))):
+    kept = {name: value for name, value in body.items() if value is not None}
+    if 'MessageId' in body:
+        kept['MessageId'] = body['MessageId']
+    left_out: list[exceptions.HawkFishError] = []
+
+    def leave_out(kind: type[exceptions.HawkFishError], name: str) -> None:
+        value = unquoted(str(body[name]))
+        left_out.append(kind(value, name, uris.SUBMIT_TEST_ACTION))
+        kept.pop(name, None)
+
+    if isinstance(kept.get('EventGroupId'), str):
+        leave_out(exceptions.ActionParameterValueTypeError, 'EventGroupId')
+        if 'EventTimestamp' in kept:
+            leave_out(
+                exceptions.ActionParameterValueFormatError, 'EventTimestamp'
+            )
+    for name in ('Severity', 'MessageSeverity'):
+        if kept.get(name) == 'Informational':
+            leave_out(exceptions.ActionParameterValueNotInList, name)
+            kept[name] = 'OK'
+    named = kept.get('MessageId')
+    if isinstance(named, str) and not _MESSAGE_ID.fullmatch(named):
+        leave_out(exceptions.ActionParameterValueFormatError, 'MessageId')
+        kept.pop('MessageArgs', None)
         kept['MessageId'] = messages.TEST_MESSAGE
-    return kept
+    return kept, left_out
 
 
 def _test_event(body: Body) -> events.NewEvent:

@@ -14,7 +14,7 @@ from typing import Any
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.api import queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -29,6 +29,7 @@ from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody, Schema, read_nothing
 from hawkfish_plugin.events import destinations, subscriptions
 from hawkfish_plugin.redfish import durations, events, uris
+from hawkfish_plugin.redfish.common import Resource
 
 COLLECTION = '/EventService/Subscriptions'
 MEMBER = f'{COLLECTION}/<subscription_id>'
@@ -66,6 +67,13 @@ def _list(items: Schema) -> dict[str, Any]:
     return {'type': 'array', 'maxItems': _MAX_MEMBERS, 'items': items}
 
 
+_NAME = {'type': 'string', 'maxLength': 256, 'format': 'printable'}
+# Whatever a client names in these, see ``_without_unknown``.
+_OPEN_LISTS = {
+    'RegistryPrefixes': events.REGISTRY_PREFIXES,
+    'ExcludeRegistryPrefixes': events.REGISTRY_PREFIXES,
+    'ResourceTypes': events.RESOURCE_TYPES,
+}
 _LINK = {
     'type': 'object',
     'properties': {'@odata.id': {'type': 'string', 'format': 'resource-uri'}},
@@ -92,11 +100,11 @@ _CREATE = RequestBody(
         'EventFormatType': _choice('Event'),
         # Deprecated, but Ironic always sends it.  It filters nothing.
         'EventTypes': _list(_choice(*events.EVENT_TYPES)),
-        'RegistryPrefixes': _list(_choice(*events.REGISTRY_PREFIXES)),
-        'ExcludeRegistryPrefixes': _list(_choice(*events.REGISTRY_PREFIXES)),
+        'RegistryPrefixes': _list(_NAME),
+        'ExcludeRegistryPrefixes': _list(_NAME),
         'MessageIds': _list({'type': 'string', 'format': 'message-id'}),
         'ExcludeMessageIds': _list({'type': 'string', 'format': 'message-id'}),
-        'ResourceTypes': _list(_choice(*events.RESOURCE_TYPES)),
+        'ResourceTypes': _list(_NAME),
         'OriginResources': _list(_LINK),
         'SubordinateResources': {'type': 'boolean'},
         'Severities': _list(_choice(*events.SEVERITIES)),
@@ -164,23 +172,36 @@ def _conflicts(body: Body) -> Iterator[exceptions.HawkFishError]:
         )
 
 
-def _without_unknown_registries(body: Body) -> Body:
+def _without_unknown(body: Body) -> tuple[Body, Resource]:
     """
-    Leave out what is no registry of the service, beside one that is.
+    Leave out what the service does not have, and tell what that is.
 
-    Clients list all that they understand, whatever the service.  Without one
-    that is, nothing is excluded; but to ask for nothing would be all events.
+    Clients list all that they understand, whatever the service.  Where nothing
+    of it is left the list stays, as it says what is wanted: no event at all.
+    An empty one would be all events, unless it excludes them.  The second
+    value are annotations for the answer.
     """
-    changed = dict(body)
-    for name in ('RegistryPrefixes', 'ExcludeRegistryPrefixes'):
+    changed, told = dict(body), {}
+    for name, known in _OPEN_LISTS.items():
         listed = body.get(name)
-        if isinstance(listed, list) and all(
+        if not isinstance(listed, list) or not all(
             isinstance(i, str) for i in listed
         ):
-            known = [i for i in listed if i in events.REGISTRY_PREFIXES]
-            excluded = name == 'ExcludeRegistryPrefixes'
-            changed[name] = known if excluded else known or listed
-    return changed
+            continue
+        kept = [i for i in listed if i in known]
+        if kept == listed:
+            continue
+        excluded = name == 'ExcludeRegistryPrefixes'
+        changed[name] = kept if excluded else kept or listed
+        told[f'{name}@Message.ExtendedInfo'] = [
+            entry
+            for unknown in listed
+            if unknown not in known
+            for entry in messages.of_error(
+                exceptions.PropertyValueNotInList(unquoted(unknown), name)
+            )
+        ]
+    return changed, told
 
 
 # Routes -------------------------------------------------------------------
@@ -201,7 +222,7 @@ def list_subscriptions() -> flask.Response:
 @blueprint.post(COLLECTION)
 @blueprint.post(f'{COLLECTION}/Members')
 def create_subscription() -> flask.Response:
-    body = _without_unknown_registries(read_body())
+    body, told = _without_unknown(read_body())
     _CREATE.check(body, _destination_errors, _header_errors, _conflicts)
     created = services().subscriptions.create(
         body['Destination'],
@@ -213,7 +234,7 @@ def create_subscription() -> flask.Response:
         services().allowed.own(),
     )
     return answer(
-        events.destination(created),
+        events.destination(created) | told,
         201,
         Location=uris.subscription_uri(created.id),
     )

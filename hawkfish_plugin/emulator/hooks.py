@@ -28,6 +28,7 @@ from hawkfish_plugin.emulator import (
     headers,
     internals,
     locking,
+    mending,
     origins,
     resources,
     routes,
@@ -98,7 +99,15 @@ class Hooks:
         _stay_here(response)
         if routes.is_ours(flask.request.endpoint):
             return response
+        if self._mends():
+            mending.mend(response)
         return self._visibility.filter(resources.add_links(response))
+
+    def _mends(self) -> bool:
+        try:
+            return bool(self._services.conf.hawkfish.mend_emulator)
+        except exceptions.ConfigurationInvalid:
+            return False
 
     def teardown_request(self, _error: BaseException | None) -> None:
         self._locks.release()

@@ -39,6 +39,7 @@ from sushy_tools import error
 from sushy_tools.emulator import api_utils, auth_basic, memoize
 from sushy_tools.emulator.resources import vmedia
 from sushy_tools.emulator.resources.systems import fakedriver
+from sushy_tools.emulator.resources.systems.base import AbstractSystemsDriver
 
 Config = Mapping[str, Any]
 MediaNote = dict[str, Any]
@@ -53,10 +54,13 @@ SYSTEM = 'system_resource'
 MANAGERS = 'manager_collection_resource'
 BIOS = 'bios'
 BIOS_SETTINGS = 'bios_settings'
+RESET_BIOS = 'system_reset_bios'
 REGISTRIES = 'registry_file_collection'
 TASK_SERVICE = 'simple_task_service'
 VIRTUAL_MEDIA = 'VirtualMedia.virtual_media_resource'
 INSERT_MEDIA = 'VirtualMedia.virtual_media_insert'
+# What the emulator has as the code of each error.
+ERROR_CODE = 'Base.1.0.GeneralError'
 # The one task that the emulator has, of no operation.
 TASK_ID = '42'
 # A restart that the guest is asked for is no start of QEMU.
@@ -129,6 +133,55 @@ def service_root(app: flask.Flask) -> dict[str, Any]:
     view: Any = app.view_functions[SERVICE_ROOT]
     root: dict[str, Any] = json.loads(view().get_data())
     return root
+
+
+def serve_bios_by_its_name(app: flask.Flask) -> None:
+    """
+    Let *app* serve the BIOS of systems at the URIs of the standard too.
+
+    Relies on its routes having BIOS in capitals.  An emulator that has none
+    of them is left as it is.
+    """
+    for endpoint, methods in (
+        (BIOS, ['GET']),
+        (BIOS_SETTINGS, ['GET', 'PATCH']),
+        (RESET_BIOS, ['POST']),
+    ):
+        for rule in [*app.url_map.iter_rules()]:
+            if rule.endpoint == endpoint and '/BIOS' in rule.rule:
+                app.add_url_rule(
+                    rule.rule.replace('/BIOS', '/Bios', 1),
+                    endpoint,
+                    app.view_functions[endpoint],
+                    methods=methods,
+                )
+
+
+def has_storage(app: flask.Flask, uuid: str) -> bool:
+    """
+    Whether the configuration has storage for the system *uuid*.
+
+    Relies on ``app.storage`` and its ``get_storage_col``, which raises
+    FishyError where it has none.
+    """
+    try:
+        app.storage.get_storage_col(uuid)  # type: ignore[attr-defined]
+    # ValueError: the system has another identity than a UUID.
+    except (error.FishyError, ValueError):
+        return False
+    return True
+
+
+def has_volumes(app: flask.Flask) -> bool:
+    """
+    Whether the emulator's driver has storage volumes at all.
+
+    Relies on ``find_or_create_storage_volume`` of the base class, which only
+    says that there are none.
+    """
+    name = 'find_or_create_storage_volume'
+    inherited = getattr(AbstractSystemsDriver, name)
+    return getattr(type(systems(app)), name, None) is not inherited
 
 
 # Configuration -------------------------------------------------------------

@@ -7,10 +7,10 @@ routes alone.
 """
 
 import functools
-from typing import Any
 
 import flask
 from werkzeug import exceptions as http_errors
+from werkzeug.routing import Map
 
 from hawkfish_plugin import bounds
 
@@ -34,7 +34,7 @@ from hawkfish_plugin.api import (
     tasks,  # noqa: F401
 )
 from hawkfish_plugin.api.blueprint import blueprint
-from hawkfish_plugin.emulator import page
+from hawkfish_plugin.emulator import internals, page
 
 BLUEPRINTS = (blueprint, monitoring.blueprint, page.blueprint)
 
@@ -45,6 +45,7 @@ def register(app: flask.Flask) -> None:
     """Add all routes of the plugin to *app*."""
     for ours in BLUEPRINTS:
         app.register_blueprint(ours)
+    internals.serve_bios_by_its_name(app)
 
 
 def is_ours(endpoint: str | None) -> bool:
@@ -56,7 +57,8 @@ def is_our_path() -> bool:
     """Whether the path of the request is the plugin's, for any method."""
     if flask.request.endpoint:
         return is_ours(flask.request.endpoint)
-    return any(map(is_ours, _endpoints().values()))
+    found = _endpoints(flask.current_app.url_map, flask.request.path)
+    return any(map(is_ours, found.values()))
 
 
 def allowed_methods() -> frozenset[str]:
@@ -73,12 +75,29 @@ def allowed_methods() -> frozenset[str]:
     return methods - {'OPTIONS'}
 
 
+def is_served(uri: str, method: str = 'GET') -> bool:
+    """Whether any route of the application answers *method* on *uri*."""
+    return _is_served(flask.current_app.url_map, uri, method)
+
+
 @functools.lru_cache(4096)
-def _methods(_routes: Any, _path: str) -> frozenset[str]:
+def _is_served(url_map: Map, uri: str, method: str) -> bool:
+    try:
+        url_map.bind('').match(uri, method)
+    except (http_errors.NotFound, http_errors.MethodNotAllowed):
+        return False
+    # One that leads elsewhere.
+    except http_errors.HTTPException:
+        return True
+    return True
+
+
+@functools.lru_cache(4096)
+def _methods(url_map: Map, path: str) -> frozenset[str]:
     # All routes are tried for it; those of an application do not change.
     ours = {
         method: is_ours(endpoint)
-        for method, endpoint in _endpoints().items()
+        for method, endpoint in _endpoints(url_map, path).items()
         if method != 'OPTIONS'
     }
     # A resource of the emulator's may match one of our patterns as well.
@@ -89,14 +108,14 @@ def _methods(_routes: Any, _path: str) -> frozenset[str]:
     )
 
 
-def _endpoints() -> dict[str, str]:
-    """The endpoints of the path of the request, by their methods."""
+def _endpoints(url_map: Map, path: str) -> dict[str, str]:
+    """The endpoints of *path*, by their methods, whatever host is named."""
+    adapter = url_map.bind('')
     try:
-        adapter: Any = flask.current_app.create_url_adapter(flask.request)
         return {
-            method: adapter.match(method=method)[0]
-            for method in adapter.allowed_methods()
+            method: adapter.match(path, method)[0]
+            for method in adapter.allowed_methods(path)
         }
-    # It leads elsewhere, or its Host is none.
-    except (http_errors.HTTPException, UnicodeError):
+    # It leads elsewhere.
+    except http_errors.HTTPException:
         return {}

@@ -17,9 +17,12 @@ def error_of_task(stored: Sequence[tuple[str, Sequence[str]]]) -> Resource:
     return _body([messages.message(key, args) for key, args in stored])
 
 
-def success() -> Resource:
-    """The body of a success that has nothing else to report."""
-    return _body([messages.message(messages.SUCCESS)])
+def success(*left_out: exceptions.HawkFishError) -> Resource:
+    """The body of a success that tells nothing but what it did without."""
+    body = _body([messages.message(messages.SUCCESS)])
+    for part in left_out:
+        body['error']['@Message.ExtendedInfo'] += messages.of_error(part)
+    return body
 
 
 def _body(extended_info: list[Resource]) -> Resource:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The DMTF's service validator, against snapshots of a real hypervisor."""
+"""The DMTF's validators, against systems of a real hypervisor."""
 
 import pytest
 import requests
 
 from tests.functional.conftest import SMALL
-from tests.validator import dmtf
+from tests.served import ACTIVATE, Served
+from tests.validator import dmtf, figures
 
 pytestmark = pytest.mark.once
 
@@ -50,7 +51,8 @@ def test_nothing_to_say_about_what_is_ours(
     emulator.create(system.uuid, Name='gone')
     emulator.delete(system.uuid, 'gone')
 
-    results = dmtf.of_ours(dmtf.validate(emulator.url, 'any', 'any', tmp_path))
+    whole, found = dmtf.validate(emulator.url, 'any', 'any', tmp_path)
+    results = dmtf.of_ours(whole)
 
     for part in (
         f'{system.uuid}/Oem/HawkFish/Snapshots/left',
@@ -62,4 +64,41 @@ def test_nothing_to_say_about_what_is_ours(
         ),
     ):
         assert any(part in uri for uri in results)
-    assert not {u: r for u, r in results.items() if r != (0, 0)}
+    assert not {
+        u: r for u, r in results.items() if r != (dmtf.deprecated(u), 0)
+    }
+    assert not found.failed, whole
+
+
+@pytest.fixture
+def deployable(make_system):
+    """A system as Ironic deploys them: with UEFI, and a GiB of memory."""
+    return make_system(**SMALL | {'memory_mib': 1024, 'firmware': 'uefi'})
+
+
+@pytest.mark.parametrize('service', [figures.STOCK, figures.OURS])
+class TestFigures:
+    """They are those of the documentation."""
+
+    @pytest.fixture
+    def url(self, folder, host, deployable, service):
+        """An emulator that knows nothing of the systems of other tests."""
+        preamble = '' if service == figures.STOCK else ACTIVATE
+        served = Served(folder, host.uri, preamble=preamble).start()
+        yield served.url
+        served.stop()
+
+    @dmtf.needs_schemas
+    def test_service_validator(self, url, service, tmp_path):
+        """With the plugin, nothing fails."""
+        _, found = dmtf.validate(url, 'any', 'any', tmp_path)
+
+        figures.check('Service', figures.LIBVIRT, service, found)
+
+    @dmtf.needs_profile
+    def test_profile_of_ironic(self, url, service, tmp_path):
+        """With the plugin, nothing fails."""
+        failed, found = dmtf.validate_profile(url, 'any', 'any', tmp_path)
+
+        assert service == figures.STOCK or not failed
+        figures.check('Ironic profile', figures.LIBVIRT, service, found)

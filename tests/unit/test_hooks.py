@@ -108,8 +108,8 @@ class Services:
     def __init__(self, folder, driver):
         database = db.Database(folder)
         self.folder, self.driver, self.started = folder, driver, False
-        self.locks = locks.Locks(folder)
-        self.tasks = Tasks(database, self.locks, conf.load())
+        self.conf, self.locks = conf.load(), locks.Locks(folder)
+        self.tasks = Tasks(database, self.locks, self.conf)
         self.events = self.tasks.events
         self.findings = Findings(driver, self.events, self.tasks)
         self.sessions = sessions.Sessions(database)

@@ -42,6 +42,12 @@ ENDPOINTS = [
         f'{ROOT}/Systems/a/BIOS/Settings',
         {'identity': 'a'},
     ),
+    (
+        internals.RESET_BIOS,
+        'POST',
+        f'{ROOT}/Systems/a/BIOS/Actions/Bios.ResetBios',
+        {'identity': 'a'},
+    ),
     (internals.REGISTRIES, 'GET', f'{ROOT}/Registries', {}),
     (internals.TASK_SERVICE, 'GET', f'{ROOT}/TaskService', {}),
     (
@@ -588,3 +594,57 @@ def test_what_was_never_asked_for_has_no_note(stock):
         virtual_media.update_note(flask.request, UUID, {'Cd': '/a.iso'})
 
     assert internals.media_note(stock, 'a', 'Cd') is None
+
+
+def test_bios_by_its_name():
+    """The BIOS is served at the URIs of the standard by the same views."""
+    app = flask.Flask('stock')
+    for endpoint, path, methods in (
+        (internals.BIOS, 'BIOS', ['GET']),
+        (internals.BIOS_SETTINGS, 'BIOS/Settings', ['GET', 'PATCH']),
+        (internals.RESET_BIOS, 'BIOS/Actions/Bios.ResetBios', ['POST']),
+    ):
+        rule = f'{ROOT}/Systems/<identity>/{path}'
+        (stock,) = [r for r in main.app.url_map.iter_rules() if r.rule == rule]
+        assert stock.endpoint == endpoint
+        assert stock.methods - {'HEAD', 'OPTIONS'} == {*methods}
+        app.add_url_rule(rule, endpoint, dict, methods=methods)
+
+    internals.serve_bios_by_its_name(app)
+
+    adapter = app.url_map.bind('')
+    settings = f'{ROOT}/Systems/a/Bios/Settings'
+    assert adapter.match(settings, 'PATCH') == (
+        internals.BIOS_SETTINGS,
+        {'identity': 'a'},
+    )
+    assert not adapter.test(f'{ROOT}/Systems/a/Bios', 'PATCH')
+
+
+def test_storage_is_there_if_configured(stock):
+    """An identity that is no UUID has none."""
+    stock.config['SUSHY_EMULATOR_STORAGE'] = {UUID: []}
+
+    assert internals.has_storage(stock, UUID)
+    assert not internals.has_storage(stock, UUID.replace('2', '3'))
+    assert not internals.has_storage(stock, 'fake')
+
+
+def test_volumes_depend_on_the_driver(stock, monkeypatch):
+    """The fake driver has none; one that has the method has some."""
+    stock.config['SUSHY_EMULATOR_FAKE_DRIVER'] = True
+    assert not internals.has_volumes(stock)
+
+    monkeypatch.setattr(
+        fakedriver.FakeDriver,
+        'find_or_create_storage_volume',
+        lambda self, data: data['Id'],
+        raising=False,
+    )
+    assert internals.has_volumes(stock)
+
+
+def test_code_of_errors():
+    """Every error of the emulator has it."""
+    template = main.app.jinja_env.get_template('error.json')
+    assert internals.ERROR_CODE in template.render(message='')

@@ -78,6 +78,18 @@ def test_a_method_that_is_not_served(url, path):
         assert message_ids(response) == ['OperationNotAllowed']
 
 
+def test_methods_do_not_depend_on_who_asked_first(url):
+    """A request for another protocol changes nothing for those after it."""
+    path = url('TaskService/TaskMonitors/none')
+    upgrade = {'Connection': 'Upgrade', 'Upgrade': 'websocket'}
+    requests.put(path, headers=upgrade)
+
+    response = requests.put(path)
+
+    assert response.status_code == 405
+    assert 'GET' in response.headers['Allow']
+
+
 def test_allow_has_the_methods_of_every_route(url):
     """Allow of a collection has POST, that of a snapshot DELETE."""
 

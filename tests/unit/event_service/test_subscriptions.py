@@ -14,11 +14,13 @@ import sushy
 from hawkfish_plugin.events import destinations
 from hawkfish_plugin.operations.admission import CreateOptions
 from hawkfish_plugin.operations.create import Create
+from tests.served import message_ids
 from tests.unit.receiver import Receiver
 from tests.waiting import wait_for
 
 SERVICE = '/redfish/v1/EventService'
 SUBSCRIPTIONS = f'{SERVICE}/Subscriptions'
+INFO = '@Message.ExtendedInfo'
 
 
 @pytest.fixture
@@ -134,9 +136,8 @@ def test_what_ironic_sends_is_taken(api):
         ({'EventFormatType': 'MetricReport'}, 'PropertyValueNotInList'),
         ({'DeliveryRetryPolicy': 'Never'}, 'PropertyValueNotInList'),
         ({'VerifyCertificate': 'no'}, 'PropertyValueTypeError'),
-        ({'RegistryPrefixes': ['Nobody']}, 'PropertyValueNotInList'),
         ({'RegistryPrefixes': [5]}, 'PropertyValueTypeError'),
-        ({'ResourceTypes': ['Task.v1_2_0']}, 'PropertyValueNotInList'),
+        ({'ResourceTypes': ['\x1b']}, 'PropertyValueFormatError'),
         ({'Severities': ['Bad']}, 'PropertyValueNotInList'),
         ({'MessageIds': ['no id']}, 'PropertyValueFormatError'),
         ({'MessageIds': 100 * ['A.B']}, 'ArraySizeTooLong'),
@@ -449,7 +450,7 @@ def test_a_test_event_is_as_its_sender_wants_it(api, receiver):
     'body, told',
     [
         ({}, 'ActionParameterMissing'),
-        ({'MessageId': 'x'}, 'ActionParameterValueFormatError'),
+        ({'MessageId': None}, 'ActionParameterValueTypeError'),
         ({'MessageId': 5}, 'ActionParameterValueTypeError'),
         ({'MessageArgs': [5]}, 'ActionParameterValueFormatError'),
         ({'EventTimestamp': 'now'}, 'ActionParameterValueFormatError'),
@@ -517,7 +518,16 @@ def test_the_test_event_of_gofish(api, receiver):
         Severity='Informational',
     )
 
-    assert response.status_code == 204
+    assert response.status_code == 200
+    told = response.json()['error']
+    assert told['code'].endswith('.Success')
+    assert [entry['MessageArgs'][1:2] for entry in told[INFO]] == [
+        [],
+        ['EventGroupId'],
+        ['EventTimestamp'],
+        ['Severity'],
+        ['MessageId'],
+    ]
     receiver.wait_for('TestMessage')
     [event] = receiver.taken
     assert (event['EventId'], event['Message']) == ('TEST123', 'hello')
@@ -526,27 +536,88 @@ def test_the_test_event_of_gofish(api, receiver):
 
 
 @pytest.mark.parametrize(
-    'given, kept',
+    'body, status, told',
     [
-        (['Base', 'IPMI', 'TaskEvent'], ['Base', 'TaskEvent']),
-        (['HawkFish', 'TaskEvent'], ['HawkFish', 'TaskEvent']),
+        ({'MessageId': 'A.1.0.B', 'MessageArgs': None}, 204, []),
+        ({'MessageId': 'A.1.0.B', 'Severity': None}, 204, []),
+        (
+            {'MessageId': 'free', 'MessageArgs': ['a']},
+            200,
+            ['Success', 'ActionParameterValueFormatError'],
+        ),
+        (
+            {'MessageId': 'A.1.0.B', 'MessageSeverity': 'Informational'},
+            200,
+            ['Success', 'ActionParameterValueNotInList'],
+        ),
+    ],
+)
+def test_a_test_event_that_is_nearly_right(api, recorded, body, status, told):
+    """It is sent, and the answer says what was left out of it."""
+    response = api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent', **body
+    )
+
+    assert response.status_code == status
+    assert told == (message_ids(response) if told else [])
+    assert len(recorded()) == 1
+
+
+def create(api, receiver, **body):
+    """What the service answers to a subscription that it takes."""
+    created = api.post(
+        Destination=receiver.url, Protocol='Redfish', Context='some', **body
+    )
+    assert created.status_code == 201, created.text
+    return created
+
+
+@pytest.mark.parametrize(
+    'given, kept, unknown',
+    [
+        (['Base', 'IPMI', 'TaskEvent'], ['Base', 'TaskEvent'], ['IPMI']),
+        (['HawkFish', 'TaskEvent'], ['HawkFish', 'TaskEvent'], []),
     ],
 )
 @pytest.mark.parametrize(
     'name', ['RegistryPrefixes', 'ExcludeRegistryPrefixes']
 )
-def test_registries_that_are_not_there(api, receiver, name, given, kept):
+def test_registries_that_are_not_there(
+    api, receiver, name, given, kept, unknown
+):
     """Beside one that is there they are left out, and the answer says so."""
-    location = api.subscribe(receiver.url, **{name: given})
+    created = create(api, receiver, **{name: given})
 
-    assert api.get(location).json()[name] == kept
+    told = created.json().get(f'{name}{INFO}', ())
+    assert [entry['MessageArgs'][0] for entry in told] == unknown
+    shown = api.get(created.headers['Location']).json()
+    assert shown[name] == kept
+    assert f'{name}{INFO}' not in shown
 
 
 def test_what_is_not_there_need_not_be_excluded(api, receiver):
     """To exclude only what the service never sends changes nothing."""
-    location = api.subscribe(receiver.url, ExcludeRegistryPrefixes=['IPMI'])
+    created = create(api, receiver, ExcludeRegistryPrefixes=['IPMI'])
 
+    assert f'ExcludeRegistryPrefixes{INFO}' in created.json()
+    location = created.headers['Location']
     assert not api.get(location).json().get('ExcludeRegistryPrefixes')
+
+
+@pytest.mark.parametrize('name', ['RegistryPrefixes', 'ResourceTypes'])
+def test_nothing_that_is_there(api, receiver, name):
+    """To want only what is never sent is to get nothing, and is told."""
+    created = create(api, receiver, **{name: ['IPMI', 'SEL']})
+    api.subscribe(receiver.url, Context='all')
+    api.post(
+        f'{SERVICE}/Actions/EventService.SubmitTestEvent', MessageId='A.1.0.B'
+    )
+
+    assert created.json()[name] == ['IPMI', 'SEL']
+    assert len(created.json()[f'{name}{INFO}']) == 2
+    receiver.wait_for('B')
+    contexts = [body['Context'] for *_, body in receiver.pushes]
+    assert contexts == ['all']
 
 
 def test_sushy_subscribes(api, emulator, receiver):
