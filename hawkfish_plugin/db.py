@@ -361,6 +361,18 @@ MIGRATIONS = (
         pushes INTEGER NOT NULL
     );
     """,
+    # Who has failed to log in, and whose a subscription is; of earlier ones
+    # nobody knows.
+    """
+    CREATE TABLE login_failures (
+        address TEXT NOT NULL,
+        name TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        last REAL NOT NULL,
+        PRIMARY KEY (address, name)
+    );
+    ALTER TABLE subscriptions ADD COLUMN owner TEXT;
+    """,
 )
 
 

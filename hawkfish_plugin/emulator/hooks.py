@@ -29,6 +29,7 @@ from hawkfish_plugin.emulator import (
     internals,
     locking,
     origins,
+    privileges,
     resources,
     routes,
     serving,
@@ -86,6 +87,7 @@ class Hooks:
             )
         self._services.start()
         origins.check()
+        privileges.check(self._services)
         if routes.is_ours(flask.request.endpoint):
             queries.check_text()
             return None
