@@ -24,7 +24,9 @@ CA_VARIABLES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
 OURS = re.compile(
     r'/redfish/v1/('
     r'Systems/[^/]+/Oem/HawkFish|TaskService|SessionService|JsonSchemas'
-    r'|EventService|AggregationService|Registries/(Base|HawkFish|ResourceEvent|TaskEvent)\.)'
+    r'|EventService|AggregationService|AccountService'
+    r'|Registries/(Base|HawkFish|ResourceEvent|TaskEvent)\.'
+    r'|Registries/PrivilegeRegistry)'
     r'(?!.*Tasks/42$)'
 )
 _RESULT = re.compile(

@@ -41,6 +41,10 @@ def test_nothing_to_say_about_what_is_ours(results):
         'Snapshots',
         'TaskService/Tasks',
         'SessionService',
+        'AccountService/Accounts',
+        'AccountService/Roles',
+        'AccountService/PrivilegeMap',
+        'Registries/PrivilegeRegistry',
         'JsonSchemas',
         'Registries/HawkFish',
     ):
