@@ -325,6 +325,20 @@ def test_many_accounts_at_once(guarded):
 
 
 @pytest.mark.parametrize('method', ['POST', 'PATCH', 'DELETE'])
+def test_a_huge_body(guarded, method):
+    """It is refused, and nothing is changed."""
+    before = guarded.users.read_text()
+    path = ACCOUNTS if method == 'POST' else account('hand')
+
+    refused = guarded.ask(
+        'boss', method, path, json={'Password': 70_000 * 'x'}
+    )
+
+    assert refused.status_code == 413
+    assert guarded.users.read_text() == before
+
+
+@pytest.mark.parametrize('method', ['POST', 'PATCH', 'DELETE'])
 def test_accounts_that_are_not_writable(guarded, method):
     """By default nothing can be changed, and the headers say so."""
     guarded.configure(writable=False)
@@ -412,9 +426,9 @@ def test_who_is_disabled_is_kept_out(guarded):
     assert guarded.ask(None, 'GET', system, headers=header).status_code == 401
 
 
-def test_a_misspelt_disabled_keeps_out(guarded):
-    """What was to keep somebody out does so."""
-    guarded.roles.write_text('hand:Operator:disabeld\n')
+def test_what_is_misspelt_keeps_out(guarded):
+    """What was to disable somebody does so."""
+    guarded.roles.write_text('hand:Operator:Disable\n')
 
     assert guarded.login('hand').status_code == 401
 
