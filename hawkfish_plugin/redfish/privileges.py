@@ -141,10 +141,13 @@ _PROPERTIES: Mapping[str, Mapping[str, Operations]] = {
     }
 }
 
-# A monitor is no resource, and whoever may begin an operation may cancel it.
-_MONITOR = f'{uris.TASK_MONITORS}/{{TaskId}}'
+# Whoever may begin an operation may cancel it.
+_CANCEL: Operations = {'DELETE': (CONFIGURE_MANAGER, CONFIGURE_COMPONENTS)}
 _BY_URI: Mapping[str, Mapping[str, Operations]] = {
-    'Task': {_MONITOR: {'DELETE': (CONFIGURE_MANAGER, CONFIGURE_COMPONENTS)}}
+    'Task': {
+        f'{uris.TASKS}/{{TaskId}}': _CANCEL,
+        f'{uris.TASK_MONITORS}/{{TaskId}}': _CANCEL,
+    }
 }
 
 _SYSTEM = f'{uris.ROOT}/Systems/{{}}'
@@ -283,8 +286,9 @@ def needed(route: str, method: str) -> Alternatives:
     found = _ENTITIES[entity].get(method, (CONFIGURE_MANAGER,))
     if entity in _OF_SYSTEM and parts[3] == 'Systems':
         found = _COMPONENTS.get(method, found)
-    if '/'.join(parts) == _plain(_MONITOR):
-        found = _BY_URI['Task'][_MONITOR].get(method, found)
+    for uri, override in _BY_URI.get(entity, {}).items():
+        if uri.replace('{TaskId}', '{}').split('/') == parts:
+            found = override.get(method, found)
     for override in _PROPERTIES.get(entity, {}).values():
         found = (*found, *override.get(method, ()))
     return found
@@ -298,10 +302,6 @@ def entity_of(parts: list[str]) -> str | None:
                 return entity
         parts = parts[:-1]
     return None
-
-
-def _plain(uri: str) -> str:
-    return uri.replace('{TaskId}', '{}')
 
 
 # The registry -------------------------------------------------------------

@@ -13,9 +13,6 @@ from tests.validator import dmtf
 from tests.validator.conftest import URL
 
 HERE = pathlib.Path(__file__).parent
-CONFORMANCE = HERE.parents[1] / 'doc/source/reference/conformance.rst'
-
-MAX_PROTOCOL_FAILURES = 10
 
 
 def validate(service, folder):
@@ -82,7 +79,7 @@ def test_no_resource_of_the_emulator_is_worse(results, stock, tmp_path):
 
 
 def test_protocol(service, tmp_path):
-    """What fails of the protocol is little, and documented."""
+    """Nothing of the protocol fails."""
     pytest.importorskip('redfish_protocol_validator')
     done = subprocess.run(
         [
@@ -110,8 +107,6 @@ def test_protocol(service, tmp_path):
     passed = [row for row in rows if 'PASS' in row]
     failed = [row for row in rows if 'FAIL' in row]
 
-    assert len(passed) > 150, done.stdout + done.stderr
-    assert len(failed) <= MAX_PROTOCOL_FAILURES, failed
-    documented = CONFORMANCE.read_text()
-    assert not [row for row in failed if f'``{row[0]}``' not in documented]
+    assert len(passed) > 300, done.stdout + done.stderr
+    assert not failed
     assert not [row for row in rows if 'WARN' in row]

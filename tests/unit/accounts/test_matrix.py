@@ -26,7 +26,7 @@ OPERATED = re.compile(
     r'|Chassis/[^/]+/Thermal|AggregationService$)'
     r'(Systems|Chassis|UpdateService|AggregationService|Oem/HawkFish)'
 )
-CANCELLED = re.compile(V1 + 'TaskService/TaskMonitors/')
+CANCELLED = re.compile(V1 + 'TaskService/(Tasks|TaskMonitors)/[^/]+$')
 CERTIFICATES = re.compile(V1 + r'.*(Certificates(/|$)|CertificateLocations)')
 SOMEBODYS = re.compile(
     V1 + '(AccountService/Accounts|SessionService/Sessions)/.'
