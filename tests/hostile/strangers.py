@@ -29,7 +29,7 @@ METHODS = (
     *('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'),
     *('TRACE', 'CONNECT', 'PROPFIND', 'get', 'GET '),
 )
-_REFUSED = frozenset((400, 401, 404, 405, 308, 429))
+_REFUSED = frozenset((400, 401, 404, 405, 308))
 # The emulator leaves them open for every method.
 _OPEN = ('/', '/redfish', ROOT)
 _LOGIN = {path for method, path in authentication.OPEN if method == 'POST'}
