@@ -261,6 +261,18 @@ PASSWORD_CHECKS = _bound(
 PASSWORD_CHECK_SECONDS = _bound(
     'Time that a check of a password waits for others', 5, 'seconds', '503'
 )
+LOGIN_FAILURES = _bound(
+    'Pairs of an account and an address with failed logins',
+    4096,
+    '',
+    'those that failed first are forgotten',
+)
+ACCOUNTS_SECONDS = _bound(
+    'Time that a change of an account waits for another one',
+    5,
+    'seconds',
+    'AccountsNotChanged',
+)
 LOG_CHARACTERS = _bound(
     'What a client chose, in a line of the log',
     200,

@@ -424,6 +424,59 @@ events_opts: list[cfg.Opt] = [
     ),
 ]
 
+accounts_opts: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'roles_file',
+        help='File of the roles of the users in SUSHY_EMULATOR_AUTH_FILE: '
+        'lines such as "alice:Operator", with Administrator, Operator or '
+        'ReadOnly, and with ":disabled" after it for a user who cannot log '
+        'in. With this option, users who are not in the file are ReadOnly, '
+        'and all are if it cannot be read. Without it, all are '
+        'Administrators.',
+    ),
+    cfg.BoolOpt(
+        'writable',
+        default=False,
+        help='Whether Administrators can add, change and remove accounts '
+        'over Redfish, and users change their own passwords. The emulator '
+        'must be able to write both files, and to create files in their '
+        'directories.',
+    ),
+    cfg.IntOpt(
+        'min_password_length',
+        default=12,
+        min=1,
+        max=72,
+        help='Number of characters that a password must have if it is set '
+        'over Redfish.',
+    ),
+    cfg.IntOpt(
+        'lockout_threshold',
+        default=10,
+        min=0,
+        help='Number of wrong passwords for an account from one address, '
+        'after which that account cannot log in from there for a while. It '
+        'still can from other addresses, and its sessions go on. 0 disables '
+        'this.',
+    ),
+    cfg.IntOpt(
+        'lockout_duration',
+        default=300,
+        min=1,
+        max=86400,
+        help='Number of seconds of such a lockout, and after which earlier '
+        'wrong passwords no longer count.',
+    ),
+    cfg.ListOpt(
+        'trusted_proxies',
+        default=['127.0.0.1', '::1'],
+        help='Comma-separated list of the addresses of proxies whose header '
+        'X-Forwarded-For is believed: its last address counts as that of '
+        'the client. A proxy that does not send it makes all of its clients '
+        'one for lockout_threshold.',
+    ),
+]
+
 monitoring_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
         'healthz',
@@ -456,6 +509,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'backup': backup_opts,
     'tasks': tasks_opts,
     'events': events_opts,
+    'accounts': accounts_opts,
     'monitoring': monitoring_opts,
 }
 

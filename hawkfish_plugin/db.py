@@ -414,6 +414,18 @@ MIGRATIONS = (
     );
     ALTER TABLE backups ADD COLUMN schedule INTEGER;
     """,
+    # Who has failed to log in, and whose a subscription is; of earlier ones
+    # nobody knows.
+    """
+    CREATE TABLE login_failures (
+        address TEXT NOT NULL,
+        name TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        last REAL NOT NULL,
+        PRIMARY KEY (address, name)
+    );
+    ALTER TABLE subscriptions ADD COLUMN owner TEXT;
+    """,
 )
 
 

@@ -334,6 +334,34 @@ class RequestBodyTooLarge(BadRequest):
     registry = HAWKFISH
 
 
+class InsufficientPrivilege(BadRequest):
+    """()"""
+
+    status = 403
+
+
+class StringValueTooShort(BadRequest):
+    """(string, limit)"""
+
+
+class TooManyFailedLogins(BadRequest):
+    """(seconds)"""
+
+    status = 429
+    registry = HAWKFISH
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.retry_after = seconds
+
+
+class AccountsNotWritable(BadRequest):
+    """()"""
+
+    status = 405
+    registry = HAWKFISH
+
+
 class UnsupportedMediaType(BadRequest):
     """(content type)"""
 
@@ -908,6 +936,34 @@ class DriverNotSupported(HawkFishError):
     """(driver)"""
 
     status = 501
+
+
+# Accounts -----------------------------------------------------------------
+
+
+class AccountNotFound(NotFound):
+    def __init__(self, name: object) -> None:
+        super().__init__('ManagerAccount', name)
+
+
+class AccountExists(Conflict):
+    registry = BASE
+    key = 'ResourceAlreadyExists'
+
+    def __init__(self, name: str) -> None:
+        super().__init__('ManagerAccount', 'UserName', name)
+
+
+class LastAdministrator(Conflict):
+    """(user)"""
+
+
+class RolesNotKept(Conflict):
+    """()"""
+
+
+class AccountsNotChanged(HawkFishError):
+    """(file, reason)"""
 
 
 # Backups ------------------------------------------------------------------

@@ -15,6 +15,8 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import program, services
+from hawkfish_plugin.accounts.table import Accounts
+from hawkfish_plugin.accounts.throttle import Logins
 from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
@@ -136,6 +138,14 @@ class Plugin:
     @property
     def scheduling(self) -> Scheduling:
         return self._work.scheduling
+
+    @property
+    def accounts(self) -> Accounts:
+        return self._foundations.accounts
+
+    @property
+    def logins(self) -> Logins:
+        return self._foundations.logins
 
     @property
     def policies(self) -> Policies:

@@ -13,6 +13,8 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import locks, sessions
+from hawkfish_plugin.accounts.table import Accounts
+from hawkfish_plugin.accounts.throttle import Logins
 from hawkfish_plugin.allowed import AllowLists
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
@@ -53,6 +55,15 @@ class Shared(Protocol):
 
     @property
     def sessions(self) -> sessions.Sessions: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def logins(self) -> Logins: ...
+
+    @property
+    def subscriptions(self) -> Subscriptions: ...
 
     def start(self) -> None:
         """Start what works in the background; a second time does nothing."""
@@ -113,9 +124,6 @@ class ForApi(Shared, Protocol):
 
     @property
     def events(self) -> Events: ...
-
-    @property
-    def subscriptions(self) -> Subscriptions: ...
 
     @property
     def allowed(self) -> AllowLists: ...

@@ -6,6 +6,7 @@ Owns their table: who has logged in, and the digests of the tokens that were
 given out; a token itself is kept by its client alone.  A session lives while
 it is used and its user's entry in the emulator's file of users is the one
 that it was begun with: it dies with the user, and with the user's password.
+Nobody who is disabled has one.
 Without such a file all is open, and anybody gets a session that means
 nothing.
 """
@@ -16,10 +17,11 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from hawkfish_plugin import bounds, db, exceptions
-from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.accounts import users as passwords
+from hawkfish_plugin.accounts.table import Accounts
 
 LOG = logging.getLogger(__name__)
 
@@ -32,8 +34,6 @@ MAX_SESSIONS = bounds.SESSIONS
 # How much later than it could a session may time out; a write for each
 # request would cost more than the request.
 _GRAIN_SECONDS = 5.0
-# What bcrypt looks at; newer releases refuse more.
-_MOST_BYTES = 72
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,9 @@ class Sessions:
     None where it was given none.
     """
 
-    def __init__(self, database: db.Database) -> None:
+    def __init__(self, database: db.Database, accounts: Accounts) -> None:
         self._db = database
+        self._accounts = accounts
 
     def login(
         self, users: str | None, name: str, password: str
@@ -62,8 +63,8 @@ class Sessions:
         """A new session and its token; None where name and password fail."""
         entry = ''
         if users is not None:
-            found = _check(users, name, password)
-            if found is None:
+            found = passwords.check(users, name, password)
+            if found is None or not self._accounts.standing(name).enabled:
                 return None
             entry = _digest(found)
         token, now = secrets.token_urlsafe(32), time.time()
@@ -88,8 +89,10 @@ class Sessions:
         if not rows:
             return None
         session = rows[0]
-        entry = _entries(users).get(session['user'])
+        entry = passwords.entries(users).get(session['user'])
         if entry is None or _digest(entry) != session['entry']:
+            return None
+        if not self._accounts.standing(session['user']).enabled:
             return None
         if now - session['used'] > _GRAIN_SECONDS:
             self._touch(session['id'], now)
@@ -105,6 +108,13 @@ class Sessions:
         )
         return [Session(**row) for row in rows]
 
+    def owner(self, session_id: str) -> str | None:
+        """Whose session it is that a client calls so, if there is one."""
+        for session in self.alive():
+            if str(session.id) == session_id:
+                return session.user
+        return None
+
     def logout(self, session_id: int) -> bool:
         """End a session; False where there is none of this id."""
         with self._db.transaction() as connection:
@@ -114,6 +124,11 @@ class Sessions:
                 ).rowcount
                 > 0
             )
+
+    def logout_all(self, user: str) -> None:
+        """End all sessions of *user*."""
+        with self._db.transaction() as connection:
+            connection.execute('DELETE FROM sessions WHERE user = ?', (user,))
 
     @property
     def timeout(self) -> int:
@@ -167,54 +182,6 @@ class Sessions:
                 'ORDER BY used LIMIT 1)',
                 (user,),
             )
-
-
-def _check(users: str, name: str, password: str) -> str | None:
-    """
-    The entry that *name* and *password* fit.
-
-    An unknown name takes as long as a wrong password.
-    """
-    waste_time(users, name, password.encode(errors='replace'))
-    entry = _entries(users).get(name)
-    return entry if entry and internals.fits(entry, password) else None
-
-
-def waste_time(users: str, name: str, password: bytes) -> None:
-    """
-    Take as long as the dearest check of a password, but for one of *name*.
-
-    So that no answer tells by its time who is a user, or one whose password
-    is cheap to check.  Raises TooManyChecks.
-    """
-    entries = _entries(users)
-    dearest = max(entries.values(), key=internals.cost, default='')
-    own = entries.get(name, '')
-    if dearest and internals.cost(own) < internals.cost(dearest):
-        internals.fits(dearest, password.decode(errors='replace'))
-
-
-def may_be_password(password: bytes) -> bool:
-    """Whether bcrypt takes *password*, right or wrong."""
-    return 0 not in password and len(password) <= _MOST_BYTES
-
-
-def _entries(users: str) -> dict[str, str]:
-    """The lines of the file by user; the first of a user counts."""
-    found: dict[str, str] = {}
-    for line in _lines(users):
-        name, colon, _ = line.partition(':')
-        if colon:
-            found.setdefault(name, line)
-    return found
-
-
-def _lines(users: str) -> Iterator[str]:
-    try:
-        with open(users) as lines:
-            yield from map(str.strip, lines)
-    except (OSError, UnicodeDecodeError) as exc:
-        LOG.error('The file of users cannot be read: %s', exc)
 
 
 def _digest(text: str) -> str:

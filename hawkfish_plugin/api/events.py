@@ -9,17 +9,18 @@ events.  Subscriptions have a file of their own.
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import flask
 
 from hawkfish_plugin import bounds, events, exceptions, messages
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import asking, queries, validation
 from hawkfish_plugin.api.access import missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody
+from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import events as rendering
@@ -168,14 +169,17 @@ def stream_events() -> flask.Response:
         stream = streams.Stream(
             available.events,
             available.subscriptions,
-            available.subscriptions.open_stream(_client(), uuid.uuid4().hex),
+            available.subscriptions.open_stream(
+                _client(), uuid.uuid4().hex, asking.user()
+            ),
             _last_event_id(),
             lambda event: available.may_show(event) and wanted(event),
         )
     except BaseException:
         available.rooms.streams.leave()
         raise
-    response = flask.Response(_lines(stream), content_type='text/event-stream')
+    lines = _lines(stream, _may_still_listen())
+    response = flask.Response(lines, content_type='text/event-stream')
     # A proxy must pass on each event as it comes.
     response.headers['X-Accel-Buffering'] = 'no'
     response.call_on_close(available.rooms.streams.leave)
@@ -183,12 +187,30 @@ def stream_events() -> flask.Response:
     return response
 
 
-def _lines(stream: streams.Stream) -> Iterator[str]:
+def _may_still_listen() -> Callable[[], bool]:
+    """Whether the user of this request still has an account; for later."""
+    available, user = services(), asking.user()
+    file = internals.users_file(flask.current_app)
+
+    def may() -> bool:
+        if user is None or file is None:
+            return True
+        account = available.accounts.find(file, user)
+        return account is not None and account.enabled
+
+    return may
+
+
+def _lines(
+    stream: streams.Stream, may_listen: Callable[[], bool]
+) -> Iterator[str]:
     context = stream.subscription.context
     # An id alone: a client that loses the stream before its first event can
     # resume it too.
     yield f': hawkfish\nid: {stream.last}\n\n'
     for found in stream:
+        if not may_listen():
+            return
         if not found:
             yield ': hawkfish\n\n'
         for event in found:

@@ -85,7 +85,8 @@ def list_no_registries() -> flask.Response:
 
 
 def registry_links() -> list[Resource]:
-    return [link(schemas.registry_uri(name)) for name in messages.published()]
+    names = [*messages.published(), schemas.PRIVILEGE_FILE]
+    return [link(schemas.registry_uri(name)) for name in names]
 
 
 @blueprint.get('/Registries/<name>')
@@ -95,6 +96,8 @@ def show_registry(name: str) -> flask.Response:
     known = messages.published()
     if name in known:
         return answer(schemas.registry_file(name))
+    if name == schemas.PRIVILEGE_FILE:
+        return answer(schemas.privilege_file())
     for content in known.values():
         if name == f'{content["Id"]}.json':
             return answer(content)

@@ -9,7 +9,8 @@ is decided before the emulator is reached, in ``emulator.authentication``.
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.accounts.roles import CONFIGURE_MANAGER
+from hawkfish_plugin.api import asking, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     missing,
@@ -66,9 +67,14 @@ def change_session_service() -> flask.Response:
 def list_sessions() -> flask.Response:
     return answer(
         queries.listing(
-            services().sessions.alive(),
+            [
+                session
+                for session in services().sessions.alive()
+                if asking.may(CONFIGURE_MANAGER)
+                or session.user == asking.user()
+            ],
             lambda session: uris.session_uri(session.id),
-            sessions.session,
+            _resource,
             sessions.session_collection,
         )
     )
@@ -80,11 +86,9 @@ def create_session() -> flask.Response:
     body = read_body()
     _LOGIN.check(body)
     try:
-        made = services().sessions.login(
-            internals.users_file(flask.current_app),
-            body['UserName'],
-            body['Password'],
-        )
+        made = _log_in(body['UserName'], body['Password'])
+    except internals.TooManyFailures as exc:
+        raise exceptions.TooManyFailedLogins(exc.seconds) from None
     except internals.TooManyChecks as exc:
         flask.abort(exc.code, str(exc))
     if made is None:
@@ -97,13 +101,21 @@ def create_session() -> flask.Response:
         'Location': uris.session_uri(session.id),
         'X-Auth-Token': token,
     }
-    return answer(sessions.session(session), 201, **headers)
+    return answer(_resource(session), 201, **headers)
+
+
+def _log_in(name: str, password: str) -> tuple[Session, str] | None:
+    users = internals.users_file(flask.current_app)
+    if users is None:
+        return services().sessions.login(None, name, password)
+    with services().logins.counting(flask.request.environ, users, name):
+        return services().sessions.login(users, name, password)
 
 
 @blueprint.get(MEMBER)
 def show_session(session_id: str) -> flask.Response:
     queries.check(())
-    return answer(sessions.session(_find(session_id)))
+    return answer(_resource(_find(session_id)))
 
 
 @blueprint.delete(MEMBER)
@@ -119,6 +131,11 @@ def _find(session_id: str) -> Session:
         if str(session.id) == session_id:
             return session
     raise missing()
+
+
+def _resource(session: Session) -> Body:
+    role = services().accounts.standing(session.user).role
+    return sessions.session(session, role)
 
 
 def _service() -> Body:

@@ -15,7 +15,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import asking, queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
@@ -232,6 +232,7 @@ def create_subscription() -> flask.Response:
         _headers(body),
         _filters(body),
         services().allowed.own(),
+        asking.user(),
     )
     return answer(
         events.destination(created) | told,

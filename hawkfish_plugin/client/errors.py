@@ -13,6 +13,14 @@ from hawkfish_plugin.client.failures import (
 )
 
 
+class AccountsNotChanged(HawkFishError):
+    """A file of accounts could not be changed."""
+
+
+class AccountsNotWritable(HawkFishError):
+    """Accounts cannot be changed through the service."""
+
+
 class ActionParameterMissing(HawkFishError):
     """
     The action %1 requires the parameter %2 to be present in the request
@@ -377,6 +385,13 @@ class ImportNotPossible(HawkFishError):
     """The system of a bundle cannot be made on this host."""
 
 
+class InsufficientPrivilege(HawkFishError):
+    """
+    There are insufficient privileges for the account or credentials
+    associated with the current session to perform the requested operation.
+    """
+
+
 class InsufficientSpace(HawkFishError):
     """There is not enough free space for an operation."""
 
@@ -410,6 +425,13 @@ class InternalNeedsQcow2Nvram(HawkFishError):
 
 class JobNotEnding(HawkFishError):
     """A job of libvirt on a system does not end."""
+
+
+class LastAdministrator(HawkFishError):
+    """
+    The only account that could manage others was to be removed, disabled,
+    or given another role.
+    """
 
 
 class LengthRequired(HawkFishError):
@@ -645,6 +667,13 @@ class RevertUnknown(HawkFishError):
     """
 
 
+class RolesNotKept(HawkFishError):
+    """
+    A user was to have another role than Administrator, or to be disabled,
+    and there is no file for that.
+    """
+
+
 class SafetySnapshotFailed(HawkFishError):
     """
     A revert did not take place because its safety snapshot could not be
@@ -747,6 +776,10 @@ class StringValueTooLong(HawkFishError):
     """The string '%1' exceeds the length limit %2."""
 
 
+class StringValueTooShort(HawkFishError):
+    """The string '%1' was under the minimum required length %2."""
+
+
 class SystemBeingPurged(HawkFishError):
     """All snapshots of a system are being deleted."""
 
@@ -807,6 +840,10 @@ class TaskTooNew(HawkFishError):
 
 class TooManyDownloads(Unavailable):
     """Too many images are being downloaded at the same time."""
+
+
+class TooManyFailedLogins(HawkFishError):
+    """Too many wrong passwords were given for an account from one address."""
 
 
 class TooManyTransfers(Unavailable):

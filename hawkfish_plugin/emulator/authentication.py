@@ -4,9 +4,11 @@ Session tokens, in front of the emulator's own authentication.
 
 Owns which paths need no authentication, and the WSGI middleware that accepts
 the tokens of sessions.  Whatever has no valid token is left to the emulator's
-middleware, which alone checks passwords.
+middleware, which alone checks passwords; what becomes of it is counted.
 """
 
+import contextlib
+import functools
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +16,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
 
-from hawkfish_plugin import exceptions, messages, sessions
+from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.api import monitoring
 from hawkfish_plugin.emulator import headers, internals, page, serving
 from hawkfish_plugin.redfish import schemas, uris
@@ -78,6 +81,7 @@ class TokenMiddleware:
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         """What serves the request: behind the authentication, or with it."""
+        internals.forget_user(environ)
         token = environ.pop('HTTP_X_AUTH_TOKEN', None)
         users = internals.users_file(self._app)
         if users is None:
@@ -86,11 +90,7 @@ class TokenMiddleware:
             return internals.unauthenticated(self._app)
         user = self._user(users, token) if token else None
         if user is None:
-            try:
-                _mend(environ, users)
-            except internals.TooManyChecks as exc:
-                return internals.refusal(self._app, exc)
-            return self._app.wsgi_app
+            return functools.partial(self._check, users=users)
         internals.set_user(environ, user)
         return internals.unauthenticated(self._app)
 
@@ -104,19 +104,38 @@ class TokenMiddleware:
             LOG.error('No token can be checked: %s', messages.text(exc))
             return None
 
+    def _check(
+        self, environ: WSGIEnvironment, start: StartResponse, users: str
+    ) -> Iterable[bytes]:
+        """
+        What the emulator serves after its own check, which is counted.
 
-def _mend(environ: WSGIEnvironment, users: str) -> None:
-    """
-    Let the emulator's own check fail as it should, and as slowly.
+        It crashes on credentials that it cannot read, and refuses an unknown
+        user at once, which tells that there is none: so it is made to fail as
+        it should, and as slowly.
+        """
+        wsgi: WSGIApplication = self._app.wsgi_app
+        found = internals.authorization(environ)
+        if found is None or not passwords.may_be_password(found[1]):
+            environ.pop('HTTP_AUTHORIZATION', None)
+            return wsgi(environ, start)
+        name, password = found
+        try:
+            with self._counting(environ, users, name):
+                passwords.waste_time(users, name, password)
+                return wsgi(environ, start)
+        except internals.CheckRefused as exc:
+            return internals.refusal(self._app, exc)(environ, start)
 
-    It crashes on credentials that it cannot read, and refuses an unknown user
-    at once, which tells that there is none.  Raises TooManyChecks.
-    """
-    found = internals.authorization(environ)
-    if found is None or not sessions.may_be_password(found[1]):
-        environ.pop('HTTP_AUTHORIZATION', None)
-    else:
-        sessions.waste_time(users, *found)
+    def _counting(
+        self, environ: WSGIEnvironment, users: str, name: str
+    ) -> contextlib.AbstractContextManager[None]:
+        try:
+            return self._services.logins.counting(environ, users, name)
+        except exceptions.HawkFishError as exc:
+            # Of a configuration that is invalid the emulator knows nothing.
+            LOG.error('No login is counted: %s', messages.text(exc))
+            return contextlib.nullcontext()
 
 
 def _is_open(environ: WSGIEnvironment) -> bool:

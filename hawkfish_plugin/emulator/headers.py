@@ -53,7 +53,8 @@ def check_odata_version() -> flask.Response | None:
 def complete(response: flask.Response) -> flask.Response:
     """Add ``Allow`` and ``Link`` where missing; an ``after_request``."""
     if response.status_code == 405:
-        if routes.is_our_path():
+        # Where a view has refused, it has said why.
+        if not flask.request.endpoint and routes.is_our_path():
             response = _refusal(exceptions.OperationNotAllowed())
         _allow(response)
     elif flask.request.method in _READING:

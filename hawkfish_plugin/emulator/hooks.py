@@ -30,6 +30,7 @@ from hawkfish_plugin.emulator import (
     locking,
     mending,
     origins,
+    privileges,
     resources,
     routes,
     serving,
@@ -87,6 +88,7 @@ class Hooks:
             )
         self._services.start()
         origins.check()
+        privileges.check(self._services)
         if routes.is_ours(flask.request.endpoint):
             queries.check_text()
             return None

@@ -13,6 +13,7 @@ all that is relied on stands together.
 """
 
 import contextlib
+import contextvars
 import functools
 import io
 import json
@@ -413,17 +414,76 @@ def set_user(environ: WSGIEnvironment, user: str) -> None:
     environ['HTTP_X_USER_NAME'] = user
 
 
-class TooManyChecks(error.FishyError):  # type: ignore[misc]
+def forget_user(environ: WSGIEnvironment) -> None:
+    """Let *environ* name no user that a client has made up."""
+    environ.pop('HTTP_X_USER', None)
+    environ.pop('HTTP_X_USER_NAME', None)
+
+
+def user_of(environ: WSGIEnvironment) -> str | None:
     """
-    Others are checking passwords for too long.
+    Whose request it is; None where nobody was asked, or no password fitted.
+
+    Relies on what ``set_user`` does, and on ``forget_user`` before.
+    """
+    user: str | None = environ.get('HTTP_X_USER')
+    return user
+
+
+WrongPassword = error.Unauthorized
+
+
+class CheckRefused(error.FishyError):  # type: ignore[misc]
+    """
+    A password is not looked at; sent again later, it is.
 
     Relies on ``auth_basic`` rendering the code and the headers of an error.
     """
 
-    headers: Mapping[str, str] = {}
+    def __init__(self, text: str, code: int, seconds: int = 0) -> None:
+        super().__init__(text, code)
+        self.seconds = seconds
+        self.headers = {'Retry-After': str(seconds)} if seconds else {}
+
+
+class TooManyChecks(CheckRefused):
+    """Others are checking passwords for too long."""
 
     def __init__(self) -> None:
         super().__init__('Too many passwords are being checked', 503)
+
+
+class TooManyFailures(CheckRefused):
+    """There were too many wrong ones."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            'Too many logins of this account have failed from this address',
+            429,
+            seconds,
+        )
+
+
+Around = Callable[[str], contextlib.AbstractContextManager[None]]
+"""What a check of a password is done in, given the user of the entry."""
+
+_around_check: contextvars.ContextVar[Around] = contextvars.ContextVar(
+    'around_check', default=lambda _: contextlib.nullcontext()
+)
+
+
+@contextlib.contextmanager
+def each_check_in(around: Around) -> Iterator[None]:
+    """
+    In the block, have each check done in *around*, when it is its turn.
+
+    A wrong password leaves that as WrongPassword; it may raise CheckRefused.
+    """
+    token = _around_check.set(around)
+    try:
+        yield
+    finally:
+        _around_check.reset(token)
 
 
 def bound_checks(most: int, seconds: float) -> None:
@@ -443,14 +503,16 @@ def bound_checks(most: int, seconds: float) -> None:
         if not free.acquire(timeout=seconds):
             raise TooManyChecks
         try:
-            return original(entry, password)
+            # Many may have waited for their turn, and failed meanwhile.
+            with _around_check.get()(entry.partition(':')[0]):
+                return original(entry, password)
         finally:
             free.release()
 
     auth_basic.auth_entry = bounded
 
 
-def refusal(app: flask.Flask, exc: TooManyChecks) -> WSGIApplication:
+def refusal(app: flask.Flask, exc: CheckRefused) -> WSGIApplication:
     """
     What answers in the place of *app* after *exc*.
 
@@ -476,11 +538,11 @@ def fits(entry: str, password: str) -> bool:
     Whether *password* is that of *entry*, a line of the file of users.
 
     Relies on ``auth_basic.auth_entry`` raising FishyError where it is not.
-    Raises TooManyChecks.
+    Raises CheckRefused.
     """
     try:
         auth_basic.auth_entry(entry, password.encode())
-    except TooManyChecks:
+    except CheckRefused:
         raise
     # ValueError: what bcrypt does not take, a NUL or too many bytes.
     except (error.FishyError, ValueError):

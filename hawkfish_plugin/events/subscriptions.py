@@ -35,7 +35,8 @@ class Subscription:
     One row; *headers* may hold secrets and are never shown.
 
     *allowed* are the UUIDs and names of the systems that the emulator serves
-    by which it was made; None: all.
+    by which it was made; None: all.  *owner* is the user who made it, where
+    that is known.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Subscription:
     failures: int
     delivered: int
     allowed: list[str] | None = None
+    owner: str | None = None
 
 
 # The class below has a method of that name.
@@ -72,6 +74,7 @@ class Subscriptions:
         headers: Headers,
         filters: Mapping[str, Any],
         allowed: list[str] | None,
+        owner: str | None = None,
     ) -> Subscription:
         """
         Have the events from now on sent to *destination*.
@@ -88,9 +91,12 @@ class Subscriptions:
             headers=as_text(headers),
             filters=json.dumps(filters),
             allowed=json.dumps(allowed),
+            owner=owner,
         )
 
-    def open_stream(self, destination: str, context: str) -> Subscription:
+    def open_stream(
+        self, destination: str, context: str, owner: str | None = None
+    ) -> Subscription:
         """Raises EventSubscriptionLimitExceeded."""
         self.forget_dead_streams()
         return self._insert(
@@ -102,6 +108,7 @@ class Subscriptions:
             verify=False,
             headers='[]',
             filters='{}',
+            owner=owner,
         )
 
     def _insert(self, limit: int, **columns: object) -> Subscription:
@@ -274,6 +281,7 @@ def _subscription(row: sqlite3.Row) -> Subscription:
         row['failures'],
         row['delivered'],
         None if everything else allowed,
+        row['owner'],
     )
 
 

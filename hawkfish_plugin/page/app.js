@@ -154,6 +154,7 @@ function follow() {
 async function start() {
   await systems.read();
   document.getElementById("log-out").hidden = !service.session;
+  document.body.dataset.role = service.session?.role ?? "";
   follow();
   route();
   await tasks.readAll();

@@ -55,7 +55,7 @@ export class Service extends EventTarget {
     this.#storage = storage;
   }
 
-  /** {token, uri, user} of the session; null without one. */
+  /** {token, uri, user, role} of the session; null without one. */
   get session() {
     return JSON.parse(this.#storage.getItem(STORED) ?? "null");
   }
@@ -93,7 +93,8 @@ export class Service extends EventTarget {
     const answer = await this.#ask("POST", SESSIONS, { body, isLogin: true });
     const token = answer.headers.get("X-Auth-Token");
     const uri = answer.headers.get("Location");
-    this.#storage.setItem(STORED, JSON.stringify({ token, uri, user }));
+    const [role] = (await answer.json()).Roles ?? [];
+    this.#storage.setItem(STORED, JSON.stringify({ token, uri, user, role }));
   }
 
   async logout() {

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Sequence
 
 from hawkfish_plugin import messages
 from hawkfish_plugin.redfish.common import Resource, collection
-from hawkfish_plugin.redfish.uris import ROOT
+from hawkfish_plugin.redfish.uris import PRIVILEGE_MAP, ROOT
 
 METADATA = f'{ROOT}/$metadata'
 ODATA = f'{ROOT}/odata'
 CSDL = f'{ROOT}/Schemas'
 JSON_SCHEMAS = f'{ROOT}/JsonSchemas'
 REGISTRIES = f'{ROOT}/Registries'
+PRIVILEGE_FILE = 'PrivilegeRegistry'
 
 _PUBLISHED = 'http://redfish.dmtf.org/schemas/v1'
 _PUBLISHED_REGISTRIES = 'https://redfish.dmtf.org/registries'
@@ -31,6 +32,7 @@ _EDMX = 'http://docs.oasis-open.org/odata/ns/edmx'
 # What the service has of the DMTF, the emulator's own resources included: a
 # type and the versions of it in use.  A collection has none.
 _DMTF_TYPES = {
+    'AccountService': ('v1_15_0',),
     'Aggregate': ('v1_0_3',),
     'AggregateCollection': (),
     'AggregationService': ('v1_0_3',),
@@ -58,14 +60,19 @@ _DMTF_TYPES = {
     'JobCollection': (),
     'JobService': ('v1_0_0', 'v1_1_0'),
     'Manager': ('v1_3_1',),
+    'ManagerAccount': ('v1_13_0',),
+    'ManagerAccountCollection': (),
     'ManagerCollection': (),
     'Message': ('v1_3_0',),
     'MessageRegistry': ('v1_1_1', 'v1_7_0'),
     'MessageRegistryFile': ('v1_1_0', 'v1_1_1', 'v1_1_5'),
     'MessageRegistryFileCollection': (),
+    'PrivilegeRegistry': ('v1_1_4',),
     'Processor': ('v1_0_7',),
     'ProcessorCollection': (),
     'Resource': ('v1_0_0',),
+    'Role': ('v1_3_0',),
+    'RoleCollection': (),
     'Schedule': ('v1_0_0', 'v1_2_5'),
     'SecureBoot': ('v1_1_0',),
     'ServiceRoot': ('v1_5_0', 'v1_8_0'),
@@ -251,6 +258,16 @@ def registry_collection(members: Sequence[Resource]) -> Resource:
     )
 
 
+def privilege_file() -> Resource:
+    """Where the map of privileges can be got."""
+    return _registry_file(
+        PRIVILEGE_FILE,
+        'Privilege Registry File',
+        'Redfish.1.8.0',
+        {'Language': 'en', 'Uri': PRIVILEGE_MAP},
+    )
+
+
 def registry_file(name: str) -> Resource:
     """Where the registry *name*, as MessageIds begin with it, can be got."""
     content = messages.published()[name]
@@ -262,12 +279,18 @@ def registry_file(name: str) -> Resource:
         location['PublicationUri'] = (
             f'{_PUBLISHED_REGISTRIES}/{content["Id"]}.json'
         )
+    return _registry_file(name, f'{content["Name"]} File', name, location)
+
+
+def _registry_file(
+    name: str, title: str, registry: str, location: Resource
+) -> Resource:
     return {
         '@odata.id': registry_uri(name),
         '@odata.type': '#MessageRegistryFile.v1_1_5.MessageRegistryFile',
         'Id': name,
-        'Name': f'{content["Name"]} File',
-        'Registry': name,
+        'Name': title,
+        'Registry': registry,
         'Languages': ['en'],
         'Location': [location],
     }

@@ -15,6 +15,7 @@ def service_root(root: Resource) -> Resource:
     """The emulator's ServiceRoot, with the links that it lacks."""
     added = {
         'Tasks': link(uris.TASK_SERVICE),
+        'AccountService': link(uris.ACCOUNT_SERVICE),
         'AggregationService': link(uris.AGGREGATION_SERVICE),
         'JobService': link(uris.JOB_SERVICE),
         'EventService': link(uris.EVENT_SERVICE),

@@ -39,13 +39,14 @@ def session_collection(members: Sequence[Resource], total: int) -> Resource:
     )
 
 
-def session(record: Session) -> Resource:
+def session(record: Session, role: str) -> Resource:
     return {
         '@odata.id': uris.session_uri(record.id),
         '@odata.type': '#Session.v1_8_0.Session',
         'Id': str(record.id),
         'Name': 'User Session',
         'UserName': record.user,
+        'Roles': [role],
         'CreatedTime': timestamp(record.created),
         'SessionType': 'Redfish',
     }

@@ -13,6 +13,10 @@ TASKS = f'{TASK_SERVICE}/Tasks'
 TASK_MONITORS = f'{TASK_SERVICE}/TaskMonitors'
 SESSION_SERVICE = f'{ROOT}/SessionService'
 SESSIONS = f'{SESSION_SERVICE}/Sessions'
+ACCOUNT_SERVICE = f'{ROOT}/AccountService'
+ACCOUNTS = f'{ACCOUNT_SERVICE}/Accounts'
+ROLES = f'{ACCOUNT_SERVICE}/Roles'
+PRIVILEGE_MAP = f'{ACCOUNT_SERVICE}/PrivilegeMap'
 EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
@@ -129,6 +133,14 @@ def monitor_uri(task_id: int) -> str:
 
 def session_uri(session_id: int) -> str:
     return f'{SESSIONS}/{session_id}'
+
+
+def account_uri(name: str) -> str:
+    return f'{ACCOUNTS}/{parse.quote(name, safe="")}'
+
+
+def role_uri(role: str) -> str:
+    return f'{ROLES}/{role}'
 
 
 def subscription_uri(subscription_id: int) -> str:

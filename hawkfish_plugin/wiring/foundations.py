@@ -12,6 +12,8 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import conf, drivers
+from hawkfish_plugin.accounts.table import Accounts
+from hawkfish_plugin.accounts.throttle import Logins
 from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
@@ -103,7 +105,15 @@ class Foundations:
 
     @functools.cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self.database)
+        return Sessions(self.database, self.accounts)
+
+    @functools.cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.conf)
+
+    @functools.cached_property
+    def logins(self) -> Logins:
+        return Logins(self.database, self.conf)
 
     @functools.cached_property
     def notes(self) -> Notes:

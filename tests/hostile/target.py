@@ -85,6 +85,8 @@ class Target:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         os.environ['OS_HAWKFISH__STATE_DIR'] = str(folder / 'hawkfish')
+        # Each way past a password is to be tried, also after many others.
+        os.environ['OS_ACCOUNTS__LOCKOUT_THRESHOLD'] = '0'
         self.app = emulator.app
         self.app.config |= {
             'SUSHY_EMULATOR_FAKE_DRIVER': True,
@@ -133,6 +135,7 @@ class Target:
             'task_id': last[0],
             'subscription_id': last[1],
             'session_id': last[2],
+            'role': 'ReadOnly',
             'device': 'Cd',
             'file': 'app.js',
         }

@@ -51,6 +51,23 @@ def log_in(page, user, password):
     page.keyboard.press('Enter')
 
 
+def test_a_reader_is_offered_nothing_that_he_may_not_do(
+    watched, guarded, tmp_path
+):
+    """Who may only read sees the tree, and no button that changes it."""
+    page, _ = watched
+    roles = tmp_path / 'roles'
+    roles.write_text('admin:ReadOnly\n')
+    guarded.services.conf.set_override('roles_file', str(roles), 'accounts')
+    try:
+        log_in(page, 'admin', 'secret')
+        page.get_by_role('option', name=re.compile('^fake,')).click()
+        expect(button(page, 'Policy')).to_be_visible()
+        expect(button(page, 'Create snapshot')).to_have_count(0)
+    finally:
+        guarded.services.conf.clear_override('roles_file', 'accounts')
+
+
 def test_a_session_from_login_to_logout(watched, guarded):
     """A wrong password is told; the token is a header, and nothing else."""
     page, asked = watched

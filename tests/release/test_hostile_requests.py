@@ -130,9 +130,10 @@ def test_all_that_is_asked_for_is_there(target):
     }
 
     # The names of files are not those of snapshots, nothing is exported,
-    # backed up or verified, and metrics are off.
+    # backed up or verified, metrics are off, and there are no users.
     assert missing == {
         'hawkfish-monitoring.show_metrics',
+        'hawkfish.show_account',
         'hawkfish.show_backup',
         'hawkfish.send_screenshot',
         'hawkfish.send_bundle',

@@ -127,6 +127,9 @@ def test_bodies_are_bounded(emulator, method):
             if path == uris.IMPORT:
                 # It takes what it needs of any body, and no JSON.
                 continue
+            if path.startswith(uris.ACCOUNTS):
+                # Without users there is nothing to change.
+                continue
             if '/TaskService/' in path:
                 path = path.replace('/a', f'/{task}')
             if '/Aggregates/' in path:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from hawkfish_plugin import conf, db, events, locks, sessions
+from hawkfish_plugin.accounts.table import Accounts
 from hawkfish_plugin.events import subscriptions
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import COMPLETED
@@ -67,7 +68,7 @@ def test_the_steady_clock_after_a_restart_of_the_host(tmp_path, clock):
 @pytest.mark.parametrize('by', [-30 * DAYS, 30 * DAYS])
 def test_a_session_lives_as_long_as_it_should(database, users, clock, by):
     """Neither for longer nor for less."""
-    table = sessions.Sessions(database)
+    table = sessions.Sessions(database, Accounts(conf.load()))
     _, token = table.login(users, 'admin', 'secret')
     _, old = table.login(users, 'admin', 'secret')
     with database.transaction() as connection:

@@ -25,6 +25,7 @@ from hawkfish_plugin import (
     sessions,
     supervision,
 )
+from hawkfish_plugin.accounts.table import Accounts
 from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import handles, hooks, internals
 from hawkfish_plugin.operations.findings import Findings
@@ -112,7 +113,8 @@ class Services:
         self.tasks = Tasks(database, self.locks, self.conf)
         self.events = self.tasks.events
         self.findings = Findings(driver, self.events, self.tasks)
-        self.sessions = sessions.Sessions(database)
+        self.accounts = Accounts(conf.load())
+        self.sessions = sessions.Sessions(database, self.accounts)
         self.may_start, self.rooms = True, rooms.Rooms(8)
         self.deadlines = deadlines.Deadlines(supervision.Supervisor())
 

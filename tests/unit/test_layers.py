@@ -41,6 +41,7 @@ LAYERS = {
     'hawkfish_plugin.metrics': 5,
     'hawkfish_plugin.tasks': 4,
     'hawkfish_plugin.events': 3,
+    'hawkfish_plugin.accounts': 3,
     'hawkfish_plugin.sessions': 3,
     'hawkfish_plugin.notes': 3,
     'hawkfish_plugin.groups': 5,

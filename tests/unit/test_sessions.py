@@ -16,6 +16,7 @@ import sushy
 from sushy import auth as sushy_auth
 
 from hawkfish_plugin import db, sessions
+from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.emulator import internals
 from tests.served import message_ids, user_entry
 from tests.waiting import patience
@@ -39,6 +40,8 @@ def guarded(emulator, users):
     app, before = emulator.app, emulator.app.wsgi_app
     app.configure(extra_config={'SUSHY_EMULATOR_AUTH_FILE': str(users)})
     yield emulator
+    for name in ('admin', 'other', 'nobody', '', 'admin:'):
+        emulator.services.logins.forget(name)
     app.wsgi_app = before
     del app.config['SUSHY_EMULATOR_AUTH_FILE']
 
@@ -123,7 +126,7 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(users, monkeypatch):
     monkeypatch.setattr(internals.auth_basic, 'auth_entry', refuse)
 
     for name, costs in (('nobody', [5]), ('b', [5]), ('a', [5, 4])):
-        assert sessions._check(str(users), name, 'x') is None
+        assert passwords.check(str(users), name, 'x') is None
         assert tried == costs
         tried.clear()
 

@@ -88,6 +88,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @contextlib.contextmanager
 def _served(folder: pathlib.Path, preamble: str) -> Iterator[Service]:
     (folder / 'users').write_text(user_entry('admin', 'letmein-42'))
+    (folder / 'roles').write_text('admin:Administrator\n')
     _make_certificate(folder)
     emulator = Served(
         folder,
@@ -98,6 +99,8 @@ def _served(folder: pathlib.Path, preamble: str) -> Iterator[Service]:
         ),
         preamble=preamble,
         scheme='https',
+        OS_ACCOUNTS__ROLES_FILE=str(folder / 'roles'),
+        OS_ACCOUNTS__WRITABLE='true',
     ).start()
     try:
         yield Service(emulator.url, 'admin', 'letmein-42')

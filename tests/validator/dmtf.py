@@ -28,7 +28,9 @@ CA_VARIABLES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
 OURS = re.compile(
     r'/redfish/v1/('
     r'Systems/[^/]+/Oem/HawkFish|TaskService|SessionService|JsonSchemas'
-    r'|EventService|AggregationService|JobService|Registries/(Base|HawkFish|ResourceEvent|TaskEvent)\.)'
+    r'|EventService|AggregationService|AccountService|JobService'
+    r'|Registries/(Base|HawkFish|ResourceEvent|TaskEvent)\.'
+    r'|Registries/PrivilegeRegistry)'
     r'(?!.*Tasks/42$)'
 )
 _RESULT = re.compile(

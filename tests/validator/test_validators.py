@@ -53,6 +53,10 @@ def test_nothing_to_say_about_what_is_ours(report):
         'TaskService/Tasks',
         'JobService/Jobs',
         'SessionService',
+        'AccountService/Accounts',
+        'AccountService/Roles',
+        'AccountService/PrivilegeMap',
+        'Registries/PrivilegeRegistry',
         'JsonSchemas',
         'Registries/HawkFish',
     ):
