@@ -415,6 +415,18 @@ events_opts: list[cfg.Opt] = [
     ),
 ]
 
+audit_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'keep',
+        default=10000,
+        min=1,
+        max=100000,
+        help='Number of entries of the audit log to keep. The oldest are '
+        'removed first. Requests whose client was not authenticated have a '
+        'bound of their own: they cannot displace the others.',
+    ),
+]
+
 monitoring_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
         'healthz',
@@ -447,6 +459,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'backup': backup_opts,
     'tasks': tasks_opts,
     'events': events_opts,
+    'audit': audit_opts,
     'monitoring': monitoring_opts,
 }
 

@@ -16,6 +16,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import program, services
 from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.deadlines import Deadlines
@@ -126,6 +127,10 @@ class Plugin:
     @property
     def sessions(self) -> Sessions:
         return self._foundations.sessions
+
+    @property
+    def audit(self) -> AuditLog:
+        return self._foundations.audit
 
     @property
     def policies(self) -> Policies:

@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import locks, sessions
 from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.deadlines import Deadlines
@@ -48,6 +49,9 @@ class Shared(Protocol):
 
     @property
     def sessions(self) -> sessions.Sessions: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
     def start(self) -> None:
         """Start what works in the background; a second time does nothing."""

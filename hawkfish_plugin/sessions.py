@@ -194,6 +194,11 @@ def waste_time(users: str, name: str, password: bytes) -> None:
         internals.fits(dearest, password.decode(errors='replace'))
 
 
+def is_user(users: str, name: str) -> bool:
+    """Whether the file has a user of this *name*."""
+    return bool(name) and name in _entries(users)
+
+
 def may_be_password(password: bytes) -> bool:
     """Whether bcrypt takes *password*, right or wrong."""
     return 0 not in password and len(password) <= _MOST_BYTES

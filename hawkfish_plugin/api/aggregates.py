@@ -13,7 +13,7 @@ from urllib import parse
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     found_by_uri,
@@ -157,6 +157,7 @@ def reset_aggregate(group: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
     _RESET.check(body)
+    noting.of_request().reset = body['ResetType']
     options = ResetOptions(
         body['ResetType'],
         body.get('BatchSize', 0),
@@ -182,7 +183,9 @@ def set_default_boot_order(group: str) -> flask.Response:
 def find_group(name: str) -> Group:
     """The group of a URI; raises ResourceMissingAtURI."""
     with found_by_uri(exceptions.GroupNotFound):
-        return services().groups.group(name)
+        group = services().groups.group(name)
+    noting.note_systems(*group.members)
+    return group
 
 
 @contextlib.contextmanager
@@ -258,4 +261,7 @@ def _find(uri: str, known: _Known) -> contract.System | None:
         system = services().catalogue.system(identity)
     except exceptions.SystemNotFound:
         return known.get(identity)
-    return system if services().may_serve(system) else None
+    if not services().may_serve(system):
+        return None
+    noting.note_systems(system)
+    return system

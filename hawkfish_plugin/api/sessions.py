@@ -9,7 +9,7 @@ is decided before the emulator is reached, in ``emulator.authentication``.
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     missing,
@@ -79,6 +79,7 @@ def list_sessions() -> flask.Response:
 def create_session() -> flask.Response:
     body = read_body()
     _LOGIN.check(body)
+    noting.of_request().claimed = body['UserName']
     try:
         made = services().sessions.login(
             internals.users_file(flask.current_app),
@@ -93,6 +94,7 @@ def create_session() -> flask.Response:
             flask.request.path, 'Invalid user name or password'
         )
     session, token = made
+    noting.of_request().user = session.user
     headers = {
         'Location': uris.session_uri(session.id),
         'X-Auth-Token': token,

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         GroupSnapshot,
         GroupSnapshotCollection,
     )
+    from hawkfish_plugin.client.log import AuditLog, LogEntry
     from hawkfish_plugin.client.service import (
         HawkFish,
         HawkFishSystem,
-        SystemSummary,
         get_extension,
     )
     from hawkfish_plugin.client.snapshots import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SnapshotCollection,
         SnapshotPolicy,
     )
+    from hawkfish_plugin.client.systems import SystemSummary
     from hawkfish_plugin.client.tasks import (
         CreatedGone,
         Outcome,
@@ -64,12 +65,12 @@ _NAMES = {
         'Unreachable',
     ),
     'groups': ('Group', 'GroupSnapshot', 'GroupSnapshotCollection'),
-    'service': (
-        *('HawkFish', 'HawkFishSystem', 'SystemSummary', 'get_extension'),
-    ),
+    'log': ('AuditLog', 'LogEntry'),
+    'service': (*('HawkFish', 'HawkFishSystem', 'get_extension'),),
     'snapshots': (
         *('Preview', 'Snapshot', 'SnapshotCollection', 'SnapshotPolicy'),
     ),
+    'systems': ('SystemSummary',),
     'tasks': (
         *('CreatedGone', 'Outcome', 'Task', 'TaskHandle', 'TaskTimeout'),
         'wait_all',
@@ -78,6 +79,7 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
+    'AuditLog',
     'Backup',
     'BackupCollection',
     'CreatedGone',
@@ -89,6 +91,7 @@ __all__ = [
     'HawkFish',
     'HawkFishError',
     'HawkFishSystem',
+    'LogEntry',
     'Message',
     'NotFound',
     'Outcome',

@@ -27,45 +27,10 @@ from hawkfish_plugin.client.groups import (
     groups_at,
     snapshots_of,
 )
+from hawkfish_plugin.client.log import AUDIT_LOG, AuditLog
 from hawkfish_plugin.client.snapshots import SnapshotCollection, SnapshotPolicy
+from hawkfish_plugin.client.systems import SUMMARIES, SystemSummary
 from hawkfish_plugin.client.tasks import TASKS, Task, TaskHandle
-
-SUMMARIES = '/redfish/v1/Oem/HawkFish/SystemSummaries'
-
-
-class SystemSummary(typed.Resource):
-    """A system in a list of all: what it is, and where it stands."""
-
-    name: str = base.Field('Name')
-    uuid: str = base.Field('UUID')
-    power_state: str = base.Field('PowerState')
-    """On or Off"""
-
-    snapshot_count: int = base.Field('SnapshotCount')
-    current_snapshot: str | None = base.Field(
-        ['Links', 'CurrentSnapshot'], adapter=common.name_in
-    )
-    """Name of the current snapshot, or None"""
-
-    groups: list[str] = base.Field(
-        ['Links', 'Aggregates'], adapter=common.names_in
-    )
-    """Names of the groups that it belongs to"""
-
-    def __repr__(self) -> str:
-        return f'<SystemSummary {self.name!r}: {self.power_state}>'
-
-    @property
-    def snapshots(self) -> SnapshotCollection:
-        """The snapshots of this system."""
-        path = common.of_system(self.uuid, 'Snapshots')
-        return SnapshotCollection(self._conn, path)
-
-    @property
-    def policy(self) -> SnapshotPolicy:
-        """The limits of this system."""
-        path = common.of_system(self.uuid, 'SnapshotPolicy')
-        return SnapshotPolicy(self._conn, path)
 
 
 class HawkFishSystem(typed.OemResource):
@@ -320,6 +285,17 @@ class HawkFish:
     def task(self, identity: str) -> Task:
         """Return the task with the ID *identity*."""
         return Task(self._conn, common.below(TASKS, identity))
+
+    def audit_log(self, system: str | None = None) -> AuditLog:
+        """
+        Return the audit log of the service.
+
+        Or that of *system*, a name or UUID.
+        """
+        if system is None:
+            return AuditLog(self._conn, AUDIT_LOG)
+        path = f'{common.system_path(system)}/LogServices/Audit'
+        return AuditLog(self._conn, path)
 
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions, with one request."""

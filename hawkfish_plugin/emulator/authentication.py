@@ -15,8 +15,14 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import exceptions, messages, sessions
-from hawkfish_plugin.api import monitoring
-from hawkfish_plugin.emulator import headers, internals, page, serving
+from hawkfish_plugin.api import monitoring, noting
+from hawkfish_plugin.emulator import (
+    auditing,
+    headers,
+    internals,
+    page,
+    serving,
+)
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import ForEmulator
 
@@ -67,18 +73,22 @@ class TokenMiddleware:
     def __init__(self, app: flask.Flask, services: ForEmulator) -> None:
         self._app = app
         self._services = services
+        self._auditing = auditing.Auditing(app, services)
 
     def __call__(
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
         serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
-        answer = wsgi(environ, headers.adding_to(start))
+        start = self._auditing.noting(environ, headers.adding_to(start))
+        answer = wsgi(environ, start)
         return serving.in_time(environ, answer, self._services.deadlines)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         """What serves the request: behind the authentication, or with it."""
         token = environ.pop('HTTP_X_AUTH_TOKEN', None)
+        # What a client says of itself is not what authentication has found.
+        internals.forget_user(environ)
         users = internals.users_file(self._app)
         if users is None:
             return self._app.wsgi_app
@@ -92,6 +102,7 @@ class TokenMiddleware:
                 return internals.refusal(self._app, exc)
             return self._app.wsgi_app
         internals.set_user(environ, user)
+        noting.noted(environ).user = user
         return internals.unauthenticated(self._app)
 
     def _user(self, users: str, token: str) -> str | None:
@@ -116,6 +127,7 @@ def _mend(environ: WSGIEnvironment, users: str) -> None:
     if found is None or not sessions.may_be_password(found[1]):
         environ.pop('HTTP_AUTHORIZATION', None)
     else:
+        noting.noted(environ).claimed = found[0]
         sessions.waste_time(users, *found)
 
 

@@ -15,7 +15,8 @@ from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
 from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import Resource, link
 from hawkfish_plugin.redfish.service_root import service_root, system_oem
 
 
@@ -43,7 +44,8 @@ def add_links(response: flask.Response) -> flask.Response:
 def _to_system(body: Resource) -> Resource:
     oem = body.setdefault('Oem', {})
     oem['HawkFish'] = system_oem(body['@odata.id'])
-    return body
+    logs = link(uris.logs_uri(body['@odata.id']))
+    return {'LogServices': logs, **body}
 
 
 def _to_registries(body: Resource) -> Resource:

@@ -22,6 +22,7 @@ from hawkfish_plugin.api import (
     exports,  # noqa: F401
     group_snapshots,  # noqa: F401
     imports,  # noqa: F401
+    log,  # noqa: F401
     monitoring,
     policy,  # noqa: F401
     prefer,  # noqa: F401

@@ -54,7 +54,11 @@ _DMTF_TYPES = {
     'EventService': ('v1_12_0',),
     'JsonSchemaFile': ('v1_1_5',),
     'JsonSchemaFileCollection': (),
-    'Manager': ('v1_3_1',),
+    'LogEntry': ('v1_21_0',),
+    'LogEntryCollection': (),
+    'LogService': ('v1_9_0',),
+    'LogServiceCollection': (),
+    'Manager': ('v1_3_1', 'v1_4_0'),
     'ManagerCollection': (),
     'Message': ('v1_3_0',),
     'MessageRegistry': ('v1_1_1', 'v1_7_0'),
@@ -64,7 +68,7 @@ _DMTF_TYPES = {
     'ProcessorCollection': (),
     'Resource': ('v1_0_0',),
     'SecureBoot': ('v1_1_0',),
-    'ServiceRoot': ('v1_5_0', 'v1_8_0'),
+    'ServiceRoot': ('v1_5_0', 'v1_15_0'),
     'Session': ('v1_8_0',),
     'SessionCollection': (),
     'SessionService': ('v1_2_0',),
@@ -83,7 +87,7 @@ _DMTF_TYPES = {
     'Volume': ('v1_0_3',),
     'VolumeCollection': (),
 }
-_CONTAINER = 'ServiceRoot.v1_8_0.ServiceContainer'
+_CONTAINER = 'ServiceRoot.v1_15_0.ServiceContainer'
 
 
 # Files --------------------------------------------------------------------

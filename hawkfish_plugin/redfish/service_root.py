@@ -7,7 +7,7 @@ from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, link
 
 # The first one that knows all of the links.
-_TYPE = '#ServiceRoot.v1_8_0.ServiceRoot'
+_TYPE = '#ServiceRoot.v1_15_0.ServiceRoot'
 _VERSION = re.compile(r'v(\d+)_(\d+)_(\d+)')
 
 
@@ -21,10 +21,14 @@ def service_root(root: Resource) -> Resource:
         'Registries': link(f'{uris.ROOT}/Registries'),
         'JsonSchemas': link(f'{uris.ROOT}/JsonSchemas'),
     }
-    links = {'Sessions': link(uris.SESSIONS)} | root.get('Links', {})
+    links = {
+        'Sessions': link(uris.SESSIONS),
+        'ManagerProvidingService': link(uris.MANAGER),
+    } | root.get('Links', {})
     oem = {
         '@odata.type': '#HawkFishServiceRoot.v1_0_0.ServiceRoot',
         'SystemSummaries': link(uris.SYSTEM_SUMMARIES),
+        'AuditLog': link(uris.audit_uri(uris.MANAGER)),
         'ImportURI': uris.IMPORT,
     }
     return {

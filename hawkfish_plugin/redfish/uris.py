@@ -18,6 +18,9 @@ SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
 IMPORT = f'{ROOT}/Oem/HawkFish/Import'
 
+# No system's: the service itself.
+MANAGER = f'{ROOT}/Managers/HawkFish'
+
 AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
 AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
 EVENT_STREAM = f'{EVENT_SERVICE}/SSE'
@@ -43,6 +46,7 @@ SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'
 SUSPEND_ACTION = 'EventDestination.SuspendSubscription'
 RESUME_ACTION = 'EventDestination.ResumeSubscription'
+CLEAR_LOG_ACTION = 'LogService.ClearLog'
 
 
 def system_uri(uuid: str) -> str:
@@ -124,6 +128,23 @@ def session_uri(session_id: int) -> str:
 
 def subscription_uri(subscription_id: int) -> str:
     return f'{SUBSCRIPTIONS}/{subscription_id}'
+
+
+def logs_uri(owner: str) -> str:
+    """The logs of the system, or manager, with the URI *owner*."""
+    return f'{owner}/LogServices'
+
+
+def audit_uri(owner: str) -> str:
+    return f'{logs_uri(owner)}/Audit'
+
+
+def entries_uri(owner: str) -> str:
+    return f'{audit_uri(owner)}/Entries'
+
+
+def entry_uri(owner: str, entry_id: int) -> str:
+    return f'{entries_uri(owner)}/{entry_id}'
 
 
 def action_uri(resource: str, action: str) -> str:

@@ -12,6 +12,7 @@ import flask
 from oslo_config import cfg
 
 from hawkfish_plugin import conf, drivers
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
@@ -98,6 +99,10 @@ class Foundations:
     @functools.cached_property
     def sessions(self) -> Sessions:
         return Sessions(self.database)
+
+    @functools.cached_property
+    def audit(self) -> AuditLog:
+        return AuditLog(self.database, self.conf)
 
     @functools.cached_property
     def notes(self) -> Notes:
