@@ -6,6 +6,8 @@ import sqlite3
 
 import pytest
 import requests
+import werkzeug.test
+from werkzeug.middleware import proxy_fix
 
 from hawkfish_plugin import audit, bounds, conf, db, exceptions
 from hawkfish_plugin.audit import Actor, AuditLog, Entry, View, Work
@@ -665,3 +667,17 @@ def test_no_state_folder(tmp_path):
         held.execute('DROP TABLE audit')
     with pytest.raises(exceptions.StateUnavailable):
         log.note(Entry(Actor(), 'POST', '/x', 204))
+
+
+def test_the_address_behind_a_proxy(log, emulator):
+    """That of the client, where the server takes a proxy's word for it."""
+    proxied = werkzeug.test.Client(proxy_fix.ProxyFix(emulator.app, x_for=1))
+    for given, shown in (
+        ('192.0.2.7', 'http://192.0.2.7'),
+        ('203.0.113.1, 2001:db8::7', 'http://[2001:db8::7]'),
+    ):
+        answer = proxied.post(
+            RESET, json={'ResetType': 'On'}, headers={'X-Forwarded-For': given}
+        )
+        assert answer.status_code == 204
+        assert log.newest()['OriginAddress'] == shown

@@ -41,6 +41,8 @@ def test_nothing_to_say_about_what_is_ours(results):
         'Snapshots',
         'TaskService/Tasks',
         'SessionService',
+        'Managers/HawkFish/LogServices/Audit/Entries',
+        'LogServices/Audit',
         'JsonSchemas',
         'Registries/HawkFish',
     ):
