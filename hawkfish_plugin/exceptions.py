@@ -815,6 +815,8 @@ class Unavailable(HawkFishError):
 class HypervisorAway(Unavailable):
     """The hypervisor, or what is asked of it, is not available for a while."""
 
+    retry_after = 10
+
 
 class HypervisorUnavailable(HypervisorAway):
     """(uri, client library error)"""
@@ -827,13 +829,19 @@ class NotAnswering(HypervisorAway):
 class HypervisorBusy(Unavailable):
     """(operation, hypervisor error)"""
 
+    retry_after = 10
+
 
 class SystemLocked(Unavailable):
     """(system, seconds waited)"""
 
+    retry_after = 5
+
 
 class GroupLocked(Unavailable):
     """(group, seconds waited)"""
+
+    retry_after = 5
 
 
 class SystemUnsettled(Unavailable):
@@ -857,9 +865,13 @@ class TooManyTransfers(Unavailable):
 class TooManyDownloads(Unavailable):
     """(limit)"""
 
+    retry_after = 10
+
 
 class QueueFull(Unavailable):
     """(limit)"""
+
+    retry_after = 10
 
 
 class EventSubscriptionLimitExceeded(Unavailable):

@@ -67,11 +67,11 @@ def _parameters(
     )
 
 
-_ADD = _parameters(uris.ADD_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS)
-_REMOVE = _parameters(
+ADD = _parameters(uris.ADD_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS)
+REMOVE = _parameters(
     uris.REMOVE_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS
 )
-_RESET = _parameters(
+RESET = _parameters(
     uris.RESET_ACTION,
     ('ResetType',),
     ResetType={'type': 'string', 'enum': aggregates.RESET_TYPES},
@@ -133,7 +133,7 @@ def delete_aggregate(group: str) -> flask.Response:
 def add_elements(group: str) -> flask.Response:
     find_group(group)
     body = read_body()
-    _ADD.check(body, _element_errors)
+    ADD.check(body, _element_errors)
     systems = _systems(body['Elements'])
     with _changing(group) as found:
         services().group_table.add(found.name, systems)
@@ -144,7 +144,7 @@ def add_elements(group: str) -> flask.Response:
 def remove_elements(group: str) -> flask.Response:
     gone = {member.uuid: member for member in find_group(group).members}
     body = read_body()
-    _REMOVE.check(body, lambda sound: _element_errors(sound, gone))
+    REMOVE.check(body, lambda sound: _element_errors(sound, gone))
     systems = [_find(e['@odata.id'], gone) for e in body['Elements']]
     removed = [system for system in systems if system]
     with _changing(group) as found:
@@ -156,7 +156,7 @@ def remove_elements(group: str) -> flask.Response:
 def reset_aggregate(group: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
-    _RESET.check(body)
+    RESET.check(body)
     noting.of_request().reset = body['ResetType']
     options = ResetOptions(
         body['ResetType'],

@@ -47,10 +47,13 @@ def answer(
     return response
 
 
-def refusal(error: exceptions.HawkFishError, **headers: str) -> flask.Response:
+def refusal(error: exceptions.HawkFishError) -> flask.Response:
     """The response that tells *error*."""
+    headers = {}
     # Not what it quotes, which a client has chosen.
     noting.of_request().reason = error.parts[0].message_id
+    if error.retry_after is not None:
+        headers['Retry-After'] = str(error.retry_after)
     return answer(errors.error(error), error.status, **headers)
 
 

@@ -38,10 +38,7 @@ def _refuse(error: exceptions.HawkFishError) -> flask.Response:
             flask.request.path[: bounds.LOG_CHARACTERS],
             messages.text(error),
         )
-    headers = {}
-    if error.retry_after is not None:
-        headers['Retry-After'] = str(error.retry_after)
-    return refusal(error, **headers)
+    return refusal(error)
 
 
 @blueprint.errorhandler(Exception)

@@ -43,7 +43,7 @@ validation.add_format(
 
 _STRING = {'type': 'string'}
 _SEVERITY = {**_STRING, 'enum': rendering.SEVERITIES}
-_SUBMIT_TEST = RequestBody(
+SUBMIT_TEST = RequestBody(
     {
         'MessageId': {**_STRING, 'format': 'full-message-id'},
         'MessageArgs': {'type': 'array', 'format': 'strings'},
@@ -83,7 +83,7 @@ def act_on_event_service(action: str) -> flask.Response:
     body = read_body(bounds.TEST_EVENT_BYTES)
     if action == uris.SUBMIT_TEST_ACTION:
         body = _as_standard(body)
-        _SUBMIT_TEST.check(body)
+        SUBMIT_TEST.check(body)
         event = _test_event(body)
     else:
         _TEST.check(body)

@@ -16,6 +16,7 @@ from hawkfish_plugin import bounds
 
 # Importing a file of the API is what registers its routes.
 from hawkfish_plugin.api import (
+    action_infos,  # noqa: F401
     aggregates,  # noqa: F401
     backups,  # noqa: F401
     events,  # noqa: F401

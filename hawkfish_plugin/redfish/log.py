@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit log in Redfish: its manager, its services and its entries."""
 
-import functools
-import importlib.metadata
 from collections.abc import Sequence
 
 from hawkfish_plugin import messages
@@ -15,6 +13,7 @@ from hawkfish_plugin.redfish.common import (
     link,
     timestamp,
 )
+from hawkfish_plugin.redfish.service_root import plugin_version
 from hawkfish_plugin.tasks.task import CANCELLED, COMPLETED, EXCEPTION
 
 # Of the task of a request, and of one that the service has begun itself.
@@ -30,12 +29,6 @@ _OF_TASK = {
 }
 
 
-@functools.cache
-def version() -> str:
-    """That of the plugin."""
-    return importlib.metadata.version('hawkfish-snapshots')
-
-
 def manager() -> Resource:
     """The service itself, which no system is managed by."""
     return {
@@ -44,7 +37,7 @@ def manager() -> Resource:
         'Id': 'HawkFish',
         'Name': 'HawkFish Snapshots',
         'ManagerType': 'Service',
-        'FirmwareVersion': version(),
+        'FirmwareVersion': plugin_version(),
         'Status': {'State': 'Enabled', 'Health': 'OK'},
         'LogServices': link(uris.logs_uri(uris.MANAGER)),
     }

@@ -31,6 +31,7 @@ _EDMX = 'http://docs.oasis-open.org/odata/ns/edmx'
 # What the service has of the DMTF, the emulator's own resources included: a
 # type and the versions of it in use.  A collection has none.
 _DMTF_TYPES = {
+    'ActionInfo': ('v1_5_0',),
     'Aggregate': ('v1_0_3',),
     'AggregateCollection': (),
     'AggregationService': ('v1_0_3',),
@@ -42,6 +43,7 @@ _DMTF_TYPES = {
     'CertificateService': ('v1_0_4',),
     'Chassis': ('v1_5_0',),
     'ChassisCollection': (),
+    'CollectionCapabilities': ('v1_4_0',),
     'ComputerSystem': ('v1_13_0',),
     'ComputerSystemCollection': (),
     'Drive': ('v1_4_0',),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is added to the emulator's own resources."""
 
+import functools
+import importlib.metadata
 import re
 
 from hawkfish_plugin.redfish import uris
@@ -11,7 +13,14 @@ _TYPE = '#ServiceRoot.v1_15_0.ServiceRoot'
 _VERSION = re.compile(r'v(\d+)_(\d+)_(\d+)')
 
 
-def service_root(root: Resource) -> Resource:
+@functools.cache
+def plugin_version() -> str:
+    return importlib.metadata.version('hawkfish-snapshots')
+
+
+def service_root(
+    root: Resource, libvirt_version: str | None = None
+) -> Resource:
     """The emulator's ServiceRoot, with the links that it lacks."""
     added = {
         'Tasks': link(uris.TASK_SERVICE),
@@ -30,6 +39,8 @@ def service_root(root: Resource) -> Resource:
         'SystemSummaries': link(uris.SYSTEM_SUMMARIES),
         'AuditLog': link(uris.audit_uri(uris.MANAGER)),
         'ImportURI': uris.IMPORT,
+        'Version': plugin_version(),
+        'LibvirtVersion': libvirt_version,
     }
     return {
         **root,
