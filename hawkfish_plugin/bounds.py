@@ -243,6 +243,34 @@ LOOKUPS = _bound(
     'pushes to others have failed, and are repeated',
 )
 
+# The audit log ------------------------------------------------------------
+
+_option('Entries of the audit log', '[audit] keep', 'the oldest are removed')
+STRANGERS = _bound(
+    'Entries of requests whose client was not authenticated',
+    1000,
+    'beside these',
+    'the oldest of them are removed',
+)
+AUDIT_PAGE = _bound(
+    'Entries of the audit log in one response',
+    500,
+    '',
+    'it has a link to the next page',
+)
+AUDIT_SECONDS = _bound(
+    'Time that a request waits to be noted in the audit log',
+    2,
+    'seconds',
+    'it is noted in the log of the process instead',
+)
+URI_CHARACTERS = _bound(
+    'Path of a request in the audit log',
+    512,
+    'characters',
+    'the rest is cut off',
+)
+
 # Sessions and the log -----------------------------------------------------
 
 SESSIONS = _bound(

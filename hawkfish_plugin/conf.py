@@ -477,6 +477,18 @@ accounts_opts: list[cfg.Opt] = [
     ),
 ]
 
+audit_opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'keep',
+        default=10000,
+        min=1,
+        max=100000,
+        help='Number of entries of the audit log to keep. The oldest are '
+        'removed first. Requests whose client was not authenticated have a '
+        'bound of their own: they cannot displace the others.',
+    ),
+]
+
 monitoring_opts: list[cfg.Opt] = [
     cfg.BoolOpt(
         'healthz',
@@ -510,6 +522,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     'tasks': tasks_opts,
     'events': events_opts,
     'accounts': accounts_opts,
+    'audit': audit_opts,
     'monitoring': monitoring_opts,
 }
 

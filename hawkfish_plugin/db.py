@@ -426,6 +426,42 @@ MIGRATIONS = (
     );
     ALTER TABLE subscriptions ADD COLUMN owner TEXT;
     """,
+    # Who has changed what; of which systems it tells; and up to where whoever
+    # goes by a list of systems has cleared what he sees of it.
+    """
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time REAL NOT NULL,
+        changed REAL,
+        user TEXT NOT NULL,
+        address TEXT NOT NULL,
+        method TEXT NOT NULL,
+        uri TEXT NOT NULL,
+        reset TEXT NOT NULL DEFAULT '',
+        status INTEGER,
+        reason TEXT NOT NULL DEFAULT '',
+        task INTEGER UNIQUE,
+        operation TEXT,
+        snapshot TEXT,
+        state TEXT,
+        allowed TEXT,
+        stranger INTEGER NOT NULL
+    );
+    CREATE INDEX audit_by_stranger ON audit (stranger, id);
+    CREATE TABLE audit_systems (
+        entry INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
+        system TEXT NOT NULL,
+        system_name TEXT NOT NULL,
+        PRIMARY KEY (entry, system)
+    );
+    CREATE INDEX audit_by_system ON audit_systems (system, entry);
+    CREATE TABLE audit_cleared (
+        viewer TEXT NOT NULL,
+        system TEXT NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (viewer, system)
+    );
+    """,
 )
 
 
@@ -464,14 +500,14 @@ class _Pool:
         self._writing = threading.Lock()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, seconds: float) -> Iterator[None]:
         """
-        Wait for the other writers of this process.
+        Wait for the other writers of this process, for *seconds*.
 
         SQLite would try again and again, in pauses that grow: with the fifty
         sub-tasks of a group, more is waited than written.
         """
-        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+        if not self._writing.acquire(timeout=seconds):
             raise sqlite3.OperationalError('database is locked')
         try:
             yield
@@ -512,13 +548,14 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(
-        self, durable: bool = True
+        self, durable: bool = True, patience: float = BUSY_TIMEOUT_MS / 1000
     ) -> Iterator[sqlite3.Connection]:
         """
         A write transaction: all of the block is kept, or nothing.
 
         Not *durable*, it outlives this process, but is on the disk only with
-        the next one that is: until then a host that fails forgets it.
+        the next one that is: until then a host that fails forgets it.  Other
+        writers are waited for as many seconds as there is *patience*.
         """
         with self._errors(), self._connection() as connection:
             if connection.in_transaction:
@@ -527,7 +564,9 @@ class Database:
                 return
             level = 'FULL' if durable else 'NORMAL'
             connection.execute(f'PRAGMA synchronous = {level}')
-            with self._pools[os.getpid()].writing():
+            wait = f'PRAGMA busy_timeout = {int(patience * 1000)}'
+            connection.execute(wait)
+            with self._pools[os.getpid()].writing(patience):
                 connection.execute('BEGIN IMMEDIATE')
                 try:
                     yield connection

@@ -875,6 +875,8 @@ class Unavailable(HawkFishError):
 class HypervisorAway(Unavailable):
     """The hypervisor, or what is asked of it, is not available for a while."""
 
+    retry_after = 10
+
 
 class HypervisorUnavailable(HypervisorAway):
     """(uri, client library error)"""
@@ -887,13 +889,19 @@ class NotAnswering(HypervisorAway):
 class HypervisorBusy(Unavailable):
     """(operation, hypervisor error)"""
 
+    retry_after = 10
+
 
 class SystemLocked(Unavailable):
     """(system, seconds waited)"""
 
+    retry_after = 5
+
 
 class GroupLocked(Unavailable):
     """(group, seconds waited)"""
+
+    retry_after = 5
 
 
 class SystemUnsettled(Unavailable):
@@ -917,9 +925,13 @@ class TooManyTransfers(Unavailable):
 class TooManyDownloads(Unavailable):
     """(limit)"""
 
+    retry_after = 10
+
 
 class QueueFull(Unavailable):
     """(limit)"""
+
+    retry_after = 10
 
 
 class EventSubscriptionLimitExceeded(Unavailable):

@@ -18,6 +18,7 @@ from hawkfish_plugin import program, services
 from hawkfish_plugin.accounts.table import Accounts
 from hawkfish_plugin.accounts.throttle import Logins
 from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.deadlines import Deadlines
@@ -146,6 +147,10 @@ class Plugin:
     @property
     def logins(self) -> Logins:
         return self._foundations.logins
+
+    @property
+    def audit(self) -> AuditLog:
+        return self._foundations.audit
 
     @property
     def policies(self) -> Policies:

@@ -16,6 +16,7 @@ from hawkfish_plugin import locks, sessions
 from hawkfish_plugin.accounts.table import Accounts
 from hawkfish_plugin.accounts.throttle import Logins
 from hawkfish_plugin.allowed import AllowLists
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backup_catalogue import BackupCatalogue
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.deadlines import Deadlines
@@ -64,6 +65,9 @@ class Shared(Protocol):
 
     @property
     def subscriptions(self) -> Subscriptions: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
     def start(self) -> None:
         """Start what works in the background; a second time does nothing."""

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import flask
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import audit, exceptions
 from hawkfish_plugin import services as _services
+from hawkfish_plugin.api import noting
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.redfish import tasks
 from hawkfish_plugin.tasks.operation import Operation
@@ -48,6 +49,7 @@ def named_system(identity: str) -> contract.System:
     system = services().catalogue.system(identity)
     if not services().may_serve(system):
         raise exceptions.SystemNotFound(identity)
+    noting.note_systems(system)
     return system
 
 
@@ -81,7 +83,8 @@ def request_uri() -> str:
 
 def payload(body: dict[str, Any]) -> dict[str, Any]:
     """What a task keeps of the request, which has asked for *body*."""
-    return tasks.payload(flask.request.method, request_uri(), body)
+    asked = tasks.payload(flask.request.method, request_uri(), body)
+    return audit.with_actor(asked, noting.actor(flask.request.environ))
 
 
 def check_if_match(resource: Callable[[], Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from urllib import parse
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     found_by_uri,
@@ -67,11 +67,11 @@ def _parameters(
     )
 
 
-_ADD = _parameters(uris.ADD_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS)
-_REMOVE = _parameters(
+ADD = _parameters(uris.ADD_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS)
+REMOVE = _parameters(
     uris.REMOVE_ELEMENTS_ACTION, ('Elements',), Elements=_ELEMENTS
 )
-_RESET = _parameters(
+RESET = _parameters(
     uris.RESET_ACTION,
     ('ResetType',),
     ResetType={'type': 'string', 'enum': aggregates.RESET_TYPES},
@@ -133,7 +133,7 @@ def delete_aggregate(group: str) -> flask.Response:
 def add_elements(group: str) -> flask.Response:
     find_group(group)
     body = read_body()
-    _ADD.check(body, _element_errors)
+    ADD.check(body, _element_errors)
     systems = _systems(body['Elements'])
     with _changing(group) as found:
         services().group_table.add(found.name, systems)
@@ -144,7 +144,7 @@ def add_elements(group: str) -> flask.Response:
 def remove_elements(group: str) -> flask.Response:
     gone = {member.uuid: member for member in find_group(group).members}
     body = read_body()
-    _REMOVE.check(body, lambda sound: _element_errors(sound, gone))
+    REMOVE.check(body, lambda sound: _element_errors(sound, gone))
     systems = [_find(e['@odata.id'], gone) for e in body['Elements']]
     removed = [system for system in systems if system]
     with _changing(group) as found:
@@ -156,7 +156,8 @@ def remove_elements(group: str) -> flask.Response:
 def reset_aggregate(group: str) -> flask.Response:
     found = find_group(group)
     body = read_body()
-    _RESET.check(body)
+    RESET.check(body)
+    noting.of_request().reset = body['ResetType']
     options = ResetOptions(
         body['ResetType'],
         body.get('BatchSize', 0),
@@ -182,7 +183,9 @@ def set_default_boot_order(group: str) -> flask.Response:
 def find_group(name: str) -> Group:
     """The group of a URI; raises ResourceMissingAtURI."""
     with found_by_uri(exceptions.GroupNotFound):
-        return services().groups.group(name)
+        group = services().groups.group(name)
+    noting.note_systems(*group.members)
+    return group
 
 
 @contextlib.contextmanager
@@ -258,4 +261,7 @@ def _find(uri: str, known: _Known) -> contract.System | None:
         system = services().catalogue.system(identity)
     except exceptions.SystemNotFound:
         return known.get(identity)
-    return system if services().may_serve(system) else None
+    if not services().may_serve(system):
+        return None
+    noting.note_systems(system)
+    return system

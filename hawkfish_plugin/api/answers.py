@@ -5,11 +5,14 @@ import json
 
 import flask
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.api import noting
 from hawkfish_plugin.api.access import check_if_match, services
-from hawkfish_plugin.redfish import schemas, uris
+from hawkfish_plugin.audit import Work
+from hawkfish_plugin.redfish import errors, schemas, uris
 from hawkfish_plugin.redfish.common import Resource
 from hawkfish_plugin.redfish.tasks import task_accepted
-from hawkfish_plugin.tasks.task import Task
+from hawkfish_plugin.tasks.task import NEW, Task
 
 
 def answer(
@@ -44,10 +47,26 @@ def answer(
     return response
 
 
+def refusal(error: exceptions.HawkFishError) -> flask.Response:
+    """The response that tells *error*."""
+    headers = {}
+    # Not what it quotes, which a client has chosen.
+    noting.of_request().reason = error.parts[0].message_id
+    if error.retry_after is not None:
+        headers['Retry-After'] = str(error.retry_after)
+    return answer(errors.error(error), error.status, **headers)
+
+
 def accepted(task: Task) -> flask.Response:
     """The 202 that names the monitor of *task*."""
     # Those who prefer to wait need it, see ``prefer``.
     flask.g.hawkfish_accepted = task
+    # Whoever cancels one has not begun it.
+    if task.state == NEW:
+        noting.of_request().work = Work(
+            task.id, task.operation, task.snapshot, task.state
+        )
+        noting.note_systems(*task.systems)
     # No Retry-After: sushy cannot sleep for a number of seconds.
     return answer(
         task_accepted(task, services().operations.title(task)),

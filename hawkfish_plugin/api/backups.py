@@ -11,7 +11,7 @@ import functools
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import noting, queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
@@ -150,6 +150,7 @@ def _find_system(identity: str) -> contract.System:
         raise missing() from None
     if not services().may_serve(system):
         raise missing()
+    noting.note_systems(system)
     return system
 
 

@@ -11,7 +11,7 @@ import flask
 from werkzeug import exceptions as http_errors
 
 from hawkfish_plugin import bounds, exceptions, messages
-from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.answers import answer, refusal
 from hawkfish_plugin.redfish import errors, uris
 
 LOG = logging.getLogger(__name__)
@@ -38,10 +38,7 @@ def _refuse(error: exceptions.HawkFishError) -> flask.Response:
             flask.request.path[: bounds.LOG_CHARACTERS],
             messages.text(error),
         )
-    headers = {}
-    if error.retry_after is not None:
-        headers['Retry-After'] = str(error.retry_after)
-    return answer(errors.error(error), error.status, **headers)
+    return refusal(error)
 
 
 @blueprint.errorhandler(Exception)
@@ -52,4 +49,4 @@ def _crash(error: Exception) -> flask.Response:
         return answer(body, error.code)
     path = flask.request.path[: bounds.LOG_CHARACTERS]
     LOG.exception('%s %r', flask.request.method, path)
-    return answer(errors.error(exceptions.InternalError()), 500)
+    return refusal(exceptions.InternalError())

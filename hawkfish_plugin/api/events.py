@@ -44,7 +44,7 @@ validation.add_format(
 
 _STRING = {'type': 'string'}
 _SEVERITY = {**_STRING, 'enum': rendering.SEVERITIES}
-_SUBMIT_TEST = RequestBody(
+SUBMIT_TEST = RequestBody(
     {
         'MessageId': {**_STRING, 'format': 'full-message-id'},
         'MessageArgs': {'type': 'array', 'format': 'strings'},
@@ -85,7 +85,7 @@ def act_on_event_service(action: str) -> flask.Response:
     left_out: list[exceptions.HawkFishError] = []
     if action == uris.SUBMIT_TEST_ACTION:
         body, left_out = _as_standard(body)
-        _SUBMIT_TEST.check(body)
+        SUBMIT_TEST.check(body)
         event = _test_event(body)
     else:
         _TEST.check(body)

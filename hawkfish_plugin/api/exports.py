@@ -60,7 +60,11 @@ def list_exports(
             [one for one in services().exports.list(owner) if _is_shown(one)],
             lambda one: uris.export_uri(exports.place(owner), one.id),
             exports.export,
-            functools.partial(exports.export_collection, owner),
+            functools.partial(
+                exports.export_collection,
+                owner,
+                services().conf.backup.max_exports,
+            ),
         )
     )
 

@@ -34,7 +34,8 @@ COLLECTION = ('$expand', '$filter', '$select', '$skip', '$top', 'only')
 
 _SELECT = re.compile(r'[\w@.#-]+(/[\w@.#-]+)*(,[\w@.#-]+(/[\w@.#-]+)*)*')
 # Without these it would be no collection.
-_ALWAYS = ('Members', 'Members@odata.count')
+_MEMBERS, _COUNT = 'Members', 'Members@odata.count'
+_ALWAYS = (_MEMBERS, _COUNT)
 
 
 def check_text() -> None:
@@ -85,16 +86,21 @@ def listing_of(
     link: Callable[[Record], str],
     load: Callable[[Sequence[Record]], Iterable[tuple[Record, Resource]]],
     collection: Collection,
+    most: int | None = None,
+    whole: bool = False,
 ) -> Resource:
     """
     As ``listing``, of records that are not worth reading if not shown.
 
     *load* gives the resources of some; those that are gone it leaves out.
+    With *most*, no more are shown; *whole*, also where no $expand asks for it.
     """
     check(COLLECTION)
-    only, whole = _only(), _expand()
+    only, whole = _only(), _expand() or whole
     wanted, paths = _filter(), _select()
-    first, count = _whole_number('$skip') or 0, _whole_number('$top')
+    first, count = _window()
+    if most is not None:
+        count = most if count is None else min(count, most)
     found = records
     if wanted is not None:
         found = [r for r, resource in load(records) if wanted(resource)]
@@ -110,6 +116,31 @@ def listing_of(
     return body if paths is None else _selected(body, paths)
 
 
+def pages_of(
+    records: Sequence[Record],
+    load: Callable[[Sequence[Record]], Iterable[tuple[Record, Resource]]],
+    collection: Collection,
+    most: int,
+) -> Resource:
+    """
+    As ``listing_of``, but with whole members, and *most* of them at a time.
+
+    Further ones are on the page that the response links to.
+    """
+    body = listing_of(records, str, load, collection, most, whole=True)
+    first, count = _window()
+    following = first + most
+    is_last = count is not None and count <= most
+    if is_last or following >= body.get(_COUNT, 0):
+        return body
+    args = {**flask.request.args, '$skip': str(following)}
+    if count is not None:
+        args['$top'] = str(count - most)
+    query = parse.urlencode(args, safe='$')
+    uri = f'{parse.quote(flask.request.path)}?{query}'
+    return {**body, f'{_MEMBERS}@odata.nextLink': uri}
+
+
 def wants_links() -> bool:
     """Whether the URIs of the records are all that the query asks for."""
     check(COLLECTION)
@@ -120,6 +151,11 @@ def wants_links() -> bool:
 def links(uris: Sequence[str], collection: Collection) -> Resource:
     """``listing`` for a query that asks for no more than links."""
     return listing(uris, str, lambda uri: {'@odata.id': uri}, collection)
+
+
+def _window() -> tuple[int, int | None]:
+    """How many of the first are not wanted, and how many of the others."""
+    return _whole_number('$skip') or 0, _whole_number('$top')
 
 
 def _only() -> bool:

@@ -10,7 +10,7 @@ import flask
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.accounts.roles import CONFIGURE_MANAGER
-from hawkfish_plugin.api import asking, queries
+from hawkfish_plugin.api import asking, noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     missing,
@@ -85,6 +85,7 @@ def list_sessions() -> flask.Response:
 def create_session() -> flask.Response:
     body = read_body()
     _LOGIN.check(body)
+    noting.of_request().claimed = body['UserName']
     try:
         made = _log_in(body['UserName'], body['Password'])
     except internals.TooManyFailures as exc:
@@ -97,6 +98,7 @@ def create_session() -> flask.Response:
             flask.request.path, 'Invalid user name or password'
         )
     session, token = made
+    noting.of_request().user = session.user
     headers = {
         'Location': uris.session_uri(session.id),
         'X-Auth-Token': token,

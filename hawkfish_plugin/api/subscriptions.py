@@ -7,6 +7,7 @@ their requests may hold.
 """
 
 import contextlib
+import functools
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -120,7 +121,7 @@ _CHANGE = {
     ),
 }
 _SUSPEND = RequestBody({}, action=uris.SUSPEND_ACTION)
-_RESUME = RequestBody(
+RESUME = RequestBody(
     {
         'DeliverBufferedEventDuration': {
             'type': ['string', 'null'],
@@ -209,12 +210,14 @@ def _without_unknown(body: Body) -> tuple[Body, Resource]:
 
 @blueprint.get(COLLECTION)
 def list_subscriptions() -> flask.Response:
+    conf = services().conf.events
+    most = conf.max_subscriptions + conf.max_streams
     return answer(
         queries.listing(
             services().subscriptions.list(),
             lambda record: uris.subscription_uri(record.id),
             events.destination,
-            events.subscription_collection,
+            functools.partial(events.subscription_collection, most),
         )
     )
 
@@ -282,7 +285,7 @@ def act_on_subscription(subscription_id: str, action: str) -> flask.Response:
         _SUSPEND.check(body)
         services().subscriptions.update(record.id, suspended=True, failures=0)
     elif action == uris.RESUME_ACTION:
-        _RESUME.check(body)
+        RESUME.check(body)
         services().subscriptions.resume(record.id, _duration(body))
     else:
         raise missing()

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import flask
 
 from hawkfish_plugin import exceptions, messages
-from hawkfish_plugin.api import queries
+from hawkfish_plugin.api import noting, queries
 from hawkfish_plugin.api.access import (
     find_number,
     found_by_uri,
@@ -200,6 +200,7 @@ def _find(task_id: str) -> Task:
         task = services().tasks.get(find_number(task_id))
     if not _may_show(task):
         raise missing()
+    noting.note_systems(*task.systems)
     return task
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         GroupSnapshot,
         GroupSnapshotCollection,
     )
+    from hawkfish_plugin.client.log import AuditLog, LogEntry
     from hawkfish_plugin.client.schedules import Schedule, ScheduleCollection
     from hawkfish_plugin.client.service import (
         HawkFish,
@@ -65,6 +66,7 @@ _NAMES = {
         'Unreachable',
     ),
     'groups': ('Group', 'GroupSnapshot', 'GroupSnapshotCollection'),
+    'log': ('AuditLog', 'LogEntry'),
     'schedules': ('Schedule', 'ScheduleCollection'),
     'service': (*('HawkFish', 'HawkFishSystem', 'get_extension'),),
     'snapshots': (
@@ -79,6 +81,7 @@ _NAMES = {
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = [
+    'AuditLog',
     'Backup',
     'BackupCollection',
     'CreatedGone',
@@ -90,6 +93,7 @@ __all__ = [
     'HawkFish',
     'HawkFishError',
     'HawkFishSystem',
+    'LogEntry',
     'Message',
     'NotFound',
     'Outcome',

@@ -27,6 +27,7 @@ from hawkfish_plugin.client.groups import (
     groups_at,
     snapshots_of,
 )
+from hawkfish_plugin.client.log import AUDIT_LOG, AuditLog
 from hawkfish_plugin.client.schedules import JOBS, ScheduleCollection
 from hawkfish_plugin.client.snapshots import SnapshotCollection, SnapshotPolicy
 from hawkfish_plugin.client.systems import SUMMARIES, SystemSummary
@@ -285,6 +286,17 @@ class HawkFish:
     def task(self, identity: str) -> Task:
         """Return the task with the ID *identity*."""
         return Task(self._conn, common.below(TASKS, identity))
+
+    def audit_log(self, system: str | None = None) -> AuditLog:
+        """
+        Return the audit log of the service.
+
+        Or that of *system*, a name or UUID.
+        """
+        if system is None:
+            return AuditLog(self._conn, AUDIT_LOG)
+        path = f'{common.system_path(system)}/LogServices/Audit'
+        return AuditLog(self._conn, path)
 
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions, with one request."""

@@ -34,6 +34,13 @@ class SharesDefinitions(Protocol):
     def connection_losses(self) -> int:
         """How often the hypervisor went away; more means: it restarted."""
 
+    def known_version(self) -> str | None:
+        """
+        The version of the hypervisor when it was last connected to.
+
+        It is not asked; None where this process has not done so yet.
+        """
+
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 

@@ -18,8 +18,14 @@ import flask
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.accounts import users as passwords
-from hawkfish_plugin.api import monitoring
-from hawkfish_plugin.emulator import headers, internals, page, serving
+from hawkfish_plugin.api import monitoring, noting
+from hawkfish_plugin.emulator import (
+    auditing,
+    headers,
+    internals,
+    page,
+    serving,
+)
 from hawkfish_plugin.redfish import schemas, uris
 from hawkfish_plugin.services import ForEmulator
 
@@ -70,17 +76,20 @@ class TokenMiddleware:
     def __init__(self, app: flask.Flask, services: ForEmulator) -> None:
         self._app = app
         self._services = services
+        self._auditing = auditing.Auditing(app, services)
 
     def __call__(
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
         serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
-        answer = wsgi(environ, headers.adding_to(start))
+        start = self._auditing.noting(environ, headers.adding_to(start))
+        answer = wsgi(environ, start)
         return serving.in_time(environ, answer, self._services.deadlines)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         """What serves the request: behind the authentication, or with it."""
+        # What a client says of itself is not what authentication has found.
         internals.forget_user(environ)
         token = environ.pop('HTTP_X_AUTH_TOKEN', None)
         users = internals.users_file(self._app)
@@ -92,6 +101,7 @@ class TokenMiddleware:
         if user is None:
             return functools.partial(self._check, users=users)
         internals.set_user(environ, user)
+        noting.noted(environ).user = user
         return internals.unauthenticated(self._app)
 
     def _user(self, users: str, token: str) -> str | None:
@@ -120,6 +130,7 @@ class TokenMiddleware:
             environ.pop('HTTP_AUTHORIZATION', None)
             return wsgi(environ, start)
         name, password = found
+        noting.noted(environ).claimed = name
         try:
             with self._counting(environ, users, name):
                 passwords.waste_time(users, name, password)

@@ -15,9 +15,9 @@ from wsgiref.types import StartResponse
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api.answers import refusal
 from hawkfish_plugin.emulator import routes
-from hawkfish_plugin.redfish import errors, schemas
+from hawkfish_plugin.redfish import schemas
 
 ODATA_VERSION = '4.0'
 
@@ -47,7 +47,7 @@ def check_odata_version() -> flask.Response | None:
     version = flask.request.headers.get('OData-Version')
     if version in (None, ODATA_VERSION):
         return None
-    return _refusal(exceptions.HeaderInvalid(f'OData-Version: {version}'))
+    return refusal(exceptions.HeaderInvalid(f'OData-Version: {version}'))
 
 
 def complete(response: flask.Response) -> flask.Response:
@@ -55,7 +55,7 @@ def complete(response: flask.Response) -> flask.Response:
     if response.status_code == 405:
         # Where a view has refused, it has said why.
         if not flask.request.endpoint and routes.is_our_path():
-            response = _refusal(exceptions.OperationNotAllowed())
+            response = refusal(exceptions.OperationNotAllowed())
         _allow(response)
     elif flask.request.method in _READING:
         _allow(response)
@@ -63,10 +63,6 @@ def complete(response: flask.Response) -> flask.Response:
         if response.status_code == 200 and routes.is_our_path():
             return _acceptable(response)
     return response
-
-
-def _refusal(error: exceptions.HawkFishError) -> flask.Response:
-    return answer(errors.error(error), error.status)
 
 
 def _allow(response: flask.Response) -> None:
@@ -113,4 +109,4 @@ def _acceptable(response: flask.Response) -> flask.Response:
     if not accepted or wanted & {'*/*', f'{kind}/*', served}:
         return response
     response.close()
-    return _refusal(exceptions.NotAcceptable(accepted[:200]))
+    return refusal(exceptions.NotAcceptable(accepted[:200]))

@@ -18,8 +18,8 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import bounds, exceptions, messages
-from hawkfish_plugin.api import queries
-from hawkfish_plugin.api.answers import answer
+from hawkfish_plugin.api import noting, queries
+from hawkfish_plugin.api.answers import refusal
 from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import (
     authentication,
@@ -37,7 +37,7 @@ from hawkfish_plugin.emulator import (
     virtual_media,
     visibility,
 )
-from hawkfish_plugin.redfish import errors
+from hawkfish_plugin.redfish import aggregates
 from hawkfish_plugin.services import ForEmulator
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def install(app: flask.Flask, services: ForEmulator) -> None:
     # The last one that is registered is the first one that is called.
     app.after_request(headers.complete)
     app.after_request(hooks.after_request)
-    app.register_error_handler(exceptions.HawkFishError, _refuse)
+    app.register_error_handler(exceptions.HawkFishError, refusal)
     internals.mend_denials()
     internals.mend_connections()
     internals.mend_downloads(bounds.IMAGE_BYTES, bounds.IMAGE_SECONDS)
@@ -93,6 +93,7 @@ class Hooks:
             queries.check_text()
             return None
         bodies.check()
+        _note_reset()
         self._visibility.check()
         return resources.replacement() or self._prepare()
 
@@ -125,7 +126,7 @@ class Hooks:
         except exceptions.HawkFishError as exc:
             if not self._locks.may_go_without(exc):
                 self._locks.release()
-                return answer(errors.error(exc), exc.status)
+                return refusal(exc)
             LOG.debug('Not locked: %r', messages.text(exc))
         return None
 
@@ -144,7 +145,7 @@ class Hooks:
             raise internals.not_found() from None
         except exceptions.HawkFishError as exc:
             if internals.may_note_media(flask.current_app, request):
-                flask.abort(answer(errors.error(exc), exc.status))
+                flask.abort(refusal(exc))
             raise
         internals.name_media_by(flask.current_app, request, uuid)
 
@@ -163,6 +164,15 @@ class Hooks:
             virtual_media.update_note(flask.request, uuid, media)
 
 
+def _note_reset() -> None:
+    """Let the audit log say which Reset it is."""
+    request = flask.request
+    if request.endpoint == internals.RESET:
+        kind = internals.reset_type(request)
+        if kind in aggregates.RESET_TYPES:
+            noting.of_request().reset = str(kind)
+
+
 def _stay_here(response: flask.Response) -> None:
     """
     Let a redirection to another path be relative.
@@ -176,10 +186,6 @@ def _stay_here(response: flask.Response) -> None:
         if parts.netloc == flask.request.host:
             relative = parts._replace(scheme='', netloc='')
             response.headers['Location'] = urllib.parse.urlunsplit(relative)
-
-
-def _refuse(error: exceptions.HawkFishError) -> flask.Response:
-    return answer(errors.error(error), error.status)
 
 
 def _starting(app: flask.Flask, services: ForEmulator) -> Any:

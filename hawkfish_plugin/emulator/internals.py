@@ -98,9 +98,17 @@ def may_start(request: flask.Request) -> bool:
     """
     if request.endpoint != RESET:
         return False
+    return is_start(reset_type(request))
+
+
+def reset_type(request: flask.Request) -> object:
+    """
+    The ResetType in the body of *request*, whatever it is.
+
+    Relies on Reset having it under that name.
+    """
     body = request.get_json(silent=True)
-    kind = body.get('ResetType') if isinstance(body, dict) else None
-    return is_start(kind)
+    return body.get('ResetType') if isinstance(body, dict) else None
 
 
 def is_start(kind: object) -> bool:
@@ -415,7 +423,11 @@ def set_user(environ: WSGIEnvironment, user: str) -> None:
 
 
 def forget_user(environ: WSGIEnvironment) -> None:
-    """Let *environ* name no user that a client has made up."""
+    """
+    Let *environ* name no user, as a client may have sent these headers.
+
+    Relies on what ``set_user`` does.
+    """
     environ.pop('HTTP_X_USER', None)
     environ.pop('HTTP_X_USER_NAME', None)
 

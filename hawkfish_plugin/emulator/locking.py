@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import flask
 
 from hawkfish_plugin import exceptions, locks
+from hawkfish_plugin.api import noting
 from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.services import ForEmulator
@@ -124,7 +125,9 @@ class RequestLocks:
         if not room.enter():
             raise exceptions.TooManyDownloads(room.most)
         held.callback(room.leave)
-        uuid = self._services.driver.resolve(identity).uuid
+        system = self._services.driver.resolve(identity)
+        noting.note_systems(system)
+        uuid = system.uuid
         held.enter_context(
             self._services.locks.media(
                 uuid, locks.REQUEST_TIMEOUT, shared=True
@@ -142,6 +145,7 @@ class RequestLocks:
         resolve = self._services.driver.resolve
         until = time.monotonic() + locks.REQUEST_TIMEOUT
         systems = {s.uuid: s for s in map(resolve, identities)}
+        noting.note_systems(*systems.values())
         # In one order, so that two such requests cannot wait for each other.
         for uuid, system in sorted(systems.items()):
             left = max(0.0, until - time.monotonic())

@@ -13,9 +13,10 @@ import flask
 from hawkfish_plugin import exceptions, services
 from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
-from hawkfish_plugin.drivers import sharing
+from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
-from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.redfish import uris
+from hawkfish_plugin.redfish.common import Resource, link
 from hawkfish_plugin.redfish.service_root import service_root, system_oem
 
 
@@ -40,10 +41,18 @@ def add_links(response: flask.Response) -> flask.Response:
     return response
 
 
+def _to_root(body: Resource) -> Resource:
+    driver, version = _driver(), None
+    if isinstance(driver, sharing.SharesDefinitions):
+        version = driver.known_version()
+    return service_root(body, version)
+
+
 def _to_system(body: Resource) -> Resource:
     oem = body.setdefault('Oem', {})
     oem['HawkFish'] = system_oem(body['@odata.id'])
-    return body
+    logs = link(uris.logs_uri(body['@odata.id']))
+    return {'LogServices': logs, **body}
 
 
 def _to_registries(body: Resource) -> Resource:
@@ -54,11 +63,7 @@ def _to_registries(body: Resource) -> Resource:
 
 def _of_systems(body: Resource) -> Resource:
     """Without what the driver has on the hypervisor for itself."""
-    try:
-        driver = services.of(flask.current_app).driver
-    except exceptions.ConfigurationInvalid:
-        # There is none, and so nothing of its own.
-        return body
+    driver = _driver()
     if not isinstance(driver, sharing.SharesDefinitions):
         return body
     listed = [
@@ -69,8 +74,16 @@ def _of_systems(body: Resource) -> Resource:
     return {**body, 'Members': listed, 'Members@odata.count': len(listed)}
 
 
+def _driver() -> contract.Driver | None:
+    try:
+        return services.of(flask.current_app).driver
+    except exceptions.ConfigurationInvalid:
+        # There is none, and so nothing of its own.
+        return None
+
+
 _LINKS: dict[str, Callable[[Resource], Resource]] = {
-    internals.SERVICE_ROOT: service_root,
+    internals.SERVICE_ROOT: _to_root,
     internals.SYSTEMS: _of_systems,
     internals.MANAGERS: _of_systems,
     internals.SYSTEM: _to_system,

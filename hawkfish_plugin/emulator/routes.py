@@ -17,6 +17,7 @@ from hawkfish_plugin import bounds
 # Importing a file of the API is what registers its routes.
 from hawkfish_plugin.api import (
     accounts,  # noqa: F401
+    action_infos,  # noqa: F401
     aggregates,  # noqa: F401
     backups,  # noqa: F401
     events,  # noqa: F401
@@ -24,6 +25,7 @@ from hawkfish_plugin.api import (
     group_snapshots,  # noqa: F401
     imports,  # noqa: F401
     jobs,  # noqa: F401
+    log,  # noqa: F401
     monitoring,
     policy,  # noqa: F401
     prefer,  # noqa: F401

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from hawkfish_plugin import bounds
 from hawkfish_plugin.groups.views import Member
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
@@ -11,6 +12,7 @@ from hawkfish_plugin.redfish.common import (
     collection,
     link,
     with_etag,
+    with_most,
 )
 
 RESET_TYPES = (
@@ -37,13 +39,14 @@ def aggregation_service() -> Resource:
 
 
 def aggregate_collection(members: Sequence[Resource], total: int) -> Resource:
-    return collection(
+    found = collection(
         uris.AGGREGATES,
         '#AggregateCollection.AggregateCollection',
         'Aggregate Collection',
         members,
         total,
     )
+    return with_most(found, bounds.AGGREGATES)
 
 
 def aggregate(name: str, members: Sequence[Member]) -> Resource:

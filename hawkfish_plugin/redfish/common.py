@@ -18,9 +18,14 @@ def link(uri: str) -> Resource:
 
 def actions(uri: str, names: Iterable[str]) -> Resource:
     """The ``Actions`` of the resource with this *uri*."""
-    return {
-        f'#{name}': {'target': uris.action_uri(uri, name)} for name in names
-    }
+    return {f'#{name}': _action(uri, name) for name in names}
+
+
+def _action(uri: str, name: str) -> Resource:
+    found: Resource = {'target': uris.action_uri(uri, name)}
+    if name in uris.ACTIONS_WITH_PARAMETERS:
+        found['@Redfish.ActionInfo'] = uris.action_info_uri(name)
+    return found
 
 
 def collection(
@@ -43,6 +48,15 @@ def collection(
         'Members': list(members),
         'Members@odata.count': total,
     }
+
+
+def with_most(resource: Resource, most: int) -> Resource:
+    """A collection that a POST may add to, until it has *most* members."""
+    capabilities = {
+        '@odata.type': '#CollectionCapabilities.v1_4_0.CollectionCapabilities',
+        'MaxMembers': most,
+    }
+    return {**resource, '@Redfish.CollectionCapabilities': capabilities}
 
 
 def with_etag(resource: Resource) -> Resource:

@@ -15,6 +15,7 @@ from hawkfish_plugin.redfish.common import (
     link,
     timestamp,
     with_etag,
+    with_most,
 )
 
 REGISTRY_PREFIXES = ('Base', 'HawkFish', 'ResourceEvent', 'TaskEvent')
@@ -74,15 +75,17 @@ def event_service(
 
 
 def subscription_collection(
-    members: Sequence[Resource], total: int
+    most: int, members: Sequence[Resource], total: int
 ) -> Resource:
-    return collection(
+    """Those with a destination, and open streams: *most* of both."""
+    found = collection(
         uris.SUBSCRIPTIONS,
         '#EventDestinationCollection.EventDestinationCollection',
         'Event Subscriptions',
         members,
         total,
     )
+    return with_most(found, most)
 
 
 def destination(record: Subscription) -> Resource:

@@ -13,6 +13,7 @@ from hawkfish_plugin.redfish.common import (
     link,
     timestamp,
     with_etag,
+    with_most,
 )
 
 
@@ -24,15 +25,18 @@ def place(owner: Owner) -> str:
 
 
 def export_collection(
-    owner: Owner, members: Sequence[Resource], total: int
+    owner: Owner, most: int, members: Sequence[Resource], total: int
 ) -> Resource:
-    return collection(
+    """*most* are those of all systems and groups."""
+    found = collection(
         uris.exports_uri(place(owner)),
         '#HawkFishExportCollection.HawkFishExportCollection',
         'Export Collection',
         members,
         total,
     )
+    # Those of a group are made by an action of its snapshots.
+    return found if owner.group else with_most(found, most)
 
 
 def _file(member: Member) -> Resource:

@@ -33,6 +33,7 @@ _EDMX = 'http://docs.oasis-open.org/odata/ns/edmx'
 # type and the versions of it in use.  A collection has none.
 _DMTF_TYPES = {
     'AccountService': ('v1_15_0',),
+    'ActionInfo': ('v1_5_0',),
     'Aggregate': ('v1_0_3',),
     'AggregateCollection': (),
     'AggregationService': ('v1_0_3',),
@@ -44,6 +45,7 @@ _DMTF_TYPES = {
     'CertificateService': ('v1_0_4',),
     'Chassis': ('v1_5_0',),
     'ChassisCollection': (),
+    'CollectionCapabilities': ('v1_4_0',),
     'ComputerSystem': ('v1_13_0',),
     'ComputerSystemCollection': (),
     'Drive': ('v1_4_0',),
@@ -59,7 +61,11 @@ _DMTF_TYPES = {
     'Job': ('v1_0_0', 'v1_3_0'),
     'JobCollection': (),
     'JobService': ('v1_0_0', 'v1_1_0'),
-    'Manager': ('v1_3_1',),
+    'LogEntry': ('v1_21_0',),
+    'LogEntryCollection': (),
+    'LogService': ('v1_9_0',),
+    'LogServiceCollection': (),
+    'Manager': ('v1_3_1', 'v1_4_0'),
     'ManagerAccount': ('v1_13_0',),
     'ManagerAccountCollection': (),
     'ManagerCollection': (),
@@ -75,7 +81,7 @@ _DMTF_TYPES = {
     'RoleCollection': (),
     'Schedule': ('v1_0_0', 'v1_2_5'),
     'SecureBoot': ('v1_1_0',),
-    'ServiceRoot': ('v1_5_0', 'v1_8_0'),
+    'ServiceRoot': ('v1_5_0', 'v1_15_0'),
     'Session': ('v1_8_0',),
     'SessionCollection': (),
     'SessionService': ('v1_2_0',),
@@ -94,7 +100,7 @@ _DMTF_TYPES = {
     'Volume': ('v1_0_3',),
     'VolumeCollection': (),
 }
-_CONTAINER = 'ServiceRoot.v1_8_0.ServiceContainer'
+_CONTAINER = 'ServiceRoot.v1_15_0.ServiceContainer'
 
 
 # Files --------------------------------------------------------------------

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is added to the emulator's own resources."""
 
+import functools
+import importlib.metadata
 import re
 
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, link
 
 # The first one that knows all of the links.
-_TYPE = '#ServiceRoot.v1_8_0.ServiceRoot'
+_TYPE = '#ServiceRoot.v1_15_0.ServiceRoot'
 _VERSION = re.compile(r'v(\d+)_(\d+)_(\d+)')
 
 
-def service_root(root: Resource) -> Resource:
+@functools.cache
+def plugin_version() -> str:
+    return importlib.metadata.version('hawkfish-snapshots')
+
+
+def service_root(
+    root: Resource, libvirt_version: str | None = None
+) -> Resource:
     """The emulator's ServiceRoot, with the links that it lacks."""
     added = {
         'Tasks': link(uris.TASK_SERVICE),
@@ -23,11 +32,17 @@ def service_root(root: Resource) -> Resource:
         'Registries': link(f'{uris.ROOT}/Registries'),
         'JsonSchemas': link(f'{uris.ROOT}/JsonSchemas'),
     }
-    links = {'Sessions': link(uris.SESSIONS)} | root.get('Links', {})
+    links = {
+        'Sessions': link(uris.SESSIONS),
+        'ManagerProvidingService': link(uris.MANAGER),
+    } | root.get('Links', {})
     oem = {
         '@odata.type': '#HawkFishServiceRoot.v1_0_0.ServiceRoot',
         'SystemSummaries': link(uris.SYSTEM_SUMMARIES),
+        'AuditLog': link(uris.audit_uri(uris.MANAGER)),
         'ImportURI': uris.IMPORT,
+        'Version': plugin_version(),
+        'LibvirtVersion': libvirt_version,
     }
     return {
         **root,

@@ -10,8 +10,9 @@ from hawkfish_plugin.redfish.common import (
     link,
     timestamp,
     with_etag,
+    with_most,
 )
-from hawkfish_plugin.sessions import Session
+from hawkfish_plugin.sessions import MAX_SESSIONS, Session
 
 
 def session_service(timeout: int) -> Resource:
@@ -30,13 +31,14 @@ def session_service(timeout: int) -> Resource:
 
 
 def session_collection(members: Sequence[Resource], total: int) -> Resource:
-    return collection(
+    found = collection(
         uris.SESSIONS,
         '#SessionCollection.SessionCollection',
         'Session Collection',
         members,
         total,
     )
+    return with_most(found, MAX_SESSIONS)
 
 
 def session(record: Session, role: str) -> Resource:

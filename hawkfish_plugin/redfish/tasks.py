@@ -4,7 +4,7 @@
 import json
 from collections.abc import Sequence
 
-from hawkfish_plugin import bounds, messages
+from hawkfish_plugin import audit, bounds, messages
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -98,7 +98,7 @@ def task(
     if has_sub_tasks:
         resource['SubTasks'] = link(uris.sub_tasks_uri(record.id))
     if record.payload:
-        resource['Payload'] = record.payload
+        resource['Payload'] = audit.without_actor(record.payload)
     if record.ended:
         resource['EndTime'] = timestamp(record.ended)
     return resource

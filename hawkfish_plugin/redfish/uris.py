@@ -21,6 +21,10 @@ EVENT_SERVICE = f'{ROOT}/EventService'
 SUBSCRIPTIONS = f'{EVENT_SERVICE}/Subscriptions'
 SYSTEM_SUMMARIES = f'{ROOT}/Oem/HawkFish/SystemSummaries'
 IMPORT = f'{ROOT}/Oem/HawkFish/Import'
+ACTION_INFOS = f'{ROOT}/Oem/HawkFish/ActionInfos'
+
+# No system's: the service itself.
+MANAGER = f'{ROOT}/Managers/HawkFish'
 
 AGGREGATION_SERVICE = f'{ROOT}/AggregationService'
 AGGREGATES = f'{AGGREGATION_SERVICE}/Aggregates'
@@ -52,6 +56,21 @@ SUBMIT_TEST_ACTION = 'EventService.SubmitTestEvent'
 TEST_ACTION = 'EventService.TestEventSubscription'
 SUSPEND_ACTION = 'EventDestination.SuspendSubscription'
 RESUME_ACTION = 'EventDestination.ResumeSubscription'
+CLEAR_LOG_ACTION = 'LogService.ClearLog'
+
+
+# Those whose bodies have parameters.
+ACTIONS_WITH_PARAMETERS = frozenset(
+    (
+        *(REVERT_ACTION, EXPORT_ACTION, VERIFY_ACTION),
+        *(PURGE_ACTION, REPAIR_ACTION, PREVIEW_ACTION),
+        RESTORE_BACKUP_ACTION,
+        *(GROUP_REVERT_ACTION, GROUP_EXPORT_ACTION),
+        *(GROUP_PREVIEW_ACTION, ADOPT_ACTION),
+        *(ADD_ELEMENTS_ACTION, REMOVE_ELEMENTS_ACTION, RESET_ACTION),
+        *(SUBMIT_TEST_ACTION, RESUME_ACTION),
+    )
+)
 
 
 def system_uri(uuid: str) -> str:
@@ -145,6 +164,28 @@ def role_uri(role: str) -> str:
 
 def subscription_uri(subscription_id: int) -> str:
     return f'{SUBSCRIPTIONS}/{subscription_id}'
+
+
+def logs_uri(owner: str) -> str:
+    """The logs of the system, or manager, with the URI *owner*."""
+    return f'{owner}/LogServices'
+
+
+def audit_uri(owner: str) -> str:
+    return f'{logs_uri(owner)}/Audit'
+
+
+def entries_uri(owner: str) -> str:
+    return f'{audit_uri(owner)}/Entries'
+
+
+def entry_uri(owner: str, entry_id: int) -> str:
+    return f'{entries_uri(owner)}/{entry_id}'
+
+
+def action_info_uri(action: str) -> str:
+    """What parameters *action* has, of whatever resource."""
+    return f'{ACTION_INFOS}/{action}'
 
 
 def action_uri(resource: str, action: str) -> str:

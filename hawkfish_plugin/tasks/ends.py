@@ -16,7 +16,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from hawkfish_plugin import attention, db, events, totals
+from hawkfish_plugin import attention, audit, db, events, totals
 from hawkfish_plugin.tasks import ending
 from hawkfish_plugin.tasks.operation import Operation
 from hawkfish_plugin.tasks.task import ACTIVE, COMPLETED, Task, read_tasks
@@ -44,6 +44,7 @@ class Ends:
         self._db = database
         self._events = event_table
         self._conf = conf.tasks
+        self._audit_keep: int = conf.audit.keep
         self._told = threading.Condition()
         self._count = 0
 
@@ -94,6 +95,7 @@ class Ends:
             )
             mends = operation is not None and operation.mends
             _note_attention(connection, ended, outcome, mends)
+            _note_audit(connection, ended, self._audit_keep)
             self._events.record(
                 connection, ending.told(ended, outcome, operation)
             )
@@ -174,6 +176,21 @@ def _note_attention(
             )
         elif mends and ended.state == COMPLETED:
             attention.clear(connection, system)
+
+
+def _note_audit(
+    connection: sqlite3.Connection, ended: Task, keep: int
+) -> None:
+    """Note what became of what was asked for; a part is its parent's."""
+    if ended.parent is None:
+        audit.end_task(
+            connection,
+            audit.Work(ended.id, ended.operation, ended.snapshot, ended.state),
+            ended.failures[0][0] if ended.failures else '',
+            ended.payload,
+            ended.systems,
+            keep,
+        )
 
 
 def _json(value: dict[str, Any] | None) -> str | None:

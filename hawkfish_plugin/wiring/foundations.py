@@ -14,6 +14,7 @@ from oslo_config import cfg
 from hawkfish_plugin import conf, drivers
 from hawkfish_plugin.accounts.table import Accounts
 from hawkfish_plugin.accounts.throttle import Logins
+from hawkfish_plugin.audit import AuditLog
 from hawkfish_plugin.backups import Backups
 from hawkfish_plugin.clones import Clones
 from hawkfish_plugin.db import Database
@@ -114,6 +115,10 @@ class Foundations:
     @functools.cached_property
     def logins(self) -> Logins:
         return Logins(self.database, self.conf)
+
+    @functools.cached_property
+    def audit(self) -> AuditLog:
+        return AuditLog(self.database, self.conf)
 
     @functools.cached_property
     def notes(self) -> Notes:

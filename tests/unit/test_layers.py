@@ -44,6 +44,7 @@ LAYERS = {
     'hawkfish_plugin.accounts': 3,
     'hawkfish_plugin.sessions': 3,
     'hawkfish_plugin.notes': 3,
+    'hawkfish_plugin.audit': 3,
     'hawkfish_plugin.groups': 5,
     'hawkfish_plugin.groups.table': 3,
     'hawkfish_plugin.groups.forecast': 1,

@@ -54,6 +54,7 @@ DMTF = {
     },
     'Aggregate.json': {'Aggregate': LINK},
     'ComputerSystem.json': {'ComputerSystem': LINK},
+    'LogService.json': {'LogService': LINK},
 }
 
 

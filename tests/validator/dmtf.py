@@ -27,7 +27,8 @@ CA_VARIABLES = ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE')
 # What the service itself adds; the rest is the emulator's, its task 42 too.
 OURS = re.compile(
     r'/redfish/v1/('
-    r'Systems/[^/]+/Oem/HawkFish|TaskService|SessionService|JsonSchemas'
+    r'Systems/[^/]+/(Oem/HawkFish|LogServices)|Managers/HawkFish'
+    r'|TaskService|SessionService|JsonSchemas'
     r'|EventService|AggregationService|AccountService|JobService'
     r'|Registries/(Base|HawkFish|ResourceEvent|TaskEvent)\.'
     r'|Registries/PrivilegeRegistry)'

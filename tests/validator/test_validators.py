@@ -57,6 +57,8 @@ def test_nothing_to_say_about_what_is_ours(report):
         'AccountService/Roles',
         'AccountService/PrivilegeMap',
         'Registries/PrivilegeRegistry',
+        'Managers/HawkFish/LogServices/Audit/Entries',
+        'LogServices/Audit',
         'JsonSchemas',
         'Registries/HawkFish',
     ):

@@ -46,6 +46,8 @@ class Hypervisor:
         self._opener = opening.Opener(uri)
         self._losses = 0
         self._watching = False
+        self.version: str | None = None
+        """That of the daemon, when it was last connected to"""
 
     @contextlib.contextmanager
     def host(
@@ -126,6 +128,8 @@ class Hypervisor:
         with contextlib.suppress(libvirt.libvirtError):
             connection.registerCloseCallback(self._lose, None)
             connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+        with contextlib.suppress(libvirt.libvirtError):
+            self.version = hosts.version_of(connection)
         return connection
 
     def _lose(

@@ -81,6 +81,12 @@ class Shared:
         )
 
 
+def version_of(connection: libvirt.virConnect) -> str:
+    """The version of libvirt, as ``11.3.0``."""
+    number = connection.getLibVersion()
+    return f'{number // 10**6}.{number // 1000 % 1000}.{number % 1000}'
+
+
 class Host:
     """
     The host of a hypervisor, as seen through one connection.
@@ -173,8 +179,7 @@ class Host:
 
     @property
     def version(self) -> str:
-        number = self.version_number
-        return f'{number // 10**6}.{number // 1000 % 1000}.{number % 1000}'
+        return version_of(self.connection)
 
     @property
     def supports_external(self) -> bool:

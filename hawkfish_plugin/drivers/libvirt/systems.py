@@ -49,6 +49,9 @@ class Systems(Part):
     def connection_losses(self) -> int:
         return self._hypervisor.connection_losses()
 
+    def known_version(self) -> str | None:
+        return self._hypervisor.version
+
     def changes_when_read(self, uuid: str) -> bool:
         with self._hypervisor.domain(uuid, 'look-up') as domain:
             definition = domain.definition(inactive=True)

@@ -7,9 +7,11 @@ there that has only the disks of a running system, and need not, as the driver
 reverts to external snapshots by itself.
 """
 
+import re
+
 import pytest
 
-from hawkfish_plugin.drivers.libvirt import hosts
+from hawkfish_plugin.drivers.libvirt import connections, hosts
 
 
 class Connection:
@@ -78,3 +80,13 @@ def test_who_has_external_snapshots(version, external):
 def test_a_version_in_words():
     """libvirt's number is told as it is written elsewhere."""
     assert host(11_003_001).version == '11.3.1'
+
+
+def test_the_version_is_known_after_a_connection():
+    """It is not asked for again, nor for that alone."""
+    hypervisor = connections.Hypervisor('test:///default')
+    assert hypervisor.version is None
+
+    with hypervisor.host('look-up') as host:
+        assert hypervisor.version == host.version
+    assert re.fullmatch(r'\d+\.\d+\.\d+', hypervisor.version or '')
