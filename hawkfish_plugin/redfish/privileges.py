@@ -234,6 +234,7 @@ _URIS: Mapping[str, str] = {
     **{f'{_MANAGED}/{below}': name for below, name in _LOG_URIS.items()},
     **{f'{_MANAGED}/{below}': name for below, name in _MEDIA_URIS.items()},
     f'{uris.ROOT}/Oem/HawkFish/Import': 'ComputerSystemCollection',
+    f'{uris.ACTION_INFOS}/{{}}': 'ActionInfo',
     uris.SYSTEM_SUMMARIES: 'HawkFishSystemSummaryCollection',
     f'{uris.SYSTEM_SUMMARIES}/{{}}': 'HawkFishSystemSummary',
     f'{uris.ROOT}/Registries': 'MessageRegistryFileCollection',

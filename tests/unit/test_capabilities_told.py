@@ -66,9 +66,10 @@ def test_when_to_ask_again(emulator, monkeypatch):
     assert locked.status_code == 503
     assert message_ids(locked) == ['SystemLocked']
     assert locked.headers['Retry-After'] == '5'
+    emulator.created(Name='first')
     emulator.created(Name='base')
     with emulator.full_queue('base') as busy:
-        revert = '/base/Actions/HawkFishSnapshot.Revert'
+        revert = '/first/Actions/HawkFishSnapshot.Revert'
         full = requests.post(
             emulator.snapshots_url + revert,
             json={'SafetySnapshot': True},
