@@ -43,7 +43,7 @@ _DMTF_TYPES = {
     'CertificateCollection': (),
     'CertificateLocations': ('v1_0_2',),
     'CertificateService': ('v1_0_4',),
-    'Chassis': ('v1_5_0',),
+    'Chassis': ('v1_5_0', 'v1_7_0'),
     'ChassisCollection': (),
     'CollectionCapabilities': ('v1_4_0',),
     'ComputerSystem': ('v1_13_0',),

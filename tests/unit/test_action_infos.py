@@ -108,6 +108,7 @@ def test_actions_lead_there(emulator):
         'HawkFishSnapshot.Verify',
         'HawkFishSnapshotCollection.Purge',
         'HawkFishSnapshotCollection.Repair',
+        'HawkFishSnapshotCollection.VerifyNewest',
         'EventService.SubmitTestEvent',
     }
     for action, uri in with_info.items():
