@@ -34,13 +34,6 @@ class SharesDefinitions(Protocol):
     def connection_losses(self) -> int:
         """How often the hypervisor went away; more means: it restarted."""
 
-    def known_version(self) -> str | None:
-        """
-        The version of the hypervisor when it was last connected to.
-
-        It is not asked; None where this process has not done so yet.
-        """
-
     def changes_when_read(self, uuid: str) -> bool:
         """Whether the emulator would redefine the system to show it."""
 
@@ -52,6 +45,18 @@ class SharesDefinitions(Protocol):
         The files in the drives of the definition, by Redfish's name.
 
         Cd and Floppy; without those that are empty.
+        """
+
+
+@runtime_checkable
+class KnowsVersion(Protocol):
+    """A driver of a hypervisor that has a version."""
+
+    def known_version(self) -> str | None:
+        """
+        What that was when it was last connected to.
+
+        It is not asked; None where this process has not done so yet.
         """
 
 

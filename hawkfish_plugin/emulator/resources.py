@@ -43,7 +43,7 @@ def add_links(response: flask.Response) -> flask.Response:
 
 def _to_root(body: Resource) -> Resource:
     driver, version = _driver(), None
-    if isinstance(driver, sharing.SharesDefinitions):
+    if isinstance(driver, sharing.KnowsVersion):
         version = driver.known_version()
     return service_root(body, version)
 

@@ -51,6 +51,12 @@ SEAMS = {
         'driver',
         'emulator',
     ),
+    'sharing.KnowsVersion': (
+        'drivers/sharing.py',
+        'KnowsVersion',
+        'driver',
+        'emulator',
+    ),
     'sharing.RemembersImages': (
         'drivers/sharing.py',
         'RemembersImages',

@@ -74,7 +74,7 @@ def test_the_service_root_leads_to_the_groups(emulator):
     ).json()
     listed = requests.get(emulator.url + service['Aggregates']['@odata.id'])
 
-    assert root['@odata.type'] == '#ServiceRoot.v1_8_0.ServiceRoot'
+    assert root['@odata.type'] == '#ServiceRoot.v1_15_0.ServiceRoot'
     assert service['ServiceEnabled'] is True
     assert listed.json()['Members'] == []
 

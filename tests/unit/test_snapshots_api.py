@@ -487,7 +487,7 @@ def test_the_emulator_waits_for_our_operations(emulator, monkeypatch):
 
         assert refused.status_code == 503
         assert message_ids(refused) == ['SystemLocked']
-        assert 'Retry-After' not in refused.headers
+        assert refused.headers['Retry-After'] == '5'
         assert requests.get(system).status_code == 200
     emulator.wait(accepted)
     assert requests.patch(system, json=change).status_code == 204

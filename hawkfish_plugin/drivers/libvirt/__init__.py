@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     _driver: type[contract.Driver] = LibvirtDriver
     _shares: type[sharing.SharesDefinitions] = LibvirtDriver
     _finds: type[sharing.FindsUnsafe] = LibvirtDriver
+    _knows: type[sharing.KnowsVersion] = LibvirtDriver
     _remembers: type[sharing.RemembersImages] = LibvirtDriver
     _leaves: type[sharing.LeavesFiles] = LibvirtDriver
     _exports: type[exporting.Exports] = LibvirtDriver

@@ -17,8 +17,8 @@ _DRIVES = {'cdrom': 'Cd', 'floppy': 'Floppy'}
 
 class Systems(Part):
     """
-    See ``contract.ServesSystems``, ``sharing.SharesDefinitions`` and
-    ``sharing.RemembersImages``.
+    See ``contract.ServesSystems``, and ``SharesDefinitions``,
+    ``RemembersImages`` and ``KnowsVersion`` of ``sharing``.
     """
 
     def resolve(self, identity: str) -> contract.System:
@@ -79,3 +79,4 @@ if TYPE_CHECKING:
     _serves: type[contract.ServesSystems] = Systems
     _shares: type[sharing.SharesDefinitions] = Systems
     _remembers: type[sharing.RemembersImages] = Systems
+    _knows: type[sharing.KnowsVersion] = Systems
