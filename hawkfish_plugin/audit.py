@@ -239,11 +239,13 @@ def _end(
     ).rowcount
     if ended:
         return
-    # The request is not answered yet, or never was, or there was none.
+    # The request is not answered yet, or never was, or there was none: a
+    # schedule keeps what it asks for, and nobody who does.
+    asked = payload if _ACTOR in payload else {}
     entry = Entry(
-        Actor.load(payload.get(_ACTOR)),
-        str(payload.get('HttpOperation', '')),
-        str(payload.get('TargetUri', ''))[: bounds.URI_CHARACTERS],
+        Actor.load(asked.get(_ACTOR)),
+        str(asked.get('HttpOperation', '')),
+        str(asked.get('TargetUri', ''))[: bounds.URI_CHARACTERS],
         None,
         work,
         tuple(systems),

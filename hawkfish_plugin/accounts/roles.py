@@ -5,12 +5,14 @@ The roles of Redfish, and the file that says who has which.
 Owns the predefined roles with their privileges, and the lines of the file:
 ``NAME:ROLE``, or ``NAME:ROLE:disabled``.  The file is no part of the state
 database, so that with a lost database nobody gains a role.  Whatever of it is
-missing or not understood makes somebody less than he was, never more: no file
-or no line, an unknown role, leave ReadOnly.
+missing or not understood gives nobody a higher role: no file or no line, an
+unknown role, leave ReadOnly.  Without the file nobody is known to be disabled.
 """
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Mapping
 
 from hawkfish_plugin.accounts.users import lines_of, name_in
 
@@ -58,16 +60,19 @@ def standing(file: str | None, name: str) -> Standing:
 def text(file: str) -> str:
     """All of *file*; nothing where it cannot be read."""
     try:
-        with open(file) as lines:
+        # What is no text spoils its own line, and no other.
+        with open(file, errors='replace') as lines:
             return lines.read()
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
         LOG.error(
             'The file of roles cannot be read, so all are ReadOnly: %s', exc
         )
         return ''
 
 
-def of_lines(text: str) -> dict[str, Standing]:
+# So that what is wrong with a line is told once, until the file changes.
+@functools.lru_cache(maxsize=4)
+def of_lines(text: str) -> Mapping[str, Standing]:
     """Who is what, by the *text* of the file; the first line counts."""
     found: dict[str, Standing] = {}
     for line in lines_of(text):

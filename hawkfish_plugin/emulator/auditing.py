@@ -84,7 +84,8 @@ class Auditing:
             known.reset,
             known.reason,
             internals.allowed_instances(self._app.config),
-            is_strange,
+            # Nor do those who may change nothing displace what was changed.
+            is_strange or status in (401, 403),
         )
 
 

@@ -81,6 +81,9 @@ class TokenMiddleware:
     def __call__(
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
+        # Routes are found by the one, and what is written of a request by the
+        # other.
+        environ['REQUEST_METHOD'] = environ['REQUEST_METHOD'].upper()
         serving.limit(environ, self._services.deadlines)
         wsgi = self._application(environ)
         start = self._auditing.noting(environ, headers.adding_to(start))

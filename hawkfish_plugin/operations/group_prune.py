@@ -223,10 +223,11 @@ def _is_kept(
     """
     Whether a class of their schedule keeps them in another system.
 
-    Which may have lost others of them, or have been added later.
+    Which may have lost others of them, or have been added later.  What no
+    schedule is known to have made there is somebody's.
     """
     return any(
-        marks(part.system).get(part.view.name)
+        marks(part.system).get(part.view.name, rules.LOCKED)
         for view in views
         for part in view.parts
         if part.view and part.system.uuid != asking.uuid

@@ -9,6 +9,7 @@ URIs.  What is enforced and what is published are one table.
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 
 from hawkfish_plugin.accounts.roles import (
@@ -94,6 +95,7 @@ _ENTITIES: Mapping[str, Operations] = {
     'ManagerAccount': _operations(
         CONFIGURE_USERS,
         GET=(CONFIGURE_MANAGER, CONFIGURE_USERS, CONFIGURE_SELF),
+        HEAD=(CONFIGURE_MANAGER, CONFIGURE_USERS, CONFIGURE_SELF),
     ),
     'ManagerAccountCollection': _USERS,
     'ManagerCollection': _MANAGER,
@@ -143,11 +145,20 @@ _PROPERTIES: Mapping[str, Mapping[str, Operations]] = {
 
 # Whoever may begin an operation may cancel it.
 _CANCEL: Operations = {'DELETE': (CONFIGURE_MANAGER, CONFIGURE_COMPONENTS)}
+# What is in a bundle are the disks and the memory of guests.
+_FETCH: Operations = dict.fromkeys(_READING, (CONFIGURE_COMPONENTS,))
 _BY_URI: Mapping[str, Mapping[str, Operations]] = {
+    'HawkFishExport': {
+        f'{of}/Oem/HawkFish/Exports/{{ExportId}}/bundle': _FETCH
+        for of in (
+            f'{uris.ROOT}/Systems/{{ComputerSystemId}}',
+            f'{uris.AGGREGATES}/{{AggregateId}}',
+        )
+    },
     'Task': {
         f'{uris.TASKS}/{{TaskId}}': _CANCEL,
         f'{uris.TASK_MONITORS}/{{TaskId}}': _CANCEL,
-    }
+    },
 }
 
 _SYSTEM = f'{uris.ROOT}/Systems/{{}}'
@@ -288,7 +299,7 @@ def needed(route: str, method: str) -> Alternatives:
     if entity in _OF_SYSTEM and parts[3] == 'Systems':
         found = _COMPONENTS.get(method, found)
     for uri, override in _BY_URI.get(entity, {}).items():
-        if uri.replace('{TaskId}', '{}').split('/') == parts:
+        if re.sub(r'\{\w+\}', '{}', uri).split('/') == parts:
             found = override.get(method, found)
     for override in _PROPERTIES.get(entity, {}).values():
         found = (*found, *override.get(method, ()))

@@ -56,10 +56,16 @@ def superfluous(
 def _of_no_class(
     backups: Sequence[StoredBackup], schedules: Mapping[int, Classes]
 ) -> set[int]:
-    """What no class of the schedule that has made it keeps."""
+    """
+    What no class of the schedule that has made it keeps.
+
+    One that was found to be flawed takes no place of another one.
+    """
     found = set[int]()
     for schedule, classes in schedules.items():
-        made = [one for one in backups if one.schedule == schedule]
+        made = [
+            one for one in backups if one.schedule == schedule and not one.flaw
+        ]
         marks = classes.kept([one.created for one in made])
         found |= {
             one.id for one, mark in zip(made, marks, strict=True) if not mark

@@ -181,7 +181,8 @@ def of_schedules(
     Of what schedules with classes have made, the class that keeps each.
 
     By its name; None where none does, and without what is not of any.  What
-    is still being created may fail, and what is being deleted is gone.
+    is still being created may fail, what is being deleted is gone, and what is
+    damaged takes no place of what can be used.
     """
     found: dict[str, str | None] = {}
     for schedule, kept in limits.schedules.items():
@@ -192,6 +193,7 @@ def of_schedules(
             and s.scheduled[0] == schedule
             and not s.pending
             and not s.leaving
+            and DAMAGED not in s.keep
         }
         found |= dict(zip(made, kept.kept([*made.values()]), strict=True))
     return found

@@ -308,11 +308,25 @@ def _read(rows: Sequence[sqlite3.Row]) -> Found:
     found = []
     for row in rows:
         nothing: dict[str, Any] = {}
-        rule, is_sound = db.decoded(row['recurrence'], nothing)
+        rule, _ = db.decoded(row['recurrence'], nothing)
         # Of what cannot be read, nothing is done.
-        if is_sound and _is_rule(rule):
+        if _is_sound(row) and _is_rule(rule):
             found.append(_schedule(row, Recurrence.load(rule)))
     return found
+
+
+def _is_sound(row: sqlite3.Row) -> bool:
+    """Whether it can be read who asks for what, and with which options."""
+    nothing: dict[str, Any] = {}
+    no_list: list[Any] = []
+    return (
+        bool(db.decoded(row['payload'], nothing)[0])
+        and db.decoded(row['options'], nothing)[1]
+        and db.decoded(row['systems'], no_list)[1]
+        and (
+            row['allowed'] == 'null' or db.decoded(row['allowed'], no_list)[1]
+        )
+    )
 
 
 def _is_rule(stored: Mapping[str, Any]) -> bool:

@@ -11,10 +11,11 @@ import pathlib
 import stat
 
 import pytest
+from werkzeug.middleware import proxy_fix
 
 from hawkfish_plugin import bounds
 from hawkfish_plugin.accounts import files, roles
-from tests.served import message_ids, user_entry
+from tests.served import FAKE_UUID, message_ids, user_entry
 from tests.unit.accounts.conftest import (
     ACCOUNTS,
     PASSWORD,
@@ -124,7 +125,7 @@ def test_without_users_there_are_no_accounts(emulator):
         'boss\n',
         '#boss:Administrator\n',
         'boss:ReadOnly\nboss:Administrator\n',
-        b'boss:Administrator\n\xff',
+        b'\xffboss:Administrator\n',
     ],
 )
 def test_a_lost_or_broken_file_of_roles_makes_nobody_more(guarded, text):
@@ -138,6 +139,28 @@ def test_a_lost_or_broken_file_of_roles_makes_nobody_more(guarded, text):
     refused = guarded.ask('boss', 'POST', ACCOUNTS, json=NEW)
 
     assert shown.json()['RoleId'] == 'ReadOnly'
+    assert refused.status_code == 403
+
+
+def test_what_is_no_text_spoils_no_other_line(guarded):
+    """Who is disabled stays so, and an Administrator can mend the file."""
+    with guarded.roles.open('ab') as file:
+        file.write(b'# \xff\n')
+    text = guarded.roles.read_bytes()
+    guarded.roles.write_bytes(text.replace(b'eye:ReadOnly', b'eye:ReadOnly:x'))
+
+    assert guarded.ask('eye', 'GET', SERVICE).status_code == 401
+    assert guarded.ask('boss', 'GET', ACCOUNTS).status_code == 200
+
+
+def test_what_wraps_the_emulator_hides_no_user(guarded):
+    """As flask's own ProxyFix does, which many put there."""
+    app = guarded.emulator.app
+    app.wsgi_app = proxy_fix.ProxyFix(app.wsgi_app)
+    reset = f'/redfish/v1/Systems/{FAKE_UUID}/Actions/ComputerSystem.Reset'
+
+    refused = guarded.ask('eye', 'POST', reset, json={'ResetType': 'On'})
+
     assert refused.status_code == 403
 
 

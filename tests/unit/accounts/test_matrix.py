@@ -27,6 +27,7 @@ OPERATED = re.compile(
     r'(Systems|Chassis|UpdateService|AggregationService|Oem/HawkFish)'
 )
 CANCELLED = re.compile(V1 + 'TaskService/(Tasks|TaskMonitors)/[^/]+$')
+FETCHED = re.compile(V1 + '.*/Exports/[^/]+/bundle$')
 CERTIFICATES = re.compile(V1 + r'.*(Certificates(/|$)|CertificateLocations)')
 SOMEBODYS = re.compile(
     V1 + '(AccountService/Accounts|SessionService/Sessions)/.'
@@ -56,7 +57,9 @@ def is_allowed(role, method, path):
     """Of what is nobody's own."""
     if CERTIFICATES.match(path):
         return role == 'Administrator'
-    if method == 'HEAD' and path.startswith(f'{V1}AccountService/'):
+    if FETCHED.match(path):
+        return role != 'ReadOnly'
+    if method == 'HEAD' and not SOMEBODYS.match(path):
         return True
     if re.match(
         f'{V1}(AccountService/Accounts|SessionService/Sessions)/.', path
@@ -183,7 +186,8 @@ def test_what_is_published_is_what_holds(served_app):
     for rule, path in served_paths(served_app.app):
         parts = [p if p[:1] != '<' else '{}' for p in rule.rule.split('/')]
         entity = privileges.entity_of(parts)
-        if not path.startswith(V1) or CANCELLED.match(path):
+        overridden = CANCELLED.match(path) or FETCHED.match(path)
+        if not path.startswith(V1) or overridden:
             continue
         found = mappings[entity]
         for other in found.get('SubordinateOverrides', ()):

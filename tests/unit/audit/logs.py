@@ -21,12 +21,12 @@ class Log:
     """The log of an emulator, as an administrator reads it."""
 
     def __init__(self, emulator, auth=None):
-        self._url, self._auth = emulator.url, auth
+        self.url, self._auth = emulator.url, auth
 
     def send(self, method, path, auth=None, **kwargs):
         return requests.request(
             method,
-            self._url + path,
+            self.url + path,
             auth=auth or self._auth,
             timeout=60,
             **kwargs,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the audit log notes, and what became of it."""
 
+import http.client
 import json
+from urllib import parse
 
 import pytest
 import requests
@@ -61,6 +63,23 @@ def test_what_may_change_something(log, method, path, body):
     assert told['HttpOperation'] == method
     assert told['TargetUri'] == path
     assert told['HttpStatus'] == answer.status_code
+
+
+def test_the_case_of_a_method_hides_nothing(log):
+    """The emulator finds the route of "post" as well."""
+    before = len(log.entries())
+    url = parse.urlsplit(log.url)
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
+    connection.request(
+        'post',
+        RESET,
+        json.dumps({'ResetType': 'ForceOff'}),
+        {'Content-Type': 'application/json'},
+    )
+    status = connection.getresponse().status
+    connection.close()
+
+    assert (status, len(log.entries())) == (204, before + 1)
 
 
 def test_reads_are_not_noted(log):

@@ -94,7 +94,7 @@ def test_a_system_that_is_gone(service):
     'rule',
     ['x', '[]', '{}', '{"start": "x"}', '{"start": 0, "weekdays": ["x"]}'],
 )
-def test_a_damaged_row_keeps_no_other_from_its_run(service, rule):
+def test_a_damaged_rule_keeps_no_other_from_its_run(service, rule):
     service.create('a')
     service.create('b')
     database = service.emulator.database
@@ -172,3 +172,17 @@ def test_the_newest_snapshot_is_verified(service):
     }
     assert found['new']['VerifyResult'] == 'Passed'
     assert found['old']['VerifyResult'] is None
+
+
+@pytest.mark.parametrize('column', ['payload', 'options', 'systems'])
+def test_a_damaged_row_does_nothing(service, column):
+    """Not even again and again, as what is never claimed stays due."""
+    service.create()
+    with service.emulator.database.transaction() as connection:
+        connection.execute(f"UPDATE schedules SET {column} = 'x'")
+    service.at(0)
+    service.at(1)
+
+    assert [*service.names()] == []
+    with service.emulator.database.transaction() as connection:
+        connection.execute('DELETE FROM schedules')
