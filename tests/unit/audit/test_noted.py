@@ -159,7 +159,7 @@ def test_a_task_that_fails_or_is_cancelled(log, emulator):
         accepted = emulator.create(Name='stopped')
         emulator.wait_running(accepted)
         cancelled = log.send('DELETE', accepted.headers['Location'])
-    emulator.watch(accepted.headers['Location'])
+        emulator.watch(accepted.headers['Location'])
     by_whom, begun = log.entries(**{'$top': 2})
 
     assert of_ours(begun)['TaskState'] == 'Cancelled'
