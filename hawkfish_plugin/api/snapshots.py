@@ -117,9 +117,10 @@ def verify_newest(identity: str) -> flask.Response:
     system = find_system(identity)
     body = read_body()
     request = verifications.read('', body)
-    verify = operation(Verify)
-    request = dataclasses.replace(request, name=verify.newest(system))
-    return accepted(verify.submit(system, request, payload(body)))
+    name = operation(Verify).newest(system)
+    request = dataclasses.replace(request, name=name)
+    task = operation(Verify).submit(system, request, payload(body))
+    return accepted(task)
 
 
 @blueprint.get(MEMBER)

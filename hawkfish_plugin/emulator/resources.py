@@ -13,7 +13,7 @@ import flask
 from hawkfish_plugin import exceptions, services
 from hawkfish_plugin.api import schemas as schemas_api
 from hawkfish_plugin.api import tasks as tasks_api
-from hawkfish_plugin.drivers import contract, sharing
+from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import Resource, link
@@ -74,7 +74,7 @@ def _of_systems(body: Resource) -> Resource:
     return {**body, 'Members': listed, 'Members@odata.count': len(listed)}
 
 
-def _driver() -> contract.Driver | None:
+def _driver() -> object:
     try:
         return services.of(flask.current_app).driver
     except exceptions.ConfigurationInvalid:

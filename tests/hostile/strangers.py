@@ -59,7 +59,7 @@ def fault(request: Request, answer: Answer) -> str | None:
         return None
     if plain in _LOGIN and method == 'POST' and answer.status in (413, 415):
         return None
-    is_open = (method, plain) in authentication.OPEN
+    is_open = (method.upper(), plain) in authentication.OPEN
     return None if is_open else 'it is served'
 
 

@@ -250,8 +250,9 @@ class Target:
                 "SELECT name FROM sqlite_master WHERE type = 'table'"
             ).fetchall()
             for (table,) in sorted(tables):
-                # Of the process that works, not of what it works on.
-                if table not in ('engine', 'clock'):
+                # Of the process that works, not of what it works on; and the
+                # audit log, which has each refusal.
+                if table not in ('engine', 'clock', *_LOG):
                     rows = connection.execute(f'SELECT * FROM {table}')
                     found.append(f'{table} {rows.fetchall()}')
         connection.close()
@@ -276,11 +277,20 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_LOG = ('audit', 'audit_systems', 'login_failures', 'sqlite_sequence')
+
+
 def bodies_of(view: Any) -> list[RequestBody]:
-    """The schemas that the code of *view* checks a body against."""
+    """
+    The schemas that the code of *view* checks a body against.
+
+    Or what it calls to read its options.
+    """
     found: list[RequestBody] = []
     names = view.__code__.co_names
-    for value in (view.__globals__.get(name) for name in names):
+    for name, value in ((name, view.__globals__.get(name)) for name in names):
         values = value.values() if isinstance(value, dict) else (value,)
         found += [one for one in values if isinstance(one, RequestBody)]
+        if name == 'read_options':
+            found += bodies_of(value)
     return found

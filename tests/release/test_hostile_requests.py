@@ -104,7 +104,7 @@ def test_a_receiver_sends_events_nowhere(target):
 
 
 def test_every_write_is_known(target):
-    """Those without a schema take no body, or a file."""
+    """Those without a schema take no body, or a file; or read it elsewhere."""
     without = {
         route.endpoint
         for route in target.routes()
@@ -114,8 +114,12 @@ def test_every_write_is_known(target):
 
     assert without == {
         'hawkfish.abandon_task',
+        'hawkfish.clear_log',
         'hawkfish.import_bundle',
+        'hawkfish.resume_job',
+        'hawkfish.suspend_job',
         'hawkfish.verify_backup',
+        'hawkfish.verify_newest',
     }
 
 
@@ -130,10 +134,14 @@ def test_all_that_is_asked_for_is_there(target):
     }
 
     # The names of files are not those of snapshots, nothing is exported,
-    # backed up or verified, metrics are off, and there are no users.
+    # backed up, verified or scheduled, metrics are off, there are no users,
+    # and no action or entry of the log has such a name.
     assert missing == {
         'hawkfish-monitoring.show_metrics',
         'hawkfish.show_account',
+        'hawkfish.show_action_info',
+        'hawkfish.show_entry',
+        'hawkfish.show_job',
         'hawkfish.show_backup',
         'hawkfish.send_screenshot',
         'hawkfish.send_bundle',
