@@ -148,7 +148,18 @@ def test_every_command(
     hawkfish(*snapshots, 'delete', 'lab', 'all', '--wait')
     hawkfish('group', 'delete', 'lab')
 
+    # What will happen, if nobody suspends it.
+    hourly = ('--every', '1h', '--keep-last', '2')
+    hawkfish('schedule', 'create', 'often', '--system', node, *hourly)
+    hawkfish('schedule', 'suspend', 'often')
+    hawkfish('schedule', 'resume', 'often')
+    assert 'often' in hawkfish('schedule', 'list')
+    assert 'often' in hawkfish('schedule', 'show', 'often')
+    hawkfish('schedule', 'delete', 'often')
+
     # What has happened.
+    assert 'Jobs/often' in hawkfish('log', 'list', '--long')
+    hawkfish('log', 'clear')
     number = hawkfish(
         'subscription', 'create', NOWHERE, '-f', 'value', '-c', 'ID'
     )

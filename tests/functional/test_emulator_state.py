@@ -10,6 +10,7 @@ import requests
 
 from tests.functional.conftest import SMALL
 from tests.lab.host import IMAGES
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -67,17 +68,18 @@ def test_media_go_back(emulator, system, web, external):
     emulator.create(system.uuid, Name='one')
 
     emulator.revert(system.uuid, 'empty')
-    assert medium(emulator, system) == (False, '')
+    # The look after the revert may still have the system.
+    wait_for(lambda: medium(emulator, system) == (False, None))
     emulator.revert(system.uuid, 'one')
-    assert medium(emulator, system) == (True, image.name)
+    wait_for(lambda: medium(emulator, system) == (True, image.name))
     act(emulator, system, 'EjectMedia')
-    assert medium(emulator, system) == (False, '')
+    assert medium(emulator, system) == (False, None)
     if not external:
         return
     # The emulator removes what it has ejected.
     image.unlink(missing_ok=True)
     emulator.revert(system.uuid, 'one')
-    assert medium(emulator, system) == (False, '')
+    wait_for(lambda: medium(emulator, system) == (False, None))
     assert 'HawkFish.1.0.MediaEjected' in {
         message['MessageId'] for message in emulator.tasks()[-1]['Messages']
     }
