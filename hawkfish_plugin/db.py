@@ -363,10 +363,9 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE far_images (
-        path TEXT NOT NULL,
+        path TEXT PRIMARY KEY,
         base TEXT NOT NULL,
-        seen INTEGER NOT NULL,
-        PRIMARY KEY (path, base)
+        seen INTEGER NOT NULL
     );
     """,
     # The SHA-256 of each part of a staged file that was sent.

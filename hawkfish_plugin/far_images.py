@@ -3,7 +3,7 @@
 Images that stand on files of another directory, as they were last seen.
 
 Owns the table ``far_images`` and its SQL.  Nothing of the hypervisor leads to
-an image that no system has any more, unless its directory is in a pool.
+an image that no system has any more, unless an active pool has its directory.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,8 +28,8 @@ class FarImages:
         """Remember those *seen*, and forget those *gone*."""
         with self._db.transaction() as connection:
             connection.executemany(
-                'DELETE FROM far_images WHERE path = ? AND base = ?',
-                [(image.path, image.base) for image in gone],
+                'DELETE FROM far_images WHERE path = ?',
+                [(image.path,) for image in gone],
             )
             connection.executemany(
                 'INSERT OR REPLACE INTO far_images VALUES (?, ?, ?)',

@@ -268,7 +268,9 @@ class RevertSnapshot(
 
 def _revert_preview(seen: dict[str, Any]) -> tasks.Fields:
     values = {
-        'Systems': [_reverted(one) for one in seen['Systems']],
+        'Systems': [
+            _reverted(one, seen['SafetySnapshot']) for one in seen['Systems']
+        ],
         'Left Alone': seen['LeftAlone'],
         'Safety Snapshot': seen['SafetySnapshot'],
         'Needs': options.needs(seen['Needs']),
@@ -281,13 +283,15 @@ def _revert_preview(seen: dict[str, Any]) -> tasks.Fields:
     return tuple(values), tuple(values.values())
 
 
-def _reverted(one: dict[str, Any]) -> str:
+def _reverted(one: dict[str, Any], kept: bool) -> str:
     memory = 'with its memory' if one['MemoryRestored'] else 'from its disks'
     facts = [one['PowerState']]
     if one['PowerState'] != 'Off':
         facts.append(memory)
     if one['DiscardedSince']:
         facts.append(f'loses what it wrote since {one["DiscardedSince"]}')
+    elif not kept:
+        facts.append('loses all that it holds now')
     return f'{one["Name"]}: {", ".join(facts)}'
 
 

@@ -188,6 +188,42 @@ def test_the_only_disk_of_a_folder_was_detached(
     inside(system.host, 'rm /srv/elsewhere/other')
 
 
+def test_a_disk_of_a_pool_that_was_stopped(
+    make_system, emulator, make_clone, make_pool, host
+):
+    """A clone that was seen while its pool was active is remembered."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/elsewhere')
+    with contextlib.closing(host.connect()) as connection:
+        make_pool('elsewhere', '/srv/elsewhere', False)
+        pool = connection.storagePoolLookupByName('elsewhere')
+        pool.create()
+        detached(emulator, system, other, clone)
+        pool.destroy()
+    emulator.restart()
+
+    check_delete_refused(emulator, system, clone)
+
+
+def test_what_is_not_mounted_is_remembered(
+    make_system, emulator, make_clone, host
+):
+    """Whatever else is in its place, while somebody looks."""
+    system, other = make_system(**SMALL), make_system(**SMALL)
+    (base,) = system.sources()
+    emulator.create(system.uuid, Name='s')
+    clone = make_clone(base, 'clone.qcow2', '/srv/elsewhere')
+    detached(emulator, system, other, clone)
+    inside(host, f'mv {clone} /srv/unmounted; touch /srv/elsewhere/other')
+    assert repair(emulator, system, DryRun=True).json()['Repairs'] == []
+    inside(host, f'mv /srv/unmounted {clone}; rm /srv/elsewhere/other')
+    emulator.restart()
+
+    check_delete_refused(emulator, system, clone)
+
+
 def test_a_disk_of_a_folder_that_cannot_be_read(
     make_system, emulator, make_clone, host, mount
 ):

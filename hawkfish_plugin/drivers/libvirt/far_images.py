@@ -2,26 +2,24 @@
 """
 Images that stand on files of another directory.
 
-The ledger looks into pools, and where definitions lead.  Once a disk is
-detached, nothing leads to its image in a directory that no pool has, and what
-it stands on looks as if nobody needed it.  So what was seen there is
-remembered, for as long as what it stands on may be there.
+The ledger looks into active pools, and where definitions lead.  Once a disk is
+detached, nothing leads to its image in another directory, or in that of a pool
+that is stopped, and what it stands on looks as if nobody needed it.  So what
+was seen there is remembered.
 """
 
+import logging
 import time
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers.sharing import FarImage, FarImageNotes
+
+LOG = logging.getLogger(__name__)
 
 # That an image was seen is not written down at each look.
 _NOTED_SECONDS = 86_400
-# A file system that is not mounted looks like a directory without files, or
-# like none; it may be mounted again.
+# So long a file system may not be mounted.
 _REMEMBERED_SECONDS = 90 * 86_400
 
 
@@ -29,7 +27,7 @@ class _OfThisProcess:
     """What is remembered without a place to write it down."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], FarImage] = {}
+        self._known: dict[str, FarImage] = {}
 
     def all(self) -> Sequence[FarImage]:
         return list(self._known.values())
@@ -38,8 +36,8 @@ class _OfThisProcess:
         self, seen: Iterable[FarImage], gone: Iterable[FarImage]
     ) -> None:
         for image in gone:
-            self._known.pop((image.path, image.base), None)
-        self._known |= {(image.path, image.base): image for image in seen}
+            self._known.pop(image.path, None)
+        self._known |= {image.path: image for image in seen}
 
 
 class FarImages:
@@ -59,39 +57,35 @@ class FarImages:
         return notes.all()
 
     def note(
-        self,
-        found: Collection[tuple[str, str]],
-        known: Sequence[FarImage],
-        is_there: Callable[[str], bool | None],
+        self, found: Mapping[str, str], known: Sequence[FarImage]
     ) -> None:
         """
-        Remember what was *found*, and forget what nobody can need.
+        Remember what was *found*: by its path, what each image stands on.
 
-        *known* is what was remembered before; *is_there* says of a path
-        whether it was there, and None where that was not to be seen.
+        *known* is what was remembered before.  What was not found may be on a
+        file system that is not mounted, whatever else is in its place; so
+        that it is gone is told by its age alone.
         """
         now = int(time.time())
-        noted = {(image.path, image.base): image for image in known}
+        noted = {image.path: image for image in known}
         seen = [
-            FarImage(*pair, now)
-            for pair in found
-            if pair not in noted or now - noted[pair].seen > _NOTED_SECONDS
+            FarImage(path, base, now)
+            for path, base in found.items()
+            if path not in noted
+            or noted[path].base != base
+            or now - noted[path].seen > _NOTED_SECONDS
         ]
         gone = [
             image
-            for pair, image in noted.items()
-            if pair not in found and _is_over(image, is_there, now)
+            for image in known
+            if image.path not in found
+            and now - image.seen > _REMEMBERED_SECONDS
         ]
-        if seen or gone:
-            notes = self._notes()
+        if not seen and not gone:
+            return
+        notes = self._notes()
+        try:
             notes.change(seen, gone)
-
-
-def _is_over(
-    image: FarImage, is_there: Callable[[str], bool | None], now: int
-) -> bool:
-    """Whether *image*, or what it stands on, is gone for good."""
-    base = is_there(image.base)
-    if base is False or is_there(image.path) is False:
-        return True
-    return base is None and now - image.seen > _REMEMBERED_SECONDS
+        except exceptions.StateUnavailable as exc:
+            # The next look tries again; this one may be a mere list.
+            LOG.error('Images are not remembered: %s', messages.text(exc))

@@ -268,47 +268,25 @@ class HostFiles:
         return {v.path: v.stamp for v in self.volumes.values() if v.stamp}
 
     @functools.cached_property
-    def far(self) -> Set[tuple[str, str]]:
+    def far(self) -> Mapping[str, str]:
         """
-        The images in directories without a pool that stand on other ones'.
+        The images that stand on files of another directory.
 
-        Each with the path of its backing file.
+        By its path, the path of the backing file of each.
         """
         of, below = self.identities.of, self.below
-        found = {
-            (volume.path, volume.below)
-            for volume in self.volumes.values()
+        # Somebody's pool may have what an image stood on before.
+        fresh_last = sorted(
+            self.volumes.items(), key=lambda item: posixpath.isabs(item[0][0])
+        )
+        return {
+            volume.path: volume.below
+            for _, volume in fresh_last
             if volume.below
             and folders_of([volume.path]) != folders_of([volume.below])
             # What a guest has written leads nowhere.
             and of(volume.path) in below
         }
-        pooled = {
-            posixpath.dirname(volume.path)
-            for place, volume in (self.volumes.items() if found else ())
-            if not posixpath.isabs(place[0])
-        }
-        return {
-            (path, base)
-            for path, base in found
-            if posixpath.dirname(path) not in pooled
-        }
-
-    def is_there(self, path: str) -> bool | None:
-        """
-        Whether a file is at *path*; None where that was not to be seen.
-
-        A directory without files may be one that is mounted later.
-        """
-        if self.identities.seen(path) is not None:
-            return True
-        folder = posixpath.dirname(path)
-        if self.unread.keys() & {folder, path} or not any(
-            posixpath.dirname(volume.path) == folder
-            for volume in self.volumes.values()
-        ):
-            return None
-        return False
 
     def named(self) -> set[str]:
         """What any definition names, in terms of ``identities``."""

@@ -251,7 +251,7 @@ def _look(
         carried=frozenset(known.keys() & found.found.keys()),
         device_paths=devices.names(host, paths | named | _below(found.found)),
     )
-    host.far_images.note(files.far, remembered, files.is_there)
+    host.far_images.note(files.far, remembered)
     return files
 
 

@@ -3,7 +3,6 @@
 
 import pytest
 
-from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
@@ -292,81 +291,61 @@ def test_a_file_on_which_nothing_stands():
 CLONE, BASE = '/srv/clones/c.qcow2', f'{IMAGES}/base.qcow2'
 
 
-def host_with(*images, unread=()):
+def host_with(*images):
     """A host whose *images*, by folder or pool, stand on what is given."""
     found = {
         (where, path.rpartition('/')[2]): backing.Backed(path, below)
         for where, path, below in images
     }
-    return host_files.HostFiles(
-        frozenset(),
-        found,
-        {},
-        0.0,
-        0.0,
-        unread=dict.fromkeys(unread, exceptions.FolderUnreadable('f', 'r')),
-    )
+    return host_files.HostFiles(frozenset(), found, {}, 0.0, 0.0)
 
 
 def test_images_of_other_directories():
-    """Those in a pool, and those beside what they stand on, are none."""
+    """Also those in a pool, which may be stopped; none beside its base."""
     files = host_with(
         (IMAGES, BASE, None),
         (IMAGES, f'{IMAGES}/top.qcow2', BASE),
         ('/srv/clones', CLONE, BASE),
         ('clones', '/srv/pool/d.qcow2', BASE),
-        ('/srv/pool', '/srv/pool/d.qcow2', BASE),
     )
 
-    assert files.far == {(CLONE, BASE)}
+    assert files.far == {CLONE: BASE, '/srv/pool/d.qcow2': BASE}
 
 
-@pytest.mark.parametrize(
-    'others, unread, is_there',
-    [
-        ([], [], None),
-        (['/srv/clones/other'], [], False),
-        ([CLONE], [], True),
-        (['/srv/clones/other'], ['/srv/clones'], None),
-        (['/srv/clones/other'], [CLONE], None),
-    ],
-)
-def test_whether_a_file_is_there(others, unread, is_there):
-    """An empty directory may be a mount point."""
+def test_a_pool_that_is_not_refreshed_tells_less_than_a_directory():
     files = host_with(
-        *(('/srv/clones', path, None) for path in others), unread=unread
+        ('/srv/clones', CLONE, BASE),
+        ('clones', CLONE, f'{IMAGES}/former.qcow2'),
     )
 
-    assert files.is_there(CLONE) is is_there
+    assert files.far == {CLONE: BASE}
 
 
 DAY = 86_400
+FORMER = f'{IMAGES}/former.qcow2'
 
 
 @pytest.mark.parametrize(
-    'found, days, there, kept',
+    'found, days, kept',
     [
         # As it was, and after more than a day.
-        ([(CLONE, BASE)], 0, {}, 1000 * DAY),
-        ([(CLONE, BASE)], 2, {}, 1002 * DAY),
-        # Gone, or what it stands on is.
-        ([], 0, {CLONE: False, BASE: True}, None),
-        ([], 0, {CLONE: None, BASE: False}, None),
-        # Nobody can tell.
-        ([], 89, {CLONE: None, BASE: None}, 1000 * DAY),
-        ([], 91, {CLONE: None, BASE: None}, None),
-        ([], 91, {CLONE: None, BASE: True}, 1000 * DAY),
-        # It has been detached, and is there.
-        ([], 0, {CLONE: True, BASE: True}, 1000 * DAY),
+        ({CLONE: BASE}, 0, (BASE, 1000)),
+        ({CLONE: BASE}, 2, (BASE, 1002)),
+        # On another file.
+        ({CLONE: FORMER}, 0, (FORMER, 1000)),
+        # Not to be found.
+        ({}, 89, (BASE, 1000)),
+        ({}, 91, None),
     ],
 )
-def test_what_is_remembered(monkeypatch, found, days, there, kept):
-    """An image, until it or its backing file is gone for good."""
+def test_what_is_remembered(monkeypatch, found, days, kept):
+    """An image with what it stands on, until it is not found for long."""
     known = far_images.FarImages()
     monkeypatch.setattr('time.time', lambda: 1000 * DAY)
-    known.note({(CLONE, BASE)}, [], {}.get)
+    known.note({CLONE: BASE}, [])
     monkeypatch.setattr('time.time', lambda: (1000 + days) * DAY)
 
-    known.note(found, known.all(), there.get)
+    known.note(found, known.all())
 
-    assert [image.seen for image in known.all()] == ([kept] if kept else [])
+    expected = [(kept[0], kept[1] * DAY)] if kept else []
+    assert [(image.base, image.seen) for image in known.all()] == expected
