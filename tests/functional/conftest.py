@@ -30,8 +30,8 @@ from tests.lab.host import IMAGES, Host
 from tests.lab.shell import Guest
 
 _numbers = itertools.count(1)
-# Before pytest gives up a test, see pyproject.toml.
-_WEDGED_SECONDS = 540.0
+# So long before pytest gives up a test.
+_WEDGED_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
 # As umount2(2) has it.
 _DETACH_MOUNT = 2
@@ -90,7 +90,7 @@ def _sound(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     host = request.getfixturevalue('host')
     # Nothing else interrupts who waits within libvirt.
-    watch = threading.Timer(_WEDGED_SECONDS, host.kill)
+    watch = threading.Timer(_timeout(request) - _WEDGED_SECONDS, host.kill)
     watch.daemon = True
     watch.start()
     yield
@@ -99,6 +99,12 @@ def _sound(request: pytest.FixtureRequest) -> Iterator[None]:
         host.stop()
         host.start()
         pytest.fail(f'libvirtd does not answer after {request.node.nodeid}')
+
+
+def _timeout(request: pytest.FixtureRequest) -> float:
+    marker = request.node.get_closest_marker('timeout')
+    given = marker.args[0] if marker else request.config.getini('timeout')
+    return float(given)
 
 
 @pytest.fixture(scope='session')

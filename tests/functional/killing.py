@@ -80,7 +80,9 @@ def killing(
     }[victim]
 
     def kill() -> None:
-        os.kill(pid, signal.SIGKILL)
+        # A revert may have ended that QEMU before.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     timer = threading.Timer(after, kill)
     timer.start()

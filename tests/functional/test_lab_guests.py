@@ -184,6 +184,7 @@ def test_one_whose_memory_is_not_loaded_brings_the_others_back(lab, host):
     assert lab.orphans() == []
 
 
+@pytest.mark.timeout(600 + 60 * ROUNDS)
 def test_answers_come_after_questions(lab):
     """
     What one guest has heard, the other has said: also after a revert.
