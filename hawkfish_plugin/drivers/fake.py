@@ -34,7 +34,6 @@ from hawkfish_plugin.drivers.fake_verifying import FakeVerifying
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.tree import ancestors, children
 
-_TO_POWER_STATE = {contract.ON: 'On', contract.OFF: 'ForceOff'}
 _DISK_BYTES = 2**16
 
 
@@ -374,8 +373,9 @@ class FakeDriver(FakeBundles, FakeBackups, FakeVerifying):
             ) from exc
         tree = self.snapshots(uuid)
         power_state = _power_after(_find(tree, request.name), request)
-        self._systems().set_power_state(
-            uuid, _TO_POWER_STATE.get(power_state, 'On')
+        # At once, as libvirt's: a reset from before it has come to nothing.
+        internals.set_fake_power(
+            self._systems(), uuid, on=power_state != contract.OFF
         )
         self.plant(
             uuid,

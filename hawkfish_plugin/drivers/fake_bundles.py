@@ -236,8 +236,8 @@ class FakeBundles:
             run.step('prepare')
             run.step('define')
             run.pass_time()
-            self._systems().set_power_state(
-                uuid, 'On' if request.start else 'ForceOff'
+            internals.set_fake_power(
+                self._systems(), uuid, on=request.start
             )
             run.step('finish')
         except exceptions.HawkFishError:

@@ -752,6 +752,18 @@ def set_power_state(driver: Any, uuid: str, kind: str) -> None:
         raise RuntimeError(str(exc)) from exc
 
 
+def set_fake_power(driver: Any, uuid: str, *, on: bool) -> None:
+    """
+    Let a system of the fake *driver* be on or off from now on.
+
+    ``set_power_state`` takes some seconds, and leaves what an earlier one is
+    still to do.  Relies on ``_update``, and on the keys of both states.
+    """
+    driver._update(
+        uuid, power_state='On' if on else 'Off', pending_power=None
+    )
+
+
 def set_default_boot_order(driver: Any, uuid: str) -> None:
     """
     Let the system boot from its disk, as one does that nobody has changed.

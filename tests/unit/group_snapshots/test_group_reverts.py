@@ -200,17 +200,37 @@ def test_systems_added_since_are_named(lab):
     assert lab.names_of('node-3') == ['own']
 
 
+def powers(lab):
+    return {
+        lab.emulator.driver.power_states()[system]
+        for system in lab.emulator.driver.power_states()
+        if system.name in TRIO
+    }
+
+
 def test_the_power_state_after_a_revert_can_be_chosen(lab):
-    """As that of one system."""
+    """As that of one system, and when the task has ended, it is so."""
     lab.made(Name='a')
 
     lab.reverted('a', TargetPowerState='On')
+    assert powers(lab) == {'On'}
 
+    lab.reverted('a', TargetPowerState='Off')
+    assert powers(lab) == {'Off'}
+
+
+def test_a_reset_from_before_a_revert_comes_to_nothing(lab):
+    """The emulator's own fake driver takes seconds for one."""
+    lab.made(Name='a')
+    systems = lab.emulator.app.systems
     for name in TRIO:
-        system = lab.emulator.app.systems._systems[NODES[name]]
-        # The emulator takes a second or more for it.
-        coming = system['pending_power'] or system
-        assert coming['power_state'] == 'On'
+        systems.set_power_state(NODES[name], 'On')
+
+    lab.reverted('a', TargetPowerState='Off')
+
+    assert powers(lab) == {'Off'}
+    for name in TRIO:
+        assert systems._systems[NODES[name]]['pending_power'] is None
 
 
 # What others do to the parts ----------------------------------------------
