@@ -14,7 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from hawkfish_plugin.cli import base, errors, groups, options, output, waiting
+from hawkfish_plugin.cli import (
+    base,
+    errors,
+    groups,
+    many,
+    output,
+    selection,
+    snapshots,
+    tables,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -95,19 +105,18 @@ class _Exporting(waiting.Waiting):
                 )
 
 
-class ExportSnapshot(_Exporting, base.OfSystem):
+class ExportSnapshot(_Exporting, many.OnEach, snapshots.OfSnapshot):
     """
     Write a snapshot to a file, as a bundle that any host can bring up.
 
     The system can do what it likes meanwhile. The file is a tar; a pipe gets
-    it with '-o -'.
+    it with '-o -'. Of several systems, each gets a file of its own.
     """
 
     file_name = 'SYSTEM-SNAPSHOT.tar'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        options.add_snapshot(parser)
         parser.add_argument(
             '--memory',
             action='store_true',
@@ -117,13 +126,48 @@ class ExportSnapshot(_Exporting, base.OfSystem):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        system, name = parsed_args.system, parsed_args.snapshot
-        snapshot = self.client.snapshots(system).get(name)
+        chosen = self.select(parsed_args)
+        if chosen.single:
+            (target,) = chosen.targets
+            self._export(target.identity, target.name, parsed_args)
+            return
+        self._check(chosen, parsed_args)
+        names = {target.identity: target.name for target in chosen.targets}
+        done = self.try_each(
+            chosen,
+            lambda system: self._export(system, names[system], parsed_args),
+        )
+        rows = tables.Rows([()] * len(done), len(chosen.targets))
+        rows.raise_failures()
+
+    def _check(
+        self, chosen: selection.Selection, parsed_args: argparse.Namespace
+    ) -> None:
+        """Refuse what would write two bundles to one file."""
+        if parsed_args.output:
+            raise errors.CommandError(
+                '-o FILE is of one system; of several, each is written to '
+                f'{self.file_name}. Nothing was done.'
+            )
+        taken: dict[str, str] = {}
+        for target in chosen.targets:
+            file = _file_name(False, target.name, parsed_args.snapshot)
+            other = taken.setdefault(file, target.name)
+            if other != target.name:
+                raise errors.CommandError(
+                    f'{other} and {target.name} would both be written to '
+                    f'{file}. Nothing was done.'
+                )
+
+    def _export(
+        self, system: str, name: str, parsed_args: argparse.Namespace
+    ) -> None:
+        snapshot = self.client.snapshots(system).get(parsed_args.snapshot)
         self.export(
             lambda: snapshot.export(parsed_args.memory),
             parsed_args,
-            system,
             name,
+            snapshot.name,
         )
 
 

@@ -6,24 +6,28 @@
 import argparse
 import pathlib
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import (
     base,
     cells,
     errors,
-    options,
+    many,
+    selection,
+    snapshots,
     tables,
     tasks,
     times,
-    waiting,
 )
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
+BRIEF = ('Name', 'Verify Result', 'Last Verified')
 
-class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
+
+class VerifySnapshot(many.OperateOnEach, snapshots.OfSnapshot, tables.ShowOne):
     """
     Bring up a clone of a snapshot, check it, and throw it away.
 
@@ -33,7 +37,6 @@ class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        options.add_snapshot(parser)
         parser.add_argument(
             '--no-memory',
             action='store_true',
@@ -69,7 +72,8 @@ class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
             '--screenshot',
             metavar='FILE',
             type=base.filled,
-            help='Write a screenshot of the clone to a file, as PNG.',
+            help='Write a screenshot of the clone to a file, as PNG; of one '
+            'system only.',
         )
         parser.add_argument(
             '--deadline',
@@ -86,10 +90,48 @@ class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
         if parsed_args.screenshot and parsed_args.wait is None:
             refuse('argument --screenshot: not allowed with --no-wait')
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        snapshots = self.client.snapshots(parsed_args.system)
-        name = parsed_args.snapshot
-        handle = snapshots.get(name).verify(
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        chosen = self.select(parsed_args)
+        if parsed_args.screenshot:
+            return self._picture(chosen, parsed_args)
+        return self.operate_on(
+            chosen,
+            parsed_args,
+            lambda system: self._submit(system, parsed_args),
+            lambda _, task: self._show(task, parsed_args),
+            tasks.BRIEF if parsed_args.wait is None else BRIEF,
+        )
+
+    def _picture(
+        self, chosen: selection.Selection, parsed_args: argparse.Namespace
+    ) -> tasks.Fields:
+        """Verify with a screenshot, which goes to one file."""
+        if not chosen.single:
+            raise errors.CommandError(
+                '--screenshot FILE is of one system. Nothing was done.'
+            )
+        (target,) = chosen.targets
+        handle = self._submit(target.identity, parsed_args)
+        try:
+            _, task = self.follow(handle, parsed_args)
+        finally:
+            # Also of one that has failed; that is what it is for.
+            self._save(
+                self._of(target.identity, parsed_args), parsed_args.screenshot
+            )
+        return self._show(task, parsed_args)
+
+    def _of(
+        self, system: str, parsed_args: argparse.Namespace
+    ) -> 'client.Snapshot':
+        return self.client.snapshots(system).get(parsed_args.snapshot)
+
+    def _submit(
+        self, system: str, parsed_args: argparse.Namespace
+    ) -> 'client.TaskHandle[Any]':
+        return self._of(system, parsed_args).verify(
             False if parsed_args.no_memory else None,
             parsed_args.run,
             parsed_args.agent,
@@ -98,15 +140,13 @@ class VerifySnapshot(waiting.WaitOption, base.OfSystem, tables.ShowOne):
             True if parsed_args.screenshot else None,
             parsed_args.deadline,
         )
-        try:
-            _, task = self.follow(handle, parsed_args)
-        finally:
-            # Also of one that has failed; that is what it is for.
-            if parsed_args.screenshot:
-                self._save(snapshots.get(name), parsed_args.screenshot)
-        if parsed_args.wait is None:
+
+    def _show(
+        self, task: 'client.Task', parsed_args: argparse.Namespace
+    ) -> tasks.Fields:
+        if parsed_args.wait is None or not task.system:
             return tasks.fields(task)
-        return _fields(snapshots.get(name))
+        return _fields(self._of(task.system, parsed_args))
 
     def _save(self, snapshot: 'client.Snapshot', target: str) -> None:
         picture = snapshot.screenshot()
