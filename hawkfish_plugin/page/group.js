@@ -12,6 +12,7 @@ class Group extends Subject {
   template = "group";
   #name;
   #members = [];
+  #missing = [];
   #columns = new Map();
 
   /** Of which group; to be set before it is shown. */
@@ -33,7 +34,9 @@ class Group extends Subject {
       service.get(uri),
       service.members(snapshotsOf(uri)),
     ]);
-    const there = aggregate.Oem.HawkFish.Systems.filter((one) => one.Present);
+    const all = aggregate.Oem.HawkFish.Systems;
+    const there = all.filter((one) => one.Present);
+    this.#missing = all.filter((one) => !one.Present).map((one) => one.Name);
     this.#members = await Promise.all(there.map(readMember));
     this.snapshots = snapshots;
   }
@@ -62,11 +65,14 @@ class Group extends Subject {
   show() {
     super.show();
     document.title = `${this.#name} – HawkFish`;
+    const missing = this.#missing.length
+      ? `; ${this.#missing.join(", ")} no longer there`
+      : "";
     fill(this, {
       name: this.#name,
       summary:
         `${this.#members.length} systems, ` +
-        `${this.snapshots.length} group snapshots`,
+        `${this.snapshots.length} group snapshots${missing}`,
     });
     const place = field(this, "members");
     const columns = this.#members.map((member) => this.#column(member));

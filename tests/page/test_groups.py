@@ -153,3 +153,20 @@ def test_a_member_leads_to_its_own_page(lab, look):
     page.locator('#view').get_by_role('link', name='lab').click()
 
     expect(page.get_by_role('heading', name='lab')).to_be_visible()
+
+
+def test_a_member_that_is_gone_is_named(lab, look):
+    """Nothing is captured until it is removed, so nobody has to guess why."""
+    systems = lab.emulator.app.systems
+    kept = systems._systems.pop(NODES['node-2'])
+    by_name = systems._by_name.pop('node-2')
+    try:
+        page = look()
+        page.goto(f'{page.url}#/groups/lab')
+
+        expect(page.get_by_text('2 systems, 0 group snapshots')).to_have_text(
+            '2 systems, 0 group snapshots; node-2 no longer there'
+        )
+    finally:
+        systems._systems[NODES['node-2']] = kept
+        systems._by_name['node-2'] = by_name
