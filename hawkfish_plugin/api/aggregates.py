@@ -142,7 +142,12 @@ def add_elements(group: str) -> flask.Response:
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.REMOVE_ELEMENTS_ACTION}')
 def remove_elements(group: str) -> flask.Response:
-    gone = {member.uuid: member for member in find_group(group).members}
+    # One that does not exist any more has the name that it had.
+    gone = {
+        identity: member
+        for member in find_group(group).members
+        for identity in (member.name, member.uuid)
+    }
     body = read_body()
     REMOVE.check(body, lambda sound: _element_errors(sound, gone))
     systems = [_find(e['@odata.id'], gone) for e in body['Elements']]
@@ -229,7 +234,7 @@ def _name_errors(body: Body) -> Iterator[exceptions.HawkFishError]:
 def _element_errors(
     body: Body, known: _Known | None = None
 ) -> Iterator[exceptions.HawkFishError]:
-    """*known* are systems that may be gone from the hypervisor."""
+    """*known* are systems that may be gone, by both of their identities."""
     if body.get('Elements') == []:
         yield exceptions.GroupEmpty(related=['#/Elements'])
     seen: set[str] = set()

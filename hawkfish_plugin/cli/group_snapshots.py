@@ -326,6 +326,8 @@ class AdoptSnapshots(OfSnapshots, tables.Lister):
     service that has lost its database.
     """
 
+    nothing = 'snapshots to adopt'
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(

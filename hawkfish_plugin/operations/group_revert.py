@@ -67,13 +67,14 @@ class GroupRevertArguments(Record):
     What a task keeps of GroupRevertOptions.
 
     *members* has of each system what its RevertArguments are, in the order of
-    the subjects.
+    the subjects; *alone* are the names of those that stay as they are.
     """
 
     group: str
     snapshot: str
     members: Sequence[Mapping[str, Any]] = ()
     keep: bool = False
+    alone: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ class GroupRevert(Operation):
             members,
             self._keeps(options),
             before,
-            [*whole.missing, *whole.added],
+            _left_alone(whole),
         )
 
     def _member(
@@ -172,6 +173,7 @@ class GroupRevert(Operation):
             whole.name,
             [one.arguments.dump() for one in checked.values()],
             self._keeps(options),
+            [system.name for system in _left_alone(whole)],
         )
         subjects = [
             Subject(piece.system, piece.name)
@@ -288,6 +290,11 @@ class GroupRevert(Operation):
                 task.one_system.name,
                 task.one_snapshot,
             )
+        arguments = _arguments(context.task)
+        for name in arguments.alone:
+            context.add_message(
+                messages.GROUP_MEMBER_LEFT_ALONE, name, arguments.snapshot
+            )
         context.step('cleanup')
         return self._clean_up(context)
 
@@ -346,6 +353,11 @@ def _obstacles(
             exceptions.GroupSystemsAdded(view.name, names_of(view.added))
         )
     return found
+
+
+def _left_alone(view: GroupView) -> Sequence[contract.System]:
+    """The systems that have no part of it, no more or not yet."""
+    return [*view.missing, *view.added]
 
 
 def _arguments(task: Task) -> GroupRevertArguments:

@@ -4,7 +4,6 @@
 import os
 import pty
 import subprocess
-import sys
 
 import pytest
 import requests
@@ -179,53 +178,6 @@ def test_life_of_snapshots(lab, data, hawkfish):
     purged = data('snapshot', 'purge', '--all', '--yes', '--wait')
     assert [p['State'] for p in purged] == ['Completed'] * 3
     assert names(lab) == [[], [], []]
-
-
-@pytest.mark.skipif(sys.platform == 'win32', reason='the paths of Linux')
-def test_snapshots_are_verified(lab, data, hawkfish):
-    """Each system has a row; one screenshot has no place for several."""
-    data('snaps-create', '--all', '--name', 'a')
-
-    seen = data('snaps-verify', 'fake-*', 'a')
-
-    assert [(v['System'], v['Name'], v['Verify Result']) for v in seen] == [
-        ('fake-1', 'a', 'Passed'),
-        ('fake-2', 'a', 'Passed'),
-    ]
-    status, _, err = hawkfish(
-        'snapshot', 'verify', '--all', 'a', '--screenshot', 'a.png'
-    )
-    assert (status, 'is of one system' in err) == (1, True), err
-
-
-def test_snapshots_are_exported(lab, data, hawkfish, tmp_path, monkeypatch):
-    """Each to a file of its own; one that fails keeps no other from it."""
-    monkeypatch.chdir(tmp_path)
-    data('snaps-create', 'fake', 'fake-2', '--name', 'a')
-
-    status, _, err = hawkfish('snaps-export', '--all', 'a')
-
-    assert (status, 'fake-1: ' in err) == (1, True), err
-    assert '1 of 3 failed' in err
-    assert {path.name for path in tmp_path.iterdir()} == {
-        'fake-a.tar',
-        'fake-2-a.tar',
-    }
-
-
-def test_bundles_of_several_systems_share_no_file(
-    lab, data, hawkfish, tmp_path, monkeypatch
-):
-    """The name of one is none for several."""
-    monkeypatch.chdir(tmp_path)
-    data('snaps-create', 'fake', 'fake-1', '--name', 'a')
-
-    status, _, err = hawkfish(
-        'snapshot', 'export', 'fake', 'fake-1', 'a', '-o', 'one.tar'
-    )
-
-    assert (status, 'Nothing was done' in err) == (1, True), err
-    assert not [*tmp_path.iterdir()]
 
 
 def test_a_failure_is_named(lab, hawkfish):

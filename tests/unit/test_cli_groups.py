@@ -278,7 +278,7 @@ def test_the_tree_of_a_group(data, hawkfish, lab):
     assert (status, 'Mixed' in out) == (0, True)
 
 
-def test_adopted_snapshots(data, lab):
+def test_adopted_snapshots(data, hawkfish, lab):
     """Those that all members have are made the group's, if asked for."""
     data('snaps-create', '--group', lab, '--name', 'old')
     adopt = ('group', 'snapshot', 'adopt', lab)
@@ -290,6 +290,9 @@ def test_adopted_snapshots(data, lab):
     assert data(*adopt, '--name', 'old') == seen
     (listed,) = data('group', 'snapshot', 'list', lab)
     assert (listed['Name'], listed['Consistency']) == ('old', None)
+    status, out, err = hawkfish(*adopt)
+    assert (status, out) == (0, '')
+    assert 'There are no snapshots to adopt.' in err
 
 
 def test_snapshots_of_the_members_of_a_group(emulator, data, hawkfish, lab):

@@ -407,7 +407,8 @@ def test_a_group_gets_its_default_boot_order_back(lab):
     assert boot['Boot']['BootSourceOverrideTarget'] == 'Hdd'
 
 
-def test_a_system_that_is_gone_can_be_removed(lab):
+@pytest.mark.parametrize('identity', ['node-7', NODES['node-7']])
+def test_a_system_that_is_gone_can_be_removed(lab, identity):
     """It is shown as missing, and stands in the way until then."""
     lab.create('node-0', 'node-7', Name='lab')
     systems = lab.emulator.app.systems
@@ -417,7 +418,7 @@ def test_a_system_that_is_gone_can_be_removed(lab):
         shown = lab.get('lab')
         reset = lab.act('lab', 'Reset', ResetType='On')
         removed = lab.act(
-            'lab', 'RemoveElements', Elements=lab.elements(NODES['node-7'])
+            'lab', 'RemoveElements', Elements=lab.elements(identity)
         )
     finally:
         systems._systems[NODES['node-7']] = kept
