@@ -56,6 +56,9 @@ def _fields(snapshot: 'client.Snapshot') -> tasks.Fields:
             *(snapshot.referenced_by or ()),
             *(snapshot.referenced_by_files or ()),
         ],
+        'Groups': [
+            f'{name} of {group}' for group, name in snapshot.group_snapshots
+        ],
     }
     return tuple(values), tuple(values.values())
 
@@ -72,6 +75,7 @@ COLUMNS = (
     'Parent',
     'Last Verified',
     'Verify Result',
+    'Groups',
 )
 BRIEF = ('Name', 'State', 'Current', 'Created', 'Size')
 """What a table of several snapshots shows"""

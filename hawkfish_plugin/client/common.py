@@ -48,6 +48,15 @@ def names_in(links: list[dict[str, str]]) -> list[str]:
     return [name_in(link) for link in links]
 
 
+def group_snapshots_in(links: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """Return of each link to a group snapshot the group, and its name."""
+    found = []
+    for link in links:
+        group, _, _ = link['@odata.id'].partition('/Oem/')
+        found.append((name_in({'@odata.id': group}), name_in(link)))
+    return found
+
+
 def moment(text: str) -> datetime.datetime:
     """Return the moment that *text* of Redfish is."""
     return datetime.datetime.fromisoformat(text)

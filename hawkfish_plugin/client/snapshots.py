@@ -45,6 +45,13 @@ class Snapshot(shared.AnySnapshot):
     referenced_by_files: list[str] = base.Field('ReferencedByFiles')
     """Paths of the files that prevent it and belong to no system"""
 
+    group_snapshots: list[tuple[str, str]] = base.Field(
+        ['Links', 'GroupSnapshots'],
+        default=[],
+        adapter=common.group_snapshots_in,
+    )
+    """The names of the groups, and of their snapshots, that it is a part of"""
+
     last_verified: datetime.datetime | None = base.Field(
         'LastVerified', adapter=common.moment
     )
