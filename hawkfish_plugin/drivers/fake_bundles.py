@@ -236,9 +236,7 @@ class FakeBundles:
             run.step('prepare')
             run.step('define')
             run.pass_time()
-            internals.set_fake_power(
-                self._systems(), uuid, on=request.start
-            )
+            internals.set_fake_power(self._systems(), uuid, on=request.start)
             run.step('finish')
         except exceptions.HawkFishError:
             self.remove_files(list(files.values()))

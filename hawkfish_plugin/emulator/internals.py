@@ -759,9 +759,7 @@ def set_fake_power(driver: Any, uuid: str, *, on: bool) -> None:
     ``set_power_state`` takes some seconds, and leaves what an earlier one is
     still to do.  Relies on ``_update``, and on the keys of both states.
     """
-    driver._update(
-        uuid, power_state='On' if on else 'Off', pending_power=None
-    )
+    driver._update(uuid, power_state='On' if on else 'Off', pending_power=None)
 
 
 def set_default_boot_order(driver: Any, uuid: str) -> None:
