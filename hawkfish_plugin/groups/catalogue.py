@@ -176,8 +176,7 @@ class GroupCatalogue:
         *measured* and *freshness* as in ``Catalogue.list``.
         """
         active = {task.intent.snapshot: task for task in self._working(group)}
-        noted = self._groups.snapshots(group.name)
-        known = {snapshot.name for snapshot in noted}
+        known = {s.name for s in self._groups.snapshots(group.name)}
         coming = [
             _planned(task)
             for name, task in active.items()
@@ -192,6 +191,12 @@ class GroupCatalogue:
             for uuid, member in members.items()
             if member.present
         }
+        # Parts that somebody has renamed are known only now.
+        noted = [
+            snapshot
+            for snapshot in self._groups.snapshots(group.name)
+            if snapshot.name in known
+        ]
         found = [
             self._view(group, s, trees.parts(s, members, by_system), active)
             for s in noted

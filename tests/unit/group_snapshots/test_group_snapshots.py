@@ -334,7 +334,6 @@ def test_a_renamed_part_stays_one(lab):
         for s in lab.emulator.driver.snapshots(uuid)
     ]
     lab.emulator.driver.plant(uuid, tree)
-    lab.names_of('node-1')
 
     shown = lab.show('a')
     assert shown['SnapshotState'] == 'Ready'
