@@ -127,13 +127,21 @@ class GroupSafety:
             self.keep(context, group)
 
     def keep(self, context: Context, group: str) -> None:
-        """Let it be a snapshot of *group*."""
-        pieces = self._pieces(context)
-        if pieces:
-            parts = tuple(Part(p.system, p.name, p.created) for p in pieces)
+        """
+        Let it be a snapshot of *group*, where any system has a part of it.
+
+        Of all systems: those that have no part, or have it no more, miss it.
+        """
+        there = self._pieces(context)
+        if there:
+            name, created = there[0].name, there[0].created
+            times = {piece.system.uuid: piece.created for piece in there}
+            parts = tuple(
+                Part(s.system, name, times.get(s.system.uuid, created))
+                for s in context.task.subjects
+            )
             self._table.note(
-                group,
-                GroupSnapshot(pieces[0].name, parts, contract.CONSISTENT),
+                group, GroupSnapshot(name, parts, contract.CONSISTENT)
             )
 
 

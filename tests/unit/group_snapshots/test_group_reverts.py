@@ -46,6 +46,29 @@ def test_a_safety_snapshot_that_is_asked_for_is_kept(lab):
     assert second['SnapshotState'] == 'Ready'
 
 
+def test_a_safety_snapshot_that_one_system_keeps_is_incomplete(lab):
+    """Nobody can take it for a way back of all of them."""
+    lab.made(Name='a')
+    lab.only('node-1')
+    lab.emulator.behaviour.fail_at = {
+        'delete:merge': exceptions.OperationFailed('delete', 'told to fail')
+    }
+
+    task = lab.reverted('a')
+
+    lab.emulator.behaviour.fail_at = {}
+    assert keys(task).count('GroupSafetyLeft') == 1
+    _, left = lab.all()
+    assert left['SnapshotState'] == 'Incomplete'
+    (finding,) = left['Findings']
+    assert finding['MessageArgs'] == [left['Name'], 'node-0, node-2']
+    assert message_ids(lab.post_revert(left['Name'])) == [
+        'GroupSnapshotIncomplete'
+    ]
+    assert lab.emulator.wait(lab.send_delete(left['Name'])).ok
+    assert lab.names() == ['a']
+
+
 @pytest.mark.parametrize(
     'place, message',
     [
