@@ -145,7 +145,7 @@ def settle(
             _settle_change(revert)
         if not revert.is_ours:
             libvirt_revert.end_older(revert)
-        revert_finish.run(revert, conf, ledger)
+        revert_finish.run(revert, conf, ledger, settles=True)
 
 
 def _failure(

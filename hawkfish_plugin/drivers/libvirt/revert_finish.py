@@ -28,13 +28,23 @@ from hawkfish_plugin.drivers.libvirt.domains import Domain
 from hawkfish_plugin.drivers.libvirt.ledger import Ledger
 from hawkfish_plugin.drivers.libvirt.reverting import Reverting
 
+_ENDED = 'its QEMU has ended after it had loaded the memory'
 _STATES = {'nvram': 'UEFI variables', 'tpm': 'state of a virtual TPM'}
 
 
-def run(revert: Reverting, conf: cfg.ConfigOpts, ledger: Ledger) -> None:
-    """Complete a revert that has taken place; may be called again."""
+def run(
+    revert: Reverting,
+    conf: cfg.ConfigOpts,
+    ledger: Ledger,
+    settles: bool = False,
+) -> None:
+    """
+    Complete a revert that has taken place; may be called again.
+
+    *settles* one that was interrupted, since when others may have been here.
+    """
     try:
-        _finish(revert, revert.domain.again(), ledger)
+        _finish(revert, revert.domain.again(), ledger, settles)
     except libvirt.libvirtError as exc:
         revert.domain.host.raise_if_lost(exc)
         raise exceptions.RevertUnfinished(
@@ -43,13 +53,17 @@ def run(revert: Reverting, conf: cfg.ConfigOpts, ledger: Ledger) -> None:
     _set_clock(revert, conf)
 
 
-def _finish(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
+def _finish(
+    revert: Reverting, domain: Domain, ledger: Ledger, settles: bool
+) -> None:
     journal, context = revert.journal, revert.context
     if context.last_step != 'start':
         _stop(revert, domain)
         _restore_firmware(revert, domain)
         context.step('start')
     _meet_loaded(revert)
+    if not settles:
+        _check_loaded(revert, domain)
     _set_power(revert, domain, ledger)
     # The way back ends here.
     firmware.forget(domain.host, journal.firmware, context)
@@ -84,6 +98,14 @@ def _stop(revert: Reverting, domain: Domain) -> None:
         domain.destroy()
 
 
+def _check_loaded(revert: Reverting, domain: Domain) -> None:
+    """Raise where the QEMU that has loaded the memory has ended since."""
+    # It may have waited for others of its group.
+    loaded = revert.is_ours and revert.memory
+    if loaded and revert.power_state != contract.OFF and not domain.is_active:
+        raise _not_started(revert, domain, _ENDED)
+
+
 def _set_power(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
     # Only what the call has left to do: whoever was here since then may
     # have had reasons.
@@ -110,13 +132,20 @@ def _start(
             reason = errors.text(exc)
         else:
             reason = messages.text(exc).rstrip('.')
-        if undo.can_be_undone(revert):
-            raise undo.run(revert, reason) from exc
-        # What others have used, or begun to remove, is not undone.
-        if not revert.is_ours:
-            copies = revert.journal.firmware
-            firmware.forget(domain.host, copies, revert.context)
-        raise exceptions.RevertNotStarted(revert.name, reason) from exc
+        raise _not_started(revert, domain, reason) from exc
+
+
+def _not_started(
+    revert: Reverting, domain: Domain, reason: str
+) -> exceptions.HawkFishError:
+    """Undo the revert where that can be done; returns what became of it."""
+    if undo.can_be_undone(revert):
+        return undo.run(revert, reason)
+    # What others have used, or begun to remove, is not undone.
+    if not revert.is_ours:
+        copies = revert.journal.firmware
+        firmware.forget(domain.host, copies, revert.context)
+    return exceptions.RevertNotStarted(revert.name, reason)
 
 
 def _check_start(revert: Reverting, domain: Domain, ledger: Ledger) -> None:
