@@ -239,7 +239,8 @@ class _Create:
         self, flags: int, quiesced: contract.Quiesce
     ) -> contract.Quiesce:
         """Make the snapshot in the common pause of the group."""
-        runs = self.journal.power_state == contract.ON
+        # Its owner may have paused it since the plan was made.
+        runs = self.domain.power_state == contract.ON
         seconds = common_pause.SUSPEND_SECONDS
         # Nothing is noted from the first suspension to the last resume.
         if quiesced.status != contract.QUIESCED or not self._is_disk_only():
@@ -263,6 +264,11 @@ class _Create:
             self._copy_firmware()
             self._call(flags)
         self.captured = pause.capture
+        if pause.capture is None:
+            # Then its snapshot does not say that it ran.
+            self.journal = dataclasses.replace(
+                self.journal, power_state=self.domain.power_state
+            )
 
     def _remove(self, files: Collection[str]) -> None:
         create_finish.remove_files(self.domain, files, self.context)
