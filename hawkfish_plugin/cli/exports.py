@@ -8,10 +8,10 @@ a connection broke.
 
 import argparse
 import contextlib
-import re
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hawkfish_plugin.cli import (
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 STDOUT = '-'
-_NO_NAME = re.compile(r'[^\w.-]')
 
 
 class _Exporting(waiting.Waiting):
@@ -43,8 +42,8 @@ class _Exporting(waiting.Waiting):
             '--output',
             metavar='FILE',
             type=base.filled,
-            help=f'File to write; - is standard output. By default, '
-            f'{self.file_name}.',
+            help=f'File to write, or the directory to write it to; - is '
+            f'standard output. By default, {self.file_name}.',
         )
         parser.add_argument(
             '--compress',
@@ -65,14 +64,10 @@ class _Exporting(waiting.Waiting):
         """
         Make an export by *begin*, and write it to the file that was given.
 
-        By default it is called after *names*.
+        By default, and in a folder, it is called after *names*.
         """
         compress = parsed_args.compress
-        target = parsed_args.output or _file_name(compress, *names)
-        if target == STDOUT and sys.stdout.isatty():
-            raise errors.CommandError(
-                'a bundle is no text: use -o FILE, or a pipe'
-            )
+        target = _target(parsed_args.output, compress, names)
         export, _ = self.wait(begin(), waiting.FOREVER)
         with _deleted(export):
             self._fetch(export, target, compress)
@@ -92,7 +87,7 @@ class _Exporting(waiting.Waiting):
 
             try:
                 if target == STDOUT:
-                    export.write(sys.stdout.buffer, compress=compress)
+                    export.write(sys.stdout.buffer, show, compress)
                     sys.stdout.buffer.flush()
                 else:
                     export.save(target, show, compress)
@@ -235,9 +230,31 @@ class ExportGroup(_Exporting, groups.OfGroup):
         )
 
 
-def _file_name(compress: bool, *names: str) -> str:
-    ending = '.tar.zst' if compress else '.tar'
-    return _NO_NAME.sub('_', '-'.join(names)) + ending
+def _target(given: str | None, compress: bool, names: Sequence[str]) -> str:
+    """
+    Where the bundle goes, as it was *given*.
+
+    Raises CommandError where that cannot be: else it would be seen when the
+    snapshot has been copied.
+    """
+    from hawkfish_plugin.client import exports
+
+    if given == STDOUT:
+        if sys.stdout.isatty():
+            raise errors.CommandError(
+                'a bundle is no text: use -o FILE, or a pipe'
+            )
+        return STDOUT
+    by_default = exports.file_name(*names, compress=compress)
+    target = given or by_default
+    folder, name = os.path.split(target)
+    if not name or os.path.isdir(target):
+        folder, target = target, os.path.join(target, by_default)
+    try:
+        os.stat(folder or os.curdir)
+    except OSError as error:
+        raise errors.CommandError(f'{target}: {error.strerror}') from None
+    return target
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ import datetime
 import math
 import os
 import pathlib
+import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -26,6 +28,13 @@ PAUSE = 0.5
 SILENCE = 60.0
 # What has arrived of one is lost with its connection.
 CHUNK = 2**16
+_NO_NAME = re.compile(r'[^\w.-]')
+
+
+def file_name(*names: str, compress: bool = False) -> str:
+    """What the file of a bundle is called by default, after *names*."""
+    ending = '.tar.zst' if compress else '.tar'
+    return _NO_NAME.sub('_', '-'.join(names)) + ending
 
 
 @tasks.created_by_tasks
@@ -94,24 +103,46 @@ class Export(typed.Resource):
 
     def save(
         self,
-        path: str,
+        path: str | os.PathLike[str],
         progress: Progress | None = None,
         compress: bool = False,
-    ) -> None:
+    ) -> str:
         """
-        Write the bundle to the file *path*, which is there when it is whole.
+        Write the bundle to *path*, and return the path of the file.
 
-        Until then it has the ending ``.part``; a download that fails leaves
-        neither. To *compress* it by zstd is up to this process, and whoever
+        In a folder, the file is called after the snapshot. It is there when it
+        is whole; until then its name ends in ``.part``, and a download that
+        fails leaves nothing. Only its owner can read it. A named pipe or a
+        device is written to as it is.
+
+        To *compress* the bundle by zstd is up to this process, and whoever
         imports the file need not know.
         """
-        unfinished = pathlib.Path(f'{path}.part')
+        # What a link leads to is written, not the link.
+        target = pathlib.Path(path).resolve()
+        if target.is_dir():
+            target /= file_name(self.snapshot, compress=compress)
+        if target.exists() and not target.is_file():
+            with target.open('wb') as file:
+                self.write(file, progress, compress)
+        else:
+            self._save(target, progress, compress)
+        return str(target)
+
+    def _save(
+        self, target: pathlib.Path, progress: Progress | None, compress: bool
+    ) -> None:
+        # Nobody else may read the passwords in it, or write to it.
+        opened, path = tempfile.mkstemp(
+            '.part', f'{target.name}.', target.parent
+        )
+        unfinished = pathlib.Path(path)
         try:
-            with unfinished.open('wb') as file:
+            with open(opened, 'wb') as file:
                 self.write(file, progress, compress)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
+            unfinished.replace(target)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise

@@ -8,6 +8,9 @@ Long, as it is a whole resource, and each byte of its bundle.
 import contextlib
 import io
 import itertools
+import os
+import pty
+import subprocess
 import sys
 import tarfile
 import threading
@@ -602,6 +605,124 @@ def test_a_file_that_cannot_be_written(emulator, hawkfish, tmp_path):
     assert status == 1
     assert b'No such file' in err
     assert not listed(emulator)
+
+
+@pytest.mark.parametrize(
+    'words, name', [((), 'fake-a.tar'), (('--compress',), 'fake-a.tar.zst')]
+)
+def test_a_bundle_in_a_folder(emulator, hawkfish, tmp_path, words, name):
+    """It is called there as it is by default."""
+    emulator.created(Name='a')
+
+    status, _, err = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '-o', tmp_path, *words)
+    )
+
+    assert status == 0, err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert str(tmp_path / name).encode() in err
+
+
+def test_a_folder_that_is_not_there_is_told_at_once(
+    emulator, hawkfish, tmp_path
+):
+    """Not when the snapshot has been copied."""
+    emulator.created(Name='a')
+    before = len(emulator.services.tasks.list())
+
+    status, _, err = hawkfish(
+        *('snapshot', 'export', 'fake', 'a', '-o', tmp_path / 'no/lab.tar')
+    )
+
+    assert status == 1
+    assert b'No such file' in err
+    assert len(emulator.services.tasks.list()) == before
+
+
+def test_a_named_pipe_is_written_to(emulator, hawkfish, tmp_path):
+    """It stays what it is, as a device would."""
+    emulator.created(Name='a')
+    path = tmp_path / 'pipe'
+    os.mkfifo(path)
+    found = []
+    reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
+    reader.start()
+
+    status, _, err = hawkfish('snapshot', 'export', 'fake', 'a', '-o', path)
+    reader.join(60)
+
+    assert status == 0, err
+    assert path.is_fifo()
+    assert whole(found[0])
+
+
+def test_a_link_is_followed(emulator, hawkfish, tmp_path):
+    """What it leads to is replaced."""
+    emulator.created(Name='a')
+    path, link = tmp_path / 'old.tar', tmp_path / 'link.tar'
+    path.write_bytes(b'old')
+    link.symlink_to(path)
+
+    status, _, err = hawkfish('snapshot', 'export', 'fake', 'a', '-o', link)
+
+    assert status == 0, err
+    assert link.is_symlink()
+    assert whole(path.read_bytes())
+    assert {*tmp_path.iterdir()} == {path, link}
+
+
+def test_a_bundle_is_for_its_owner(emulator, hawkfish, tmp_path):
+    """There are passwords in it."""
+    emulator.created(Name='a')
+    path = tmp_path / 'lab.tar'
+
+    status, _, err = hawkfish('snapshot', 'export', 'fake', 'a', '-o', path)
+
+    assert status == 0, err
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+PROGRAM = """
+import sys
+from hawkfish_plugin.cli import app
+sys.exit(app.main(sys.argv[1:]))
+"""
+
+
+def test_a_pipe_shows_progress(emulator, tmp_path):
+    """On the terminal, where the errors go."""
+    emulator.created(Name='a')
+    main, terminal = pty.openpty()
+    with open(tmp_path / 'lab.tar', 'wb') as file:
+        subprocess.run(
+            [
+                *(sys.executable, '-c', PROGRAM, '--url', emulator.url),
+                *('snapshot', 'export', 'fake', 'a', '-o', '-'),
+            ],
+            stdout=file,
+            stderr=terminal,
+            check=True,
+            timeout=60,
+        )
+    os.close(terminal)
+    shown = os.read(main, 65536)
+    os.close(main)
+
+    assert b'KiB of ' in shown
+    assert whole((tmp_path / 'lab.tar').read_bytes())
+
+
+def test_the_sdk_saves_to_a_folder(emulator, tmp_path):
+    """Under the name of the snapshot, whatever is in that."""
+    emulator.created(Name='a b')
+    service = client.HawkFish(emulator.url)
+    made = service.snapshots('fake').get('a b').export().wait()
+
+    found = made.save(tmp_path)
+    made.delete()
+
+    assert found == str(tmp_path / 'a_b.tar')
+    assert [path.name for path in tmp_path.iterdir()] == ['a_b.tar']
 
 
 def test_the_sdk_saves_a_bundle(emulator, tmp_path):
