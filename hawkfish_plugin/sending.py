@@ -94,6 +94,7 @@ class Sending:
         """Those that are late, as the bundle has them."""
         known = {**self._table.digests(self._export.id), **self._found}
         return checksums.render(
+            self._export.bundle,
             {
                 member.name: checksums.combined(
                     known.get((member.name, begin))
@@ -101,7 +102,7 @@ class Sending:
                     for begin in checksums.parts(member)
                 )
                 for member in manifest.late(self._export.bundle.members)
-            }
+            },
         )
 
     def _digest(self, member: Member, begin: int) -> bytes:

@@ -14,13 +14,22 @@ PART_BYTES = 64 * 2**20
 
 
 def unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest, and the content of each other member, in their order."""
+    """
+    The manifest, and the content of each other member, in their order.
+
+    Where there is a checksum of the manifest, it has to be right.
+    """
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         files = {
             name: cast('IO[bytes]', tar.extractfile(name)).read()
             for name in tar.getnames()
         }
-    return json.loads(files.pop(MANIFEST)), files
+    text = files.pop(MANIFEST)
+    if CHECKSUMS in files:
+        late = json.loads(files[CHECKSUMS])
+        assert late.pop(MANIFEST) == parted(text)
+        files[CHECKSUMS] = json.dumps(late).encode()
+    return json.loads(text), files
 
 
 def check(

@@ -16,7 +16,7 @@ from hawkfish_plugin.bundles import checksums, manifest
 from hawkfish_plugin.bundles.manifest import Bundle, Member
 
 BLOCK = tarfile.BLOCKSIZE
-_END = bytes(2 * BLOCK)
+END = bytes(2 * BLOCK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +66,12 @@ def _pieces(described: Bundle) -> Iterator[Piece]:
         yield _data(_header(member.name, member.size, described.created))
         yield Piece(0, member.size, member=member)
         yield _data(_padding(member.size))
-    late = manifest.late(described.members)
-    if late:
-        size = checksums.size(late)
+    if manifest.late(described.members):
+        size = checksums.size(described)
         yield _data(_header(checksums.NAME, size, described.created))
         yield Piece(0, size)
         yield _data(_padding(size))
-    yield _data(_END)
+    yield _data(END)
 
 
 def _data(data: bytes) -> Piece:

@@ -2,6 +2,9 @@
 """
 The checksums of a bundle that follow its files.
 
+Those of what has none in the manifest, and that of the manifest itself: there
+is no other that would tell of a changed name or time.
+
 Owns how that of a file is made.  It is the SHA-256 of the SHA-256 of each of
 its parts, so whoever sends a file again from the middle on need not begin
 anew: what is known of the other parts holds.
@@ -9,9 +12,10 @@ anew: what is known of the other parts holds.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from hawkfish_plugin.bundles.manifest import Member
+from hawkfish_plugin.bundles import manifest
+from hawkfish_plugin.bundles.manifest import Bundle, Member
 
 NAME = 'checksums.json'
 PART_BYTES = 64 * 2**20
@@ -54,11 +58,20 @@ class Parted:
         return combined([*self._digests, *rest])
 
 
-def render(sums: Mapping[str, str]) -> bytes:
+def of_manifest(text: bytes) -> dict[str, str]:
+    """The checksum of the manifest whose bytes are *text*, by its name."""
+    digest = Parted()
+    digest.update(text)
+    return {manifest.NAME: digest.hexdigest()}
+
+
+def render(described: Bundle, sums: Mapping[str, str]) -> bytes:
     """The bytes of the file of that name; *sums* are by name of member."""
-    return (json.dumps(dict(sums), indent=1) + '\n').encode()
+    found = {**of_manifest(described.render()), **sums}
+    return (json.dumps(found, indent=1) + '\n').encode()
 
 
-def size(members: Sequence[Member]) -> int:
-    """How long it is, of *members*, before any checksum is known."""
-    return len(render({one.name: _UNKNOWN for one in members}))
+def size(described: Bundle) -> int:
+    """How long it is, before any checksum is known."""
+    late = manifest.late(described.members)
+    return len(render(described, {one.name: _UNKNOWN for one in late}))

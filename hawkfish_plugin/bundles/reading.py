@@ -16,7 +16,7 @@ from typing import Any
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.bundles import checksums, manifest
-from hawkfish_plugin.bundles.archive import BLOCK
+from hawkfish_plugin.bundles.archive import BLOCK, END
 from hawkfish_plugin.bundles.manifest import Bundle, Lab, Member
 
 Read = Callable[[int], bytes]
@@ -52,6 +52,8 @@ class Reader:
     def __init__(self, read: Read, length: int) -> None:
         self._read = read
         self._left = length
+        # What the checksums that are late have to be.
+        self._sums = dict[str, str]()
 
     def manifest(self) -> Bundle:
         """
@@ -63,7 +65,8 @@ class Reader:
         if size > _MANIFEST_BYTES:
             raise _invalid('its manifest is too big')
         text = self._take(size)
-        self._skip(-size % BLOCK)
+        self._fill(size)
+        self._sums = checksums.of_manifest(text)
         checked = _checked(_json(text, 'its manifest is'))
         if sum(one.size for one in checked.members) > self._left:
             raise _invalid('it is shorter than its manifest says')
@@ -78,20 +81,16 @@ class Reader:
         Those have to be taken; what is not as described raises BundleInvalid,
         after the last member at the latest.
         """
-        sums = dict[str, str]()
         for member in described.members:
             if self._header(member.name) != member.size:
                 raise _invalid(f'{member.name} is not as big as it says')
-            yield member, self._content(member, sums)
-            self._skip(-member.size % BLOCK)
-        if sums:
-            self._check(sums)
+            yield member, self._content(member)
+            self._fill(member.size)
+        if manifest.late(described.members):
+            self._check()
         self._end()
 
-    def _content(
-        self, member: Member, sums: dict[str, str]
-    ) -> Iterator[bytes]:
-        """The content of *member*; what cannot be checked yet is in *sums*."""
+    def _content(self, member: Member) -> Iterator[bytes]:
         is_late = member.sha256 is None
         digest = checksums.Parted() if is_late else hashlib.sha256()
         left = member.size
@@ -101,23 +100,25 @@ class Reader:
             left -= len(part)
             yield part
         if is_late:
-            sums[member.name] = digest.hexdigest()
+            self._sums[member.name] = digest.hexdigest()
         elif digest.hexdigest() != member.sha256:
             raise _wrong(member.name)
 
-    def _check(self, sums: Mapping[str, str]) -> None:
-        """Take the checksums that are late, and compare them with *sums*."""
-        expected = checksums.render(sums)
+    def _check(self) -> None:
+        """Take the checksums that are late, and compare them."""
         size = self._header(checksums.NAME)
         if size > _MANIFEST_BYTES:
             raise _invalid('its checksums are too big')
         text = self._take(size)
-        self._skip(-size % BLOCK)
-        if text == expected:
-            return
+        self._fill(size)
         found = _json(text, 'its checksums are')
-        for name, checksum in sums.items():
-            if not isinstance(found, dict) or found.get(name) != checksum:
+        if not isinstance(found, dict):
+            raise _invalid('its checksums are none')
+        # The first ones of this version did not have that of the manifest.
+        if manifest.NAME not in found:
+            del self._sums[manifest.NAME]
+        for name, checksum in self._sums.items():
+            if found.get(name) != checksum:
                 raise _wrong(name)
 
     def _header(self, wanted: str) -> int:
@@ -150,17 +151,23 @@ class Reader:
         if size > _PAX_BYTES:
             raise _invalid('it has a header that is too big')
         data = self._take(size)
-        self._skip(-size % BLOCK)
+        self._fill(size)
         found = re.search(rb'(?:^|\n)\d+ size=(\d{1,19})\n', data)
         return int(found[1]) if found else None
 
-    def _end(self) -> None:
-        """Take what fills the tar, and raise where there is more."""
-        if self._left > _RECORD_BYTES + 2 * BLOCK:
+    def _fill(self, size: int) -> None:
+        """Take what fills the last block of a file of *size* bytes."""
+        if any(self._take(-size % BLOCK)):
             raise _invalid('it has more than its manifest says')
-        while self._left:
-            if any(self._take(min(self._left, PART_BYTES))):
-                raise _invalid('it has more than its manifest says')
+
+    def _end(self) -> None:
+        """Take what ends the tar, and raise where there is more."""
+        if self._left < len(END):
+            raise _invalid('it ends too early')
+        if self._left > _RECORD_BYTES + len(END):
+            raise _invalid('it has more than its manifest says')
+        if any(self._take(self._left)):
+            raise _invalid('it has more than its manifest says')
 
     def _take(self, count: int) -> bytes:
         """Exactly *count* bytes."""
@@ -174,9 +181,6 @@ class Reader:
             data += part
         self._left -= count
         return data
-
-    def _skip(self, count: int) -> None:
-        self._take(count)
 
 
 def _invalid(reason: str) -> exceptions.HawkFishError:
@@ -228,9 +232,19 @@ def _check_systems(found: Mapping[str, Any]) -> None:
 
 def _check_system(system: Mapping[str, Any]) -> None:
     snapshot, members = system['Snapshot'], system['Members']
+    left_out = system.get('LeftOut', [])
     texts = [system['Name'], system['UUID'], snapshot['Name']]
-    if not all(isinstance(text, str) for text in texts) or not (
-        isinstance(members, list) and len(members) <= _MOST_MEMBERS
+    texts.append(snapshot.get('Description', ''))
+    texts += system.get('Hypervisor', {}).values()
+    texts += [one[name] for one in left_out for name in ('What', 'Reason')]
+    power_state = snapshot['PowerState']
+    if power_state is not None:
+        texts.append(power_state)
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(one, list) for one in (members, left_out))
+        or len(members) > _MOST_MEMBERS
+        or type(snapshot['Created']) is not int
     ):
         raise _invalid('its manifest makes no sense')
 
@@ -285,6 +299,10 @@ def _check_member(member: Member) -> None:
         raise _invalid(f'the size of {member.name} is not possible')
     if member.role in (manifest.DISK, manifest.FIRMWARE):
         _check_target(member)
+    elif not all(
+        isinstance(one, str | None) for one in (member.target, member.format)
+    ):
+        raise _invalid(f'what is said of {member.name} makes no sense')
 
 
 def _has_checksum(member: Member, late: bool) -> bool:

@@ -197,6 +197,9 @@ class Receiving:
             contract.System(request.uuid, request.name): number
             for number, request in enumerate(requests)
         }
+        # There is more than one way to write a UUID.
+        if len({system.uuid for system in systems}) < len(requests):
+            raise exceptions.BundleInvalid('it has one UUID twice')
 
         def plan(system: contract.System) -> Planned:
             number = systems[system]

@@ -267,7 +267,47 @@ def late_in_an_old_version(made):
     return made.tar()
 
 
+def of_manifest_wrong(made):
+    """The checksums are right, but for that of the manifest."""
+    return late(
+        lambda sums: json.dumps(
+            {**sums, 'manifest.json': tars.parted(b'another')}
+        ).encode()
+    )(made)
+
+
+def with_filled(made):
+    """Something is where nothing should be, after a file."""
+    content = bytearray(made.tar())
+    content[content.index(b'<domain') + 100] = 1
+    return bytes(content)
+
+
+def without_end(made):
+    return made.tar().rstrip(b'\0') + bytes(1024 - 1)
+
+
+def of_snapshot(name, value):
+    return spoil_manifest(('Systems', 0, 'Snapshot', name), value)
+
+
+def of_system(name, value):
+    return spoil_manifest(('Systems', 0, name), value)
+
+
 BAD = {
+    'late: the manifest': of_manifest_wrong,
+    'filled': with_filled,
+    'cut in the end': without_end,
+    'target of a definition': of_member(0, 'Target', [1]),
+    'format of a definition': of_member(0, 'Format', {}),
+    'time of the snapshot': of_snapshot('Created', 'now'),
+    'power state': of_snapshot('PowerState', 1),
+    'description': of_snapshot('Description', []),
+    'versions': of_system('Hypervisor', [1]),
+    'a version': of_system('Hypervisor', {'qemu': 1}),
+    'left out': of_system('LeftOut', {}),
+    'a part left out': of_system('LeftOut', [{'What': 1, 'Reason': ''}]),
     'late: wrong': late(lambda sums: b'{"disks/vda.qcow2": "%064d"}' % 0),
     'late: another one': late(lambda sums: b'{"a": "b"}'),
     'late: a list': late(lambda sums: b'[]'),
@@ -331,7 +371,27 @@ def test_a_bundle_that_is_none_is_refused(emulator, name):
 
 def test_checksums_may_come_last(emulator):
     """However they are written, and with what is not known."""
-    content = late(lambda sums: json.dumps({**sums, 'new': 1}).encode())
+    made = Made()
+    content = late(
+        lambda sums: json.dumps(
+            {
+                **sums,
+                'new': 1,
+                'manifest.json': tars.parted(
+                    json.dumps(made.manifest).encode()
+                ),
+            }
+        ).encode()
+    )
+
+    answer = emulator.wait(send(emulator, content(made)))
+
+    assert answer.status_code == 201, answer.text
+
+
+def test_checksums_need_not_have_that_of_the_manifest(emulator):
+    """Earlier ones did not."""
+    content = late(lambda sums: json.dumps(sums).encode())
 
     answer = emulator.wait(send(emulator, content(Made())))
 
