@@ -28,7 +28,7 @@ class _House:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.lock = threading.Lock()
+        self.change = threading.Condition()
         self.waiting = 0
 
 
@@ -56,22 +56,31 @@ class Room:
         found += [] if self._always is None else [self._always]
         return min(found, default=self._share)
 
-    def enter(self) -> bool:
-        """Whether there is a place, which is then taken."""
-        with self._house.lock:
-            has_bound = self.is_bounded or self._always is not None
-            if has_bound and self._waiting >= self.most:
-                return False
-            if self.is_bounded and self._house.waiting >= self._house.most:
+    def enter(self, patience: float = 0.0) -> bool:
+        """
+        Whether there is a place, which is then taken.
+
+        One may become free for *patience* seconds, where threads are many.
+        """
+        with self._house.change:
+            seconds = 0.0 if self.is_bounded else patience
+            if not self._house.change.wait_for(self._has_place, seconds):
                 return False
             self._waiting += 1
             self._house.waiting += 1
             return True
 
+    def _has_place(self) -> bool:
+        has_bound = self.is_bounded or self._always is not None
+        if has_bound and self._waiting >= self.most:
+            return False
+        return not self.is_bounded or self._house.waiting < self._house.most
+
     def leave(self) -> None:
-        with self._house.lock:
+        with self._house.change:
             self._waiting -= 1
             self._house.waiting -= 1
+            self._house.change.notify_all()
 
 
 class Rooms:

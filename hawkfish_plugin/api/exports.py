@@ -47,6 +47,8 @@ _CREATE = validation.creation('HawkFishExport', 'IncludeMemory')
 _TAR = 'application/x-tar'
 # What a file name may have that no client has to escape.
 _NO_NAME = re.compile(r'[^A-Za-z0-9._-]')
+# Whoever has the last byte may ask for more before its place is free.
+_PLACE_SECONDS = 2.0
 
 
 @blueprint.get(COLLECTION)
@@ -149,6 +151,10 @@ def send_bundle(
         flask.request.if_match.contains(etag)
     ):
         raise exceptions.PreconditionFailed()
+    if flask.request.if_none_match.contains_weak(etag):
+        response = answer(None, 304)
+        response.set_etag(etag)
+        return response
     wanted = _range(size, etag)
     if wanted is not None and wanted[0] >= size:
         response = answer(None, 416)
@@ -186,7 +192,8 @@ def _range(size: int, etag: str) -> tuple[int, int] | None:
     satisfied is beyond the end.
     """
     request = flask.request
-    wanted = request.range
+    # A HEAD knows no ranges.
+    wanted = request.range if request.method == 'GET' else None
     if wanted is None or wanted.units != 'bytes' or len(wanted.ranges) != 1:
         return None
     condition = request.headers.get('If-Range')
@@ -202,7 +209,7 @@ def _response(found: Export, begin: int, end: int) -> flask.Response:
     if flask.request.method == 'HEAD':
         return flask.Response(content_type=_TAR)
     room = services().rooms.transfers
-    if not room.enter():
+    if not room.enter(_PLACE_SECONDS):
         raise exceptions.TooManyTransfers(room.most)
     parts = services().exports.read(found, begin, end)
     response = flask.Response(_logged(found, parts), content_type=_TAR)

@@ -20,6 +20,7 @@ import requests
 import zstandard
 
 from hawkfish_plugin import client, exceptions, sending
+from hawkfish_plugin.api import exports as exports_api
 from hawkfish_plugin.bundles import checksums
 from hawkfish_plugin.cli import app
 from hawkfish_plugin.client import exports
@@ -273,6 +274,58 @@ def test_the_head_of_a_bundle(emulator, bundle):
         assert head.headers[name] == whole.headers[name]
     assert int(head.headers['Content-Length']) == len(content)
     assert head.headers['Content-Type'] == 'application/x-tar'
+
+
+def test_a_head_knows_no_ranges(emulator, bundle):
+    """RFC 9110 has them for GET alone."""
+    export, content = bundle
+
+    head = requests.head(
+        emulator.url + export['DataURI'],
+        headers={'Range': 'bytes=0-4'},
+        timeout=60,
+    )
+
+    assert head.status_code == 200
+    assert int(head.headers['Content-Length']) == len(content)
+
+
+@pytest.mark.parametrize('condition', ['{0}', 'W/{0}', '"x", {0}', '*'])
+def test_a_bundle_that_is_known_is_not_sent(emulator, bundle, condition):
+    """Not even a range of it."""
+    export, _ = bundle
+    etag = requests.head(emulator.url + export['DataURI'], timeout=60).headers[
+        'ETag'
+    ]
+
+    for more in ({}, {'Range': 'bytes=0-4'}):
+        known = fetch(
+            emulator,
+            export,
+            **{'If-None-Match': condition.format(etag), **more},
+        )
+
+        assert (known.status_code, known.content) == (304, b'')
+        assert known.headers['ETag'] == etag
+
+
+def test_a_place_that_becomes_free_is_taken(emulator, bundle, monkeypatch):
+    """The end of a transfer is seen by its client before it is over here."""
+    export, content = bundle
+    room = emulator.services.rooms.transfers
+    monkeypatch.setattr(exports_api, '_PLACE_SECONDS', 60.0)
+    wait_for(lambda: room._waiting == 0, 'the end of the first transfer')
+    for _ in range(room.most):
+        assert room.enter()
+    leaving = threading.Timer(0.5, room.leave)
+    leaving.start()
+
+    answer = fetch(emulator, export)
+    leaving.join()
+    for _ in range(room.most - 1):
+        room.leave()
+
+    assert answer.content == content
 
 
 def test_an_export_outlives_its_snapshot(emulator, bundle):
