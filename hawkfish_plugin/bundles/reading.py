@@ -32,6 +32,8 @@ _MOST_SYSTEMS, _MOST_MEMBERS = 100, 256
 # What tar adds at the end, to fill a record.
 _RECORD_BYTES = 20 * BLOCK
 _MOST_BYTES = 2**60
+# What begins as zstd, gzip, xz and bzip2 do.
+_COMPRESSED = b'\x28\xb5\x2f\xfd', b'\x1f\x8b', b'\xfd7zXZ', b'BZh'
 
 _NAME = re.compile(r'(\w[\w.-]{0,99}/){0,3}\w[\w.-]{0,99}', re.ASCII)
 _TARGET = re.compile(r'[a-z][a-z0-9]{0,15}')
@@ -136,11 +138,12 @@ class Reader:
         return info.size if size is None else size
 
     def _info(self) -> tarfile.TarInfo:
+        block = self._take(BLOCK)
         try:
-            found = tarfile.TarInfo.frombuf(
-                self._take(BLOCK), 'utf-8', 'surrogateescape'
-            )
+            found = tarfile.TarInfo.frombuf(block, 'utf-8', 'surrogateescape')
         except tarfile.HeaderError:
+            if block.startswith(_COMPRESSED):
+                raise _invalid('it is compressed') from None
             raise _invalid('it is no tar, or ends too early') from None
         if found.size < 0:
             raise _invalid('it has a file of no size')

@@ -20,7 +20,7 @@ _LEVEL = 1
 
 
 class Damaged(ValueError):
-    """A compressed file that is none, or does not say how much it holds."""
+    """A file that is damaged, or does not say how much it holds."""
 
 
 @contextlib.contextmanager
@@ -44,10 +44,13 @@ class Decompressed:
     The content of *file*, compressed or not, which is *size* bytes long.
 
     Of a compressed one no more is in memory than its window, which zstd
-    bounds.  Raises Damaged where that does not say how much it holds.
+    bounds.  Raises Damaged where that does not say how much it holds; no pipe
+    does.
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        if not file.seekable():
+            raise Damaged('it is a pipe, so nobody knows how long it is')
         self._done = 0
         head = file.read(_HEADER_BYTES)
         self.size, self._file = file.seek(0, 2), cast('IO[bytes]', file)

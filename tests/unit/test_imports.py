@@ -5,17 +5,22 @@ Bundles that become systems, and those that do not.
 Long, as each thing that can be wrong in a bundle has its test.
 """
 
+import bz2
 import contextlib
 import copy
+import gzip
 import hashlib
 import io
 import json
+import lzma
+import os
 import socket
 import tarfile
 import threading
 
 import pytest
 import requests
+import zstandard
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.cli import app
@@ -398,6 +403,18 @@ def test_checksums_need_not_have_that_of_the_manifest(emulator):
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.parametrize(
+    'compress',
+    [gzip.compress, lzma.compress, bz2.compress, zstandard.compress],
+)
+def test_a_compressed_bundle_is_told_as_that(emulator, compress):
+    """The service takes none; a client decompresses it."""
+    answer = send(emulator, compress(Made().tar()))
+
+    assert answer.status_code == 400
+    assert 'it is compressed' in answer.text
+
+
 def test_a_newer_bundle_is_refused(emulator):
     """It could hold what this release does not know."""
     made = Made()
@@ -528,6 +545,21 @@ def test_what_is_being_received_is_no_dead_one(emulator):
         looking.join()
 
     assert {answer.status_code for answer in answers} == {400}
+
+
+def test_the_command_takes_no_pipe(emulator, tmp_path, capsys):
+    """How long that is has to be known beforehand."""
+    path = tmp_path / 'pipe'
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b'',))
+    writer.start()
+
+    status = app.main(['--url', emulator.url, 'system', 'import', str(path)])
+    writer.join(60)
+
+    assert status == 1
+    told = ' '.join(capsys.readouterr().err.split())
+    assert f'{path}: it is a pipe' in told
 
 
 def test_the_command_imports_a_file(emulator, tmp_path, capsys):
