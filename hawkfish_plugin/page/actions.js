@@ -117,6 +117,7 @@ export function remove(snapshot) {
     submit: "Delete",
     isDanger: true,
     isLive: true,
+    isBlocked: () => words.isKept(snapshot),
     preview: () => Promise.resolve(words.deleteSentences(snapshot)),
     accept: () =>
       start(
@@ -177,13 +178,9 @@ export function purge({ uri, name }, count, locked) {
     submit: "Delete all snapshots",
     isDanger: true,
     isLive: true,
-    preview: async ({ elements }) => [
-      `${count} snapshots: all are deleted that can be` +
-        (locked
-          ? `; ${locked} locked ones ${elements.force.checked ? "as well" : "stay"}.`
-          : "."),
-      "The system itself stays as it is.",
-    ],
+    isBlocked: ({ elements }) => locked > 0 && !elements.force.checked,
+    preview: async ({ elements }) =>
+      words.purgeSentences(count, locked, elements.force.checked),
     accept: ({ elements }) =>
       start("POST", `${snapshots}/Actions/HawkFishSnapshotCollection.Purge`, {
         Force: elements.force.checked,
@@ -218,7 +215,7 @@ export function verify(snapshot) {
     submit: "Verify",
     isLive: true,
     preview: async () => [
-      "An isolated clone of it is started, checked and thrown away.",
+      "An isolated clone of it is started, checked and removed.",
     ],
     accept: ({ elements }) =>
       start("POST", target, { Agent: elements.agent.checked }),

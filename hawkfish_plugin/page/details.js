@@ -75,7 +75,7 @@ function factsOf(one, task) {
     ["Power state", one.PowerState && words.power(one.PowerState)],
     ["Quiesced", quiesced(one)],
     ["Size", size(one.SizeBytes)],
-    ["A delete frees", size(one.ExclusiveSizeBytes)],
+    ["Deleting frees", size(one.ExclusiveSizeBytes)],
     ["Created", `${moment(one.CreatedTime)} (${ago(one.CreatedTime, now)})`],
     [
       "Expires",
@@ -83,7 +83,7 @@ function factsOf(one, task) {
     ],
     ["Locked", one.Locked ? "yes" : "no"],
     ["Verified", verified(one)],
-    ["Grown from", named(links.ParentSnapshot)],
+    ["Parent", named(links.ParentSnapshot)],
     ["Branches", (links.ChildSnapshots ?? []).map(named).join(", ")],
     ["Referred to by", words.referrersOf(one).join(", ")],
     ["Group snapshots", (links.GroupSnapshots ?? []).map(grouped).join(", ")],
@@ -97,7 +97,9 @@ function factsOf(one, task) {
 
 function quiesced(one) {
   const reason = one.QuiesceReason ? `: ${one.QuiesceReason}` : "";
-  return one.QuiesceStatus && one.QuiesceStatus + reason;
+  const status =
+    one.QuiesceStatus === "NotNeeded" ? "not needed" : one.QuiesceStatus;
+  return status && status + reason;
 }
 
 function verified(one) {

@@ -17,6 +17,7 @@ const TYPING = 250;
  *   start(form)  what fills the fields
  *   preview(form) → sentences, asked for by a button of the fields, or at once
  *                and after each change where isLive is true
+ *   isBlocked(form)  whether nothing can be done as it is; asked with preview
  *   accept(form) what the button does; the dialog stays open where it throws
  */
 export function openDialog(options) {
@@ -67,10 +68,11 @@ function addFields(form, { fields, isGroup }) {
   field(form, "fields").append(copy);
 }
 
-function teller(form, { preview }) {
+function teller(form, { preview, isBlocked }) {
   let asked = 0;
   return async () => {
     if (!preview) return;
+    field(form, "submit").disabled = Boolean(isBlocked?.(form));
     asked += 1;
     const mine = asked;
     let said = [];

@@ -30,6 +30,11 @@ function largest(seconds) {
   return [0, "s"];
 }
 
+/** A number and the word for what is counted: "1 system", "3 systems". */
+export function counted(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
 /** How long ago a Redfish time was, as 3h; *now* is in milliseconds. */
 export function ago(time, now) {
   return time ? largest((now - Date.parse(time)) / 1000).join("") : UNKNOWN;
@@ -39,7 +44,7 @@ export function ago(time, now) {
 export function fromNow(time, now) {
   const seconds = (Date.parse(time) - now) / 1000;
   const [count, unit] = largest(Math.abs(seconds));
-  const words = `${count} ${SPOKEN[unit]}${count === 1 ? "" : "s"}`;
+  const words = counted(count, SPOKEN[unit]);
   return seconds < 0 ? `${words} ago` : `in ${words}`;
 }
 

@@ -4,6 +4,7 @@
 import * as actions from "./actions.js";
 import { service, tasks } from "./context.js";
 import { copyOf, field, fill } from "./dom.js";
+import { counted } from "./formats.js";
 import { aggregateUri, snapshotsOf, SUMMARIES } from "./redfish.js";
 import { Subject } from "./subject.js";
 import * as words from "./words.js";
@@ -71,8 +72,9 @@ class Group extends Subject {
     fill(this, {
       name: this.#name,
       summary:
-        `${this.#members.length} systems, ` +
-        `${this.snapshots.length} group snapshots${missing}`,
+        `${counted(this.#members.length, "system")}, ` +
+        counted(this.snapshots.length, "group snapshot") +
+        missing,
     });
     const place = field(this, "members");
     const columns = this.#members.map((member) => this.#column(member));
@@ -102,7 +104,7 @@ class Group extends Subject {
     const { Name, UUID, PowerState, snapshots, uri } = member;
     fill(column, {
       name: Name,
-      summary: `${words.power(PowerState)}, ${snapshots.length} snapshots`,
+      summary: `${words.power(PowerState)}, ${counted(snapshots.length, "snapshot")}`,
     });
     field(column, "name").href = `#/systems/${UUID}`;
     const current = snapshots.find((one) => one.Current);

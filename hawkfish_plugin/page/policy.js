@@ -38,9 +38,10 @@ function show(form, policy) {
   const select = form.elements["on-limit"];
   select.append(...choices.map((value) => make("option", { value }, value)));
   select.value = policy.OnLimit;
+  form.elements.verified.checked = policy.KeepNewestVerified;
   const { SnapshotCount, SizeBytes } = policy.Usage;
   fill(form, {
-    usage: `In use: ${SnapshotCount} snapshots, ${formats.size(SizeBytes)}.`,
+    usage: `In use: ${formats.counted(SnapshotCount, "snapshot")}, ${formats.size(SizeBytes)}.`,
   });
 }
 
@@ -52,6 +53,7 @@ function limits(form) {
     MaxAgeSeconds: number(age.value, formats.parseSpan),
     MaxBytes: number(size.value, formats.parseSize),
     OnLimit: form.elements["on-limit"].value,
+    KeepNewestVerified: form.elements.verified.checked,
   };
 }
 

@@ -5,6 +5,7 @@ import * as actions from "./actions.js";
 import { openBackups } from "./backups.js";
 import { service } from "./context.js";
 import { field, fill, make } from "./dom.js";
+import { counted } from "./formats.js";
 import { openExports, openPolicy } from "./policy.js";
 import { SUMMARIES, snapshotsOf, systemUri } from "./redfish.js";
 import { Subject } from "./subject.js";
@@ -61,7 +62,7 @@ class System extends Subject {
         on: current?.["@odata.id"] ?? null,
         text: current
           ? `What it has written since “${current.Name}”. It is ${power}.`
-          : `It has grown from no snapshot. It is ${power}.`,
+          : `It stands on no snapshot. It is ${power}.`,
       },
     ];
   }
@@ -75,9 +76,7 @@ class System extends Subject {
     document.title = `${summary.Name} – HawkFish`;
     fill(this, {
       name: summary.Name,
-      summary:
-        `${words.power(summary.PowerState)}, ` +
-        `${count} snapshot${count === 1 ? "" : "s"}`,
+      summary: `${words.power(summary.PowerState)}, ${counted(count, "snapshot")}`,
     });
     const links = Aggregates.map((link) => {
       const name = words.lastPart(link["@odata.id"]);
@@ -87,7 +86,9 @@ class System extends Subject {
     const place = field(this, "groups");
     if (place.children.length === links.length) return;
     place.replaceChildren(
-      ...(links.length ? ["In the groups "] : []),
+      ...(links.length
+        ? [links.length === 1 ? "In the group " : "In the groups "]
+        : []),
       ...links.flatMap((link, index) => (index ? [", ", link] : [link])),
     );
   }

@@ -4,6 +4,7 @@
 import { names } from "./activity.js";
 import { changes, onChanges, service } from "./context.js";
 import { copyOf, field, fill, make, Reread } from "./dom.js";
+import { counted } from "./formats.js";
 import { AGGREGATES, SUMMARIES } from "./redfish.js";
 import { lastPart, power } from "./words.js";
 import { Windowed } from "./windowed.js";
@@ -133,9 +134,9 @@ class Systems extends HTMLElement {
         system.UUID.startsWith(wanted),
     );
     this.#list.rows = found;
-    const count = `${this.#count} systems`;
+    const count = counted(this.#count, "system");
     const text = wanted ? `${found.length} of ${count}` : count;
-    fill(this, { count: text.replace(/^1 systems$/, "1 system") });
+    fill(this, { count: text });
   }
 
   #update(element, system) {
@@ -150,7 +151,8 @@ class Systems extends HTMLElement {
     });
     element.dataset.power = system.PowerState;
     element.ariaLabel =
-      `${system.Name}, ${power(system.PowerState)}, ${count} snapshots` +
+      `${system.Name}, ${power(system.PowerState)}, ` +
+      counted(count, "snapshot") +
       (current ? `, on ${current}` : "");
     if (system.UUID === this.#shown) element.ariaCurrent = "page";
     else element.removeAttribute("aria-current");
@@ -167,7 +169,12 @@ class Systems extends HTMLElement {
           href: `#/groups/${encodeURIComponent(group.Name)}`,
           textContent: group.Name,
         });
-        return make("li", {}, link, ` ${group.ElementsCount} systems`);
+        return make(
+          "li",
+          {},
+          link,
+          ` ${counted(group.ElementsCount, "system")}`,
+        );
       }),
     );
   }

@@ -3,7 +3,7 @@
  * What things are, and what an operation will do, in sentences. Pure.
  */
 
-import { ago, fromNow, size } from "./formats.js";
+import { ago, counted, fromNow, size } from "./formats.js";
 
 const KINDS = { Disk: "disks", DiskAndMemory: "memory and disks" };
 const CONSISTENCY = {
@@ -49,7 +49,7 @@ export function label(snapshot, parent, progress, now) {
     snapshot.SizeBytes === null ? "" : size(snapshot.SizeBytes),
     snapshot.Locked && "locked",
     expires,
-    parent && `grown from ${parent}`,
+    parent && `parent ${parent}`,
     snapshot.Current && "the system is here",
   ];
   return facts.filter(Boolean).join(", ");
@@ -120,6 +120,29 @@ export function groupRevertSentences(preview) {
   ];
 }
 
+/** Whether a snapshot cannot be deleted as it is. */
+export function isKept(snapshot) {
+  return Boolean(snapshot.Locked || referrersOf(snapshot).length);
+}
+
+/** What a purge of so many snapshots, and of the locked ones, does. */
+export function purgeSentences(count, locked, isForced) {
+  const said = [];
+  if (locked && !isForced) {
+    const are = locked === 1 ? "is" : "are";
+    said.push(
+      `${counted(locked, "snapshot")} ${are} locked: unlock what should go, ` +
+        "or include locked snapshots.",
+    );
+  }
+  return [
+    ...said,
+    `${counted(count, "snapshot")} will be deleted, and the states in them ` +
+      "are lost for good.",
+    "The system itself stays as it is.",
+  ];
+}
+
 /** What a delete frees, and what stands in its way. */
 export function deleteSentences(snapshot) {
   const said = [];
@@ -149,7 +172,7 @@ export function referrersOf(snapshot) {
 export function createSentences(preview) {
   const isGroup = preview.Systems !== undefined;
   const held = isGroup
-    ? `of ${preview.Systems.length} systems, ${preview.Consistency}`
+    ? `of ${counted(preview.Systems.length, "system")}, ${preview.Consistency}`
     : kind(preview);
   const said = [`It would be called “${preview.Name}”: ${held}.`];
   if (preview.SizeBytes !== null) {
@@ -183,7 +206,7 @@ function needs(found) {
 /** A message of the service, with its advice. */
 export function advice(message) {
   const { Message, Resolution } = message;
-  return Resolution && Resolution !== "None"
+  return Resolution && !/^None\.?$/.test(Resolution)
     ? `${Message} ${Resolution}`
     : Message;
 }

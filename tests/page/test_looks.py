@@ -101,7 +101,7 @@ def test_a_screen_reader_gets_the_tree(at_system, emulator):
         - tree "Snapshots of fake":
           - treeitem "The system is here, on right" [level=3]
           - treeitem /right, Ready, .*locked, .* base, .*here/ [level=2]
-          - treeitem /left, Ready, disks, .*, grown from base/ [level=2]
+          - treeitem /left, Ready, disks, .*, parent base/ [level=2]
           - treeitem /base, Ready, disks, external/ [level=1]
         """
     )

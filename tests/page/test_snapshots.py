@@ -123,7 +123,7 @@ def test_lock(hand, emulator):
 
 
 def test_purge(hand, emulator):
-    """All snapshots go, the locked ones too if that is ticked."""
+    """All snapshots go, once locked ones are included."""
     emulator.created(Name='clean', Locked=True)
     emulator.created(Name='tested')
     page = hand.page
@@ -131,10 +131,11 @@ def test_purge(hand, emulator):
     expect(row(page, 'tested')).to_be_visible()
     hand.press(button(page, 'Purge'))
     dialog = page.get_by_role('dialog')
-    expect(dialog).to_contain_text('2 snapshots')
-    expect(dialog).to_contain_text('1 locked ones stay')
-    hand.tick(label(page, 'Locked ones as well'))
-    expect(dialog).to_contain_text('1 locked ones as well')
+    expect(dialog).to_contain_text('1 snapshot is locked')
+    expect(button(page, 'Delete all snapshots')).to_be_disabled()
+    hand.tick(label(page, 'Include locked snapshots'))
+    expect(dialog).not_to_contain_text('locked: unlock')
+    expect(dialog).to_contain_text('2 snapshots will be deleted')
     hand.press(button(page, 'Delete all snapshots'))
 
     expect(page.get_by_role('treeitem')).to_have_count(1)
@@ -162,18 +163,23 @@ def test_policy(hand, emulator, policies):
     page = hand.page
     go_to(hand, 'fake')
     hand.press(button(page, 'Policy'))
-    hand.type(label(page, 'Most snapshots'), '1')
-    hand.type(label(page, 'Longest age'), '2 weeks')
+    hand.type(label(page, 'Maximum number'), '1')
+    hand.type(label(page, 'Maximum age'), '2 weeks')
     hand.press(button(page, 'Save'))
     expect(page.get_by_role('alert').last).to_contain_text('not a span')
-    hand.type(label(page, 'Longest age'), '2w')
-    hand.type(label(page, 'Most space'), '50G')
+    hand.type(label(page, 'Maximum age'), '2w')
+    hand.type(label(page, 'Maximum size'), '50G')
     hand.press(button(page, 'Save'))
     expect(page.get_by_role('dialog')).to_have_count(0)
     hand.press(button(page, 'Policy'))
-    expect(label(page, 'Most space')).to_have_value('50.0 GiB')
-    expect(label(page, 'Longest age')).to_have_value('2w')
-    hand.press(button(page, 'Dry run of a create under the present policy'))
+    expect(label(page, 'Maximum size')).to_have_value('50.0 GiB')
+    expect(label(page, 'Maximum age')).to_have_value('2w')
+    hand.tick(label(page, 'Keep the newest verified snapshot'))
+    hand.press(button(page, 'Save'))
+    expect(page.get_by_role('dialog')).to_have_count(0)
+    hand.press(button(page, 'Policy'))
+    expect(label(page, 'Keep the newest verified snapshot')).to_be_checked()
+    hand.press(button(page, 'Preview the next create'))
 
     expect(page.get_by_role('dialog')).to_contain_text(
         'The policy deletes “old” (MaxSnapshots).'
@@ -261,19 +267,29 @@ def test_backup(hand, emulator, repository):
 @pytest.mark.parametrize('refused', [409])
 def test_refusal_says_why(look, emulator, refused):
     """What is refused says so where it was asked for, with the way out."""
-    emulator.created(Name='clean', Locked=True)
+    emulator.created(Name='clean')
     page = look(refused=[refused])
+    page.goto(f'{page.url}#/systems/{emulator.system}')
+    expect(row(page, 'clean')).to_be_visible()
+    button(page, 'Create snapshot').click()
+    label(page, 'Name').fill('clean')
+    dialog = page.get_by_role('dialog')
+    dialog.get_by_role('button', name='Create').click()
+
+    expect(dialog.get_by_role('alert')).to_contain_text('already exists')
+    page.keyboard.press('Escape')
+    expect(dialog).to_have_count(0)
+    # The focus is where it was before.
+    expect(button(page, 'Create snapshot')).to_be_focused()
+
+
+def test_what_is_locked_cannot_be_deleted(look, emulator):
+    emulator.created(Name='clean', Locked=True)
+    page = look()
     page.goto(f'{page.url}#/systems/{emulator.system}')
     row(page, 'clean').click()
     button(page, 'Delete').click()
     dialog = page.get_by_role('dialog')
-    expect(dialog).to_contain_text('It is locked: unlock it first.')
-    button(page, 'Delete').click()
 
-    expect(dialog.get_by_role('alert')).to_contain_text(
-        "Snapshot 'clean' is locked"
-    )
-    page.keyboard.press('Escape')
-    expect(dialog).to_have_count(0)
-    # The focus is where it was before.
-    expect(button(page, 'Delete')).to_be_focused()
+    expect(dialog).to_contain_text('It is locked: unlock it first.')
+    expect(dialog.get_by_role('button', name='Delete')).to_be_disabled()

@@ -35,7 +35,7 @@ test("a snapshot is told in one breath", () => {
   assert.equal(
     words.label(CLEAN, "base", undefined, NOW),
     "clean, Ready, memory and disks, external, 3h old, 64.0 KiB, " +
-      "grown from base, the system is here",
+      "parent base, the system is here",
   );
 });
 
@@ -136,4 +136,19 @@ test("a preview of a create says what the policy does", () => {
 
 test("advice of None is none", () => {
   assert.equal(words.advice({ Message: "A.", Resolution: "None" }), "A.");
+  assert.equal(words.advice({ Message: "A.", Resolution: "None." }), "A.");
+});
+
+test("a purge says what is locked, unless that goes as well", () => {
+  const [first] = words.purgeSentences(3, 1, false);
+  assert.match(first, /^1 snapshot is locked/);
+  assert.match(words.purgeSentences(3, 2, false)[0], /^2 snapshots are/);
+  assert.match(words.purgeSentences(3, 1, true)[0], /^3 snapshots will be/);
+});
+
+test("what is locked, or needed by another, is kept", () => {
+  assert.equal(words.isKept(CLEAN), true);
+  const free = { ...CLEAN, ReferencedByFiles: [], Links: {} };
+  assert.equal(words.isKept(free), false);
+  assert.equal(words.isKept({ ...free, Locked: true }), true);
 });
