@@ -126,7 +126,7 @@ class RestoreBackup(
     waiting.WaitOption, OfBackup, asking.Asking, tables.ShowOne
 ):
     """
-    Make a new system of a backup, or restore it over a system; show the task.
+    Restore a backup as a new system, or over a system; show the task.
 
     A new system gets a new UUID and new MAC addresses. The system that was
     backed up is not touched, and may be gone.
@@ -191,7 +191,7 @@ class VerifyBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
 class DeleteBackup(
     waiting.WaitOption, OfBackup, asking.Asking, tables.ShowOne
 ):
-    """Delete a backup that no other one stands on; show the task."""
+    """Delete a backup that no other backup is based on; show the task."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         def find_loss() -> str:

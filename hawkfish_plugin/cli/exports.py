@@ -104,7 +104,7 @@ class ExportSnapshot(_Exporting, many.OnEach, snapshots.OfSnapshot):
     """
     Write a snapshot to a file, as a bundle that any host can bring up.
 
-    The system can do what it likes meanwhile. The file is a tar; a pipe gets
+    The system can be used meanwhile. The file is a tar; a pipe gets
     it with '-o -'. Of several systems, each gets a file of its own.
     """
 
@@ -139,14 +139,16 @@ class ExportSnapshot(_Exporting, many.OnEach, snapshots.OfSnapshot):
         self, chosen: selection.Selection, parsed_args: argparse.Namespace
     ) -> None:
         """Refuse what would write two bundles to one file."""
-        if parsed_args.output:
+        given = parsed_args.output
+        if given and not os.path.isdir(given):
             raise errors.CommandError(
                 '-o FILE is of one system; of several, each is written to '
-                f'{self.file_name}. Nothing was done.'
+                f'{self.file_name}, in -o DIRECTORY. Nothing was done.'
             )
         taken: dict[str, str] = {}
         for target in chosen.targets:
-            file = _file_name(False, target.name, parsed_args.snapshot)
+            names = target.name, parsed_args.snapshot
+            file = _target(given, parsed_args.compress, names)
             other = taken.setdefault(file, target.name)
             if other != target.name:
                 raise errors.CommandError(

@@ -87,7 +87,7 @@ class _Importing(waiting.WaitOption, tables.ShowOne):
 
 class ImportSystem(_Importing, asking.Asking):
     """
-    Make a new system of a bundle, and show the task.
+    Create a new system from a bundle, and show the task.
 
     It gets a new UUID and new MAC addresses, unless told otherwise. The file
     is checked while it is sent; what is damaged leaves nothing.

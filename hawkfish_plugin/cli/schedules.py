@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``hawkfish schedule``: what is done again and again.
+``hawkfish schedule``: what is done at regular times.
 
 Owns how a schedule is shown; its options are in ``schedule_options``.
 """
@@ -139,7 +139,7 @@ class ShowSchedule(tables.ShowOne):
 
 class CreateSchedule(tables.ShowOne):
     """
-    Create snapshots or backups again and again, or verify the newest snapshot.
+    Create snapshots or backups, or verify the newest snapshot, repeatedly.
 
     Each run is a task like any other. One that is due while the previous one
     still goes on is skipped; what was missed while the service was down is

@@ -137,9 +137,9 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
     """
     Create a snapshot of each system, and show it.
 
-    The last of several words is its name, unless a system is called so. The
-    snapshots of several systems are of different moments; 'group snapshot
-    create' makes them of one.
+    The last of several words is its name, unless there is a system of that
+    name. The snapshots of several systems are of different moments; 'group
+    snapshot create' makes them of one.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -29,7 +29,7 @@ BRIEF = ('Name', 'Verify Result', 'Last Verified')
 
 class VerifySnapshot(many.OperateOnEach, snapshots.OfSnapshot, tables.ShowOne):
     """
-    Bring up a clone of a snapshot, check it, and throw it away.
+    Start a clone of a snapshot, check it, and remove it.
 
     The clone has no network, and neither the system nor the snapshot is
     touched. Fails if a check does.
