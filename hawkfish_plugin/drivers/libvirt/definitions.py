@@ -221,7 +221,7 @@ class _Named(NamedTuple):
 def _named_in(text: str) -> _Named:
     """What *text*, the definition of a domain, names."""
     root = xml.parse(text)
-    running = root.get('id') is not None
+    running = xml.is_running(root)
     tops = tuple(
         _Top(
             disk.path or disk.block,

@@ -360,9 +360,10 @@ def _files(
 ) -> tuple[dict[str, list[str]], dict[str, str | None]]:
     """The chain of each disk of *domain*, and what each file is backed by."""
     storage = domain.host.storage
+    root = domain.definition()
     chains = {
         target: [path for s in sources if (path := storage.file_of(s))]
-        for target, sources in xml.chains(domain.definition()).items()
+        for target, sources in xml.chains(root).items()
     }
     captured = {
         path
@@ -370,7 +371,7 @@ def _files(
         for disk in s.disks
         if (path := storage.file_of(disk))
     }
-    if not domain.was_active:
+    if not xml.is_running(root):
         # libvirt may have noted none, or another one than there is.
         below = storage.backing(
             captured.union(*(chain[:1] for chain in chains.values()))

@@ -149,7 +149,7 @@ def _look(domain: Domain) -> _Seen:
     return _Seen(
         domain,
         root,
-        domain.was_active,
+        xml.is_running(root),
         [disk for disk in xml.disks(root) if disk.is_captured],
         has_external=True in kinds,
         has_internal=False in kinds,

@@ -83,6 +83,11 @@ def render(element: Element) -> str:
     return ElementTree.tostring(element, encoding='unicode')
 
 
+def is_running(domain: Element) -> bool:
+    """Whether *domain* is the definition of one that runs, or did then."""
+    return domain.get('id') is not None
+
+
 def disks(domain: Element) -> list[Disk]:
     return [_disk(element) for element in domain.findall('devices/disk')]
 

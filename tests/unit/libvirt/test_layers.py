@@ -71,6 +71,17 @@ def test_an_empty_clone(host, named):
         plan(node)
 
 
+def test_a_system_that_is_started_meanwhile(host):
+    """Its chain is that of the definition that was read, when it was off."""
+    node = host.domain('node', OVERLAY)
+    node.handle.capture('s', BASE, OVERLAY)
+    node.handle.isActive = lambda: 1
+
+    planned = plan(node)
+
+    assert planned.merges == [layers.Merge('vda', BASE, OVERLAY, None)]
+
+
 def test_an_empty_overlay_of_ours(host):
     """Nobody reads what an interrupted operation has left behind."""
     node = host.domain('node', OVERLAY)
