@@ -5,6 +5,7 @@ Snapshots leave the host as bundles, and come back as systems.
 Long, as a bundle is followed from one host to another.
 """
 
+import concurrent.futures
 import contextlib
 import hashlib
 import pathlib
@@ -245,6 +246,31 @@ def test_a_system_that_is_off_is_exported_as_it_is(make_system, emulator):
     assert content_of_bytes(system.host, files['disks/vda.qcow2']) == expected
     assert content_of(system.host, system.sources()[0]) == expected
     assert not system.domain.snapshotNum()
+
+
+@pytest.mark.parametrize('is_read', [False, True])
+def test_who_deletes_at_once_succeeds(make_system, emulator, is_read):
+    """As another one does the same, or as a download has not quite ended."""
+    system = make_system(**SMALL)
+    emulator.create(system.uuid, Name='s')
+    for _ in range(5):
+        made = emulator.wait(begin(emulator, system, 's')).json()
+        uri = emulator.url + made['@odata.id']
+
+        def other(_, made=made, uri=uri):
+            if not is_read:
+                return requests.delete(uri, timeout=60).status_code
+            with contextlib.suppress(requests.RequestException):
+                requests.get(emulator.url + made['DataURI'], timeout=60)
+            return 204
+
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            others = threads.map(other, range(3))
+            answer = requests.delete(uri, timeout=60)
+
+            # Who comes too late finds nothing.
+            assert {answer.status_code, *others} <= {204, 404}, answer.text
+        assert requests.get(uri, timeout=60).status_code == 404
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ pool is told by its path alone.
 
 import os
 import stat
-import urllib.parse
 from collections.abc import Iterable, Mapping
 
 from hawkfish_plugin.drivers.libvirt import errors, identities, volumes
@@ -29,22 +28,12 @@ def among(paths: Iterable[str]) -> frozenset[str]:
 
 def names(host: Host, paths: Iterable[str]) -> Mapping[str, str]:
     """By each of *paths* that is of a device, the first one that is of it."""
-    look = _number if _is_local(host) else _volume
+    look = _number if host.is_here else _volume
     first: dict[str, str] = {}
     return {
         path: first.setdefault(look(host, path) or path, path)
         for path in sorted(among(paths))
     }
-
-
-def _is_local(host: Host) -> bool:
-    """Whether the hypervisor is on this machine for sure."""
-    uri = urllib.parse.urlsplit(host.connection.getURI())
-    # A socket that is named may be forwarded to another machine.  A container
-    # with the host's socket in its usual place has the host's numbers too.
-    return not uri.hostname and 'socket' not in urllib.parse.parse_qs(
-        uri.query, keep_blank_values=True
-    )
 
 
 def _number(host: Host, path: str) -> str | None:

@@ -314,7 +314,10 @@ def _member(
 ) -> Member:
     name = posixpath.basename(part.name)
     size = staging.size(name)
-    is_disk, is_late = part.role == manifest.DISK, part.role in manifest.LARGE
+    is_disk = part.role == manifest.DISK
+    # What is read later must be what is there now, and no file of zeros that
+    # a loss of power has left.
+    is_late = part.role in manifest.LARGE and staging.keep(name)
     return Member(
         part.name,
         part.role,

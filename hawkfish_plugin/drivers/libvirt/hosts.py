@@ -9,6 +9,7 @@ is able to do.
 
 import dataclasses
 import functools
+import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -171,6 +172,26 @@ class Host:
     def raise_if_lost(self, error: libvirt.libvirtError) -> None:
         """Raise *error* again where it came of a connection that is lost."""
         errors.raise_if_lost(self.connection, error)
+
+    @functools.cached_property
+    def _uri(self) -> urllib.parse.SplitResult:
+        return urllib.parse.urlsplit(self.connection.getURI())
+
+    @property
+    def may_be_here(self) -> bool:
+        """Whether nothing says that it is another machine."""
+        return not self._uri.hostname
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine for sure."""
+        # A socket that is named may be forwarded to another machine.  A
+        # container with the host's socket in its usual place has the host's
+        # device numbers too.
+        options = urllib.parse.parse_qs(
+            self._uri.query, keep_blank_values=True
+        )
+        return self.may_be_here and 'socket' not in options
 
     @functools.cached_property
     def version_number(self) -> int:

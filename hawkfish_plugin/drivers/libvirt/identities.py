@@ -14,6 +14,7 @@ in one tick of the clock: of these, a path decides where it has to be certain.
 
 import dataclasses
 import decimal
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -47,10 +48,27 @@ class Stamp:
         """When the file was written to, in seconds since the epoch."""
         return decimal.Decimal(self.modified or 0)
 
+    def is_of(self, found: os.stat_result) -> bool:
+        """
+        Whether that is the file that was *found* on this machine.
+
+        A mirror has the times at which a file was written to as well, but not
+        when it was last changed: that is set by a kernel alone.
+        """
+        return (
+            found.st_size == int(self.physical or -1)
+            and found.st_mtime_ns == _nanoseconds(self.modified)
+            and found.st_ctime_ns == _nanoseconds(self.changed)
+        )
+
     @property
     def is_fresh(self) -> bool:
         """Whether hardly anything has been written to the file yet."""
         return int(self.allocation or 0) < _FRESH_BYTES
+
+
+def _nanoseconds(time: str) -> int:
+    return int(decimal.Decimal(time or 0) * 10**9)
 
 
 def stamp(volume: xml.Element) -> Stamp | None:
@@ -72,6 +90,11 @@ def stamp(volume: xml.Element) -> Stamp | None:
 def plain(path: str) -> str:
     """*path* without what only spells it in another way."""
     return _SLASHES.sub('/', posixpath.normpath(path))
+
+
+def folders_of(paths: Iterable[str]) -> frozenset[str]:
+    """The folders of those of *paths* that are no names of the network."""
+    return frozenset(map(posixpath.dirname, filter(posixpath.isabs, paths)))
 
 
 class Identities:

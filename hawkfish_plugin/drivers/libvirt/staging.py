@@ -24,7 +24,13 @@ import libvirt
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import errors, filenames, volumes, xml
+from hawkfish_plugin.drivers.libvirt import (
+    errors,
+    filenames,
+    near,
+    volumes,
+    xml,
+)
 from hawkfish_plugin.drivers.libvirt.hosts import Host
 
 # libvirt sends no more in one message, and takes in as much as it can get:
@@ -34,7 +40,16 @@ WINDOW_BYTES = 4 * 2**20
 # What nobody else calls a folder: a pool is told by the text of its path.
 _SPELLINGS = range(3, 64)
 # How long a copy may take that goes on in libvirtd after its client died.
-_BUSY_SECONDS, _POLL_SECONDS = 600.0, 0.5
+_BUSY_SECONDS, _POLL_SECONDS = 600.0, 0.2
+# What libvirt says of a pool that another thread or process uses as well: it
+# removes the same folder, or reads from it and so has made its pool anew.
+_BUSY = (
+    libvirt.VIR_ERR_OPERATION_INVALID,
+    libvirt.VIR_ERR_OPERATION_FAILED,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+    libvirt.VIR_ERR_NO_STORAGE_POOL,
+    libvirt.VIR_ERR_NO_STORAGE_VOL,
+)
 # And how long one is waited for: no disk of a lab takes as long.
 _COPY_SECONDS = 4 * 3600.0
 
@@ -170,32 +185,48 @@ class Staging:
             return b''
 
         def read() -> bytes:
-            data = self._read_here(name, offset, length)
-            if len(data) == length:
-                return data
+            # libvirt's streams take several times as long.
+            with contextlib.suppress(OSError), self._opened(name) as file:
+                if file is not None:
+                    data = os.pread(file, length, offset)
+                    if len(data) == length:
+                        return data
             return self._receive(name, offset, length)
 
         return self._host.storage.ask(self._path(name), read)
 
-    def _read_here(self, name: str, offset: int, length: int) -> bytes:
+    def keep(self, name: str) -> bool:
         """
-        The same where this process can read the file; else fewer, or none.
+        Let the file *name* outlive a loss of power; False where nobody can.
 
-        libvirt's streams take several times as long.  What is in a folder
-        with such a token in its name is what libvirt has put there, as no
-        other host made one of that name.
+        QEMU leaves to the kernel when its copy is written.
         """
+
+        path = self._path(name)
+
+        def sync() -> bool:
+            with self._opened(name) as file:
+                if file is not None:
+                    near.sync(file, path)
+                return file is not None
+
         try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(self._path(name), flags)
-        except OSError:
-            return b''
-        try:
-            return os.pread(file, length, offset)
-        except OSError:
-            return b''
-        finally:
-            os.close(file)
+            return self._host.change(path, sync, _COPY_SECONDS)
+        except PermissionError:
+            return False
+        except OSError as exc:
+            raise exceptions.OperationFailed(
+                self._operation, f'{path}: {exc.strerror}'
+            ) from exc
+
+    def _opened(
+        self, name: str
+    ) -> contextlib.AbstractContextManager[int | None]:
+        return near.opened(
+            self._host,
+            self._path(name),
+            lambda: volumes.describe(self._find(name)),
+        )
 
     def _receive(self, name: str, offset: int, length: int) -> bytes:
         volume = self._find(name)
@@ -247,8 +278,8 @@ class Staging:
         """
         Remove the folder and all that is in it.
 
-        Waits for a copy that still goes on there, at most for *patience*
-        seconds.
+        Waits for a copy that still goes on there, and for whoever removes or
+        reads the same, at most for *patience* seconds.
         """
         self._forget_beside()
         until = time.monotonic() + patience
@@ -256,26 +287,26 @@ class Staging:
             try:
                 return self._remove()
             except libvirt.libvirtError as exc:
-                if volumes.is_gone(exc):
+                code = exc.get_error_code()
+                if code not in _BUSY and volumes.is_gone(exc):
                     return None
-                busy = (
-                    libvirt.VIR_ERR_OPERATION_INVALID,
-                    (libvirt.VIR_ERR_INTERNAL_ERROR),
-                )
-                if exc.get_error_code() not in busy or (
-                    time.monotonic() > until
-                ):
+                if code not in _BUSY or time.monotonic() > until:
                     raise
             time.sleep(_POLL_SECONDS)
 
     def _remove(self) -> None:
         """
-        The same, unless a copy goes on.
+        The same, unless somebody else is at it.
 
         Only a pool that is defined outlives its end, and can be deleted.
         """
         with errors.ignored(self._connection):
-            self._lookup().refresh()
+            pool = self._lookup()
+            if pool.isActive():
+                pool.refresh()
+            else:
+                # Who has defined it died before its end.
+                pool.undefine()
         for volume in self._pool().listAllVolumes():
             volume.delete()
         self._lookup().destroy()

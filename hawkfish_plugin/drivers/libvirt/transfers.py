@@ -27,8 +27,10 @@ from hawkfish_plugin.drivers.libvirt import (
 from hawkfish_plugin.drivers.libvirt.part import Part
 from hawkfish_plugin.drivers.libvirt.staging import Staging
 
-# Whoever deletes an export waits for no copy: there is none any more.
-_NO_PATIENCE = 0.0
+# Whoever deletes an export waits for no copy: there is none any more.  But a
+# client may still read it, and what is being deleted is deleted again by who
+# looks for what a process that died has left.
+_MOMENT_SECONDS = 10.0
 
 
 class Transfers(Part):
@@ -67,7 +69,7 @@ class Transfers(Part):
 
     def remove_staged(self, folder: str) -> None:
         with self._hypervisor.host(contract.EXPORT) as host:
-            Staging(host, folder).remove(_NO_PATIENCE)
+            Staging(host, folder).remove(_MOMENT_SECONDS)
 
     # In -------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ MIB = 2**20
 _VOLUME = """<volume><capacity>1073741824</capacity>
 <allocation>{bytes}</allocation><physical>{bytes}</physical>
 <target><path>{path}</path><permissions><owner>0</owner></permissions>
-<timestamps><mtime>{time}</mtime><ctime>{time}</ctime></timestamps></target>
+<timestamps><mtime>{time}</mtime><ctime>{changed}</ctime></timestamps></target>
 {below}</volume>"""
 _DISK = """<disk type='file' device='disk'><driver type='qcow2'/>
 <source file='{}'/><target dev='vda'/></disk>"""
@@ -81,6 +81,7 @@ class File:
     time: str
     data: bytes = b''
     kind: str = 'qcow2'
+    changed: str = ''
 
 
 class Volume:
@@ -127,6 +128,7 @@ class Volume:
             path=self.path(),
             bytes=self.file.bytes,
             time=self.file.time,
+            changed=self.file.changed or self.file.time,
             below=store if below else '',
         )
 
