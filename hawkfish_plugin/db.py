@@ -461,6 +461,11 @@ MIGRATIONS = (
         PRIMARY KEY (viewer, system)
     );
     """,
+    # Since when an image is not found, instead of when it was.
+    """
+    ALTER TABLE far_images RENAME COLUMN seen TO missed;
+    UPDATE far_images SET missed = 0;
+    """,
 )
 
 

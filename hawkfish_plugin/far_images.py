@@ -19,13 +19,13 @@ class FarImages:
         self._db = database
 
     def all(self) -> Sequence[FarImage]:
-        rows = self._db.query('SELECT path, base, seen FROM far_images')
-        return [FarImage(r['path'], r['base'], r['seen']) for r in rows]
+        rows = self._db.query('SELECT path, base, missed FROM far_images')
+        return [FarImage(r['path'], r['base'], r['missed']) for r in rows]
 
     def change(
-        self, seen: Collection[FarImage], gone: Collection[FarImage]
+        self, noted: Collection[FarImage], gone: Collection[FarImage]
     ) -> None:
-        """Remember those *seen*, and forget those *gone*."""
+        """Remember those *noted*, and forget those *gone*."""
         with self._db.transaction() as connection:
             connection.executemany(
                 'DELETE FROM far_images WHERE path = ?',
@@ -33,5 +33,5 @@ class FarImages:
             )
             connection.executemany(
                 'INSERT OR REPLACE INTO far_images VALUES (?, ?, ?)',
-                [(image.path, image.base, image.seen) for image in seen],
+                [(image.path, image.base, image.missed) for image in noted],
             )

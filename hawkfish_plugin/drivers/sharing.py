@@ -95,12 +95,13 @@ class FarImage(NamedTuple):
     """
     An image at *path* that stands on the file *base* of another directory.
 
-    It was last *seen* then, in seconds since the epoch.
+    Since *missed*, in seconds since the epoch, no look has found it there; 0,
+    where the last one did.
     """
 
     path: str
     base: str
-    seen: int
+    missed: int = 0
 
 
 class FarImageNotes(Protocol):
@@ -110,9 +111,9 @@ class FarImageNotes(Protocol):
         """All that are noted."""
 
     def change(
-        self, seen: Collection[FarImage], gone: Collection[FarImage]
+        self, noted: Collection[FarImage], gone: Collection[FarImage]
     ) -> None:
-        """Note those *seen*, in the place of former ones; forget *gone*."""
+        """Note those *noted*, in the place of former ones; forget *gone*."""
 
 
 @runtime_checkable

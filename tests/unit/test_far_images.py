@@ -12,7 +12,7 @@ OTHER = ONE._replace(path='/srv/clones/b.qcow2')
 def test_they_outlive_the_process(tmp_path):
     """What was noted last is there, and what was forgotten is not."""
     images = FarImages(db.Database(tmp_path / 'state'))
-    later = ONE._replace(base='/images/other.qcow2', seen=8)
+    later = ONE._replace(base='/images/other.qcow2', missed=8)
     images.change([ONE, OTHER], [])
     images.change([later], [OTHER])
 

@@ -9,16 +9,15 @@ was seen there is remembered.
 """
 
 import logging
+import posixpath
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers.sharing import FarImage, FarImageNotes
 
 LOG = logging.getLogger(__name__)
 
-# That an image was seen is not written down at each look.
-_NOTED_SECONDS = 86_400
 # So long a file system may not be mounted.
 _REMEMBERED_SECONDS = 90 * 86_400
 
@@ -33,11 +32,11 @@ class _OfThisProcess:
         return list(self._known.values())
 
     def change(
-        self, seen: Iterable[FarImage], gone: Iterable[FarImage]
+        self, noted: Iterable[FarImage], gone: Iterable[FarImage]
     ) -> None:
         for image in gone:
             self._known.pop(image.path, None)
-        self._known |= {image.path: image for image in seen}
+        self._known |= {image.path: image for image in noted}
 
 
 class FarImages:
@@ -46,6 +45,8 @@ class FarImages:
     def __init__(self) -> None:
         here: FarImageNotes = _OfThisProcess()
         self._notes: Callable[[], FarImageNotes] = lambda: here
+        self.raw: Set[str] = frozenset()
+        """The files that guests wrote to as raw, whose headers they made"""
 
     def keep_in(self, notes: Callable[[], FarImageNotes]) -> None:
         """From now on, remember them in what *notes* returns."""
@@ -57,35 +58,46 @@ class FarImages:
         return notes.all()
 
     def note(
-        self, found: Mapping[str, str], known: Sequence[FarImage]
+        self,
+        found: Mapping[str, str],
+        folders: Set[str],
+        known: Sequence[FarImage],
     ) -> None:
         """
-        Remember what was *found*: by its path, what each image stands on.
+        Remember what a look into *folders* has *found*.
 
-        *known* is what was remembered before.  What was not found may be on a
-        file system that is not mounted, whatever else is in its place; so
-        that it is gone is told by its age alone.
+        That is by its path what each image stands on.  *known* is what was
+        remembered before.  What was not found may be on a file system that is
+        not mounted, whatever else is in its place; so that it is gone is told
+        by time alone, and where nobody has looked, by nothing.
         """
-        now = int(time.time())
-        noted = {image.path: image for image in known}
-        seen = [
-            FarImage(path, base, now)
-            for path, base in found.items()
-            if path not in noted
-            or noted[path].base != base
-            or now - noted[path].seen > _NOTED_SECONDS
-        ]
-        gone = [
+        now, former = int(time.time()), {image.path: image for image in known}
+        seen = [FarImage(path, base) for path, base in found.items()]
+        missed = [
             image
             for image in known
             if image.path not in found
-            and now - image.seen > _REMEMBERED_SECONDS
+            and posixpath.dirname(image.path) in folders
         ]
-        if not seen and not gone:
+        gone = [
+            image
+            for image in missed
+            if image.missed and now - image.missed > _REMEMBERED_SECONDS
+        ]
+        noted = [image for image in seen if former.get(image.path) != image]
+        noted += [
+            image._replace(missed=now) for image in missed if not image.missed
+        ]
+        if not noted and not gone:
             return
         notes = self._notes()
         try:
-            notes.change(seen, gone)
+            notes.change(noted, gone)
         except exceptions.StateUnavailable as exc:
             # The next look tries again; this one may be a mere list.
             LOG.error('Images are not remembered: %s', messages.text(exc))
+
+    def note_raw(self, found: Set[str], folders: Set[str]) -> None:
+        """Let those that a look into *folders* has *found* be ``raw``."""
+        unseen = {p for p in self.raw if posixpath.dirname(p) not in folders}
+        self.raw = found | unseen

@@ -9,13 +9,14 @@ file, who writes to one, and where that is not known.  Looks at nothing.
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.drivers.libvirt import backing, identities
+from hawkfish_plugin.drivers.libvirt import backing, formats, identities
 from hawkfish_plugin.drivers.libvirt.definitions import Definition, Unsaid
-from hawkfish_plugin.drivers.libvirt.identities import Stamp
+from hawkfish_plugin.drivers.libvirt.identities import Stamp, folders_of
+from hawkfish_plugin.drivers.sharing import FarImage
 
 # Each look costs a call for every volume and every domain of the host.
 _REMEMBERED_SECONDS = 10.0
@@ -24,11 +25,6 @@ _CAPTURE_SECONDS = 1
 
 # A dependent, and every file that it is backed by.
 Found = tuple[contract.Dependent, set[str]]
-
-
-def folders_of(paths: Iterable[str]) -> frozenset[str]:
-    """The folders of those of *paths* that are no names of the network."""
-    return frozenset(map(posixpath.dirname, filter(posixpath.isabs, paths)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +36,9 @@ class HostFiles:
     was read, of the *active* pools and of *folders*; they were last *listed*,
     and all *read*, then; those *carried* over were not read since.  *unread*
     is why a pool, a folder or a file was not.  *device_paths* has one path
-    for all of each device.
+    for all of each device.  *far* are images that are remembered and were not
+    looked for.  *were_raw* are paths of files that guests wrote to as raw, as
+    far as that was said before.
     """
 
     folders: frozenset[str]
@@ -55,6 +53,8 @@ class HostFiles:
     active: frozenset[str] = frozenset()
     carried: frozenset[backing.Place] = frozenset()
     device_paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    far: Sequence[FarImage] = ()
+    were_raw: Set[str] = frozenset()
 
     @functools.cached_property
     def certain(self) -> 'HostFiles':
@@ -76,38 +76,59 @@ class HostFiles:
         What is only ever read as raw has none, whatever its header says: a
         guest has written that.
         """
-        of = self.identities.of
-        raw = self._raw()
+        of, raw = self.identities.of, self._raw
         return {
             file: volume.below
             for volume in self.volumes.values()
             if volume.below and (file := of(volume.path)) not in raw
         }
 
-    def _raw(self) -> set[str]:
+    @functools.cached_property
+    def raw_paths(self) -> frozenset[str]:
         """
-        What guests write to as raw, and nobody reads as anything else.
+        The paths of what guests write to as raw, or wrote to before.
 
-        Told by the definitions, and by the headers of those files that QEMU
-        alone has written, as these are never read as raw.
+        Once a disk is detached nothing says that its header is of a guest's
+        making.  It is believed where it keeps somebody from something, as an
+        image that was put there since may be what it says; but it leads
+        nowhere, and is not remembered.
         """
-        of, formats = self.identities.of, dict[str, set[str]]()
-        for definition in self.definitions.values():
-            for path, kind in definition.formats:
-                formats.setdefault(of(path), set()).add(kind)
-        volumes = {of(v.path): v for v in self.volumes.values() if v.below}
-        pending = [*formats]
-        while pending:
-            file = pending.pop()
-            volume, said = volumes.get(file), formats[file]
-            if volume is None or not volume.below or said & {'raw', ''}:
-                continue
-            below, kind = of(volume.below), volume.kind or ''
-            known = formats.setdefault(below, set())
-            if kind not in known:
-                known.add(kind)
-                pending.append(below)
-        return {file for file, said in formats.items() if said == {'raw'}}
+        of = self.identities.of
+        return frozenset(
+            volume.path
+            for volume in self.volumes.values()
+            if (file := of(volume.path)) in self._raw
+            or (volume.path in self.were_raw and file not in self._formats)
+        )
+
+    @functools.cached_property
+    def leads(self) -> Mapping[str, str]:
+        """As ``below`` of each path, where no guest has chosen what is."""
+        of, below = self.identities.of, self.below
+        return {
+            volume.path: volume.below
+            # Somebody's pool may have what an image stood on before.
+            for _, volume in sorted(
+                self.volumes.items(),
+                key=lambda item: posixpath.isabs(item[0][0]),
+            )
+            if volume.below
+            and of(volume.path) in below
+            and volume.path not in self.raw_paths
+        }
+
+    @functools.cached_property
+    def _raw(self) -> Set[str]:
+        """What guests write to as raw, and nobody reads as anything else."""
+        return {f for f, said in self._formats.items() if said == {'raw'}}
+
+    @functools.cached_property
+    def _formats(self) -> Mapping[str, Set[str]]:
+        return formats.said(
+            self.definitions.values(),
+            self.volumes.values(),
+            self.identities.of,
+        )
 
     @functools.cached_property
     def backing(self) -> Mapping[str, str]:
@@ -234,7 +255,8 @@ class HostFiles:
         In seconds since the epoch.  Who merges a file into the one below lets
         those above know, and so writes to them later.
         """
-        above = self.above(path)
+        # An image that was not looked at tells nothing.
+        above = [one for one in self.above(path) if one in self._stamps]
         if not above or not all(self.is_newer(path, one) for one in above):
             return None
         return float(self._stamps[path].written)
@@ -268,25 +290,53 @@ class HostFiles:
         return {v.path: v.stamp for v in self.volumes.values() if v.stamp}
 
     @functools.cached_property
-    def far(self) -> Mapping[str, str]:
+    def far_found(self) -> Mapping[str, str]:
         """
-        The images that stand on files of another directory.
+        The images that were seen to stand on files of another directory.
 
         By its path, the path of the backing file of each.
         """
-        of, below = self.identities.of, self.below
-        # Somebody's pool may have what an image stood on before.
-        fresh_last = sorted(
-            self.volumes.items(), key=lambda item: posixpath.isabs(item[0][0])
-        )
+        unseen = self._far_paths
         return {
-            volume.path: volume.below
-            for _, volume in fresh_last
-            if volume.below
-            and folders_of([volume.path]) != folders_of([volume.below])
-            # What a guest has written leads nowhere.
-            and of(volume.path) in below
+            path: below
+            for path, below in self.leads.items()
+            if folders_of([path]) != folders_of([below])
+            and path not in unseen
+            and posixpath.dirname(path) not in self.unread
         }
+
+    @functools.cached_property
+    def _far_paths(self) -> Set[str]:
+        return {image.path for image in self.far}
+
+    def far_on(self, paths: Set[str]) -> frozenset[str]:
+        """The folders of those in ``far`` that may stand on any of *paths*."""
+        if not paths or not self.far:
+            return frozenset()
+        of, wanted = self.identities.of, self.identities.of_all(paths)
+        below = {of(image.path): of(image.base) for image in self.far}
+        below |= self.backing
+
+        def may_be(file: str | None) -> bool:
+            seen = set[str]()
+            while file and file not in seen and posixpath.isabs(file):
+                if file in wanted or not self._is_told(file):
+                    return True
+                seen.add(file)
+                file = below.get(file)
+            return False
+
+        return folders_of(i.path for i in self.far if may_be(of(i.base)))
+
+    def _is_told(self, file: str) -> bool:
+        """Whether a look has told what *file* is, or that it is not there."""
+        folder = posixpath.dirname(file)
+        is_looked_for = folder in self.folders and folder not in self.unread
+        return self.identities.seen(file) is not None or is_looked_for
+
+    def is_far(self, path: str) -> bool:
+        """Whether *path* is of one in ``far``."""
+        return path in self._far_paths
 
     def named(self) -> set[str]:
         """What any definition names, in terms of ``identities``."""
@@ -335,8 +385,11 @@ class HostFiles:
             return False
         if not folders_of(paths) <= self.folders:
             return False
-        is_cached = freshness == contract.Freshness.CACHED
-        return is_cached or self._carried.isdisjoint(self.chains(paths))
+        if freshness == contract.Freshness.CACHED:
+            return True
+        return self._carried.isdisjoint(self.chains(paths)) and not (
+            self.far_on(paths)
+        )
 
     @functools.cached_property
     def _carried(self) -> frozenset[str]:

@@ -4,10 +4,13 @@ The files of a host: who names them, and what stands on them.
 
 All checks that compare files ask this.  It is computed from what libvirt says
 now: the definitions of all domains, live and for the next start, and the
-volumes of all active pools, of every folder that anything names, and of those
-in which an image was seen before that stands on another folder's
-(``far_images``).  Files are told apart by what they are, not by how their
-paths are spelled (``identities``).
+volumes of all active pools and of every folder that anything names.  Files are
+told apart by what they are, not by how their paths are spelled
+(``identities``).
+
+Nothing leads to an image in another folder that no domain has any more
+(``far_images``).  Who decides about files that one may stand on has it looked
+for; for all others it is as it was last seen, as its file system may hang.
 
 What was found is kept in one record, with the times when it was listed and
 when all of it was read.  The caller decides how old either may be, so this is
@@ -15,7 +18,6 @@ no cache whose entries expire by themselves.
 """
 
 import contextlib
-import posixpath
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -25,28 +27,21 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.libvirt import (
     backing,
     definitions,
-    devices,
     domains,
     filenames,
+    looking,
     parsed,
     snapshots,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
-from hawkfish_plugin.drivers.libvirt.host_files import (
-    Found,
-    HostFiles,
-    folders_of,
-)
+from hawkfish_plugin.drivers.libvirt.host_files import Found, HostFiles
 from hawkfish_plugin.drivers.libvirt.hosts import Host
-from hawkfish_plugin.drivers.sharing import FarImage
 
 # How much older it may be for a list while another thread looks anew.
 _WHILE_LOOKING_SECONDS = 20.0
 # How long the look of another thread is waited for; in one, whatever hangs is
 # given up after a minute.
 _TURN_SECONDS = 120.0
-# How often what stands below the files that were found is looked for.
-_MOST_ROUNDS = 8
 
 
 class Ledger:
@@ -163,7 +158,7 @@ class Ledger:
             files.check_known(uuid)
         found, loose = files.dependents(uuid, own, wanted)
         for path, chain in loose:
-            if not holds_data(domain.host, path):
+            if not files.is_far(path) and not holds_data(domain.host, path):
                 continue
             dependent = _owner(domain.host, files, path)
             if dependent.uuid != uuid:
@@ -189,7 +184,7 @@ class Ledger:
             known = self._known
             # Another thread may have looked meanwhile.
             if not known or not known.will_do(paths, freshness, asked, oldest):
-                known = _look(host, paths, known, full)
+                known = looking.look(host, paths, known, freshness)
                 self._known = known
             return known
 
@@ -204,153 +199,9 @@ def _turn(lock: threading.Lock) -> Iterator[None]:
         lock.release()
 
 
-# Looking ---------------------------------------------------------------------
-
-
 def of_now(host: Host, paths: Iterable[str]) -> HostFiles:
     """What there is on the host of *paths*, all of it looked at anew."""
-    return _look(host, frozenset(paths), None, True)
-
-
-def _look(
-    host: Host, paths: frozenset[str], before: HostFiles | None, full: bool
-) -> HostFiles:
-    """
-    What there is now.
-
-    *before* is what was found last.  Unless all is to be read in *full*, what
-    nothing names is not read again while no strange file appears: two stamps
-    tell of one file only if both are of now.
-    """
-    listed = time.monotonic()
-    former = before.volumes if before else {}
-    # Others go by the record as of now: no definition may be as this thread
-    # has read it before.
-    with host.moments.at_one_time():
-        said = definitions.read(host)
-    named = _named(said, former)
-    remembered = host.far_images.all()
-    asked = folders_of(paths | named | {i.path for i in remembered})
-    former = {**_as_volumes(remembered), **former}
-    known: Mapping[backing.Place, backing.Backed] = {}
-    if before and not full:
-        asked |= before.folders
-        known = _unnamed(before, paths, named)
-    found, folders = _read(host, said, asked, known, former)
-    if known and before and _has_strange(found.found, before.volumes):
-        known = {}
-        found, folders = _read(host, said, asked, known, former)
-    files = HostFiles(
-        folders=folders,
-        volumes=found.found,
-        definitions=said.files(_paths(found.found)),
-        listed=listed,
-        read=before.read if before and known else listed,
-        unread=found.unread,
-        active=found.active,
-        carried=frozenset(known.keys() & found.found.keys()),
-        device_paths=devices.names(host, paths | named | _below(found.found)),
-    )
-    host.far_images.note(files.far, remembered)
-    return files
-
-
-def _as_volumes(
-    images: Iterable[FarImage],
-) -> Mapping[backing.Place, backing.Backed]:
-    """What is known of them where they cannot be looked at."""
-    return {
-        posixpath.split(image.path): backing.Backed(image.path, image.base)
-        for image in images
-    }
-
-
-def _below(
-    volumes: Mapping[backing.Place, backing.Backed],
-) -> frozenset[str]:
-    """What is below any volume."""
-    return frozenset(v.below for v in volumes.values() if v.below)
-
-
-def _paths(
-    volumes: Mapping[backing.Place, backing.Backed],
-) -> dict[backing.Place, str]:
-    return {place: volume.path for place, volume in volumes.items()}
-
-
-def _named(
-    said: definitions.Definitions,
-    volumes: Mapping[backing.Place, backing.Backed],
-) -> frozenset[str]:
-    """All files that any definition names."""
-    found = said.files(_paths(volumes)).values()
-    return frozenset[str]().union(*(d.files for d in found))
-
-
-def _unnamed(
-    before: HostFiles, paths: Set[str], named: Set[str]
-) -> dict[backing.Place, backing.Backed]:
-    """What need not be read again, as it has nothing to do with *paths*."""
-    of = before.identities.of
-    again = before.chains(paths) | before.identities.of_all(named)
-    return {
-        place: volume
-        for place, volume in before.volumes.items()
-        if of(volume.path) not in again
-    }
-
-
-def _has_strange(
-    found: Mapping[backing.Place, backing.Backed],
-    former: Mapping[backing.Place, backing.Backed],
-) -> bool:
-    """Whether a file has appeared that may be another path of a former one."""
-    names = {name for _, name in former}
-    return any(
-        # A name of ours is given once.
-        not filenames.is_ours(place[1]) or place[1] in names
-        for place in found.keys() - former.keys()
-    )
-
-
-def _read(
-    host: Host,
-    said: definitions.Definitions,
-    folders: frozenset[str],
-    known: Mapping[backing.Place, backing.Backed],
-    former: Mapping[backing.Place, backing.Backed],
-) -> tuple[backing.Volumes, frozenset[str]]:
-    """
-    What is in all pools, in *folders*, and wherever that leads to.
-
-    Besides, all folders that were looked into.
-    """
-    all_of = backing.of_all(host.storage, folders, known, former)
-    for _ in range(_MOST_ROUNDS):
-        # What a file stands on may lie elsewhere.
-        more = _unseen(said, all_of.found, folders)
-        if not more:
-            break
-        folders |= more
-        found = backing.of_all(host.storage, more, all_of.found, former)
-        all_of.found.update(found.found)
-        all_of.unread.update(found.unread)
-    return all_of, folders
-
-
-def _unseen(
-    said: definitions.Definitions,
-    volumes: Mapping[backing.Place, backing.Backed],
-    asked: frozenset[str],
-) -> frozenset[str]:
-    """The folders of backing files that were not looked into yet."""
-    seen = {posixpath.dirname(volume.path) for volume in volumes.values()}
-    below = {volume.below for volume in volumes.values() if volume.below}
-    if not folders_of(below) - seen - asked:
-        return frozenset()
-    # No guest may choose where the host is to be looked at.
-    files = HostFiles(asked, volumes, said.files(_paths(volumes)), 0.0, 0.0)
-    return folders_of(files.below.values()) - seen - asked
+    return looking.look(host, frozenset(paths), None, contract.Freshness.FULL)
 
 
 def holds_data(host: Host, path: str) -> bool:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who else is backed by the files of recorded snapshots."""
 
+import dataclasses
+
 import pytest
 
 from hawkfish_plugin.drivers import contract
@@ -12,6 +14,7 @@ from hawkfish_plugin.drivers.libvirt import (
     identities,
     xml,
 )
+from hawkfish_plugin.drivers.sharing import FarImage
 from tests.unit.libvirt.recordings import CASES, Case, volumes
 
 IMAGES = '/var/lib/libvirt/images'
@@ -309,7 +312,7 @@ def test_images_of_other_directories():
         ('clones', '/srv/pool/d.qcow2', BASE),
     )
 
-    assert files.far == {CLONE: BASE, '/srv/pool/d.qcow2': BASE}
+    assert files.far_found == {CLONE: BASE, '/srv/pool/d.qcow2': BASE}
 
 
 def test_a_pool_that_is_not_refreshed_tells_less_than_a_directory():
@@ -318,34 +321,48 @@ def test_a_pool_that_is_not_refreshed_tells_less_than_a_directory():
         ('clones', CLONE, f'{IMAGES}/former.qcow2'),
     )
 
-    assert files.far == {CLONE: BASE}
+    assert files.far_found == {CLONE: BASE}
+
+
+def test_what_was_not_looked_at_was_not_found():
+    """It is remembered already, and nobody knows if it is there."""
+    files = dataclasses.replace(
+        host_with(('/srv/clones', CLONE, BASE)), far=[FarImage(CLONE, BASE)]
+    )
+
+    assert files.far_found == {}
 
 
 DAY = 86_400
 FORMER = f'{IMAGES}/former.qcow2'
+FOLDER = CLONE.rpartition('/')[0]
 
 
 @pytest.mark.parametrize(
-    'found, days, kept',
+    'looks, kept',
     [
-        # As it was, and after more than a day.
-        ({CLONE: BASE}, 0, (BASE, 1000)),
-        ({CLONE: BASE}, 2, (BASE, 1002)),
-        # On another file.
-        ({CLONE: FORMER}, 0, (FORMER, 1000)),
-        # Not to be found.
-        ({}, 89, (BASE, 1000)),
-        ({}, 91, None),
+        # As it was; on another file.
+        ([(0, {CLONE: BASE}, FOLDER)], (BASE, 0)),
+        ([(0, {CLONE: FORMER}, FOLDER)], (FORMER, 0)),
+        # Not to be found, and again, and for too long.
+        ([(5, {}, FOLDER)], (BASE, 1005)),
+        ([(5, {}, FOLDER), (90, {}, FOLDER)], (BASE, 1005)),
+        ([(5, {}, FOLDER), (96, {}, FOLDER)], None),
+        # After years without a look, too.
+        ([(1000, {}, FOLDER)], (BASE, 2000)),
+        # Found again.
+        ([(5, {}, FOLDER), (95, {CLONE: BASE}, FOLDER)], (BASE, 0)),
+        # Looked for elsewhere.
+        ([(5, {}, FOLDER), (200, {}, IMAGES)], (BASE, 1005)),
     ],
 )
-def test_what_is_remembered(monkeypatch, found, days, kept):
+def test_what_is_remembered(monkeypatch, looks, kept):
     """An image with what it stands on, until it is not found for long."""
     known = far_images.FarImages()
-    monkeypatch.setattr('time.time', lambda: 1000 * DAY)
-    known.note({CLONE: BASE}, [])
-    monkeypatch.setattr('time.time', lambda: (1000 + days) * DAY)
-
-    known.note(found, known.all())
+    known.note({CLONE: BASE}, {FOLDER}, [])
+    for day, found, folder in looks:
+        monkeypatch.setattr('time.time', lambda day=day: (1000 + day) * DAY)
+        known.note(found, {folder}, known.all())
 
     expected = [(kept[0], kept[1] * DAY)] if kept else []
-    assert [(image.base, image.seen) for image in known.all()] == expected
+    assert [(image.base, image.missed) for image in known.all()] == expected

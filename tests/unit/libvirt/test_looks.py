@@ -357,6 +357,159 @@ def test_no_guest_hides_a_clone(host, node):
     assert dependents(host, node, FULL) == [clone]
 
 
+def test_what_a_guest_had_written_to_a_disk_that_was_detached(host, node):
+    """
+    It keeps others from something, as it may be an image by now.
+
+    But neither does it lead anywhere, nor is it remembered.
+    """
+    book = ledger.Ledger()
+    host.pool('images', '/images')
+    host.domain('guest', raw(host.file(RAW, '/hung/file')))
+    host.folders['/hung'] = {}
+    host.hung.add('/hung')
+    book.files(host.host, [BASE], LISTED)
+    host.domain('guest')
+
+    for freshness in LISTED, FULL:
+        files = book.files(host.host, [BASE], freshness)
+        assert not files.unread
+        assert files.above('/hung/file') == [RAW]
+    assert not ledger.of_now(host.host, [BASE]).unread
+    assert not host.host.far_images.all()
+
+
+def test_what_is_an_image_after_all(host, node):
+    """As somebody has it as one now."""
+    book = ledger.Ledger()
+    far = '/far/base.qcow2'
+    host.domain('guest', raw(host.file(RAW, host.file(far))))
+    book.files(host.host, [BASE], LISTED)
+    host.domain('guest', RAW)
+
+    book.files(host.host, [BASE], LISTED)
+
+    (image,) = host.host.far_images.all()
+    assert (image.path, image.base) == (RAW, far)
+
+
+# Images that nothing leads to ------------------------------------------------
+
+FAR, ELSEWHERE = '/far/clone.qcow2', '/elsewhere/other.qcow2'
+
+
+@pytest.fixture
+def clone(host, node):
+    """One that had a domain while somebody looked, in a folder of its own."""
+    host.domain('clone', host.file(FAR, BASE))
+    ledger.Ledger().files(host.host, [BASE], LISTED)
+    host.domain('clone', host.file(ELSEWHERE))
+    return FAR
+
+
+def test_who_decides_looks_for_it(host, node, clone):
+    """A process that has just begun, too."""
+    for freshness in LISTED, FULL, CACHED:
+        assert dependents(host, node, freshness) == [clone]
+    del host.folders['/far']['clone.qcow2']
+
+    for freshness in LISTED, FULL, CACHED:
+        assert dependents(host, node, freshness) == []
+    host.file(clone, BASE)
+    assert dependents(host, node, LISTED) == [clone]
+
+
+def test_a_list_does_not_look_for_it(host, node, clone):
+    """Its file system may hang; it is there as far as anybody knows."""
+    book = ledger.Ledger()
+    assert dependents(host, node, LISTED, book) == [clone]
+    host.hung.add('/far')
+
+    for seen_by in book, ledger.Ledger():
+        host.host.moments.changing()
+        seen_by.outdate()
+        assert dependents(host, node, CACHED, seen_by) == [clone]
+    assert not is_late(host, '/far')
+
+
+def test_who_decides_about_something_else_does_not_either(host, node, clone):
+    """Whose file system hangs is in nobody's way."""
+    host.hung.add('/far')
+    base, overlay = '/images/b.qcow2', '/images/o.qcow2'
+    host.file(overlay, host.file(base))
+    other = host.domain('other', overlay)
+    other.handle.capture('t', base, overlay)
+
+    for freshness in LISTED, FULL:
+        assert ledger.Ledger().on(other, {base}, freshness) == []
+    assert not is_late(host, '/far')
+
+
+@pytest.mark.parametrize('freshness', [LISTED, FULL])
+def test_where_it_cannot_be_looked_for(host, node, clone, freshness):
+    """Nothing is decided about what it stands on; each time, and at once."""
+    host.hung.add('/far')
+    book = ledger.Ledger()
+
+    for _ in range(3):
+        with pytest.raises(exceptions.NotAnswering):
+            dependents(host, node, freshness, book)
+    assert is_late(host, '/far')
+
+
+@pytest.mark.parametrize('freshness', [LISTED, FULL])
+def test_a_folder_that_cannot_be_read(host, node, clone, freshness):
+    """What was seen in it counts as being there."""
+    host.unreadable.add('/far')
+
+    assert dependents(host, node, freshness) == [clone]
+
+
+def test_a_list_of_before_will_not_do_for_who_decides(host, node, clone):
+    """Though it was made in the same decision."""
+    book = ledger.Ledger()
+    del host.folders['/far']['clone.qcow2']
+    with host.host.moments.at_one_time():
+        assert dependents(host, node, CACHED, book) == [clone]
+        assert dependents(host, node, LISTED, book) == []
+
+
+def test_an_image_on_one_that_nothing_leads_to(host, node, clone):
+    """It stands on the same."""
+    top = host.file('/farther/top.qcow2', clone)
+    host.domain('clone', top)
+    ledger.Ledger().files(host.host, [BASE], LISTED)
+    host.domain('clone', ELSEWHERE)
+    host.hung.add('/far')
+
+    with pytest.raises(exceptions.NotAnswering):
+        dependents(host, node, LISTED)
+
+
+def test_one_that_stands_on_another_file_now(host, node, clone):
+    """Whoever looks for it reads it, whatever was known of it before."""
+    book = ledger.Ledger()
+    assert dependents(host, node, CACHED, book) == [clone]
+    host.file(clone, host.file('/images/other.qcow2'))
+
+    assert dependents(host, node, LISTED, book) == []
+
+
+def test_one_that_names_its_base_by_a_link(host, node):
+    """A folder that nobody else names is looked at for it."""
+    host.link('/link', '/images')
+    host.domain('clone', host.file(FAR, '/link/base.qcow2'))
+    ledger.Ledger().files(host.host, [BASE], LISTED)
+    host.domain('clone', host.file(ELSEWHERE))
+
+    assert dependents(host, node, LISTED) == [FAR]
+
+
+def is_late(host, folder):
+    """Whether anybody waits for a look into *folder*."""
+    return folder in host.host.storage._looks.deadlines._late
+
+
 # Unsafe systems --------------------------------------------------------------
 
 
