@@ -486,13 +486,18 @@ def test_an_image_on_one_that_nothing_leads_to(host, node, clone):
         dependents(host, node, LISTED)
 
 
-def test_one_that_stands_on_another_file_now(host, node, clone):
-    """Whoever looks for it reads it, whatever was known of it before."""
+def test_one_that_stands_on_another_file_now(host, node):
+    """What is remembered is not taken for what was read."""
+    base, second = host.file('/images/other.qcow2'), '/far/second.qcow2'
+    host.domain('clone', host.file(FAR, BASE), host.file(second, BASE))
+    ledger.Ledger().files(host.host, [BASE], LISTED)
+    host.domain('clone', host.file(ELSEWHERE))
     book = ledger.Ledger()
-    assert dependents(host, node, CACHED, book) == [clone]
-    host.file(clone, host.file('/images/other.qcow2'))
+    assert dependents(host, node, CACHED, book) == [FAR, second]
+    host.file(FAR, base)
+    host.domain('clone', second)
 
-    assert dependents(host, node, LISTED, book) == []
+    assert dependents(host, node, LISTED, book) == ['clone']
 
 
 def test_one_that_names_its_base_by_a_link(host, node):

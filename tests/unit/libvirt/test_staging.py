@@ -119,6 +119,7 @@ def mirrored(here):
 def linked(here):
     here.path.rename(here.path.with_name('target'))
     here.path.symlink_to('target')
+    here.told()
 
 
 def piped(here):
