@@ -66,11 +66,10 @@ def _pieces(described: Bundle) -> Iterator[Piece]:
         yield _data(_header(member.name, member.size, described.created))
         yield Piece(0, member.size, member=member)
         yield _data(_padding(member.size))
-    if manifest.late(described.members):
-        size = checksums.size(described)
-        yield _data(_header(checksums.NAME, size, described.created))
-        yield Piece(0, size)
-        yield _data(_padding(size))
+    size = checksums.size(described)
+    yield _data(_header(checksums.NAME, size, described.created))
+    yield Piece(0, size)
+    yield _data(_padding(size))
     yield _data(END)
 
 

@@ -3,9 +3,8 @@
 The manifest of a bundle: what is in it, what is not, and where it came from.
 
 Owns the format and its versions.  A bundle has systems, each of a snapshot
-with its members: version 1 has exactly one, and what needs no more is written
-as such; version 2 has those of a group, see ``Lab``.  In version 3, of either,
-the checksums of some members follow all of them, see ``late``.  A reader
+with its members: version 1 has exactly one; version 2 has those of a group, see
+``Lab``.  In version 3, of either, ``checksums`` follow all members.  A reader
 ignores what it does not know within a version, and refuses a newer version as
 a whole.
 """
@@ -21,7 +20,7 @@ from hawkfish_plugin.records import Record
 
 NAME = 'manifest.json'
 FORMAT, VERSION = 'HawkFishBundle', 3
-_ONE_SYSTEM, _GROUP, LATE = 1, 2, 3
+_GROUP, SUMMED = 2, 3
 
 DOMAIN, SNAPSHOT, DISK = 'Domain', 'Snapshot', 'Disk'
 FIRMWARE, MEMORY = 'Firmware', 'Memory'
@@ -109,7 +108,7 @@ class Manifest:
 
     def dump(self) -> dict[str, Any]:
         """The manifest as JSON has it."""
-        return _dump(LATE if late(self.members) else _ONE_SYSTEM, self)
+        return _dump(self)
 
     def render(self) -> bytes:
         """The bytes of ``manifest.json``; the same each time."""
@@ -195,8 +194,7 @@ class Lab:
         }
 
     def dump(self) -> dict[str, Any]:
-        version = LATE if late(self.members) else _GROUP
-        return {**_dump(version, *self.systems), 'Group': self.group}
+        return {**_dump(*self.systems), 'Group': self.group}
 
     def render(self) -> bytes:
         return _render(self.dump())
@@ -235,10 +233,10 @@ def _render(dumped: Mapping[str, Any]) -> bytes:
     return (json.dumps(dumped, indent=1) + '\n').encode()
 
 
-def _dump(version: int, *systems: Manifest) -> dict[str, Any]:
+def _dump(*systems: Manifest) -> dict[str, Any]:
     return {
         'Format': FORMAT,
-        'Version': version,
+        'Version': VERSION,
         'Created': systems[0].created,
         'Systems': [_dump_system(one) for one in systems],
     }

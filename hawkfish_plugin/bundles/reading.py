@@ -54,8 +54,9 @@ class Reader:
     def __init__(self, read: Read, length: int) -> None:
         self._read = read
         self._left = length
-        # What the checksums that are late have to be.
+        # What the checksums at its end have to be; older ones have none.
         self._sums = dict[str, str]()
+        self._is_summed = False
 
     def manifest(self) -> Bundle:
         """
@@ -69,7 +70,8 @@ class Reader:
         text = self._take(size)
         self._fill(size)
         self._sums = checksums.of_manifest(text)
-        checked = _checked(_json(text, 'its manifest is'))
+        version, checked = _checked(_json(text, 'its manifest is'))
+        self._is_summed = version >= manifest.SUMMED
         if sum(one.size for one in checked.members) > self._left:
             raise _invalid('it is shorter than its manifest says')
         return checked
@@ -88,7 +90,7 @@ class Reader:
                 raise _invalid(f'{member.name} is not as big as it says')
             yield member, self._content(member)
             self._fill(member.size)
-        if manifest.late(described.members):
+        if self._is_summed:
             self._check()
         self._end()
 
@@ -107,7 +109,7 @@ class Reader:
             raise _wrong(member.name)
 
     def _check(self) -> None:
-        """Take the checksums that are late, and compare them."""
+        """Take the checksums at the end, and compare them."""
         size = self._header(checksums.NAME)
         if size > _MANIFEST_BYTES:
             raise _invalid('its checksums are too big')
@@ -201,8 +203,8 @@ def _json(text: bytes, what: str) -> object:
         raise _invalid(f'{what} not JSON') from None
 
 
-def _checked(found: object) -> Bundle:
-    """What *found* says, if all of it makes sense."""
+def _checked(found: object) -> tuple[int, Bundle]:
+    """The version of *found*, and what it says, if all of it makes sense."""
     if not isinstance(found, dict) or found.get('Format') != manifest.FORMAT:
         raise _invalid('it has no manifest of a bundle')
     version = found.get('Version')
@@ -216,10 +218,10 @@ def _checked(found: object) -> Bundle:
     except (KeyError, TypeError, IndexError, AttributeError):
         raise _invalid('its manifest is incomplete') from None
     for system in checked.systems:
-        check_members(system.members, version >= manifest.LATE)
+        check_members(system.members, version >= manifest.SUMMED)
     if isinstance(checked, Lab):
         _check_lab(checked)
-    return checked
+    return version, checked
 
 
 def _check_systems(found: Mapping[str, Any]) -> None:
