@@ -23,6 +23,7 @@ from typing import TypeVar
 from hawkfish_plugin import bounds, exceptions
 
 BUSY_TIMEOUT_MS = 10_000
+_PATIENCE_SECONDS = BUSY_TIMEOUT_MS / 1000
 
 T = TypeVar('T')
 
@@ -552,26 +553,25 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(
-        self, durable: bool = True, patience: float = BUSY_TIMEOUT_MS / 1000
+        self, durable: bool = True, patience: float = _PATIENCE_SECONDS
     ) -> Iterator[sqlite3.Connection]:
         """
         A write transaction: all of the block is kept, or nothing.
 
         Not *durable*, it outlives this process, but is on the disk only with
-        the next one that is: until then a host that fails forgets it.  Other
-        writers are waited for as many seconds as there is *patience*.
+        the next one that is: until then a host that fails forgets it.
+        *patience* is how many seconds it may take until it begins.
         """
-        with self._errors(), self._connection() as connection:
+        until = time.monotonic() + patience
+        with self._errors(), self._connection(patience) as connection:
             if connection.in_transaction:
                 # Within another one of this thread, it is part of that.
                 yield connection
                 return
             level = 'FULL' if durable else 'NORMAL'
             connection.execute(f'PRAGMA synchronous = {level}')
-            wait = f'PRAGMA busy_timeout = {int(patience * 1000)}'
-            connection.execute(wait)
-            with self._pools[os.getpid()].writing(patience):
-                connection.execute('BEGIN IMMEDIATE')
+            with self._pools[os.getpid()].writing(_left(until)):
+                _begin(connection, _left(until))
                 try:
                     yield connection
                 except BaseException:
@@ -617,14 +617,20 @@ class Database:
             raise exceptions.StateUnavailable(self.path.parent, exc) from exc
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One that nobody else has; in a transaction, that of this thread."""
+    def _connection(
+        self, seconds: float = _PATIENCE_SECONDS
+    ) -> Iterator[sqlite3.Connection]:
+        """
+        One that nobody else has; in a transaction, that of this thread.
+
+        Waits for one for *seconds*.
+        """
         held: sqlite3.Connection | None = getattr(self._local, 'held', None)
         if held is not None:
             yield held
             return
         pool = self._pools[os.getpid()]
-        if not pool.room.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+        if not pool.room.acquire(timeout=seconds):
             raise sqlite3.OperationalError('all connections are in use')
         try:
             self._local.held = connection = self._take(pool)
@@ -662,6 +668,21 @@ class Database:
                     connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {len(MIGRATIONS)}')
             self._ahead = _read_clock(connection)
+
+
+def _left(until: float) -> float:
+    """The seconds until then, of the monotonic clock."""
+    return max(0.0, until - time.monotonic())
+
+
+def _begin(connection: sqlite3.Connection, seconds: float) -> None:
+    """Begin to write; wait for writers of other processes for *seconds*."""
+    connection.execute(f'PRAGMA busy_timeout = {int(seconds * 1000)}')
+    try:
+        connection.execute('BEGIN IMMEDIATE')
+    finally:
+        # Whoever has the connection next waits as always.
+        connection.execute(f'PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}')
 
 
 def _text(data: bytes) -> str:

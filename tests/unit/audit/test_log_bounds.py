@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bounds of the audit log, and what can go wrong."""
 
+import concurrent.futures
+import contextlib
+import os
 import sqlite3
 
 import pytest
@@ -10,6 +13,7 @@ from werkzeug.middleware import proxy_fix
 from hawkfish_plugin import audit, bounds, conf, db, exceptions
 from hawkfish_plugin.audit import Actor, AuditLog, Entry, View, Work
 from tests.unit.audit.logs import FIRST, RESET, SERVICE
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -151,6 +155,46 @@ def test_no_state_folder(tmp_path):
         held.execute('DROP TABLE audit')
     with pytest.raises(exceptions.StateUnavailable):
         log.note(Entry(Actor(), 'POST', '/x', 204))
+
+
+def test_a_busy_database_holds_up_no_answer(table, tmp_path, monkeypatch):
+    """Whatever is waited for, it is as long as a note may take in all."""
+    # Whoever waits by these fails the test.
+    monkeypatch.setattr(db, 'BUSY_TIMEOUT_MS', 3_600_000)
+    monkeypatch.setattr(bounds, 'AUDIT_SECONDS', 0.1)
+    database = table._db
+    writer = sqlite3.connect(tmp_path / 'fake-00000000/hawkfish.sqlite')
+    writer.execute('BEGIN IMMEDIATE')
+    assert refused(table)
+    writer.rollback()
+    writer.close()
+
+    with contextlib.ExitStack() as others:
+        others.enter_context(database._pools[os.getpid()].writing(1))
+        assert refused(table)
+    with contextlib.ExitStack() as others:
+        room = database._pools[os.getpid()].room
+        for _ in range(bounds.DATABASE_CONNECTIONS):
+            others.callback(room.release)
+            room.acquire()
+        assert refused(table)
+    table.note(Entry(Actor('u'), 'POST', '/x', 204))
+
+
+def test_who_writes_next_waits_as_always(table):
+    """A connection that was used for a note is used for other things."""
+    table.note(Entry(Actor('u'), 'POST', '/x', 204))
+
+    waits = table._db.query('PRAGMA busy_timeout')
+    assert [row['timeout'] for row in waits] == [db.BUSY_TIMEOUT_MS]
+
+
+def refused(log):
+    """Whether *log* gives up to note something, by itself."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        noting = pool.submit(log.note, Entry(Actor('u'), 'POST', '/x', 204))
+        wait_for(noting.done, 'a note to be given up')
+        return isinstance(noting.exception(), exceptions.StateUnavailable)
 
 
 def test_the_address_behind_a_proxy(log, emulator):
