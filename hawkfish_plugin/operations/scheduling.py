@@ -226,10 +226,13 @@ class Scheduling:
     ) -> None:
         args = [schedule.name, messages.text(error).rstrip('.')]
         told = self._event(schedule, messages.SCHEDULE_DELAYED, args)
+        waits = schedule.outcome == table.WAITING
+        if waits and [*schedule.messages] == [(told.message_id, args)]:
+            # It is tried again every few seconds.
+            return
         with self._schedules.together() as connection:
             self._schedules.wait(schedule, [(told.message_id, args)])
-            if schedule.outcome != table.WAITING:
-                # Once; it is tried again every few seconds.
+            if not waits:
                 self._tasks.events.record(connection, [told])
 
     # What is asked for ----------------------------------------------------

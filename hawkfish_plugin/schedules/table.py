@@ -278,7 +278,9 @@ class Schedules:
         Have those run again whose time a wrong clock has moved far away.
 
         One is looked at when as much time has passed as was left: until then
-        a clock that was set back makes nothing run a second time.
+        a clock that was set back makes nothing run a second time.  One whose
+        last occurrence was long ago by a clock that was ahead goes on as soon
+        as the clock is right; none has a second time what it had.
         """
         steady = self._db.steady()
         late = self._db.query(
@@ -289,13 +291,30 @@ class Schedules:
         )
         for found in _read(late):
             coming = found.recurrence.after(now, found.runs)
-            due = min(filter(None, (found.due, coming)))
-            with self._db.transaction() as connection:
-                connection.execute(
-                    'UPDATE schedules SET due = ?, due_steady = ? '
-                    'WHERE id = ? AND due = ?',
-                    (due, self._steady_at(due, now), found.id, found.due),
-                )
+            self._move(found, min(filter(None, (found.due, coming))), now)
+        over = self._db.query(
+            'SELECT * FROM schedules WHERE due IS NULL AND NOT suspended'
+        )
+        for found in _read(over):
+            begun = max(now, found.last_due or 0)
+            coming = found.recurrence.after(begun, found.runs)
+            if coming is not None:
+                self._move(found, coming, now)
+
+    def _move(self, schedule: Schedule, due: float, now: float) -> None:
+        """Let it be *due* then, unless something has changed meanwhile."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                'UPDATE schedules SET due = ?, due_steady = ? '
+                'WHERE id = ? AND due IS ? AND runs = ?',
+                (
+                    due,
+                    self._steady_at(due, now),
+                    schedule.id,
+                    schedule.due,
+                    schedule.runs,
+                ),
+            )
 
     def _steady_at(self, moment: float | None, now: float) -> float | None:
         """*moment*, by the time that no change of the clock changes."""

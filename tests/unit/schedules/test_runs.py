@@ -114,6 +114,36 @@ def test_a_run_waits_for_the_hypervisor(service):
     assert service.last()['Outcome'] == 'Started'
 
 
+def test_a_run_that_waits_writes_nothing(service):
+    """It is tried every few seconds, by the process that has the workers."""
+    service.create()
+    reasons = iter(['gone', 'gone', 'gone', 'refused'])
+
+    def unavailable(run):
+        raise exceptions.HypervisorUnavailable('fake:///', next(reasons))
+
+    service.scheduling._kinds = {'snapshot': unavailable}
+    database = service.emulator.database
+    with database.transaction() as connection:
+        connection.execute('CREATE TABLE written (id INTEGER)')
+        connection.execute(
+            'CREATE TRIGGER writes AFTER UPDATE ON schedules BEGIN '
+            'INSERT INTO written VALUES (new.id); END'
+        )
+    writes = []
+    try:
+        for seconds in range(4):
+            service.at(seconds)
+            writes.append(len(database.query('SELECT * FROM written')))
+    finally:
+        with database.transaction() as connection:
+            connection.execute('DROP TRIGGER writes')
+            connection.execute('DROP TABLE written')
+
+    assert writes == [1, 1, 1, 2]
+    assert 'refused' in service.show()['Messages'][0]['Message']
+
+
 def test_several_processes_run_it_once(service):
     """Who has lost the workers may still be at it."""
     service.create()
@@ -204,6 +234,34 @@ def test_a_clock_that_is_set_forward_starts_no_storm(service):
     assert len(service.names()) == 2
     service.at(2 * HOUR)
     assert len(service.names()) == 3
+
+
+def test_a_clock_that_was_ahead_ends_no_schedule(service):
+    """Its lifetime was over for a moment; then it goes on where it was."""
+    service.create(RecurrenceInterval='PT1H', Lifetime='P9000D')
+    service.at(0)
+    service.at(30_000 * DAY)
+    assert service.show()['JobState'] == 'Completed'
+    made = len(service.names())
+
+    service.at(HOUR - 60)
+    assert service.show()['JobState'] == 'Pending'
+    assert len(service.names()) == made
+    service.at(2 * HOUR)
+    assert len(service.names()) == made + 1
+
+
+def test_a_clock_that_is_set_back_begins_nothing_anew(service):
+    """What has had its last run has none again."""
+    service.create('once', RecurrenceInterval=None)
+    service.create('most', RecurrenceInterval='PT1H', MaxOccurrences=1)
+    service.at(0)
+    for seconds in (-DAY, 0, HOUR, DAY):
+        service.at(seconds)
+
+    assert len(service.names()) == 2
+    assert service.show('once')['JobState'] == 'Completed'
+    assert service.show('most')['JobState'] == 'Completed'
 
 
 # Suspended ----------------------------------------------------------------
