@@ -10,6 +10,7 @@ does not parse ``sys.argv``.
 Long, as every option stands here, with its help.
 """
 
+import ipaddress
 import os
 import pathlib
 import posixpath
@@ -45,6 +46,13 @@ class _Place(types.String):
         ):
             raise ValueError(f'{text} is not an http or https URL')
         return text
+
+
+class _Network(types.String):
+    """An IP address, or a network of them."""
+
+    def __call__(self, value: Any) -> Any:
+        return ipaddress.ip_network(str(super().__call__(value)).strip())
 
 
 class _Directory(types.String):
@@ -469,11 +477,16 @@ accounts_opts: list[cfg.Opt] = [
     ),
     cfg.ListOpt(
         'trusted_proxies',
-        default=['127.0.0.1', '::1'],
-        help='Comma-separated list of the addresses of proxies whose header '
-        'X-Forwarded-For is believed: its last address counts as that of '
-        'the client. A proxy that does not send it makes all of its clients '
-        'one for lockout_threshold.',
+        item_type=_Network(),
+        default=[],
+        help='Comma-separated list of the addresses and networks of proxies '
+        'whose header X-Forwarded-For is believed: the last address in it '
+        'that is not a proxy itself counts as that of the client, for '
+        'lockout_threshold and in the audit log. By default, none is '
+        'believed, not even one on this host; one that connects to a UNIX '
+        'socket is 127.0.0.1. All clients of a proxy that is not listed '
+        'have its address. Other clients must not be able to connect from '
+        'a listed address.',
     ),
 ]
 

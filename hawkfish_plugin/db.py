@@ -426,8 +426,8 @@ MIGRATIONS = (
     );
     ALTER TABLE subscriptions ADD COLUMN owner TEXT;
     """,
-    # Who has changed what; of which systems it tells; and up to where whoever
-    # goes by a list of systems has cleared what he sees of it.
+    # Who has changed what; of which systems it tells; and up to where those
+    # who go by a list of systems have cleared what they see of it.
     """
     CREATE TABLE audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT,

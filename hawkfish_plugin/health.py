@@ -56,7 +56,7 @@ class Health:
         """
         The health, and why it is not OK; *failing_here* are of this process.
 
-        Critical where nobody has said for a while that he runs the tasks.
+        Critical where no process has said for a while that it runs tasks.
         """
         rows = self._db.query('SELECT * FROM engine')
         if not rows:

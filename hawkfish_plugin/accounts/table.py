@@ -4,7 +4,8 @@ The accounts of users.
 
 Owns what may be done to them: they are the users of the emulator's own file,
 with what ours says of each.  Both files are changed under one lock, and so
-that whoever dies in between leaves nobody with more than he was to have.
+that a process that dies in between leaves nobody with a higher role than was
+asked for.
 """
 
 import contextlib
@@ -82,15 +83,16 @@ class Accounts:
 
         Raises AccountExists, RolesNotKept and AccountsNotChanged.
         """
+        standing = _changed(Standing(), changes)
+        self._check_kept(standing)
         entry = _entry(file, name, changes.password or '')
         with self._changing(file) as text:
             if name in users.of_lines(text):
                 raise exceptions.AccountExists(name)
             with _all_or_nothing() as done:
-                # One of the past would be his until the last step.
+                # Until the last step, a role of the past would be in force.
                 done.append(self._note(name, None))
                 done.append(_write(file, text, name, entry))
-                standing = _changed(Standing(), changes)
                 done.append(self._note(name, standing))
         return self._found(file, name)
 
@@ -113,6 +115,7 @@ class Accounts:
             standing = Standing(account.role, account.enabled)
             changed = _changed(standing, changes)
             self._keep_one(others, name, changed)
+            self._check_kept(changed)
             with _all_or_nothing() as done:
                 if changed != standing:
                     done.append(self._note(name, changed))
@@ -173,12 +176,15 @@ class Accounts:
         if left.pop(name) == last and last not in (changed, *left.values()):
             raise exceptions.LastAdministrator(name)
 
+    def _check_kept(self, standing: Standing) -> None:
+        """Raise RolesNotKept where no file could say that one is so."""
+        if self._roles is None and standing != Standing(roles.ADMINISTRATOR):
+            raise exceptions.RolesNotKept()
+
     def _note(self, name: str, standing: Standing | None) -> 'Undo':
         """Let the file of roles say that *name* is so; None: nobody."""
         file = self._roles
         if file is None:
-            if standing not in (None, Standing(roles.ADMINISTRATOR)):
-                raise exceptions.RolesNotKept()
             return lambda: None
         line = None if standing is None else roles.line(name, standing)
         return _write(file, files.read(file), name, line)

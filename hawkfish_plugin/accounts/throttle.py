@@ -4,8 +4,8 @@ What has failed to log in.
 
 Owns its table, which all processes share, and when a further attempt is
 refused: by the account *and* the address that it comes from, so that nobody
-can keep somebody else out, but whoever shares his address.  Sessions are not
-affected.
+can keep somebody else out, except from an address that both share.  Sessions
+are not affected.
 """
 
 import contextlib
@@ -14,7 +14,6 @@ import ipaddress
 import logging
 import math
 from collections.abc import Iterator
-from wsgiref.types import WSGIEnvironment
 
 from oslo_config import cfg
 
@@ -44,14 +43,13 @@ class Logins:
 
     @contextlib.contextmanager
     def counting(
-        self, environ: WSGIEnvironment, file: str, name: str
+        self, address: str, file: str, name: str
     ) -> Iterator[None]:
         """
-        In the block, *name* of *file* logs in by the request *environ*.
+        In the block, *name* of *file* logs in from *address*.
 
         Raises ``internals.TooManyFailures``, at once or when it is its turn.
         """
-        address = addresses.client(environ, self._conf.trusted_proxies)
         is_known = name in users.entries(file)
 
         @contextlib.contextmanager
@@ -158,18 +156,13 @@ def _key(address: str, name: str) -> tuple[str, str]:
 
 
 def _digest(name: str) -> str:
-    # Whoever has confused the two has sent his password.
+    # In its place there may be a password, by mistake.
     return hashlib.sha256(name.encode(errors='replace')).hexdigest()
 
 
 def _network(address: str) -> str:
     """What one client has: of IPv6, 64 bits are for it to choose."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    found = addresses.parsed(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found or address)

@@ -10,7 +10,7 @@ from hawkfish_plugin.api import noting
 from hawkfish_plugin.api.access import check_if_match, services
 from hawkfish_plugin.audit import Work
 from hawkfish_plugin.redfish import errors, schemas, uris
-from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.redfish.common import READING, Resource
 from hawkfish_plugin.redfish.tasks import task_accepted
 from hawkfish_plugin.tasks.task import NEW, Task
 
@@ -29,14 +29,14 @@ def answer(
         # redfishtool takes whatever has a type for JSON.
         del response.headers['Content-Type']
     if (
-        flask.request.method in ('GET', 'HEAD')
+        flask.request.method in READING
         and body
         and '@odata.type' in body
     ):
         response.headers['Link'] = schemas.described_by(body['@odata.type'])
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))
-        if flask.request.method in ('GET', 'HEAD'):
+        if flask.request.method in READING:
             check_if_match(lambda: body)
         # Of the conditions, Werkzeug answers the others as is expected.
         environ = dict(flask.request.environ)

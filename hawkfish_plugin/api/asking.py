@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Who asks, and what he may do.
+Who asks, and what that user may do.
 
 Owns what is known of the user of a request.  Where the emulator asks nobody
 for a password, everybody may do everything.

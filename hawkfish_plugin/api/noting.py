@@ -3,7 +3,7 @@
 What the audit log will tell of a request, while it is being served.
 
 Owns where that is kept, and who acts: whom a session or a password has
-authenticated, at the address that the server knows the client by.
+authenticated, at the address of the client.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import flask
 
 from hawkfish_plugin.audit import Actor, Work
 from hawkfish_plugin.drivers import contract
+from hawkfish_plugin.emulator import internals
 
 _KEY = 'hawkfish.noted'
 
@@ -23,11 +24,11 @@ class Noted:
     """
     What has become known of a request.
 
-    *user* is whom a token or a login has authenticated, *claimed* the name
-    that came with a password, right or wrong.
+    *address* is that of the client, *claimed* the name that came with a
+    password, right or wrong.
     """
 
-    user: str = ''
+    address: str = ''
     claimed: str = ''
     systems: dict[str, contract.System] = dataclasses.field(
         default_factory=dict
@@ -55,16 +56,12 @@ def note_systems(*systems: contract.System) -> None:
 
 def actor(environ: MutableMapping[str, Any]) -> Actor:
     """Who acts; *environ* as it is behind the authentication."""
-    # The authentication leaves there whose password it has checked.
-    user = noted(environ).user or environ.get('HTTP_X_USER', '')
-    return Actor(user, _address(environ))
+    user = internals.user_of(environ) or ''
+    return Actor(user, _origin(environ, noted(environ).address))
 
 
-def _address(environ: MutableMapping[str, Any]) -> str:
-    """As Redfish has it, with the scheme; empty where none is known."""
-    address = environ.get('REMOTE_ADDR') or ''
-    if not address:
-        return ''
+def _origin(environ: MutableMapping[str, Any], address: str) -> str:
+    """*address* as Redfish has it, with the scheme."""
     if ':' in address:
         address = f'[{address}]'
     return f'{environ.get("wsgi.url_scheme", "http")}://{address}'

@@ -16,6 +16,7 @@ from hawkfish_plugin.api.access import services
 from hawkfish_plugin.api.answers import accepted_task
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.tasks import final
+from hawkfish_plugin.redfish.common import READING
 from hawkfish_plugin.tasks.task import CANCELLING, Task
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def _wait(response: flask.Response) -> flask.Response:
     if task is None or not seconds or response.status_code != 202:
         return response
     # What watches a task, or cancels one, has its answer.
-    if flask.request.method in ('GET', 'HEAD') or task.state == CANCELLING:
+    if flask.request.method in READING or task.state == CANCELLING:
         return response
     try:
         ended = _ended(task, min(seconds, bounds.PREFER_SECONDS))

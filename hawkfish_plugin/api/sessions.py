@@ -98,7 +98,7 @@ def create_session() -> flask.Response:
             flask.request.path, 'Invalid user name or password'
         )
     session, token = made
-    noting.of_request().user = session.user
+    internals.set_user(flask.request.environ, session.user)
     headers = {
         'Location': uris.session_uri(session.id),
         'X-Auth-Token': token,
@@ -110,7 +110,8 @@ def _log_in(name: str, password: str) -> tuple[Session, str] | None:
     users = internals.users_file(flask.current_app)
     if users is None:
         return services().sessions.login(None, name, password)
-    with services().logins.counting(flask.request.environ, users, name):
+    address = noting.of_request().address
+    with services().logins.counting(address, users, name):
         return services().sessions.login(users, name, password)
 
 

@@ -20,12 +20,12 @@ from hawkfish_plugin import audit, bounds
 from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.api import noting
 from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.redfish.common import WRITING
 from hawkfish_plugin.services import ForEmulator
 from hawkfish_plugin.supervision import describe
 
 LOG = logging.getLogger(__name__)
 
-_CHANGING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
 # A path that leads elsewhere is what a client likes: a URL with a password.
 _SERVED = '/redfish/'
 
@@ -41,7 +41,7 @@ class Auditing:
         self, environ: WSGIEnvironment, start: StartResponse
     ) -> StartResponse:
         """*start* of WSGI, but noting the answer to the request first."""
-        if environ['REQUEST_METHOD'] not in _CHANGING:
+        if environ['REQUEST_METHOD'] not in WRITING:
             return start
 
         def start_response(

@@ -9,6 +9,7 @@ middleware, which alone checks passwords; what becomes of it is counted.
 
 import contextlib
 import functools
+import itertools
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import exceptions, messages
+from hawkfish_plugin.accounts import addresses
 from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.api import monitoring, noting
 from hawkfish_plugin.emulator import (
@@ -27,6 +29,7 @@ from hawkfish_plugin.emulator import (
     serving,
 )
 from hawkfish_plugin.redfish import schemas, uris
+from hawkfish_plugin.redfish.common import READING
 from hawkfish_plugin.services import ForEmulator
 
 LOG = logging.getLogger(__name__)
@@ -36,15 +39,17 @@ LOG = logging.getLogger(__name__)
 # A probe never is.
 OPEN = frozenset(
     (
-        ('GET', schemas.ODATA),
-        ('HEAD', schemas.ODATA),
-        ('GET', schemas.METADATA),
-        ('HEAD', schemas.METADATA),
-        ('GET', monitoring.HEALTH),
-        ('HEAD', monitoring.HEALTH),
         ('POST', uris.SESSIONS),
         ('POST', f'{uris.SESSIONS}/Members'),
-        *((method, path) for method in ('GET', 'HEAD') for path in page.PATHS),
+        *itertools.product(
+            READING,
+            (
+                schemas.ODATA,
+                schemas.METADATA,
+                monitoring.HEALTH,
+                *page.PATHS,
+            ),
+        ),
     )
 )
 
@@ -94,6 +99,7 @@ class TokenMiddleware:
         """What serves the request: behind the authentication, or with it."""
         # What a client says of itself is not what authentication has found.
         internals.forget_user(environ)
+        noting.noted(environ).address = self._address(environ)
         token = environ.pop('HTTP_X_AUTH_TOKEN', None)
         users = internals.users_file(self._app)
         if users is None:
@@ -104,8 +110,15 @@ class TokenMiddleware:
         if user is None:
             return functools.partial(self._check, users=users)
         internals.set_user(environ, user)
-        noting.noted(environ).user = user
         return internals.unauthenticated(self._app)
+
+    def _address(self, environ: WSGIEnvironment) -> str:
+        try:
+            proxies = self._services.conf.accounts.trusted_proxies
+        except exceptions.ConfigurationInvalid:
+            # What is ours tells of it, and nobody is believed.
+            proxies = []
+        return addresses.client(environ, proxies)
 
     def _user(self, users: str, token: str) -> str | None:
         """Whose *token* is; None where it is not valid."""
@@ -145,7 +158,8 @@ class TokenMiddleware:
         self, environ: WSGIEnvironment, users: str, name: str
     ) -> contextlib.AbstractContextManager[None]:
         try:
-            return self._services.logins.counting(environ, users, name)
+            address = noting.noted(environ).address
+            return self._services.logins.counting(address, users, name)
         except exceptions.HawkFishError as exc:
             # Of a configuration that is invalid the emulator knows nothing.
             LOG.error('No login is counted: %s', messages.text(exc))

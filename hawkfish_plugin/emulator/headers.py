@@ -18,10 +18,10 @@ from hawkfish_plugin import exceptions
 from hawkfish_plugin.api.answers import refusal
 from hawkfish_plugin.emulator import routes
 from hawkfish_plugin.redfish import schemas
+from hawkfish_plugin.redfish.common import READING
 
 ODATA_VERSION = '4.0'
 
-_READING = ('GET', 'HEAD')
 _ALWAYS = {'OData-Version': ODATA_VERSION, 'Cache-Control': 'no-store'}
 
 
@@ -57,7 +57,7 @@ def complete(response: flask.Response) -> flask.Response:
         if not flask.request.endpoint and routes.is_our_path():
             response = refusal(exceptions.OperationNotAllowed())
         _allow(response)
-    elif flask.request.method in _READING:
+    elif flask.request.method in READING:
         _allow(response)
         _link_schema(response)
         if response.status_code == 200 and routes.is_our_path():

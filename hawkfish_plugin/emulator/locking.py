@@ -19,11 +19,11 @@ from hawkfish_plugin import exceptions, locks
 from hawkfish_plugin.api import noting
 from hawkfish_plugin.drivers import contract, sharing
 from hawkfish_plugin.emulator import internals
+from hawkfish_plugin.redfish.common import WRITING
 from hawkfish_plugin.services import ForEmulator
 
-_MUTATING = frozenset(('POST', 'PUT', 'PATCH', 'DELETE'))
 # The emulator adds its defaults to the definition when it first reads them.
-_MUTATING_READS = frozenset(
+_WRITING_READS = frozenset(
     (internals.SYSTEM, internals.BIOS, internals.BIOS_SETTINGS)
 )
 
@@ -47,9 +47,9 @@ class RequestLocks:
         flask.g.hawkfish_locks = held = contextlib.ExitStack()
         if request.endpoint == internals.INSERT_MEDIA:
             self._begin_insertion(held, internals.system_of(request) or '')
-        elif request.method in _MUTATING:
+        elif request.method in WRITING:
             self._lock(held, _changed_systems(request))
-        elif request.endpoint in _MUTATING_READS:
+        elif request.endpoint in _WRITING_READS:
             self._lock_reading(held, internals.system_of(request) or '')
 
     def release(self) -> None:
@@ -91,7 +91,7 @@ class RequestLocks:
             | exceptions.HypervisorBusy
             | exceptions.OperationFailed,
         )
-        if not unknown or flask.request.method not in _MUTATING:
+        if not unknown or flask.request.method not in WRITING:
             return True
         started = self._services.started
         return not (started and self._services.tasks.any_active())

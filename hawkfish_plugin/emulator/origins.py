@@ -13,8 +13,9 @@ from urllib import parse
 import flask
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.redfish.common import READING
 
-_HARMLESS = ('GET', 'HEAD', 'OPTIONS')
+_HARMLESS = (*READING, 'OPTIONS')
 _STREAM = 'hawkfish.stream_events'
 _OWN = ('same-origin', 'none')
 

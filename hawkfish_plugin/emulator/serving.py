@@ -85,7 +85,7 @@ class _Answer:
     def _send(self) -> Generator[bytes]:
         for part in self._parts:
             seconds = bounds.SEND_SECONDS + len(part) / _LEAST_RATE
-            # Whoever is given the part sends it before he asks for the next.
+            # The server sends the part before it asks for the next.
             with self._deadlines.limit(self._client, seconds):
                 yield part
 
@@ -161,7 +161,7 @@ class Connections:
         """
         In the block, *waiting* has a place; or none, where it gives False.
 
-        Where all are taken, whoever has been silent for longest loses his.
+        Where all are taken, the one that has been silent for longest loses its.
         """
         with self._lock:
             has_place = self._open < self._most or bool(self._silent)

@@ -11,6 +11,9 @@ from hawkfish_plugin.redfish import uris
 
 Resource = dict[str, Any]
 
+READING, WRITING = ('GET', 'HEAD'), ('PATCH', 'POST', 'PUT', 'DELETE')
+"""The methods that change nothing, and those that may."""
+
 
 def link(uri: str) -> Resource:
     return {'@odata.id': uri}

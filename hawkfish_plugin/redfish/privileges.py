@@ -22,7 +22,7 @@ from hawkfish_plugin.accounts.roles import (
     PRIVILEGES,
 )
 from hawkfish_plugin.redfish import uris
-from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.redfish.common import READING, WRITING, Resource
 
 REGISTRY = 'HawkFish_1.0.0_PrivilegeRegistry'
 
@@ -31,13 +31,10 @@ Alternatives = tuple[str, ...]
 
 Operations = Mapping[str, Alternatives]
 
-_READING, _WRITING = ('GET', 'HEAD'), ('PATCH', 'POST', 'PUT', 'DELETE')
-
-
 def _operations(*writing: str, **others: Alternatives) -> Operations:
     return {
-        **dict.fromkeys(_READING, (LOGIN,)),
-        **dict.fromkeys(_WRITING, writing),
+        **dict.fromkeys(READING, (LOGIN,)),
+        **dict.fromkeys(WRITING, writing),
         **others,
     }
 
@@ -45,7 +42,7 @@ def _operations(*writing: str, **others: Alternatives) -> Operations:
 _MANAGER = _operations(CONFIGURE_MANAGER)
 _USERS = _operations(CONFIGURE_USERS)
 _COMPONENTS = _operations(CONFIGURE_COMPONENTS)
-_SECRET = dict.fromkeys((*_READING, *_WRITING), (CONFIGURE_MANAGER,))
+_SECRET = dict.fromkeys((*READING, *WRITING), (CONFIGURE_MANAGER,))
 _EITHER = _operations(CONFIGURE_MANAGER, CONFIGURE_COMPONENTS)
 _OWN = (CONFIGURE_MANAGER, CONFIGURE_SELF)
 
@@ -146,7 +143,7 @@ _PROPERTIES: Mapping[str, Mapping[str, Operations]] = {
 # Whoever may begin an operation may cancel it.
 _CANCEL: Operations = {'DELETE': (CONFIGURE_MANAGER, CONFIGURE_COMPONENTS)}
 # What is in a bundle are the disks and the memory of guests.
-_FETCH: Operations = dict.fromkeys(_READING, (CONFIGURE_COMPONENTS,))
+_FETCH: Operations = dict.fromkeys(READING, (CONFIGURE_COMPONENTS,))
 _BY_URI: Mapping[str, Mapping[str, Operations]] = {
     'HawkFishExport': {
         f'{of}/Oem/HawkFish/Exports/{{ExportId}}/bundle': _FETCH
@@ -338,7 +335,7 @@ def privilege_registry() -> Resource:
 def _mapping(entity: str, operations: Operations) -> Resource:
     found: Resource = {'Entity': entity, 'OperationMap': _map(operations)}
     if entity == 'ServiceRoot':
-        for method in _READING:
+        for method in READING:
             found['OperationMap'][method].append({'Privilege': ['NoAuth']})
     if entity in _OF_SYSTEM:
         found['SubordinateOverrides'] = [

@@ -145,7 +145,7 @@ class Workers:
         """
         Until nothing of ours changes a system or the database.
 
-        Not for who hangs in a task that was abandoned: he changes nothing.
+        Not for those that hang in an abandoned task: they change nothing.
         """
         while self._supervisor.alive(*self._hired, 'calls'):
             self._attempt('Letting tasks go', self._let_go)

@@ -400,7 +400,7 @@ class Storage:
 
         Raises FolderMissing.
         """
-        # Beside what cannot be read it is QEMU's owner who makes it his.
+        # Where the base cannot be read, QEMU's own user has to own it.
         seen = self._seen(base)
         if not seen.is_there:
             raise exceptions.OperationFailed(operation, f'{base} is gone')

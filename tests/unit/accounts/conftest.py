@@ -79,7 +79,10 @@ def guarding(emulator: Emulator, folder: pathlib.Path) -> Iterator[Guarded]:
         yield guarded
     finally:
         emulator.services.conf.clear_override('roles_file', 'accounts')
-        for name in ('writable', 'lockout_threshold', 'lockout_duration'):
+        for name in (
+            *('writable', 'lockout_threshold', 'lockout_duration'),
+            'trusted_proxies',
+        ):
             emulator.services.conf.clear_override(name, 'accounts')
         with emulator.database.transaction() as connection:
             connection.execute('DELETE FROM login_failures')

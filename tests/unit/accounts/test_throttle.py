@@ -5,8 +5,9 @@ import concurrent.futures
 
 import pytest
 
-from hawkfish_plugin import bounds, db
+from hawkfish_plugin import bounds, conf, db, exceptions
 from hawkfish_plugin.accounts import addresses, throttle
+from hawkfish_plugin.audit import View
 from tests.served import message_ids
 from tests.unit.accounts.conftest import ACCOUNTS
 
@@ -23,6 +24,7 @@ def fail(guarded, name, times, **headers):
 @pytest.fixture
 def strict(guarded):
     guarded.configure(lockout_threshold=3, lockout_duration=60)
+    guarded.configure(trusted_proxies='127.0.0.1')
     return guarded
 
 
@@ -128,13 +130,53 @@ def test_what_is_remembered_is_bounded(strict, monkeypatch):
         ('127.0.0.1', 'spoofed, 198.51.100.1', '198.51.100.1'),
         ('127.0.0.1', '', '127.0.0.1'),
         ('127.0.0.1', 'spoofed, ', '127.0.0.1'),
+        ('127.0.0.1', '198.51.100.1, no address', '127.0.0.1'),
         ('', '198.51.100.1', '198.51.100.1'),
+        ('::ffff:127.0.0.1', '198.51.100.1', '198.51.100.1'),
+        ('2001:db8::1', '2001:db8::0:7', '2001:db8::7'),
+        # Of two proxies, the first one is told by the second.
+        ('10.1.2.3', 'spoofed, 198.51.100.1, 127.0.0.1', '198.51.100.1'),
+        ('10.1.2.3', '127.0.0.1', '127.0.0.1'),
     ],
 )
 def test_only_proxies_are_believed(address, told, client):
     environ = {'REMOTE_ADDR': address, 'HTTP_X_FORWARDED_FOR': told}
+    options = conf.load()
+    options.set_override(
+        'trusted_proxies', '127.0.0.1, 2001:db8::1, 10.0.0.0/8', 'accounts'
+    )
 
-    assert addresses.client(environ, ['127.0.0.1', '::1']) == client
+    proxies = options.accounts.trusted_proxies
+    assert addresses.client(environ, proxies) == client
+
+
+def test_no_proxy_is_believed_by_default():
+    """Whoever has a shell on this host could say to be anybody."""
+    environ = {'REMOTE_ADDR': '127.0.0.1', 'HTTP_X_FORWARDED_FOR': '192.0.2.1'}
+
+    proxies = conf.load().accounts.trusted_proxies
+    assert addresses.client(environ, proxies) == '127.0.0.1'
+
+
+@pytest.mark.parametrize('given', ['proxy', '10.0.0.0/33', '10.0.0.1/8', '*'])
+def test_a_proxy_that_is_no_address(given, monkeypatch):
+    """It is told when the configuration is read, with the option's name."""
+    monkeypatch.setenv('OS_ACCOUNTS__TRUSTED_PROXIES', f'127.0.0.1,{given}')
+
+    with pytest.raises(exceptions.ConfigurationInvalid) as caught:
+        conf.load()
+    assert 'trusted_proxies' in str(caught.value)
+    assert given in str(caught.value)
+
+
+def test_the_log_has_the_address_that_is_locked(strict):
+    """The client's, of those of a proxy; the throttle goes by the same."""
+    strict.login('eye', 'wrong', **{'X-Forwarded-For': '192.0.2.7'})
+    audit = strict.emulator.services.audit
+    (entry,) = audit.load(audit.ids(View(None))[:1])
+
+    assert entry.actor.address == 'http://192.0.2.7'
+    assert entry.actor.user == 'eye'
 
 
 @pytest.mark.parametrize(
