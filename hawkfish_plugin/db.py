@@ -467,6 +467,14 @@ MIGRATIONS = (
     ALTER TABLE far_images RENAME COLUMN seen TO missed;
     UPDATE far_images SET missed = 0;
     """,
+    # Who answers for a schedule or a subscription, in which file of users; and
+    # why the service has suspended a schedule.
+    """
+    ALTER TABLE schedules ADD COLUMN owner TEXT;
+    ALTER TABLE schedules ADD COLUMN users TEXT;
+    ALTER TABLE schedules ADD COLUMN reason TEXT;
+    ALTER TABLE subscriptions ADD COLUMN users TEXT;
+    """,
 )
 
 

@@ -970,6 +970,10 @@ class LastAdministrator(Conflict):
     """(user)"""
 
 
+class AccountsUnknown(Unavailable):
+    """(file, reason)"""
+
+
 class RolesNotKept(Conflict):
     """()"""
 

@@ -32,6 +32,7 @@ from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.locks import Locks
 from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.ownership import Ownership
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.scheduling import Scheduling
 from hawkfish_plugin.retention.policies import Policies
@@ -95,6 +96,7 @@ class Plugin:
         self.health = self._background.health
         self.may_serve = self._access.may_serve
         self.may_show = self._access.may_show
+        self.may_tell = self._access.may_tell
 
     @property
     def conf(self) -> cfg.ConfigOpts:
@@ -135,6 +137,10 @@ class Plugin:
     @property
     def schedules(self) -> Schedules:
         return self._foundations.schedules
+
+    @property
+    def ownership(self) -> Ownership:
+        return self._work.ownership
 
     @property
     def scheduling(self) -> Scheduling:

@@ -28,6 +28,7 @@ from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.table import Groups
 from hawkfish_plugin.metrics import Metrics
 from hawkfish_plugin.operations.findings import Findings
+from hawkfish_plugin.operations.ownership import Ownership
 from hawkfish_plugin.operations.receiving import Receiving
 from hawkfish_plugin.operations.scheduling import Scheduling
 from hawkfish_plugin.retention.policies import Policies
@@ -124,6 +125,9 @@ class ForApi(Shared, Protocol):
     def scheduling(self) -> Scheduling: ...
 
     @property
+    def ownership(self) -> Ownership: ...
+
+    @property
     def policies(self) -> Policies: ...
 
     @property
@@ -137,6 +141,13 @@ class ForApi(Shared, Protocol):
 
     def health(self) -> tuple[str, str]:
         """OK, Warning or Critical, and why, of what runs the tasks."""
+
+    def may_tell(self, system: contract.System) -> bool:
+        """
+        Whether whoever asks may hear of *system*, which may be one of before.
+
+        Raises Unavailable where only the hypervisor could say.
+        """
 
     def may_show(self, event: Event) -> bool:
         """Whether every system that *event* tells of may be served."""

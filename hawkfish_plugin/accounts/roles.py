@@ -60,14 +60,19 @@ def standing(file: str | None, name: str) -> Standing:
 def text(file: str) -> str:
     """All of *file*; nothing where it cannot be read."""
     try:
-        # What is no text spoils its own line, and no other.
-        with open(file, errors='replace') as lines:
-            return lines.read()
+        return read(file)
     except OSError as exc:
         LOG.error(
             'The file of roles cannot be read, so all are ReadOnly: %s', exc
         )
         return ''
+
+
+def read(file: str) -> str:
+    """As ``text``, but raises OSError."""
+    # What is no text spoils its own line, and no other.
+    with open(file, errors='replace') as lines:
+        return lines.read()
 
 
 # So that what is wrong with a line is told once, until the file changes.

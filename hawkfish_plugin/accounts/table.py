@@ -77,6 +77,29 @@ class Accounts:
         """What *name* is; of nobody who has an account as well."""
         return roles.standing(self._roles, name)
 
+    def known(self, file: str, name: str) -> Standing | None:
+        """
+        What *name* is for sure; None where there is no such account.
+
+        Raises AccountsUnknown where a file cannot be read, or has nobody: it
+        may be written at this moment.
+        """
+        try:
+            found = users.of_lines(users.text(file))
+            if not found:
+                raise exceptions.AccountsUnknown(file, 'nobody is in it')
+            if self._roles is None:
+                standing = Standing(roles.ADMINISTRATOR)
+            else:
+                file = self._roles
+                lines = roles.of_lines(roles.read(file))
+                if not lines:
+                    raise exceptions.AccountsUnknown(file, 'nobody is in it')
+                standing = lines.get(name, Standing())
+        except (OSError, UnicodeDecodeError) as exc:
+            raise exceptions.AccountsUnknown(file, exc) from exc
+        return standing if name in found else None
+
     def add(self, file: str, name: str, changes: Changes) -> Account:
         """
         Make an account that is all that *changes* say.

@@ -42,9 +42,7 @@ class Logins:
         return int(self._conf.lockout_duration)
 
     @contextlib.contextmanager
-    def counting(
-        self, address: str, file: str, name: str
-    ) -> Iterator[None]:
+    def counting(self, address: str, file: str, name: str) -> Iterator[None]:
         """
         In the block, *name* of *file* logs in from *address*.
 

@@ -25,11 +25,16 @@ _LEAST_COST = 10
 def entries(users: str) -> dict[str, str]:
     """The lines of the file *users* by user; the first of a user counts."""
     try:
-        with open(users) as lines:
-            return of_lines(lines.read())
+        return of_lines(text(users))
     except (OSError, UnicodeDecodeError) as exc:
         LOG.error('The file of users cannot be read: %s', exc)
         return {}
+
+
+def text(users: str) -> str:
+    """All of the file; raises OSError and UnicodeDecodeError."""
+    with open(users) as lines:
+        return lines.read()
 
 
 def of_lines(text: str) -> dict[str, str]:

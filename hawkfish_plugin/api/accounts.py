@@ -201,6 +201,7 @@ def delete_account(name: str) -> flask.Response:
     with found_by_uri(exceptions.AccountNotFound):
         services().accounts.remove(file, name, _check_if_match)
     services().sessions.logout_all(name)
+    services().ownership.end(name, file)
     return answer(None, 204)
 
 

@@ -28,11 +28,7 @@ def answer(
     if body is None:
         # redfishtool takes whatever has a type for JSON.
         del response.headers['Content-Type']
-    if (
-        flask.request.method in READING
-        and body
-        and '@odata.type' in body
-    ):
+    if flask.request.method in READING and body and '@odata.type' in body:
         response.headers['Link'] = schemas.described_by(body['@odata.type'])
     if body and '@odata.etag' in body:
         response.set_etag(body['@odata.etag'].strip('"'))

@@ -12,6 +12,7 @@ import flask
 
 from hawkfish_plugin import exceptions, messages, services
 from hawkfish_plugin.accounts import roles
+from hawkfish_plugin.accounts.owners import Owner
 from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import privileges
 
@@ -21,6 +22,11 @@ LOG = logging.getLogger(__name__)
 def user() -> str | None:
     """Who has logged in; None: nobody was asked."""
     return internals.user_of(flask.request.environ)
+
+
+def owner() -> Owner | None:
+    """Who answers for what the request makes, where users are known."""
+    return Owner.of(user(), internals.users_file(flask.current_app))
 
 
 def standing() -> roles.Standing:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 import flask
 
 from hawkfish_plugin import bounds, events, exceptions, messages
+from hawkfish_plugin.accounts.table import Account
 from hawkfish_plugin.api import asking, queries, validation
 from hawkfish_plugin.api.access import missing, services
 from hawkfish_plugin.api.answers import answer
 from hawkfish_plugin.api.blueprint import blueprint
 from hawkfish_plugin.api.bodies import Body, read_body, unquoted
 from hawkfish_plugin.api.validation import RequestBody
-from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.events import filters, streams
 from hawkfish_plugin.redfish import errors, uris
 from hawkfish_plugin.redfish import events as rendering
@@ -170,7 +170,7 @@ def stream_events() -> flask.Response:
             available.events,
             available.subscriptions,
             available.subscriptions.open_stream(
-                _client(), uuid.uuid4().hex, asking.user()
+                _client(), uuid.uuid4().hex, asking.owner()
             ),
             _last_event_id(),
             lambda event: available.may_show(event) and wanted(event),
@@ -188,15 +188,25 @@ def stream_events() -> flask.Response:
 
 
 def _may_still_listen() -> Callable[[], bool]:
-    """Whether the user of this request still has an account; for later."""
-    available, user = services(), asking.user()
-    file = internals.users_file(flask.current_app)
+    """Whether the user of this request could still send it; for later."""
+    available, owner = services(), asking.owner()
+    if owner is None:
+        return lambda: True
+
+    def find() -> Account | None:
+        return available.accounts.find(owner.file, owner.name)
+
+    # Another password is another entry.
+    begun = find()
 
     def may() -> bool:
-        if user is None or file is None:
-            return True
-        account = available.accounts.find(file, user)
-        return account is not None and account.enabled
+        account = find()
+        return bool(
+            begun
+            and account
+            and account.enabled
+            and account.entry == begun.entry
+        )
 
     return may
 

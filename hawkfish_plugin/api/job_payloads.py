@@ -17,6 +17,7 @@ from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.api import (
     backups,
     group_snapshots,
+    noting,
     snapshots,
     verifications,
 )
@@ -120,6 +121,7 @@ def _group_snapshot(body: Body, name: str) -> tuple[Target, str]:
         group = services().groups.group(name)
     except exceptions.GroupNotFound:
         raise _invalid(uri) from None
+    noting.note_systems(*group.members)
     _check_each(body)
     options = group_snapshots.read_options(body, group_snapshots.CREATE)
     found = {'consistency': options.consistency, **_common(options)}

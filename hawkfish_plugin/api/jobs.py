@@ -9,6 +9,7 @@ hold, but for the requests that are scheduled: see ``job_payloads``.
 import contextlib
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import bounds, exceptions
-from hawkfish_plugin.api import job_payloads, queries
+from hawkfish_plugin.api import asking, job_payloads, noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     found_by_uri,
@@ -32,8 +33,9 @@ from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.operations import scheduling
 from hawkfish_plugin.redfish import durations, jobs, schemas, uris
 from hawkfish_plugin.retention.classes import Classes
-from hawkfish_plugin.schedules import recurrence, table
+from hawkfish_plugin.schedules import recurrence
 from hawkfish_plugin.schedules.recurrence import Recurrence
+from hawkfish_plugin.schedules.rows import Draft, Schedule
 
 SERVICE = '/JobService'
 COLLECTION = f'{SERVICE}/Jobs'
@@ -169,9 +171,15 @@ def show_job_service() -> flask.Response:
 
 @blueprint.get(COLLECTION)
 def list_jobs() -> flask.Response:
+    # Where a hypervisor has to be asked, it is once for each system.
+    may_show = functools.cache(_may_show_system)
     return answer(
         queries.listing(
-            [one for one in services().schedules.list() if _may_show(one)],
+            [
+                one
+                for one in services().schedules.list()
+                if all(map(may_show, services().scheduling.systems(one)))
+            ],
             lambda schedule: uris.job_uri(schedule.name),
             _render,
             jobs.job_collection,
@@ -187,7 +195,7 @@ def create_job() -> flask.Response:
     (kind, systems, group, options), shown = job_payloads.read(body['Payload'])
     now = time.time()
     rule = _recurrence(body.get('Schedule') or {}, now, now)
-    draft = table.Draft(
+    draft = Draft(
         kind,
         systems,
         group,
@@ -196,6 +204,7 @@ def create_job() -> flask.Response:
         rule,
         _classes(body, Classes(), kind, rule),
         services().allowed.own(),
+        asking.owner(),
     )
     created = services().schedules.create(body.get('Name'), draft, now)
     return answer(_render(created), 201, Location=uris.job_uri(created.name))
@@ -264,51 +273,50 @@ def resume_job(name: str) -> flask.Response:
     return answer(None, 204)
 
 
-def _changed(
-    found: table.Schedule, now: float, **changes: Any
-) -> table.Schedule:
+def _changed(found: Schedule, now: float, **changes: Any) -> Schedule:
     with found_by_uri(exceptions.ScheduleNotFound):
         return services().schedules.change(
-            found.name, _check_if_match, now, **changes
+            found.name, _check_if_match, now, by=asking.owner(), **changes
         )
 
 
-def _check_if_match(schedule: table.Schedule) -> None:
+def _check_if_match(schedule: Schedule) -> None:
     check_if_match(lambda: _render(schedule))
 
 
-def _find(name: str) -> table.Schedule:
+def _find(name: str) -> Schedule:
     """Raises ResourceMissingAtURI, also for what is hidden."""
     with found_by_uri(exceptions.ScheduleNotFound):
         found = services().schedules.get(name)
-    if not _may_show(found):
+    systems = services().scheduling.systems(found)
+    if not all(map(_may_show_system, systems)):
         raise missing()
+    noting.note_systems(*systems)
     return found
 
 
-def _may_show(schedule: table.Schedule) -> bool:
-    """Whether every system that *schedule* is for may be served."""
-    systems = services().scheduling.systems(schedule)
-    return all(services().may_serve(_now(one)) for one in systems)
+def _may_show_system(system: contract.System) -> bool:
+    """
+    Whether *system* may be served.
 
-
-def _now(system: contract.System) -> contract.System:
-    """*system* under the name that it has now, if it is there."""
+    Only an allow list with names has the hypervisor asked, as the name may be
+    another one by now: while that is away, what has no UUID there is hidden.
+    """
     try:
-        return services().catalogue.system(system.uuid)
-    except exceptions.SystemNotFound:
-        return system
+        return services().may_tell(system)
+    except exceptions.Unavailable:
+        return False
 
 
-def _render(schedule: table.Schedule) -> Body:
+def _render(schedule: Schedule) -> Body:
+    """Told by the database alone, as a hypervisor may be away for long."""
     system = group = None
     if schedule.group is not None:
         with contextlib.suppress(exceptions.GroupNotFound):
-            group = services().groups.group(schedule.group).name
-    else:
-        with contextlib.suppress(exceptions.SystemNotFound):
-            (known,) = schedule.systems
-            system = services().catalogue.system(known.uuid).uuid
+            group = services().group_table.get(schedule.group).name
+    elif not schedule.lacks_system:
+        (known,) = schedule.systems
+        system = known.uuid
     task = services().scheduling.last_task(schedule)
     return jobs.job(schedule, task, system, group)
 

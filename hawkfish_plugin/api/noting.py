@@ -7,8 +7,7 @@ authenticated, at the address of the client.
 """
 
 import dataclasses
-from collections.abc import MutableMapping
-from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 import flask
 
@@ -38,7 +37,7 @@ class Noted:
     reset: str = ''
 
 
-def noted(environ: MutableMapping[str, Any]) -> Noted:
+def noted(environ: WSGIEnvironment) -> Noted:
     """What is known of the request with the WSGI *environ*."""
     found: Noted = environ.setdefault(_KEY, Noted())
     return found
@@ -54,13 +53,13 @@ def note_systems(*systems: contract.System) -> None:
     of_request().systems.update({system.uuid: system for system in systems})
 
 
-def actor(environ: MutableMapping[str, Any]) -> Actor:
+def actor(environ: WSGIEnvironment) -> Actor:
     """Who acts; *environ* as it is behind the authentication."""
     user = internals.user_of(environ) or ''
     return Actor(user, _origin(environ, noted(environ).address))
 
 
-def _origin(environ: MutableMapping[str, Any], address: str) -> str:
+def _origin(environ: WSGIEnvironment, address: str) -> str:
     """*address* as Redfish has it, with the scheme."""
     if ':' in address:
         address = f'[{address}]'

@@ -235,7 +235,7 @@ def create_subscription() -> flask.Response:
         _headers(body),
         _filters(body),
         services().allowed.own(),
-        asking.user(),
+        asking.owner(),
     )
     return answer(
         events.destination(created) | told,

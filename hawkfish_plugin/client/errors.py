@@ -21,6 +21,10 @@ class AccountsNotWritable(HawkFishError):
     """Accounts cannot be changed through the service."""
 
 
+class AccountsUnknown(Unavailable):
+    """It is not known which accounts there are."""
+
+
 class ActionParameterMissing(HawkFishError):
     """
     The action %1 requires the parameter %2 to be present in the request

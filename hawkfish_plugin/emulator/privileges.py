@@ -44,6 +44,7 @@ def _owner(services: ForEmulator) -> str | None:
         return services.sessions.owner(args['session_id'])
     try:
         number = find_number(args.get('subscription_id', ''))
-        return services.subscriptions.get(number).owner
+        owner = services.subscriptions.get(number).owner
     except exceptions.HawkFishError:
         return None
+    return owner and owner.name

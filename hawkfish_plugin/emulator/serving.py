@@ -161,7 +161,7 @@ class Connections:
         """
         In the block, *waiting* has a place; or none, where it gives False.
 
-        Where all are taken, the one that has been silent for longest loses its.
+        Where all are taken, that of the longest silent one is taken.
         """
         with self._lock:
             has_place = self._open < self._most or bool(self._silent)

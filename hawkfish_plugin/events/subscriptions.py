@@ -16,6 +16,7 @@ from typing import Any
 from oslo_config import cfg
 
 from hawkfish_plugin import db, events, exceptions, totals
+from hawkfish_plugin.accounts.owners import Owner
 
 PUSHED, STREAMED = 'RedfishEvent', 'SSE'
 
@@ -35,8 +36,8 @@ class Subscription:
     One row; *headers* may hold secrets and are never shown.
 
     *allowed* are the UUIDs and names of the systems that the emulator serves
-    by which it was made; None: all.  *owner* is the user who made it, where
-    that is known.
+    by which it was made; None: all.  *owner* has made it, where users are
+    known.
     """
 
     id: int
@@ -51,7 +52,7 @@ class Subscription:
     failures: int
     delivered: int
     allowed: list[str] | None = None
-    owner: str | None = None
+    owner: Owner | None = None
 
 
 # The class below has a method of that name.
@@ -74,7 +75,7 @@ class Subscriptions:
         headers: Headers,
         filters: Mapping[str, Any],
         allowed: list[str] | None,
-        owner: str | None = None,
+        owner: Owner | None = None,
     ) -> Subscription:
         """
         Have the events from now on sent to *destination*.
@@ -91,11 +92,11 @@ class Subscriptions:
             headers=as_text(headers),
             filters=json.dumps(filters),
             allowed=json.dumps(allowed),
-            owner=owner,
+            **_columns(owner),
         )
 
     def open_stream(
-        self, destination: str, context: str, owner: str | None = None
+        self, destination: str, context: str, owner: Owner | None = None
     ) -> Subscription:
         """Raises EventSubscriptionLimitExceeded."""
         self.forget_dead_streams()
@@ -108,7 +109,7 @@ class Subscriptions:
             verify=False,
             headers='[]',
             filters='{}',
-            owner=owner,
+            **_columns(owner),
         )
 
     def _insert(self, limit: int, **columns: object) -> Subscription:
@@ -281,8 +282,12 @@ def _subscription(row: sqlite3.Row) -> Subscription:
         row['failures'],
         row['delivered'],
         None if everything else allowed,
-        row['owner'],
+        Owner.of(row['owner'], row['users']),
     )
+
+
+def _columns(owner: Owner | None) -> dict[str, str | None]:
+    return dict(zip(('owner', 'users'), Owner.columns(owner), strict=True))
 
 
 def _is_pair(found: object) -> bool:

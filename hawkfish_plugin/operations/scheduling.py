@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hawkfish_plugin import events, exceptions, messages
+from hawkfish_plugin.accounts.owners import Owner
 from hawkfish_plugin.allowed import Allowed
 from hawkfish_plugin.catalogue import Catalogue
 from hawkfish_plugin.drivers import contract
@@ -32,7 +33,8 @@ from hawkfish_plugin.operations.group_admission import GroupOptions
 from hawkfish_plugin.operations.group_create import GroupCreate
 from hawkfish_plugin.operations.verify import Verify
 from hawkfish_plugin.schedules import table
-from hawkfish_plugin.schedules.table import Schedule, Schedules
+from hawkfish_plugin.schedules.rows import Schedule
+from hawkfish_plugin.schedules.table import Schedules
 from hawkfish_plugin.supervision import Failures
 from hawkfish_plugin.tasks.operation import Operations
 from hawkfish_plugin.tasks.table import Tasks
@@ -82,8 +84,8 @@ class Scheduling:
     The runs of *schedules*, by *operations*.
 
     *acting_for* lets a thread reach what the maker of a schedule can, and
-    *may_reach* says whether that has a system.  *clock* gives the seconds
-    since the epoch.
+    *may_reach* says whether that has a system, and *objection* why nothing is
+    done for an owner.  *clock* gives the seconds since the epoch.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Scheduling:
             [Allowed], contextlib.AbstractContextManager[None]
         ],
         may_reach: Callable[[contract.System], bool],
+        objection: Callable[[Owner | None], str | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._schedules = schedules
@@ -108,6 +111,7 @@ class Scheduling:
         self._operations = operations
         self._acting_for = acting_for
         self._may_reach = may_reach
+        self._objection = objection
         self._clock = clock
         self._failures = Failures(LOG)
         self._kinds: Mapping[str, Callable[[_Run], Task]] = {
@@ -144,6 +148,9 @@ class Scheduling:
             self._schedules.claim(schedule, now, table.STARTED, task.id)
 
         try:
+            if self._objection(schedule.owner):
+                # It is suspended before long, see ``ownership``.
+                return
             submit = self._kinds.get(schedule.kind)
             if submit is None:
                 # A newer release has made it.
@@ -202,7 +209,12 @@ class Scheduling:
     ) -> None:
         args = [schedule.name, messages.text(error).rstrip('.')]
         self._end(
-            schedule, now, table.REFUSED, messages.SCHEDULE_REFUSED, args
+            schedule,
+            now,
+            table.REFUSED,
+            messages.SCHEDULE_REFUSED,
+            args,
+            [(part.message_id, [*part.args]) for part in error.parts],
         )
 
     def _end(
@@ -212,12 +224,13 @@ class Scheduling:
         outcome: str,
         message_id: str,
         args: list[str],
+        reasons: Sequence[tuple[str, list[str]]] = (),
     ) -> None:
         """Take a run that has no task, and tell why."""
         told = self._event(schedule, message_id, args)
         with self._schedules.together() as connection:
             self._schedules.claim(
-                schedule, now, outcome, messages=[(message_id, args)]
+                schedule, now, outcome, messages=[(message_id, args), *reasons]
             )
             self._tasks.events.record(connection, [told])
 

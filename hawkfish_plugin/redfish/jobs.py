@@ -22,6 +22,7 @@ from hawkfish_plugin.schedules.recurrence import (
     WEEKDAYS,
     Recurrence,
 )
+from hawkfish_plugin.schedules.rows import Schedule
 from hawkfish_plugin.tasks.task import EXCEPTION, Task
 
 SUSPENDED, CONTINUE = 'Suspended', 'Continue'
@@ -58,7 +59,7 @@ def job_collection(members: Sequence[Resource], total: int) -> Resource:
 
 
 def job(
-    schedule: table.Schedule,
+    schedule: Schedule,
     task: Task | None,
     system: str | None,
     group: str | None,
@@ -85,7 +86,7 @@ def job(
             'Schedule': schedule_of(schedule.recurrence, schedule.created),
             'Messages': [
                 messages.without_deprecated(messages.message(key, args))
-                for key, args in schedule.messages
+                for key, args in _messages(schedule, uri)
             ],
             'Actions': actions(
                 uri, [uris.SUSPEND_JOB_ACTION, uris.RESUME_JOB_ACTION]
@@ -95,7 +96,12 @@ def job(
     )
 
 
-def _state(schedule: table.Schedule, task: Task | None) -> str:
+def _messages(schedule: Schedule, uri: str) -> Sequence[tuple[str, list[str]]]:
+    why = [(schedule.reason, [uri])] if schedule.reason else []
+    return [*why, *schedule.messages]
+
+
+def _state(schedule: Schedule, task: Task | None) -> str:
     if schedule.suspended:
         return SUSPENDED
     if task and task.active:
@@ -103,8 +109,8 @@ def _state(schedule: table.Schedule, task: Task | None) -> str:
     return 'Completed' if schedule.due is None else 'Pending'
 
 
-def _status(schedule: table.Schedule, task: Task | None) -> str:
-    if schedule.outcome in (table.SKIPPED, table.REFUSED, table.WAITING):
+def _status(schedule: Schedule, task: Task | None) -> str:
+    if schedule.reason or schedule.messages:
         return 'Warning'
     return 'Warning' if task and task.state == EXCEPTION else 'OK'
 
@@ -137,7 +143,7 @@ def _at_offset(seconds: int, offset: int) -> str:
 
 
 def _oem(
-    schedule: table.Schedule,
+    schedule: Schedule,
     task: Task | None,
     system: str | None,
     group: str | None,
@@ -154,7 +160,7 @@ def _oem(
     }
 
 
-def _last_run(schedule: table.Schedule, task: Task | None) -> Resource | None:
+def _last_run(schedule: Schedule, task: Task | None) -> Resource | None:
     if schedule.outcome is None:
         return None
     waits = schedule.outcome == table.WAITING

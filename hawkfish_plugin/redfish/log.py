@@ -122,6 +122,8 @@ def _message(record: Entry) -> Resource:
     if work:
         key = _OF_REQUEST.get(work.state or '', messages.REQUEST_BEGUN_TASK)
         return messages.message(key, [*asked, work.operation, work.task])
+    if not record.method:
+        return messages.message(record.reason, [record.uri])
     status = record.status or 0
     key = messages.REQUEST_SERVED
     if status >= 400:

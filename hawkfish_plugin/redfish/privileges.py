@@ -31,6 +31,7 @@ Alternatives = tuple[str, ...]
 
 Operations = Mapping[str, Alternatives]
 
+
 def _operations(*writing: str, **others: Alternatives) -> Operations:
     return {
         **dict.fromkeys(READING, (LOGIN,)),

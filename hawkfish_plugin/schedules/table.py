@@ -8,18 +8,23 @@ with the task that is queued in the same transaction, no run is lost and none
 is made twice.
 """
 
-import dataclasses
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from hawkfish_plugin import allowed, bounds, db, exceptions
-from hawkfish_plugin.drivers.contract import System
+from hawkfish_plugin.accounts.owners import Owner
 from hawkfish_plugin.retention.classes import Classes
 from hawkfish_plugin.schedules.recurrence import Recurrence
+from hawkfish_plugin.schedules.rows import (
+    Draft,
+    Found,
+    Schedule,
+    classes_of,
+    read,
+)
 
 # What became of the last occurrence.  A run that waits is still due.
 STARTED, SKIPPED = 'Started', 'Skipped'
@@ -31,55 +36,6 @@ _SLACK_SECONDS = 60.0
 
 class Claimed(Exception):
     """Somebody else has taken the run, or has changed the schedule."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Draft:
-    """
-    What a client asks for.
-
-    *kind* is one of ``operations.scheduling``, which knows its *options*;
-    *systems* are those that it is for, of a group those of now.  *payload* is
-    the request as it is shown.  *allowed* are the UUIDs and names of the
-    systems that its maker may reach; None: all.
-    """
-
-    kind: str
-    systems: tuple[System, ...]
-    group: str | None
-    options: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    recurrence: Recurrence
-    classes: Classes
-    allowed: allowed.Allowed
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule(Draft):
-    """
-    One row.  Times are seconds since the epoch.
-
-    *due* is when it runs next; None: no more.  *runs* are all occurrences so
-    far, also those that were skipped or refused.  *last_due* is when the last
-    one should have been, *last_run* when it was, *outcome* what became of it,
-    *task* its task, and *messages* pairs of a MessageId and its arguments.
-    """
-
-    id: int
-    name: str
-    created: float
-    suspended: bool
-    runs: int
-    due: float | None
-    last_due: float | None
-    last_run: float | None
-    outcome: str | None
-    task: int | None
-    messages: Sequence[tuple[str, list[str]]]
-
-
-# The class below has a method of that name.
-Found = list[Schedule]
 
 
 class Schedules:
@@ -115,8 +71,9 @@ class Schedules:
             )
             connection.execute(
                 'INSERT INTO schedules (name, kind, systems, aggregate, '
-                'options, payload, recurrence, classes, allowed, created, '
-                'due, due_steady) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+                'options, payload, recurrence, classes, allowed, owner, '
+                'users, created, due, due_steady) '
+                'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
                 (
                     chosen,
                     draft.kind,
@@ -127,6 +84,7 @@ class Schedules:
                     json.dumps(draft.recurrence.dump()),
                     json.dumps(draft.classes.dump()),
                     json.dumps(draft.allowed),
+                    *Owner.columns(draft.owner),
                     now,
                     due,
                     self._steady_at(due, now),
@@ -136,19 +94,19 @@ class Schedules:
 
     def list(self) -> Found:
         """Every one, by name; without those whose row is damaged."""
-        return _read(self._db.query('SELECT * FROM schedules ORDER BY name'))
+        return read(self._db.query('SELECT * FROM schedules ORDER BY name'))
 
     def get(self, name: str) -> Schedule:
         """Raises ScheduleNotFound."""
         rows = self._db.query('SELECT * FROM schedules WHERE name = ?', name)
-        for found in _read(rows):
+        for found in read(rows):
             return found
         raise exceptions.ScheduleNotFound(name)
 
     def classes(self) -> dict[int, Classes]:
         """The retention classes of those that have any, by their ids."""
         found = {
-            row['id']: _classes(row)
+            row['id']: classes_of(row)
             for row in self._db.query('SELECT id, classes FROM schedules')
         }
         return {number: kept for number, kept in found.items() if kept}
@@ -163,19 +121,23 @@ class Schedules:
         recurrence: Recurrence | None = None,
         classes: Classes | None = None,
         suspended: bool | None = None,
+        by: Owner | None = None,
     ) -> Schedule:
         """
         Change what is given; *check* may refuse by what nobody changes more.
 
-        What was due while it was suspended is not made up for.  Raises
-        ScheduleNotFound and ScheduleNeverRuns.
+        What was due while it was suspended is not made up for.  Who resumes
+        it, *by*, owns it from then on.  Raises ScheduleNotFound and
+        ScheduleNeverRuns.
         """
         with self._db.transaction() as connection:
             found = self.get(name)
             check(found)
             rule = recurrence or found.recurrence
             stopped = found.suspended if suspended is None else suspended
-            due = found.due
+            due, owner, reason = found.due, found.owner, found.reason
+            if found.suspended and not stopped:
+                owner, reason = by, None
             if recurrence or (found.suspended and not stopped):
                 due = rule.after(now, found.runs)
             if recurrence and due is None:
@@ -183,11 +145,14 @@ class Schedules:
             kept = found.classes if classes is None else classes
             connection.execute(
                 'UPDATE schedules SET recurrence = ?, classes = ?, '
-                'suspended = ?, due = ?, due_steady = ? WHERE id = ?',
+                'suspended = ?, reason = ?, owner = ?, users = ?, due = ?, '
+                'due_steady = ? WHERE id = ?',
                 (
                     json.dumps(rule.dump()),
                     json.dumps(kept.dump()),
                     stopped,
+                    reason,
+                    *Owner.columns(owner),
                     due,
                     self._steady_at(due, now),
                     found.id,
@@ -208,6 +173,21 @@ class Schedules:
                 'DELETE FROM schedules WHERE id = ?', (found.id,)
             )
 
+    def stop(self, schedule: Schedule, reason: str) -> bool:
+        """
+        Suspend it for *reason*, a MessageId, as long as it has this owner.
+
+        False where it has another one by now, or goes on no more.
+        """
+        with self._db.transaction() as connection:
+            stopped = connection.execute(
+                'UPDATE schedules SET suspended = 1, reason = ? '
+                'WHERE id = ? AND owner IS ? AND users IS ? '
+                'AND NOT suspended',
+                (reason, schedule.id, *Owner.columns(schedule.owner)),
+            )
+            return stopped.rowcount == 1
+
     # Runs -----------------------------------------------------------------
 
     def together(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -217,7 +197,7 @@ class Schedules:
     def due(self, now: float) -> Found:
         """Those that are due, those that have been so longest first."""
         self._follow_clock(now)
-        return _read(
+        return read(
             self._db.query(
                 'SELECT * FROM schedules WHERE due <= ? AND NOT suspended '
                 'ORDER BY due, id',
@@ -289,13 +269,13 @@ class Schedules:
             now + _SLACK_SECONDS,
             steady - _SLACK_SECONDS,
         )
-        for found in _read(late):
+        for found in read(late):
             coming = found.recurrence.after(now, found.runs)
             self._move(found, min(filter(None, (found.due, coming))), now)
         over = self._db.query(
             'SELECT * FROM schedules WHERE due IS NULL AND NOT suspended'
         )
-        for found in _read(over):
+        for found in read(over):
             begun = max(now, found.last_due or 0)
             coming = found.recurrence.after(begun, found.runs)
             if coming is not None:
@@ -321,87 +301,3 @@ class Schedules:
         if moment is None:
             return None
         return self._db.steady() + moment - now
-
-
-def _read(rows: Sequence[sqlite3.Row]) -> Found:
-    found = []
-    for row in rows:
-        nothing: dict[str, Any] = {}
-        rule, _ = db.decoded(row['recurrence'], nothing)
-        # Of what cannot be read, nothing is done.
-        if _is_sound(row) and _is_rule(rule):
-            found.append(_schedule(row, Recurrence.load(rule)))
-    return found
-
-
-def _is_sound(row: sqlite3.Row) -> bool:
-    """Whether it can be read who asks for what, and with which options."""
-    nothing: dict[str, Any] = {}
-    no_list: list[Any] = []
-    return (
-        bool(db.decoded(row['payload'], nothing)[0])
-        and db.decoded(row['options'], nothing)[1]
-        and db.decoded(row['systems'], no_list)[1]
-        and (
-            row['allowed'] == 'null' or db.decoded(row['allowed'], no_list)[1]
-        )
-    )
-
-
-def _is_rule(stored: Mapping[str, Any]) -> bool:
-    """Whether *stored* has numbers, and lists of them, where they belong."""
-    numbers = ('interval', 'offset', 'most', 'ends')
-    lists = ('weekdays', 'days', 'months')
-    return (
-        isinstance(stored.get('start'), int)
-        and all(isinstance(stored.get(n), int | None) for n in numbers)
-        and all(
-            isinstance(found := stored.get(n, []), list)
-            and all(isinstance(one, int) for one in found)
-            for n in lists
-        )
-    )
-
-
-def _classes(row: sqlite3.Row) -> Classes:
-    """Where they cannot be read, none: what there is stays."""
-    nothing: dict[str, Any] = {}
-    found, _ = db.decoded(row['classes'], nothing)
-    sound = all(isinstance(value, int) for value in found.values())
-    return Classes.load(found) if sound else Classes()
-
-
-def _schedule(row: sqlite3.Row, rule: Recurrence) -> Schedule:
-    nothing: dict[str, Any] = {}
-    no_list: list[Any] = []
-    everything = row['allowed'] == 'null'
-    return Schedule(
-        row['kind'],
-        allowed.systems_in(row['systems']),
-        row['aggregate'],
-        db.decoded(row['options'], nothing)[0],
-        db.decoded(row['payload'], nothing)[0],
-        rule,
-        _classes(row),
-        None if everything else db.decoded(row['allowed'], no_list)[0],
-        row['id'],
-        row['name'],
-        row['created'],
-        bool(row['suspended']),
-        row['runs'],
-        row['due'],
-        row['last_due'],
-        row['last_run'],
-        row['outcome'],
-        row['task'],
-        [(str(one[0]), list(one[1])) for one in _pairs(row['messages'])],
-    )
-
-
-def _pairs(text: object) -> list[Any]:
-    no_list: list[Any] = []
-    return [
-        one
-        for one in db.decoded(text, no_list)[0]
-        if isinstance(one, list) and len(one) == 2
-    ]

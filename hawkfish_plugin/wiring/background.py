@@ -135,6 +135,7 @@ class Background:
 
     def _periodic(self) -> None:
         self._health.say(self._foundations.supervisor.failing())
+        self._work.ownership.periodic()
         self._work.scheduling.periodic()
         self._work.prune.periodic()
         self._catalogues.exports.periodic()

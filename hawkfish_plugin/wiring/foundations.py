@@ -66,6 +66,10 @@ class Foundations:
         """The emulator's own driver of systems."""
         return internals.systems(self.app)
 
+    def users_file(self) -> str | None:
+        """The emulator's file of users, if it has one."""
+        return internals.users_file(self.app)
+
     def _driver_name(self) -> str:
         chosen = self.conf.hawkfish.driver
         return str(chosen or internals.driver_name(self.app.config))

@@ -31,6 +31,7 @@ from hawkfish_plugin.operations.group_room import GroupRoom
 from hawkfish_plugin.operations.group_safety import GroupSafety
 from hawkfish_plugin.operations.import_over import ImportOver
 from hawkfish_plugin.operations.importing import Import
+from hawkfish_plugin.operations.ownership import Ownership
 from hawkfish_plugin.operations.prune import Prune
 from hawkfish_plugin.operations.purge import Purge
 from hawkfish_plugin.operations.receiving import Receiving
@@ -312,6 +313,18 @@ class Work:
             self.operations,
             self._access.acting_for,
             self._access.may_tell,
+            self.ownership.objection,
+        )
+
+    @functools.cached_property
+    def ownership(self) -> Ownership:
+        return Ownership(
+            self._foundations.schedules,
+            self._foundations.subscriptions,
+            self._foundations.accounts,
+            self._foundations.audit,
+            self._foundations.events,
+            self._foundations.users_file,
         )
 
     @functools.cached_property

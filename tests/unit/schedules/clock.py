@@ -48,6 +48,7 @@ class Service:
             services.operations,
             access.acting_for,
             access.may_tell,
+            services.ownership.objection,
             self.clock,
         )
 

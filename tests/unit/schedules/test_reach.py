@@ -4,6 +4,8 @@
 import pytest
 import requests
 
+from hawkfish_plugin import exceptions
+from hawkfish_plugin.audit import View
 from tests.unit.conftest import NODES
 from tests.unit.schedules.clock import DAY
 
@@ -28,6 +30,54 @@ def test_a_schedule_of_a_hidden_system_is_hidden(service):
         == 404
     )
     assert requests.get(service.url).json()['Members'] == []
+
+
+@pytest.mark.parametrize('by', ['uuid', 'all', 'name'])
+def test_schedules_are_shown_while_the_hypervisor_is_away(
+    service, monkeypatch, by
+):
+    """By the database alone, but for names, which may be others by now."""
+    service.create()
+    if by != 'all':
+        allow(
+            service.emulator,
+            service.emulator.system if by == 'uuid' else 'fake',
+        )
+    assert requests.get(f'{service.url}/nightly').status_code == 200
+    asked = []
+
+    def gone(driver, identity):
+        asked.append(identity)
+        raise exceptions.HypervisorUnavailable('fake:///', 'gone')
+
+    monkeypatch.setattr(type(service.emulator.driver), 'resolve', gone)
+    shown = requests.get(f'{service.url}?$expand=.').json()['Members']
+    one = requests.get(f'{service.url}/nightly')
+
+    if by == 'name':
+        assert shown == []
+        assert one.status_code == 404
+        return
+    assert [job['Id'] for job in shown] == ['nightly']
+    assert one.status_code == 200
+    link = one.json()['Oem']['HawkFish']['System']['@odata.id']
+    assert link.endswith(service.emulator.system)
+    suspended = requests.post(
+        f'{service.url}/nightly/Actions/Job.Suspend', json={}
+    )
+    assert suspended.status_code == 204
+    assert not asked
+
+
+def test_the_log_has_the_systems_of_a_schedule(service):
+    """Whoever may see only these reads in the log what became of it."""
+    service.create()
+    requests.post(f'{service.url}/nightly/Actions/Job.Suspend', json={})
+    audit = service.emulator.services.audit
+    ids = audit.ids(View(None, service.emulator.system))
+    (entry,) = audit.load(ids[:1])
+
+    assert entry.uri.endswith('/Job.Suspend')
 
 
 def test_none_can_be_made_for_a_hidden_system(service):
