@@ -14,6 +14,7 @@ from hawkfish_plugin.api import asking, noting, queries
 from hawkfish_plugin.api.access import (
     check_if_match,
     missing,
+    request_uri,
     services,
 )
 from hawkfish_plugin.api.answers import answer
@@ -95,7 +96,7 @@ def create_session() -> flask.Response:
     if made is None:
         # The same words whether the name or the password is wrong.
         raise exceptions.ResourceAtUriUnauthorized(
-            flask.request.path, 'Invalid user name or password'
+            request_uri(), 'Invalid user name or password'
         )
     session, token = made
     internals.set_user(flask.request.environ, session.user)

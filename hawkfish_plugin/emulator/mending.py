@@ -16,6 +16,7 @@ from typing import Any
 import flask
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.api.access import missing, request_uri
 from hawkfish_plugin.emulator import internals, routes
 from hawkfish_plugin.redfish import errors
 from hawkfish_plugin.redfish.common import Resource
@@ -86,13 +87,9 @@ def _mend_error(response: flask.Response) -> None:
     response.set_data(json.dumps(body))
 
 
-def _missing() -> exceptions.HawkFishError:
-    return exceptions.ResourceMissingAtURI(flask.request.path)
-
-
 _general = exceptions.GeneralError
 _ERRORS: dict[int, Callable[[], exceptions.HawkFishError]] = {
-    404: _missing,
+    404: missing,
     405: exceptions.OperationNotAllowed,
 }
 
@@ -126,13 +123,13 @@ def _chassis(body: Resource) -> None:
 
 
 def _processor(body: Resource) -> None:
-    body['@odata.id'] = flask.request.path.rstrip('/')
+    body['@odata.id'] = request_uri().rstrip('/')
     for name in ('TotalCores', 'TotalThreads'):
         _to_number(body, name)
 
 
 def _processors(body: Resource) -> None:
-    body['@odata.id'] = flask.request.path.rstrip('/')
+    body['@odata.id'] = request_uri().rstrip('/')
 
 
 def _storage(body: Resource) -> None:

@@ -11,7 +11,7 @@ import flask
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.accounts.roles import CONFIGURE_SELF
 from hawkfish_plugin.api import asking
-from hawkfish_plugin.api.access import find_number
+from hawkfish_plugin.api.access import find_number, request_uri
 from hawkfish_plugin.redfish import privileges
 from hawkfish_plugin.services import ForEmulator
 
@@ -24,7 +24,7 @@ def check(services: ForEmulator) -> None:
         return
     if not asking.standing().enabled:
         raise exceptions.ResourceAtUriUnauthorized(
-            flask.request.path, 'The account is disabled'
+            request_uri(), 'The account is disabled'
         )
     # What is not there is nobody's to see.
     if rule is None:

@@ -7,6 +7,7 @@ routes alone.
 """
 
 import functools
+from urllib import parse
 
 import flask
 from werkzeug import exceptions as http_errors
@@ -86,7 +87,8 @@ def is_served(uri: str, method: str = 'GET') -> bool:
 @functools.lru_cache(4096)
 def _is_served(url_map: Map, uri: str, method: str) -> bool:
     try:
-        url_map.bind('').match(uri, method)
+        # What a server finds routes by is decoded.
+        url_map.bind('').match(parse.unquote(uri), method)
     except (http_errors.NotFound, http_errors.MethodNotAllowed):
         return False
     # One that leads elsewhere.

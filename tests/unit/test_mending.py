@@ -4,6 +4,7 @@
 import pytest
 import requests
 
+from hawkfish_plugin.emulator import routes
 from tests.served import FAKE_UUID, Served
 
 ROOT = '/redfish/v1'
@@ -171,6 +172,25 @@ def test_processors(emulator, monkeypatch, get):
     assert get(uri + '/')['@odata.id'] == uri == f'{SYSTEM}/Processors'
     assert found['@odata.id'] == member['@odata.id'] == f'{uri}/CPU0'
     assert (found['TotalCores'], found['TotalThreads']) == (2, 4)
+
+
+def test_links_are_as_a_client_has_to_write_them(emulator, monkeypatch, get):
+    """Of a system with an odd name as well, and of what is not there."""
+    monkeypatch.setattr(
+        type(emulator.app.systems), 'uuid', lambda *_: FAKE_UUID
+    )
+    monkeypatch.setattr(
+        emulator.app.systems, 'get_processors', lambda identity: []
+    )
+    odd = f'{ROOT}/Systems/a%20%C3%BC'
+    assert get(f'{odd}/Processors')['@odata.id'] == f'{odd}/Processors'
+
+    missing = requests.get(f'{emulator.url}{odd}/No%20thing', timeout=30)
+    (message,) = missing.json()['error']['@Message.ExtendedInfo']
+    assert message['MessageArgs'] == [f'{odd}/No%20thing']
+    with emulator.app.app_context():
+        assert routes.is_served(f'{odd}/Processors')
+        assert not routes.is_served(f'{ROOT}/Systems/a%2Fb')
 
 
 def test_bios(emulator, monkeypatch, get):
