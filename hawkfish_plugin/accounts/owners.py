@@ -16,7 +16,10 @@ class Owner(NamedTuple):
     @classmethod
     def of(cls, name: str | None, file: str | None) -> 'Owner | None':
         """That of two columns; None where nobody was asked who it is."""
-        return None if name is None or file is None else cls(name, file)
+        if name is None or file is None:
+            return None
+        # Other processes may have another working directory.
+        return cls(name, os.path.abspath(file))
 
     @staticmethod
     def columns(owner: 'Owner | None') -> tuple[str | None, str | None]:

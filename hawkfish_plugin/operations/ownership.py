@@ -88,9 +88,10 @@ class Ownership:
 
     def end(self, name: str, file: str) -> None:
         """Stop what acts for *name*, whose account was removed from *file*."""
+        gone = (name, file), Owner.of(name, file)
         for one in self._acting():
             owner = one.owner
-            if owner and (name, file) == (owner.name, owner.file_now(file)):
+            if owner and (owner.name, owner.file_now(file)) in gone:
                 self._stop(one, messages.OWNER_REMOVED)
 
     def _acting(self) -> Iterable[Schedule | Subscription]:

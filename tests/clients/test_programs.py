@@ -10,6 +10,7 @@ import pytest
 from tests.clients.conftest import PASSWORD, SNAPSHOTS, SYSTEM, USER
 from tests.served import BIN, FAKE_UUID
 from tests.validator.dmtf import environment
+from tests.waiting import patience
 
 # What each of them does, and a part of what it prints.
 PROGRAMS = {
@@ -29,7 +30,7 @@ def run(program, *options):
         [sys.executable, BIN / program, *options],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience(120),
         env=environment(),
     )
 

@@ -4,6 +4,7 @@
 import pytest
 import requests
 
+from hawkfish_plugin.accounts.owners import Owner
 from tests.unit.accounts.conftest import ACCOUNTS, PASSWORD, guarding
 from tests.unit.schedules.clock import DAY, Service
 
@@ -188,6 +189,16 @@ def test_a_file_that_was_moved(guarded, service):
     look(guarded)
     look(guarded)
     assert service.row().suspended
+
+
+def test_a_file_with_a_relative_path(tmp_path, monkeypatch):
+    """It is the same one to a process that was started elsewhere."""
+    (tmp_path / 'users').write_text('chief:x\n')
+    monkeypatch.chdir(tmp_path)
+    owner = Owner.of('chief', 'users')
+    monkeypatch.chdir('/')
+
+    assert owner.file_now('other') == str(tmp_path / 'users')
 
 
 def test_an_account_that_is_removed_over_redfish(guarded, service):
