@@ -54,8 +54,12 @@ def exposed(tmp_path):
     """The URL of the emulator behind nginx."""
     users = tmp_path / 'users'
     users.write_text(user_entry(*ADMIN))
+    options = tmp_path / 'hawkfish.conf'
+    options.write_text(block('ini'))
     emulator = Served(
-        tmp_path, config=f'SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n'
+        tmp_path,
+        config=f'SUSHY_EMULATOR_AUTH_FILE = {str(users)!r}\n',
+        HAWKFISH_CONFIG_FILE=str(options),
     ).use_gunicorn(OWN_WSGI, '--workers', '2', '--threads', '8')
     certify(tmp_path)
     port = free_port()
@@ -129,6 +133,33 @@ def test_it_serves_whom_it_knows(exposed, client):
     assert foreign.status_code == 403
     assert large.status_code == 413
     assert client.get(exposed, timeout=60).status_code == 404
+
+
+class FromElsewhere(requests.adapters.HTTPAdapter):
+    """A client with another address of this host."""
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(
+            *args, source_address=('127.0.0.2', 0), **options
+        )
+
+
+def test_the_log_has_the_addresses_of_clients(exposed, client):
+    """Those that nginx tells, and none that a client does."""
+    client.mount('https://', FromElsewhere())
+    systems = client.get(f'{exposed}{ROOT}/Systems', timeout=60).json()
+    system = systems['Members'][0]['@odata.id']
+    changed = client.post(
+        f'{exposed}{system}/Actions/ComputerSystem.Reset',
+        json={'ResetType': 'On'},
+        headers={'X-Forwarded-For': '192.0.2.1'},
+        timeout=60,
+    )
+    log = f'{ROOT}/Managers/HawkFish/LogServices/Audit/Entries'
+    newest = client.get(exposed + log, timeout=60).json()['Members'][0]
+
+    assert changed.status_code == 204
+    assert newest['OriginAddress'] == 'http://127.0.0.2'
 
 
 def test_a_stream_is_not_held_back(exposed, client):
