@@ -102,6 +102,26 @@ def test_without_a_file_of_roles_all_are_administrators(guarded):
     assert made.status_code == 201
 
 
+def test_a_role_that_cannot_be_kept_writes_nothing(guarded):
+    """Not even for a moment is there an account with all privileges."""
+    guarded.configure(roles_file='')
+    before = guarded.users.stat().st_mtime_ns
+    refused = guarded.ask(
+        'boss',
+        'POST',
+        ACCOUNTS,
+        json={
+            'UserName': 'carol',
+            'Password': PASSWORD,
+            'RoleId': 'ReadOnly',
+        },
+    )
+
+    assert message_ids(refused) == ['RolesNotKept']
+    # A file that was replaced, and put back, has another time.
+    assert guarded.users.stat().st_mtime_ns == before
+
+
 def test_without_users_there_are_no_accounts(emulator):
     """Where nobody is asked for a password the service says so."""
     import requests
