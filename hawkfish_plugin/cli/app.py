@@ -60,10 +60,11 @@ class Commands(commandmanager.CommandManager):
     """The commands, under the names they have in a standalone program."""
 
     def load_commands(self, namespace: str) -> None:
-        super().load_commands(namespace)
-        self.commands = {
-            name.removeprefix(f'{NAME} '): point for name, point in self
-        }
+        # That of cliff imports the modules of all commands, by stevedore.
+        points = metadata.distribution(DISTRIBUTION).entry_points
+        for point in points.select(group=namespace):
+            name = point.name.replace('_', ' ').removeprefix(f'{NAME} ')
+            self.commands[name] = point
 
     def beginning(self, words: str) -> list[str]:
         """Return the commands that have *words* and more."""
@@ -79,6 +80,10 @@ class Commands(commandmanager.CommandManager):
         close += difflib.get_close_matches(typed[0], names)
         of_word = [name for name in names if name.split()[0] == typed[0]]
         return list(dict.fromkeys(close or of_word))
+
+    def first_words(self) -> list[str]:
+        """Return the words that commands of several words begin with."""
+        return sorted({n.split()[0] for n, _ in self if ' ' in n})
 
 
 class ClientManager:
@@ -217,11 +222,24 @@ class HawkFishApp(app.App):
             for line in helping.commands(self, beginning, width):
                 self.LOG.error('%s', line)
             return
-        near = ', '.join(self.command_manager.near(argv))
+        if typed.startswith('-'):
+            kind, typed = 'an option of hawkfish', argv[0].partition('=')[0]
+            flags = self.parser._option_string_actions
+            near, known = difflib.get_close_matches(typed, flags), []
+        else:
+            kind = 'a hawkfish command'
+            near = self.command_manager.near(argv)
+            known = self.command_manager.first_words()
+        hint = ''
+        if near:
+            hint = f' Did you mean: {", ".join(near)}?'
+        elif known:
+            hint = f' There are: {", ".join(known)}.'
         self.LOG.error(
-            "'%s' is not a hawkfish command.%s See 'hawkfish --help'.",
-            typed,
-            f' Did you mean: {near}?' if near else '',
+            "'%s' is not %s.%s See 'hawkfish --help'.",
+            output.printable(typed),
+            kind,
+            hint,
         )
 
     def interact(self) -> None:

@@ -192,7 +192,8 @@ def test_a_list_loads_what_it_needs(emulator):
         "others = {'cmd2', 'flask', 'humanfriendly', 'isodate',\n"
         "    'jsonschema', 'oslo_config', 'pytimeparse', 'rich',\n"
         "    'sushy_tools', 'yaml', 'zstandard', 'hawkfish_plugin.plugin',\n"
-        "    'hawkfish_plugin.cli.completion'}\n"
+        "    'hawkfish_plugin.cli.backups', 'hawkfish_plugin.cli.completion',\n"
+        "    'hawkfish_plugin.cli.groups', 'hawkfish_plugin.cli.schedules'}\n"
         'atexit.register(lambda: print(others & set(sys.modules)))\n'
         f"app.main(['--url', '{emulator.url}', 'snaps-ls', 'fake'])\n"
     )
@@ -209,6 +210,26 @@ def test_help_of_a_command(run):
 
     assert not status
     assert '--no-memory' in out
+
+
+@pytest.mark.parametrize(
+    'typed, told',
+    [
+        (
+            ['--hurl', 'http://x', 'snaps-ls'],
+            "'--hurl' is not an option of hawkfish. Did you mean: --url, --help?",
+        ),
+        (['--zzz=1'], "'--zzz' is not an option of hawkfish. See"),
+        (['zzz'], "'zzz' is not a hawkfish command. There are: backup, event"),
+    ],
+)
+def test_what_is_no_word_of_the_program(run, typed, told):
+    """A line tells whether it was an option or a command, and what there is."""
+    status, out, err = run(*typed)
+
+    assert (status, out) == (2, '')
+    assert err.startswith(told)
+    assert err.endswith("See 'hawkfish --help'.\n")
 
 
 @pytest.mark.parametrize('words', ['snapshot', 'group snapshot'])
@@ -434,6 +455,45 @@ def test_completion_in_zsh(emulator, tmp_path, edited):
     zsh.send(f'{edited.format(typed)}\t')
     zsh.expect_exact('fake clean')
     zsh.close(force=True)
+
+
+@pytest.mark.skipif(not shutil.which('fish'), reason='fish is not installed')
+@pytest.mark.parametrize(
+    'typed, offered',
+    [
+        ('snapshot re', ['revert']),
+        ('snaps-create fake --descr', ['--description']),
+        ('snaps-create fa', ['fake']),
+        ('snaps-revert fake a', ['a one', 'ab']),
+        ('snaps-revert fake a\\ ', ['a one']),
+    ],
+)
+def test_completion_in_fish(emulator, tmp_path, typed, offered):
+    """Commands, options, systems and snapshots, with blanks as well."""
+    for name in ('ab', 'a one'):
+        emulator.created(Name=name)
+    wrapper = tmp_path / 'hawkfish'
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    wrapper.chmod(0o755)
+    line = f'hawkfish --url {emulator.url} {typed}'
+    done = subprocess.run(
+        [
+            *('fish', '--no-config', '-c'),
+            f'hawkfish complete --shell fish | source; '
+            f'complete -C {shlex.quote(line)}',
+        ],
+        env={
+            **os.environ,
+            'HOME': str(tmp_path),
+            'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.stderr == ''
+    assert sorted(set(done.stdout.splitlines())) == offered
 
 
 def test_completion_in_bash(emulator):
