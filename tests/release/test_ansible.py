@@ -6,12 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 
 import pytest
 import requests
 import yaml
 
-from tests.packages import ROOT
+from tests.packages import ROOT, run
 from tests.served import BIN, FAKE_UUID, Served
 
 COLLECTION = ROOT / 'ansible'
@@ -22,6 +23,8 @@ ALL_LIMITS = {
     'on_limit': 'Prune',
     'keep_newest_verified': False,
 }
+# Of the release that test_tagged makes.
+VERSION = '1.0.0'
 MODULES = ('snapshot', 'group', 'policy', 'backup')
 
 
@@ -324,6 +327,54 @@ def test_a_refusal_is_told_in_the_words_of_the_service(play):
     assert 'locked' in refused['msg']
     assert missing['msg'] == "There is no snapshot 'no'"
     assert nobody['failed']
+
+
+@pytest.fixture(scope='module')
+def failing(tmp_path_factory):
+    """An emulator whose reverts and deletes fail on the way."""
+    served = Served(tmp_path_factory.mktemp('failing'))
+    served.command = [
+        'hawkfish-emulator',
+        *('--config', str(served.config)),
+        *served.options(),
+        *('--fake-fail', 'revert:finish', '--fake-fail', 'delete:merge'),
+    ]
+    yield served.start()
+    served.stop()
+
+
+def test_a_task_that_fails_tells_why(play, failing):
+    """In the words of the service, and what it left is still there."""
+    clean = {'url': failing.url, 'system': 'fake', 'name': 'clean'}
+
+    made, back, gone, again, _ = play(
+        ('snapshot', clean),
+        ('snapshot', {**clean, 'state': 'reverted'}),
+        ('snapshot', {**clean, 'state': 'absent'}),
+        ('snapshot', clean),
+        fails=True,
+    )
+
+    assert made['changed']
+    for failed in (back, gone):
+        assert failed['failed']
+        assert 'told to fail at step' in failed['msg']
+    assert not again['changed']
+
+
+def test_the_collection_is_built_as_this_release(tmp_path):
+    """It has the version of the release, and all modules."""
+    run(
+        *(BIN / 'ansible-galaxy', 'collection', 'build', COLLECTION),
+        *('--output-path', tmp_path),
+        env={**os.environ, 'ANSIBLE_HOME': str(tmp_path / 'home')},
+    )
+
+    (built,) = tmp_path.glob('*.tar.gz')
+    with tarfile.open(built) as archive:
+        names = set(archive.getnames())
+    assert built.name == f'hawkfish-snapshots-{VERSION}.tar.gz'
+    assert {f'plugins/modules/{name}.py' for name in MODULES} <= names
 
 
 def test_the_example_can_be_run(environment, tmp_path):

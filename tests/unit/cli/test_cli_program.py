@@ -192,7 +192,8 @@ def test_a_list_loads_what_it_needs(emulator):
         "others = {'cmd2', 'flask', 'humanfriendly', 'isodate',\n"
         "    'jsonschema', 'oslo_config', 'pytimeparse', 'rich',\n"
         "    'sushy_tools', 'yaml', 'zstandard', 'hawkfish_plugin.plugin',\n"
-        "    'hawkfish_plugin.cli.backups', 'hawkfish_plugin.cli.completion',\n"
+        "    'hawkfish_plugin.cli.backups',\n"
+        "    'hawkfish_plugin.cli.completion',\n"
         "    'hawkfish_plugin.cli.groups', 'hawkfish_plugin.cli.schedules'}\n"
         'atexit.register(lambda: print(others & set(sys.modules)))\n'
         f"app.main(['--url', '{emulator.url}', 'snaps-ls', 'fake'])\n"
@@ -217,14 +218,14 @@ def test_help_of_a_command(run):
     [
         (
             ['--hurl', 'http://x', 'snaps-ls'],
-            "'--hurl' is not an option of hawkfish. Did you mean: --url, --help?",
+            "'--hurl' is not an option of hawkfish. Did you mean: --url",
         ),
         (['--zzz=1'], "'--zzz' is not an option of hawkfish. See"),
         (['zzz'], "'zzz' is not a hawkfish command. There are: backup, event"),
     ],
 )
 def test_what_is_no_word_of_the_program(run, typed, told):
-    """A line tells whether it was an option or a command, and what there is."""
+    """A line tells what it was taken for, and what there is."""
     status, out, err = run(*typed)
 
     assert (status, out) == (2, '')
