@@ -120,10 +120,15 @@ def is_for_types(node):
 
 def walk(node, with_types):
     """Every node below *node*, those under TYPE_CHECKING if asked for."""
-    for child in ast.iter_child_nodes(node):
-        if with_types or not is_for_types(child):
-            yield child
-            yield from walk(child, with_types)
+    waiting = [node]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            # An import is never within an expression.
+            if not isinstance(child, ast.expr) and (
+                with_types or not is_for_types(child)
+            ):
+                yield child
+                waiting.append(child)
 
 
 # Each test looks at all modules.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schemas and registries that are served, and what they are about."""
 
+import functools
 import json
 import pathlib
 import re
@@ -25,7 +26,6 @@ DATA = pathlib.Path(hawkfish_plugin.__file__).parent / 'data'
 EDM = '{http://docs.oasis-open.org/odata/ns/edm}'
 EDMX = '{http://docs.oasis-open.org/odata/ns/edmx}'
 BASE = 'http://redfish.example'
-
 
 # What ours refer to in the files of the DMTF, which are not at hand here.
 LINK = {
@@ -58,6 +58,7 @@ DMTF = {
 }
 
 
+@functools.cache
 def retrieve(uri):
     """A schema file by its URI: ours, or as much of a DMTF's as we need."""
     name = uri.rpartition('/')[2]
@@ -74,9 +75,8 @@ def errors(body):
     """What the schema of its @odata.type has against *body*."""
     name, _, definition = body['@odata.type'].lstrip('#').rpartition('.')
     file = f'{BASE}/redfish/v1/JsonSchemas/{name}.json'
-    main = f'#/definitions/{definition}'
     validator = jsonschema.Draft7Validator(
-        {'$id': BASE + '/check', '$ref': file + main},
+        {'$id': BASE + '/check', '$ref': f'{file}#/definitions/{definition}'},
         registry=referencing.Registry(retrieve=retrieve),
     )
     return [error.message for error in validator.iter_errors(body)]

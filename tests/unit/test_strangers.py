@@ -688,36 +688,48 @@ DAMAGE = {
     ],
 )
 def test_a_damaged_row_is_one_row(emulator, table, column):
-    """All that reads the others reads them."""
+    """All that reads the others reads them, whatever is in it."""
     service = f'{emulator.url}{ROOT}'
-    emulator.created(Name='a')
-    made = requests.post(
-        f'{service}/EventService/Subscriptions',
-        json={'Destination': 'http://192.0.2.1/', 'Protocol': 'Redfish'},
-        timeout=60,
-    )
+    values = ('{broken', '[1]', b'\xff\xfe', '7')
+    subscriptions = f'{service}/EventService/Subscriptions'
+    made = []
+    for number, _ in enumerate(values):
+        emulator.created(Name=f'a{number}')
+        made.append(
+            requests.post(
+                subscriptions,
+                json={
+                    'Destination': 'http://192.0.2.1/',
+                    'Protocol': 'Redfish',
+                },
+                timeout=60,
+            ).headers['Location']
+        )
     path = next(emulator.folder.glob('*.sqlite'))
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        newest = f'(SELECT MAX(id) FROM {table})'
-        (damaged,) = connection.execute(f'SELECT {newest}').fetchone()
-        for number, value in enumerate(('{broken', '[1]', b'\xff\xfe', '7')):
+        rows = connection.execute(
+            f'SELECT id FROM {table} ORDER BY id DESC LIMIT {len(values)}'
+        ).fetchall()
+        damaged = [number for (number,) in rows]
+        for number, value in zip(damaged, values, strict=True):
             connection.execute(
                 f'UPDATE {table} SET {column} = ? WHERE id = ?',
-                (value, damaged),
+                (value, number),
             )
-            connection.commit()
-            for uri in (
-                'TaskService/Tasks?$expand=.',
-                "TaskService/Tasks?$filter=Name eq 'x'",
-                'EventService/Subscriptions?$expand=.',
-                f'Systems/{emulator.system}/Oem/HawkFish/Snapshots?$expand=.',
-            ):
-                assert requests.get(f'{service}/{uri}', timeout=60).ok, uri
-            assert emulator.services.events.after(0, 100_000)
-            assert emulator.created(Name=f'b{number}')
-        requests.delete(emulator.url + made.headers['Location'], timeout=60)
+        connection.commit()
+        for uri in (
+            'TaskService/Tasks?$expand=.',
+            "TaskService/Tasks?$filter=Name eq 'x'",
+            'EventService/Subscriptions?$expand=.',
+            f'Systems/{emulator.system}/Oem/HawkFish/Snapshots?$expand=.',
+        ):
+            assert requests.get(f'{service}/{uri}', timeout=60).ok, uri
+        assert emulator.services.events.after(0, 100_000)
+        assert emulator.created(Name='b')
+        for location in made:
+            requests.delete(emulator.url + location, timeout=60)
         if table == 'tasks':
-            connection.execute('DELETE FROM tasks WHERE id = ?', (damaged,))
+            connection.executemany('DELETE FROM tasks WHERE id = ?', rows)
             connection.commit()
 
 
