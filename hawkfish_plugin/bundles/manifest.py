@@ -3,10 +3,10 @@
 The manifest of a bundle: what is in it, what is not, and where it came from.
 
 Owns the format and its versions.  A bundle has systems, each of a snapshot
-with its members: version 1 has exactly one; version 2 has those of a group, see
-``Lab``.  In version 3, of either, ``checksums`` follow all members.  A reader
-ignores what it does not know within a version, and refuses a newer version as
-a whole.
+with its members: version 1 has exactly one; version 2 has those of a group,
+see ``Lab``.  In version 3, of either, ``checksums`` follow all members.  A
+reader ignores what it does not know within a version, and refuses a newer
+version as a whole.
 """
 
 import dataclasses

@@ -8,9 +8,7 @@ import requests
 
 from hawkfish_plugin import exceptions
 from tests.served import message_ids
-from tests.unit.group_snapshots.labs import (
-    TRIO,
-)
+from tests.unit.group_snapshots.labs import TRIO
 from tests.unit.test_groups import ROOT
 from tests.waiting import wait_for
 
