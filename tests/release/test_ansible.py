@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Ansible collection: real runs of ansible-playbook, on fake systems."""
+"""
+The Ansible collection: real runs of ansible-playbook, on fake systems.
+
+Long, as each module has its runs.
+"""
 
 import json
 import os
