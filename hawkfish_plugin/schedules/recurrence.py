@@ -17,6 +17,12 @@ from hawkfish_plugin.records import Record
 DAY_SECONDS = 86_400
 # Between two leap days on one day of the week there can be forty years.
 _HORIZON_DAYS = 41 * 366
+# The calendar has no later one.
+_LAST = int(
+    datetime.datetime(
+        9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC
+    ).timestamp()
+)
 
 WEEKDAYS = (
     *('Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'),
@@ -57,9 +63,8 @@ class Recurrence(Record):
         if self.most is not None and runs >= self.most:
             return None
         found = self._after(moment)
-        if found is None or (self.ends is not None and found > self.ends):
-            return None
-        return found
+        last = _LAST if self.ends is None else min(self.ends, _LAST)
+        return None if found is None or found > last else found
 
     def _after(self, moment: float) -> int | None:
         if moment < self.start:
@@ -86,6 +91,8 @@ class Recurrence(Record):
         first = local - local % DAY_SECONDS
         for number in range(_HORIZON_DAYS):
             begins = first + number * DAY_SECONDS
+            if begins > _LAST:
+                return
             if self._is_enabled(day_of(begins)):
                 yield begins - self.offset
 

@@ -178,6 +178,24 @@ def test_bad_names(api, name):
             'ScheduleNeverRuns',
             None,
         ),
+        (
+            {
+                'InitialStartTime': '9999-12-31T00:00:00Z',
+                'RecurrenceInterval': 'PT1H',
+                'EnabledDaysOfWeek': ['Monday'],
+            },
+            'ScheduleNeverRuns',
+            None,
+        ),
+        (
+            {
+                'InitialStartTime': '9999-12-30T20:30:00-02:00',
+                'RecurrenceInterval': 'PT27H',
+                'EnabledDaysOfMonth': [31],
+            },
+            'ScheduleNeverRuns',
+            None,
+        ),
         ({'MaxOccurrences': 0}, 'PropertyValueOutOfRange', ['#/Schedule']),
         ({'Nonsense': 0}, 'PropertyValueTypeError', ['#/Schedule']),
     ],
