@@ -247,7 +247,8 @@ LOOKUPS = _bound(
 
 _option('Entries of the audit log', '[audit] keep', 'the oldest are removed')
 STRANGERS = _bound(
-    'Entries of requests whose client was not authenticated',
+    'Entries of requests whose client was not authenticated, may not do that, '
+    'or is ReadOnly',
     1000,
     'beside these',
     'the oldest of them are removed',
@@ -294,6 +295,12 @@ LOGIN_FAILURES = _bound(
     4096,
     '',
     'those that failed first are forgotten',
+)
+ACCOUNTS = _bound(
+    'Accounts, as far as they are created by requests',
+    1000,
+    '',
+    'CreateLimitReachedForResource',
 )
 ACCOUNTS_SECONDS = _bound(
     'Time that a change of an account waits for another one',

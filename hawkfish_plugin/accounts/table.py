@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from oslo_config import cfg
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import bounds, exceptions
 from hawkfish_plugin.accounts import files, roles, users
 from hawkfish_plugin.accounts.roles import Standing
 
@@ -104,14 +104,18 @@ class Accounts:
         """
         Make an account that is all that *changes* say.
 
-        Raises AccountExists, RolesNotKept and AccountsNotChanged.
+        Raises AccountExists, CreateLimitReachedForResource, RolesNotKept and
+        AccountsNotChanged.
         """
         standing = _changed(Standing(), changes)
         self._check_kept(standing)
         entry = _entry(file, name, changes.password or '')
         with self._changing(file) as text:
-            if name in users.of_lines(text):
+            others = users.of_lines(text)
+            if name in others:
                 raise exceptions.AccountExists(name)
+            if len(others) >= bounds.ACCOUNTS:
+                raise exceptions.CreateLimitReachedForResource()
             with _all_or_nothing() as done:
                 # Until the last step, a role of the past would be in force.
                 done.append(self._note(name, None))

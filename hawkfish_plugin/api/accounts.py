@@ -52,7 +52,11 @@ def _is_user_name(text: str) -> bool:
 
 
 def _is_password(text: str) -> bool:
-    return users.may_be_password(text.encode(errors='replace'))
+    try:
+        return users.may_be_password(text.encode())
+    except UnicodeEncodeError:
+        # Half of a character, which no client can repeat as a password.
+        return False
 
 
 validation.add_format('user-name', _is_user_name)

@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import flask
 
 from hawkfish_plugin import audit, bounds
+from hawkfish_plugin.accounts import roles
 from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.api import noting
 from hawkfish_plugin.emulator import internals
@@ -84,9 +85,16 @@ class Auditing:
             known.reset,
             known.reason,
             internals.allowed_instances(self._app.config),
-            # Nor do those who may change nothing displace what was changed.
-            is_strange or status in (401, 403),
+            # Nor do those who may change nothing, but of themselves, displace
+            # what was changed.
+            is_strange or status in (401, 403) or self._only_reads(actor),
         )
+
+    def _only_reads(self, actor: audit.Actor) -> bool:
+        if not actor.user:
+            return False
+        standing = self._services.accounts.standing(actor.user)
+        return standing.role == roles.READ_ONLY
 
 
 def _uri(environ: WSGIEnvironment) -> str:

@@ -15,6 +15,7 @@ from werkzeug.middleware import proxy_fix
 
 from hawkfish_plugin import bounds
 from hawkfish_plugin.accounts import files, roles
+from hawkfish_plugin.audit import View
 from tests.served import FAKE_UUID, message_ids, user_entry
 from tests.unit.accounts.conftest import (
     ACCOUNTS,
@@ -194,6 +195,29 @@ def test_a_lost_database_makes_nobody_more(guarded):
 
 
 # Writing ------------------------------------------------------------------
+
+
+def test_accounts_are_bounded(guarded, monkeypatch):
+    """One more than there may be is refused, and is in neither file."""
+    before = guarded.users.read_text(), guarded.roles.read_text()
+    monkeypatch.setattr(bounds, 'ACCOUNTS', len(ROLES) + 1)
+    answer = guarded.ask('boss', 'POST', ACCOUNTS, json=NEW)
+
+    assert answer.status_code == 400
+    assert message_ids(answer) == ['CreateLimitReachedForResource']
+    assert (guarded.users.read_text(), guarded.roles.read_text()) == before
+
+
+def test_a_password_of_half_a_character(guarded):
+    """JSON has it, and no encoding has: it is refused."""
+    body = {**NEW, 'Password': 'something-\ud800-long-enough'}
+    for method, uri, sent in (
+        ('POST', ACCOUNTS, body),
+        ('PATCH', account('eye'), {'Password': body['Password']}),
+    ):
+        answer = guarded.ask('boss', method, uri, json=sent)
+        assert answer.status_code == 400
+        assert message_ids(answer) == ['PropertyValueFormatError']
 
 
 def test_an_account_from_its_beginning_to_its_end(guarded):
@@ -567,13 +591,21 @@ def test_whose_subscriptions_one_may_end(guarded):
         assert answer.status_code == status
 
 
-def test_a_stream_ends_with_its_account(guarded):
-    """Who has no account any more hears no more."""
+@pytest.mark.parametrize(
+    ('method', 'body'),
+    [
+        ('DELETE', None),
+        ('PATCH', {'Enabled': False}),
+        ('PATCH', {'Password': 'nobody-knows-it-yet'}),
+    ],
+)
+def test_a_stream_ends_with_its_account(guarded, method, body):
+    """Who has no account any more, or its old password, hears no more."""
     stream = guarded.ask(
         'eye', 'GET', '/redfish/v1/EventService/SSE', stream=True
     )
     assert stream.status_code == 200
-    guarded.ask('boss', 'DELETE', account('eye'))
+    assert guarded.ask('boss', method, account('eye'), json=body).ok
     guarded.ask(
         'boss',
         'POST',
@@ -582,6 +614,16 @@ def test_a_stream_ends_with_its_account(guarded):
     )
 
     assert 'TestMessage' not in stream.text
+
+
+def test_who_only_reads_displaces_nothing_in_the_log(guarded):
+    """Whatever he may still send is kept with what strangers have sent."""
+    log = guarded.emulator.services.audit
+    for user, strange in (('eye', True), ('hand', False), ('boss', False)):
+        guarded.ask(user, 'PATCH', account(user), json={'Password': 'short'})
+        (entry,) = log.load(log.ids(View(None))[:1])
+        assert (entry.actor.user, entry.status) == (user, 400)
+        assert entry.is_strange == strange
 
 
 def test_a_user_is_not_a_header(guarded):
