@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib import parse
 
 import flask
 
@@ -214,7 +215,7 @@ def list_subscriptions() -> flask.Response:
     most = conf.max_subscriptions + conf.max_streams
     return answer(
         queries.listing(
-            services().subscriptions.list(),
+            [s for s in services().subscriptions.list() if _may_show(s)],
             lambda record: uris.subscription_uri(record.id),
             events.destination,
             functools.partial(events.subscription_collection, most),
@@ -304,7 +305,35 @@ def _missing() -> Iterator[None]:
 
 def _find(subscription_id: str) -> subscriptions.Subscription:
     with _missing():
-        return services().subscriptions.get(find_number(subscription_id))
+        found = services().subscriptions.get(find_number(subscription_id))
+    if not _may_show(found):
+        raise missing()
+    return found
+
+
+def _may_show(record: subscriptions.Subscription) -> bool:
+    """
+    Whether *record* names no system that the emulator may not serve.
+
+    What a client of this emulator has named itself tells it nothing: nor is
+    it told whether there is such a system.
+    """
+    own = services().allowed.own()
+    if own is None or set(record.allowed or ('',)) <= set(own):
+        return True
+    named = record.filters.get('OriginResources', ())
+    return all(_is_of_served_system(uri) for uri in named)
+
+
+def _is_of_served_system(uri: str) -> bool:
+    prefix = f'{uris.ROOT}/Systems/'
+    if not uri.startswith(prefix):
+        return False
+    identity = parse.unquote(uri.removeprefix(prefix).partition('/')[0])
+    try:
+        return services().may_serve(services().catalogue.system(identity))
+    except exceptions.SystemNotFound:
+        return False
 
 
 # What is in a body --------------------------------------------------------

@@ -12,7 +12,8 @@ from sushy_tools.emulator import auth_basic
 
 from hawkfish_plugin.emulator import routes
 from hawkfish_plugin.redfish import uris
-from tests.served import user_entry
+from tests.served import FAKE_UUID, user_entry
+from tests.unit.conftest import NODES
 
 ROOT = '/redfish/v1'
 OPEN = {
@@ -199,3 +200,42 @@ def test_who_is_a_user_is_not_told_by_the_time(guarded, monkeypatch):
 
         assert refused.status_code == 401
     assert len(compared) == 2
+
+
+def test_a_subscription_to_a_hidden_system_is_hidden(emulator):
+    """Of others; what a client has named itself tells it nothing."""
+    uri = '/redfish/v1/EventService/Subscriptions'
+    config, (node, *_) = emulator.app.config, NODES
+
+    def subscribe(identity):
+        origin = {'@odata.id': f'/redfish/v1/Systems/{identity}'}
+        made = requests.post(
+            emulator.url + uri,
+            json={
+                'Destination': 'http://127.0.0.1:9/',
+                'Protocol': 'Redfish',
+                'OriginResources': [origin],
+            },
+            timeout=60,
+        )
+        assert made.status_code == 201
+        return made.headers['Location']
+
+    def listed():
+        found = requests.get(emulator.url + uri, timeout=60).json()
+        return {member['@odata.id'] for member in found['Members']}
+
+    shown, hidden = subscribe(node), subscribe(FAKE_UUID)
+    config['SUSHY_EMULATOR_ALLOWED_INSTANCES'] = [node]
+    own = subscribe(FAKE_UUID)
+    try:
+        assert listed() == {shown, own}
+        for method in ('GET', 'PATCH', 'DELETE'):
+            answer = requests.request(
+                method, emulator.url + hidden, json={}, timeout=60
+            )
+            assert answer.status_code == 404
+    finally:
+        config.pop('SUSHY_EMULATOR_ALLOWED_INSTANCES')
+        for one in (shown, hidden, own):
+            requests.delete(emulator.url + one, timeout=60)

@@ -592,7 +592,7 @@ def test_whose_subscriptions_one_may_end(guarded):
 
 
 @pytest.mark.parametrize(
-    ('method', 'body'),
+    'method,body',
     [
         ('DELETE', None),
         ('PATCH', {'Enabled': False}),
