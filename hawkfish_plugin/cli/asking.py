@@ -98,8 +98,8 @@ class Asking(base.Command):
         def find_loss() -> str:
             find()
             return (
-                f'What {parsed_args.over} holds now will be kept in its '
-                'safety snapshot only.'
+                f'The disks of {parsed_args.over} will be replaced; only a '
+                'safety snapshot will keep what they hold now.'
             )
 
         self.ask(

@@ -196,7 +196,7 @@ class DeleteBackup(
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
         def find_loss() -> str:
             self.find(parsed_args)
-            return 'The state that the backup holds will be lost.'
+            return 'The backup will be deleted; this cannot be undone.'
 
         self.ask(
             parsed_args,

@@ -118,15 +118,26 @@ class DeleteSnapshots(many.OperateOnEach, selection.Confirmed, tables.Lister):
         return tables.Rows(rows, len(names) * len(chosen.targets))
 
     def _loss(self, chosen: selection.Selection, names: Sequence[str]) -> str:
+        gone: dict[selection.Target, list[str]] = collections.defaultdict(list)
+
+        def read(
+            name: str, target: selection.Target
+        ) -> tuple[selection.Target, 'client.Snapshot']:
+            return target, self._find(name)(target.identity)
+
+        def goes(found: tuple[selection.Target, 'client.Snapshot']) -> bool:
+            target, snapshot = found
+            if losses.hindrances(snapshot, gone[target]):
+                return False
+            gone[target].append(snapshot.name)
+            return True
+
         reads = (
-            functools.partial(self._find(name), target.identity)
+            functools.partial(read, name, target)
             for name in names
             for target in chosen.targets
         )
-        number = losses.count(
-            reads, lambda one: not losses.hindrances(one, names)
-        )
-        return losses.of_deletes(number)
+        return losses.of_deletes(losses.count(reads, goes))
 
     def _find(self, name: str) -> 'Callable[[str], client.Snapshot]':
         return lambda system: self.client.snapshots(system).get(name)

@@ -9,7 +9,7 @@ each in all systems of the group.
 import argparse
 import collections
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin.cli import asking, losses, options, tables, waiting
@@ -50,9 +50,10 @@ class DeleteSnapshots(
             return name, task.identity, waiting.state(task)
 
         def find_loss() -> str:
+            gone: dict[str, list[str]] = collections.defaultdict(list)
             reads = (functools.partial(snapshots.get, name) for name in names)
             return losses.of_deletes(
-                losses.count(reads, lambda one: not one.locked)
+                losses.count(reads, lambda one: self._goes(one, gone))
             )
 
         self.ask(
@@ -62,6 +63,27 @@ class DeleteSnapshots(
         )
         rows = self.each(names, delete)
         return COLUMNS, tables.Rows(rows, len(names))
+
+    def _goes(
+        self, whole: 'client.GroupSnapshot', gone: dict[str, list[str]]
+    ) -> bool:
+        """Whether *whole* can be deleted, after what is *gone* by then."""
+        members = list(self._members(whole))
+        if any(losses.hindrances(one, gone[uuid]) for _, uuid, one in members):
+            return False
+        for _, uuid, one in members:
+            gone[uuid].append(one.name)
+        return True
+
+    def _members(
+        self, whole: 'client.GroupSnapshot'
+    ) -> 'Iterator[tuple[str, str, client.Snapshot]]':
+        """Yield the name and the UUID of each system, and its snapshot."""
+        for part in whole.systems:
+            if part['Snapshot']:
+                uuid = part['UUID']
+                member = self.client.snapshots(uuid).get(whole.name)
+                yield part['Name'], uuid, member
 
     def _going(
         self,
@@ -74,11 +96,7 @@ class DeleteSnapshots(
 
         def foretell(name: str) -> None:
             hindrances = []
-            for part in snapshots.get(name).systems:
-                if not part['Snapshot']:
-                    continue
-                system, uuid = part['Name'], part['UUID']
-                member = self.client.snapshots(uuid).get(name)
+            for system, uuid, member in self._members(snapshots.get(name)):
                 rows.append(losses.going(system, member))
                 hindrances += [
                     f'{system}: {reason}'

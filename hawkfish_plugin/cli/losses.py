@@ -122,8 +122,8 @@ def of_deletes(number: int) -> str:
     if not number:
         return ''
     if number == 1:
-        return 'The state that the snapshot holds will be lost.'
-    return f'The states that {number} snapshots hold will be lost.'
+        return '1 snapshot will be deleted; this cannot be undone.'
+    return f'{number} snapshots will be deleted; this cannot be undone.'
 
 
 def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
@@ -138,7 +138,7 @@ def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
     said = of_present(count(previews, lost))
     if pruned:
         names = ', '.join(dict.fromkeys(pruned))
-        said += f' Lost to make room for a safety snapshot: {names}.'
+        said += f' To make room for it, {names} will be deleted.'
     return said
 
 
@@ -150,4 +150,4 @@ def of_present(number: int) -> str:
     """
     if number:
         return 'Everything written since the current snapshot will be lost.'
-    return 'What is now will be kept in a safety snapshot.'
+    return 'The current state will be kept in a safety snapshot.'

@@ -173,9 +173,10 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
                     f'is called {words[-1]!r}'
                 )
             parsed_args.name = words.pop()
-            if self.app.stderr.isatty():
+            # Of two words it is what was meant; of more it may be mistyped.
+            if len(words) > 1 and self.app.stderr.isatty():
                 taken = output.printable(parsed_args.name)
-                self.app.LOG.info('No system: %s is the name.', taken)
+                self.app.LOG.info('The snapshots will be called %r.', taken)
 
     def take_action(
         self, parsed_args: argparse.Namespace

@@ -30,7 +30,7 @@ def test_a_question_before_a_loss(emulator, words, question, answer):
     before = emulator.newest_task
     terminal = spawn(emulator, *words, '-i')
 
-    terminal.expect(' will be lost.')
+    terminal.expect(r' will be (lost\.|deleted;)')
     terminal.expect_exact(question)
     terminal.sendline(answer)
     terminal.expect(pexpect.EOF)
@@ -54,17 +54,17 @@ def test_a_question_before_a_loss(emulator, words, question, answer):
         (
             ('snaps-rm', 'fake', 'nope', 'b'),
             1,
-            'The state that the snapshot holds will be lost.',
+            '1 snapshot will be deleted; this cannot be undone.',
         ),
         (
             ('snaps-purge', '--force', 'fake'),
             0,
-            'The states that 2 snapshots hold will be lost.',
+            '2 snapshots will be deleted; this cannot be undone.',
         ),
         (
             ('snaps-revert', 'fake', 'a', '--safety-snapshot'),
             0,
-            'What is now will be kept in a safety snapshot.',
+            'The current state will be kept in a safety snapshot.',
         ),
         (
             ('snaps-revert', 'fake', 'a'),
@@ -99,8 +99,21 @@ def test_what_makes_room_for_a_safety_snapshot_is_lost(
 
     assert status == 0
     shown = ' '.join(lines)
-    assert 'Lost to make room for a safety snapshot: a.' in shown
+    assert 'To make room for it, a will be deleted.' in shown
     assert 'a' not in limits.names(emulator)
+
+
+def test_a_delete_that_will_be_refused_loses_nothing(emulator, screen):
+    """Also where a later one of the command would clear its way."""
+    for name in 'ab':
+        emulator.created(Name=name)
+        client.HawkFish(emulator.url).snapshots('fake')['a'].revert().wait(60)
+    emulator.created(Name='c', Locked=True)
+
+    status, lines = screen('snaps-rm', 'fake', 'a', 'c')
+
+    assert status == 1
+    assert not any('will be deleted' in line for line in lines)
 
 
 def test_a_look_that_fails_says_nothing():
@@ -122,7 +135,7 @@ def test_what_a_group_loses(emulator, screen):
 
     for names, told in (('a',), 0), (('nope',), 0), (('a', 'nope', 'b'), 1):
         _, lines = screen(*command, *names)
-        assert sum(' lost.' in line for line in lines) == told, lines
+        assert sum('be deleted;' in line for line in lines) == told, lines
 
 
 def test_the_environment_asks_as_well(emulator):

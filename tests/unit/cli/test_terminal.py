@@ -219,7 +219,9 @@ def test_a_queued_task_says_what_it_waits_for(data, hawkfish, emulator):
 
 
 def test_a_word_that_became_the_name(screen):
-    """It may be a system that was misspelt."""
-    _, lines = screen('snaps-create', 'fake', 'nodd-1')
+    """Of several, it may be a system that was misspelt."""
+    _, alone = screen('snaps-create', 'fake', 'clean')
+    _, lines = screen('snaps-create', 'fake', 'fake', 'nodd-1')
 
-    assert any('nodd-1 is the name' in line for line in lines)
+    assert not any('called' in line for line in alone)
+    assert "The snapshots will be called 'nodd-1'." in lines
