@@ -80,8 +80,9 @@ class HawkFish:
 
     *verify* is True, False or the path of a CA file. Only GET requests are
     retried, so that no operation is executed twice. A connection that is
-    refused is tried again for two seconds: the service may be starting. With
-    *timeout_sec*, it is not, and no answer is waited for any longer.
+    refused is tried again for two seconds, or 15 if it is to this machine: the
+    service may be starting. With *timeout_sec*, it is not, and no answer is
+    waited for any longer.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ import requests
 from werkzeug import serving
 
 from hawkfish_plugin import db, exports, notes, services
+from hawkfish_plugin.client import patience
 from hawkfish_plugin.drivers.behaviour import Behaviour
 from hawkfish_plugin.exports import Owner
 from hawkfish_plugin.tasks.ending import IS_TO_FOLLOW
@@ -193,6 +194,12 @@ class Emulator(Monitors):
         for found in (kept.decode(value) for (value,) in rows):
             if not off.items() <= found.items():
                 self.app.systems._update(found['uuid'], **off)
+
+
+@pytest.fixture(autouse=True)
+def no_patience_with_a_start(monkeypatch):
+    """What refuses connections in a test is not being started."""
+    monkeypatch.setattr(patience, 'LOCAL_SECONDS', patience.SECONDS)
 
 
 @pytest.fixture(scope='session')

@@ -5,6 +5,7 @@ The ``hawkfish`` program: its words, its shell, its usage errors.
 Long, as whatever a terminal or a shell does to it stands together.
 """
 
+import logging
 import os
 import pty
 import shlex
@@ -66,8 +67,12 @@ def test_unreachable_emulator(run):
     assert '--url or HAWKFISH_URL' in err
 
 
-def test_an_emulator_that_is_being_started(run, emulator):
-    """A command that follows its start at once waits for it."""
+def test_an_emulator_that_is_being_started(run, emulator, monkeypatch):
+    """A command that follows its start at once waits for it, and says so."""
+    # What is muted here is the server, which runs in this process.
+    monkeypatch.setattr(patience.LOG, 'parent', logging.getLogger())
+    monkeypatch.setattr(patience, 'SECONDS', 0.1)
+    monkeypatch.setattr(patience, 'LOCAL_SECONDS', 60)
     port = free_port()
     started = []
 
@@ -76,11 +81,27 @@ def test_an_emulator_that_is_being_started(run, emulator):
         started.append(server)
         server.serve_forever()
 
-    threading.Timer(0.3, start).start()
+    threading.Timer(0.5, start).start()
     status, _, err = run('--url', f'http://127.0.0.1:{port}', 'system', 'list')
     started[0].shutdown()
 
     assert status == 0, err
+    told = f'Waiting for the service at http://127.0.0.1:{port} to start.\n'
+    assert err == told
+
+
+def test_the_wait_for_a_start_ends(run, monkeypatch):
+    """Nothing listens there, however long one waits."""
+    # What is muted here is the server, which runs in this process.
+    monkeypatch.setattr(patience.LOG, 'parent', logging.getLogger())
+    monkeypatch.setattr(patience, 'SECONDS', 0.1)
+    monkeypatch.setattr(patience, 'LOCAL_SECONDS', 0.3)
+
+    status, _, err = run('--url', 'http://[::1]:1/', 'system', 'list')
+
+    assert status == 1
+    assert err.count('Waiting for the service at') == 1
+    assert 'Connection refused' in err
 
 
 def test_url_from_the_environment(run, emulator, monkeypatch):
