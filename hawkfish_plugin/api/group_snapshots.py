@@ -12,7 +12,7 @@ import functools
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import noting, queries, validation
 from hawkfish_plugin.api import snapshot_bodies as bodies
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -87,6 +87,7 @@ def create_group_snapshot(group: str) -> flask.Response:
 def preview_group_create(group: str) -> flask.Response:
     found = find_group(group)
     options = read_options(read_body(), _PREVIEW)
+    noting.note_look()
     seen, plan = operation(GroupCreate).preview(found, options)
     return answer(group_snapshots.preview(seen, plan))
 
@@ -97,7 +98,7 @@ def adopt_group_snapshots(group: str) -> flask.Response:
     body = read_body()
     _ADOPT.check(body)
     groups = services().groups
-    call = groups.adoptable if body.get('DryRun') else groups.adopt
+    call = groups.adoptable if noting.is_dry_run(body) else groups.adopt
     return answer(group_snapshots.adoption(call(found, body.get('Name'))))
 
 
@@ -150,6 +151,7 @@ def act_on_group_snapshot(
         raise missing()
     body = read_body()
     _REVERT.check(body)
+    is_dry_run = noting.is_dry_run(body)
     _find(found, name)
     options = GroupRevertOptions(
         name,
@@ -159,7 +161,7 @@ def act_on_group_snapshot(
         body.get('AddedSystems', REFUSE),
         body.get('Partial', False),
     )
-    if body.get('DryRun'):
+    if is_dry_run:
         check_if_match(lambda: _resource(found, name))
         preview = operation(GroupRevert).preview(found, options)
         return answer(group_snapshots.revert_preview(preview))

@@ -7,6 +7,8 @@ authenticated, at the address of the client.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 import flask
@@ -24,7 +26,8 @@ class Noted:
     What has become known of a request.
 
     *address* is that of the client, *claimed* the name that came with a
-    password, right or wrong.
+    password, right or wrong.  What *only_looks* changes nothing, whatever its
+    method.
     """
 
     address: str = ''
@@ -35,6 +38,7 @@ class Noted:
     work: Work | None = None
     reason: str = ''
     reset: str = ''
+    only_looks: bool = False
 
 
 def noted(environ: WSGIEnvironment) -> Noted:
@@ -51,6 +55,19 @@ def of_request() -> Noted:
 def note_systems(*systems: contract.System) -> None:
     """The request concerns *systems*, which it may be told of."""
     of_request().systems.update({system.uuid: system for system in systems})
+
+
+def note_look() -> None:
+    """The request changes nothing, though its method may."""
+    of_request().only_looks = True
+
+
+def is_dry_run(body: Mapping[str, Any]) -> bool:
+    """Whether the *body*, which is valid, wants to see what would be done."""
+    if not body.get('DryRun'):
+        return False
+    note_look()
+    return True
 
 
 def actor(environ: WSGIEnvironment) -> Actor:

@@ -8,7 +8,7 @@ Owns its routes, one of which previews a create.  What the limits mean is in
 
 import flask
 
-from hawkfish_plugin.api import queries, validation
+from hawkfish_plugin.api import noting, queries, validation
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_system,
@@ -62,6 +62,7 @@ def change_policy(identity: str) -> flask.Response:
 def preview_create(identity: str) -> flask.Response:
     system = find_system(identity)
     options = read_options(read_body(), PREVIEW)
+    noting.note_look()
     found = operation(Create).preview(system, options)
     return answer(policy.preview(system.uuid, found))
 

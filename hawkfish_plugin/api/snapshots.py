@@ -13,7 +13,7 @@ import functools
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import queries, validation, verifications
+from hawkfish_plugin.api import noting, queries, validation, verifications
 from hawkfish_plugin.api import snapshot_bodies as bodies
 from hawkfish_plugin.api.access import (
     check_if_match,
@@ -107,7 +107,7 @@ def repair_system(identity: str) -> flask.Response:
     body = read_body()
     _REPAIR.check(body)
     repair = operation(Repair)
-    if body.get('DryRun'):
+    if noting.is_dry_run(body):
         return answer(snapshots.repairs(repair.plan(system)))
     return accepted(repair.submit(system, payload(body)))
 
@@ -175,7 +175,7 @@ def act_on_snapshot(identity: str, name: str, action: str) -> flask.Response:
         body.get('Force', False),
     )
     safety = body.get('SafetySnapshot')
-    if body.get('DryRun'):
+    if noting.is_dry_run(body):
         check_if_match(lambda: _resource(system, name))
         with _found():
             preview = operation(Revert).preview(system, request, safety)

@@ -49,8 +49,9 @@ class Auditing:
             status: str, headers: list[tuple[str, str]], *args: Any
         ) -> Callable[[bytes], object]:
             code = int(status[:3])
-            # Where to ask again has changed nothing.
-            if not 300 <= code < 400:
+            # Where to ask again has changed nothing, nor has a dry run.
+            looks = noting.noted(environ).only_looks
+            if not (looks or 300 <= code < 400):
                 self._note(environ, code)
             return start(status, headers, *args)
 

@@ -65,6 +65,30 @@ def test_what_may_change_something(log, method, path, body):
     assert told['HttpStatus'] == answer.status_code
 
 
+def test_a_dry_run_is_not_noted(log):
+    """It changes nothing, also where it would be refused; the rest is."""
+    for method, path in (
+        ('POST', f'{SNAPSHOTS}/none/Actions/HawkFishSnapshot.Revert'),
+        ('POST', f'{SNAPSHOTS}/Actions/HawkFishSnapshotCollection.Repair'),
+    ):
+        before = len(log.entries())
+        looked = log.send(method, path, json={'DryRun': True})
+        assert looked.status_code in (200, 404)
+        assert len(log.entries()) == before
+        log.send(method, path, json={'DryRun': False})
+        log.send(method, path, json={'DryRun': 'yes'})
+        assert len(log.entries()) == before + 2
+
+
+def test_a_preview_is_not_noted(log):
+    before = len(log.entries())
+    policy = f'{SYSTEM}/Oem/HawkFish/SnapshotPolicy'
+    action = f'{policy}/Actions/HawkFishSnapshotPolicy.PreviewCreate'
+
+    assert log.post(action, json={}).status_code == 200
+    assert len(log.entries()) == before
+
+
 def test_the_case_of_a_method_hides_nothing(log):
     """The emulator finds the route of "post" as well."""
     before = len(log.entries())
