@@ -127,9 +127,20 @@ class Command(command.Command):
                 self.blame(name, error)
         return found
 
-    def all_of(self, names: Sequence[str], call: Callable[[str], T]) -> None:
-        """As ``each``; raises CommandError where some have failed."""
-        failed = len(names) - len(self.each(names, call))
+    def all_of(
+        self, names: Sequence[str], call: Callable[[str], T], done: str
+    ) -> None:
+        """
+        As ``each``, but tell that it is *done* with each of them.
+
+        Raises CommandError where some have failed.
+        """
+
+        def tell(name: str) -> None:
+            call(name)
+            self.app.LOG.info('%s %s.', done, output.printable(name))
+
+        failed = len(names) - len(self.each(names, tell))
         if failed:
             raise errors.CommandError(f'{failed} of {len(names)} failed')
 

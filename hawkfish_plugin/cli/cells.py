@@ -9,7 +9,7 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cliff import columns
@@ -67,6 +67,34 @@ class Moment(Age):
     def human_readable(self) -> str:
         return f'{times.exact(self._value)} ({self._in("{} ago")})'
 
+    def brief(self) -> Age:
+        """What is shown of it where there are several rows."""
+        return Age(self._value)
+
+
+class _Due(Moment):
+    """A time that something is to happen at, with how far it is ahead."""
+
+    def human_readable(self) -> str:
+        return f'{times.exact(self._value)} ({self._in("due")})'
+
+    def brief(self) -> Age:
+        return _DueAge(self._value)
+
+
+class _DueAge(Age):
+    def human_readable(self) -> str:
+        return self._in('due')
+
+
+class _Shown(columns.FormattableColumn[Any]):
+    def __init__(self, value: Any, lines: Sequence[str]) -> None:
+        super().__init__(value)
+        self._lines = lines
+
+    def human_readable(self) -> str:
+        return '\n'.join(map(output.printable, self._lines))
+
 
 class _Limit(columns.FormattableColumn[Any]):
     def __init__(self, value: Any, shown: Any) -> None:
@@ -101,6 +129,16 @@ def size(value: int | None) -> Any:
 def moment(value: datetime.datetime | None) -> Any:
     """A time."""
     return None if value is None else Moment(value)
+
+
+def due(value: datetime.datetime | None) -> Any:
+    """A time that something is to happen at."""
+    return None if value is None else _Due(value)
+
+
+def shown(value: Any, *lines: str) -> Any:
+    """A value that a table says in words, in *lines*."""
+    return None if value is None else _Shown(value, lines)
 
 
 def limit(value: int | None) -> Any:

@@ -11,7 +11,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hawkfish_plugin.cli import missing, output
+from hawkfish_plugin.cli import missing, output, refusals
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -111,8 +111,10 @@ def _refusal(error: Any, service: 'client.HawkFish') -> str:
             return BAD_CREDENTIALS % (url, service.username)
         return NO_CREDENTIALS % url
     if told:
-        return missing.words(error, service) or '\n'.join(
-            map(output.printable, told)
+        return (
+            missing.words(error, service)
+            or refusals.words(error)
+            or '\n'.join(map(output.printable, told))
         )
     if error.status_code == 404:
         return NO_PLUGIN % url

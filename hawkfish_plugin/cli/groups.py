@@ -180,4 +180,5 @@ class DeleteGroups(base.Command):
         self.all_of(
             parsed_args.group_names,
             lambda name: self.client.group(name).delete(),
+            'Deleted group',
         )

@@ -7,6 +7,7 @@ word, and its outcome.
 """
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any
 from urllib import parse
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 _LIMIT = 100
+_VERBS = {'POST': 'create', 'PATCH': 'change', 'DELETE': 'delete'}
+# What there are several of is by the collection that it is in.
+_KINDS = {
+    'Aggregates': 'group',
+    'Backups': 'backup',
+    'Jobs': 'schedule',
+    'Sessions': 'session',
+    'Snapshots': 'snapshot',
+    'Subscriptions': 'subscription',
+    'Systems': 'system',
+    'Tasks': 'task',
+}
+_SINGLE = {'SnapshotPolicy': 'policy'}
 
 
 def _row(entry: 'client.LogEntry') -> tuple[Any, ...]:
@@ -38,23 +52,47 @@ def _host(address: str | None) -> str | None:
     return address and address.partition('://')[2]
 
 
-def _request(entry: 'client.LogEntry') -> str:
+def _request(entry: 'client.LogEntry') -> Any:
     """What was asked for, in a word or two."""
     if entry.operation:
-        return entry.operation
+        words = entry.operation.replace('-', ' ')
+        return cells.shown(
+            entry.operation, f'{words} {entry.snapshot or ""}'.rstrip()
+        )
     if entry.reset_type:
         return f'reset {entry.reset_type}'
     last = parse.unquote((entry.target or '').rpartition('/')[2])
-    return f'{entry.method} {last}'.rstrip()
+    exact = f'{entry.method} {last}'.rstrip()
+    return cells.shown(exact, _in_words(entry) or exact)
 
 
-def _outcome(entry: 'client.LogEntry') -> str | None:
+def _in_words(entry: 'client.LogEntry') -> str | None:
+    """A request that has begun no task, as the operations are called."""
+    *_, above, last = ['', *(entry.target or '').split('/')]
+    if '/Actions/' in (entry.target or ''):
+        # "HawkFishSnapshot.Revert", or "Oem.HawkFish.Snapshot.Revert".
+        action = last.rpartition('.')[2]
+        return re.sub('(?<=[a-z])(?=[A-Z])', ' ', action).lower()
+    verb = _VERBS.get(entry.method or '')
+    if verb and entry.method == 'POST':
+        kind, which = _KINDS.get(above if last == 'Members' else last), ''
+    else:
+        kind, which = _KINDS.get(above), parse.unquote(last)
+    if last in _SINGLE:
+        kind, which = _SINGLE[last], ''
+    return f'{verb} {kind} {which}'.rstrip() if verb and kind else None
+
+
+def _outcome(entry: 'client.LogEntry') -> Any:
     """What came of it, and why where it is not what was asked for."""
     outcome = entry.task_state
     if outcome is None and entry.status is not None:
         outcome = str(entry.status)
     reason = (entry.reason or '').rpartition('.')[2]
-    return f'{outcome} {reason}' if outcome and reason else outcome
+    if not (outcome and reason):
+        return outcome
+    # Apart: together they are wider than anything else.
+    return cells.shown(f'{outcome} {reason}', outcome, reason)
 
 
 def _add_system(parser: argparse.ArgumentParser, what: str) -> None:
@@ -86,7 +124,7 @@ class ListLog(tables.Lister):
         *('ID', 'Time', 'User', 'Address', 'Request', 'Path', 'Systems'),
         *('Snapshot', 'Severity', 'Outcome', 'Task'),
     )
-    brief = ('Time', 'User', 'Request', 'Systems', 'Snapshot', 'Outcome')
+    brief = ('Time', 'User', 'Request', 'Systems', 'Outcome')
     nothing = 'entries'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

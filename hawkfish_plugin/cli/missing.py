@@ -75,15 +75,16 @@ def _name(found: re.Match[str], group: str) -> str:
 def _of_system(found: re.Match[str], service: 'client.HawkFish') -> str | None:
     system = _name(found, 'owner')
     known = service.systems()
-    exists = any(system in (one.name, one.uuid) for one in known)
+    called = [one.name for one in known if system in (one.name, one.uuid)]
     backup = _name(found, 'backup')
     kept = _backups(system, service) if backup else []
     # What is backed up may be gone.
-    if not exists and not kept:
+    if not called and not kept:
         return none('system', system, [one.name for one in known])
+    shown = called[0] if called else system
     if backup:
-        return none(f'backup of system {system!r}', backup, kept)
-    return _of_snapshot(found, f'system {system!r}', service.snapshots(system))
+        return none(f'backup of system {shown!r}', backup, kept)
+    return _of_snapshot(found, f'system {shown!r}', service.snapshots(system))
 
 
 def _backups(system: str, service: 'client.HawkFish') -> list[str]:

@@ -7,15 +7,34 @@ Owns how a schedule is shown; its options are in ``schedule_options``.
 
 import argparse
 import datetime
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib import parse
 
-from hawkfish_plugin.cli import base, cells, schedule_options, tables, tasks
+from hawkfish_plugin.cli import (
+    base,
+    cells,
+    output,
+    schedule_options,
+    tables,
+    tasks,
+    times,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
 
 _KEEP = ('last', 'daily', 'weekly', 'monthly')
 _NEWEST = 'Actions/HawkFishSnapshotCollection.VerifyNewest'
+# What a table says of what is requested, by the end of its path.
+_ACTIONS = {
+    'Snapshots': 'snapshot',
+    'Backups': 'back up',
+    f'Snapshots/{_NEWEST}': 'verify',
+}
+_SPANS = ('RecurrenceInterval', 'Lifetime')
 # What each of them is for, by its option: a snapshot, a group or a backup.
 _ONLY_FOR = {
     'consistency': 'group',
@@ -24,9 +43,44 @@ _ONLY_FOR = {
 }
 
 
-def _target(text: str) -> str:
+class _Target(cells.System):
     """The path of what is requested, without the service's prefix."""
-    return text.removeprefix('/redfish/v1/')
+
+    def human_readable(self) -> str:
+        return self.among({})
+
+    def among(self, names: Mapping[str, str]) -> str:
+        """Return what is done to which system or group."""
+        kind, _, rest = self._value.partition('/')
+        quoted, _, path = rest.partition('/Oem/HawkFish/')
+        name = parse.unquote(quoted)
+        owner = f'group {name}' if kind == 'Aggregates' else names.get(name)
+        what = _ACTIONS.get(path)
+        if not (quoted and what):
+            return output.printable(self._value)
+        return output.printable(f'{what} {owner or name}')
+
+
+def _target(text: str) -> _Target:
+    return _Target(text.removeprefix('/redfish/v1/'))
+
+
+def _body_cell(text: str | None) -> Any:
+    """The JSON of a request, which a table shows without its braces."""
+    try:
+        found = json.loads(text or '{}')
+        lines = [f'{key}: {value}' for key, value in found.items()]
+    except (ValueError, AttributeError):
+        return text
+    return cells.shown(text, ', '.join(lines))
+
+
+def _span_cell(text: str) -> Any:
+    """A duration of ISO 8601, which a table shows in its units."""
+    try:
+        return cells.shown(text, times.in_units(times.span(text)))
+    except argparse.ArgumentTypeError:
+        return text
 
 
 def _row(schedule: 'client.Schedule') -> tuple[Any, ...]:
@@ -38,24 +92,36 @@ def _row(schedule: 'client.Schedule') -> tuple[Any, ...]:
         None
         if schedule.interval is None
         else cells.span_limit(int(schedule.interval.total_seconds())),
-        cells.moment(schedule.next_run_time),
+        cells.due(schedule.next_run_time),
         last.get('Outcome'),
         _target(schedule.target),
     )
 
 
-def _fields(schedule: 'client.Schedule') -> tasks.Fields:
+def _kept(number: int) -> Any:
+    # 0 keeps nothing by this rule, and a verify has no such rules.
+    return cells.shown(number, str(number or ''))
+
+
+def _task_of(schedule: 'client.Schedule') -> str | None:
+    """The ID of the task of the last run, if there is one."""
+    link = (schedule.last_run or {}).get('Task') or {}
+    return link.get('@odata.id', '').rpartition('/')[2] or None
+
+
+def _fields(
+    schedule: 'client.Schedule', last_task: Any = None
+) -> tasks.Fields:
     last = schedule.last_run or {}
     rule = schedule.json.get('Schedule') or {}
-    link = last.get('Task') or {}
     values = {
         'Name': schedule.name,
         'State': cells.state(schedule.state),
         'Health': cells.state(schedule.health),
         'Target': _target(schedule.target),
-        'Body': schedule.json['Payload'].get('JsonBody'),
+        'Body': _body_cell(schedule.json['Payload'].get('JsonBody')),
         **{
-            name: rule[key]
+            name: _span_cell(rule[key]) if key in _SPANS else rule[key]
             for name, key in (
                 ('Start', 'InitialStartTime'),
                 ('Every', 'RecurrenceInterval'),
@@ -67,14 +133,16 @@ def _fields(schedule: 'client.Schedule') -> tasks.Fields:
             )
             if key in rule
         },
-        'Next Run': cells.moment(schedule.next_run_time),
+        'Next Run': cells.due(schedule.next_run_time),
         'Occurrences': schedule.occurrences,
         'Last Due': _moment(last.get('DueTime')),
         'Last Run': _moment(last.get('Time')),
         'Last Outcome': last.get('Outcome'),
-        'Last Task': link.get('@odata.id', '').rpartition('/')[2] or None,
+        'Last Task': last_task,
         **{
-            f'Keep {one.title()}': schedule.retention[f'Keep{one.title()}']
+            f'Keep {one.title()}': _kept(
+                schedule.retention[f'Keep{one.title()}']
+            )
             for one in _KEEP
         },
         'Messages': [one['Message'] for one in schedule.messages],
@@ -134,7 +202,22 @@ class ShowSchedule(tables.ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        return _fields(self.client.schedules().get(parsed_args.schedule))
+        schedule = self.client.schedules().get(parsed_args.schedule)
+        return _fields(schedule, self._last_task(schedule))
+
+    def _last_task(self, schedule: 'client.Schedule') -> Any:
+        """The ID of the task of the last run, with what became of it."""
+        from sushy import exceptions
+
+        identity = _task_of(schedule)
+        try:
+            found = self.client.task(identity) if identity else None
+        except exceptions.SushyError:
+            # Tasks are kept for a while only.
+            found = None
+        if found is None:
+            return identity
+        return cells.shown(identity, f'{identity} ({waiting.state(found)})')
 
 
 class CreateSchedule(tables.ShowOne):
@@ -259,6 +342,7 @@ class SuspendSchedules(OfSchedules):
         self.all_of(
             parsed_args.schedules,
             lambda name: self.client.schedules().get(name).suspend(),
+            'Suspended schedule',
         )
 
 
@@ -269,6 +353,7 @@ class ResumeSchedules(OfSchedules):
         self.all_of(
             parsed_args.schedules,
             lambda name: self.client.schedules().get(name).resume(),
+            'Resumed schedule',
         )
 
 
@@ -279,4 +364,5 @@ class DeleteSchedules(OfSchedules):
         self.all_of(
             parsed_args.schedules,
             lambda name: self.client.schedules().get(name).delete(),
+            'Deleted schedule',
         )

@@ -196,4 +196,5 @@ class DeleteSubscriptions(base.Command):
         self.all_of(
             parsed_args.subscriptions,
             lambda number: self.client.subscription(number).delete(),
+            'Deleted subscription',
         )

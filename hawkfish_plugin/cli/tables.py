@@ -67,7 +67,7 @@ class Printing(base.Command):
         if isinstance(value, cells.System):
             return value.among(self._names)
         if brief and isinstance(value, cells.Moment):
-            return cells.Age(value.machine_readable())
+            value = value.brief()
         return output.cell(value, '\n')
 
     @functools.cached_property

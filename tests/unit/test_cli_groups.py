@@ -76,7 +76,8 @@ def test_life_of_a_group(data, hawkfish):
     assert [
         s['Groups'] for s in data('system', 'list') if s['Name'] == 'node-0'
     ] == [['copy', 'lab']]
-    assert hawkfish('group', 'delete', 'lab', 'copy') == (0, '', '')
+    told = 'Deleted group lab.\nDeleted group copy.\n'
+    assert hawkfish('group', 'delete', 'lab', 'copy') == (0, '', told)
     assert data('group', 'list') == []
 
 
@@ -90,7 +91,7 @@ def test_a_group_of_one_system_by_uuid(data):
 def test_what_the_service_refuses(hawkfish, lab):
     """Its words are told, and the exit status is 1."""
     for words, told in (
-        (('group', 'create', 'lab', 'fake'), 'already exists'),
+        (('group', 'create', 'lab', 'fake'), "already a group 'lab'"),
         (('group', 'create', 'new', 'nosuch'), "There is no system 'nosuch'"),
         (('group', 'add', 'lab', 'nosuch'), "There is no system 'nosuch'"),
         (('group', 'add', 'lab', 'node-0'), 'already a member'),
@@ -341,3 +342,30 @@ def test_progress_shows_every_member(emulator, data, lab):
     assert '% node-0' in shown
     assert '% node-1' in shown
     assert task['Group'] == lab
+
+
+def test_a_name_that_is_taken(hawkfish):
+    """One line says it, and which systems have it."""
+    for name in ('one', 'two'):
+        hawkfish('group', 'create', name, 'node-0', 'node-1')
+    again = hawkfish('group', 'create', 'one', 'node-0')
+    hawkfish('group', 'snapshot', 'create', 'one', 'clean')
+    taken = hawkfish('group', 'snapshot', 'create', 'two', 'clean')
+
+    assert again[0] == taken[0] == 1
+    assert again[2] == (
+        "There is already a group 'one'. Choose another name.\n"
+    )
+    assert taken[2] == (
+        "node-0, node-1: There is already a snapshot 'clean'. "
+        'Choose another name.\nNo system was changed.\n'
+    )
+
+
+def test_systems_are_called_by_their_names(hawkfish):
+    """Whatever the request has for them."""
+    hawkfish('group', 'create', 'lab', 'node-0')
+    status, _, err = hawkfish('snapshot', 'show', '--group', 'lab', 'nope')
+
+    assert status == 1
+    assert "There is no snapshot 'nope' of system 'node-0'." in err

@@ -184,7 +184,9 @@ def test_life_of_a_subscription(hawkfish, data, emulator):
     assert data('subscription', 'show', created['ID']) == created
     [listed] = data('subscription', 'list')
     assert listed.items() <= created.items()
-    assert hawkfish('subscription', 'delete', created['ID']) == (0, '', '')
+    told = f'Deleted subscription {created["ID"]}.\n'
+    done = hawkfish('subscription', 'delete', created['ID'])
+    assert done == (0, '', told)
     assert data('subscription', 'list') == []
 
 

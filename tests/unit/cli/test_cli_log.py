@@ -6,6 +6,7 @@ import requests
 
 from hawkfish_plugin import bounds, client
 from tests.served import FAKE_UUID
+from tests.unit.commands import WIDE
 
 RESET = f'/redfish/v1/Systems/{FAKE_UUID}/Actions/ComputerSystem.Reset'
 
@@ -51,7 +52,19 @@ def test_a_line_for_each_change(emulator, hawkfish, data, log):
     assert data('log', 'list', '--all', *refused) == rows[2:3]
     status, out, err = hawkfish('log', 'list')
     assert (status, err) == (0, '')
-    assert '409 ResourceAlreadyExists' in out
+    cells = [
+        [cell.strip() for cell in line.split('|')]
+        for line in out.splitlines()
+        if '|' in line
+    ]
+    assert [row[3:5] for row in cells if row[3]] == [
+        ['Request', 'Systems'],
+        ['clear log', ''],
+        ['create base', 'fake'],
+        ['create snapshot', 'fake'],
+        ['reset On', 'fake'],
+    ]
+    assert max(map(len, out.splitlines())) <= WIDE
 
 
 def test_clearing(emulator, hawkfish, data, log):
