@@ -76,6 +76,10 @@ class Commands(commandmanager.CommandManager):
         typed = [word for word in argv[:2] if not word.startswith('-')]
         if not typed:
             return []
+        # Such as "group tree", where a word in between is missing.
+        longer = [name for name in names if {*typed} <= {*name.split()}]
+        if longer:
+            return longer
         close = difflib.get_close_matches(' '.join(typed), names)
         close += difflib.get_close_matches(typed[0], names)
         of_word = [name for name in names if name.split()[0] == typed[0]]

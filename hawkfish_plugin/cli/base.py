@@ -10,6 +10,7 @@ standard output.
 import argparse
 import contextlib
 import functools
+import itertools
 import math
 import shlex
 from collections.abc import Callable, Sequence
@@ -41,10 +42,10 @@ def filled(text: str) -> str:
 def name(text: str) -> str:
     """Refuse a name that would be a path to something else."""
     filled(text)
-    if '/' in text or text in ('.', '..'):
-        raise argparse.ArgumentTypeError(
-            f'{text!r} cannot be a name: it would be a path'
-        )
+    if '/' in text:
+        raise argparse.ArgumentTypeError(f'{text!r}: a name has no slash')
+    if text in ('.', '..'):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a name')
     return text
 
 
@@ -183,6 +184,11 @@ def _parse(
     args: Sequence[str] | None = None,
     namespace: argparse.Namespace | None = None,
 ) -> argparse.Namespace:
+    words = list(itertools.takewhile(lambda word: word != '--', args or ()))
+    if not {'-h', '--help'}.isdisjoint(words):
+        # The action of cliff would open a pager.
+        parser.print_help()
+        parser.exit()
     parsed = parser.parse_intermixed_args(args, namespace)
     check(parsed, parser.error)
     return parsed

@@ -7,6 +7,7 @@ Each of these takes a value as the service gives it, and lets None be None.
 
 import datetime
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -138,7 +139,12 @@ def due(value: datetime.datetime | None) -> Any:
 
 def shown(value: Any, *lines: str) -> Any:
     """A value that a table says in words, in *lines*."""
-    return None if value is None else _Shown(value, lines)
+    return _Shown(value, lines)
+
+
+def words(name: str) -> str:
+    """What a *name* of Redfish, such as WithinLimits, is in words."""
+    return re.sub('(?<=[a-z])(?=[A-Z])', ' ', name).lower()
 
 
 def limit(value: int | None) -> Any:

@@ -67,6 +67,9 @@ class ChosenSystems(selection.OfSystems):
     # The service would refuse a link, which the user has not typed.
     looks_up_one = True
 
+    group_metavar = 'OTHER'
+    group_help = 'The systems of another group, instead of SYSTEM.'
+
     def add_systems(
         self, parser: argparse.ArgumentParser, chosen: Any
     ) -> None:
@@ -102,7 +105,7 @@ class CreateGroup(ChosenSystems, tables.ShowOne):
     """
     Create a group of systems.
 
-    A system can belong to several groups. --group copies another one.
+    A system can belong to several groups. --group OTHER copies a group.
     """
 
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:

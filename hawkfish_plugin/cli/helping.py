@@ -12,7 +12,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import autopage
 from cliff import help as cliff_help
 
 from hawkfish_plugin.cli import output
@@ -38,9 +37,21 @@ class Help(cliff_help.HelpCommand):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        if parsed_args.cmd:
+        if not parsed_args.cmd:
+            write(self.app)
+            return 0
+        try:
+            kind, name, _ = self.app.command_manager.find_command(
+                parsed_args.cmd
+            )
+        except ValueError:
+            # It tells what begins so.
             return super().take_action(parsed_args)
-        write(self.app)
+        if not self.app.interactive_mode:
+            name = f'{self.app.NAME} {name}'
+        # cliff would open a pager.
+        parser = kind(self.app, None).get_parser(name)
+        parser.print_help(self.app.stdout)
         return 0
 
 
@@ -48,11 +59,11 @@ def write(program: 'app.HawkFishApp') -> None:
     """Show the options and the commands of *program*."""
     width = output.width(program.stdout)
     names = [name for name, _ in program.command_manager]
-    with autopage.AutoPager(program.stdout) as out:
-        program.parser.print_help(out)
-        out.write('\nCommands:\n')
-        for line in commands(program, names, width):
-            out.write(f'{line}\n')
+    out = program.stdout
+    program.parser.print_help(out)
+    out.write('\nCommands:\n')
+    for line in commands(program, names, width):
+        out.write(f'{line}\n')
 
 
 def commands(

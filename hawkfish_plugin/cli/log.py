@@ -7,7 +7,6 @@ word, and its outcome.
 """
 
 import argparse
-import re
 from typing import TYPE_CHECKING, Any
 from urllib import parse
 
@@ -71,8 +70,7 @@ def _in_words(entry: 'client.LogEntry') -> str | None:
     *_, above, last = ['', *(entry.target or '').split('/')]
     if '/Actions/' in (entry.target or ''):
         # "HawkFishSnapshot.Revert", or "Oem.HawkFish.Snapshot.Revert".
-        action = last.rpartition('.')[2]
-        return re.sub('(?<=[a-z])(?=[A-Z])', ' ', action).lower()
+        return cells.words(last.rpartition('.')[2])
     verb = _VERBS.get(entry.method or '')
     if verb and entry.method == 'POST':
         kind, which = _KINDS.get(above if last == 'Members' else last), ''

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from hawkfish_plugin.cli import base, output, times
+from hawkfish_plugin.cli import base, cells, output, times
 
 QUIESCE_MODES = ('Preferred', 'Required', 'Never')
 POWER_STATES = ('AsCaptured', 'On', 'Off', 'Paused')
@@ -191,11 +191,18 @@ def needs(found: Iterable[dict[str, Any]]) -> list[str]:
 
 def room(
     pruned: Iterable[dict[str, Any]], kept: Iterable[dict[str, Any]]
-) -> dict[str, list[str]]:
+) -> dict[str, Any]:
     """Return what a create would prune, what it would keep, and why."""
-    return {
-        'Pruned': [f'{one["Name"]}: {one["Reason"]}' for one in pruned],
-        'Kept': [
-            f'{one["Name"]}: {", ".join(one["Reasons"])}' for one in kept
-        ],
-    }
+    gone = [(one['Name'], [one['Reason']]) for one in pruned]
+    rest = [(one['Name'], one['Reasons']) for one in kept]
+    return {'Pruned': _reasons(gone), 'Kept': _reasons(rest)}
+
+
+def _reasons(found: Iterable[tuple[str, list[str]]]) -> Any:
+    """Names, each with its reasons, which a table has in words."""
+    pairs = list(found)
+    exact = [f'{name}: {", ".join(why)}' for name, why in pairs]
+    words = [
+        f'{name}: {", ".join(map(cells.words, why))}' for name, why in pairs
+    ]
+    return cells.shown(exact, *words)

@@ -87,7 +87,12 @@ def wrapped(text: str, stream: TextIO) -> str:
 
 def bar(task: 'task.Task', label: str = '') -> str:
     """Return a line with the progress of *task*, which *label* names."""
-    steps = [message.message or '' for message in task.messages or ()]
+    steps = [
+        message.message or ''
+        for message in task.messages or ()
+        # That a task has begun is what the line says anyway.
+        if not str(message.message_id).startswith('TaskEvent.')
+    ]
     step = steps[-1] if steps else task.name
     percent = task.percent_complete or 0
     filled = '#' * (percent * BAR_WIDTH // 100)

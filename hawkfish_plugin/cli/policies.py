@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ON_LIMIT = ('Prune', 'Refuse')
 DEFAULT = 'default'
+# A table says that they are of a snapshot that there is not.
+_OF_NEW = frozenset(('Name', 'Type', 'Storage'))
 _YES_NO = {'yes': True, 'no': False}
 _YES_NO_DEFAULT = (*_YES_NO, DEFAULT)
 
@@ -117,8 +119,12 @@ class ShowPolicy(OfSystem, tables.ShowOne):
                 )
                 return names, values
             # The current values are shown; these would be the new ones.
+            is_table = parsed_args.formatter == 'table'
             names += tuple(
-                f'New {name}' if name in names else name for name in more_names
+                f'New {name}'
+                if name in names or (is_table and name in _OF_NEW)
+                else name
+                for name in more_names
             )
             values += more_values
         return names, values

@@ -54,6 +54,11 @@ class OfSystems(base.Command):
         'Names or UUIDs of the systems, or globs such as node-[0-4].'
     )
 
+    group_metavar = 'GROUP'
+    group_help = (
+        'The systems of this group, each by itself, instead of SYSTEM.'
+    )
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         chosen = parser.add_mutually_exclusive_group()
@@ -66,9 +71,8 @@ class OfSystems(base.Command):
         chosen.add_argument(
             '--group',
             type=base.name,
-            metavar='GROUP',
-            help='The systems of this group, each by itself, instead of '
-            'SYSTEM.',
+            metavar=self.group_metavar,
+            help=self.group_help,
         )
         self.add_systems(parser, chosen)
         return parser

@@ -154,6 +154,18 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
         options.add_create_options(parser)
         return parser
 
+    def add_systems(
+        self, parser: argparse.ArgumentParser, chosen: Any
+    ) -> None:
+        # The last word may be the name, whose rules the service knows.
+        parser.add_argument(
+            'systems',
+            metavar='SYSTEM',
+            type=base.filled,
+            nargs='*',
+            help=self.systems_help,
+        )
+
     def check(
         self, parsed_args: argparse.Namespace, refuse: base.Refuse
     ) -> None:
@@ -173,7 +185,7 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
                     f'is called {words[-1]!r}'
                 )
             parsed_args.name = words.pop()
-            # Of two words it is what was meant; of more it may be mistyped.
+            # Of two words, it is what was meant; of more it may be mistyped.
             if len(words) > 1 and self.app.stderr.isatty():
                 taken = output.printable(parsed_args.name)
                 self.app.LOG.info('The snapshots will be called %r.', taken)
@@ -182,6 +194,11 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         self._take_name(parsed_args)
+        for word in parsed_args.systems:
+            try:
+                base.name(word)
+            except argparse.ArgumentTypeError as error:
+                self._refuse(f'argument SYSTEM: {error}')
         given = (
             parsed_args.name,
             parsed_args.description,

@@ -35,11 +35,10 @@ def fields(task: 'client.Task', waits_for: str | None = None) -> Fields:
     """Return the columns and the values that show *task*."""
     values = {
         **dict(zip(COLUMNS, _row(task), strict=True)),
+        **({'Group': task.group} if task.group else {}),
         'Ended': cells.moment(task.end_time),
         'Messages': [message.message for message in task.messages or ()],
     }
-    if task.group:
-        values['Group'] = task.group
     if waits_for:
         values['Waits For'] = waits_for
     return tuple(values), tuple(values.values())
@@ -50,7 +49,9 @@ def _row(task: 'client.Task') -> tuple[Any, ...]:
         task.identity,
         task.operation,
         # A task of a group has several, and names one of them.
-        None if task.group else cells.system(task.system),
+        cells.shown(None, f'group {task.group}')
+        if task.group
+        else cells.system(task.system),
         task.snapshot,
         cells.state(waiting.state(task)),
         task.percent_complete,

@@ -18,6 +18,7 @@ _UNITS = {
     'd': 86_400,
     'w': 7 * 86_400,
 }
+_SHORTEST = datetime.timedelta(minutes=1)
 _LONGEST = datetime.timedelta(days=100 * 365)
 # Everybody who types G means what memory and disks are counted in.
 _LETTER = re.compile(r'[\d.]+\s*[kmgtp]', re.ASCII | re.IGNORECASE)
@@ -43,6 +44,8 @@ def add_option(parser: Any) -> None:
 def when(text: str) -> str:
     """Return *text* as a Redfish date and time."""
     passed = _span(text)
+    if passed is not None:
+        _check_expiry(text, passed)
     try:
         if passed is not None:
             moment = datetime.datetime.now(datetime.UTC) + passed
@@ -56,6 +59,17 @@ def when(text: str) -> str:
             f'{text!r} is neither a span such as 7d, 2d12h, "2 days" or P2D '
             'nor a time'
         ) from None
+
+
+def _check_expiry(text: str, passed: datetime.timedelta) -> None:
+    if passed.microseconds:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number of seconds'
+        )
+    if passed < _SHORTEST:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is too short; use at least 1m'
+        )
 
 
 def span(text: str) -> int:

@@ -203,8 +203,8 @@ class WaitOption(Waiting):
             metavar='SECONDS',
             const=FOREVER,
             default=FOREVER,
-            help='Wait for the task to end, as without it, but for at most '
-            'SECONDS.',
+            help='Wait at most SECONDS for the task to end; by default, and '
+            'without SECONDS, as long as it takes.',
         )
         group.add_argument(
             '--no-wait',
