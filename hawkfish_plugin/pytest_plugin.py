@@ -132,10 +132,13 @@ class Lab:
             snapshots.get(name).revert().wait(timeout)
         except exceptions.SushyError as error:
             reason = errors.explain(error, self.client)
-            pytest.fail(
-                f'{self.group} was not reverted to {name}: {reason}',
-                pytrace=False,
-            )
+        else:
+            return
+        # Outside, as the report would have all that led to it as well.
+        pytest.fail(
+            f'{self.group} was not reverted to {name}: {reason}',
+            pytrace=False,
+        )
 
     def _checks(self) -> Sequence[Check]:
         found: Sequence[Check] | None
@@ -384,8 +387,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not found:
         return
     total = sum(seconds + ready for _, _, seconds, ready in found)
+    reverts = 'revert' if len(found) == 1 else 'reverts'
     terminalreporter.section(
-        f'HawkFish: {len(found)} reverts in {total:.1f} s'
+        f'HawkFish: {len(found)} {reverts} in {total:.1f} s'
     )
     for nodeid, what, seconds, ready in found:
         terminalreporter.line(

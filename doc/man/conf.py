@@ -21,6 +21,11 @@ suppress_warnings = ['ref.doc', 'ref.ref']
 root_doc = 'hawkfish'
 autoprogram_cliff_application = ''
 autoprogram_cliff_app_dist_name = 'hawkfish-snapshots'
+# They are the same for all commands, and told once.
+autoprogram_cliff_ignored = [
+    *('--help', '--max-width', '--fit-width', '--print-empty'),
+    *('--noindent', '--prefix', '--quote'),
+]
 
 man_pages = [
     ('hawkfish', 'hawkfish', 'snapshots of systems over Redfish', [], 1),

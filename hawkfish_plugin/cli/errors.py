@@ -72,7 +72,11 @@ def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
 
     if isinstance(error, CommandError):
         return error
-    if isinstance(error, exceptions.ConnectionError):
+    from hawkfish_plugin import client
+
+    if isinstance(error, exceptions.ConnectionError) and not isinstance(
+        error, client.TaskTimeout
+    ):
         text = _unreachable(error, service.url)
     elif isinstance(error, exceptions.HTTPError):
         text = _refusal(error, service)

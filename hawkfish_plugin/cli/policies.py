@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ON_LIMIT = ('Prune', 'Refuse')
 DEFAULT = 'default'
+PREVIEW_BRIEF = ('Type', 'Size', 'Needs', 'Pruned', 'Unmet Limits')
+"""What a table of several creates to come shows"""
 # A table says that they are of a snapshot that there is not.
 _OF_NEW = frozenset(('Name', 'Type', 'Storage'))
 _YES_NO = {'yes': True, 'no': False}

@@ -80,6 +80,9 @@ COLUMNS = (
 BRIEF = ('Name', 'State', 'Current', 'Created', 'Size')
 """What a table of several snapshots shows"""
 
+PREVIEW_BRIEF = ('Power State', 'Discarded Since', 'Pruned', 'Warnings')
+"""What a table of several reverts to come shows"""
+
 
 def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     values = dict(zip(*_fields(snapshot), strict=True))
@@ -213,6 +216,7 @@ class CreateSnapshot(many.OperateOnEach, tables.ShowOne):
                 lambda system: policies.explain(
                     self.client.policy(system), *given
                 ),
+                policies.PREVIEW_BRIEF,
             )
         return self.operate(
             parsed_args,
@@ -368,7 +372,9 @@ class RevertSnapshot(
 
         if parsed_args.dry_run:
             return self.ask_each(
-                parsed_args, lambda system: _preview(preview(system))
+                parsed_args,
+                lambda system: _preview(preview(system)),
+                PREVIEW_BRIEF,
             )
         chosen = self.select(parsed_args)
         self.confirm(

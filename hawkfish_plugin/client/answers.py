@@ -10,6 +10,7 @@ import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib import parse
 
 from sushy import exceptions
 
@@ -35,7 +36,25 @@ def told() -> Iterator[None]:
     except exceptions.ConnectionError as error:
         if type(error) is not exceptions.ConnectionError:
             raise
-        raise Unreachable(str(error)) from error
+        raise Unreachable(_reason(error)) from error
+
+
+def _reason(error: exceptions.ConnectionError) -> str:
+    """What *error* says, but for what each layer below repeats of it."""
+    cause: BaseException = error
+    url = ''
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+        request = getattr(cause, 'request', None)
+        url = getattr(request, 'url', None) or url
+    if not url:
+        return str(error)
+    # Nor does a URL tell its password.
+    found = parse.urlsplit(url)
+    host = found.netloc.rpartition('@')[2]
+    plain = found._replace(netloc=host, query='')
+    reason = getattr(cause, 'strerror', None) or str(cause)
+    return f'Cannot reach {plain.geturl()}: {reason}'
 
 
 def _made(

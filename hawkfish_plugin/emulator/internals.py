@@ -650,7 +650,10 @@ def _merged_help(text: str, program: str, usage: str, options: str) -> str:
     )
     indent = '\n' + len(f'usage: {program} ') * ' '
     own += indent + usage.replace('] [', f']{indent}[')
-    return '\n\n'.join((own, rest.rstrip(), options))
+    # argparse leaves alternatives on one line, however long it gets.
+    own = own.replace(' | ', f' |{indent}   ')
+    ours = options.removeprefix('options:\n')
+    return f'{own}\n\n{rest.rstrip()}\n{ours}'
 
 
 # Systems -------------------------------------------------------------------

@@ -441,6 +441,8 @@ def test_what_fails_a_test(run, options, told):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f'*{told}*'])
     result.stdout.no_fnmatch_line('*Traceback*')
+    result.stdout.no_fnmatch_line('*During handling of*')
+    result.stdout.no_fnmatch_line('*direct cause of*')
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,10 @@ def test_an_emulator_that_is_away():
 
     assert isinstance(caught.value, sushy.exceptions.ConnectionError)
     assert client.messages(caught.value) == []
+    assert str(caught.value) == (
+        'Cannot reach http://127.0.0.1:1/redfish/v1/TaskService/Tasks: '
+        'Connection refused'
+    )
 
 
 @pytest.mark.parametrize(

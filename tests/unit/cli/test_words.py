@@ -6,6 +6,7 @@ import types
 import pytest
 
 from hawkfish_plugin.cli import output
+from tests.unit.commands import WIDE
 
 
 @pytest.mark.parametrize(
@@ -106,3 +107,19 @@ def test_a_bar_shows_the_step():
     )
 
     assert output.bar(task).endswith(' 50% Create snapshot')
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('snaps-revert', 'fake*', 'safe-and-sound', '--dry-run'),
+        ('snaps-create', 'fake*', '--name', 'next-one', '--dry-run'),
+    ],
+)
+def test_what_would_be_done_to_several_fits(hawkfish, words):
+    hawkfish('snaps-create', 'fake', 'safe-and-sound')
+
+    status, out, _ = hawkfish(*words)
+
+    assert status == 0
+    assert max(map(len, out.splitlines())) <= WIDE
