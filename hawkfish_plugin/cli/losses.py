@@ -10,7 +10,7 @@ end.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hawkfish_plugin.cli import cells
+from hawkfish_plugin.cli import cells, options, tasks
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -20,6 +20,9 @@ T = TypeVar('T')
 Find = Callable[[], str]
 """Finds what will be lost, in a sentence: an empty one if that is nothing"""
 
+
+PREVIEW_BRIEF = ('Power State', 'Discarded Since', 'Pruned', 'Warnings')
+"""What a table of several reverts to come shows"""
 
 GOING = ('System', 'Name', 'Created', 'Frees', 'Locked', 'Referenced By')
 """What is shown of a snapshot that would be deleted"""
@@ -151,3 +154,17 @@ def of_present(number: int) -> str:
     if number:
         return 'Everything written since the current snapshot will be lost.'
     return 'The current state will be kept in a safety snapshot.'
+
+
+def of_preview(seen: dict[str, Any]) -> tasks.Fields:
+    """Return the columns and the values that show what a revert would do."""
+    values = {
+        'Power State': seen['PowerState'],
+        'Memory Restored': seen['MemoryRestored'],
+        'Discarded Since': seen['DiscardedSince'],
+        'Safety Snapshot': seen['SafetySnapshot'],
+        'Pruned': seen['Pruned'],
+        'Needs': options.needs(seen['Needs']),
+        'Warnings': [warning['Message'] for warning in seen['Warnings']],
+    }
+    return tuple(values), tuple(values.values())

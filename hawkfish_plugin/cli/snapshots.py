@@ -80,9 +80,6 @@ COLUMNS = (
 BRIEF = ('Name', 'State', 'Current', 'Created', 'Size')
 """What a table of several snapshots shows"""
 
-PREVIEW_BRIEF = ('Power State', 'Discarded Since', 'Pruned', 'Warnings')
-"""What a table of several reverts to come shows"""
-
 
 def _row(snapshot: 'client.Snapshot') -> tuple[Any, ...]:
     values = dict(zip(*_fields(snapshot), strict=True))
@@ -373,8 +370,8 @@ class RevertSnapshot(
         if parsed_args.dry_run:
             return self.ask_each(
                 parsed_args,
-                lambda system: _preview(preview(system)),
-                PREVIEW_BRIEF,
+                lambda system: losses.of_preview(preview(system)),
+                losses.PREVIEW_BRIEF,
             )
         chosen = self.select(parsed_args)
         self.confirm(
@@ -396,17 +393,3 @@ class RevertSnapshot(
             lambda _, task: tasks.fields(task),
             tasks.BRIEF,
         )
-
-
-def _preview(seen: dict[str, Any]) -> tasks.Fields:
-    """Return the columns and the values that show what a revert would do."""
-    values = {
-        'Power State': seen['PowerState'],
-        'Memory Restored': seen['MemoryRestored'],
-        'Discarded Since': seen['DiscardedSince'],
-        'Safety Snapshot': seen['SafetySnapshot'],
-        'Pruned': seen['Pruned'],
-        'Needs': options.needs(seen['Needs']),
-        'Warnings': [warning['Message'] for warning in seen['Warnings']],
-    }
-    return tuple(values), tuple(values.values())
