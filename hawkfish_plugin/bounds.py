@@ -282,7 +282,7 @@ SESSIONS = _bound(
     'used longest ends',
 )
 PASSWORD_CHECKS = _bound(
-    'Passwords that a process checks at the same time',
+    'Passwords that a process checks or takes at the same time',
     2,
     '',
     'others wait',

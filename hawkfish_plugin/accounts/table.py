@@ -104,8 +104,8 @@ class Accounts:
         """
         Make an account that is all that *changes* say.
 
-        Raises AccountExists, CreateLimitReachedForResource, RolesNotKept and
-        AccountsNotChanged.
+        Raises AccountExists, CreateLimitReachedForResource, RolesNotKept,
+        AccountsNotChanged and TooManyChecks.
         """
         standing = _changed(Standing(), changes)
         self._check_kept(standing)
@@ -129,11 +129,13 @@ class Accounts:
         """
         Change an account; *check* may refuse by what nobody changes any more.
 
-        Raises AccountNotFound, LastAdministrator, RolesNotKept and
-        AccountsNotChanged.
+        Raises AccountNotFound, LastAdministrator, RolesNotKept,
+        AccountsNotChanged and TooManyChecks.
         """
         entry = None
         if changes.password is not None:
+            # What is refused anyway computes nothing.
+            check(self._one(users.entries(file), name))
             entry = _entry(file, name, changes.password)
         with self._changing(file) as text:
             others = users.of_lines(text)

@@ -58,9 +58,15 @@ def name_in(line: str) -> str:
 
 
 def entry(name: str, password: str, others: dict[str, str]) -> str:
-    """A line for *name*, as dear to check as the dearest of the *others*."""
+    """
+    A line for *name*, as dear to check as the dearest of the *others*.
+
+    Raises TooManyChecks.
+    """
     cost = max([_LEAST_COST, *map(internals.cost, others.values())])
-    digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
+    with internals.turn():
+        made = bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost))
+    digest = made.decode()
     # The same algorithm, by the name that htpasswd knows as well.
     return f'{name}:$2y${digest.removeprefix("$2b$")}'
 

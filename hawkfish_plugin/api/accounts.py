@@ -164,7 +164,8 @@ def create_account() -> flask.Response:
     file = _writable()
     body = read_body()
     _CREATE.check(body, _weaknesses)
-    made = services().accounts.add(file, body['UserName'], _changes(body))
+    with asking.in_turn():
+        made = services().accounts.add(file, body['UserName'], _changes(body))
     return answer(
         accounts.account(made), 201, Location=uris.account_uri(made.name)
     )
@@ -187,7 +188,7 @@ def change_account(name: str) -> flask.Response:
         lambda sound: _weaknesses({'UserName': name, **sound}),
         resource=accounts.account(account),
     )
-    with found_by_uri(exceptions.AccountNotFound):
+    with found_by_uri(exceptions.AccountNotFound), asking.in_turn():
         changed = services().accounts.change(
             file, name, _changes(body), _check_if_match
         )

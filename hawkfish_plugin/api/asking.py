@@ -6,7 +6,9 @@ Owns what is known of the user of a request.  Where the emulator asks nobody
 for a password, everybody may do everything.
 """
 
+import contextlib
 import logging
+from collections.abc import Iterator
 
 import flask
 
@@ -17,6 +19,15 @@ from hawkfish_plugin.emulator import internals
 from hawkfish_plugin.redfish import privileges
 
 LOG = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def in_turn() -> Iterator[None]:
+    """Where passwords are computed with; 503 if others do for too long."""
+    try:
+        yield
+    except internals.TooManyChecks as exc:
+        flask.abort(exc.code, str(exc))
 
 
 def user() -> str | None:

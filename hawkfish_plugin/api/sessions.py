@@ -88,11 +88,10 @@ def create_session() -> flask.Response:
     _LOGIN.check(body)
     noting.of_request().claimed = body['UserName']
     try:
-        made = _log_in(body['UserName'], body['Password'])
+        with asking.in_turn():
+            made = _log_in(body['UserName'], body['Password'])
     except internals.TooManyFailures as exc:
         raise exceptions.TooManyFailedLogins(exc.seconds) from None
-    except internals.TooManyChecks as exc:
-        flask.abort(exc.code, str(exc))
     if made is None:
         # The same words whether the name or the password is wrong.
         raise exceptions.ResourceAtUriUnauthorized(

@@ -510,18 +510,35 @@ def bound_checks(most: int, seconds: float) -> None:
         return
     free = threading.BoundedSemaphore(most)
 
-    @functools.wraps(original)
-    def bounded(entry: str, password: bytes) -> Any:
+    @contextlib.contextmanager
+    def turn() -> Iterator[None]:
         if not free.acquire(timeout=seconds):
             raise TooManyChecks
         try:
-            # Many may have waited for their turn, and failed meanwhile.
-            with _around_check.get()(entry.partition(':')[0]):
-                return original(entry, password)
+            yield
         finally:
             free.release()
 
+    @functools.wraps(original)
+    def bounded(entry: str, password: bytes) -> Any:
+        # Many may have waited for their turn, and failed meanwhile.
+        with turn(), _around_check.get()(entry.partition(':')[0]):
+            return original(entry, password)
+
     auth_basic.auth_entry = bounded
+    auth_basic.hawkfish_turn = turn
+
+
+def turn() -> contextlib.AbstractContextManager[None]:
+    """
+    In it, it is one's turn to compute with passwords, as in a check.
+
+    Raises TooManyChecks.
+    """
+    bounded: contextlib.AbstractContextManager[None] = getattr(
+        auth_basic, 'hawkfish_turn', contextlib.nullcontext
+    )()
+    return bounded
 
 
 def refusal(app: flask.Flask, exc: CheckRefused) -> WSGIApplication:

@@ -6,6 +6,7 @@ Long, as each way to change one, or not to, has its test.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import stat
@@ -16,6 +17,7 @@ from werkzeug.middleware import proxy_fix
 from hawkfish_plugin import bounds
 from hawkfish_plugin.accounts import files, roles
 from hawkfish_plugin.audit import View
+from hawkfish_plugin.emulator import internals
 from tests.served import FAKE_UUID, message_ids, user_entry
 from tests.unit.accounts.conftest import (
     ACCOUNTS,
@@ -218,6 +220,31 @@ def test_a_password_of_half_a_character(guarded):
         answer = guarded.ask('boss', method, uri, json=sent)
         assert answer.status_code == 400
         assert message_ids(answer) == ['PropertyValueFormatError']
+
+
+def test_new_passwords_wait_for_their_turn(guarded):
+    """They cost as much as checks; what is refused anyway costs nothing."""
+    token = guarded.login('boss').headers['X-Auth-Token']
+    body = {'Password': 'another-good-one'}
+
+    def change(**headers):
+        return guarded.ask(
+            None,
+            'PATCH',
+            account('boss'),
+            json=body,
+            headers={'X-Auth-Token': token, **headers},
+        )
+
+    with contextlib.ExitStack() as all_turns:
+        for _ in range(bounds.PASSWORD_CHECKS):
+            all_turns.enter_context(internals.turn())
+        stale = change(**{'If-Match': '"x"'})
+        late = change()
+
+    assert stale.status_code == 412
+    assert late.status_code == 503
+    assert change().status_code == 200
 
 
 def test_an_account_from_its_beginning_to_its_end(guarded):
