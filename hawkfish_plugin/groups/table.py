@@ -143,11 +143,15 @@ class Groups:
         with self._db.transaction() as connection:
             there = self.get(name).uuids
             if len(there) + len(members) > bounds.ELEMENTS:
-                raise exceptions.ArraySizeTooLong('Elements', bounds.ELEMENTS)
+                raise exceptions.ArraySizeTooLong(
+                    'Elements', bounds.ELEMENTS, related=['#/Elements']
+                )
             exceptions.check(
                 [
-                    exceptions.GroupMemberDuplicate(member.name)
-                    for member in members
+                    exceptions.GroupMemberDuplicate(
+                        member.name, related=[f'#/Elements/{position}']
+                    )
+                    for position, member in enumerate(members)
                     if member.uuid in there
                 ]
             )
@@ -166,13 +170,15 @@ class Groups:
             gone = {member.uuid for member in members}
             exceptions.check(
                 [
-                    exceptions.GroupNotMember(member.name, name)
-                    for member in members
+                    exceptions.GroupNotMember(
+                        member.name, name, related=[f'#/Elements/{position}']
+                    )
+                    for position, member in enumerate(members)
                     if member.uuid not in there
                 ]
             )
             if gone == there:
-                raise exceptions.GroupEmpty()
+                raise exceptions.GroupEmpty(related=['#/Elements'])
             for uuid in gone:
                 connection.execute(
                     'DELETE FROM aggregate_elements '
@@ -245,6 +251,15 @@ class Groups:
                     for part in snapshot.parts
                 ],
             )
+
+    def parts_of(self, system: str) -> set[tuple[str, int]]:
+        """The names and times of what group snapshots have of *system*."""
+        rows = self._db.query(
+            'SELECT snapshot, created FROM group_snapshot_parts '
+            'WHERE system = ?',
+            system,
+        )
+        return {(row['snapshot'], row['created']) for row in rows}
 
     def rename(self, system: str, old: str, new: str, created: int) -> None:
         """Know a snapshot that another client has renamed."""

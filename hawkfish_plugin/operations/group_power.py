@@ -3,14 +3,17 @@
 What a group lets the emulator do to each of its systems.
 
 Owns ``Reset`` and ``SetDefaultBootOrder`` of an Aggregate: the order and the
-pauses of a reset in batches, and which system must not be started.  A system
-that cannot be reset keeps the others from nothing.
+pauses of a reset in batches, and which system must not be started.  The
+systems of a batch are reset at the same time.  One that cannot be reset, or
+that others have locked, keeps the others of its batch from nothing.
 """
 
 import abc
+import concurrent.futures
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -28,8 +31,10 @@ from hawkfish_plugin.tasks.operation import Lock, Operation
 from hawkfish_plugin.tasks.table import Tasks
 from hawkfish_plugin.tasks.task import Subject, Task
 
-# How often a system is tried that others work on.
+# How often the systems are tried that others work on.
 _POLL_SECONDS = 0.5
+# How many systems are worked on at one time.
+_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,80 +128,95 @@ class _OfMembers(Operation):
         arguments = PowerArguments.load(context.task.arguments)
         systems = [subject.system for subject in context.task.subjects]
         failed: list[exceptions.HawkFishError] = []
-        done: list[str] = []
         size = arguments.batch or len(systems)
-        for number, system in enumerate(systems):
-            if number and number % size == 0:
+        turns = _Turns(context, self.name, len(systems))
+        for begin in range(0, len(systems), size):
+            if begin:
                 context.rest(arguments.delay)
-            self._check(context)
-            done.append(system.uuid)
-            context.step(self.name, PowerJournal(done))
-            failed += self._attempt(context, system, arguments)
-            context.progress(100 * len(done) // len(systems))
+            batch = systems[begin : begin + size]
+            failed += self._attempt_all(turns, batch, arguments)
         if failed:
             told = exceptions.GroupActionUnfinished(
                 self.name,
-                len(done) - len(failed),
+                len(systems) - len(failed),
                 len(systems),
                 arguments.group,
             )
             raise exceptions.Refused([told, *failed])
-        return {'systems': len(done)}
+        return {'systems': len(systems)}
 
-    def _check(self, context: Context) -> None:
-        """Raise where no more systems are to be touched."""
-        if context.cancelled:
-            raise exceptions.OperationCancelled(self.name)
-        if context.overdue:
-            raise exceptions.OperationTimedOut(
-                self.name, self._conf.tasks.deadline
-            )
+    def _attempt_all(
+        self,
+        turns: '_Turns',
+        batch: Sequence[contract.System],
+        arguments: PowerArguments,
+    ) -> Sequence[exceptions.HawkFishError]:
+        """The errors of the systems of one *batch*, in its order."""
+        ends: dict[contract.System, str] = {}
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE, 'power') as pool:
+            while left := [system for system in batch if system not in ends]:
+                if turns.context.cancelled:
+                    raise exceptions.OperationCancelled(self.name)
+                if turns.context.overdue:
+                    ends |= dict.fromkeys(left, self._too_late())
+                    break
+                tried = {
+                    system: pool.submit(
+                        self._attempt, turns, system, arguments
+                    )
+                    for system in left
+                }
+                for system, attempt in tried.items():
+                    with contextlib.suppress(exceptions.SystemLocked):
+                        ends[system] = attempt.result()
+                if len(ends) < len(batch):
+                    turns.context.rest(_POLL_SECONDS)
+        return [
+            exceptions.GroupMemberFailed(system.name, ends[system])
+            for system in batch
+            if ends[system]
+        ]
+
+    def _too_late(self) -> str:
+        return _words(
+            exceptions.OperationTimedOut(self.name, self._conf.tasks.deadline)
+        )
 
     def _attempt(
         self,
-        context: Context,
+        turns: '_Turns',
         system: contract.System,
         arguments: PowerArguments,
-    ) -> Sequence[exceptions.HawkFishError]:
-        """The error of one system, where it has one."""
-        try:
-            with self._locked(context, system):
-                self._do(system, arguments)
-        except RuntimeError as exc:
-            return [exceptions.GroupMemberFailed(system.name, exc)]
-        except (
-            exceptions.OperationCancelled,
-            exceptions.OperationTimedOut,
-        ):
-            raise
-        except (
-            exceptions.Conflict,
-            exceptions.NotFound,
-            exceptions.NotAnswering,
-            exceptions.SystemUnsettled,
-        ) as exc:
-            said = messages.text(exc).rstrip('.')
-            return [exceptions.GroupMemberFailed(system.name, said)]
-        return ()
+    ) -> str:
+        """
+        Why it does not work on one system, or nothing.
 
-    @contextlib.contextmanager
-    def _locked(
-        self, context: Context, system: contract.System
-    ) -> Iterator[None]:
-        """Hold the lock of *system*, as a request of the emulator does."""
-        with contextlib.ExitStack() as held:
-            while True:
-                self._check(context)
-                with contextlib.suppress(exceptions.SystemLocked):
-                    held.enter_context(self._locks.system(system.uuid, 0))
-                    break
-                context.rest(_POLL_SECONDS)
-            task = self._tasks.unsettled(system.uuid)
-            if task:
-                raise exceptions.SystemUnsettled(
-                    system.uuid, task.operation, task.id
-                )
-            yield
+        Raises SystemLocked where others work on that system.
+        """
+        with self._locks.system(system.uuid, 0):
+            if turns.context.cancelled:
+                raise exceptions.OperationCancelled(self.name)
+            turns.take(system)
+            try:
+                self._check_settled(system)
+                self._do(system, arguments)
+            except RuntimeError as exc:
+                return str(exc)
+            except (
+                exceptions.Conflict,
+                exceptions.NotFound,
+                exceptions.NotAnswering,
+                exceptions.SystemUnsettled,
+            ) as exc:
+                return _words(exc)
+        return ''
+
+    def _check_settled(self, system: contract.System) -> None:
+        task = self._tasks.unsettled(system.uuid)
+        if task:
+            raise exceptions.SystemUnsettled(
+                system.name, task.operation, task.id
+            )
 
     @abc.abstractmethod
     def _do(self, system: contract.System, arguments: PowerArguments) -> None:
@@ -209,6 +229,28 @@ class _OfMembers(Operation):
             f'{len(done)} of {len(context.task.subjects)} systems have had '
             'their turn',
         )
+
+
+def _words(error: exceptions.HawkFishError) -> str:
+    return messages.text(error).rstrip('.')
+
+
+class _Turns:
+    """Notes which of the systems of one task have had their turn."""
+
+    def __init__(self, context: Context, step: str, total: int) -> None:
+        self.context = context
+        self._step = step
+        self._total = total
+        self._done: list[str] = []
+        self._noting = threading.Lock()
+
+    def take(self, system: contract.System) -> None:
+        """Before anything is done to *system*."""
+        with self._noting:
+            self._done.append(system.uuid)
+            self.context.step(self._step, PowerJournal(list(self._done)))
+            self.context.progress(100 * len(self._done) // self._total)
 
 
 class GroupReset(_OfMembers):

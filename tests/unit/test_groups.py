@@ -6,11 +6,13 @@ Long, as it is the whole resource, request by request.
 """
 
 import dataclasses
+import threading
 from typing import Any
 
 import pytest
 import requests
 
+from hawkfish_plugin.tasks.context import Context
 from tests.served import FAKE_UUID, message_ids
 from tests.unit.conftest import NODES, Emulator
 from tests.waiting import wait_for
@@ -186,7 +188,27 @@ def test_a_change_that_makes_no_sense_is_refused(lab, action, names, key):
 
     assert response.status_code == 400
     assert message_ids(response) == [key]
+    (told,) = response.json()['error']['@Message.ExtendedInfo']
+    place = '#/Elements/0' if names else '#/Elements'
+    assert told['RelatedProperties'] in ([place], ['#/Elements'])
     assert lab.get('lab') == before
+
+
+@pytest.mark.parametrize(
+    'action,names',
+    [
+        ('AddElements', ['node-2', 'node-0']),
+        ('RemoveElements', ['node-0', 'node-2']),
+    ],
+)
+def test_the_element_that_makes_no_sense_is_named(lab, action, names):
+    """By its place in the request."""
+    lab.create('node-0', 'node-1', Name='lab')
+
+    response = lab.act('lab', action, Elements=lab.elements(*names))
+
+    (told,) = response.json()['error']['@Message.ExtendedInfo']
+    assert told['RelatedProperties'] == ['#/Elements/1']
 
 
 def test_a_change_of_another_version_is_refused(lab):
@@ -244,7 +266,48 @@ def test_a_group_is_reset_in_batches(lab, monkeypatch):
     response = lab.emulator.wait(accepted)
 
     assert response.status_code == 200, response.text
-    assert seen == [NODES[f'node-{number}'] for number in range(3)]
+    assert set(seen[:2]) == {NODES['node-0'], NODES['node-1']}
+    assert seen[2:] == [NODES['node-2']]
+
+
+def test_a_batch_is_reset_at_the_same_time(lab, monkeypatch):
+    """None of it waits for another one to be reset."""
+    lab.create('node-0', 'node-1', 'node-2', Name='lab')
+    together = threading.Barrier(3, timeout=60)
+    monkeypatch.setattr(
+        lab.emulator.app.systems,
+        'set_power_state',
+        lambda uuid, kind: together.wait() and None,
+    )
+
+    response = lab.emulator.wait(lab.act('lab', 'Reset', ResetType='On'))
+
+    assert response.status_code == 200, response.text
+
+
+def test_a_system_that_stays_locked_fails_alone(lab, monkeypatch):
+    """The others are reset, and the task says which one was not."""
+    lab.create('node-0', 'node-1', 'node-2', Name='lab')
+    seen = []
+    monkeypatch.setattr(
+        lab.emulator.app.systems,
+        'set_power_state',
+        lambda uuid, kind: seen.append(uuid),
+    )
+    monkeypatch.setattr(
+        Context, 'overdue', property(lambda context: len(seen) == 2)
+    )
+    with lab.emulator.services.locks.system(NODES['node-1'], 1):
+        accepted = lab.act('lab', 'Reset', ResetType='On')
+        response = lab.emulator.wait(accepted)
+
+    assert message_ids(response) == [
+        'GroupActionUnfinished',
+        'GroupMemberFailed',
+    ]
+    told, failed = response.json()['error']['@Message.ExtendedInfo']
+    assert '2 of the 3' in told['Message']
+    assert failed['MessageArgs'][0] == 'node-1'
 
 
 def test_a_reset_that_waits_is_cancelled(lab, monkeypatch):
@@ -348,13 +411,13 @@ def test_a_reset_locks_each_system_in_its_turn(lab, monkeypatch):
     locks = lab.emulator.services.locks
     with locks.system(NODES['node-1'], 1):
         accepted = lab.act('lab', 'Reset', ResetType='On')
-        wait_for(lambda: len(seen) == 1, 'the first reset')
+        wait_for(lambda: len(seen) == 2, 'the other resets')
         for free in ('node-0', 'node-2'):
             with locks.system(NODES[free], 1):
                 pass
         lab.emulator.cancel(accepted)
 
-    assert seen == [NODES['node-0']]
+    assert set(seen) == {NODES['node-0'], NODES['node-2']}
 
 
 def test_a_reset_that_would_take_too_long_is_refused(lab):
