@@ -19,7 +19,8 @@ from sushy.resources import base as sushy_base
 
 import hawkfish_plugin
 from hawkfish_plugin import messages
-from hawkfish_plugin.redfish import schemas
+from hawkfish_plugin.redfish import schemas, tasks
+from tests.unit.test_renderers import task_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 DATA = pathlib.Path(hawkfish_plugin.__file__).parent / 'data'
@@ -202,6 +203,14 @@ def test_every_property_served_is_in_a_schema(resources):
         '#HawkFishTask.v1_0_0.Task',
     }
     assert not [error for body in served for error in errors(body)]
+
+
+def test_a_task_of_no_system_is_in_a_schema():
+    """Its link to a system is null then."""
+    shown = tasks.task(task_of(subjects=()), 'Title')['Oem']['HawkFish']
+
+    assert shown['System'] is None
+    assert not errors(shown)
 
 
 def test_members_that_are_expanded_are_in_a_schema(emulator):
