@@ -159,14 +159,16 @@ class Catalogue:
         changing: bool,
     ) -> Mapping[notes.Key, notes.Note]:
         """
-        The notes of *system*; those of a renamed snapshot follow it.
+        The notes of *system*; what is noted of a renamed snapshot follows it.
 
         What its system overwrites is noted as damaged.
         """
         noted = self._notes.read(system.uuid)
         listed = {(record.name, record.created) for record in records}
         # A snapshot that is being made has none yet.
-        found = () if changing else notes.renamed(noted, listed)
+        # An adopted part of a group snapshot may have no note at all.
+        known = noted.keys() | self._groups.parts_of(system.uuid)
+        found = () if changing else notes.renamed(known, listed)
         changed = False
         for (old, created), new in found:
             self._driver.renamed(system.uuid, old, new)
@@ -344,7 +346,7 @@ class Catalogue:
         task = self._tasks.unsettled(system.uuid)
         if task:
             raise exceptions.SystemUnsettled(
-                system.uuid, task.operation, task.id
+                system.name, task.operation, task.id
             )
 
 

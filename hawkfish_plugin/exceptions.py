@@ -459,6 +459,24 @@ class SnapshotExists(HawkFishError):
         super().__init__('Snapshot', 'Name', name, related=['#/Name'])
 
 
+class GroupSnapshotExists(HawkFishError):
+    """(group, snapshot)"""
+
+    status = 409
+
+    def __init__(self, group: str, name: str) -> None:
+        super().__init__(group, name, related=['#/Name'])
+
+
+class GroupSnapshotNameTaken(HawkFishError):
+    """(snapshot, systems)"""
+
+    status = 409
+
+    def __init__(self, name: str, systems: str) -> None:
+        super().__init__(name, systems, related=['#/Name'])
+
+
 # Conflicts with the current state -----------------------------------------
 
 
@@ -851,6 +869,10 @@ class RevertNotStarted(Conflict):
 
 class RevertUndone(Conflict):
     """(snapshot, hypervisor error, current state of the system)"""
+
+
+class RevertGivenUp(Conflict):
+    """(snapshot, which others failed, current state of the system)"""
 
 
 class RevertUnfinished(Conflict):

@@ -78,8 +78,15 @@ def _member(one: dict[str, Any]) -> str:
         one['SnapshotState'],
         one.get('PowerState'),
         'current' if one.get('Current') else None,
+        _quiesce(one),
     ]
     return f'{one["Name"]}: {", ".join(fact for fact in facts if fact)}'
+
+
+def _quiesce(one: dict[str, Any]) -> str | None:
+    if one.get('QuiesceStatus') != 'Failed':
+        return None
+    return f'not quiesced: {one.get("QuiesceReason") or "see its task"}'
 
 
 def _row(snapshot: 'client.GroupSnapshot') -> tuple[Any, ...]:
@@ -320,10 +327,11 @@ def _here(snapshot: 'client.GroupSnapshot') -> str | None:
 
 class AdoptSnapshots(OfSnapshots, tables.Lister):
     """
-    Make snapshots of a group of those that all of its systems have anyway.
+    Make snapshots of a group of those that its systems have anyway.
 
-    They have the same name, and were created at the same time. This is for a
-    service that has lost its database.
+    They have the same name, and were created at the same time. What only some
+    systems have becomes an Incomplete snapshot. This is for a service that has
+    lost its database.
     """
 
     nothing = 'snapshots to adopt'

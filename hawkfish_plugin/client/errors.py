@@ -352,14 +352,25 @@ class GroupRevertUndone(HawkFishError):
     """The revert of a group was undone because one system failed."""
 
 
+class GroupSnapshotExists(HawkFishError):
+    """A group already has a snapshot of this name."""
+
+
 class GroupSnapshotIncomplete(HawkFishError):
-    """Some systems do not have their part of a group snapshot any more."""
+    """Some systems have no part of a group snapshot."""
 
 
 class GroupSnapshotMixed(HawkFishError):
     """
     Some systems of a group are based on a group snapshot and others are
     not.
+    """
+
+
+class GroupSnapshotNameTaken(HawkFishError):
+    """
+    Some systems of a group already have a snapshot of the name that a
+    group snapshot is to have.
     """
 
 
@@ -646,6 +657,10 @@ class ResourceMissingAtURI(NotFound):
 
 class ResourceNotFound(NotFound):
     """The requested resource of type '%1' named '%2' was not found."""
+
+
+class RevertGivenUp(HawkFishError):
+    """A revert was undone because other systems of the group have failed."""
 
 
 class RevertNotStarted(HawkFishError):

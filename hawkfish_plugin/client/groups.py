@@ -173,7 +173,7 @@ class GroupSnapshotCollection(common.Collection[GroupSnapshot]):
         self, name: str | None = None, dry_run: bool | None = None
     ) -> list[dict[str, Any]]:
         """
-        Make snapshots of the group of those that all members have anyway.
+        Make snapshots of the group of those that its members have anyway.
 
         Returns ``Name`` and ``CreatedTime`` of each that was adopted, or with
         *dry_run* would be: of the same name, and of the same time.

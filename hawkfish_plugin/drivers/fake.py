@@ -366,7 +366,7 @@ class FakeDriver(FakeBundles, FakeBackups, FakeVerifying):
             context.meet(Meeting.LOADED)
         except exceptions.MeetingMissed as exc:
             # Its memory is replaced by then.
-            raise exceptions.RevertUndone(
+            raise exceptions.RevertGivenUp(
                 request.name,
                 messages.text(exc).rstrip('.'),
                 'started anew, as its memory was lost',

@@ -157,7 +157,7 @@ class RequestLocks:
         task = self._services.tasks.unsettled(system.uuid)
         if task:
             raise exceptions.SystemUnsettled(
-                system.uuid, task.operation, task.id
+                system.name, task.operation, task.id
             )
         # Of a system that is hidden, the emulator starts nothing.
         if internals.may_start(flask.request) and self._services.may_serve(

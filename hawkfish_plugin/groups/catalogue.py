@@ -25,7 +25,7 @@ from hawkfish_plugin.catalogue import (
     state_while,
 )
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import trees
+from hawkfish_plugin.groups import adoption, trees
 from hawkfish_plugin.groups.table import Group, Groups, GroupSnapshot, Part
 from hawkfish_plugin.groups.views import (
     INCOMPLETE,
@@ -40,10 +40,6 @@ from hawkfish_plugin.tasks.reading import TaskReader
 from hawkfish_plugin.tasks.task import Task
 
 LOG = logging.getLogger(__name__)
-
-# Of one group, all snapshots are begun at one moment.  Their times have no
-# parts, and those of different hosts may differ a bit.
-_SAME_SECONDS = 30
 
 
 class GroupCatalogue:
@@ -234,6 +230,14 @@ class GroupCatalogue:
             for part in snapshot.parts
         )
 
+    def is_coming(self, group: Group, name: str) -> bool:
+        """Whether a snapshot *name* of *group* is being created."""
+        return any(
+            task.intent.snapshot == name
+            and effect_of(task, self._kinds) == Effect.CREATING
+            for task in self._working(group)
+        )
+
     def _has(self, part: Part) -> bool:
         with contextlib.suppress(exceptions.NotFound):
             return self._catalogue.exists(part.system, part.name)
@@ -347,24 +351,14 @@ class GroupCatalogue:
         """
         What could be a snapshot of *group*, and is not noted as one.
 
-        Snapshots that have one name in all members, and were created at about
-        the same time; *name* asks for one of them.
+        See ``adoption``; *name* asks for one of them.
         """
-        systems = self.present(group)
-        by_name: dict[str, list[Part]] = {}
-        for system in systems:
-            for view in self._catalogue.list(system):
-                if view.task is None:
-                    part = Part(system, view.name, view.record.created)
-                    by_name.setdefault(view.name, []).append(part)
+        views = {s: self._catalogue.list(s) for s in self.present(group)}
         known = {whole.name for whole in self.list(group)}
         return [
-            GroupSnapshot(found, tuple(parts))
-            for found, parts in by_name.items()
-            if len(parts) == len(systems)
-            and found not in known
-            and name in (None, found)
-            and _spread(parts) <= _SAME_SECONDS
+            found
+            for found in adoption.candidates(views)
+            if found.name not in known and name in (None, found.name)
         ]
 
     def adopt(
@@ -376,11 +370,6 @@ class GroupCatalogue:
             for snapshot in found:
                 self._groups.note(group.name, snapshot)
             return found
-
-
-def _spread(parts: Sequence[Part]) -> int:
-    times = [part.created for part in parts]
-    return max(times) - min(times)
 
 
 def _planned(task: Task) -> GroupSnapshot:

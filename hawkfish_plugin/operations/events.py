@@ -12,6 +12,9 @@ from hawkfish_plugin import events, exceptions, messages
 from hawkfish_plugin.drivers.contract import System
 from hawkfish_plugin.tasks.task import Task
 
+# Their words name other systems of the group.
+_OF_OTHERS = exceptions.MeetingMissed, exceptions.RevertGivenUp
+
 
 def created(system: System, name: str) -> Sequence[events.NewEvent]:
     origin = events.snapshot_origin(system, name)
@@ -95,8 +98,7 @@ def failed(
     if isinstance(error, exceptions.OperationCancelled) or system is None:
         return []
     gone = gone or isinstance(error, exceptions.SnapshotNotFound)
-    # Its words name other systems of the group.
-    tells = any(isinstance(p, exceptions.MeetingMissed) for p in error.parts)
+    tells = any(isinstance(p, _OF_OTHERS) for p in error.parts)
     others = task.above if tells else ()
     return [
         events.NewEvent(

@@ -15,7 +15,7 @@ from oslo_config import cfg
 
 from hawkfish_plugin import exceptions, names
 from hawkfish_plugin.drivers import contract
-from hawkfish_plugin.groups import forecast
+from hawkfish_plugin.groups import forecast, views
 from hawkfish_plugin.groups.catalogue import GroupCatalogue
 from hawkfish_plugin.groups.forecast import GroupForecast, GroupPlan
 from hawkfish_plugin.groups.table import Group, Groups
@@ -115,6 +115,8 @@ class GroupAdmission:
         if options.name is not None:
             names.check(options.name)
         systems = self._groups.present(group)
+        if options.name is not None:
+            self._check_free(group, systems, options.name)
         name = options.name or names.of_now(
             'snapshot', self._groups.taken(systems)
         )
@@ -131,6 +133,25 @@ class GroupAdmission:
             going = self.plan(group, options, seen).going
             group_room.check(group.name, by_system, going)
         return seen, any(one.lacking or one.is_changing for one in looks)
+
+    def _check_free(
+        self, group: Group, systems: Sequence[contract.System], name: str
+    ) -> None:
+        """Raise where *name* is taken, once for all systems."""
+        if self._groups.is_coming(group, name) or self._is_there(group, name):
+            raise exceptions.GroupSnapshotExists(group.name, name)
+        having = [s for s in systems if name in self._groups.taken([s])]
+        if having:
+            raise exceptions.GroupSnapshotNameTaken(
+                name, views.names_of(having)
+            )
+
+    def _is_there(self, group: Group, name: str) -> bool:
+        """Whether *group* has a snapshot *name*, whatever its parts' names."""
+        noted = {s.name for s in self._table.snapshots(group.name)}
+        if name not in noted:
+            return False
+        return name in {whole.name for whole in self._groups.list(group)}
 
     def _look(
         self, systems: Sequence[contract.System], options: CreateOptions

@@ -90,8 +90,9 @@ class GroupCreate(Operation):
         """
         Queue a create of all systems and return its task.
 
-        Raises SnapshotNameInvalid, SnapshotExists, GroupMemberGone, QueueFull,
-        GroupPauseTooLong, and everything that is known beforehand to stand in
+        Raises SnapshotNameInvalid, GroupSnapshotExists,
+        GroupSnapshotNameTaken, GroupMemberGone, QueueFull, GroupPauseTooLong,
+        and everything that is known beforehand to stand in
         the way of any system.
         """
         # From the look at the names to the task that takes one.

@@ -46,7 +46,12 @@ class Outcome:
     @property
     def failures(self) -> Sequence[exceptions.HawkFishError]:
         """Why those that failed to reach the snapshot did."""
-        return grouped.failures(self.there.values())
+        return grouped.failures(self.there.values(), self._why)
+
+    def _why(self, task: Task) -> str:
+        # The state that it left holds no more.
+        back = self._is_back(task.one_system)
+        return grouped.cause(task) if back else grouped.words(task)
 
     @property
     def has_failed(self) -> bool:

@@ -26,7 +26,19 @@ _AT_ONCE = 4
 _TRIES = 3
 
 # What a member says that was given up because of another one.
-_GIVEN_UP = exceptions.MeetingMissed, exceptions.OperationCancelled
+_GIVEN_UP = (
+    exceptions.MeetingMissed,
+    exceptions.RevertGivenUp,
+    exceptions.OperationCancelled,
+)
+# What else a failed revert says than why, its second argument.
+_WITH_STATE = (
+    exceptions.RevertNotStarted,
+    exceptions.RevertUndone,
+    exceptions.RevertUnfinished,
+    exceptions.RevertUnknown,
+    exceptions.RevertNotUndone,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,12 +113,20 @@ def failed(tasks: Iterable[Task]) -> Sequence[Task]:
     return [task for task in tasks if task.state != COMPLETED]
 
 
-def failures(tasks: Iterable[Task]) -> Sequence[exceptions.HawkFishError]:
-    """Why the failed ones of *tasks* did, first those that began it."""
+def failures(
+    tasks: Iterable[Task], said: Callable[[Task], str] | None = None
+) -> Sequence[exceptions.HawkFishError]:
+    """
+    Why the failed ones of *tasks* did: only those that began it, if any.
+
+    *said* gives the words of one; by default ``words``.
+    """
     ended = failed(tasks)
     own = [task for task in ended if not _was_given_up(task)]
     return [
-        exceptions.GroupMemberFailed(task.one_system.name, words(task))
+        exceptions.GroupMemberFailed(
+            task.one_system.name, (said or words)(task)
+        )
         for task in own or ended
     ]
 
@@ -117,6 +137,14 @@ def words(task: Task) -> str:
         str(messages.message(message_id, args)['Message'])
         for message_id, args in task.failures
     ).rstrip('.')
+
+
+def cause(task: Task) -> str:
+    """``words`` without the state that a revert left, for one undone since."""
+    for message_id, args in task.failures:
+        if any(kind.has_id(message_id) for kind in _WITH_STATE):
+            return str(args[1]).rstrip('.')
+    return words(task)
 
 
 def error_of(task: Task) -> exceptions.HawkFishError:

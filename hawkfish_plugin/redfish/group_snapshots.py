@@ -99,6 +99,7 @@ def group_snapshot(view: GroupView) -> Resource:
 
 def _part(part: PartView) -> Resource:
     system, view = part.system, part.view
+    quiesce = view and view.note.quiesce
     return {
         'System': link(uris.system_uri(system.uuid))
         if part.member.present
@@ -108,6 +109,8 @@ def _part(part: PartView) -> Resource:
         'Snapshot': _snapshot_link(part, view),
         'SnapshotState': view.state if view else 'Missing',
         'PowerState': view and view.record.power_state,
+        'QuiesceStatus': quiesce and quiesce.status,
+        'QuiesceReason': quiesce and (quiesce.reason or None),
         'Current': bool(view and view.record.current),
         'Based': part.stands,
     }

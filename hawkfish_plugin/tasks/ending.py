@@ -86,6 +86,33 @@ def ended(task: Task, state: str, outcome: Outcome) -> Task:
     )
 
 
+def with_warnings(task: Task, parts: Sequence[Task]) -> Task:
+    """
+    *task* with what its sub-tasks, *parts*, have warned of.
+
+    Their errors are for its operation to tell.
+    """
+    carried: list[tuple[str, list[str]]] = []
+    several = len(_systems(task)) > 1
+    for part in parts:
+        warnings = [m for m in _own_messages(part) if _is_warning(m[0])]
+        # One of several systems has named those already.
+        if warnings and several and len(_systems(part)) == 1:
+            name = part.one_system.name
+            carried.append((messages.GROUP_MEMBER_WARNED, [name]))
+        carried += warnings
+    return dataclasses.replace(task, messages=[*task.messages, *carried])
+
+
+def _systems(task: Task) -> set[str]:
+    return {subject.system.uuid for subject in task.subjects}
+
+
+def _own_messages(task: Task) -> Sequence[tuple[str, list[str]]]:
+    """Those of an ended task that its end has not added."""
+    return task.messages[: -1 - len(task.failures)]
+
+
 def told(
     task: Task, outcome: Outcome, operation: Operation | None
 ) -> Sequence[events.NewEvent]:

@@ -85,7 +85,7 @@ class Ends:
             ).fetchone()
             if row is None or row['state'] not in states:
                 return False
-            now = read_tasks(connection, [row])[0]
+            now = _with_parts(connection, read_tasks(connection, [row])[0])
             ended = ending.ended(now, state, outcome)
             followed = state == COMPLETED and ending.is_followed(
                 now, operation
@@ -127,6 +127,16 @@ class Ends:
             f'AND NOT {ending.IS_TO_FOLLOW}',
             (self._conf.keep_completed,),
         )
+
+
+def _with_parts(connection: sqlite3.Connection, task: Task) -> Task:
+    """*task* with the warnings of its sub-tasks."""
+    rows = connection.execute(
+        'SELECT * FROM tasks WHERE parent = ? AND ended IS NOT NULL '
+        'ORDER BY id',
+        (task.id,),
+    ).fetchall()
+    return ending.with_warnings(task, read_tasks(connection, rows))
 
 
 def _write_end(

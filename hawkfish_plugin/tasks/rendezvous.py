@@ -27,6 +27,8 @@ class Rendezvous:
         self._changed = threading.Condition()
         self._reached = dict.fromkeys(members, _NOWHERE)
         self._gone: set[int] = set()
+        # Of those, who has left because of another one.
+        self._followers: set[int] = set()
 
     @property
     def members(self) -> Collection[int]:
@@ -49,7 +51,7 @@ class Rendezvous:
         deadline = time.monotonic() + seconds
         self._arrive(member, point)
         try:
-            while self._waits(point, deadline, seconds):
+            while self._waits(member, point, deadline, seconds):
                 watch()
         except exceptions.HawkFishError:
             if self._withdraw(member, point):
@@ -66,7 +68,9 @@ class Rendezvous:
             self._reached[member] = point.value
             self._changed.notify_all()
 
-    def _waits(self, point: Meeting, deadline: float, seconds: float) -> bool:
+    def _waits(
+        self, member: int, point: Meeting, deadline: float, seconds: float
+    ) -> bool:
         """Wait for a moment, where there is still something to wait for."""
         with self._changed:
             pause = min(max(0.0, deadline - time.monotonic()), _POLL_SECONDS)
@@ -76,7 +80,9 @@ class Rendezvous:
             if not missing:
                 return False
             if gone := missing & self._gone:
-                raise self._missed(point, gone, 'ended before that')
+                first = gone - self._followers or gone
+                self._followers.add(member)
+                raise self._missed(point, first, 'ended before that')
             if time.monotonic() >= deadline:
                 why = f'not within {seconds:.0f} seconds'
                 raise self._missed(point, missing, why)

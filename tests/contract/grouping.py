@@ -134,6 +134,6 @@ class Grouping:
         )
 
         assert isinstance(
-            missed, exceptions.MeetingMissed | exceptions.RevertUndone
+            missed, exceptions.MeetingMissed | exceptions.RevertGivenUp
         )
         assert subject.tree() == before

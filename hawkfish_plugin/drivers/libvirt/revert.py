@@ -110,7 +110,13 @@ def _give_up(
     revert.context.step('revert')
     reason = messages.text(missed).rstrip('.')
     undone = undo.run if revert.is_ours else libvirt_revert.failure
-    return undone(revert, reason) or missed
+    failure = undone(revert, reason)
+    if isinstance(failure, exceptions.RevertUndone):
+        # Whoever asks for all of them wants to know who has failed by itself.
+        return exceptions.RevertGivenUp(*failure.args)
+    if failure is None or isinstance(failure, exceptions.OperationFailed):
+        return missed
+    return failure
 
 
 _INTERRUPTED = 'it was interrupted'

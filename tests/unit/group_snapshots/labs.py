@@ -82,6 +82,15 @@ class Snapshots(Lab):
         listed = requests.get(f'{self.of(system)}?$expand=.').json()
         return [m['Name'] for m in listed['Members'] if m['Current']]
 
+    def rename(self, system: str, old: str, new: str) -> None:
+        """As another client does."""
+        driver, uuid = self.emulator.driver, NODES[system]
+        tree = [
+            dataclasses.replace(s, name=new) if s.name == old else s
+            for s in driver.snapshots(uuid)
+        ]
+        driver.plant(uuid, tree)
+
     def task(self, accepted: requests.Response) -> dict[str, Any]:
         number = accepted.headers['Location'].rpartition('/')[2]
         response = requests.get(

@@ -289,22 +289,71 @@ def test_snapshots_can_be_adopted_by_name_and_time(lab):
     assert lab.show('a')['Consistency'] is None
 
 
+ADOPT = '/Actions/HawkFishGroupSnapshotCollection.Adopt'
+
+
+def forgotten(lab, *names):
+    """A group of *names*, of whose snapshots nothing is known any more."""
+    for name in TRIO:
+        for note in lab.emulator.notes.read(NODES[name]):
+            lab.emulator.notes.forget(NODES[name], note[0])
+    requests.delete(lab.url('/lab'))
+    lab.create(*names, Name='lab')
+
+
+def test_what_two_systems_have_is_adopted(lab):
+    """It is Incomplete: one has lost it, or came to the group later."""
+    lab.made(Name='a')
+    lab.emulator.wait(requests.delete(f'{lab.of("node-1")}/a'))
+    forgotten(lab, *TRIO, 'node-3')
+
+    requests.post(lab.collection(ADOPT), json={})
+
+    shown = lab.show('a')
+    assert shown['SnapshotState'] == 'Incomplete'
+    (finding,) = shown['Findings']
+    assert finding['MessageArgs'] == ['a', 'node-1, node-3']
+    assert message_ids(lab.post_revert('a')) == ['GroupSnapshotIncomplete']
+    lab.reverted('a', Partial=True)
+
+
+def test_what_is_of_another_group_is_not_adopted(lab):
+    """A group that overlaps has not lost its own."""
+    lab.made(Name='a')
+    lab.create(*TRIO, 'node-3', Name='larger')
+    url = lab.url('/larger/Oem/HawkFish/Snapshots')
+
+    response = requests.post(f'{url}{ADOPT}', json={})
+
+    assert response.json()['Adopted'] == []
+
+
+def test_an_adopted_part_may_be_renamed(lab):
+    """It has no note of its own that could follow it."""
+    lab.made(Name='a')
+    forgotten(lab, *TRIO)
+    requests.post(lab.collection(ADOPT), json={})
+
+    lab.rename('node-1', 'a', 'other')
+
+    shown = lab.show('a')
+    assert shown['SnapshotState'] == 'Ready'
+    assert shown['Systems'][1]['Snapshot']['@odata.id'].endswith('/other')
+
+
 def test_what_does_not_belong_together_is_not_adopted(lab):
-    """One system lacks it, or has it of another time."""
+    """One system alone has it, or all do, each of another time."""
     old = int(time.time()) - 3600
     for name in TRIO:
         lab.emulator.wait(requests.post(lab.of(name), json={'Name': 'a'}))
-    for name in TRIO[:2]:
-        lab.emulator.wait(requests.post(lab.of(name), json={'Name': 'b'}))
-    uuid = NODES['node-0']
-    tree = [
-        dataclasses.replace(s, created=old)
-        for s in lab.emulator.driver.snapshots(uuid)
-    ]
-    lab.emulator.driver.plant(uuid, tree)
+    lab.emulator.wait(requests.post(lab.of('node-0'), json={'Name': 'b'}))
+    for number, name in enumerate(TRIO):
+        tree = [
+            dataclasses.replace(s, created=old + 60 * number)
+            for s in lab.emulator.driver.snapshots(NODES[name])
+        ]
+        lab.emulator.driver.plant(NODES[name], tree)
 
-    response = requests.post(
-        lab.collection('/Actions/HawkFishGroupSnapshotCollection.Adopt')
-    )
+    response = requests.post(lab.collection(ADOPT))
 
     assert response.json()['Adopted'] == []

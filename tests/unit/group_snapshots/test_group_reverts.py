@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reverts of group snapshots, and what others do to their parts."""
+"""
+Reverts of group snapshots, and what others do to their parts.
+
+Long, as each way in which one can fail is tried.
+"""
 
 from typing import Any
 
@@ -8,6 +12,7 @@ import requests
 
 from hawkfish_plugin import exceptions
 from tests.served import message_ids
+from tests.unit.conftest import NODES
 from tests.unit.group_snapshots.labs import TRIO
 from tests.unit.test_groups import ROOT
 from tests.waiting import wait_for
@@ -115,6 +120,35 @@ def test_systems_that_have_moved_are_brought_back(lab, error):
     assert message_ids(response)[0] == 'GroupRevertUndone'
     assert [lab.current_of(name) for name in TRIO] == [['b']] * 3
     assert keys(lab.task(accepted)).count('GroupMemberRestored') == 3
+
+
+def test_only_the_cause_of_a_failed_revert_is_told(lab):
+    """Not who gave up for it, nor a state that holds no more."""
+    lab.made(Name='a')
+    lab.made(Name='b')
+    lab.fail(
+        'revert:revert',
+        'node-2',
+        error=exceptions.RevertUndone(
+            'a', 'told to fail', 'started anew, as its memory was lost'
+        ),
+    )
+
+    accepted = lab.post_revert('a')
+    response = lab.emulator.wait(accepted)
+
+    assert message_ids(response) == ['GroupRevertUndone', 'GroupMemberFailed']
+    _, failed = response.json()['error']['@Message.ExtendedInfo']
+    assert failed['MessageArgs'] == ['node-2', 'told to fail']
+    parts = {
+        part['Oem']['HawkFish']['System']['@odata.id'][-36:]: part
+        for part in lab.sub_tasks(accepted)
+        if part['TaskState'] == 'Exception'
+    }
+    for name in TRIO[:2]:
+        gave_up = parts[NODES[name]]['Messages'][-2]
+        assert gave_up['MessageId'].endswith('.RevertGivenUp')
+        assert 'Waiting for: node-2 (' in gave_up['Message']
 
 
 def test_a_lab_that_was_left_half_changed_is_reverted(lab):

@@ -10,16 +10,14 @@ import dataclasses
 import pytest
 import requests
 
-from hawkfish_plugin import exceptions
+from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.drivers import contract
 from tests.served import message_ids
 from tests.unit.conftest import NODES
-from tests.unit.group_snapshots.labs import (
-    TRIO,
-)
+from tests.unit.group_snapshots.labs import TRIO
+from tests.waiting import wait_for
 
 # Create ---------------------------------------------------------------------
-from tests.waiting import wait_for
 
 
 def test_a_create_captures_every_system(lab):
@@ -107,7 +105,7 @@ def test_a_group_snapshot_is_shown_while_it_is_created(lab):
     assert shown['SnapshotState'] == 'Creating'
     assert 0 <= progress < 100
     assert len(shown['Systems']) == 3
-    assert message_ids(again)[-1] == 'ResourceAlreadyExists'
+    assert message_ids(again) == ['GroupSnapshotExists']
     assert message_ids(alone) == ['ResourceAlreadyExists']
 
 
@@ -234,11 +232,94 @@ def test_a_name_that_one_system_has_is_refused(lab):
     response = lab.post_create(Name='a')
 
     assert response.status_code == 409
-    assert message_ids(response) == [
-        'GroupMemberRefused',
-        'ResourceAlreadyExists',
+    assert message_ids(response) == ['GroupSnapshotNameTaken']
+    assert response.json()['error']['message'].endswith(': node-1.')
+
+
+def test_a_name_that_the_group_has_is_refused_once(lab):
+    """Whatever the systems call their parts by now, with one advice."""
+    lab.made(Name='clean')
+
+    response = lab.post_create(Name='clean')
+    for name in TRIO:
+        lab.rename(name, 'clean', 'other')
+    renamed = lab.post_create(Name='clean')
+
+    for refused in (response, renamed):
+        assert refused.status_code == 409
+        assert message_ids(refused) == ['GroupSnapshotExists']
+        assert refused.json()['error']['message'] == (
+            "Group 'lab' already has a snapshot 'clean'."
+        )
+    assert lab.names() == ['clean']
+
+
+def warn(context):
+    context.add_message(messages.QUIESCE_FAILED, 'node-1', 'no agent')
+    context.add_message(messages.THAW_FAILED, 'it does not answer')
+
+
+def test_what_a_system_warns_of_is_told_of_the_group(lab, monkeypatch):
+    """With its name; the task ends with a warning, like one of a system."""
+    create = lab.emulator.driver.create
+
+    def warning(uuid, request, context):
+        if uuid == NODES['node-1']:
+            warn(context)
+        made = create(uuid, request, context)
+        if uuid == NODES['node-1']:
+            failed = contract.Quiesce(contract.QUIESCE_FAILED, 'no agent')
+            made = dataclasses.replace(made, quiesce=failed)
+        return made
+
+    monkeypatch.setattr(lab.emulator.driver, 'create', warning)
+    accepted = lab.post_create(Name='a')
+    assert lab.emulator.wait(accepted).status_code == 201
+
+    task = lab.task(accepted)
+    told = [(m['MessageId'], m['MessageArgs']) for m in task['Messages']]
+    assert [key.rpartition('.')[2] for key, _ in told[-4:]] == [
+        'GroupMemberWarned',
+        'SnapshotQuiesceFailed',
+        'ThawFailed',
+        'TaskCompletedWarning',
     ]
-    assert 'node-1' in response.json()['error']['message']
+    assert told[-4][1] == ['node-1']
+    assert task['TaskStatus'] == 'Warning'
+    shown = [
+        (part['QuiesceStatus'], part['QuiesceReason'])
+        for part in lab.show('a')['Systems']
+    ]
+    assert shown[1] == ('Failed', 'no agent')
+    assert {reason for _, reason in (shown[0], shown[2])} == {None}
+
+
+def test_what_a_failed_system_warned_of_is_told_as_well(lab, monkeypatch):
+    """A guest that is still frozen is, however its task has ended."""
+    create = lab.emulator.driver.create
+
+    def failing(uuid, request, context):
+        if uuid == NODES['node-1']:
+            warn(context)
+            raise exceptions.OperationFailed('create', 'told to fail')
+        return create(uuid, request, context)
+
+    monkeypatch.setattr(lab.emulator.driver, 'create', failing)
+    accepted = lab.post_create(Name='a')
+    lab.emulator.wait(accepted)
+
+    keys = [
+        m['MessageId'].rpartition('.')[2]
+        for m in lab.task(accepted)['Messages']
+    ]
+    assert keys[1:] == [
+        'GroupMemberWarned',
+        'SnapshotQuiesceFailed',
+        'ThawFailed',
+        'GroupCreateUndone',
+        'GroupMemberFailed',
+        'TaskAborted',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -328,12 +409,7 @@ def test_others_hear_of_a_group_snapshot(lab):
 def test_a_renamed_part_stays_one(lab):
     """Another client may rename a snapshot of one system."""
     lab.made(Name='a')
-    uuid = NODES['node-1']
-    tree = [
-        dataclasses.replace(s, name='other')
-        for s in lab.emulator.driver.snapshots(uuid)
-    ]
-    lab.emulator.driver.plant(uuid, tree)
+    lab.rename('node-1', 'a', 'other')
 
     shown = lab.show('a')
     assert shown['SnapshotState'] == 'Ready'

@@ -232,6 +232,17 @@ def test_nobody_waits_for_ever():
     assert other.value.args == ('a', 'paused', 'ended before that')
 
 
+def test_who_gave_up_for_another_one_is_not_waited_for():
+    """Only the one that began it is named."""
+    place = Rendezvous({1: 'a', 2: 'b', 3: 'c'})
+    place.leave(3)
+
+    for member in (1, 2):
+        with pytest.raises(exceptions.MeetingMissed) as missed:
+            place.meet(member, PAUSED, PATIENCE, lambda: None)
+        assert missed.value.args == ('c', 'paused', 'ended before that')
+
+
 def test_all_pass_or_none():
     """Who gives up when all are there passes with them."""
     place = Rendezvous({1: 'a', 2: 'b'})
