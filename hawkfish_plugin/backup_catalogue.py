@@ -115,6 +115,18 @@ class BackupCatalogue:
                 return view
         raise exceptions.BackupNotFound(backup_id)
 
+    def screenshot(
+        self, system: contract.System, backup_id: int
+    ) -> bytes | None:
+        """
+        The picture of the last verification, a PNG file, if it has one.
+
+        Raises BackupNotFound.
+        """
+        return self._table.screenshot(
+            self._table.get(system.uuid, backup_id).id
+        )
+
     def chain(
         self, system: contract.System, backup_id: int
     ) -> Sequence[StoredBackup]:

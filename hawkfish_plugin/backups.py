@@ -2,8 +2,9 @@
 """
 The table of backups.
 
-Owns the table ``backups`` and its SQL: which backups there are of which
-system, what the driver knows of each, and how its last verification ended.
+Owns the tables ``backups`` and ``backup_screenshots``, and their SQL: which
+backups there are of which system, what the driver knows of each, and what its
+last verification has found.
 """
 
 import dataclasses
@@ -11,10 +12,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from hawkfish_plugin import db, exceptions
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.backups import Backup, Described
+from hawkfish_plugin.drivers.verifying import Verified
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +27,11 @@ class StoredBackup:
 
     One without a task was found in the repository, and adopted.
     *schedule* is the one that has asked for it, if any.
-    *created* and *verified* are in seconds since the epoch; *flaw* says what
-    the last verification has found, empty that it found nothing.  One that is
-    *deleting* is used no more.
+    *created* and *verified* are in seconds since the epoch.  *flaw* says what
+    the last verification has found wrong with its files, empty that they are
+    whole; *found* is all that it has, None where an older release did not note
+    it, and *pictured* that there is a screenshot.  One that is *deleting* is
+    used no more.
     """
 
     id: int
@@ -39,6 +44,16 @@ class StoredBackup:
     verified: float | None
     flaw: str | None
     schedule: int | None = None
+    found: Verified | None = None
+    pictured: bool = False
+
+    @property
+    def finding(self) -> str:
+        """What the last verification has found wrong; empty: nothing."""
+        failure = self.found and self.found.failure
+        if self.flaw or not failure:
+            return self.flaw or ''
+        return f'{failure.check}: {failure.detail}'
 
 
 class Backups:
@@ -154,13 +169,44 @@ class Backups:
                 'DELETE FROM backups WHERE id = ?', (backup_id,)
             )
 
-    def note_verified(self, backup_id: int, flaw: str) -> None:
-        """Note that it was verified right now, and its *flaw*, if any."""
+    def note_verified(
+        self, backup_id: int, flaw: str, found: Verified
+    ) -> None:
+        """
+        Note what was *found* right now, in the place of what was.
+
+        *flaw* is what is wrong with its files, if anything is.
+        """
+        picture = found.screenshot
         with self._db.transaction() as connection:
+            changed = connection.execute(
+                'UPDATE backups SET verified = ?, flaw = ?, found = ?, '
+                'pictured = ? WHERE id = ?',
+                (
+                    time.time(),
+                    flaw,
+                    json.dumps(found.dump()),
+                    picture is not None,
+                    backup_id,
+                ),
+            ).rowcount
             connection.execute(
-                'UPDATE backups SET verified = ?, flaw = ? WHERE id = ?',
-                (time.time(), flaw, backup_id),
+                'DELETE FROM backup_screenshots WHERE backup = ?',
+                (backup_id,),
             )
+            if picture is not None and changed:
+                connection.execute(
+                    'INSERT INTO backup_screenshots VALUES (?, ?)',
+                    (backup_id, picture),
+                )
+
+    def screenshot(self, backup_id: int) -> bytes | None:
+        """The PNG file of the last verification; None where there is none."""
+        rows = self._db.query(
+            'SELECT picture FROM backup_screenshots WHERE backup = ?',
+            backup_id,
+        )
+        return bytes(rows[0]['picture']) if rows else None
 
 
 def chain_of(
@@ -203,4 +249,13 @@ def _stored(row: sqlite3.Row) -> StoredBackup:
         row['verified'],
         row['flaw'],
         row['schedule'],
+        _found(row),
+        bool(row['pictured']),
     )
+
+
+def _found(row: sqlite3.Row) -> Verified | None:
+    if row['found'] is None:
+        return None
+    found, readable = db.decoded(row['found'], dict[str, Any]())
+    return Verified.load(found) if readable else None

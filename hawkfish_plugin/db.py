@@ -475,6 +475,15 @@ MIGRATIONS = (
     ALTER TABLE schedules ADD COLUMN reason TEXT;
     ALTER TABLE subscriptions ADD COLUMN users TEXT;
     """,
+    # What the last verification of a backup has found, and its picture.
+    """
+    ALTER TABLE backups ADD COLUMN found TEXT;
+    ALTER TABLE backups ADD COLUMN pictured INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE backup_screenshots (
+        backup INTEGER PRIMARY KEY REFERENCES backups (id) ON DELETE CASCADE,
+        picture BLOB NOT NULL
+    );
+    """,
 )
 
 

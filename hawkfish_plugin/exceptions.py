@@ -1049,3 +1049,11 @@ class VerifyNotPossible(Conflict):
 
 class VerifyFailed(Conflict):
     """(snapshot, check, what was found)"""
+
+
+class BackupVerifyNotPossible(Conflict):
+    """(backup, reason)"""
+
+
+class BackupVerifyFailed(Conflict):
+    """(backup, check, what was found)"""

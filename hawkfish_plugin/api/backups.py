@@ -11,7 +11,7 @@ import functools
 import flask
 
 from hawkfish_plugin import exceptions
-from hawkfish_plugin.api import noting, queries, validation
+from hawkfish_plugin.api import noting, queries, validation, verifications
 from hawkfish_plugin.api.access import (
     check_if_match,
     find_number,
@@ -107,10 +107,19 @@ def delete_backup(identity: str, backup_id: str) -> flask.Response:
 @blueprint.post(f'{MEMBER}/Actions/{uris.VERIFY_BACKUP_ACTION}')
 def verify_backup(identity: str, backup_id: str) -> flask.Response:
     system = _find_system(identity)
-    validation.read_nothing(uris.VERIFY_BACKUP_ACTION)
-    found = _find(system, backup_id)
+    body = read_body()
+    number = _find(system, backup_id).stored.id
+    request = verifications.read_of_backup(number, body)
     verify = operation(VerifyBackup)
-    return accepted(verify.submit(system, found.stored.id, payload({})))
+    return accepted(verify.submit(system, number, request, payload(body)))
+
+
+@blueprint.get(f'{MEMBER}/screenshot')
+def send_backup_screenshot(identity: str, backup_id: str) -> flask.Response:
+    queries.check(())
+    system = _find_system(identity)
+    number = _find(system, backup_id).stored.id
+    return verifications.png(services().backups.screenshot(system, number))
 
 
 @blueprint.post(f'{MEMBER}/Actions/{uris.RESTORE_BACKUP_ACTION}')

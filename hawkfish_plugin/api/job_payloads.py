@@ -179,11 +179,11 @@ def _verify_backup(
         backup = services().backups.get(system, int(number)).stored.id
     except exceptions.NotFound:
         raise _invalid(f'{uris.backups_uri(identity)}/{number}') from None
-    exceptions.check([exceptions.PropertyUnknown(name) for name in body])
     canonical = uris.action_uri(
         uris.backup_uri(system.uuid, backup), uris.VERIFY_BACKUP_ACTION
     )
-    found = {'backup': backup}
+    request = verifications.read_of_backup(backup, body)
+    found = {'backup': backup, 'request': request and request.dump()}
     return (scheduling.VERIFY_BACKUP, (system,), None, found), canonical
 
 

@@ -8,6 +8,7 @@ from hawkfish_plugin.cli import (
     asking,
     base,
     cells,
+    checks,
     errors,
     options,
     tables,
@@ -34,6 +35,7 @@ def _fields(backup: 'client.Backup') -> tasks.Fields:
         'Verified': cells.moment(backup.last_verified),
         'Result': cells.state(backup.verify_result),
         'Finding': backup.verify_finding,
+        'Checks': checks.lines(backup.verification or {}),
         'Parent': backup.parent,
         'Children': backup.children,
     }
@@ -180,12 +182,52 @@ class VerifyBackup(waiting.WaitOption, OfBackup, tables.ShowOne):
     """
     Check that all files of a backup are whole, and show the task.
 
-    Also those of the backups that it stands on.
+    Also those of the backups that it stands on. With --boot or a check of it,
+    an isolated clone is then booted, checked, and removed; the clone has no
+    network. Fails if a check does.
     """
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--boot',
+            action='store_true',
+            default=None,
+            help='Boot a clone of the backup, which has to run; any other '
+            'check of the clone does so too.',
+        )
+        checks.add_options(parser)
+        return parser
+
+    def check(
+        self, parsed_args: argparse.Namespace, refuse: base.Refuse
+    ) -> None:
+        super().check(parsed_args, refuse)
+        checks.check(parsed_args, refuse)
+
     def take_action(self, parsed_args: argparse.Namespace) -> tasks.Fields:
-        handle = self.find(parsed_args).verify()
-        return tasks.fields(self.follow(handle, parsed_args)[1])
+        handle = self.find(parsed_args).verify(
+            parsed_args.boot, **checks.asked(parsed_args)
+        )
+        try:
+            _, task = self.follow(handle, parsed_args)
+        finally:
+            # Also of one that has failed; that is what it is for.
+            if parsed_args.screenshot:
+                checks.save(
+                    self.find(parsed_args),
+                    parsed_args.screenshot,
+                    self.app.LOG,
+                )
+        names, values = tasks.fields(task)
+        if parsed_args.wait is None:
+            return names, values
+        found = self.find(parsed_args).verification or {}
+        more = {
+            'Checks': checks.lines(found),
+            'Left Out': found.get('LeftOut'),
+        }
+        return (*names, *more), (*values, *more.values())
 
 
 class DeleteBackup(

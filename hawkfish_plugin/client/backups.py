@@ -2,10 +2,12 @@
 """The backups of one system."""
 
 import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, tasks, typed
+from hawkfish_plugin.client import common, tasks, typed, verifying
 
 VERIFY = 'HawkFishBackup.Verify'
 RESTORE = 'HawkFishBackup.Restore'
@@ -48,6 +50,11 @@ class Backup(typed.Resource):
     """``Passed``, ``Failed`` or None"""
 
     verify_finding: str | None = base.Field('VerifyFinding')
+    """What the last verification has found wrong, or None"""
+
+    verification: dict[str, Any] | None = base.Field('Verification')
+    """The checks of the last verification as the service has them, or None"""
+
     parent: str | None = base.Field(
         ['Links', 'Parent'], adapter=common.name_in
     )
@@ -61,9 +68,42 @@ class Backup(typed.Resource):
     def __repr__(self) -> str:
         return f'<Backup {self.identity}: {self.backup_type}, {self.state}>'
 
-    def verify(self) -> tasks.TaskHandle[None]:
-        """Check that all files that it consists of and stands on are whole."""
-        return tasks.post(self._conn, f'{self.path}/Actions/{VERIFY}')
+    def verify(
+        self,
+        boot: bool | None = None,
+        run_time: common.Seconds | None = None,
+        agent: bool | None = None,
+        console: str | None = None,
+        command: Sequence[str] | None = None,
+        screenshot: bool | None = None,
+        deadline: common.Seconds | None = None,
+        deadlines: Mapping[str, common.Seconds] | None = None,
+    ) -> tasks.TaskHandle[None]:
+        """
+        Check that all files that it consists of and stands on are whole.
+
+        With *boot*, or any of the checks of ``Snapshot.verify``, an isolated
+        clone is booted then, checked, and thrown away. The task fails if a
+        check does; read the backup again for what was found.
+        """
+        return tasks.post(
+            self._conn,
+            f'{self.path}/Actions/{VERIFY}',
+            Boot=boot,
+            **verifying.body(
+                run_time,
+                agent,
+                console,
+                command,
+                screenshot,
+                deadline,
+                deadlines,
+            ),
+        )
+
+    def screenshot(self) -> bytes | None:
+        """Return the PNG file of the last verification, if there is one."""
+        return verifying.picture(self._conn, self.verification)
 
     def restore(
         self,

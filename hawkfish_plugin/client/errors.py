@@ -81,6 +81,14 @@ class BackupReferenced(HawkFishError):
     """A backup cannot be deleted because others stand on it."""
 
 
+class BackupVerifyFailed(HawkFishError):
+    """A clone of a backup failed a check."""
+
+
+class BackupVerifyNotPossible(HawkFishError):
+    """No clone of a backup can be booted on this host."""
+
+
 class BlockJobActive(HawkFishError):
     """A disk has an active block job."""
 

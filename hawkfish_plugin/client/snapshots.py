@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from sushy.resources import base
 
-from hawkfish_plugin.client import common, shared, tasks, typed
+from hawkfish_plugin.client import common, shared, tasks, typed, verifying
 from hawkfish_plugin.client.exports import Export
 
 REVERT = '#HawkFishSnapshot.Revert'
@@ -151,25 +151,20 @@ class Snapshot(shared.AnySnapshot):
             self._conn,
             f'{self.path}/Actions/{VERIFY[1:]}',
             Memory=memory,
-            RunSeconds=common.whole_seconds(run_time),
-            Agent=agent,
-            ConsolePattern=console,
-            Command=None if command is None else list(command),
-            Screenshot=screenshot,
-            DeadlineSeconds=common.whole_seconds(deadline),
-            **{
-                f'{check}DeadlineSeconds': common.whole_seconds(seconds)
-                for check, seconds in (deadlines or {}).items()
-            },
+            **verifying.body(
+                run_time,
+                agent,
+                console,
+                command,
+                screenshot,
+                deadline,
+                deadlines,
+            ),
         )
 
     def screenshot(self) -> bytes | None:
         """Return the PNG file of the last verification, if there is one."""
-        uri = (self.verification or {}).get('ScreenshotURI')
-        if uri is None:
-            return None
-        found: bytes = self._conn.get(uri).content
-        return found
+        return verifying.picture(self._conn, self.verification)
 
 
 class SnapshotCollection(common.Collection[Snapshot]):

@@ -16,6 +16,7 @@ from hawkfish_plugin.bundles import manifest
 from hawkfish_plugin.bundles.manifest import LeftOut, Member
 from hawkfish_plugin.drivers.contract import System, TaskContext
 from hawkfish_plugin.drivers.importing import ImportRequest
+from hawkfish_plugin.drivers.verifying import Verified, VerifyRequest
 from hawkfish_plugin.records import Record
 
 
@@ -145,6 +146,27 @@ class BacksUp(Protocol):
         """
         Raise BackupDamaged where a file of *chain* is not what was written.
         """
+
+    def check_prove(
+        self, chain: Sequence[Backup], request: VerifyRequest
+    ) -> None:
+        """Raise what stands in the way of ``prove_backup``."""
+
+    def prove_backup(
+        self,
+        chain: Sequence[Backup],
+        request: VerifyRequest,
+        context: TaskContext,
+    ) -> Verified:
+        """
+        Boot a clone of the first of *chain*, and look at it.
+
+        As ``verifying.Verifies.verify``, and ``remove_clone`` of that removes
+        what is left.  The files of *chain* have been verified.
+        """
+
+    def settle_prove(self, context: TaskContext) -> Verified:
+        """See ``verifying.Verifies.settle_verify``."""
 
     def definition_of(self, backup: Backup) -> str:
         """The definition of the system; raises BackupDamaged."""

@@ -307,6 +307,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     BACKUP: ('prepare', 'freeze', 'copy', 'finish'),
     RESTORE: ('prepare', 'define', 'finish'),
     VERIFY: ('prepare', 'start', 'check', 'finish'),
+    VERIFY_BACKUP: ('prepare', 'start', 'check', 'finish'),
 }
 
 UNTOUCHED = ('', *STEPS[REVERT][:1])

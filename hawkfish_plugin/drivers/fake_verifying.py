@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hawkfish_plugin import exceptions
 from hawkfish_plugin.drivers import contract, verifying
+from hawkfish_plugin.drivers.backups import Backup
 from hawkfish_plugin.drivers.behaviour import Behaviour, Run
 from hawkfish_plugin.drivers.verifying import Checked, Verified, VerifyRequest
 from hawkfish_plugin.records import Record
@@ -34,7 +35,11 @@ class VerifyJournal(Record):
 
 
 class FakeVerifying:
-    """See ``verifying.Verifies``; a part of the fake driver."""
+    """
+    See ``verifying.Verifies``, and the proof of ``backups.BacksUp``.
+
+    A part of the fake driver.
+    """
 
     behaviour: Behaviour
     # The folders of the clones that there are.
@@ -43,6 +48,8 @@ class FakeVerifying:
     if TYPE_CHECKING:
 
         def snapshots(self, uuid: str) -> Sequence[contract.Snapshot]: ...
+
+        def definition_of(self, backup: Backup) -> str: ...
 
     def check_verify(self, uuid: str, request: VerifyRequest) -> None:
         self._memory(uuid, request)
@@ -58,6 +65,11 @@ class FakeVerifying:
     ) -> Verified:
         memory = self._memory(uuid, request)
         run = Run(contract.VERIFY, context, self.behaviour, uuid)
+        return self._prove(run, request, memory)
+
+    def _prove(
+        self, run: Run, request: VerifyRequest, memory: bool
+    ) -> Verified:
         folder = f'/fake/hawkfish-{secrets.token_hex(6)}.verify'
         run.step('prepare', VerifyJournal(folder))
         self._clones[folder] = True
@@ -87,13 +99,36 @@ class FakeVerifying:
     def settle_verify(
         self, uuid: str, request: VerifyRequest, context: contract.TaskContext
     ) -> Verified:
+        return self._settle_proof(contract.VERIFY, context)
+
+    def _settle_proof(
+        self, operation: str, context: contract.TaskContext
+    ) -> Verified:
         journal = context.recall(VerifyJournal)
         self._clones.pop(journal.folder, None)
         if context.last_step == 'finish':
             return Verified.load(journal.found)
         raise exceptions.OperationInterrupted(
-            contract.VERIFY, 'nothing of it was kept'
+            operation, 'nothing of it was kept'
         )
+
+    def check_prove(
+        self, chain: Sequence[Backup], request: VerifyRequest
+    ) -> None:
+        self.definition_of(chain[0])
+
+    def prove_backup(
+        self,
+        chain: Sequence[Backup],
+        request: VerifyRequest,
+        context: contract.TaskContext,
+    ) -> Verified:
+        self.check_prove(chain, request)
+        run = Run(contract.VERIFY_BACKUP, context, self.behaviour, '')
+        return self._prove(run, request, memory=False)
+
+    def settle_prove(self, context: contract.TaskContext) -> Verified:
+        return self._settle_proof(contract.VERIFY_BACKUP, context)
 
     def remove_clone(self, journal: Mapping[str, Any]) -> None:
         self._clones.pop(VerifyJournal.load(journal).folder, None)

@@ -4,7 +4,7 @@ What a driver may offer besides: the proof that a snapshot works.
 
 A part of the driver contract (see ``contract``).  The snapshot is brought up
 as a clone that is isolated and thrown away, and looked at; neither the system
-nor the snapshot is touched.
+nor the snapshot is touched.  A backup is proved likewise, see ``backups``.
 """
 
 import dataclasses
@@ -27,13 +27,14 @@ DEADLINE_SECONDS = 120
 @dataclasses.dataclass(frozen=True)
 class VerifyRequest(Record):
     """
-    The snapshot *name*, and what is checked of its clone.
+    What is checked of a clone of the snapshot *name*.
 
-    *memory*: it goes on with the memory of the snapshot, if that has one; or
-    else it boots.  It has to run for *run_seconds*.  *agent*: the guest agent
-    has to answer; *console*: what a line of the console has to have, where
-    ``*`` is anything; *command*: a program of the guest, by its path and with
-    its arguments, that has to return 0.  *deadlines* are in seconds since the
+    Or of the backup whose id that is.  *memory*: it goes on with the memory of
+    the snapshot, if that has one; or else it boots, as that of a backup does.
+    It has to run for *run_seconds*.  *agent*: the guest agent has to answer;
+    *console*: what a line of the console has to have, where ``*`` is anything;
+    *command*: a program of the guest, by its path and with its arguments, that
+    has to return 0.  *deadlines* are in seconds since the
     clone runs, by the name of a check; *screenshot*: one is kept.
     *memory_size* is what the memory had in bytes when it was captured.
     """
@@ -81,7 +82,7 @@ class Checked(Record):
 @dataclasses.dataclass(frozen=True)
 class Verified:
     """
-    What was found of a snapshot.
+    What was found of a snapshot, or a backup.
 
     *memory*: its memory was loaded.  *left_out* is what the clone was without.
     *screenshot* is a PNG file.
@@ -91,6 +92,11 @@ class Verified:
     memory: bool = False
     left_out: Sequence[str] = ()
     screenshot: bytes | None = None
+
+    @property
+    def passed(self) -> list[str]:
+        """The checks that have passed, by name."""
+        return [one.check for one in self.checks if one.result == PASSED]
 
     @property
     def failure(self) -> Checked | None:
@@ -115,6 +121,12 @@ class Verified:
             bool(stored.get('memory')),
             tuple(stored.get('left_out', ())),
         )
+
+
+def without_clone(request: VerifyRequest, why: str) -> list[Checked]:
+    """The checks where the files are not right, as *why* says."""
+    rest = [Checked(name, NOT_RUN) for name in request.checks]
+    return [Checked(FILES, FAILED, 0.0, why), *rest]
 
 
 @runtime_checkable

@@ -205,14 +205,25 @@ def backup_restored(
     ]
 
 
-def backup_verified(system: System, backup: int) -> Sequence[events.NewEvent]:
-    return [
+def backup_verified(
+    system: System, backup: int, checks: Sequence[str]
+) -> Sequence[events.NewEvent]:
+    """*checks* are those that a clone has passed, if one was booted."""
+    origin = events.backup_origin(system, backup)
+    found = [
         events.NewEvent(
-            messages.BACKUP_VERIFIED,
-            [backup, system.name],
-            events.backup_origin(system, backup),
+            messages.BACKUP_VERIFIED, [backup, system.name], origin
         )
     ]
+    if checks:
+        found.append(
+            events.NewEvent(
+                messages.BACKUP_CLONE_VERIFIED,
+                [backup, system.name, ', '.join(checks)],
+                origin,
+            )
+        )
+    return found
 
 
 def backup_deleted(

@@ -291,6 +291,11 @@ class Scheduling:
         return verify.submit(system, request, run.payload)
 
     def _verify_backup(self, run: _Run) -> Task:
+        # A schedule of an older release has no request.
+        request = run.options.get('request')
         return self._operations.get(VerifyBackup).submit(
-            self._system(run.schedule), run.options['backup'], run.payload
+            self._system(run.schedule),
+            run.options['backup'],
+            VerifyRequest.load(request) if request else None,
+            run.payload,
         )

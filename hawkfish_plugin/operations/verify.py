@@ -23,7 +23,6 @@ from hawkfish_plugin import (
 )
 from hawkfish_plugin.drivers import contract
 from hawkfish_plugin.drivers.verifying import (
-    PASSED,
     Verified,
     Verifies,
     VerifyRequest,
@@ -144,14 +143,11 @@ class Verify(Operation):
     def _note(self, task: Task, found: Verified) -> dict[str, Any]:
         """Note what was *found*; raises VerifyFailed where a check has."""
         created = VerifyArguments.load(task.arguments).created
-        picture = found.screenshot
-        if picture is not None and len(picture) > _MOST_PICTURE_BYTES:
-            found = dataclasses.replace(found, screenshot=None)
         self._notes.verify(
             task.one_system.uuid,
             task.one_snapshot,
             created,
-            found,
+            to_keep(found),
             int(time.time()),
         )
         failure = found.failure
@@ -159,15 +155,12 @@ class Verify(Operation):
             raise exceptions.VerifyFailed(
                 task.one_snapshot, failure.check, failure.detail
             )
-        passed = [one.check for one in found.checks if one.result == PASSED]
-        return {'passed': passed}
+        return {'passed': found.passed}
 
     def ended(
         self, task: Task, error: exceptions.HawkFishError | None
     ) -> Sequence[events.NewEvent]:
-        failed = any(k == messages.CLONE_NOT_REMOVED for k, _ in task.messages)
-        if failed or (error and error.unsettled):
-            self._clones.note(task.journal)
+        note_clone(self._clones, task, error)
         return super().ended(task, error)
 
     def events(
@@ -192,6 +185,25 @@ class Verify(Operation):
         if not isinstance(self._driver, Verifies):
             raise exceptions.DriverNotSupported(type(self._driver).__name__)
         return self._driver
+
+
+def to_keep(found: Verified) -> Verified:
+    """*found* without a screenshot that is too big to be kept."""
+    picture = found.screenshot
+    if picture is None or len(picture) <= _MOST_PICTURE_BYTES:
+        return found
+    return dataclasses.replace(found, screenshot=None)
+
+
+def note_clone(
+    clone_table: clones.Clones,
+    task: Task,
+    error: exceptions.HawkFishError | None,
+) -> None:
+    """Note the clone that *task* may have left; ``Verify`` looks after it."""
+    failed = any(k == messages.CLONE_NOT_REMOVED for k, _ in task.messages)
+    if failed or (error and error.unsettled):
+        clone_table.note(task.journal)
 
 
 def _request(task: Task) -> VerifyRequest:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from hawkfish_plugin import exceptions, messages
 from hawkfish_plugin.backup_catalogue import BackupView, Repository
+from hawkfish_plugin.backups import StoredBackup
 from hawkfish_plugin.redfish import uris
 from hawkfish_plugin.redfish.common import (
     Resource,
@@ -12,6 +13,7 @@ from hawkfish_plugin.redfish.common import (
     collection,
     link,
     timestamp,
+    verification,
     with_etag,
 )
 
@@ -83,8 +85,9 @@ def backup(view: BackupView) -> Resource:
                 for one in made.left_out
             ],
             'LastVerified': stored.verified and timestamp(stored.verified),
-            'VerifyResult': _result(stored.verified, stored.flaw),
-            'VerifyFinding': stored.flaw or None,
+            'VerifyResult': _result(stored),
+            'VerifyFinding': stored.finding or None,
+            'Verification': _verification(stored),
             'Links': {
                 'ComputerSystem': link(uris.system_uri(uuid)),
                 'Parent': view.parent
@@ -100,7 +103,14 @@ def backup(view: BackupView) -> Resource:
     )
 
 
-def _result(verified: float | None, flaw: str | None) -> str | None:
-    if verified is None:
+def _result(stored: StoredBackup) -> str | None:
+    if stored.verified is None:
         return None
-    return 'Failed' if flaw else 'Passed'
+    return 'Failed' if stored.finding else 'Passed'
+
+
+def _verification(stored: StoredBackup) -> Resource | None:
+    if stored.found is None:
+        return None
+    uri = uris.backup_screenshot_uri(stored.system.uuid, stored.id)
+    return verification(stored.found, uri if stored.pictured else None)

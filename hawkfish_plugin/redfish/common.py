@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hawkfish_plugin.drivers.verifying import Verified
 from hawkfish_plugin.redfish import uris
 
 Resource = dict[str, Any]
@@ -29,6 +30,23 @@ def _action(uri: str, name: str) -> Resource:
     if name in uris.ACTIONS_WITH_PARAMETERS:
         found['@Redfish.ActionInfo'] = uris.action_info_uri(name)
     return found
+
+
+def verification(found: Verified, screenshot: str | None) -> Resource:
+    """What a verification has found; *screenshot* is the URI of that."""
+    return {
+        'Checks': [
+            {
+                'Check': one.check,
+                'Result': one.result,
+                'Seconds': one.seconds,
+                'Detail': one.detail or None,
+            }
+            for one in found.checks
+        ],
+        'LeftOut': list(found.left_out),
+        'ScreenshotURI': screenshot,
+    }
 
 
 def collection(

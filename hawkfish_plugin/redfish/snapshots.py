@@ -14,6 +14,7 @@ from hawkfish_plugin.redfish.common import (
     condition,
     link,
     timestamp,
+    verification,
     with_etag,
 )
 from hawkfish_plugin.retention import rules
@@ -162,19 +163,10 @@ def _verification(
         'VerifyResult': 'Passed' if last.passed else 'Failed',
         'Verification': {
             'MemoryLoaded': last.found.memory,
-            'Checks': [
-                {
-                    'Check': one.check,
-                    'Result': one.result,
-                    'Seconds': one.seconds,
-                    'Detail': one.detail or None,
-                }
-                for one in last.found.checks
-            ],
-            'LeftOut': list(last.found.left_out),
-            'ScreenshotURI': uris.screenshot_uri(uuid, name)
-            if last.pictured
-            else None,
+            **verification(
+                last.found,
+                uris.screenshot_uri(uuid, name) if last.pictured else None,
+            ),
         },
     }
 

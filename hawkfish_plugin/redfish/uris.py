@@ -65,7 +65,7 @@ ACTIONS_WITH_PARAMETERS = frozenset(
         *(REVERT_ACTION, EXPORT_ACTION, VERIFY_ACTION),
         *(PURGE_ACTION, REPAIR_ACTION, PREVIEW_ACTION),
         VERIFY_NEWEST_ACTION,
-        RESTORE_BACKUP_ACTION,
+        *(VERIFY_BACKUP_ACTION, RESTORE_BACKUP_ACTION),
         *(GROUP_REVERT_ACTION, GROUP_EXPORT_ACTION),
         *(GROUP_PREVIEW_ACTION, ADOPT_ACTION),
         *(ADD_ELEMENTS_ACTION, REMOVE_ELEMENTS_ACTION, RESET_ACTION),
@@ -109,6 +109,10 @@ def backups_uri(uuid: str) -> str:
 
 def backup_uri(uuid: str, backup_id: int) -> str:
     return f'{backups_uri(uuid)}/{backup_id}'
+
+
+def backup_screenshot_uri(uuid: str, backup_id: int) -> str:
+    return f'{backup_uri(uuid, backup_id)}/screenshot'
 
 
 def policy_uri(uuid: str) -> str:

@@ -373,6 +373,7 @@ class Work:
                 self._catalogues.snapshots,
                 self._catalogues.backups,
                 self._foundations.backup_table,
+                self._foundations.clones,
             ),
             self.verify,
             self.group_create,

@@ -7,12 +7,14 @@ import uuid
 import pytest
 
 from hawkfish_plugin import exceptions
+from hawkfish_plugin.drivers import verifying
 from hawkfish_plugin.drivers.backups import BacksUp, Backup, BackupRequest
 from hawkfish_plugin.drivers.importing import ImportRequest
 from tests.contract.context import Context
 from tests.contract.interrupting import deaths, settle
 from tests.contract.outcomes import outcome
 
+PROOF = verifying.VerifyRequest('1', memory=False, run_seconds=1)
 _numbers = itertools.count(1)
 
 
@@ -45,6 +47,39 @@ class BackingUp:
                 backing.remove_backup(backup)
             with pytest.raises(exceptions.BackupDamaged):
                 backing.verify_backup([backup], Context())
+
+    def test_a_backup_is_proved(self, subject, backing):
+        """By a clone that is gone then; no system is there that was not."""
+        first = backing.back_up(subject.uuid, request(), Context())
+        second = backing.back_up(subject.uuid, request(first), Context())
+        before = backing.power_states()
+
+        backing.check_prove([second, first], PROOF)
+        found = backing.prove_backup([second, first], PROOF, Context())
+
+        assert found.failure is None and not found.memory
+        assert found.passed == [verifying.FILES, verifying.RUNNING]
+        assert backing.power_states() == before
+        backing.verify_backup([second, first], Context())
+        for backup in (second, first):
+            backing.remove_backup(backup)
+
+    def test_an_interrupted_proof_is_settled(self, subject, backing):
+        """At whichever step; what had been found is not lost."""
+        backup = backing.back_up(subject.uuid, request(), Context())
+
+        for context in deaths(
+            lambda c: backing.prove_backup([backup], PROOF, c)
+        ):
+            if not context.last_step:
+                continue
+            end = settle(backing.settle_prove, context)
+            if context.last_step == 'finish':
+                assert end.failure is None and len(end.checks) == 2
+            else:
+                assert isinstance(end, exceptions.OperationInterrupted)
+                assert end.args[0] == 'verify-backup'
+        backing.remove_backup(backup)
 
     def test_a_backup_after_a_revert_is_full(self, subject, backing):
         """As what has changed since the last one is not known."""

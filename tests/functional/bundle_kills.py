@@ -44,7 +44,7 @@ _SECONDS = {
     'backup': 1.5,
     'restore': 1.5,
     'verify': 4.0,
-    'verify-backup': 0.5,
+    'verify-backup': 4.0,
     'delete-backup': 0.5,
 }
 _TAR = {'Content-Type': 'application/x-tar'}
@@ -158,7 +158,7 @@ class World:
             ),
             'backup': (backups, {}),
             'restore': (f'{actions}.Restore', {'Name': 'imported'}),
-            'verify-backup': (f'{actions}.Verify', {}),
+            'verify-backup': (f'{actions}.Verify', {'RunSeconds': 1}),
         }[kind]
         return requests.post(uri, json=body, timeout=60)
 

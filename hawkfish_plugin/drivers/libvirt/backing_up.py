@@ -17,11 +17,14 @@ from hawkfish_plugin.drivers.backups import (
 from hawkfish_plugin.drivers.importing import ImportRequest
 from hawkfish_plugin.drivers.libvirt import (
     backup,
+    backup_clone,
     backup_plan,
     repository,
     restore,
+    verify,
 )
 from hawkfish_plugin.drivers.libvirt.part import Part
+from hawkfish_plugin.drivers.verifying import Verified, VerifyRequest
 
 
 class Backups(Part):
@@ -57,6 +60,28 @@ class Backups(Part):
 
         with self._hypervisor.host(contract.VERIFY_BACKUP) as host:
             repository.verify(host, chain, check)
+
+    def check_prove(
+        self, chain: Sequence[Backup], request: VerifyRequest
+    ) -> None:
+        with self._hypervisor.host(contract.VERIFY_BACKUP) as host:
+            backup_clone.make(host, chain, request, self._conf)
+
+    def prove_backup(
+        self,
+        chain: Sequence[Backup],
+        request: VerifyRequest,
+        context: contract.TaskContext,
+    ) -> Verified:
+        operation = contract.VERIFY_BACKUP
+        with self._hypervisor.host(operation, context.check_active) as host:
+            planned = backup_clone.make(host, chain, request, self._conf)
+            return verify.prove(
+                verify.Proof(host, request, context, planned, operation)
+            )
+
+    def settle_prove(self, context: contract.TaskContext) -> Verified:
+        return verify.settle(self._hypervisor, context, contract.VERIFY_BACKUP)
 
     def stored_backups(self, pool: str) -> Collection[str]:
         with self._hypervisor.host(contract.BACKUP) as host:

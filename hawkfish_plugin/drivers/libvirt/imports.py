@@ -51,7 +51,7 @@ def plan(
     folder = folder_of(host, request.pool or conf.backup.import_pool)
     files = _files(request, folder, members)
     # Raises what could not be defined.
-    rebuilt = _rebuild(host, request, root, files, members)
+    rebuilt = rebuild(host, request, root, files, members)
     if request.memory:
         _check_whole(rebuilt)
     targets = {xml.target_of(d) for d in root.findall('devices/disk')}
@@ -164,13 +164,14 @@ def _has_network(host: Host, name: str) -> bool:
         return False
 
 
-def _rebuild(
+def rebuild(
     host: Host,
     request: ImportRequest,
     root: xml.Element,
     files: Mapping[str, str],
     members: Sequence[Member],
 ) -> Rebuilt:
+    """The definition of the new system, whose disks are in *files*."""
     definitions = []
     for domain in domains.all_of(host):
         # One may be undefined meanwhile.
@@ -217,7 +218,7 @@ def make(
 ) -> None:
     exceptions.check(_taken(host, request))
     root = import_xml.parse(request.definition)
-    rebuilt = _rebuild(host, request, root, files, members)
+    rebuilt = rebuild(host, request, root, files, members)
     context.step('define')
     domain = domains.define(host, xml.render(rebuilt.root))
     left_out = [*rebuilt.left_out]
@@ -276,7 +277,7 @@ def _load(
     (member,) = received.of_role(members, manifest.MEMORY)
     path = files[member.name]
     found = received.head(host, path)
-    live = _rebuild(host, request, found.definition, files, members)
+    live = rebuild(host, request, found.definition, files, members)
     _check_whole(live)
     # libvirt takes no other name or UUID than those of the image.
     try:

@@ -8,6 +8,7 @@ changes nothing.
 """
 
 from collections.abc import Iterator
+from typing import cast
 
 import libvirt
 
@@ -64,7 +65,8 @@ def _emulator(host: Host, definition: xml.Element) -> Iterator[str]:
     if machine is None:
         return
     what = (
-        definition.findtext('devices/emulator', ''),
+        # None is the one that libvirt would choose.
+        cast(str, definition.findtext('devices/emulator')),
         machine.get('arch', ''),
         machine.get('machine', ''),
         definition.get('type', ''),

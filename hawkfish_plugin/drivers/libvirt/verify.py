@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A snapshot is proved by a clone that is thrown away.
+A snapshot, or a backup, is proved by a clone that is thrown away.
 
-The clone writes to overlays above the files of the snapshot, and loads a copy
-of its memory image whose head names the clone.  It is a transient domain with
+The clone writes to overlays above its files, and loads a copy
+of a memory image whose head names the clone.  It is a transient domain with
 a UUID that only clones have, and all of its files are in one folder: both are
 found by the token that they share, whoever has died.  It is never persistent,
 and one that boots ends with the connection of its maker.
@@ -70,40 +70,36 @@ def run(
     """See ``verifying.Verifies.verify``."""
     with hypervisor.domain(uuid, _NAME, context.check_active) as domain:
         planned = verify_plan.make(domain, request, conf)
-        if planned.damage is not None:
-            return _damaged(planned.damage, request)
-        journal = VerifyJournal(planned.folder, _shell(planned))
-        context.step('prepare', journal)
-        with _removing(domain.host, journal, context):
-            found = _prove(_Proof(domain, request, context, planned))
-            journal = dataclasses.replace(journal, found=found.dump())
-            context.step('finish', journal)
-        return found
+        return prove(Proof(domain.host, request, context, planned))
+
+
+def prove(proof: 'Proof') -> Verified:
+    """Bring up what is planned, look at it, and remove it."""
+    planned, request = proof.planned, proof.request
+    if planned.damage is not None:
+        words = verify_plan.words(planned.damage)
+        return Verified(verifying.without_clone(request, words))
+    journal = VerifyJournal(planned.folder, _shell(planned))
+    proof.context.step('prepare', journal)
+    with _removing(proof.host, journal, proof.context):
+        found = _prove(proof)
+        journal = dataclasses.replace(journal, found=found.dump())
+        proof.context.step('finish', journal)
+    return found
 
 
 def settle(
-    hypervisor: connections.Hypervisor, context: contract.TaskContext
+    hypervisor: connections.Hypervisor,
+    context: contract.TaskContext,
+    operation: str = _NAME,
 ) -> Verified:
     """See ``verifying.Verifies.settle_verify``."""
     journal = context.recall(VerifyJournal)
-    with hypervisor.host(_NAME, context.check_active) as host:
+    with hypervisor.host(operation, context.check_active) as host:
         _remove(host, journal)
     if context.last_step == 'finish':
         return Verified.load(journal.found)
-    raise exceptions.OperationInterrupted(_NAME, 'nothing of it was kept')
-
-
-def _damaged(
-    damage: exceptions.HawkFishError, request: VerifyRequest
-) -> Verified:
-    words = verify_plan.words(damage)
-    return Verified(_without_clone(request, words))
-
-
-def _without_clone(request: VerifyRequest, why: str) -> list[Checked]:
-    failed = Checked(verifying.FILES, verifying.FAILED, 0.0, why)
-    rest = [Checked(name, verifying.NOT_RUN) for name in request.checks]
-    return [failed, *rest]
+    raise exceptions.OperationInterrupted(operation, 'nothing of it was kept')
 
 
 # The clone -----------------------------------------------------------------
@@ -114,24 +110,25 @@ class _NoStart(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Proof:
-    """One verification: of which *system*, and what is *planned* for it."""
+class Proof:
+    """One verification on *host*, by *operation*: what is *planned* for it."""
 
-    system: Domain
+    host: Host
     request: VerifyRequest
     context: contract.TaskContext
     planned: Plan
+    operation: str = _NAME
 
     @property
     def staging(self) -> Staging:
-        return Staging(self.system.host, self.planned.folder, _NAME)
+        return Staging(self.host, self.planned.folder, self.operation)
 
     def check(self) -> None:
         if self.context.cancelled:
-            raise exceptions.OperationCancelled(_NAME)
+            raise exceptions.OperationCancelled(self.operation)
 
 
-def _prove(proof: _Proof) -> Verified:
+def _prove(proof: Proof) -> Verified:
     planned, request = proof.planned, proof.request
     text = _make_files(proof)
     proof.check()
@@ -139,7 +136,7 @@ def _prove(proof: _Proof) -> Verified:
     try:
         clone = _start(proof, text)
     except _NoStart as exc:
-        checks = _without_clone(request, str(exc))
+        checks = verifying.without_clone(request, str(exc))
         return Verified(checks, bool(planned.image), planned.left_out)
     proof.context.step('check', durable=False)
     checks = [
@@ -150,7 +147,7 @@ def _prove(proof: _Proof) -> Verified:
     return Verified(checks, bool(planned.image), planned.left_out, picture)
 
 
-def _make_files(proof: _Proof) -> xml.Element:
+def _make_files(proof: Proof) -> xml.Element:
     """Make all files of the clone; its definition."""
     planned, staging = proof.planned, proof.staging
     staging.make(passable=True)
@@ -169,7 +166,7 @@ def _make_files(proof: _Proof) -> xml.Element:
 
 
 def _head(
-    proof: _Proof, head: image_heads.Head, definition: xml.Element
+    proof: Proof, head: image_heads.Head, definition: xml.Element
 ) -> bytes:
     try:
         return head.replaced(definition)
@@ -191,9 +188,9 @@ def _clone(planned: Plan) -> clone_xml.Clone:
     )
 
 
-def _start(proof: _Proof, definition: xml.Element) -> Domain:
+def _start(proof: Proof, definition: xml.Element) -> Domain:
     """The clone, paused and isolated; raises _NoStart."""
-    host, planned = proof.system.host, proof.planned
+    host, planned = proof.host, proof.planned
     try:
         if planned.image:
             image = posixpath.join(planned.folder, _MEMORY)
@@ -214,13 +211,13 @@ def _start(proof: _Proof, definition: xml.Element) -> Domain:
         raise _NoStart('its QEMU has ended') from exc
     if not clone_xml.is_isolated(definition):
         raise exceptions.OperationFailed(
-            _NAME, 'libvirt does not isolate the clone'
+            proof.operation, 'libvirt does not isolate the clone'
         )
     return clone
 
 
-def _boot(proof: _Proof, definition: xml.Element) -> None:
-    planned, host = proof.planned, proof.system.host
+def _boot(proof: Proof, definition: xml.Element) -> None:
+    planned, host = proof.planned, proof.host
     state = planned.firmware.get('tpm')
     if state:
         # Its folder is made by a start.
@@ -233,8 +230,8 @@ def _boot(proof: _Proof, definition: xml.Element) -> None:
     _create(proof, definition)
 
 
-def _create(proof: _Proof, definition: xml.Element) -> Domain:
-    host = proof.system.host
+def _create(proof: Proof, definition: xml.Element) -> Domain:
+    host = proof.host
     # Should this process die, libvirt ends it.
     flags = (
         libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
@@ -248,7 +245,7 @@ def _create(proof: _Proof, definition: xml.Element) -> Domain:
 class _Watch:
     """What is minded while the clone runs."""
 
-    def __init__(self, proof: _Proof) -> None:
+    def __init__(self, proof: Proof) -> None:
         self._proof = proof
         self._looked = 0.0
         checks = proof.request.checks

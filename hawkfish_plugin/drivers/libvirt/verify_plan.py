@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a clone of a snapshot is made of, and what stands in its way.
+What a clone of a snapshot is made of, and what stands in the way of any clone.
 
 Owns the look at the files of a snapshot before anything is started: what QEMU
 would find out in other words, and what it would not.  Changes nothing.
@@ -8,7 +8,7 @@ would find out in other words, and what it would not.  Changes nothing.
 
 import dataclasses
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import cast
 
 import libvirt
@@ -29,6 +29,7 @@ from hawkfish_plugin.drivers.libvirt import (
     xml,
 )
 from hawkfish_plugin.drivers.libvirt.domains import Domain
+from hawkfish_plugin.drivers.libvirt.hosts import Host
 from hawkfish_plugin.drivers.libvirt.parsed import ParsedSnapshot
 from hawkfish_plugin.drivers.libvirt.storage import Storage
 from hawkfish_plugin.drivers.verifying import VerifyRequest
@@ -42,7 +43,7 @@ _MOST_TABLE_BYTES = 16 * 2**20
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """
-    A clone that can be made of what *root*, the XML of a snapshot, says.
+    A clone that can be made of a snapshot, or a backup.
 
     *definition* is what the clone's is made of, *disks* those that get an
     overlay, with their files, by target; *image* is the memory image and
@@ -98,11 +99,19 @@ def make(domain: Domain, request: VerifyRequest, conf: cfg.ConfigOpts) -> Plan:
     if image and left_out:
         # Its guest would miss a device.
         raise _refusal(seen, f'its guest uses {", ".join(left_out)}')
-    _check_host(domain, seen, definition, disks)
+    exceptions.check(
+        [
+            exceptions.SnapshotNotStartable(request.name, obstacle)
+            for obstacle in obstacles(domain.host, definition, disks)
+        ]
+    )
+    lack = memory_lack(domain.host, definition)
+    if lack:
+        raise _refusal(seen, lack)
     home = conf.snapshots.overlay_dir or posixpath.dirname(
         next(iter(disks.values()))[0]
     )
-    _check_space(domain.host.storage, home, disks, image)
+    check_space(domain.host.storage, home, disks, image)
     token = filenames.new_token()
     return Plan(
         definition,
@@ -147,35 +156,34 @@ def _ejected(storage: Storage, definition: xml.Element) -> Iterator[str]:
 # What the host has to have ------------------------------------------------
 
 
-def _check_host(
-    domain: Domain,
-    seen: ParsedSnapshot,
+def obstacles(
+    host: Host,
     definition: xml.Element,
-    disks: Mapping[str, tuple[str, str]],
-) -> None:
+    disks: Collection[str],
+) -> list[str]:
+    """What keeps a clone of *definition* from being started, in words."""
     clone = clone_xml.build(
         definition, clone_xml.Clone('', '', dict.fromkeys(disks, ''))
     )
-    exceptions.check(
-        [
-            exceptions.SnapshotNotStartable(seen.record.name, obstacle)
-            for obstacle in startable.obstacles(domain.host, clone)
-        ]
-    )
+    return list(startable.obstacles(host, clone))
+
+
+def memory_lack(host: Host, definition: xml.Element) -> str:
+    """What memory the host lacks for a clone, in words; empty: none."""
     needed = _kib(definition)
     has = cast(
         Mapping[str, int],
-        domain.host.connection.getMemoryStats(
+        host.connection.getMemoryStats(
             libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS
         ),
     )
     free = sum(has.get(kind, 0) for kind in ('free', 'buffers', 'cached'))
-    if free and needed > free:
-        raise _refusal(
-            seen,
-            f'its guest has {needed // 1024} MiB of memory, and the host has '
-            f'{free // 1024} MiB to spare',
-        )
+    if not free or needed <= free:
+        return ''
+    return (
+        f'its guest has {needed // 1024} MiB of memory, and the host has '
+        f'{free // 1024} MiB to spare'
+    )
 
 
 _UNITS = {'b': 0, 'k': 10, 'm': 20, 'g': 30, 't': 40}
@@ -189,7 +197,7 @@ def _kib(definition: xml.Element) -> int:
     return (int(memory.text or 0) << shift) >> 10
 
 
-def _check_space(
+def check_space(
     storage: Storage,
     folder: str,
     disks: Mapping[str, tuple[str, str]],

@@ -71,6 +71,32 @@ def test_a_run_is_skipped_while_the_one_before_goes_on(service):
     assert service.show()['JobStatus'] == 'OK'
 
 
+@pytest.mark.parametrize(
+    'body, checked',
+    [({}, ['Files']), ({'Agent': True}, ['Files', 'Running', 'Agent'])],
+)
+def test_a_backup_is_verified_as_asked(service, emulator, body, checked):
+    """Its files each day, or a clone of it as well."""
+    conf = emulator.services.conf
+    conf.set_override('repository', 'store', 'backup')
+    uri = service.snapshots().replace('/Snapshots', '/Backups')
+    answer = emulator.wait(
+        requests.post(emulator.url + uri, json={}, timeout=60)
+    )
+    backup = emulator.url + answer.json()['@odata.id']
+    verify = answer.json()['Actions']['#HawkFishBackup.Verify']['target']
+    try:
+        service.create(uri=verify, body=body)
+        service.at(0)
+
+        assert service.last()['Outcome'] == 'Started'
+        found = requests.get(backup, timeout=60).json()['Verification']
+        assert [one['Check'] for one in found['Checks']] == checked
+    finally:
+        emulator.wait(requests.delete(backup, timeout=60))
+        conf.clear_override('repository', 'backup')
+
+
 def test_a_run_that_is_refused_is_told(service, policy):
     """As the request would be; the next run is another one."""
     requests.patch(policy, json={'MaxSnapshots': 1, 'OnLimit': 'Refuse'})
