@@ -234,6 +234,7 @@ def _writable() -> str:
     """The file of users; raises AccountsNotWritable where it stays."""
     file = _file()
     if file is None or not services().accounts.are_writable:
+        flask.after_this_request(_only_reading)
         raise exceptions.AccountsNotWritable()
     return file
 
@@ -241,7 +242,12 @@ def _writable() -> str:
 def _allowing(response: flask.Response) -> flask.Response:
     """*response*, which says that nothing can be changed, if that is so."""
     if _file() is None or not services().accounts.are_writable:
-        response.headers['Allow'] = _READING
+        return _only_reading(response)
+    return response
+
+
+def _only_reading(response: flask.Response) -> flask.Response:
+    response.headers['Allow'] = _READING
     return response
 
 

@@ -174,6 +174,16 @@ def _conflicts(body: Body) -> Iterator[exceptions.HawkFishError]:
         )
 
 
+def _read() -> Body:
+    """The body; where it has one object of headers, in a list of that."""
+    body = read_body()
+    headers = body.get('HttpHeaders')
+    # So does gofish.
+    if isinstance(headers, dict):
+        body['HttpHeaders'] = [headers]
+    return body
+
+
 def _without_unknown(body: Body) -> tuple[Body, Resource]:
     """
     Leave out what the service does not have, and tell what that is.
@@ -226,7 +236,7 @@ def list_subscriptions() -> flask.Response:
 @blueprint.post(COLLECTION)
 @blueprint.post(f'{COLLECTION}/Members')
 def create_subscription() -> flask.Response:
-    body, told = _without_unknown(read_body())
+    body, told = _without_unknown(_read())
     _CREATE.check(body, _destination_errors, _header_errors, _conflicts)
     created = services().subscriptions.create(
         body['Destination'],
@@ -254,7 +264,7 @@ def show_subscription(subscription_id: str) -> flask.Response:
 @blueprint.patch(MEMBER)
 def change_subscription(subscription_id: str) -> flask.Response:
     record = _find(subscription_id)
-    body = read_body()
+    body = _read()
     resource = events.destination(record)
     _CHANGE[record.type].check(body, _header_errors, resource=resource)
     changes = {

@@ -23,8 +23,10 @@ from hawkfish_plugin.accounts import users as passwords
 from hawkfish_plugin.api import monitoring, noting
 from hawkfish_plugin.emulator import (
     auditing,
+    denials,
     headers,
     internals,
+    mending,
     page,
     serving,
 )
@@ -108,7 +110,10 @@ class TokenMiddleware:
             return internals.unauthenticated(self._app)
         user = self._user(users, token) if token else None
         if user is None:
-            return functools.partial(self._check, users=users)
+            checked = functools.partial(self._check, users=users)
+            if mending.is_wanted(self._services):
+                return denials.mended(checked)
+            return checked
         internals.set_user(environ, user)
         return internals.unauthenticated(self._app)
 

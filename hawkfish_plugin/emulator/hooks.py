@@ -19,6 +19,7 @@ import flask
 
 from hawkfish_plugin import bounds, exceptions, messages
 from hawkfish_plugin.api import noting, queries
+from hawkfish_plugin.api.access import named_system
 from hawkfish_plugin.api.answers import refusal
 from hawkfish_plugin.drivers import sharing
 from hawkfish_plugin.emulator import (
@@ -38,6 +39,7 @@ from hawkfish_plugin.emulator import (
     visibility,
 )
 from hawkfish_plugin.redfish import aggregates
+from hawkfish_plugin.redfish.common import WRITING
 from hawkfish_plugin.services import ForEmulator
 
 LOG = logging.getLogger(__name__)
@@ -100,17 +102,12 @@ class Hooks:
     def after_request(self, response: flask.Response) -> flask.Response:
         """Complete a response of the emulator."""
         _stay_here(response)
+        _note_refused(response)
         if routes.is_ours(flask.request.endpoint):
             return response
-        if self._mends():
+        if mending.is_wanted(self._services):
             mending.mend(response)
         return self._visibility.filter(resources.add_links(response))
-
-    def _mends(self) -> bool:
-        try:
-            return bool(self._services.conf.hawkfish.mend_emulator)
-        except exceptions.ConfigurationInvalid:
-            return False
 
     def teardown_request(self, _error: BaseException | None) -> None:
         self._locks.release()
@@ -171,6 +168,25 @@ def _note_reset() -> None:
         kind = internals.reset_type(request)
         if kind in aggregates.RESET_TYPES:
             noting.of_request().reset = str(kind)
+
+
+def _note_refused(response: flask.Response) -> None:
+    """
+    Let the log of a system have what was refused before that was looked at.
+
+    But not where it is not there, or its hypervisor has just not answered.
+    """
+    request, known = flask.request, noting.of_request()
+    identity = internals.system_of(request)
+    if (
+        identity is not None
+        and request.method in WRITING
+        and 400 <= response.status_code < 500
+        and response.status_code != 404
+        and not known.systems
+    ):
+        with contextlib.suppress(exceptions.HawkFishError):
+            named_system(identity)
 
 
 def _stay_here(response: flask.Response) -> None:

@@ -133,6 +133,19 @@ def update_targets(request: flask.Request) -> list[str]:
     return [str(t).rstrip('/').rpartition('/')[2] for t in targets]
 
 
+def told_by_error(body: str | bytes) -> str | None:
+    """
+    The text of an error of the emulator; None where *body* is none of its.
+
+    Relies on what its errors look like: on their ``code`` and ``message``.
+    """
+    try:
+        told = json.loads(body)['error']
+        return str(told['message']) if told['code'] == ERROR_CODE else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def service_root(app: flask.Flask) -> dict[str, Any]:
     """
     The service root as the emulator renders it for the present request.

@@ -20,6 +20,7 @@ from hawkfish_plugin.api.access import missing, request_uri
 from hawkfish_plugin.emulator import internals, routes
 from hawkfish_plugin.redfish import errors
 from hawkfish_plugin.redfish.common import Resource
+from hawkfish_plugin.services import ForEmulator
 
 # It is meant for mockups, and is an error in a service.
 _COPYRIGHT = '@Redfish.Copyright'
@@ -27,8 +28,20 @@ _BIOS = re.compile(r'/BIOS(?=/|$)')
 _NO_PROCESSOR = '/Processors/CPU'
 
 
+def is_wanted(services: ForEmulator) -> bool:
+    """Whether the configuration lets us mend anything."""
+    try:
+        return bool(services.conf.hawkfish.mend_emulator)
+    except exceptions.ConfigurationInvalid:
+        return False
+
+
 def mend(response: flask.Response) -> None:
     """Mend *response*, of the emulator, where it is one of JSON."""
+    if response.status_code == 204:
+        # Some clients take whatever has a type for JSON.
+        response.headers.pop('Content-Type', None)
+        return
     if response.is_streamed or response.mimetype != 'application/json':
         return
     if response.status_code >= 400:
@@ -73,12 +86,12 @@ def _mend_error(response: flask.Response) -> None:
     text = response.get_data(as_text=True)
     if not text:
         return
-    told = _json(text).get('error')
-    if told:
-        if told.get('code') != internals.ERROR_CODE:
+    if _json(text).get('error'):
+        told = internals.told_by_error(text)
+        if told is None:
             # One of ours.
             return
-        text = str(told.get('message'))
+        text = told
     body = errors.error(_ERRORS.get(response.status_code, _general)())
     body['error']['message'] = text
     if response.status_code not in _ERRORS:

@@ -14,6 +14,7 @@ from hawkfish_plugin.redfish.common import (
     link,
     timestamp,
     with_etag,
+    with_most,
 )
 from hawkfish_plugin.retention.classes import Classes
 from hawkfish_plugin.schedules import table
@@ -49,13 +50,14 @@ def job_service(now: float) -> Resource:
 
 
 def job_collection(members: Sequence[Resource], total: int) -> Resource:
-    return collection(
+    found = collection(
         uris.JOBS,
         '#JobCollection.JobCollection',
         'Job Collection',
         members,
         total,
     )
+    return with_most(found, bounds.SCHEDULES)
 
 
 def job(

@@ -127,7 +127,7 @@ def test_what_gofish_sends(way, kind):
             'RegistryPrefixes': ['IPMI', 'TaskEvent'],
             'ResourceTypes': ['Chassis', 'ComputerSystem', 'Fan'],
             'DeliveryRetryPolicy': 'RetryForever',
-            'HttpHeaders': [{'X-Own': 'value'}],
+            'HttpHeaders': {'X-Own': 'value'},
             'Protocol': 'Redfish',
             'Context': 'gofish',
         },

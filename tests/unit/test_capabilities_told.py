@@ -21,6 +21,7 @@ RESET = f'{SYSTEM}/Actions/ComputerSystem.Reset'
     [
         ('AggregationService/Aggregates', lambda _: bounds.AGGREGATES),
         ('SessionService/Sessions', lambda _: bounds.SESSIONS),
+        ('JobService/Jobs', lambda _: bounds.SCHEDULES),
         (
             'EventService/Subscriptions',
             lambda conf: (

@@ -214,6 +214,7 @@ def test_bios(emulator, monkeypatch, get):
     assert uri == bios['@odata.id'] == f'{SYSTEM}/Bios'
     assert pending == get(pending)['@odata.id'] == f'{SYSTEM}/Bios/Settings'
     assert changed.status_code == 204
+    assert 'Content-Type' not in changed.headers
     assert get(uri)['Attributes'] == {'NumCores': '8'}
     assert get(f'{SYSTEM}/BIOS') == get(uri)
     # Nobody can change the password of what has none.

@@ -443,6 +443,7 @@ def test_accounts_that_are_not_writable(guarded, method):
     shown = guarded.ask('boss', 'GET', path)
 
     assert refused.status_code == 405
+    assert refused.headers['Allow'] == 'GET, HEAD'
     assert message_ids(refused) == ['AccountsNotWritable']
     assert shown.headers['Allow'] == 'GET, HEAD'
     assert guarded.users.read_text() == before

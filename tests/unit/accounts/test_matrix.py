@@ -213,3 +213,26 @@ def test_what_is_unknown_is_for_administrators(role):
         needed = privileges.needed('/redfish/v1/Later/<name>', method)
         granted = privileges.grants(role, needed, is_own=False)
         assert granted == (is_for_all or role == 'Administrator')
+
+
+@pytest.mark.parametrize(
+    'method, below',
+    [
+        ('POST', '/Oem/HawkFish/Snapshots'),
+        ('POST', '/Actions/ComputerSystem.Reset'),
+        ('PATCH', ''),
+    ],
+)
+def test_the_log_of_a_system_has_what_was_refused(
+    served_app, tmp_path, method, below
+):
+    """Whoever may not do that to the system, and what nothing is done with."""
+    uri = f'{V1}Systems/{FAKE_UUID}'
+    with guarding(served_app, tmp_path) as guarded:
+        refused = guarded.ask('eye', method, uri + below, json={})
+        log = f'{uri}/LogServices/Audit/Entries?$top=1'
+        (entry,) = guarded.ask('boss', 'GET', log).json()['Members']
+
+    assert refused.status_code == 403
+    assert (entry['Username'], entry['Severity']) == ('eye', 'Warning')
+    assert entry['Oem']['HawkFish']['TargetUri'] == uri + below

@@ -37,6 +37,7 @@ def test_too_many_failures_lock(strict):
 
     assert locked.status_code == basic.status_code == 429
     assert message_ids(locked) == ['TooManyFailedLogins']
+    assert message_ids(basic) == ['TooManyFailedLogins']
     assert 0 < int(locked.headers['Retry-After']) <= 60
     assert 0 < int(basic.headers['Retry-After']) <= 60
     # Who has logged in before goes on.

@@ -40,6 +40,19 @@ def test_who_was_not_let_in(guarded):
     assert SECRET not in json.dumps(guarded.entries())
 
 
+def test_why_somebody_was_not_let_in(guarded):
+    """The answer and the log have the message of the standard."""
+    refused = guarded.post(RESET, auth=('admin', 'wrong'), json={})
+
+    told = refused.json()['error']
+    assert told['message'] == 'Incorrect username or password'
+    (info,) = told['@Message.ExtendedInfo']
+    assert info['MessageId'].endswith('.ResourceAtUriUnauthorized')
+    assert info['MessageArgs'] == [RESET, told['message']]
+    assert refused.headers['WWW-Authenticate'].startswith('Basic')
+    assert of_ours(guarded.newest())['Reason'] == info['MessageId']
+
+
 def test_a_session_is_its_users(guarded, emulator):
     """From login to logout; what a client says of itself is not believed."""
     login = requests.post(

@@ -496,6 +496,16 @@ def test_a_test_event_tells_all_that_is_wrong(api, recorded):
     assert not recorded()
 
 
+def test_the_headers_of_gofish(api, receiver):
+    """It has them in one object, without the list of the standard."""
+    made = api.subscribe(receiver.url, HttpHeaders={'X-One': 'a'})
+    changed = api.patch(made, HttpHeaders={'X-Two': 'b'})
+    wrong = api.patch(made, HttpHeaders={'X-Two': 5})
+
+    assert changed.status_code == 200
+    assert code(wrong) == (400, 'PropertyValueTypeError')
+
+
 def test_the_test_event_of_gofish(api, receiver):
     """
     What gofish always sends is sent on, but for what no event may have.
