@@ -39,7 +39,8 @@ _INSIDES = ('sushy', 'stevedore', 'cliff', 'asyncio')
 
 
 def _is_request(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith('Starting new HTTP')
+    # Its arguments begin with the scheme, the host and the port.
+    return str(record.msg).startswith('%s://')
 
 
 class _Console(logging.Formatter):

@@ -35,6 +35,11 @@ UNREACHABLE = """\
 Cannot reach the emulator at %s: %s.
 Check that it is running, and that --url or HAWKFISH_URL is correct."""
 
+DEAD_PROXY = """\
+Cannot reach the emulator at %s through the proxy %s: %s.
+If this machine can reach the emulator itself, add its host to no_proxy; \
+otherwise check the proxy, and --url or HAWKFISH_URL."""
+
 BAD_TLS = """\
 Cannot trust the emulator at %s: %s.
 Specify its CA with --ca-file or HAWKFISH_CACERT; --insecure disables \
@@ -77,7 +82,7 @@ def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
     if isinstance(error, exceptions.ConnectionError) and not isinstance(
         error, client.TaskTimeout
     ):
-        text = _unreachable(error, service.url)
+        text = _unreachable(error, service)
     elif isinstance(error, exceptions.HTTPError):
         text = _refusal(error, service)
     elif isinstance(error, ValueError):
@@ -89,16 +94,20 @@ def explain(error: Exception, service: 'client.HawkFish') -> CommandError:
     return CommandError(text)
 
 
-def _unreachable(error: Exception, url: str) -> str:
+def _unreachable(error: Exception, service: 'client.HawkFish') -> str:
     import ssl
 
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    reason = getattr(cause, 'strerror', None) or str(cause)
-    untrusted = isinstance(cause, ssl.SSLCertVerificationError)
-    words = BAD_TLS if untrusted else UNREACHABLE
-    return words % (url, output.printable(reason))
+    reason = output.printable(
+        getattr(cause, 'strerror', None) or str(cause)
+    ).rstrip('.')
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return BAD_TLS % (service.url, reason)
+    if service.proxy:
+        return DEAD_PROXY % (service.url, service.proxy, reason)
+    return UNREACHABLE % (service.url, reason)
 
 
 def _refusal(error: Any, service: 'client.HawkFish') -> str:

@@ -144,26 +144,27 @@ class Waiting(base.Command):
         from hawkfish_plugin import client
 
         lines = dict.fromkeys(labels, '')
-        with self.progress() as progress:
+        outcomes: list[sdk.Outcome[Any]] = []
+        try:
+            # Its lines are gone before anything else is written.
+            with self.progress() as progress:
 
-            def show(task: 'sdk.Task') -> None:
-                lines[task.identity] = output.bar(task, labels[task.identity])
-                progress.draw([line for line in lines.values() if line])
+                def show(task: 'sdk.Task') -> None:
+                    label = labels[task.identity]
+                    lines[task.identity] = output.bar(task, label)
+                    progress.draw([line for line in lines.values() if line])
 
-            outcomes = []
-            try:
                 for outcome in client.wait_all(handles, timeout_sec, show):
                     lines.pop(outcome.handle.identity)
                     outcomes.append(outcome)
-            except KeyboardInterrupt:
-                self.app.LOG.error(
-                    'Tasks %s continue; watch them with: %s\n'
-                    'Cancel one with: %s',
-                    ', '.join(lines),
-                    self.command_line('task', 'list'),
-                    self.command_line('task', 'cancel', 'ID'),
-                )
-                raise
+        except KeyboardInterrupt:
+            self.app.LOG.error(
+                'Tasks %s continue; watch them with: %s\nCancel one with: %s',
+                ', '.join(lines),
+                self.command_line('task', 'list'),
+                self.command_line('task', 'cancel', 'ID'),
+            )
+            raise
         return outcomes
 
     def progress(self) -> output.Progress:

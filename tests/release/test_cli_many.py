@@ -337,8 +337,12 @@ def test_progress_shows_every_member(slow):
     shown = read_terminal(terminal, until='% fake-2')
 
     program.send_signal(2)
-    shown += read_terminal(terminal, until='task list')
+    told = read_terminal(terminal, until='cancel ID')
+    shown += told
     out, _ = program.communicate(timeout=60)
+    with pytest.raises(OSError, match='Input/output'):
+        while True:
+            told += os.read(terminal, 4096).decode()
     os.close(terminal)
 
     assert (program.returncode, out) == (130, b'')
@@ -346,6 +350,9 @@ def test_progress_shows_every_member(slow):
     ids = ', '.join(task['Id'] for task in slow.tasks())
     words = ' '.join(shown.split())
     assert f'Tasks {ids} continue; watch them with: hawkfish' in words
+    # The progress is gone before it is told; else it takes lines with it.
+    assert '\x1b[A' in told.partition('continue')[0]
+    assert '\x1b[A' not in told.partition('continue')[2]
     assert {task['TaskState'] for task in slow.tasks()} == {'Running'}
 
 

@@ -3,6 +3,7 @@
 
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -49,6 +50,14 @@ def proxy(request):
     server.server_close()
 
 
+@pytest.fixture
+def port():
+    """A port at which nothing listens."""
+    with socket.socket() as bound:
+        bound.bind(('127.0.0.1', 0))
+        yield bound.getsockname()[1]
+
+
 def hawkfish(url, *words, **environment):
     kept = {
         name: value
@@ -77,6 +86,21 @@ def test_a_proxy_in_between(service, proxy):
     assert 'no_proxy' in said
     assert 'secret' not in said
     assert 'activated' not in said
+
+
+def test_a_proxy_that_is_dead(service, port):
+    """What cannot be reached is told, and its password is not."""
+    done = hawkfish(
+        service.url,
+        *('snapshot', 'list', SYSTEM),
+        http_proxy=f'http://me:secret@127.0.0.1:{port}',
+    )
+
+    said = ' '.join(done.stderr.decode().split())
+    assert done.returncode == 1
+    assert f'{service.url} through the proxy http://127.0.0.1:{port}:' in said
+    assert 'no_proxy' in said
+    assert 'secret' not in said
 
 
 def test_a_proxy_that_is_not_used(service, proxy):

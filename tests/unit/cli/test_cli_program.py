@@ -552,6 +552,15 @@ def test_the_rest_of_verbose(hawkfish, emulator):
     assert '"GET /redfish/v1/Systems/' in line
 
 
+def test_the_rest_of_verbose_of_several_requests(hawkfish, emulator):
+    """That the connection was closed in between is no request."""
+    _, _, err = hawkfish('-v', 'snaps-create', emulator.system)
+
+    lines = err.splitlines()
+    assert len(lines) > 1
+    assert {line.split(' ')[1] for line in lines} == {'"POST', '"GET'}
+
+
 def test_no_home(emulator, tmp_path):
     """A user without a home directory is told, if it is needed."""
     program = PROGRAM[2].replace(
