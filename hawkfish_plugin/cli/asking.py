@@ -10,10 +10,15 @@ reasons of its own.
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hawkfish_plugin.cli import base, connection, errors, losses, output
 
 _VARIABLE = 'HAWKFISH_INTERACTIVE'
+
+
+def _known(seen: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    return lambda: seen
 
 
 class Asking(base.Command):
@@ -73,6 +78,12 @@ class Asking(base.Command):
         stderr.flush()
         if stdin.readline().strip().lower() not in ('y', 'yes'):
             raise errors.CommandError('Nothing was changed.')
+
+    def foretell_reverts(self, previews: Sequence[dict[str, Any]]) -> None:
+        """Say what reverts with these *previews* would lose."""
+        if previews:
+            told = losses.of_reverts(map(_known, previews), 'would')
+            self.app.LOG.info('%s', output.printable(told))
 
     def foretell(
         self, name: str, what: str, hindrances: Sequence[str]

@@ -263,7 +263,9 @@ class RevertSnapshot(
             return self.snapshot(parsed_args).preview_revert(*given)
 
         if parsed_args.dry_run:
-            return _revert_preview(preview())
+            seen = preview()
+            self.foretell_reverts([seen])
+            return _revert_preview(seen)
         self.ask(
             parsed_args,
             f'Revert group {parsed_args.group_name} to {parsed_args.snapshot}',

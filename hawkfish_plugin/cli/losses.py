@@ -129,8 +129,14 @@ def of_deletes(number: int) -> str:
     return f'{number} snapshots will be deleted; this cannot be undone.'
 
 
-def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
-    """Return what is lost by reverts that have these *previews*."""
+def of_reverts(
+    previews: Iterable[Callable[[], dict[str, Any]]], will: str = 'will'
+) -> str:
+    """
+    Return what is lost by reverts that have these *previews*.
+
+    *will* is 'would' for reverts that are not to happen.
+    """
     pruned: list[str] = []
 
     def lost(seen: dict[str, Any]) -> int:
@@ -138,22 +144,22 @@ def of_reverts(previews: Iterable[Callable[[], dict[str, Any]]]) -> str:
         pruned.extend(seen.get('Pruned', ()))
         return not seen['SafetySnapshot']
 
-    said = of_present(count(previews, lost))
+    said = of_present(count(previews, lost), will)
     if pruned:
         names = ', '.join(dict.fromkeys(pruned))
-        said += f' To make room for it, {names} will be deleted.'
+        said += f' To make room for it, {names} {will} be deleted.'
     return said
 
 
-def of_present(number: int) -> str:
+def of_present(number: int, will: str = 'will') -> str:
     """
     Return what is lost of the present state, as ``Find`` does.
 
     The *number* is that of reverts without a safety snapshot.
     """
     if number:
-        return 'Everything written since the current snapshot will be lost.'
-    return 'The current state will be kept in a safety snapshot.'
+        return f'Everything written since the current snapshot {will} be lost.'
+    return f'The current state {will} be kept in a safety snapshot.'
 
 
 def of_preview(seen: dict[str, Any]) -> tasks.Fields:

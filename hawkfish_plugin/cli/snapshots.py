@@ -368,11 +368,15 @@ class RevertSnapshot(
             return snapshot.preview_revert(*given)
 
         if parsed_args.dry_run:
-            return self.ask_each(
-                parsed_args,
-                lambda system: losses.of_preview(preview(system)),
-                losses.PREVIEW_BRIEF,
-            )
+            seen: list[dict[str, Any]] = []
+
+            def look(system: str) -> tasks.Fields:
+                seen.append(preview(system))
+                return losses.of_preview(seen[-1])
+
+            shown = self.ask_each(parsed_args, look, losses.PREVIEW_BRIEF)
+            self.foretell_reverts(seen)
+            return shown
         chosen = self.select(parsed_args)
         self.confirm(
             chosen,

@@ -5,9 +5,12 @@ The Ansible collection: real runs of ansible-playbook, on fake systems.
 Long, as each module has its runs.
 """
 
+import contextlib
+import datetime
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -364,6 +367,33 @@ def test_a_task_that_fails_tells_why(play, failing):
         assert failed['failed']
         assert 'told to fail at step' in failed['msg']
     assert not again['changed']
+
+
+def test_a_damaged_snapshot_tells_what_to_do(play, failing):
+    """It is not taken for the one wanted, nor reverted to."""
+    half = {'url': failing.url, 'system': 'fake', 'name': 'half'}
+    made, _ = play(('snapshot', half))
+    assert made['changed']
+    shown = failing.snapshot(FAKE_UUID, 'half')
+    made_at = datetime.datetime.fromisoformat(shown['CreatedTime'])
+    (path,) = (failing.folder / 'state').glob('*/*.sqlite')
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            'INSERT INTO damaged VALUES (?, ?, ?)',
+            (FAKE_UUID, 'half', int(made_at.timestamp())),
+        )
+    assert failing.snapshot(FAKE_UUID, 'half')['SnapshotState'] == 'Failed'
+
+    wanted, back, _ = play(
+        ('snapshot', half),
+        ('snapshot', {**half, 'state': 'reverted'}),
+        fails=True,
+    )
+
+    assert wanted['failed']
+    assert "'half' is damaged. Delete it" in wanted['msg']
+    assert back['failed']
+    assert 'damaged' in back['msg']
 
 
 def test_the_collection_is_built_as_this_release(tmp_path):

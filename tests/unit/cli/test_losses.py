@@ -226,3 +226,34 @@ def test_a_dry_run_says_what_would_be_refused(hawkfish, emulator, words, told):
     assert (really[0], 'cannot be deleted' in really[2]) == (
         (1, True) if told else (0, False)
     )
+
+
+@pytest.mark.parametrize(
+    'options, told',
+    [
+        ((), 'Everything written since the current snapshot would be lost.\n'),
+        (
+            ('--safety-snapshot',),
+            'The current state would be kept in a safety snapshot.\n',
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('snaps-revert', 'fake', 'a'),
+        ('snapshot', 'revert', '--group', 'lab', 'a'),
+        ('group', 'snapshot', 'revert', 'lab', 'b'),
+    ],
+)
+def test_a_dry_run_of_a_revert_says_what_is_lost(
+    hawkfish, emulator, words, options, told
+):
+    """In the words of the revert, before its table."""
+    service = client.HawkFish(emulator.url)
+    emulator.created(Name='a')
+    service.create_group(['fake'], 'lab').snapshots.create('b').wait(60)
+
+    status, _, err = hawkfish(*words, *options, '--dry-run')
+
+    assert (status, err) == (0, told)
