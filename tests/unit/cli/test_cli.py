@@ -237,16 +237,18 @@ def test_options_of_a_revert(data, emulator, options, body):
 
 
 @pytest.mark.parametrize('command', ['snapshot revert', 'snaps-revert'])
-def test_a_dry_run_of_a_revert(data, emulator, command):
+def test_a_dry_run_of_a_revert(hawkfish, emulator, command):
     """It shows what would be, and reverts nothing."""
     for name in 'ab':
         emulator.created(Name=name)
     before = emulator.newest_task
 
-    seen = data(
-        *command.split(), emulator.system, 'a', '--dry-run', '--power', 'On'
+    _, out, _ = hawkfish(
+        *(*command.split(), emulator.system, 'a', '--dry-run'),
+        *('--power', 'On', '-f', 'json'),
     )
 
+    seen = json.loads(out)
     assert (seen['Power State'], seen['Discarded Since']) == ('On', 'b')
     assert seen['Memory Restored'] is False
     assert seen['Warnings'] == []
@@ -525,16 +527,16 @@ def test_sizes_as_people_write_them(text, count):
     assert times.size(text) == count
 
 
-def test_values_in_any_case(data, emulator):
+def test_values_in_any_case(hawkfish, emulator):
     """``--power off`` is Off."""
     emulator.created(Name='a')
 
-    seen = data(
+    _, out, _ = hawkfish(
         *('snapshot', 'revert', emulator.system, 'a', '--dry-run'),
-        *('--power', 'on'),
+        *('--power', 'on', '-f', 'json'),
     )
 
-    assert seen['Power State'] == 'On'
+    assert json.loads(out)['Power State'] == 'On'
 
 
 # Tasks
