@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cliff import app, commandmanager
 
-from hawkfish_plugin.cli import connection, helping, output
+from hawkfish_plugin.cli import connection, errors, helping, output
 
 if TYPE_CHECKING:
     from hawkfish_plugin import client
@@ -150,6 +150,7 @@ class HawkFishApp(app.App):
         parser = super().build_option_parser(
             description, version, argparse_kwargs
         )
+        errors.tell_in_one_line(parser)
         parser.formatter_class = helping.Layout
         connection.add_options(parser)
         return parser

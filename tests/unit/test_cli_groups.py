@@ -206,13 +206,16 @@ def test_a_dry_run_of_a_create(data, lab):
     assert data('group', 'snapshot', 'list', lab) == []
 
 
-def test_a_dry_run_of_a_revert(data, lab):
+def test_a_dry_run_of_a_revert(hawkfish, data, lab):
     """It says what would become of each system, and changes nothing."""
     for name in ('a', 'b'):
         data('group', 'snapshot', 'create', lab, name)
     revert = ('group', 'snapshot', 'revert', lab, 'a', '--dry-run')
 
-    lossy, safe = data(*revert), data(*revert, '--safety-snapshot')
+    lossy, safe = (
+        json.loads(hawkfish(*revert, *options, '-f', 'json')[1])
+        for options in ((), ('--safety-snapshot',))
+    )
 
     assert lossy['Systems'] == [
         f'{s}: Off, loses what it wrote since b' for s in LAB

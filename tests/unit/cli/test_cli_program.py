@@ -561,6 +561,15 @@ def test_the_rest_of_verbose_of_several_requests(hawkfish, emulator):
     assert {line.split(' ')[1] for line in lines} == {'"POST', '"GET'}
 
 
+def test_a_wrong_option_of_the_program(hawkfish):
+    """A line, and not the usage before it."""
+    status, _, err = hawkfish('--url', 'nonsense', 'system', 'list')
+
+    assert status == 2
+    assert 'usage:' not in err
+    assert "error: argument --url: 'nonsense' does not" in err
+
+
 def test_no_home(emulator, tmp_path):
     """A user without a home directory is told, if it is needed."""
     program = PROGRAM[2].replace(
