@@ -78,6 +78,8 @@ class HawkFish:
     """
     A HawkFish service at *url*, with Basic authentication if needed.
 
+    Raises ValueError where *url* is not of HTTP or HTTPS.
+
     *verify* is True, False or the path of a CA file. Only GET requests are
     retried, so that no operation is executed twice. A connection that is
     refused is tried again for two seconds, or 15 if it is to this machine: the
@@ -93,6 +95,10 @@ class HawkFish:
         verify: bool | str = True,
         timeout_sec: float | None = None,
     ) -> None:
+        if not url.startswith(('http://', 'https://')):
+            raise ValueError(
+                f'{url!r} does not start with http:// or https://'
+            )
         self.url = url
         self.username = username
         # 1 is the minimum of sushy: 0 means three attempts, 2 s apart.

@@ -164,3 +164,10 @@ def test_a_service_names_no_class_but_of_a_message():
 
     assert kind.__name__ == 'ResourceNotFound'
     assert issubclass(kind, failures.NotFound)
+
+
+@pytest.mark.parametrize('url', ['', 'nonsense', 'ftp://h'])
+def test_what_is_no_url(url):
+    """It is told where it is given, in words of its own."""
+    with pytest.raises(ValueError, match='does not start with http'):
+        client.HawkFish(url)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemas and registries that are served, and what they are about."""
+"""
+The schemas and registries that are served, and what they are about.
+
+Long, as each kind of schema is compared with what is served by it.
+"""
 
 import functools
 import json
