@@ -129,7 +129,11 @@ class _OfMembers(Operation):
         systems = [subject.system for subject in context.task.subjects]
         failed: list[exceptions.HawkFishError] = []
         size = arguments.batch or len(systems)
-        turns = _Turns(context, self.name, len(systems))
+        turns = _Turns(
+            context,
+            lambda journal: context.step(self.name, journal),
+            len(systems),
+        )
         for begin in range(0, len(systems), size):
             if begin:
                 context.rest(arguments.delay)
@@ -238,9 +242,14 @@ def _words(error: exceptions.HawkFishError) -> str:
 class _Turns:
     """Notes which of the systems of one task have had their turn."""
 
-    def __init__(self, context: Context, step: str, total: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        note: Callable[[PowerJournal], None],
+        total: int,
+    ) -> None:
         self.context = context
-        self._step = step
+        self._note = note
         self._total = total
         self._done: list[str] = []
         self._noting = threading.Lock()
@@ -249,7 +258,7 @@ class _Turns:
         """Before anything is done to *system*."""
         with self._noting:
             self._done.append(system.uuid)
-            self.context.step(self._step, PowerJournal(list(self._done)))
+            self._note(PowerJournal(list(self._done)))
             self.context.progress(100 * len(self._done) // self._total)
 
 

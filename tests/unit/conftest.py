@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import requests
 from werkzeug import serving
@@ -28,6 +29,14 @@ from hawkfish_plugin.tasks.ending import IS_TO_FOLLOW
 from hawkfish_plugin.tasks.task import Task
 from tests.served import FAKE_UUID, Monitors, fake_system
 from tests.waiting import wait_for
+
+# What is slow on a machine that is busy with something else is no fault.
+hypothesis.settings.register_profile(
+    'busy',
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile('busy')
 
 # What groups are made of, by name.
 NODES = {

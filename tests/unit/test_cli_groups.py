@@ -360,8 +360,11 @@ def test_a_name_that_is_taken(hawkfish):
         "There is already a group 'one'. Choose another name.\n"
     )
     assert taken[2] == (
-        "node-0, node-1: There is already a snapshot 'clean'. "
-        'Choose another name.\nNo system was changed.\n'
+        "A group snapshot cannot be called 'clean', as these systems of the "
+        'group already have a snapshot of that name: node-0, node-1.\n'
+        'Choose another name, delete these snapshots, or, if they belong '
+        "together, adopt them, for example with 'hawkfish group snapshot "
+        "adopt'.\n"
     )
 
 
