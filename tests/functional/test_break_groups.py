@@ -165,6 +165,11 @@ def test_a_way_back_of_which_a_part_was_forgotten(lab, emulator, host):
     assert left['Findings'][0]['MessageArgs'] == [safety, first.name]
 
 
+def accepted_revert(lab):
+    sent = lab.post_revert('a')
+    return sent if sent.status_code == 202 else None
+
+
 def test_one_whose_qemu_hangs_in_the_pause(lab, emulator, host):
     """The others go on without it; what comes of it is of one moment."""
     pid = host.qemu_pid(lab.systems[1].name)
@@ -198,5 +203,7 @@ def test_one_whose_qemu_hangs_in_the_pause(lab, emulator, host):
     assert lab.orphans() == []
     if made:
         lab.write(4, 5, 6)
-        lab.revert('a')
+        # Nobody asks about it again so soon.
+        ended = emulator.wait(wait_for(lambda: accepted_revert(lab)))
+        assert ended.status_code == 200, ended.text
         assert lab.read() == [1, 2, 3]

@@ -50,8 +50,8 @@ class Deadlines:
         self._turns: dict[str, threading.Lock] = {}
         self._late: dict[str, _Late] = {}
         self._callers = _Callers()
-        # Until when nobody is to ask about a thing.
-        self._put_off: dict[str, float] = {}
+        # Since when, and until when, nobody is to ask about a thing.
+        self._put_off: dict[str, tuple[float, float]] = {}
 
     def ask(
         self,
@@ -68,8 +68,9 @@ class Deadlines:
         *more* is how many seconds longer than others it may take.
         """
         with self._lock:
-            if thing in self._late or self._is_put_off(thing):
-                raise self._not_answering(thing)
+            put_off = self._put_off_since(thing)
+            if thing in self._late or put_off is not None:
+                raise self._not_answering(thing, put_off)
             seconds = self._while_late if self._late else self._seconds
             turn = self._turns.setdefault(thing, threading.Lock())
         began = time.monotonic()
@@ -92,14 +93,16 @@ class Deadlines:
         For one that has answered that it cannot.  Gives the error for that.
         """
         with self._lock:
-            self._put_off[thing] = time.monotonic() + seconds
+            now = time.monotonic()
+            self._put_off[thing] = now, now + seconds
         return exceptions.NotAnswering(thing, round(seconds))
 
-    def _is_put_off(self, thing: str) -> bool:
-        if self._put_off.get(thing, 0.0) > time.monotonic():
-            return True
+    def _put_off_since(self, thing: str) -> float | None:
+        since, until = self._put_off.get(thing, (0.0, 0.0))
+        if until > time.monotonic():
+            return since
         self._put_off.pop(thing, None)
-        return False
+        return None
 
     def _in_time(
         self,
