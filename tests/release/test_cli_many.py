@@ -190,7 +190,7 @@ def test_a_failure_is_named(lab, hawkfish):
     )
 
     assert (status, out.split()) == (1, ['fake', 'fake-2'])
-    assert "fake-1: The requested resource of type 'Snapshot'" in err
+    assert "fake-1: There is already a snapshot 'a'" in err
     assert err.splitlines()[-1] == '1 of 3 failed'
     assert names(lab) == [['a'], ['a'], ['a']]
 

@@ -144,6 +144,7 @@ def test_all_that_is_asked_for_is_there(target):
         'hawkfish.show_job',
         'hawkfish.show_backup',
         'hawkfish.send_screenshot',
+        'hawkfish.send_backup_screenshot',
         'hawkfish.send_bundle',
         'hawkfish.show_export',
         'hawkfish.show_csdl',
