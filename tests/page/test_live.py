@@ -23,7 +23,7 @@ def test_what_others_do_shows(look, emulator):
     expect(page.get_by_text(LIVE)).to_be_visible()
     emulator.created(Name='clean')
     expect(row(page, 'clean')).to_be_visible()
-    expect(count).to_have_accessible_name(re.compile('1 snapshots, on clean'))
+    expect(count).to_have_accessible_name(re.compile('1 snapshot, on clean'))
     emulator.created(Name='tested')
     expect(row(page, 'tested')).to_be_visible()
     url = f'{emulator.snapshots_url}/clean'
@@ -36,7 +36,7 @@ def test_what_others_do_shows(look, emulator):
     url = f'{emulator.snapshots_url}/tested'
     emulator.wait(requests.delete(url, timeout=60))
     expect(row(page, 'tested')).to_have_count(0)
-    expect(count).to_have_accessible_name(re.compile('1 snapshots'))
+    expect(count).to_have_accessible_name(re.compile('1 snapshot'))
 
 
 def test_a_tab_has_one_stream(look, emulator):

@@ -174,16 +174,23 @@ def test_policy(hand, emulator, policies):
     hand.press(button(page, 'Policy'))
     expect(label(page, 'Maximum size')).to_have_value('50.0 GiB')
     expect(label(page, 'Maximum age')).to_have_value('2w')
-    hand.tick(label(page, 'Keep the newest verified snapshot'))
-    hand.press(button(page, 'Save'))
-    expect(page.get_by_role('dialog')).to_have_count(0)
-    hand.press(button(page, 'Policy'))
-    expect(label(page, 'Keep the newest verified snapshot')).to_be_checked()
     hand.press(button(page, 'Preview the next create'))
 
     expect(page.get_by_role('dialog')).to_contain_text(
         'The policy deletes “old” (MaxSnapshots).'
     )
+
+
+def test_the_policy_keeps_what_was_verified(look, emulator, policies):
+    page = look()
+    page.goto(f'{page.url}#/systems/{emulator.system}')
+    button(page, 'Policy').click()
+    label(page, 'Keep the newest verified snapshot').check()
+    button(page, 'Save').click()
+    expect(page.get_by_role('dialog')).to_have_count(0)
+    button(page, 'Policy').click()
+
+    expect(label(page, 'Keep the newest verified snapshot')).to_be_checked()
 
 
 def test_export(hand, emulator):
