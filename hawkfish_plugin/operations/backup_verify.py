@@ -4,7 +4,7 @@ Verify of a backup: all that it stands on is there, and as it was written.
 
 It reads every byte, which may take as long as it takes: no system is locked
 for it, and nothing that it reads is deleted meanwhile.  On request a clone is
-booted besides, of files that are whole only, and thrown away.
+booted as well, only of files that are whole, and removed afterwards.
 """
 
 import contextlib

@@ -18,6 +18,7 @@ import libvirt_qemu
 import pytest
 import requests
 
+from tests.functional import repositories
 from tests.functional.conftest import SMALL
 from tests.functional.emulator import Emulator, last_messages
 from tests.lab import domains
@@ -42,24 +43,8 @@ def _external(external):
 
 @pytest.fixture
 def repository(host):
-    """The pool of the backups, empty, and active."""
-    folder = host.path(FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = (
-        f"<pool type='dir'><name>{POOL}</name>"
-        f'<target><path>{FOLDER}</path></target></pool>'
-    )
-    with contextlib.closing(host.connect()) as connection:
-        connection.storagePoolDefineXML(text).create()
-        connection.storagePoolLookupByName(POOL).setAutostart(True)
-    yield folder
-    with contextlib.closing(host.connect()) as connection:
-        pool = connection.storagePoolLookupByName(POOL)
-        with contextlib.suppress(libvirt.libvirtError):
-            pool.destroy()
-        pool.undefine()
-    for path in folder.iterdir():
-        path.unlink()
+    with repositories.repository(host, POOL, FOLDER) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -201,7 +201,6 @@ class Staging:
 
         QEMU leaves to the kernel when its copy is written.
         """
-
         path = self._path(name)
 
         def sync() -> bool:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A snapshot, or a backup, is proved by a clone that is thrown away.
+A snapshot, or a backup, is proved by a clone that is removed afterwards.
 
-The clone writes to overlays above its files, and loads a copy
-of a memory image whose head names the clone.  It is a transient domain with
-a UUID that only clones have, and all of its files are in one folder: both are
-found by the token that they share, whoever has died.  It is never persistent,
-and one that boots ends with the connection of its maker.
+The clone writes to overlays above the files of either, and loads a copy of the
+memory image of a snapshot, whose head names the clone.  It is a transient
+domain with a UUID that only clones have, and all of its files are in one
+folder: both are found by the token that they share, whoever has died.  It is
+never persistent, and one that boots ends with the connection of its maker.
 """
 
 import contextlib
